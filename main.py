@@ -1,0 +1,220 @@
+"""The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
+
+import json
+import platform
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from mixer import checkpoint
+from mixer.convert import convert as convert_weights
+from mixer.data import DataMissing, cifar10
+from mixer.evaluate import evaluate as evaluate_model
+from mixer.model import PRESETS, Mixer
+from mixer.summary import summary as layer_table
+from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
+from mixer.teacher import train_teacher as teacher_training
+from mixer.train import TrainConfig
+from mixer.train import train as training
+
+Preset = Literal[tuple(PRESETS)]  # type: ignore[valid-type]
+Cifar = Literal[tuple(name for name, config in PRESETS.items() if config.image_size == (32, 32))]  # type: ignore[valid-type]
+Flat = tyro.conf.OmitArgPrefixes
+
+
+def train(
+    config: Annotated[TrainConfig, Flat] = TrainConfig(),
+    preset: Cifar = "seed",
+    blocks: int | None = None,
+    run: Path = Path("runs/seed"),
+    teacher: str | None = None,
+    init: str | None = None,
+    all_images: bool = False,
+    data_root: Path | None = None,
+    download: bool = False,
+) -> None:
+    """Train a network on CIFAR-10, or continue a run that was stopped; then evaluate it once on the test images.
+
+    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run.
+
+    Args:
+        preset: the network
+        blocks: train only so many of its blocks, which is faster; --init continues with more
+        run: folder of the run: state, history.jsonl, and at the end checkpoint/
+        teacher: checkpoint of a teacher to learn from, besides the labels (made by train-teacher)
+        init: checkpoint to start from; blocks that it lacks start as the identity
+        all_images: train on the validation images too (their accuracy then says nothing)
+        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
+        download: fetch CIFAR-10 (170 MB) if it is not there
+    """
+    device = best_device()
+    data = cifar10("train+validation" if all_images else "train", data_root, download)
+    validation, test = cifar10("validation", data_root), cifar10("test", data_root)
+    model = start(preset, blocks, init, config.seed)
+    print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {run}")
+    taught_by = checkpoint.load(teacher, Teacher)[0] if teacher else None
+    steps = training(model, data, validation, config, run, device, taught_by)
+    if not follow(steps, round(config.epochs * (len(data) // config.batch_size))):
+        print(f"Stopped; the state is saved in {run}. The same command goes on from there.")
+        return
+    recipe = {**asdict(config), "preset": preset, "blocks": blocks, "teacher": teacher, "init": init, "all_images": all_images}
+    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    metrics = report(model, test, validation, device) | {"recipe": recipe, "history": history}
+    checkpoint.save(run / "checkpoint", model, metrics)
+    print(headline(metrics), f"\nSaved in {run / 'checkpoint'}; look inside: python app.py --checkpoint {run / 'checkpoint'}")
+
+
+def train_teacher(
+    config: Annotated[TeacherTrainConfig, Flat] = TeacherTrainConfig(),
+    output: Path = Path("checkpoints/teacher"),
+    data_root: Path | None = None,
+    download: bool = False,
+) -> None:
+    """Train the small CNN that the Mixer can learn from (about 25 minutes on two cores).
+
+    Args:
+        output: folder for the checkpoint
+        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
+        download: fetch CIFAR-10 (170 MB) if it is not there
+    """
+    model = Teacher(TeacherConfig())
+    data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
+    history, began = [], time.monotonic()
+    for metrics in teacher_training(model, data, validation, config, best_device()):
+        history.append(metrics | {"seconds": round(time.monotonic() - began, 1)})
+        print("epoch {epoch}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}".format(**metrics))
+    metrics = {"validation_accuracy": history[-1]["validation_accuracy"], "recipe": asdict(config), "history": history}
+    checkpoint.save(output, model, metrics | circumstances(best_device()))
+
+
+def evaluate(
+    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    data_root: Path | None = None,
+    download: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> None:
+    """Read the 10,000 test images once, and write what came out into the checkpoint's metrics.json.
+
+    Args:
+        source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
+        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
+        download: fetch CIFAR-10 (170 MB) if it is not there
+        as_json: print one line of JSON instead of a sentence
+    """
+    model, metrics = checkpoint.load(source)
+    test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
+    metrics |= report(model, test, validation, best_device())
+    if Path(source).is_dir():
+        checkpoint.write_metrics(Path(source), metrics)
+    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
+    print(json.dumps(short) if as_json else headline(metrics))
+
+
+def summary(preset: Preset = "seed") -> None:
+    """Print the layer table of a network.
+
+    Args:
+        preset: which network
+    """
+    print(layer_table(Mixer(PRESETS[preset])))
+
+
+def convert(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
+    """Make a checkpoint from Mixer weights of the authors' (.npz) or of timm's (.safetensors).
+
+    Args:
+        source: the file with the weights
+        output: folder for the checkpoint
+    """
+    model = convert_weights(source)
+    checkpoint.save(output, model, {"source": source.name, "parameters": parameters(model)})
+    print(f"{parameters(model):,} parameters saved in {output}")
+
+
+def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer:
+    """A network before training: blocks that pass their input on, under the weights of `init` where it has any."""
+    torch.manual_seed(seed)
+    model = Mixer(replace(PRESETS[preset], num_blocks=blocks or PRESETS[preset].num_blocks))
+    model.start_as_identity()
+    if init:
+        weights = checkpoint.load(init)[0].state_dict()
+        try:
+            missing, unexpected = model.load_state_dict(weights, strict=False)
+        except RuntimeError as error:
+            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: {error}") from error
+        if unexpected or any(not name.startswith("blocks.") for name in missing):
+            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has more blocks or other layers")
+    return model
+
+
+def follow(steps: Any, total: int) -> bool:
+    """Show a training's progress until it ends (True) or the person stops it (False)."""
+    stopped = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stopped.append(number))
+    with tqdm(total=total, unit="step", smoothing=0.02) as bar:
+        for metrics in steps:
+            bar.update(metrics["step"] - bar.n)
+            if "validation_accuracy" in metrics:
+                line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"
+                bar.write(line.format(**metrics), file=sys.stdout)
+            if stopped:
+                steps.close()
+                return False
+    return True
+
+
+def report(model: Mixer, test: Any, validation: Any, device: torch.device) -> dict[str, Any]:
+    return evaluate_model(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """When, on what and with which code a result was made."""
+    commit = None
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        commit = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent).strip()
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": device_name(device),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "commit": commit,
+    }
+
+
+def headline(metrics: dict[str, Any]) -> str:
+    low, high = metrics["interval"]
+    return (
+        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right (95 % interval {low:.2%} to {high:.2%}), "
+        f"{metrics['flip_accuracy']:.2%} with the mirror image averaged; {metrics['parameters']:,} parameters"
+    )
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
+
+
+COMMANDS = {"train": train, "train-teacher": train_teacher, "evaluate": evaluate, "summary": summary, "convert": convert}
+
+if __name__ == "__main__":
+    try:
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=sys.argv[1:] or ["train"])
+    except (DataMissing, checkpoint.CheckpointError, ValueError, FloatingPointError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,79 @@
+"""How good a network is, and how far its probabilities can be trusted."""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mixer.data import Labelled, class_names, normalise
+from mixer.model import Mixer, MixerConfig
+
+
+@torch.inference_mode()
+def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torch.device) -> float:
+    """Share of images whose true class gets the highest logit, in bf16: for choices made while training."""
+    model.eval()
+    right = 0
+    for images, labels in zip(data.images.split(250), data.labels.split(250), strict=True):
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model(normalise(images.to(device), config))
+        right += int((logits.argmax(1).cpu() == labels).sum())
+    return right / len(data)
+
+
+@torch.inference_mode()
+def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
+    """All that is reported of a network's answers, in float32; for `metrics.json`.
+
+    Accuracies are shares (0 to 1), the interval is Wilson's at 95 %. `flip_accuracy` averages the probabilities of an
+    image and its mirror image. `calibration_error` is the expected calibration error over 15 bins of confidence (Guo
+    et al. 2017); `temperature` is the divisor of the logits that fits the validation images best.
+    """
+    model.to(device).eval()
+    names = class_names(model.config.num_classes)
+    logits, mirrored = _logits(model, test, device), _logits(model, test, device, mirror=True)
+    probabilities, right = logits.softmax(1), logits.argmax(1) == test.labels
+    temperature = fit_temperature(_logits(model, validation, device), validation.labels)
+    confusion = torch.zeros(len(names), len(names), dtype=torch.long)
+    confusion.index_put_((test.labels, logits.argmax(1)), torch.ones_like(test.labels), accumulate=True)
+    return {
+        "accuracy": right.float().mean().item(),
+        "interval": wilson(int(right.sum()), len(test)),
+        "flip_accuracy": ((probabilities + mirrored.softmax(1)).argmax(1) == test.labels).float().mean().item(),
+        "images": len(test),
+        "class_accuracy": {n: (confusion[i, i] / confusion[i].sum()).item() for i, n in enumerate(names)},
+        "confusion": confusion.tolist(),
+        "calibration_error": calibration_error(probabilities, test.labels),
+        "temperature": temperature,
+        "calibration_error_at_temperature": calibration_error((logits / temperature).softmax(1), test.labels),
+    }
+
+
+def _logits(model: Mixer, data: Labelled, device: torch.device, mirror: bool = False) -> Float[Tensor, "images classes"]:
+    images = data.images.flip(3) if mirror else data.images
+    return torch.cat([model(normalise(x.to(device), model.config)).float().cpu() for x in images.split(250)])
+
+
+def wilson(right: int, images: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    z, p = 1.959964, right / images
+    middle, scale = p + z * z / (2 * images), 1 + z * z / images
+    half = z * math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
+    return (middle - half) / scale, (middle + half) / scale
+
+
+def calibration_error(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:
+    """Mean |confidence - accuracy| over 15 equal bins of confidence, weighted by the images in each."""
+    confidence, answer = probabilities.max(1)
+    bins = (confidence * 15).long().clamp(max=14)
+    gap = torch.zeros(15).index_add_(0, bins, confidence - (answer == labels).float())
+    return gap.abs().sum().item() / len(labels)
+
+
+def fit_temperature(logits: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:
+    """The temperature with the highest likelihood, searched from 0.25 to 4 in steps of 1 %."""
+    temperatures = 4 ** torch.linspace(-1, 1, 279)
+    losses = torch.stack([nn.functional.cross_entropy(logits / t, labels) for t in temperatures])
+    return temperatures[losses.argmin()].item()

@@ -1,0 +1,88 @@
+"""Where the patches are: the one place that knows their rows, columns and pixels."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from einops.layers.torch import Rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """An image cut into equal patches, numbered row by row from the top left.
+
+    Sizes are (height, width) in pixels. The default, 4 high and 8 wide on a 32 x 32 image, gives 8 rows x 4 columns
+    = 32 tokens of 96 values, the token table of the seed network. The seed's own code reached the same table with
+    whole image rows (1 x 32) as tokens. A row shows only a one-dimensional profile of the picture; a 4 x 8 patch is
+    a place in it, which is what a person can point at. So 4 x 8 is the default, and rows are the preset `seed-rows`.
+    """
+
+    image_size: tuple[int, int] = (32, 32)
+    patch_size: tuple[int, int] = (4, 8)
+
+    def __post_init__(self):
+        for size, name in ((self.image_size, "image_size"), (self.patch_size, "patch_size")):
+            if len(size) != 2 or min(size) < 1:
+                raise ValueError(f"{name} must be (height, width), both at least 1, not {size}")
+        if self.image_size[0] % self.patch_size[0] or self.image_size[1] % self.patch_size[1]:
+            raise ValueError(f"an image of {self.image_size} (height, width) cannot be cut into {self.patch_size}")
+
+    @property
+    def rows(self) -> int:
+        return self.image_size[0] // self.patch_size[0]
+
+    @property
+    def cols(self) -> int:
+        return self.image_size[1] // self.patch_size[1]
+
+    @property
+    def patches(self) -> int:
+        return self.rows * self.cols
+
+    @property
+    def values(self) -> int:
+        """How many numbers an RGB patch holds."""
+        return 3 * self.patch_size[0] * self.patch_size[1]
+
+    def to_tokens(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch patches values"]:
+        """Raw pixel values per patch; within a patch by pixel row, pixel column, colour (as the authors' stem)."""
+        return self.layer()(images)
+
+    def to_images(self, tokens: Float[Tensor, "batch patches values"]) -> Float[Tensor, "batch 3 height width"]:
+        """The inverse of `to_tokens`."""
+        (height, width), rows = self.patch_size, self.rows
+        return rearrange(tokens, "b (r c) (h w k) -> b k (r h) (c w)", r=rows, h=height, w=width)
+
+    def layer(self) -> Rearrange:
+        """`to_tokens` as a module, for the network and its hooks."""
+        height, width = self.patch_size
+        return Rearrange("b k (r h) (c w) -> b (r c) (h w k)", h=height, w=width)
+
+    def mask(self) -> Int[Tensor, "height width"]:
+        """The number of its patch for every pixel."""
+        index = torch.arange(self.patches).reshape(self.rows, self.cols)
+        return index.repeat_interleave(self.patch_size[0], 0).repeat_interleave(self.patch_size[1], 1)
+
+    def position(self, patch: int) -> tuple[int, int]:
+        """(row, column) of a patch, counted from 0 at the top left."""
+        if not 0 <= patch < self.patches:
+            raise ValueError(f"patch {patch} does not exist: there are {self.patches}, counted from 0")
+        return divmod(patch, self.cols)
+
+    def index(self, row: int, col: int) -> int:
+        """The number of the patch at (row, column)."""
+        if not (0 <= row < self.rows and 0 <= col < self.cols):
+            raise ValueError(f"patch ({row}, {col}) does not exist: there are {self.rows} rows, {self.cols} columns")
+        return row * self.cols + col
+
+    def patch_at(self, y: float, x: float) -> int:
+        """The number of the patch that holds the pixel at row y, column x of the image."""
+        return self.index(int(y // self.patch_size[0]), int(x // self.patch_size[1]))
+
+    def pixels(self, patch: int) -> tuple[slice, slice]:
+        """The pixel rows and pixel columns of a patch: `image[..., *grid.pixels(patch)]`."""
+        row, col = self.position(patch)
+        height, width = self.patch_size
+        return slice(row * height, (row + 1) * height), slice(col * width, (col + 1) * width)

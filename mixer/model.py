@@ -1,0 +1,149 @@
+"""The MLP-Mixer, with the authors' names (google-research/vision_transformer, models_mixer.py)."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mixer.grid import PatchGrid
+
+
+@dataclass(frozen=True)
+class MixerConfig:
+    """Everything that fixes a network's function but its weights. The default is the seed network."""
+
+    image_size: tuple[int, int] = (32, 32)
+    """(height, width) in pixels"""
+    patch_size: tuple[int, int] = (4, 8)
+    """(height, width) in pixels"""
+    num_classes: int = 10
+    num_blocks: int = 12
+    hidden_dim: int = 512
+    """channels of a token (C in the paper)"""
+    tokens_mlp_dim: int = 512
+    """hidden units of the token-mixing MLP (D_S)"""
+    channels_mlp_dim: int = 512
+    """hidden units of the channel-mixing MLP (D_C)"""
+    dropout: float = 0.0
+    pre_head_norm: bool = False
+    """a LayerNorm before the pooling, as in the paper; the seed network has none"""
+    gelu: Literal["none", "tanh"] = "none"
+    """exact, or the tanh form that the authors' weights were trained with"""
+    norm_eps: float = 1e-5
+    mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
+    """subtracted from the pixels (0 to 1) of each colour; the default is CIFAR-10's training mean"""
+    std: tuple[float, float, float] = (0.2470, 0.2435, 0.2616)
+    """what the pixels of each colour are then divided by"""
+
+    def __post_init__(self):
+        for name in ("num_classes", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        PatchGrid(self.image_size, self.patch_size)
+
+    @property
+    def grid(self) -> PatchGrid:
+        return PatchGrid(self.image_size, self.patch_size)
+
+
+def _paper(patch: int, num_blocks: int, hidden_dim: int, tokens_mlp_dim: int, channels_mlp_dim: int) -> MixerConfig:
+    return MixerConfig(
+        image_size=(224, 224),
+        patch_size=(patch, patch),
+        num_classes=1000,
+        num_blocks=num_blocks,
+        hidden_dim=hidden_dim,
+        tokens_mlp_dim=tokens_mlp_dim,
+        channels_mlp_dim=channels_mlp_dim,
+        pre_head_norm=True,
+        gelu="tanh",
+        norm_eps=1e-6,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+
+
+PRESETS: dict[str, MixerConfig] = {
+    "seed": MixerConfig(),
+    "seed-rows": MixerConfig(patch_size=(1, 32)),
+    # Table 1 of the paper
+    "S/32": _paper(32, 8, 512, 256, 2048),
+    "S/16": _paper(16, 8, 512, 256, 2048),
+    "B/32": _paper(32, 12, 768, 384, 3072),
+    "B/16": _paper(16, 12, 768, 384, 3072),
+    "L/32": _paper(32, 24, 1024, 512, 4096),
+    "L/16": _paper(16, 24, 1024, 512, 4096),
+    "H/14": _paper(14, 32, 1280, 640, 5120),
+}
+
+
+class Mlp(nn.Sequential):
+    """Linear, GELU, Linear over the last dimension: W2 gelu(W1 x) (paper, equation 1)."""
+
+    def __init__(self, dim: int, hidden_dim: int, dropout: float, gelu: str):
+        super().__init__(
+            OrderedDict(
+                fc1=nn.Linear(dim, hidden_dim),
+                gelu=nn.GELU(gelu),
+                drop1=nn.Dropout(dropout),
+                fc2=nn.Linear(hidden_dim, dim),
+                drop2=nn.Dropout(dropout),
+            )
+        )
+
+
+class MixerBlock(nn.Module):
+    """Mix the tokens of each channel, then the channels of each token, each as an update added to the input."""
+
+    def __init__(self, config: MixerConfig):
+        super().__init__()
+        patches, dim = config.grid.patches, config.hidden_dim
+        self.norm1 = nn.LayerNorm(dim, config.norm_eps)
+        self.token_mixing = Mlp(patches, config.tokens_mlp_dim, config.dropout, config.gelu)
+        self.norm2 = nn.LayerNorm(dim, config.norm_eps)
+        self.channel_mixing = Mlp(dim, config.channels_mlp_dim, config.dropout, config.gelu)
+
+    def forward(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
+        x = x + self.token_mixing(self.norm1(x).mT).mT
+        return x + self.channel_mixing(self.norm2(x))
+
+
+class Mixer(nn.Module):
+    """Images to class logits. Everything between is read by hooks on the named modules.
+
+    Input: (batch, 3, height, width), normalised by `mixer.data.normalise`. A wrong size raises ValueError.
+    """
+
+    def __init__(self, config: MixerConfig):
+        super().__init__()
+        self.config = config
+        self.patches = config.grid.layer()
+        self.stem = nn.Linear(config.grid.values, config.hidden_dim)
+        self.blocks = nn.Sequential(*(MixerBlock(config) for _ in range(config.num_blocks)))
+        self.pre_head_norm = nn.LayerNorm(config.hidden_dim, config.norm_eps) if config.pre_head_norm else None
+        self.pool = nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Linear(config.hidden_dim, config.num_classes)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        if images.ndim != 4 or images.shape[1:] != (3, *self.config.image_size):
+            raise ValueError(f"expected images of (batch, 3, {self.config.image_size}), not {tuple(images.shape)}")
+        x = self.blocks(self.stem(self.patches(images)))  # batch patches channels
+        if self.pre_head_norm is not None:
+            x = self.pre_head_norm(x)
+        pooled = self.pool(rearrange(x, "b p c -> b c p"))  # batch channels 1
+        return self.head(rearrange(pooled, "b c 1 -> b c"))
+
+    @torch.no_grad()
+    def start_as_identity(self, first: int = 0) -> None:
+        """From block `first` (counted from 0) on, zero the last layer of every MLP: each such block passes its input on.
+
+        Training starts best so, and a trained network grows by such blocks without a jump in its answers.
+        """
+        for block in self.blocks[first:]:
+            for mlp in (block.token_mixing, block.channel_mixing):
+                nn.init.zeros_(mlp.fc2.weight)
+                nn.init.zeros_(mlp.fc2.bias)

@@ -1,0 +1,141 @@
+"""The small CNN that the Mixer can be distilled from, trained on CIFAR-10 alone in minutes.
+
+The shape and the schedule follow Keller Jordan's airbench94 (arXiv 2404.00498): a fixed whitening layer, three groups
+of two convolutions, label smoothing, a triangular schedule at a high rate.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mixer.augment import crop_and_flip
+from mixer.data import Labelled, normalise
+from mixer.evaluate import accuracy
+from mixer.model import MixerConfig
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    widths: tuple[int, int, int] = (64, 256, 256)
+    """channels of the three groups"""
+    num_classes: int = 10
+
+
+@dataclass(frozen=True)
+class TeacherTrainConfig:
+    epochs: int = 16
+    batch_size: int = 1024
+    lr: float = 1.5
+    """peak rate of Nesterov SGD, at momentum 0.85"""
+    weight_decay: float = 1.3e-3
+    bias_factor: float = 64.0
+    """how much faster the biases of the BatchNorms learn (and the less they decay)"""
+    label_smoothing: float = 0.2
+    whiten_epochs: int = 3
+    """after so many epochs the bias of the whitening layer stays as it is"""
+    shift: int = 2
+    """pixels by which an image may be moved"""
+    seed: int = 0
+
+
+class Group(nn.Sequential):
+    """Two 3 x 3 convolutions, the first followed by 2 x 2 pooling; half the height and width come out."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding="same", bias=False),
+            nn.MaxPool2d(2),
+            _norm(outputs),
+            nn.GELU(),
+            nn.Conv2d(outputs, outputs, 3, padding="same", bias=False),
+            _norm(outputs),
+            nn.GELU(),
+        )
+        for layer in (self[0], self[4]):  # an identity at first, so that depth costs nothing
+            nn.init.dirac_(layer.weight[:inputs].data)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)
+    norm.weight.requires_grad_(False)
+    return norm
+
+
+class Teacher(nn.Module):
+    """(batch, 3, 32, 32), normalised as for the Mixer, to (batch, classes) logits."""
+
+    def __init__(self, config: TeacherConfig):
+        super().__init__()
+        self.config = config
+        first, second, third = config.widths
+        self.whiten = nn.Conv2d(3, 24, 2)
+        self.whiten.weight.requires_grad_(False)
+        self.groups = nn.Sequential(Group(24, first), Group(first, second), Group(second, third))
+        self.head = nn.Linear(third, config.num_classes, bias=False)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        x = self.groups(F.gelu(self.whiten(images.contiguous(memory_format=torch.channels_last))))
+        return self.head(x.amax((2, 3))) / 9
+
+    @torch.no_grad()
+    def set_whitening(self, images: Float[Tensor, "batch 3 height width"], eps: float = 5e-4) -> None:
+        """The eigenvectors of the images' 2 x 2 patches, scaled to unit variance, and their negatives."""
+        patches = F.unfold(images, 2).movedim(1, -1).flatten(0, 1)  # patches 12
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (vectors / (values + eps).sqrt()).T.flip(0).unflatten(1, (3, 2, 2))
+        self.whiten.weight.copy_(torch.cat((filters, -filters)))
+        self.whiten.bias.zero_()
+
+
+def train_teacher(
+    model: Teacher, data: Labelled, validation: Labelled, config: TeacherTrainConfig, device: torch.device
+) -> Iterator[dict[str, float]]:
+    """Train in place; yields epoch, loss and validation accuracy (0 to 1) after every epoch."""
+    torch.manual_seed(config.seed)
+    inputs = MixerConfig()
+    model.to(device, memory_format=torch.channels_last)
+    model.set_whitening(normalise(data.images[:5000].to(device), inputs))
+    biases = [m.bias for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    fast = {id(p) for p in biases}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in fast]
+    optimizer = torch.optim.SGD(
+        [
+            {"params": biases, "lr": config.lr * config.bias_factor, "weight_decay": config.weight_decay / config.bias_factor},
+            {"params": rest, "lr": config.lr, "weight_decay": config.weight_decay},
+        ],
+        momentum=0.85,
+        nesterov=True,
+    )
+    per_epoch = len(data) // config.batch_size
+    steps = config.epochs * per_epoch
+
+    def rate(step: int) -> float:
+        rise = 0.23 * steps
+        return 0.2 + 0.8 * step / rise if step < rise else 1 - 0.93 * (step - rise) / (steps - rise)
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    images, labels = data.images.to(device), data.labels.to(device)
+    mirrored = torch.rand(len(data), device=device) < 0.5
+    for epoch in range(config.epochs):
+        model.train()
+        model.whiten.bias.requires_grad_(epoch < config.whiten_epochs)
+        mirrored = ~mirrored  # every image in turn as it is and mirrored, instead of by chance
+        total = 0.0
+        for index in torch.randperm(len(data), device=device)[: per_epoch * config.batch_size].split(config.batch_size):
+            batch = crop_and_flip(images[index], config.shift, mirrored[index])
+            with torch.autocast(device.type, torch.bfloat16):
+                logits = model(normalise(batch, inputs))
+            loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        if not math.isfinite(total):
+            raise FloatingPointError(f"the loss is no longer finite in epoch {epoch + 1}: choose a lower lr than {config.lr}")
+        yield {"epoch": epoch + 1, "loss": total / per_epoch, "validation_accuracy": accuracy(model, validation, inputs, device)}

@@ -1,0 +1,214 @@
+"""Training: one loop for a CPU or a GPU, which survives being killed and can be prolonged at will."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mixer.augment import crop_and_flip, cutmix, mixup
+from mixer.data import Labelled, normalise
+from mixer.evaluate import accuracy
+from mixer.model import Mixer
+
+SAVE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe. One epoch is one pass over the training images."""
+
+    epochs: float = 60
+    """length of the whole run; a run can be continued with more"""
+    warmup_epochs: float = 0.3
+    """the rates rise from zero over so many"""
+    decay_epochs: float = 12
+    """the rates fall to zero over the last so many; between, they are constant"""
+    batch_size: int = 128
+    micro_batch: int | None = None
+    """images in one forward and backward pass; None: 32 on a CPU, which suits its cache, the whole batch on a GPU"""
+    muon_lr: float = 3e-3
+    """rate of Muon, for the matrices of the blocks"""
+    adamw_lr: float = 2e-3
+    """rate of AdamW, for stem, head, norms and biases"""
+    weight_decay: float = 0.05
+    """of all matrices"""
+    average: float = 0.998
+    """share of the averaged weights that stays after a step; the average is what is evaluated and shipped"""
+    crop: int = 4
+    """pixels by which an image may be moved"""
+    mix: float = 0.33
+    """share of the batches that are mixed, by CutMix or mixup in turn"""
+    hard_labels: float = 0.3
+    """share of the true labels in the target where there is a teacher; its answer has the rest"""
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.epochs < self.warmup_epochs + self.decay_epochs:
+            raise ValueError(f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}")
+        if self.batch_size < 1 or (self.micro_batch is not None and self.micro_batch < 1):
+            raise ValueError("batch_size and micro_batch must be at least 1")
+
+    def rate(self, epoch: float) -> float:
+        """The factor of both rates, 0 to 1: up, constant, down."""
+        up = epoch / self.warmup_epochs if self.warmup_epochs else 1.0
+        down = (self.epochs - epoch) / self.decay_epochs if self.decay_epochs else 1.0
+        return max(0.0, min(1.0, up, down))
+
+
+def train(
+    model: Mixer,
+    data: Labelled,
+    validation: Labelled,
+    config: TrainConfig,
+    folder: Path,
+    device: torch.device,
+    teacher: nn.Module | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Train until `config.epochs`, from where `folder` says the run stands; yields metrics after every step.
+
+    Everything random about a step follows from (seed, step), so a run that was stopped and continued gives the same
+    weights as one that was not. The state is saved every five minutes, at every epoch and when the caller stops
+    iterating; `history.jsonl` gets a line per epoch. When it ends, `model` holds the averaged weights.
+    """
+    model.to(device).train()
+    images, labels = data.images.to(device), data.labels.to(device)
+    if teacher is not None:
+        teacher.to(device).eval()
+    averaged = AveragedModel(Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    optimizers = _optimizers(model, config)
+    parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": optimizers[0], "adamw": optimizers[1]}
+    step, seconds = _restore(folder, parts)
+    per_epoch = max(1, len(data) // config.batch_size)
+    began = saved = time.monotonic() - seconds
+    total, since = 0.0, step
+
+    def save() -> None:
+        _save(folder, parts, step, time.monotonic() - began, config)
+
+    while step < round(config.epochs * per_epoch):
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * config.rate((step + 1) / per_epoch)
+        index = _batch(step, per_epoch, config, len(data)).to(device)
+        loss = _step(model, images[index], labels[index], config, step, teacher)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is no longer finite at step {step}; the last saved state is intact")
+        for optimizer in optimizers:
+            optimizer.step()
+        averaged.update_parameters(model)
+        step += 1
+        total += loss
+        metrics: dict[str, Any] = {"step": step, "epoch": step / per_epoch, "loss": loss}
+        if step % per_epoch == 0 or step == round(config.epochs * per_epoch):
+            metrics |= {
+                "loss": total / (step - since),
+                "rate": config.rate(step / per_epoch),
+                "validation_accuracy": accuracy(averaged.module, validation, model.config, device),
+                "seconds": round(time.monotonic() - began, 1),
+            }
+            total, since = 0.0, step
+            with (folder / "history.jsonl").open("a") as file:
+                file.write(json.dumps(metrics) + "\n")
+            saved = -math.inf
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save()
+            saved = time.monotonic()
+        try:
+            yield metrics
+        except GeneratorExit:
+            save()
+            raise
+    model.load_state_dict(averaged.module.state_dict())
+    model.eval()
+
+
+def _batch(step: int, per_epoch: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
+    """Which images a step takes: each epoch is a new permutation, which follows from (seed, epoch)."""
+    epoch, place = divmod(step, per_epoch)
+    order = torch.randperm(images, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch))
+    return order[place * config.batch_size : (place + 1) * config.batch_size]
+
+
+def _step(
+    model: Mixer,
+    images: UInt8[Tensor, "batch 3 height width"],
+    labels: Int[Tensor, "batch"],
+    config: TrainConfig,
+    step: int,
+    teacher: nn.Module | None,
+) -> float:
+    """Gradients of one batch, left in the parameters; returns the loss."""
+    inputs = normalise(crop_and_flip(images, config.crop), model.config)
+    targets = F.one_hot(labels, model.config.num_classes).float()
+    if torch.rand(()) < config.mix:
+        inputs, targets = (cutmix if step % 2 else mixup)(inputs, targets)
+    if teacher is not None:
+        targets = torch.lerp(_answer(teacher, inputs), targets, config.hard_labels)
+    model.zero_grad(set_to_none=True)
+    micro = config.micro_batch or (32 if inputs.device.type == "cpu" else len(inputs))
+    total = 0.0
+    for x, y in zip(inputs.split(micro), targets.split(micro), strict=True):
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(inputs)
+        loss.backward()
+        total += loss.item()
+    return total
+
+
+@torch.no_grad()
+def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+    with torch.autocast(inputs.device.type, torch.bfloat16):
+        return teacher(inputs).float().softmax(1)
+
+
+def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks; AdamW for the rest, without decay for all that is not a matrix."""
+    inner = [p for p in model.blocks.parameters() if p.ndim == 2]
+    outer = [model.stem.weight, model.head.weight]
+    flat = [p for p in model.parameters() if p.ndim == 1]
+    muon = torch.optim.Muon(inner, config.muon_lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    adamw = torch.optim.AdamW(
+        [{"params": outer, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}],
+        config.adamw_lr,
+        betas=(0.9, 0.98),
+    )
+    for optimizer in (muon, adamw):
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return muon, adamw
+
+
+def _save(folder: Path, parts: dict[str, Any], step: int, seconds: float, config: TrainConfig) -> None:
+    """All state in one file, written beside the old one and then put in its place."""
+    state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+    state |= {"step": step, "seconds": seconds, "config": asdict(config)}
+    torch.save(state, folder / "state.new")
+    os.replace(folder / "state.new", folder / "state.pt")
+
+
+def _restore(folder: Path, parts: dict[str, Any]) -> tuple[int, float]:
+    """Load the state into the parts; returns step and seconds trained. Later lines of the history are dropped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    history = folder / "history.jsonl"
+    step, seconds = 0, 0.0
+    if (folder / "state.pt").exists():
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        step, seconds = state["step"], state["seconds"]
+    if history.exists():
+        lines = history.read_text().splitlines(keepends=True)
+        history.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+    return step, seconds

@@ -1,0 +1,37 @@
+"""Shapes in annotations are checked while testing; fixtures that several tests share."""
+
+from jaxtyping import install_import_hook
+
+import tests.typecheck  # noqa: F401 (the hook finds it by name)
+
+install_import_hook(["mixer", "viz"], "tests.typecheck.check")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from mixer.data import Labelled  # noqa: E402
+from mixer.model import Mixer, MixerConfig  # noqa: E402
+
+
+@pytest.fixture
+def tiny() -> MixerConfig:
+    """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
+    return MixerConfig(
+        patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, num_classes=10
+    )
+
+
+@pytest.fixture
+def network(tiny: MixerConfig) -> Mixer:
+    torch.manual_seed(0)
+    return Mixer(tiny).eval()
+
+
+@pytest.fixture
+def coloured() -> Labelled:
+    """60 noisy pictures whose class shows in their colour: quickly learned."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 10
+    colours = torch.randint(256, (10, 3, 1, 1), generator=generator)
+    noise = torch.randint(-20, 20, (60, 3, 32, 32), generator=generator)
+    return Labelled((colours[labels] + noise).clamp(0, 255).to(torch.uint8), labels)

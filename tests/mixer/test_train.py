@@ -1,0 +1,111 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mixer.data import Labelled
+from mixer.model import Mixer, MixerConfig
+from mixer.train import TrainConfig, train
+
+CPU = torch.device("cpu")
+SHORT = TrainConfig(epochs=4, warmup_epochs=0.5, decay_epochs=1, batch_size=12, micro_batch=5, average=0.5)
+
+
+def fresh(config: MixerConfig) -> Mixer:
+    torch.manual_seed(1)
+    model = Mixer(config)
+    model.start_as_identity()
+    return model
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_learns_what_can_be_learned(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
+    model = fresh(tiny)
+    config = replace(SHORT, epochs=40, decay_epochs=10, mix=0.1, muon_lr=0.02, adamw_lr=0.01)
+    last = list(train(model, coloured, coloured, config, tmp_path, CPU))[-1]
+    assert last["validation_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed after the last save"])
+def test_continued_run_equals_an_uninterrupted_one(
+    tiny: MixerConfig, coloured: Labelled, tmp_path: Path, kill: bool
+) -> None:
+    tiny = replace(tiny, dropout=0.2)
+    whole, parts = fresh(tiny), fresh(tiny)
+    straight = list(train(whole, coloured, coloured, SHORT, tmp_path / "whole", CPU))
+    steps = train(parts, coloured, coloured, SHORT, tmp_path / "parts", CPU)
+    for metrics in steps:
+        if metrics["step"] == 8:
+            break
+    if kill:  # three steps after the save at the end of the first epoch: they must be done again, alike
+        killed = (tmp_path / "parts" / "state.pt").read_bytes()
+    steps.close()
+    if kill:
+        (tmp_path / "parts" / "state.pt").write_bytes(killed)
+    rest = list(train(fresh(tiny), coloured, coloured, SHORT, tmp_path / "parts", CPU))
+    parts = fresh(tiny)
+    assert rest[0]["step"] == (6 if kill else 9)
+    assert rest[-1]["loss"] == straight[-1]["loss"]
+    for _ in train(parts, coloured, coloured, SHORT, tmp_path / "parts", CPU):
+        raise AssertionError("the run has ended, there is no step left")
+    assert same(parts, whole)
+    histories = [(tmp_path / run / "history.jsonl").read_text().splitlines() for run in ("whole", "parts")]
+    losses = [[(line["step"], line["validation_accuracy"]) for line in map(json.loads, lines)] for lines in histories]
+    assert losses[0] == losses[1]
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch(
+    tiny: MixerConfig, coloured: Labelled, tmp_path: Path
+) -> None:
+    losses = []
+    for micro in (4, 12):
+        config = replace(SHORT, epochs=1, warmup_epochs=0, decay_epochs=0, micro_batch=micro)
+        steps = train(fresh(tiny), coloured, coloured, config, tmp_path / str(micro), CPU)
+        losses.append([metrics["loss"] for metrics in steps])
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # bf16 rounds differently
+
+
+def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
+    class Knows(nn.Module):
+        """Says class 7 to everything."""
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.eye(10)[7].expand(len(images), 10) * 50
+
+    config = replace(SHORT, epochs=20, hard_labels=0.0, mix=0.0, adamw_lr=0.02)
+    model = fresh(tiny)
+    list(train(model, coloured, coloured, config, tmp_path, CPU, Knows()))
+    assert (model(torch.randn(5, 3, 32, 32)).argmax(1) == 7).all()
+
+
+def test_rate_rises_stays_and_falls() -> None:
+    config = TrainConfig(epochs=10, warmup_epochs=2, decay_epochs=4)
+    assert [config.rate(e) for e in (0, 1, 2, 5, 6, 8, 10)] == [0, 0.5, 1, 1, 1, 0.5, 0]
+
+
+def test_impossible_recipes_are_refused() -> None:
+    with pytest.raises(ValueError, match="shorter than warm-up and decay"):
+        TrainConfig(epochs=3, warmup_epochs=1, decay_epochs=3)
+    with pytest.raises(ValueError, match="at least 1"):
+        TrainConfig(batch_size=0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(
+    tiny: MixerConfig, coloured: Labelled, tmp_path: Path
+) -> None:
+    steps = train(model := fresh(tiny), coloured, coloured, SHORT, tmp_path, CPU)
+    for metrics in steps:
+        if metrics["step"] == 5:
+            break
+    kept = (tmp_path / "state.pt").read_bytes()
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="step 5"):
+        next(steps)
+    assert (tmp_path / "state.pt").read_bytes() == kept
