@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import tyro
 from tqdm import tqdm
+from tyro.extras import literal_type_from_choices
 
 from mixer import checkpoint
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, cifar10
+from mixer.data import DataMissing, Labelled, cifar10
 from mixer.evaluate import evaluate as evaluate_model
 from mixer.model import PRESETS, Mixer
 from mixer.summary import summary as layer_table
@@ -26,14 +28,15 @@ from mixer.teacher import train_teacher as teacher_training
 from mixer.train import TrainConfig
 from mixer.train import train as training
 
-Preset = Literal[tuple(PRESETS)]  # type: ignore[valid-type]
-Cifar = Literal[tuple(name for name, config in PRESETS.items() if config.image_size == (32, 32))]  # type: ignore[valid-type]
+Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
+CIFAR = tuple(name for name, config in PRESETS.items() if config.image_size == (32, 32))
+CifarPreset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(CIFAR))]
 Flat = tyro.conf.OmitArgPrefixes
 
 
 def train(
     config: Annotated[TrainConfig, Flat] = TrainConfig(),
-    preset: Cifar = "seed",
+    preset: CifarPreset = "seed",
     blocks: int | None = None,
     run: Path = Path("runs/seed"),
     teacher: str | None = None,
@@ -66,11 +69,21 @@ def train(
     if not follow(steps, round(config.epochs * (len(data) // config.batch_size))):
         print(f"Stopped; the state is saved in {run}. The same command goes on from there.")
         return
-    recipe = {**asdict(config), "preset": preset, "blocks": blocks, "teacher": teacher, "init": init, "all_images": all_images}
+    recipe = {
+        **asdict(config),
+        "preset": preset,
+        "blocks": blocks,
+        "teacher": teacher,
+        "init": init,
+        "all_images": all_images,
+    }
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     metrics = report(model, test, validation, device) | {"recipe": recipe, "history": history}
     checkpoint.save(run / "checkpoint", model, metrics)
-    print(headline(metrics), f"\nSaved in {run / 'checkpoint'}; look inside: python app.py --checkpoint {run / 'checkpoint'}")
+    print(
+        headline(metrics),
+        f"\nSaved in {run / 'checkpoint'}; look inside: python app.py --checkpoint {run / 'checkpoint'}",
+    )
 
 
 def train_teacher(
@@ -92,8 +105,8 @@ def train_teacher(
     for metrics in teacher_training(model, data, validation, config, best_device()):
         history.append(metrics | {"seconds": round(time.monotonic() - began, 1)})
         print("epoch {epoch}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}".format(**metrics))
-    metrics = {"validation_accuracy": history[-1]["validation_accuracy"], "recipe": asdict(config), "history": history}
-    checkpoint.save(output, model, metrics | circumstances(best_device()))
+    result = {"validation_accuracy": history[-1]["validation_accuracy"], "recipe": asdict(config), "history": history}
+    checkpoint.save(output, model, result | circumstances(best_device()))
 
 
 def evaluate(
@@ -110,7 +123,7 @@ def evaluate(
         download: fetch CIFAR-10 (170 MB) if it is not there
         as_json: print one line of JSON instead of a sentence
     """
-    model, metrics = checkpoint.load(source)
+    model, metrics = checkpoint.load(source, Mixer)
     test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
     metrics |= report(model, test, validation, best_device())
     if Path(source).is_dir():
@@ -146,7 +159,7 @@ def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer
     model = Mixer(replace(PRESETS[preset], num_blocks=blocks or PRESETS[preset].num_blocks))
     model.start_as_identity()
     if init:
-        weights = checkpoint.load(init)[0].state_dict()
+        weights = checkpoint.load(init, Mixer)[0].state_dict()
         try:
             missing, unexpected = model.load_state_dict(weights, strict=False)
         except RuntimeError as error:
@@ -156,24 +169,33 @@ def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer
     return model
 
 
-def follow(steps: Any, total: int) -> bool:
+def follow(steps: Generator[dict[str, Any]], total: int) -> bool:
     """Show a training's progress until it ends (True) or the person stops it (False)."""
-    stopped = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stopped.append(number))
-    with tqdm(total=total, unit="step", smoothing=0.02) as bar:
+    with interrupts() as interrupted, tqdm(total=total, unit="step", smoothing=0.02) as bar:
         for metrics in steps:
             bar.update(metrics["step"] - bar.n)
             if "validation_accuracy" in metrics:
                 line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"
                 bar.write(line.format(**metrics), file=sys.stdout)
-            if stopped:
+            if interrupted:
                 steps.close()
                 return False
     return True
 
 
-def report(model: Mixer, test: Any, validation: Any, device: torch.device) -> dict[str, Any]:
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Ctrl-C and kill only add to this list, so that work ends between two steps, not within one."""
+    seen: list[int] = []
+    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
     return evaluate_model(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
 
 
@@ -182,7 +204,9 @@ def circumstances(device: torch.device) -> dict[str, Any]:
     commit = None
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent).strip()
+        commit = subprocess.check_output(
+            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
+        ).strip()
     return {
         "date": time.strftime("%Y-%m-%d"),
         "device": device_name(device),
@@ -194,8 +218,8 @@ def circumstances(device: torch.device) -> dict[str, Any]:
 def headline(metrics: dict[str, Any]) -> str:
     low, high = metrics["interval"]
     return (
-        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right (95 % interval {low:.2%} to {high:.2%}), "
-        f"{metrics['flip_accuracy']:.2%} with the mirror image averaged; {metrics['parameters']:,} parameters"
+        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right "
+        f"(95 % interval {low:.2%} to {high:.2%}), {metrics['flip_accuracy']:.2%} with the mirror image averaged; {metrics['parameters']:,} parameters"
     )
 
 
@@ -211,7 +235,13 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
 
 
-COMMANDS = {"train": train, "train-teacher": train_teacher, "evaluate": evaluate, "summary": summary, "convert": convert}
+COMMANDS: dict[str, Any] = {
+    "train": train,
+    "train-teacher": train_teacher,
+    "evaluate": evaluate,
+    "summary": summary,
+    "convert": convert,
+}
 
 if __name__ == "__main__":
     try:

@@ -44,7 +44,7 @@ def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load(source: Path | str, network: type[Network] = Mixer) -> tuple[Network, dict[str, Any]]:
+def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str, Any]]:
     """The network, ready to answer (eval mode, float32, on the CPU), and its metrics.
 
     source: a folder, or the id of a model on the Hub ("owner/name").
@@ -78,7 +78,9 @@ def _folder(source: Path | str) -> Path:
         patterns = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
         return Path(snapshot_download(str(source), allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"there is no folder {source}, and the Hub gave no model of that name: {error}") from error
+        raise CheckpointError(
+            f"there is no folder {source}, and the Hub gave no model of that name: {error}"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,7 +32,9 @@ def convert(path: Path) -> Mixer:
             weights, patch, gelu = *_from_timm(load_file(path)), "none"
         return _build(weights, patch, gelu)
     except (OSError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} is not an MLP-Mixer of the authors' (.npz) or of timm's (.safetensors): {error}") from error
+        raise CheckpointError(
+            f"{path} is not an MLP-Mixer of the authors' (.npz) or of timm's (.safetensors): {error}"
+        ) from error
 
 
 def _build(weights: Weights, patch: int, gelu: str) -> Mixer:

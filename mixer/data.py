@@ -72,7 +72,7 @@ def cifar10(split: Split, root: Path | None = None, download: bool = False) -> L
 
 
 def samples() -> Samples:
-    """The shipped samples, ordered by class, then by place in the test set."""
+    """The shipped samples: the first 20 test images of each class, ordered by class, then by place in the test set."""
     with np.load(Path(__file__).with_name("samples.npz"), allow_pickle=False) as file:
         return Samples(*(torch.from_numpy(file[name]) for name in ("images", "labels", "indices")))
 
@@ -99,7 +99,9 @@ def to_picture(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         raise ValueError(f"this picture cannot be read: {error}") from error
 
 
-def normalise(images: UInt8[Tensor, "*batch 3 height width"], config: MixerConfig) -> Float[Tensor, "*batch 3 height width"]:
+def normalise(
+    images: UInt8[Tensor, "*batch 3 height width"], config: MixerConfig
+) -> Float[Tensor, "*batch 3 height width"]:
     """Stored pixels (0 to 255) as the network takes them."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (config.mean, config.std))
     return (images.float() / 255 - mean) / std

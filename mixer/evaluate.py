@@ -46,12 +46,15 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
         "class_accuracy": {n: (confusion[i, i] / confusion[i].sum()).item() for i, n in enumerate(names)},
         "confusion": confusion.tolist(),
         "calibration_error": calibration_error(probabilities, test.labels),
+        "reliability": reliability(probabilities, test.labels),
         "temperature": temperature,
         "calibration_error_at_temperature": calibration_error((logits / temperature).softmax(1), test.labels),
     }
 
 
-def _logits(model: Mixer, data: Labelled, device: torch.device, mirror: bool = False) -> Float[Tensor, "images classes"]:
+def _logits(
+    model: Mixer, data: Labelled, device: torch.device, mirror: bool = False
+) -> Float[Tensor, "images classes"]:
     images = data.images.flip(3) if mirror else data.images
     return torch.cat([model(normalise(x.to(device), model.config)).float().cpu() for x in images.split(250)])
 
@@ -70,6 +73,20 @@ def calibration_error(probabilities: Float[Tensor, "images classes"], labels: In
     bins = (confidence * 15).long().clamp(max=14)
     gap = torch.zeros(15).index_add_(0, bins, confidence - (answer == labels).float())
     return gap.abs().sum().item() / len(labels)
+
+
+def reliability(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> list[dict[str, Any]]:
+    """For each of ten equal bins of confidence that holds images: how sure, how often right, how many images."""
+    confidence, answer = probabilities.max(1)
+    bins = (confidence * 10).long().clamp(max=9)
+    return [
+        {
+            "confidence": confidence[bins == i].mean().item(),
+            "accuracy": (answer == labels)[bins == i].float().mean().item(),
+            "images": int((bins == i).sum()),
+        }
+        for i in bins.unique().tolist()
+    ]
 
 
 def fit_temperature(logits: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:

@@ -84,6 +84,10 @@ PRESETS: dict[str, MixerConfig] = {
 class Mlp(nn.Sequential):
     """Linear, GELU, Linear over the last dimension: W2 gelu(W1 x) (paper, equation 1)."""
 
+    fc1: nn.Linear
+    gelu: nn.GELU
+    fc2: nn.Linear
+
     def __init__(self, dim: int, hidden_dim: int, dropout: float, gelu: str):
         super().__init__(
             OrderedDict(
@@ -129,8 +133,9 @@ class Mixer(nn.Module):
         self.head = nn.Linear(config.hidden_dim, config.num_classes)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        if images.ndim != 4 or images.shape[1:] != (3, *self.config.image_size):
-            raise ValueError(f"expected images of (batch, 3, {self.config.image_size}), not {tuple(images.shape)}")
+        height, width = self.config.image_size
+        if images.ndim != 4 or images.shape[1:] != (3, height, width):
+            raise ValueError(f"expected images of (batch, 3, {height}, {width}), not {tuple(images.shape)}")
         x = self.blocks(self.stem(self.patches(images)))  # batch patches channels
         if self.pre_head_norm is not None:
             x = self.pre_head_norm(x)
@@ -139,11 +144,11 @@ class Mixer(nn.Module):
 
     @torch.no_grad()
     def start_as_identity(self, first: int = 0) -> None:
-        """From block `first` (counted from 0) on, zero the last layer of every MLP: each such block passes its input on.
+        """From block `first` (counted from 0) on, zero the last layer of every MLP: such a block passes its input on.
 
         Training starts best so, and a trained network grows by such blocks without a jump in its answers.
         """
-        for block in self.blocks[first:]:
-            for mlp in (block.token_mixing, block.channel_mixing):
+        for mlp in self.blocks[first:].modules():
+            if isinstance(mlp, Mlp):
                 nn.init.zeros_(mlp.fc2.weight)
                 nn.init.zeros_(mlp.fc2.bias)

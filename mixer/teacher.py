@@ -56,8 +56,9 @@ class Group(nn.Sequential):
             _norm(outputs),
             nn.GELU(),
         )
-        for layer in (self[0], self[4]):  # an identity at first, so that depth costs nothing
-            nn.init.dirac_(layer.weight[:inputs].data)
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):  # an identity at first, so that depth costs nothing
+                nn.init.dirac_(layer.weight[: layer.in_channels].data)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -89,7 +90,7 @@ class Teacher(nn.Module):
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (vectors / (values + eps).sqrt()).T.flip(0).unflatten(1, (3, 2, 2))
         self.whiten.weight.copy_(torch.cat((filters, -filters)))
-        self.whiten.bias.zero_()
+        nn.init.zeros_(self.whiten.get_parameter("bias"))
 
 
 def train_teacher(
@@ -98,14 +99,19 @@ def train_teacher(
     """Train in place; yields epoch, loss and validation accuracy (0 to 1) after every epoch."""
     torch.manual_seed(config.seed)
     inputs = MixerConfig()
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     model.set_whitening(normalise(data.images[:5000].to(device), inputs))
+    whiten_bias = model.whiten.get_parameter("bias")
     biases = [m.bias for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     fast = {id(p) for p in biases}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in fast]
     optimizer = torch.optim.SGD(
         [
-            {"params": biases, "lr": config.lr * config.bias_factor, "weight_decay": config.weight_decay / config.bias_factor},
+            {
+                "params": biases,
+                "lr": config.lr * config.bias_factor,
+                "weight_decay": config.weight_decay / config.bias_factor,
+            },
             {"params": rest, "lr": config.lr, "weight_decay": config.weight_decay},
         ],
         momentum=0.85,
@@ -123,7 +129,7 @@ def train_teacher(
     mirrored = torch.rand(len(data), device=device) < 0.5
     for epoch in range(config.epochs):
         model.train()
-        model.whiten.bias.requires_grad_(epoch < config.whiten_epochs)
+        whiten_bias.requires_grad_(epoch < config.whiten_epochs)
         mirrored = ~mirrored  # every image in turn as it is and mirrored, instead of by chance
         total = 0.0
         for index in torch.randperm(len(data), device=device)[: per_epoch * config.batch_size].split(config.batch_size):
@@ -137,5 +143,11 @@ def train_teacher(
             schedule.step()
             total += loss.item()
         if not math.isfinite(total):
-            raise FloatingPointError(f"the loss is no longer finite in epoch {epoch + 1}: choose a lower lr than {config.lr}")
-        yield {"epoch": epoch + 1, "loss": total / per_epoch, "validation_accuracy": accuracy(model, validation, inputs, device)}
+            raise FloatingPointError(
+                f"the loss is no longer finite in epoch {epoch + 1}: choose a lower lr than {config.lr}"
+            )
+        yield {
+            "epoch": epoch + 1,
+            "loss": total / per_epoch,
+            "validation_accuracy": accuracy(model, validation, inputs, device),
+        }

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class TrainConfig:
 
     def __post_init__(self):
         if self.epochs < self.warmup_epochs + self.decay_epochs:
-            raise ValueError(f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}")
+            raise ValueError(
+                f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}"
+            )
         if self.batch_size < 1 or (self.micro_batch is not None and self.micro_batch < 1):
             raise ValueError("batch_size and micro_batch must be at least 1")
 
@@ -73,7 +75,7 @@ def train(
     folder: Path,
     device: torch.device,
     teacher: nn.Module | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Train until `config.epochs`, from where `folder` says the run stands; yields metrics after every step.
 
     Everything random about a step follows from (seed, step), so a run that was stopped and continued gives the same

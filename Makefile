@@ -1,0 +1,38 @@
+.PHONY: help app test lint train bench chromium
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+
+app: .venv/app ## install what is needed and serve the microscope; prints its address
+	$(BIN)/python app.py
+
+test: lint chromium ## install what is needed and run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev ## check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+train: .venv/app ## start or continue the default training at low priority
+	nice -n 19 $(BIN)/python main.py
+
+# the browser of the tests: one that is there, else Debian's, else Playwright's own
+chromium: .venv/dev
+	@command -v chromium google-chrome >/dev/null || \
+	{ command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium; } || \
+	$(BIN)/playwright install --with-deps chromium
+
+.venv/app: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/dev: requirements.txt requirements-dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@

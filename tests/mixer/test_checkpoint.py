@@ -1,0 +1,119 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mixer import checkpoint
+from mixer.checkpoint import CheckpointError
+from mixer.data import samples
+from mixer.model import PRESETS, Mixer
+from mixer.teacher import Teacher, TeacherConfig
+
+
+@pytest.fixture
+def folder(network: Mixer, tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "net", network, {"accuracy": 0.5})
+    return tmp_path / "net"
+
+
+def test_what_is_loaded_answers_as_what_was_saved(network: Mixer, folder: Path) -> None:
+    loaded, metrics = checkpoint.load(folder, Mixer)
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(loaded(images), network(images))
+    assert loaded.config == network.config
+    assert not loaded.training
+    assert metrics == {"accuracy": 0.5}
+
+
+def test_saving_again_replaces_all_and_leaves_nothing_behind(network: Mixer, folder: Path) -> None:
+    (folder / "stale").touch()
+    checkpoint.save(folder, network, {"accuracy": 0.75})
+    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.75}
+    assert [path.name for path in folder.parent.iterdir()] == ["net"]
+    assert not (folder / "stale").exists()
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(network: Mixer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_torch_state_dict", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(folder, network, {})
+    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.5}
+
+
+def test_shards_of_the_seed_network_stay_below_ten_megabytes(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "seed", Mixer(PRESETS["seed"]), {})
+    sizes = [path.stat().st_size for path in (tmp_path / "seed").iterdir()]
+    assert sum(sizes) > 4 * 6_782_858
+    assert max(sizes) < 10_000_000
+    checkpoint.load(tmp_path / "seed", Mixer)
+
+
+def test_a_teacher_is_a_checkpoint_too(tmp_path: Path) -> None:
+    teacher = Teacher(TeacherConfig((5, 6, 7))).eval()
+    checkpoint.save(tmp_path / "teacher", teacher, {})
+    images = torch.randn(3, 3, 32, 32)
+    assert torch.equal(checkpoint.load(tmp_path / "teacher", Teacher)[0](images), teacher(images))
+    with pytest.raises(CheckpointError, match="does not describe a Mixer"):
+        checkpoint.load(tmp_path / "teacher", Mixer)
+
+
+def test_metrics_can_be_replaced(folder: Path) -> None:
+    checkpoint.write_metrics(folder, {"accuracy": 0.9})
+    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.9}
+
+
+def truncate(folder: Path) -> None:
+    path = next(folder.glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def reshape(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_dim": 12}))
+
+
+def add_key(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"attention_heads": 8}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "config.json is missing or damaged"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json is missing or damaged"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "holds list"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "does not describe a Mixer"),
+        (lambda folder: next(folder.glob("*.safetensors")).unlink(), "weights are incomplete"),
+        (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
+        (truncate, "weights are incomplete, damaged"),
+        (reshape, "weights are incomplete, damaged or of another shape"),
+        (add_key, "config.json does not fit: .*attention_heads"),
+    ],
+)
+def test_a_damaged_checkpoint_is_an_error_in_words(folder: Path, damage, message: str) -> None:
+    damage(folder)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(folder, Mixer)
+
+
+def test_neither_a_folder_nor_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no folder"):
+        checkpoint.load(tmp_path / "nowhere" / "at" / "all", Mixer)
+
+
+def test_the_shipped_network_knows_its_samples() -> None:
+    model, metrics = checkpoint.load(checkpoint.DEFAULT, Mixer)
+    assert replace(model.config) == PRESETS["seed"]
+    shipped = samples()
+    from mixer.data import normalise
+
+    with torch.inference_mode():
+        right = (model(normalise(shipped.images, model.config)).argmax(1) == shipped.labels).float().mean().item()
+    assert abs(right - metrics["accuracy"]) < 0.1  # 200 of the 10,000 test images: four standard errors
+    assert max(path.stat().st_size for path in checkpoint.DEFAULT.iterdir()) < 10_000_000

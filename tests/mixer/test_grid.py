@@ -1,0 +1,51 @@
+import pytest
+import torch
+from einops import rearrange
+
+from mixer.grid import PatchGrid
+
+GRID = PatchGrid((6, 15), (2, 5))  # 3 rows, 3 columns
+
+
+def test_default_is_the_seed_s_token_table() -> None:
+    grid = PatchGrid()
+    assert (grid.rows, grid.cols, grid.patches, grid.values) == (8, 4, 32, 96)
+    rows = PatchGrid(patch_size=(1, 32))
+    assert (rows.patches, rows.values) == (32, 96)
+
+
+def test_tokens_hold_the_pixels_of_their_patch() -> None:
+    image = torch.arange(3 * 6 * 15.0).reshape(1, 3, 6, 15)
+    tokens = GRID.to_tokens(image)
+    for patch in range(GRID.patches):
+        rows, cols = GRID.pixels(patch)
+        assert torch.equal(tokens[0, patch], rearrange(image[0, :, rows, cols], "k h w -> (h w k)"))
+    assert torch.equal(GRID.to_images(tokens), image)
+
+
+def test_every_pixel_is_in_one_patch_whichever_way_one_asks() -> None:
+    mask = GRID.mask()
+    for y in range(6):
+        for x in range(15):
+            patch = GRID.patch_at(y, x)
+            assert mask[y, x] == patch == GRID.index(y // 2, x // 5)
+            assert GRID.position(patch) == (y // 2, x // 5)
+            rows, cols = GRID.pixels(patch)
+            assert y in range(6)[rows]
+            assert x in range(15)[cols]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: GRID.position(9), "patch 9 does not exist: there are 9"),
+        (lambda: GRID.position(-1), "patch -1 does not exist"),
+        (lambda: GRID.index(3, 0), r"patch \(3, 0\) does not exist: there are 3 rows, 3 columns"),
+        (lambda: GRID.patch_at(0, 15), r"patch \(0, 3\) does not exist"),
+        (lambda: PatchGrid((32, 32), (5, 8)), r"\(32, 32\) .* cannot be cut into \(5, 8\)"),
+        (lambda: PatchGrid((32, 32), (0, 8)), "patch_size must be .* at least 1"),
+    ],
+)
+def test_places_that_do_not_exist_are_refused(ask, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ask()

@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from mixer.data import Labelled
+from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig, train_teacher
+
+SMALL = TeacherConfig((6, 7, 8))
+
+
+def test_whitened_patches_are_uncorrelated_with_unit_variance() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(40, 3, 32, 32).cumsum(2).cumsum(3)
+    teacher = Teacher(SMALL)
+    teacher.set_whitening(images - images.mean(), eps=0.0)
+    out = teacher.whiten(images - images.mean())[:, :12].detach().movedim(1, -1).flatten(0, 2)
+    torch.testing.assert_close(out.T @ out / len(out), torch.eye(12), atol=2e-2, rtol=0)
+
+
+def test_the_default_teacher_s_size() -> None:
+    assert sum(p.numel() for p in Teacher(TeacherConfig()).parameters()) == 1_973_768
+
+
+def test_learns_what_can_be_learned(coloured: Labelled) -> None:
+    torch.manual_seed(0)
+    config = TeacherTrainConfig(epochs=8, batch_size=12, lr=0.3)
+    *_, last = train_teacher(Teacher(SMALL), coloured, coloured, config, torch.device("cpu"))
+    assert last["epoch"] == 8
+    assert last["validation_accuracy"] > 0.9
+
+
+def test_a_rate_that_is_too_high_is_named(coloured: Labelled) -> None:
+    config = TeacherTrainConfig(epochs=3, batch_size=12, lr=float("nan"))
+    with pytest.raises(FloatingPointError, match="choose a lower lr"):
+        list(train_teacher(Teacher(SMALL), coloured, coloured, config, torch.device("cpu")))

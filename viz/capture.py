@@ -1,0 +1,153 @@
+"""What a network computes on the way to its answer, read by hooks on named modules."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mixer.model import Mixer
+
+INPUT = ".input"
+
+# Beside the models rather than in them: a lock can be neither copied nor saved, a model must be.
+_LOCKS: WeakKeyDictionary[nn.Module, AbstractContextManager[bool]] = WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One forward pass of a Mixer: references to what the modules computed, nothing copied.
+
+    The tuples hold one tensor per block. All tensors are detached and stay on the model's device.
+    """
+
+    stem: Float[Tensor, "batch patches channels"]
+    """the tokens before the first block"""
+    after_token_mixing: tuple[Float[Tensor, "batch patches channels"], ...]
+    """the tokens halfway through each block: its input plus the update of its token-mixing MLP"""
+    after_channel_mixing: tuple[Float[Tensor, "batch patches channels"], ...]
+    """the tokens that each block passes on"""
+    token_hidden: tuple[Float[Tensor, "batch channels token_hidden"], ...]
+    """the hidden units of each token-mixing MLP after GELU: one set per channel"""
+    channel_hidden: tuple[Float[Tensor, "batch patches channel_hidden"], ...]
+    """the hidden units of each channel-mixing MLP after GELU: one set per patch"""
+    pooled: Float[Tensor, "batch channels"]
+    """the mean token (after the pre-head LayerNorm where there is one), which the head reads"""
+    logits: Float[Tensor, "batch classes"]
+
+    @cached_property
+    def depths(self) -> Float[Tensor, "depths batch patches channels"]:
+        """The tokens at all depths, in the order of `depth_names`. Stacked, hence copied, when first asked for."""
+        halves = zip(self.after_token_mixing, self.after_channel_mixing, strict=True)
+        return torch.stack([self.stem, *chain.from_iterable(halves)])
+
+    def image(self, index: int) -> "Trace":
+        """The record of one image, still with a batch dimension: views of this one, which they keep in memory."""
+        if not 0 <= index < len(self.logits):
+            raise ValueError(f"image {index} does not exist: the trace holds {len(self.logits)}, counted from 0")
+        one = slice(index, index + 1)
+        return Trace(
+            stem=self.stem[one],
+            after_token_mixing=tuple(tokens[one] for tokens in self.after_token_mixing),
+            after_channel_mixing=tuple(tokens[one] for tokens in self.after_channel_mixing),
+            token_hidden=tuple(hidden[one] for hidden in self.token_hidden),
+            channel_hidden=tuple(hidden[one] for hidden in self.channel_hidden),
+            pooled=self.pooled[one],
+            logits=self.logits[one],
+        )
+
+
+def exclusive(model: nn.Module) -> AbstractContextManager[bool]:
+    """The model's lock, the same object for every caller: `with exclusive(model): ...`.
+
+    A hook sees every pass of its module, whoever runs it. So where threads share a model, each pass needs this lock,
+    also one that sets no hook. The thread that holds it may take it again. It belongs to that thread: it must not be
+    held over a `yield` to a caller that resumes elsewhere, as Gradio does.
+    """
+    with _LOCKS_GUARD:
+        return _LOCKS.setdefault(model, threading.RLock())
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model alone for this thread and in eval mode; afterwards every module is in the mode it was in."""
+    with exclusive(model):
+        training = [module for module in model.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True
+
+
+@contextmanager
+def capture(model: nn.Module, names: Collection[str]) -> Iterator[dict[str, Tensor]]:
+    """Record the outputs of named modules while the context lasts; their hooks are gone when it ends, however it ends.
+
+    names: as in `model.named_modules()`; with `.input` at the end, the first argument of the module in place of its
+        output (`blocks.0.norm2.input`).
+
+    Yields a dictionary from name to detached tensor, filled by each pass with its own; mode and gradients are the
+    caller's business. The model is this thread's alone meanwhile (`exclusive`); captures may be nested.
+
+    Raises ValueError for a name that the model does not have.
+    """
+    modules = dict(model.named_modules())
+    for name in names:
+        if name.removesuffix(INPUT) not in modules:
+            raise ValueError(f"no module is named {name!r}: see model.named_modules(), {INPUT!r} may be added")
+    seen: dict[str, Tensor] = {}
+    with exclusive(model), ExitStack() as hooks:
+        for name in names:
+            hooks.enter_context(modules[name.removesuffix(INPUT)].register_forward_hook(_recorder(seen, name)))
+        yield seen
+
+
+def _recorder(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def record(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        seen[name] = (args[0] if name.endswith(INPUT) else output).detach()
+
+    return record
+
+
+def depth_names(num_blocks: int) -> tuple[str, ...]:
+    """What the depths are called: stem, 1a (after the token mixing of block 1), 1b (after its channel mixing), ..."""
+    return ("stem", *(f"{block}{half}" for block in range(1, num_blocks + 1) for half in "ab"))
+
+
+def depth_sources(num_blocks: int) -> tuple[str, ...]:
+    """Where `capture` finds the tokens of each depth. Halfway through a block they have no module but norm2's input."""
+    return ("stem", *chain.from_iterable((f"blocks.{b}.norm2{INPUT}", f"blocks.{b}") for b in range(num_blocks)))
+
+
+def trace(model: Mixer, images: Float[Tensor, "batch 3 height width"]) -> Trace:
+    """Pass a batch through the network in eval mode, without gradients, and keep what it computed on the way.
+
+    images: normalised, on the model's device. Modes, `requires_grad` and `.grad` are as before afterwards.
+    """
+    blocks = [f"blocks.{block}" for block in range(len(model.blocks))]
+    depths = depth_sources(len(blocks))
+    token_hidden = [f"{block}.token_mixing.gelu" for block in blocks]
+    channel_hidden = [f"{block}.channel_mixing.gelu" for block in blocks]
+    head = f"head{INPUT}"
+    names = (*depths, *token_hidden, *channel_hidden, head)
+    with evaluating(model), torch.no_grad(), capture(model, names) as seen:
+        logits = model(images)
+    return Trace(
+        stem=seen[depths[0]],
+        after_token_mixing=tuple(seen[name] for name in depths[1::2]),
+        after_channel_mixing=tuple(seen[name] for name in depths[2::2]),
+        token_hidden=tuple(seen[name] for name in token_hidden),
+        channel_hidden=tuple(seen[name] for name in channel_hidden),
+        pooled=seen[head],
+        logits=logits,
+    )

@@ -1,0 +1,146 @@
+"""Who talks to whom for one image: exact through one block, estimated through all of them.
+
+Strength is always a root mean square gain: a small random change of a token, of size e in every channel, changes the
+other token by entry x e in every channel, in the root mean square. The identity (the residual path) has the gain 1.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from mixer.model import Mixer
+from viz.capture import evaluating
+from viz.mixing import block_at
+
+OUTPUTS_AT_ONCE = 32
+"""patches that are followed backwards together: bounds the memory for networks with many patches"""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInfluence:
+    """What is known of the influence of patches on patches after some of the probes."""
+
+    done: int
+    total: int
+    influence: Float32[np.ndarray, "patches patches"]
+    """[to, from], estimated"""
+    standard_error: Float32[np.ndarray, "patches patches"]
+    """of each entry; NaN after the first probe, which cannot tell"""
+
+
+def token_jacobian(
+    model: Mixer, image: Float[Tensor, "3 height width"], block: int
+) -> Float32[np.ndarray, "patches patches"]:
+    """How strongly the token mixing of a block lets each patch act on each patch, for this image; exact.
+
+    Entry [to, from] is ||d u[to] / d x[from]||_F / sqrt(channels), over all pairs of channels, where x are the tokens
+    that enter the block (counted from 0) and u = token_mixing(norm1(x)) is what the block adds to them: norm1
+    included, the residual path not (which would add 1 to each channel's own derivative where to = from).
+
+    The token-mixing MLP works on each channel by itself, so with n = norm1(x), hidden units h and channels c, d
+        d u[to, c] / d n[from, c] = sum_h W2[to, h] gelu'(a[h, c]) W1[h, from]
+        d n[from, c] / d x[from, d] = row c of the Jacobian of a LayerNorm
+    and a squared norm is the sum over c of the first, squared, times the squared length of that row.
+
+    Raises ValueError for an image of the wrong size or a block that is not there.
+    """
+    layer = block_at(model, block)
+    mlp = layer.token_mixing
+    with torch.no_grad(), evaluating(model):
+        x = model.blocks[:block](_stem_tokens(model, image))[0]  # patches channels
+        slope = _slope(mlp.gelu, mlp.fc1(layer.norm1(x).mT))  # channels hidden
+        lengths = _norm_row_lengths(layer.norm1, x).mT  # channels patches, squared
+        rows = [((w * slope) @ mlp.fc1.weight).square().mul(lengths).sum(0) for w in mlp.fc2.weight]
+        return (torch.stack(rows) / x.shape[1]).sqrt().float().cpu().numpy()
+
+
+def network_influence(
+    model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int
+) -> Iterator[NetworkInfluence]:
+    """How strongly each stem token acts on each token after the last block, for this image; better with every probe.
+
+    Entry [to, from] estimates ||J||_F / sqrt(channels) of J = d last[to] / d stem[from] (channels x channels; before
+    `pre_head_norm`; with all residual paths). For a random vector v of signs E ||J^T v||^2 = ||J||_F^2 (Hutchinson
+    1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a mean is slightly low for few
+    probes; its standard error is that of the mean divided by twice the root (the delta method).
+
+    Yields once per probe, the last time with done = total = probes. The image must have the right size and probes be
+    at least 1, else ValueError. The same seed gives the same numbers.
+    """
+    if probes < 1:
+        raise ValueError(f"probes must be at least 1, not {probes}")
+    with torch.inference_mode(False), evaluating(model):
+        with torch.no_grad():
+            stem = _stem_tokens(model, image)
+        with torch.enable_grad():
+            last = model.blocks(stem.requires_grad_())
+    generator = torch.Generator().manual_seed(seed)
+    patches, channels = stem.shape[1:]
+    mean, deviations = (np.zeros((patches, patches)) for _ in range(2))
+    for done in range(1, probes + 1):
+        signs = torch.randint(2, (patches, channels), generator=generator) * 2 - 1
+        gain = _squared_gain(stem, last, signs.to(last))
+        # Welford's running mean and sum of squared deviations
+        step = gain - mean
+        mean = mean + step / done
+        deviations = deviations + step * (gain - mean)
+        yield NetworkInfluence(done, probes, np.sqrt(mean, dtype=np.float32), _standard_error(mean, deviations, done))
+
+
+def _squared_gain(
+    stem: Float[Tensor, "1 patches channels"],
+    last: Float[Tensor, "1 patches channels"],
+    signs: Float[Tensor, "patches channels"],
+) -> Float[np.ndarray, "patches patches"]:
+    """||J^T v||^2 / channels for each (to, from), with the row of signs that belongs to `to` as v."""
+    patches, channels = signs.shape
+    rows = []
+    for to in torch.arange(patches, device=signs.device).split(OUTPUTS_AT_ONCE):
+        probe = signs.new_zeros(len(to), 1, patches, channels)
+        probe[torch.arange(len(to)), 0, to] = signs[to]
+        (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)
+        rows.append(gradient[:, 0].double().square().mean(2))
+    return torch.cat(rows).cpu().numpy()
+
+
+def _standard_error(
+    mean: Float[np.ndarray, "patches patches"], deviations: Float[np.ndarray, "patches patches"], done: int
+) -> Float32[np.ndarray, "patches patches"]:
+    """Of the root of the mean; 0 where the mean is 0, as no probe found anything there."""
+    if done == 1:
+        return np.full(mean.shape, np.nan, np.float32)
+    error = np.sqrt(deviations / (done - 1) / done)
+    return np.divide(error, 2 * np.sqrt(mean), out=np.zeros_like(mean), where=mean > 0).astype(np.float32)
+
+
+def _stem_tokens(model: Mixer, image: Float[Tensor, "3 height width"]) -> Float[Tensor, "1 patches channels"]:
+    if image.shape != (3, *model.config.image_size):
+        raise ValueError(f"expected an image of (3, {model.config.image_size}), not {tuple(image.shape)}")
+    return model.stem(model.patches(image[None]))
+
+
+def _slope(gelu: nn.GELU, x: Float[Tensor, "channels hidden"]) -> Float[Tensor, "channels hidden"]:
+    """The derivative of the activation at x, whichever form of GELU it is."""
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(gelu(x).sum(), x)[0]
+
+
+def _norm_row_lengths(norm: nn.LayerNorm, x: Float[Tensor, "patches channels"]) -> Float[Tensor, "patches channels"]:
+    """The squared length of each row of a LayerNorm's Jacobian at each token.
+
+    With z the token before scale and shift, row c is gamma_c / sigma (e_c - 1/C - z_c z / C), where sigma^2 = variance
+    + eps. As z sums to 0 and its squares to C m (m just below 1, because of eps), its squared length is
+    gamma_c^2 / sigma^2 (1 - 1/C - z_c^2 (2 - m) / C).
+    """
+    channels = x.shape[1]
+    variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
+    sigma = (variance + norm.eps).sqrt()
+    z = (x - mean) / sigma
+    m = z.square().mean(1, keepdim=True)
+    # rounding can leave a row of length 0 just below 0
+    return (norm.weight / sigma).square() * (1 - 1 / channels - z.square() * (2 - m) / channels).clamp(min=0)

@@ -1,0 +1,78 @@
+"""Change what the network sees, or the network, and compare its answers."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int, Int64
+from torch import Tensor
+
+from mixer.grid import PatchGrid
+from mixer.model import Mixer
+from viz.capture import evaluating
+from viz.mixing import block_at
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationExperiment:
+    """The answers to a picture, and to the same picture with its patches shuffled. Probabilities, not logits."""
+
+    order: Int64[np.ndarray, "patches"]
+    """place i of the shuffled picture holds patch order[i]"""
+    original: Float32[np.ndarray, "classes"]
+    both_permuted: Float32[np.ndarray, "classes"]
+    """the shuffled picture, seen by the network whose token-mixing weights are shuffled alike"""
+    patches_permuted: Float32[np.ndarray, "classes"]
+    """the shuffled picture, seen by the network as it is"""
+    largest_logit_difference: float
+    """between `original` and `both_permuted`: 0 but for rounding"""
+
+
+def permute_patches(
+    image: Float[Tensor, "3 height width"], grid: PatchGrid, order: Int[np.ndarray, "patches"]
+) -> Float[Tensor, "3 height width"]:
+    """The image with its patches shuffled: place i gets patch order[i]. Raises ValueError if that is no permutation."""
+    return grid.to_images(grid.to_tokens(image[None])[:, _permutation(order, grid.patches)])[0]
+
+
+@torch.no_grad()
+def permuted_copy(model: Mixer, order: Int[np.ndarray, "patches"]) -> Mixer:
+    """A copy of the network that answers to `permute_patches(image, grid, order)` what the network answers to image.
+
+    Only the token-mixing MLPs know one patch from another, so in every block the columns of W1, the rows of W2 and the
+    second bias are put into the new order, and nothing else. The tokens of every depth come out in the new order too.
+    Raises ValueError if that is no permutation.
+    """
+    index = _permutation(order, model.config.grid.patches)
+    copy = deepcopy(model)
+    for block in range(len(copy.blocks)):
+        mlp = block_at(copy, block).token_mixing
+        fc1, fc2 = mlp.fc1, mlp.fc2
+        for parameter, dim in ((fc1.weight, 1), (fc2.weight, 0), (fc2.bias, 0)):
+            parameter.copy_(parameter.index_select(dim, index.to(parameter.device)))
+    return copy
+
+
+def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"], seed: int) -> PermutationExperiment:
+    """Shuffle the patches, and the network alike (after the paper's section 3.4, invariance to input permutations).
+
+    The paper shuffles the patches of every image and trains anew, and finds that a Mixer does not mind. Its reason can
+    be shown without training: shuffled weights undo shuffled patches, exactly. The network as it is does mind, since
+    it has learned where things are.
+    """
+    grid = model.config.grid
+    order = np.random.default_rng(seed).permutation(grid.patches)
+    shuffled = permute_patches(image, grid, order)
+    # the copy is made inside, so that it does not inherit the hooks of another thread
+    with torch.no_grad(), evaluating(model):
+        permuted = permuted_copy(model, order).eval()
+        original, both, patches = model(image[None])[0], permuted(shuffled[None])[0], model(shuffled[None])[0]
+    original_p, both_p, patches_p = (x.softmax(0).float().cpu().numpy() for x in (original, both, patches))
+    return PermutationExperiment(order, original_p, both_p, patches_p, (original - both).abs().max().item())
+
+
+def _permutation(order: Int[np.ndarray, "patches"], patches: int) -> Tensor:
+    if not np.array_equal(np.sort(order), np.arange(patches)):
+        raise ValueError(f"an order must name each patch from 0 to {patches - 1} once, not {order.tolist()}")
+    return torch.from_numpy(order.copy()).long()

@@ -1,0 +1,60 @@
+"""Model: which network this is, how good it is, and how far its probabilities can be trusted."""
+
+import gradio as gr
+
+from mixer.summary import summary
+from viz import figures
+from viz.microscope import Microscope, Selection
+from viz.panels.lens import Lens, view
+
+NAME = "Model"
+
+
+def build(scope: Microscope) -> Lens:
+    metrics = scope.metrics
+    gr.Markdown(headline(metrics) or "This checkpoint has not been evaluated: `python main.py evaluate` does that.")
+    outputs, drawn = [], []
+    if "confusion" in metrics:
+        with gr.Row():
+            outputs.append(
+                view(
+                    "model-confusion",
+                    "What does it take for what?",
+                    "Test images by true class (rows) and answer (columns).",
+                    "Shares of one row; a column can be full because the class is easy, or because it is the network's "
+                    "favourite guess.",
+                )
+            )
+            drawn.append(figures.confusion(metrics["confusion"], scope.classes))
+            outputs.append(
+                view(
+                    "model-reliability",
+                    "Is it as right as it is sure?",
+                    "Test images grouped by the probability of the answer: how often was it right?",
+                    "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
+                )
+            )
+            drawn.append(
+                figures.reliability(
+                    *([b[k] for b in metrics["reliability"]] for k in ("confidence", "accuracy", "images"))
+                )
+            )
+    with gr.Accordion("All layers", open=False):
+        gr.Code(summary(scope.model), language=None, show_label=False, elem_id="layers")
+
+    def draw(selection: Selection) -> list:
+        return drawn
+
+    return Lens(outputs, draw)
+
+
+def headline(metrics: dict) -> str:
+    """Accuracy, interval and circumstances in a sentence; empty where the checkpoint was never evaluated."""
+    if "accuracy" not in metrics:
+        return ""
+    low, high = metrics["interval"]
+    return (
+        f"**{metrics['accuracy']:.2%}** of CIFAR-10's {metrics['images']:,} test images right "
+        f"(95 % interval {low:.2%} to {high:.2%}), **{metrics['flip_accuracy']:.2%}** averaged with the mirror image. "
+        f"{metrics['parameters']:,} parameters. Evaluated on {metrics['date']}, {metrics['device']}."
+    )

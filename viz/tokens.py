@@ -1,0 +1,195 @@
+"""What does each place of the picture hold, at each depth? Measures on the tokens of a `Trace`, as plain arrays.
+
+A trace must hold one image (`trace.image(i)` takes one of several). Depths are numbered as in `depth_names`, patches
+as in `PatchGrid`, both from 0; a number that does not exist raises ValueError.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from mixer.model import Mixer
+from viz.capture import Trace, capture, depth_sources, evaluating, exclusive
+
+BANK_BATCH = 25
+
+
+@dataclass(frozen=True, eq=False)
+class PcaColours:
+    """Tokens as colours: alike in colour, alike in the three directions in which the tokens differ most."""
+
+    colours: Float32[np.ndarray, "depths patches 3"]
+    """red, green, blue from 0 to 1: the first, second and third principal component"""
+    explained: Float32[np.ndarray, "bases 3"]
+    """the share of the variance along each component; one basis, or one per depth"""
+
+
+@dataclass(frozen=True, eq=False)
+class LogitLens:
+    """What the network would answer if it ended at each depth."""
+
+    probabilities: Float32[np.ndarray, "depths classes"]
+    leads_from: int
+    """the first depth at which the final answer is the most probable class (it may lose the lead again later)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The tokens of a bank that are most like a given one, best first."""
+
+    images: Int64[np.ndarray, "k"]
+    patches: Int64[np.ndarray, "k"]
+    cosines: Float32[np.ndarray, "k"]
+
+
+def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
+    """The Euclidean length of each token."""
+    return _plain(_tokens(trace).norm(dim=-1))
+
+
+def update_norms(trace: Trace) -> Float32[np.ndarray, "updates patches"]:
+    """The Euclidean length of what each half-block added to each token: row i leads from depth i to depth i + 1."""
+    return _plain(_tokens(trace).diff(dim=0).norm(dim=-1))
+
+
+def pca_colours(trace: Trace, joint: bool) -> PcaColours:
+    """The first three principal components of the tokens as red, green and blue.
+
+    joint: one basis and one colour scale for the tokens of all depths, so that colours can be compared between depths;
+        otherwise one for each depth, so that colours can be compared only within it.
+
+    Each component is stretched to 0..1 over its basis, however little variance it explains. Its sign is such that its
+    largest loading is positive. Where the tokens do not differ along it (an empty picture), it is 0.5.
+    """
+    tokens = _tokens(trace)
+    scores, explained = _principal_components(rearrange(tokens, "d p c -> 1 (d p) c") if joint else tokens)
+    low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
+    colours = torch.where(high > low, (scores - low) / (high - low), 0.5)
+    return PcaColours(_plain(colours.reshape(*tokens.shape[:2], 3)), _plain(explained))
+
+
+def _principal_components(
+    points: Float[Tensor, "bases points channels"],
+) -> tuple[Float[Tensor, "bases points 3"], Float[Tensor, "bases 3"]]:
+    """Coordinates along the first three components and the shares of variance that they explain."""
+    centred = points - points.mean(1, keepdim=True)
+    left, singular, right = torch.linalg.svd(centred, full_matrices=False)
+    # Rounding alone makes equal points differ: below matrix_rank's tolerance a component is noise, not a direction.
+    noise = points.norm(dim=(1, 2)) * max(points.shape[1:]) * torch.finfo(points.dtype).eps
+    singular = torch.where(singular > noise[:, None], singular, 0)
+    signs = right.gather(2, right.abs().argmax(2, keepdim=True)).squeeze(2).sign()
+    scores = left * (singular * signs)[:, None]
+    variance = singular.square()
+    explained = variance / variance.sum(1, keepdim=True).clamp_min(torch.finfo(points.dtype).tiny)
+    missing = max(0, 3 - singular.shape[1])
+    return F.pad(scores[..., :3], (0, missing)), F.pad(explained[:, :3], (0, missing))
+
+
+def similarity(trace: Trace, patch: int) -> Float32[np.ndarray, "depths patches"]:
+    """The cosine of one patch's token with every token (itself too) of the same depth; 0 where one is zero."""
+    tokens = F.normalize(_tokens(trace), dim=-1)
+    _check_exists("patch", patch, tokens.shape[1])
+    return _plain(torch.einsum("dpc,dc->dp", tokens, tokens[:, patch]))
+
+
+def similarity_matrix(trace: Trace, depth: int) -> Float32[np.ndarray, "patches patches"]:
+    """The cosine of every token with every token of one depth; 0 where one is zero."""
+    tokens = F.normalize(_tokens_at(trace, depth), dim=-1)
+    return _plain(tokens @ tokens.mT)
+
+
+def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
+    """The network's own classifier (pre-head LayerNorm if there is one, mean over the patches, head) at every depth.
+
+    After nostalgebraist, "interpreting GPT: the logit lens" (2020). The classifier was trained for the last depth
+    only: at an early depth, a class that does not lead may be there all the same, in a form that the head cannot read.
+    """
+    tokens = _tokens(trace)
+    with exclusive(model), torch.no_grad():
+        logits = model.head(_before_pooling(model, tokens).mean(1))  # depths classes
+    answers = logits.argmax(1)
+    leads_from = int((answers == answers[-1]).nonzero()[0])
+    return LogitLens(_plain(logits.softmax(1)), leads_from)
+
+
+def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patches classes"]:
+    """The logits of each token alone: (pre-head LayerNorm and) head, without the pooling.
+
+    Pooling is a mean and the head is affine, so at the last depth the mean of the votes IS the network's logits.
+    """
+    tokens = _tokens_at(trace, depth)
+    with exclusive(model), torch.no_grad():
+        return _plain(model.head(_before_pooling(model, tokens)))
+
+
+def bank(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
+) -> Float[Tensor, "images patches channels"]:
+    """The tokens of many images at one depth, on the model's device.
+
+    images: normalised, on the model's device. Only this depth is kept: 13 MB for the 200 samples and the default
+    network in float32, where all 25 depths would be 328 MB. Other threads get the model between the batches.
+    """
+    sources = depth_sources(len(model.blocks))
+    _check_exists("depth", depth, len(sources))
+    return torch.cat([_read(model, batch, sources[depth]) for batch in images.split(BANK_BATCH)])
+
+
+def neighbours(
+    bank: Float[Tensor, "images patches channels"],
+    token: Float[Tensor, "channels"],
+    k: int,
+    exclude: int | None = None,
+) -> Neighbours:
+    """The k tokens of a bank with the largest cosine to a token of the same depth; of equals, the first in the bank.
+
+    exclude: an image of the bank to leave out, for a specimen that is itself in it.
+    Raises ValueError where the bank has fewer than k tokens (without the image left out).
+    """
+    cosines = F.cosine_similarity(bank, token, dim=-1)  # images patches
+    available = cosines.numel()
+    if exclude is not None:
+        _check_exists("image", exclude, len(bank))
+        cosines[exclude] = -torch.inf
+        available -= cosines.shape[1]
+    if not 1 <= k <= available:
+        raise ValueError(f"k must be from 1 to the {available} tokens to choose from, not {k}")
+    values, places = cosines.flatten().sort(descending=True, stable=True)
+    found, patches = np.divmod(places[:k].cpu().numpy(), cosines.shape[1])
+    return Neighbours(found, patches, _plain(values[:k]))
+
+
+def _read(model: Mixer, images: Float[Tensor, "batch 3 height width"], source: str) -> Tensor:
+    with evaluating(model), torch.no_grad(), capture(model, [source]) as seen:
+        model(images)
+    return seen[source]
+
+
+def _before_pooling(model: Mixer, tokens: Float[Tensor, "*any channels"]) -> Float[Tensor, "*any channels"]:
+    return tokens if model.pre_head_norm is None else model.pre_head_norm(tokens)
+
+
+def _tokens(trace: Trace) -> Float[Tensor, "depths patches channels"]:
+    if len(trace.logits) != 1:
+        raise ValueError(f"one image is measured at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
+    return trace.depths[:, 0]
+
+
+def _tokens_at(trace: Trace, depth: int) -> Float[Tensor, "patches channels"]:
+    tokens = _tokens(trace)
+    _check_exists("depth", depth, len(tokens))
+    return tokens[depth]
+
+
+def _check_exists(kind: str, number: int, count: int) -> None:
+    if not 0 <= number < count:
+        raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")
+
+
+def _plain(values: Tensor) -> np.ndarray:
+    return values.float().cpu().numpy()
