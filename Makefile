@@ -21,6 +21,9 @@ lint: .venv/dev ## check format, style and types
 train: .venv/app ## start or continue the default training at low priority
 	nice -n 19 $(BIN)/python main.py
 
+bench: .venv/dev ## measure speed and memory against the others (on a quiet machine)
+	$(BIN)/python -m bench
+
 # the browser of the tests: one that is there, else Debian's, else Playwright's own
 chromium: .venv/dev
 	@command -v chromium google-chrome >/dev/null || \

@@ -21,6 +21,7 @@ from mixer import checkpoint
 from mixer.convert import convert as convert_weights
 from mixer.data import DataMissing, Labelled, cifar10
 from mixer.evaluate import evaluate as evaluate_model
+from mixer.evaluate import headline
 from mixer.model import PRESETS, Mixer
 from mixer.summary import summary as layer_table
 from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
@@ -213,14 +214,6 @@ def circumstances(device: torch.device) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "commit": commit,
     }
-
-
-def headline(metrics: dict[str, Any]) -> str:
-    low, high = metrics["interval"]
-    return (
-        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right "
-        f"(95 % interval {low:.2%} to {high:.2%}), {metrics['flip_accuracy']:.2%} with the mirror image averaged; {metrics['parameters']:,} parameters"
-    )
 
 
 def parameters(model: torch.nn.Module) -> int:

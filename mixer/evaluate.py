@@ -52,6 +52,16 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
     }
 
 
+def headline(metrics: dict[str, Any]) -> str:
+    """The result of `evaluate`, with what it was made of, in a sentence."""
+    low, high = metrics["interval"]
+    return (
+        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right "
+        f"(95 % interval {low:.2%} to {high:.2%}), {metrics['flip_accuracy']:.2%} averaged with the mirror image. "
+        f"{metrics['parameters']:,} parameters. Evaluated on {metrics['date']}, {metrics['device']}."
+    )
+
+
 def _logits(
     model: Mixer, data: Labelled, device: torch.device, mirror: bool = False
 ) -> Float[Tensor, "images classes"]:

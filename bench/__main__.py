@@ -1,0 +1,49 @@
+"""`python -m bench`: run all cases, print the ratios, and write `results.json` and the table in `README.md`."""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from bench.cases import CASES, DEVICE, Ratio
+
+HERE = Path(__file__).parent
+
+
+def machine() -> str:
+    name = torch.cuda.get_device_name() if DEVICE.type == "cuda" else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def table(ratios: list[Ratio]) -> str:
+    rows = ["| what | ratio | goal | met | |", "|---|---|---|---|---|"]
+    for r in ratios:
+        goal = "" if r.goal is None else f"{'at least' if r.more_is_better else 'at most'} {r.goal:g}"
+        met = {None: "", True: "yes", False: "no"}[r.met]
+        rows.append(f"| {r.name} | {r.ratio:.2f} | {goal} | {met} | {r.note} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"warning: the machine is not quiet (load {load:.1f}); ratios may be off", file=sys.stderr)
+    torch.manual_seed(0)
+    ratios: list[Ratio] = []
+    for case in CASES:
+        for ratio in case():
+            ratios.append(ratio)
+            print(f"{ratio.name}: {ratio.ratio:.2f}  {ratio.note}", flush=True)
+    where = f"{machine()}, {time.strftime('%Y-%m-%d')}, load {load:.1f} at the start"
+    results = {r.name: {"ratio": round(r.ratio, 3), "goal": r.goal, "met": r.met} for r in ratios}
+    (HERE / "results.json").write_text(json.dumps({"machine": where, "ratios": results}, indent=1) + "\n")
+    text = f"# Measured\n\nMade by `make bench`, not by hand. {where}.\n\n{table(ratios)}\n"
+    (HERE / "README.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Interleaved timing: what is compared runs in turns, so that a slow moment of the machine hits both."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+import torch
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one call."""
+
+    median: float
+    quartiles: tuple[float, float]
+
+    @property
+    def spread(self) -> float:
+        """Half the distance of the quartiles, as a share of the median."""
+        return (self.quartiles[1] - self.quartiles[0]) / 2 / self.median
+
+
+def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2) -> list[Timing]:
+    """Time the calls in turns, after some rounds that do not count. CUDA is waited for."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for turn in range(warmup + rounds):
+        for call, kept in zip(calls, seconds, strict=True):
+            begin = time.perf_counter()
+            call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn >= warmup:
+                kept.append(time.perf_counter() - begin)
+    return [Timing(median(kept), (quantiles(kept, n=4)[0], quantiles(kept, n=4)[2])) for kept in seconds]

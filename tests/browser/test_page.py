@@ -1,0 +1,134 @@
+"""The page in a real Chromium, as a visitor uses it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+import app
+from mixer.checkpoint import DEFAULT, load
+from mixer.data import CLASSES
+from mixer.model import Mixer
+from viz.microscope import Microscope
+
+OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def scope() -> Microscope:
+    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def url(scope: Microscope) -> Iterator[str]:
+    page = app.build(scope)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    yield url
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    installed = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=OFFLINE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """A fresh visit, at desktop width; whatever goes wrong in the browser fails the test."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#overview-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
+    yield page
+    context.close()
+    assert not errors
+
+
+def answer(page: Page) -> str:
+    return page.locator("#answer h2, #answer .output-class").first.inner_text().strip()
+
+
+def chosen_patch(page: Page) -> str:
+    return page.locator('#picker button[aria-pressed="true"]').get_attribute("aria-label") or ""
+
+
+def test_it_opens_on_a_classified_sample_with_the_first_lens_filled(page: Page, scope: Microscope) -> None:
+    assert answer(page) == scope.classes[scope.sample_answers[0]]
+    expect(page.locator("#words")).to_contain_text("Test image 3, labelled airplane")
+    expect(page.locator("#overview-votes .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#header")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
+
+
+def test_choosing_a_sample_classifies_it(page: Page, scope: Microscope) -> None:
+    page.locator("#samples button.thumbnail-item, #samples .thumbnail-item").nth(7).click()  # the second cat
+    expect(page.locator("#words")).to_contain_text("labelled cat")
+    assert answer(page) == scope.classes[scope.sample_answers[61]]
+
+
+def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) -> None:
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(page.locator('#picker button[data-patch="5"]')).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#patch input")).to_have_value("(1, 1)")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator('#picker button[data-patch="8"]')).to_have_attribute("aria-pressed", "true")
+    assert chosen_patch(page) == "patch (2, 0)"
+    page.locator("#patch input").click()
+    page.get_by_role("option", name="(7, 3)").click()
+    expect(page.locator('#picker button[data-patch="31"]')).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_class_asked_about_can_be_changed(page: Page) -> None:
+    page.locator("#target input").click()
+    page.get_by_role("option", name="truck").click()
+    expect(page.locator("#overview-votes .js-plotly-plot")).to_contain_text("logit for truck")
+    expect(page.locator("#overview-lens .js-plotly-plot")).to_contain_text("truck")
+
+
+def test_a_photo_is_classified_and_a_text_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    Image.new("RGB", (640, 480), (20, 90, 200)).save(tmp_path / "photo.jpg")
+    page.get_by_role("tab", name="Your picture").click()
+    page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.jpg")
+    expect(page.locator("#words")).to_contain_text("gives one of them to any picture", timeout=15_000)
+    before = answer(page)
+    (tmp_path / "text.jpg").write_text("I am no picture")
+    page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
+    page.locator("#upload input[type=file]").set_input_files(tmp_path / "text.jpg")
+    expect(page.get_by_text("no picture that can be read")).to_be_visible(timeout=15_000)
+    assert answer(page) == before
+
+
+def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
+    with page.expect_download() as download:
+        page.locator(".view", has=page.locator("#overview-lens")).get_by_role("button", name="Numbers").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == '"series","x","y","value","label"'
+    assert len(lines) == 1 + 25 * 10
+    assert {line.split(",")[0].strip('"') for line in lines[1:]} == set(CLASSES)
+
+
+def test_the_model_lens_shows_the_figures_of_the_checkpoint(page: Page, scope: Microscope) -> None:
+    page.get_by_role("tab", name="Model").click()
+    expect(page.locator("#model-confusion .js-plotly-plot")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text(f"{scope.metrics['accuracy']:.2%} of 10,000 test images")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, url: str, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#overview-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()

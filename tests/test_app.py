@@ -1,0 +1,105 @@
+"""The app over its API, as another program sees it."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import gradio as gr
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import app
+from mixer.checkpoint import DEFAULT, load
+from mixer.data import CLASSES, normalise, samples
+from mixer.model import Mixer
+from viz.microscope import Microscope
+
+
+@pytest.fixture(scope="module")
+def scope() -> Microscope:
+    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def client(scope: Microscope) -> Iterator[Client]:
+    page = app.build(scope)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    yield Client(url, verbose=False)
+    page.close()
+
+
+def sample_file(folder: Path, number: int) -> Path:
+    Image.fromarray(samples().images[number].permute(1, 2, 0).numpy()).save(folder / "sample.png")
+    return folder / "sample.png"
+
+
+def test_classify_gives_the_network_s_own_probabilities(client: Client, scope: Microscope, tmp_path: Path) -> None:
+    answer = client.predict(handle_file(sample_file(tmp_path, 123)), api_name="/classify")
+    with torch.inference_mode():
+        want = scope.model(normalise(samples().images[123:124], scope.model.config))[0].softmax(0)
+    assert answer["label"] == CLASSES[want.argmax()]
+    got = {line["label"]: line["confidence"] for line in answer["confidences"]}
+    assert got == pytest.approx(dict(zip(CLASSES, want.tolist(), strict=True)), abs=1e-5)
+
+
+def test_classify_is_the_only_endpoint_and_documented(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(endpoints) == ["/classify"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG in CMYK", "GIF", "WebP", "TIFF of 16 bits", "PNG of one pixel", "huge JPEG"])
+def test_pictures_of_every_kind_are_classified(client: Client, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "picture"
+    if kind == "JPEG in CMYK":
+        Image.new("CMYK", (300, 200), (10, 80, 90, 20)).save(file, "JPEG")
+    elif kind == "GIF":
+        Image.new("P", (64, 48), 3).save(file, "GIF", save_all=True, append_images=[Image.new("P", (64, 48), 7)])
+    elif kind == "WebP":
+        Image.new("RGBA", (64, 48), (200, 20, 20, 100)).save(file, "WEBP")
+    elif kind == "TIFF of 16 bits":
+        Image.new("I;16", (64, 48), 40_000).save(file, "TIFF")
+    elif kind == "PNG of one pixel":
+        Image.new("RGB", (1, 1), "green").save(file, "PNG")
+    else:
+        Image.linear_gradient("L").resize((7712, 5360)).save(file, "JPEG")
+    answer = client.predict(handle_file(file), api_name="/classify")
+    assert sum(line["confidence"] for line in answer["confidences"]) == pytest.approx(1, abs=1e-4)
+
+
+def broken_png() -> bytes:
+    file = BytesIO()
+    Image.effect_noise((200, 200), 90).save(file, "PNG")
+    return file.getvalue()[:1000]
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello, I am text", b"", broken_png(), b"<svg xmlns='http://www.w3.org/2000/svg'/>"]
+)
+def test_other_files_get_words_and_the_app_goes_on(client: Client, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.png").write_bytes(content)
+    with pytest.raises(AppError, match="no picture that can be read"):
+        client.predict(handle_file(tmp_path / "file.png"), api_name="/classify")
+    assert client.predict(handle_file(sample_file(tmp_path, 0)), api_name="/classify")["label"] in CLASSES
+
+
+def test_nothing_to_classify_is_said(client: Client) -> None:
+    with pytest.raises(AppError, match="no picture to classify"):
+        client.predict(None, api_name="/classify")
+
+
+def test_a_file_of_the_server_cannot_be_asked_for(client: Client) -> None:
+    for given in ({"path": "/etc/hostname"}, {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}):
+        with pytest.raises(AppError) as error:
+            client.predict(given, api_name="/classify")
+        assert "no picture that can be read" not in str(error.value)
+
+
+def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
+    from dataclasses import replace
+
+    scope = Microscope(Mixer(replace(tiny, num_classes=7)), {}, torch.device("cpu"))
+    assert isinstance(app.build(scope), gr.Blocks)
+    assert scope.classes[6] == "class 6"
