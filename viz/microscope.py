@@ -1,5 +1,6 @@
 """The instrument that all lenses share: one network, the picture under it, and what was lately computed of it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -10,11 +11,13 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from mixer.data import class_names, normalise, samples, to_picture
+from mixer.data import CLASSES, class_names, normalise, samples, to_picture
 from mixer.model import Mixer
+from viz import tokens
 from viz.capture import Trace, depth_names, trace
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
+KEPT_BANKS = 8  # 13 MB each
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Selection:
     lens: str = "Overview"
     """the name of the open tab"""
 
+    @property
+    def block(self) -> int:
+        """The block that the depth lies in, counted from 0; at the stem, the first, which reads it."""
+        return max(0, (self.depth - 1) // 2)
+
 
 class Microscope:
     """A network on its device, and the traces of the pictures it was last shown."""
@@ -46,6 +54,7 @@ class Microscope:
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
         self.look = lru_cache(KEPT_TRACES)(self._look)
+        self._banked = lru_cache(KEPT_BANKS * -(-len(self.samples) // tokens.BANK_BATCH))(self._bank_batch)
 
     def _look(self, picture: bytes) -> Trace:
         """The traced pass of one picture, from memory where it was made lately."""
@@ -86,9 +95,29 @@ class Microscope:
         empty = Selection(b"", patch=patch, depth=len(self.depth_names) - 1)
         return self.show_sample(empty, 0)
 
+    def bank(
+        self, depth: int, follow: Callable[[Iterable[int]], Iterable[int]] = iter
+    ) -> Float[Tensor, "samples patches channels"]:
+        """The tokens of all shipped samples at one depth, from memory where they were read lately.
+
+        follow: goes through the batches, for a display of the progress (about 2 s on two cores for a new depth)
+        """
+        batches = range(-(-len(self.samples) // tokens.BANK_BATCH))
+        return torch.cat([self._banked(depth, batch) for batch in follow(batches)])
+
+    def _bank_batch(self, depth: int, batch: int) -> Float[Tensor, "batch patches channels"]:
+        return tokens.bank(self.model, self.sample_inputs.split(tokens.BANK_BATCH)[batch], depth)
+
     @cached_property
-    def sample_answers(self) -> list[int]:
-        """The class that the network gives each shipped sample (about 2 s on two cores, once)."""
+    def sample_inputs(self) -> Float[Tensor, "samples 3 height width"]:
         pictures = [self.picture_of(self.sample_image(i)) for i in range(len(self.samples))]
-        batches = torch.stack([self.input(picture) for picture in pictures]).split(50)
-        return torch.cat([trace(self.model, batch).logits for batch in batches]).argmax(1).tolist()
+        return torch.stack([self.input(picture) for picture in pictures])
+
+    def sample_answers(self, follow: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
+        """The class that the network gives each shipped sample. follow: as for `bank`."""
+        last = self.bank(len(self.depth_names) - 1, follow)
+        return tokens.answer(self.model, last).argmax(1).tolist()
+
+    def truth(self, sample: int) -> str:
+        """The name of a sample's true class, whether the network knows that class or not."""
+        return CLASSES[self.samples.labels[sample]]

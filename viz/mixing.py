@@ -1,6 +1,7 @@
 """What the parameters alone say: what a unit looks for in the picture, and which patches can talk to each other."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -121,7 +122,8 @@ def opposite_pairs(
     unit for which no free unit has a negative correlation is left over, and so is a map that is constant.
 
     Not evidence in itself, as the best of hundreds of partners is opposite by chance too: 512 units with random weights
-    on 32 patches pair up at a median of about -0.5. Only what goes well beyond an untrained network is a finding.
+    on 32 patches pair up at a median of about -0.5. Only what goes well beyond an untrained network is a finding: see
+    `untrained_median`.
     """
     centred = maps.reshape(len(maps), -1).astype(np.float64)
     centred -= centred.mean(1, keepdims=True)
@@ -137,6 +139,17 @@ def opposite_pairs(
             pairs.append((a, b))
     chosen = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return chosen, correlation[tuple(chosen.T)].astype(np.float32)
+
+
+@lru_cache(16)
+def untrained_median(units: int, patches: int) -> float:
+    """The median correlation of `opposite_pairs` in an untrained network of this shape: what chance alone makes.
+
+    The same for reads and writes: torch draws both weights evenly from an interval around 0, and correlation does not
+    depend on its width. One draw, as the median over so many units hardly moves.
+    """
+    maps = np.random.default_rng(0).uniform(-1, 1, (units, patches)).astype(np.float32)
+    return float(np.median(opposite_pairs(maps)[1]))
 
 
 def linear_summary(model: Mixer, block: int) -> LinearSummary:

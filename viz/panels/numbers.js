@@ -5,16 +5,22 @@
   const rows = [["series", "x", "y", "value", "label"]];
   const at = (list, i) => list?.[i] ?? "";
   const coordinate = (list, start, step, i) => list ? list[i] : (start ?? 0) + i * (step ?? 1);
-  for (const trace of plot.data) {
+  for (const trace of plot._fullData) { // where plotly.js has unpacked the arrays
     if (trace.type === "heatmap") {
       [...trace.z].forEach((row, i) => [...row].forEach((value, j) => {
         if (value === null || Number.isNaN(value)) return;
         const x = coordinate(trace.x, trace.x0, trace.dx, j);
         const y = coordinate(trace.y, trace.y0, trace.dy, i);
-        rows.push([trace.name, x, y, value, at(at(trace.text, i), j)]);
+        rows.push([trace._input.name, x, y, value, at(at(trace.hovertext ?? trace.text, i), j)]);
       }));
-    } else if (trace.type !== "image") {
-      [...trace.y].forEach((y, i) => rows.push([trace.name, at(trace.x, i), y, "", at(trace.text, i)]));
+    } else if (trace.type === "image") {
+      const told = new Set([""]); // a patch may be drawn as several cells
+      [...(trace.text ?? [])].forEach((row, y) => [...row].forEach((text, x) => {
+        if (!told.has(text)) rows.push([trace._input.name, x, y, "", text]);
+        told.add(text);
+      }));
+    } else {
+      [...trace.y].forEach((y, i) => rows.push([trace._input.name, at(trace.x, i), y, "", at(trace.text, i)]));
     }
   }
   const quoted = value => `"${String(value ?? "").replaceAll('"', '""')}"`;

@@ -9,7 +9,7 @@ from viz.panels.lens import Lens, view
 NAME = "Overview"
 
 
-def build(scope: Microscope) -> Lens:
+def build(scope: Microscope, state: gr.State) -> Lens:
     with gr.Row():
         lens_plot = view(
             "overview-lens",

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from mixer.grid import PatchGrid
@@ -55,6 +56,13 @@ watch('value', () => {
 """
 
 
+def png_url(pixels: UInt8[np.ndarray, "height width 3"]) -> str:
+    """A picture as an address that holds it."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
 def patch_picker(value: dict[str, Any]) -> gr.HTML:
     """The component; it raises `select` with the number of a patch in `patch`, from a browser: not to be trusted."""
     return gr.HTML(value, html_template=TEMPLATE, css_template=CSS, js_on_load=ON_LOAD, elem_id="picker")
@@ -62,8 +70,6 @@ def patch_picker(value: dict[str, Any]) -> gr.HTML:
 
 def picker_value(pixels: np.ndarray, grid: PatchGrid, chosen: int) -> dict[str, Any]:
     """What the picker shows. pixels: (height, width, 3), 0 to 255."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
     patches = [
         {
             "patch": patch,
@@ -74,7 +80,7 @@ def picker_value(pixels: np.ndarray, grid: PatchGrid, chosen: int) -> dict[str, 
         for patch in range(grid.patches)
     ]
     return {
-        "image": f"data:image/png;base64,{b64encode(file.getvalue()).decode()}",
+        "image": png_url(pixels),
         "cols": grid.cols,
         "aspect": f"{grid.image_size[1]} / {grid.image_size[0]}",
         "patches": patches,

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.utils import is_in_or_equal
 from PIL import Image
 
+from mixer.data import CLASSES
 from viz.microscope import Microscope, Selection
 from viz.panels.patch_picker import patch_picker, picker_value
 
@@ -33,7 +36,8 @@ class Specimen:
 def _read(scope: Microscope, path: str) -> bytes:
     """A visitor's file as a picture for the network. Raises gr.Error, in words, where that cannot be."""
     try:
-        return scope.picture_of(Image.open(path))
+        with Image.open(path) as image:
+            return scope.picture_of(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise gr.Error("This picture has too many pixels (over 89 million). Make it smaller and try again.") from error
     except (OSError, ValueError) as error:
@@ -45,7 +49,7 @@ def build(scope: Microscope, state: gr.State) -> Specimen:
     with gr.Tabs():
         with gr.Tab("Samples"):
             kind = gr.Dropdown(
-                [EVERY, WRONG, *scope.classes], value=EVERY, container=False, label="Which samples", elem_id="kind"
+                [EVERY, WRONG, *CLASSES], value=EVERY, container=False, label="Which samples", elem_id="kind"
             )
             shown = gr.State(_chosen_samples(scope, EVERY))
             gallery = gr.Gallery(
@@ -63,8 +67,15 @@ def build(scope: Microscope, state: gr.State) -> Specimen:
             upload = gr.Image(
                 show_label=False, sources=["upload", "webcam", "clipboard"], height=220, buttons=[], elem_id="upload"
             )
+
+        def uploaded(payload: Any) -> str | None:
+            """Where the file lies. Raises gr.Error for any place that a visitor cannot have put it."""
+            if payload is not None and not is_in_or_equal(payload.path or "", upload.GRADIO_CACHE):
+                raise gr.Error("Upload the picture: a file of this server cannot be asked for.")
+            return payload and payload.path
+
         # a file that is no picture shall reach our own code, which says so in words
-        setattr(upload, "preprocess", lambda payload: payload and payload.path)  # noqa: B010
+        setattr(upload, "preprocess", uploaded)  # noqa: B010
     gr.Markdown("**What the network sees** · choose a patch")
     first = state.value
     picker = patch_picker(picker_value(scope.pixels(first.picture), scope.grid, first.patch))
@@ -89,8 +100,8 @@ def build(scope: Microscope, state: gr.State) -> Specimen:
     def choose_sample(shown: list[int], selection: Selection, event: gr.SelectData) -> tuple[Selection, None]:
         return scope.show_sample(selection, shown[event.index]), None
 
-    def list_samples(kind: str) -> tuple[list[int], Any]:
-        chosen = _chosen_samples(scope, kind)
+    def list_samples(kind: str, progress: gr.Progress = gr.Progress()) -> tuple[list[int], Any]:
+        chosen = _chosen_samples(scope, kind, progress)
         return chosen, gr.Gallery(_thumbnails(scope, chosen), selected_index=None)
 
     def choose_patch(selection: Selection, event: gr.EventData) -> Selection:
@@ -120,7 +131,7 @@ def build(scope: Microscope, state: gr.State) -> Specimen:
         [],
         classify,
         upload,
-        answer,
+        gr.Label(visible=False),
         api_name="classify",
         api_description="Classify an image file (any that Pillow reads): label, and confidence of every class.",
         concurrency_id="model",
@@ -129,22 +140,20 @@ def build(scope: Microscope, state: gr.State) -> Specimen:
     return Specimen([picker, answer, words, target, patch, depth], scope)
 
 
-def _chosen_samples(scope: Microscope, kind: str) -> list[int]:
-    labels = scope.samples.labels.tolist()
+def _chosen_samples(scope: Microscope, kind: str, progress: gr.Progress | None = None) -> list[int]:
+    truths = [scope.truth(i) for i in range(len(scope.samples))]
     if kind == EVERY:
-        firsts = [labels.index(label) for label in sorted(set(labels))]
-        return sorted(first + i for first in firsts for i in range(2))
+        return sorted(truths.index(name) + i for name in CLASSES for i in range(2))
     if kind == WRONG:
-        return [
-            i for i, (label, answer) in enumerate(zip(labels, scope.sample_answers, strict=True)) if label != answer
-        ]
-    return [i for i, label in enumerate(labels) if scope.classes[label] == kind]
+        follow = partial(progress.tqdm, desc="Asking the network") if progress else iter
+        answers = [scope.classes[answer] for answer in scope.sample_answers(follow)]
+        return [i for i, (truth, answer) in enumerate(zip(truths, answers, strict=True)) if truth != answer]
+    return [i for i, truth in enumerate(truths) if truth == kind]
 
 
 def _thumbnails(scope: Microscope, chosen: Sequence[int]) -> list[tuple[Image.Image, str]]:
-    names = [scope.classes[scope.samples.labels[i]] for i in chosen]
     large = [scope.sample_image(i).resize((96, 96), Image.Resampling.NEAREST) for i in chosen]
-    return list(zip(large, names, strict=True))
+    return list(zip(large, map(scope.truth, chosen), strict=True))
 
 
 def _confidences(scope: Microscope, picture: bytes) -> dict[str, float]:
@@ -161,10 +170,10 @@ def _in_words(scope: Microscope, selection: Selection) -> str:
     confidence, answer = float(probabilities.max()), int(probabilities.argmax())
     lines = []
     if selection.sample is not None:
-        truth = int(scope.samples.labels[selection.sample])
-        verdict = "right" if truth == answer else "**wrong**"
+        truth = scope.truth(selection.sample)
+        verdict = "right" if truth == scope.classes[answer] else "**wrong**"
         number = int(scope.samples.indices[selection.sample])
-        lines.append(f"Test image {number}, labelled **{scope.classes[truth]}**: the answer is {verdict}.")
+        lines.append(f"Test image {number}, labelled **{truth}**: the answer is {verdict}.")
     else:
         lines.append(f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture.")
     bins = scope.metrics.get("reliability", [])

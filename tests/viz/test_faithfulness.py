@@ -1,0 +1,209 @@
+"""Curves, bands and infidelity on networks for which they can be told by hand."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from captum.metrics import infidelity as captum_infidelity
+
+from mixer.model import Mixer, MixerConfig
+from tests.viz.explained import ask, bent, contributions, straight
+from viz.faithfulness import Curves, RandomOrders, area, band, better_than, curves, infidelity, random_orders
+from viz.question import Question, ends
+
+
+@pytest.fixture
+def question(tiny: MixerConfig) -> Question:
+    return ask(tiny)
+
+
+@pytest.fixture
+def linear(tiny: MixerConfig) -> Mixer:
+    return straight(tiny)
+
+
+@pytest.fixture
+def model(tiny: MixerConfig) -> Mixer:
+    return bent(replace(tiny, pre_head_norm=True))
+
+
+def last(steps) -> RandomOrders:
+    *_, step = steps
+    return step
+
+
+def test_curves_of_an_additive_network(linear: Mixer, question: Question):
+    gains = contributions(linear, question)
+    empty, whole = ends(linear, question)
+    found = curves(linear, question, gains)
+    falling = np.sort(gains)[::-1]
+    np.testing.assert_allclose(found.insertion, empty + np.concatenate([[0], np.cumsum(falling)]), atol=1e-5)
+    np.testing.assert_allclose(found.deletion, whole - np.concatenate([[0], np.cumsum(falling)]), atol=1e-5)
+    # each gain counts for the part of the curve on which it is there: the k-th largest from step k on, half of step k
+    there = (16 - np.arange(16) - 0.5) / 16
+    assert area(found.insertion) == pytest.approx(empty + falling @ there, abs=1e-5)
+    assert area(found.deletion) == pytest.approx(whole - falling @ there, abs=1e-5)
+
+
+def test_curves_follow_the_order_that_is_given(model: Mixer, question: Question):
+    values = np.random.default_rng(0).permutation(16).astype(np.float32)
+    found = curves(model, question, values)
+    grid = model.config.grid
+    image = question.image.clone()
+    for step, patch in enumerate(np.argsort(-values)):
+        with torch.no_grad():
+            assert found.deletion[step] == pytest.approx(model(image[None])[0, 3].item(), abs=1e-4)
+        rows, cols = grid.pixels(int(patch))
+        image[:, rows, cols] = question.baseline[:, rows, cols]
+    assert found.deletion[16] == found.insertion[0] == ends(model, question)[0]
+    assert found.deletion[0] == found.insertion[16] == ends(model, question)[1]
+
+
+def test_the_reverse_order_needs_no_samples(model: Mixer, question: Question):
+    values = np.random.default_rng(0).standard_normal(16)
+    own, other = curves(model, question, values), curves(model, question, -values)
+    np.testing.assert_allclose(own.reverse.deletion, other.deletion, atol=1e-5)
+    np.testing.assert_allclose(own.reverse.insertion, other.insertion, atol=1e-5)
+    assert area(own.reverse.deletion) == pytest.approx(area(own.insertion))
+
+
+def test_of_equals_the_lower_number_goes_first(model: Mixer, question: Question):
+    equal, falling = curves(model, question, np.zeros(16)), curves(model, question, -np.arange(16.0))
+    np.testing.assert_array_equal(equal.deletion, falling.deletion)
+    np.testing.assert_array_equal(equal.insertion, falling.insertion)
+
+
+def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, question: Question):
+    gains = contributions(linear, question)
+    others = last(random_orders(linear, question, orders=20, seed=0))
+    assert better_than(curves(linear, question, gains), others) == (1, 1)
+    assert better_than(curves(linear, question, -gains), others) == (0, 0)
+    noise = np.random.default_rng(5).standard_normal(16)
+    deletion, insertion = better_than(curves(linear, question, noise), others)
+    assert 0 < deletion < 1
+    assert 0 < insertion < 1
+
+
+def test_random_orders_of_an_additive_network(linear: Mixer, question: Question):
+    empty, whole = ends(linear, question)
+    found = last(random_orders(linear, question, orders=150, seed=0))
+    expected = np.linspace(empty, whole, 17)
+    error = found.insertion.std(0, ddof=1)[1:-1] / np.sqrt(150)
+    assert np.abs((found.insertion.mean(0) - expected)[1:-1] / error).max() < 4
+    np.testing.assert_array_equal(found.deletion, found.insertion[:, ::-1])
+    low, high = band(found.insertion)
+    assert (low <= expected + 1e-6).all()
+    assert (high >= expected - 1e-6).all()
+    outside = ((found.insertion < low) | (found.insertion > high))[:, 1:-1].mean()
+    assert outside == pytest.approx(0.1, abs=0.01)
+
+
+def test_random_orders_step_by_step(model: Mixer, question: Question):
+    first, again, other = (list(random_orders(model, question, 3, seed)) for seed in (0, 0, 1))
+    assert [(r.done, r.total, r.insertion.shape) for r in first] == [(n, 3, (n, 17)) for n in (1, 2, 3)]
+    np.testing.assert_array_equal(first[2].insertion, again[2].insertion)
+    np.testing.assert_array_equal(first[2].insertion[:2], first[1].insertion)
+    assert (first[2].insertion != other[2].insertion).any()
+    assert len(np.unique(first[2].insertion[:, 8])) == 3
+
+
+def test_others_get_the_model_between_the_orders(model: Mixer, question: Question):
+    steps = random_orders(model, question, 2, seed=0)
+    next(steps)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
+
+
+def test_area_and_ties_by_hand():
+    assert area(np.array([4.0, 2.0, 0.0, 2.0])) == pytest.approx((3 + 1 + 1) / 3)
+    assert area(np.array([[1.0, 1.0], [0.0, 4.0]])).tolist() == [1, 2]
+    own = Curves(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]))
+    others = RandomOrders(4, 4, np.array([[0.0, y, 2.0] for y in (0.0, 1.0, 3.0, 4.0)]))
+    assert better_than(own, others) == (0.5, 0.25)  # equal is not better
+
+
+def test_cost_in_samples_and_batches(model: Mixer, question: Question):
+    batches: list[int] = []
+    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    curves(model, question, np.arange(16.0))
+    assert batches == [2, 15, 15]
+    batches.clear()
+    last(random_orders(model, question, 4, seed=0))
+    assert batches == [2, *[15] * 4]
+    batches.clear()
+    infidelity(model, question, np.arange(16.0), samples=7, seed=0)
+    assert sorted(batches) == [1, 7]
+    hook.remove()
+
+
+def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pytest.MonkeyPatch):
+    expected = curves(model, question, np.arange(16.0))
+    monkeypatch.setattr("viz.question.MOST_AT_ONCE", 6)
+    batches: list[int] = []
+    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    found = curves(model, question, np.arange(16.0))
+    hook.remove()
+    assert max(batches) == 6
+    np.testing.assert_allclose(found.deletion, expected.deletion, atol=1e-5)
+
+
+def test_infidelity_of_the_truth_at_any_scale(linear: Mixer, question: Question):
+    gains = contributions(linear, question)
+    for scale in (1, 1000, -3):
+        found = infidelity(linear, question, scale * gains, samples=30, seed=0)
+        assert found.share == pytest.approx(0, abs=1e-6)
+    nothing = infidelity(linear, question, np.zeros(16), samples=30, seed=0)
+    assert nothing.share == pytest.approx(1)
+    assert nothing.value > 0
+
+
+def test_infidelity_by_hand(model: Mixer, question: Question):
+    values = np.random.default_rng(3).standard_normal(16)
+    gone = np.random.default_rng(0).random((7, 16)) < 0.5
+    mask = model.config.grid.mask()
+    images = torch.stack([torch.where(torch.from_numpy(g)[mask], question.baseline, question.image) for g in gone])
+    with torch.no_grad():
+        losses = (model(question.image[None]) - model(images))[:, 3].double().numpy()
+    told = gone @ values
+    beta = told @ losses / (told @ told)
+    expected = np.mean((beta * told - losses) ** 2)
+    found = infidelity(model, question, values, samples=7, seed=0)
+    assert found.value == pytest.approx(expected, rel=1e-4)
+    assert found.share == pytest.approx(expected / np.mean(losses**2), rel=1e-4)
+    assert 0 < found.share < 1
+    # and as Captum has it on pixels, the values spread over the pixels of their patches as w (x - b) would be
+    there = torch.from_numpy(values)[mask].float().expand(3, 32, 32) / (question.image - question.baseline) / 192
+    removed = question.image - images
+    other = captum_infidelity(
+        lambda x: model(x)[:, 3],
+        lambda x: (removed, x - removed),
+        question.image[None],
+        there[None],
+        n_perturb_samples=7,
+        normalize=True,
+    )
+    assert found.value == pytest.approx(other.item(), rel=1e-2)
+
+
+def test_nothing_to_explain(model: Mixer, question: Question):
+    same = replace(question, image=question.baseline)
+    found = infidelity(model, same, np.arange(16.0), samples=5, seed=0)
+    assert found.value == pytest.approx(0, abs=1e-9)
+    assert 0 <= found.share <= 1
+
+
+def test_wrong_values(model: Mixer, question: Question):
+    with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
+        last(random_orders(model, question, 0, seed=0))
+    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
+        infidelity(model, question, np.zeros(16), samples=0, seed=0)
+    wrong = replace(question, target=10)
+    for call in (
+        lambda: curves(model, wrong, np.zeros(16)),
+        lambda: last(random_orders(model, wrong, 1, seed=0)),
+        lambda: infidelity(model, wrong, np.zeros(16), 3, seed=0),
+    ):
+        with pytest.raises(ValueError, match="class 10 does not exist"):
+            call()

@@ -1,0 +1,208 @@
+"""Where a value sits in a figure, what the pointer is told about it, and which colours mean what."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from viz import figures
+
+ROWS, COLS = 5, 2
+CELL = (4, 16)
+"""the pixels of a patch: tiles of 20 x 32"""
+PICTURE = np.arange(20 * 32 * 3, dtype=np.uint8).reshape(20, 32, 3)
+
+
+def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
+    return [trace for trace in figure.data if trace.type == "heatmap"]
+
+
+def edges(trace: go.Heatmap) -> tuple[np.ndarray, np.ndarray]:
+    """Where the cells of a heatmap begin and end, downwards and across."""
+    height, width = np.shape(trace.z)
+    if trace.x is not None:
+        return np.array(trace.y), np.array(trace.x)
+    (y0, dy), (x0, dx) = (trace.y0, trace.dy or 1), (trace.x0, trace.dx or 1)
+    return y0 + (np.arange(height + 1) - 0.5) * dy, x0 + (np.arange(width + 1) - 0.5) * dx
+
+
+def box(shape: go.layout.Shape) -> tuple[float, float, float, float]:
+    return shape.y0, shape.y1, shape.x0, shape.x1
+
+
+def cells(trace: go.Heatmap) -> dict[str, tuple[float, tuple[float, float, float, float]]]:
+    """The value and the place (top, bottom, left, right) of every cell that the pointer is told something about."""
+    down, across = edges(trace)
+    return {
+        text: (trace.z[i][j], (down[i], down[i + 1], across[j], across[j + 1]))
+        for i, line in enumerate(trace.text)
+        for j, text in enumerate(line)
+        if text
+    }
+
+
+@pytest.fixture
+def maps() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(3, ROWS, COLS)).astype(np.float32)
+
+
+def test_tiles_hold_every_value_where_its_patch_is_and_nothing_between(maps: np.ndarray) -> None:
+    figure = figures.tiles(maps, ["a", "b", "c"], "value", True, 2, CELL)
+    (trace,) = heatmaps(figure)
+    found = cells(trace)
+    corners = {label.text: (label.y + 0.5, label.x + 0.5) for label in figure.layout.annotations}
+    assert corners["a"][0] == corners["b"][0] < corners["c"][0]
+    assert corners["a"][1] == corners["c"][1] < corners["b"][1]
+    assert corners["b"][1] > corners["a"][1] + 32
+    assert corners["c"][0] > corners["a"][0] + 20
+    for name, tile in zip("abc", maps, strict=True):
+        top, left = corners[name]
+        for row in range(ROWS):
+            for col in range(COLS):
+                value, place = found.pop(f"{name}, patch ({row}, {col})")
+                assert value == tile[row, col]
+                y, x = top + row * 4 - 0.5, left + col * 16 - 0.5
+                assert place == pytest.approx((y, y + 4, x, x + 16))
+    assert not found
+    assert np.isfinite(trace.z).sum() == maps.size
+    assert trace.hoverongaps is False
+    assert figure.layout.yaxis.scaleratio == 1
+
+
+def test_tiles_share_one_scale_around_zero(maps: np.ndarray) -> None:
+    maps[0, 0, 0] = 1000
+    (trace,) = heatmaps(figures.tiles(maps, ["a", "b", "c"], "value", True, 3, CELL))
+    assert -trace.zmin == trace.zmax == pytest.approx(np.percentile(np.abs(maps), 99))
+    (trace,) = heatmaps(figures.tiles(maps, ["a", "b", "c"], "cosine", True, 3, CELL, span=1))
+    assert (trace.zmin, trace.zmax) == (-1, 1)
+    assert trace.colorbar.title.text == "cosine"
+    low, middle, high = (trace.colorscale[i][1] for i in (0, len(trace.colorscale) // 2, -1))
+    assert [rgb.startswith(start) for rgb, start in ((low, "rgb(5,"), (middle, "rgb(247"), (high, "rgb(103,"))]
+    (trace,) = heatmaps(figures.tiles(0 * maps, ["a", "b", "c"], "nothing", True, 3, CELL))
+    assert (trace.zmin, trace.zmax) == (-1, 1)
+
+
+def test_the_chosen_patch_is_framed_in_every_tile(maps: np.ndarray) -> None:
+    figure = figures.tiles(maps, ["a", "b", "c"], "value", True, 2, CELL, chosen=(3, 1))
+    found = cells(*heatmaps(figure))
+    assert {box(shape) for shape in figure.layout.shapes} == {found[f"{name}, patch (3, 1)"][1] for name in "abc"}
+    assert [shape.line.color for shape in figure.layout.shapes] == ["white", "black"] * 3
+
+
+@pytest.mark.parametrize("cell", [CELL, (1, 32), (32, 1)])
+def test_gaps_do_not_depend_on_the_shape_of_a_patch(cell: tuple[int, int]) -> None:
+    rows, cols = 32 // cell[0], 32 // cell[1]
+    figure = figures.tiles(np.ones((4, rows, cols), np.float32), list("abcd"), "one", False, 2, cell)
+    places = {(label.y + 0.5, label.x + 0.5) for label in figure.layout.annotations}
+    assert places == {(12, 0), (12, 36), (56, 0), (56, 36)}
+    figure = figures.colour_tiles(np.ones((4, rows, cols, 3), np.float32), list("abcd"), 2, cell)
+    assert {(label.y + 0.5, label.x + 0.5) for label in figure.layout.annotations} == places
+
+
+def test_colour_tiles_show_each_patch_in_its_colour_and_nothing_between() -> None:
+    colours = np.random.default_rng(0).random((3, ROWS, COLS, 3), np.float32)
+    figure = figures.colour_tiles(colours, ["a", "b", "c"], 2, CELL)
+    (image,) = figure.data
+    corners = {label.text: (label.y, label.x) for label in figure.layout.annotations}
+    covered = 0
+    for name, tile in zip("abc", colours, strict=True):
+        top, left = corners[name]
+        for y in range(20):
+            for x in range(32):
+                row, col = y // 4, x // 16
+                i = round((top + y + 0.5 - image.y0) / image.dy)
+                j = round((left + x + 0.5 - image.x0) / image.dx)
+                assert image.z[i][j].tolist() == [*(tile[row, col] * 255).round(), 255]
+                told = "red {:.2f}, green {:.2f}, blue {:.2f}".format(*tile[row, col].tolist())
+                assert image.text[i][j] == f"{name}, patch ({row}, {col}): {told}"
+                covered += 1
+    drawn = image.z[..., 3] == 255
+    assert drawn.sum() * image.dy * image.dx == covered
+    assert not any(image.text[i][j] for i, j in np.argwhere(~drawn))
+
+
+def test_a_map_over_the_picture_covers_it_patch_by_patch() -> None:
+    values = np.arange(10, dtype=np.float32).reshape(ROWS, COLS)
+    figure = figures.over_picture(PICTURE, values, "value", True, (3, 1))
+    assert np.array_equal(figure.data[0].z, PICTURE)
+    found = cells(*heatmaps(figure))
+    for row in range(ROWS):
+        for col in range(COLS):
+            place = (row * 4 - 0.5, row * 4 + 3.5, col * 16 - 0.5, col * 16 + 15.5)
+            assert found[f"patch ({row}, {col})"] == (values[row, col], place)
+    assert {box(shape) for shape in figure.layout.shapes} == {found["patch (3, 1)"][1]}
+
+
+def test_each_patch_has_the_colour_and_the_name_of_the_class_it_speaks_for() -> None:
+    logits = np.zeros((ROWS, COLS, 10), np.float32)
+    logits[..., 7] = 1
+    logits[3, 1, 2] = 1.25
+    classes = [f"class {i}" for i in range(10)]
+    figure = figures.answers_over_picture(PICTURE, logits, classes, (0, 1))
+    (trace,) = heatmaps(figure)
+    assert trace.text[3][1] == "class 2"
+    assert trace.text[0][0] == "class 7"
+    assert trace.hovertext[3][1] == "patch (3, 1): class 2, logit 1.250, 0.250 ahead of class 7"
+    for row, col, answer in ((3, 1, 2), (4, 1, 7)):
+        place = (trace.z[row][col] - trace.zmin) / (trace.zmax - trace.zmin)
+        below = [colour for start, colour in trace.colorscale if start <= place]
+        assert below[-1].lower() == figures.class_colour(answer).lower()
+    down, across = edges(trace)
+    assert (down[0], down[-1], across[0], across[-1]) == (-0.5, 19.5, -0.5, 31.5)
+    assert {box(shape) for shape in figure.layout.shapes} == {(-0.5, 3.5, 15.5, 31.5)}
+
+
+@pytest.mark.parametrize(("grid", "room"), [((8, 4), True), ((32, 1), True), ((14, 14), False)])
+def test_names_are_written_only_where_there_is_room(grid: tuple[int, int], room: bool) -> None:
+    picture = np.zeros((224, 224, 3), np.uint8)
+    figure = figures.answers_over_picture(
+        picture, np.zeros((*grid, 1), np.float32).repeat(10, 2), ["automobile"] * 10, (0, 0)
+    )
+    (trace,) = heatmaps(figure)
+    assert (trace.texttemplate is not None) == room
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 8), (3, 3), (1, 32), (16, 16)])
+def test_the_pixels_of_a_patch_are_named_as_in_the_picture(height: int, width: int) -> None:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(256, size=(height, width, 3), dtype=np.uint8)
+    values = generator.normal(size=(height, width, 3)).astype(np.float32)
+    figure = figures.patch_pixels(pixels, values, (12, 8), 2.5)
+    image, planes = figure.data[0], heatmaps(figure)
+    assert np.array_equal(image.z, pixels)
+    assert image.text[0][2] == "pixel (12, 10): red {}, green {}, blue {} of 255".format(*pixels[0, 2])
+    assert [plane.name for plane in planes] == ["red", "green", "blue"]
+    for i, plane in enumerate(planes):
+        assert np.array_equal(plane.z, values[..., i])
+        assert np.array_equal(plane.customdata, pixels[..., i])
+        assert plane.text[height - 1][width - 1] == f"pixel ({12 + height - 1}, {8 + width - 1})"
+        assert plane.name in plane.hovertemplate
+        assert (plane.zmin, plane.zmax) == (-2.5, 2.5)
+    assert [plane.showscale for plane in planes] == [True, False, False]
+    boxes = [(y := plane.y0, x := plane.x0, y + height, x + width) for plane in (image, *planes)]
+    for i, (top, left, bottom, right) in enumerate(boxes):
+        label = figure.layout.annotations[i]
+        assert (label.y, label.x) == (top - 0.5, left - 0.5)
+        for y, x, y_end, x_end in boxes[:i]:
+            assert bottom <= y or y_end <= top or right <= x or x_end <= left
+
+
+def test_a_pair_of_patches_is_named_by_row_then_column() -> None:
+    values = np.arange(36, dtype=np.float32).reshape(6, 6)
+    figure = figures.patch_matrix(values, 2, "cosine", True, "from {other} to {one}", 5, span=1)
+    (trace,) = heatmaps(figure)
+    assert trace.text[5][2] == "from patch (1, 0) to patch (2, 1)"
+    assert trace.z[5][2] == values[5, 2]
+    assert (trace.zmin, trace.zmax) == (-1, 1)
+    (frame,) = figure.layout.shapes
+    assert (frame.y0, frame.y1) == (4.5, 5.5)
+
+
+def test_only_the_shown_lines_are_named() -> None:
+    values = np.random.default_rng(0).random((4, 3))
+    figure = figures.lines_over_depth(
+        values, ["stem", "1a", "1b", "2a"], ["cat", "dog", "frog"], ["red"] * 3, "p", 2, [1]
+    )
+    for i, line in enumerate(figure.data):
+        assert np.array_equal(line.y, values[:, i])
+        assert line.showlegend == (i == 1)
+    assert figure.layout.shapes[0].x0 == figure.layout.shapes[0].x1 == 2

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from viz import figures
+
+NAMES = [f"unit {i}" for i in range(6)]
+
+
+def maps() -> np.ndarray:
+    """Six maps of 3 rows and 2 columns, all values different."""
+    return np.arange(36, dtype=np.float32).reshape(6, 3, 2)
+
+
+def test_tiles_hold_every_map_in_its_place():
+    heatmap = figures.tiles(maps(), NAMES, "weight", True, 3, (4, 16), labelled=False).data[0]
+    z, text = np.asarray(heatmap.z), np.asarray(heatmap.text)
+    filled = ~np.isnan(z)
+    assert sorted(z[filled]) == list(range(36))
+    for value in (0, 13, 35):
+        unit, place = divmod(value, 6)
+        assert text[z == value] == f"unit {unit}, patch ({place // 2}, {place % 2})"
+    # in pixels: a patch is 4 high and 16 wide, and a picture of 12 x 32 has a gap of an eighth around it
+    assert {*np.diff(heatmap.y).round(3)} == {4, 1.5}
+    assert {*np.diff(heatmap.x).round(3)} == {16, 4}
+
+
+def test_groups_of_tiles_stand_apart():
+    heatmap = figures.tiles(maps(), NAMES, "weight", True, 6, (4, 16), labelled=False, group=2).data[0]
+    left = [float(heatmap.x[np.argwhere(np.asarray(heatmap.z) == 6 * unit)[0, 1]]) for unit in range(6)]
+    assert np.diff(left).tolist() == [36, 40, 36, 40, 36]
+
+
+@pytest.mark.parametrize("count", [1, 13, 256, 384, 512])
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (5, 9), (2, 33), (17, 17)])
+def test_tile_columns_make_a_wide_figure(count: int, height: int, width: int):
+    columns = figures.tile_columns(count, height, width)
+    assert columns % 2 == 0
+    if count >= 256:
+        assert 1.3 < columns * width / (-(-count // columns) * height) < 3
+
+
+def test_tile_columns_fill_the_last_line_where_they_can():
+    assert figures.tile_columns(512, 32, 32) == 32
+    assert figures.tile_columns(384, 16, 16) == 26  # 27.7 would be twice as wide as high; 26 leaves 6 places free
+
+
+def test_filters_have_grey_in_the_middle_and_one_scale():
+    filters = np.zeros((3, 2, 5, 3), np.float32)
+    filters[1, 0, 4] = [0.5, -0.5, 0.25]
+    filters[2, 1, 0] = [9, -9, 0]
+    image = figures.filter_tiles(filters, ["a", "b", "c"], 2, 0.5).data[0]
+    z, text = np.asarray(image.z), np.asarray(image.text)
+    assert z.shape == (2 * 3, 2 * 6 - 1, 4)
+    assert z[1, 0].tolist() == [128, 128, 128, 255]
+    assert z[1, 6 + 4].tolist() == [255, 0, 191, 255]  # tile b, pixel (0, 4)
+    assert z[3 + 2, 0].tolist() == [255, 0, 128, 255]  # tile c, pixel (1, 0): beyond the scale
+    assert z[0].max() == z[:, 5].max() == 0  # gaps, seen through
+    assert text[1, 10] == "b, pixel (0, 4): red 0.500, green -0.500, blue 0.250"
+    assert text[1, 5] == ""
+
+
+def test_pictures_are_not_changed():
+    shown = np.random.default_rng(0).integers(256, size=(2, 8, 16, 3), dtype=np.uint8)
+    told = [[f"{i} {j}" for j in range(128)] for i in range(2)]
+    figure = figures.pictures(shown, ["before", "after"], told)
+    z, text = np.asarray(figure.data[0].z), np.asarray(figure.data[0].text)
+    assert (z[2:, :16, :3] == shown[0]).all()
+    assert (z[2:, 18:, :3] == shown[1]).all()
+    assert text[2 + 3, 18 + 5] == f"1 {3 * 16 + 5}"
+    assert [(a.text, a.x) for a in figure.layout.annotations] == [("before", -0.5), ("after", 17.5)]
+
+
+def test_lines_of_blocks():
+    values = np.random.default_rng(0).random((4, 5))
+    figure = figures.lines_of_blocks(np.arange(5), values, 2, "distance", "weight")
+    np.testing.assert_array_equal([line.y for line in figure.data], values)
+    assert [line.name for line in figure.data if line.showlegend] == ["block 3"]
+    assert figure.data[2].line.width > max(line.line.width for line in figure.data if line.name != "block 3")
+    assert len({line.line.color for line in figure.data}) == 4
+    # the colour bar counts like the names, and its ends are the colours of the first and the last block
+    axis = figure.layout.coloraxis
+    assert (axis.cmin, axis.cmax) == (1, 4)
+    assert [figure.data[0].line.color, figure.data[3].line.color] == [axis.colorscale[0][1], axis.colorscale[-1][1]]
+    assert all(list(line.marker.color) == [i + 1] * 5 for i, line in enumerate(figure.data) if i != 2)
+
+
+def test_one_block_has_a_line_too():
+    assert len(figures.lines_of_blocks(np.arange(3), np.ones((1, 3)), 0, "distance", "weight").data) == 1
+
+
+def test_ranked_values_keep_their_numbers():
+    line = figures.ranked(np.array([0.5, 3, -1, 3]), "channel", "activity").data[0]
+    assert list(line.y) == [3, 3, 0.5, -1]
+    assert list(line.text) == ["channel 1", "channel 3", "channel 0", "channel 2"]
+
+
+def test_grouped_bars_differ_in_more_than_colour():
+    values = np.array([[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]])
+    figure = figures.grouped_bars(values, ["x", "y", "z"], ["cat", "dog"], "probability")
+    np.testing.assert_array_equal([bar.y for bar in figure.data], values)
+    assert [bar.name for bar in figure.data] == ["x", "y", "z"]
+    assert len({bar.marker.pattern.shape for bar in figure.data}) == 3
+
+
+def test_maps_that_are_compared_have_the_scale_they_are_given():
+    picture, values = np.zeros((12, 32, 3), np.uint8), maps()[0]
+    for signed, ends in ((False, (0, 3)), (True, (-3, 3))):
+        heatmap = figures.over_picture(picture, values, "gain", signed, (0, 0), 3).data[1]
+        assert (heatmap.zmin, heatmap.zmax) == ends
+        matrix = figures.patch_matrix(maps().reshape(6, 6), 2, "gain", signed, "{one} {other}", 0, 3).data[0]
+        assert (matrix.zmin, matrix.zmax) == ends
+
+
+def test_a_matrix_tells_how_sure_it_is():
+    values, error = maps().reshape(6, 6), maps().reshape(6, 6) / 10
+    matrix = figures.patch_matrix(values, 2, "gain", False, "from {other} to {one}", 0, error=error).data[0]
+    np.testing.assert_array_equal(matrix.customdata, error)
+    assert "± %{customdata" in matrix.hovertemplate
+    assert np.asarray(matrix.text)[5, 2] == "from patch (1, 0) to patch (2, 1)"
+    assert "±" not in figures.patch_matrix(values, 2, "gain", False, "{one} {other}", 0).data[0].hovertemplate

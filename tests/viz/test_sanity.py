@@ -1,0 +1,140 @@
+"""What depends on the weights is told from what does not, and the network itself is never touched."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mixer.model import Mixer, MixerConfig
+from tests.viz.explained import ask, bent, hooks_on, straight
+from viz.attribution import attribute
+from viz.methods import Settings
+from viz.question import Question
+from viz.sanity import agreement, randomisation, rank_correlation, sensitivity
+
+
+@pytest.fixture
+def question(tiny: MixerConfig) -> Question:
+    return ask(tiny)
+
+
+@pytest.fixture
+def model(tiny: MixerConfig) -> Mixer:
+    return bent(replace(tiny, pre_head_norm=True, dropout=0.5))
+
+
+def test_rank_correlation_by_hand():
+    a = np.array([3.0, 1.0, 2.0, 10.0])
+    assert rank_correlation(a, a**3) == pytest.approx(1)
+    assert rank_correlation(a, -a) == pytest.approx(-1)
+    # without ties: 1 - 6 sum d^2 / (n (n^2 - 1)), with ranks 3 1 2 4 against 2 1 4 3
+    assert rank_correlation(a, np.array([0.2, 0.1, 0.4, 0.3])) == pytest.approx(1 - 6 * (1 + 0 + 4 + 1) / 60)
+    # with ties: ranks 1.5 1.5 3 4 against 1 2 3 4 correlate at 4.5 / sqrt(4.5 * 5)
+    assert rank_correlation(np.array([0.0, 0.0, 1.0, 2.0]), np.arange(4.0)) == pytest.approx(4.5 / np.sqrt(22.5))
+
+
+def test_where_all_are_equal_nothing_correlates():
+    equal, other = np.zeros(4), np.arange(4.0)
+    assert (rank_correlation(equal, other), rank_correlation(other, equal)) == (0, 0)
+    assert rank_correlation(equal, equal + 3) == 1
+
+
+def test_a_constant_method_does_not_change(model: Mixer):
+    steps = list(randomisation(model, lambda model: np.arange(16.0), seed=0))
+    assert [step.correlation for step in steps] == pytest.approx([1] * 5)
+    assert [step.stage for step in steps] == ["head", "block 3", "block 2", "block 1", "stem"]
+    assert [(step.done, step.total) for step in steps] == [(n, 5) for n in range(1, 6)]
+
+
+def test_each_stage_randomises_one_part_more(model: Mixer):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    changed: list[set[str]] = []
+
+    def explain(copy: Mixer) -> np.ndarray:
+        now = copy.state_dict()
+        changed.append({name for name, value in before.items() if not torch.equal(value, now[name])})
+        return np.arange(16.0)
+
+    list(randomisation(model, explain, seed=0))
+    assert not changed[0]
+    parts = [("head.", "pre_head_norm."), ("blocks.2.",), ("blocks.1.",), ("blocks.0.",), ("stem.",)]
+    for stage in range(1, 6):
+        done = tuple(prefix for part in parts[:stage] for prefix in part)
+        assert changed[stage] == {name for name in before if name.startswith(done)}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_weights_keep_their_mean_and_spread(tiny: MixerConfig):
+    large = replace(tiny, hidden_dim=300, num_blocks=1)
+    model, seen = bent(large), []
+    list(randomisation(model, lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0), seed=0))
+    trained, random = seen[0], seen[-1]
+    assert random.std().item() == pytest.approx(trained.std().item(), rel=0.02)
+    assert random.mean().item() == pytest.approx(trained.mean().item(), abs=0.01 * trained.std().item())
+    assert abs(torch.corrcoef(torch.stack([random.flatten(), trained.flatten()]))[0, 1]) < 0.02
+
+
+def test_a_method_that_looks_at_the_weights_changes(model: Mixer, question: Question):
+    def explain(model: Mixer) -> np.ndarray:
+        return attribute(model, question, "Patch ablation").values
+
+    first, again, other = ([s.correlation for s in randomisation(model, explain, seed)] for seed in (0, 0, 1))
+    assert first == again != other
+    assert abs(first[-1]) < 0.7
+    assert all(-1 <= correlation <= 1 for correlation in first)
+
+
+def test_randomisation_leaves_no_trace(model: Mixer, question: Question):
+    model.train()
+    random = torch.get_rng_state()
+    for _ in randomisation(model, lambda copy: attribute(copy, question, "Saliency").values, seed=0):
+        assert model.training
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(p.grad is None for p in model.parameters())
+    assert hooks_on(model) == 0
+
+
+def test_sensitivity_by_hand(tiny: MixerConfig, question: Question):
+    seen: list[torch.Tensor] = []
+
+    def explain(image: torch.Tensor) -> np.ndarray:
+        seen.append(image.clone())
+        return np.array([image[0, 0, 0].item() + 7, 24.0])
+
+    image = question.image.clone()
+    image[0, 0, 0] = 0
+    found = sensitivity(explain, image, radius=0.5, samples=6, seed=0)
+    assert torch.equal(seen[0], image)
+    assert len(seen) == 7
+    changes = torch.stack(seen[1:]) - image
+    assert changes.abs().max() <= 0.5
+    assert changes.abs().mean() == pytest.approx(0.25, abs=0.01)
+    assert found == pytest.approx(changes[:, 0, 0, 0].abs().max().item() / 25, rel=1e-5)
+    assert found == sensitivity(explain, image, radius=0.5, samples=6, seed=0)
+
+
+def test_saliency_of_a_linear_network_is_insensitive(tiny: MixerConfig, question: Question):
+    model = straight(tiny)
+
+    def explain(name: str):
+        return lambda image: attribute(model, replace(question, image=image), name).values
+
+    assert sensitivity(explain("Saliency"), question.image, 0.1, samples=3, seed=0) == pytest.approx(0, abs=1e-5)
+    assert sensitivity(explain("Patch ablation"), question.image, 0.1, samples=3, seed=0) > 1e-3
+
+
+def test_agreement(tiny: MixerConfig, question: Question):
+    model, settings = straight(tiny), Settings(steps=4, samples=3)
+    names = ["Patch ablation", "Integrated Gradients", "Saliency"]
+    found = agreement([attribute(model, question, name, settings) for name in names])
+    np.testing.assert_allclose(found, found.T)
+    np.testing.assert_allclose(found.diagonal(), 1)
+    assert found[0, 1] == pytest.approx(1, abs=0.01)
+    ablation, _, saliency = (attribute(model, question, name, settings).values for name in names)
+    assert found[0, 2] == pytest.approx(rank_correlation(np.abs(ablation), saliency))  # signs are no rank of size
+
+
+def test_wrong_values(question: Question):
+    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
+        sensitivity(lambda image: np.zeros(16), question.image, 0.1, samples=0, seed=0)

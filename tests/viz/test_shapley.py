@@ -1,0 +1,83 @@
+"""Shapley values by sampling are efficient, right within their standard error, and let others work in between."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from mixer.model import Mixer, MixerConfig
+from tests.viz.explained import ask, bent
+from viz.attribution import SHAPLEY, attribute, attribute_in_steps
+from viz.methods import Settings
+from viz.question import Question, ends
+from viz.shapley import shapley
+
+
+@pytest.fixture
+def model(tiny: MixerConfig) -> Mixer:
+    return bent(replace(tiny, pre_head_norm=True))
+
+
+@pytest.fixture
+def question(tiny: MixerConfig) -> Question:
+    return ask(tiny)
+
+
+def test_shapley_values_are_efficient_after_every_order(model: Mixer, question: Question):
+    empty, whole = ends(model, question)
+    for count, found in enumerate(attribute_in_steps(model, question, SHAPLEY, Settings(samples=4)), 1):
+        assert found.gap == pytest.approx(0, abs=1e-9)
+        assert found.difference == whole - empty
+        assert found.values.sum() == pytest.approx(whole - empty, abs=1e-4)
+        assert found.samples == 15 * count + 2
+
+
+def test_shapley_values_against_all_orders(question: Question):
+    model = bent(MixerConfig((10, 12), (5, 6), 7, 2, 8, 9, 11))  # 4 patches: 24 orders
+    question = ask(model.config)
+    tokens = [model.config.grid.to_tokens(x[None])[0] for x in (question.image, question.baseline)]
+
+    @torch.no_grad()
+    def value(there) -> float:
+        rows = torch.stack([tokens[0 if patch in there else 1][patch] for patch in range(4)])
+        return model(model.config.grid.to_images(rows[None]))[0, 3].item()
+
+    gains = np.zeros((24, 4))
+    for row, order in zip(gains, permutations(range(4)), strict=True):
+        for place, patch in enumerate(order):
+            row[patch] = value(order[: place + 1]) - value(order[:place])
+    found = attribute(model, question, SHAPLEY, Settings(samples=250))
+    assert np.abs((found.values - gains.mean(0)) / found.standard_error).max() < 4
+    np.testing.assert_allclose(found.standard_error, gains.std(0) / np.sqrt(250), rtol=0.15)
+
+
+def test_shapley_steps_seed_and_first_error(model: Mixer, question: Question):
+    first, again, other = (
+        list(attribute_in_steps(model, question, SHAPLEY, Settings(samples=3, seed=seed))) for seed in (7, 7, 8)
+    )
+    assert np.isnan(first[0].standard_error).all()
+    assert (first[1].standard_error >= 0).all()
+    np.testing.assert_array_equal(first[-1].values, again[-1].values)
+    assert (first[-1].values != other[-1].values).any()
+    np.testing.assert_array_equal(
+        attribute(model, question, SHAPLEY, Settings(samples=3, seed=7)).values, first[-1].values
+    )
+
+
+def test_shapley_leaves_the_model_to_others_between_the_orders(model: Mixer, question: Question):
+    steps = attribute_in_steps(model.train(), question, SHAPLEY, Settings(samples=2))
+    next(steps)
+    assert model.training
+    with ThreadPoolExecutor(1) as other:
+        other.submit(attribute, model, question, "Saliency").result(timeout=5)
+    next(steps)
+
+
+def test_wrong_values(model: Mixer, question: Question):
+    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
+        next(shapley(model, question, orders=0, seed=0))
+    with pytest.raises(ValueError, match="class 10 does not exist"):
+        next(shapley(model, replace(question, target=10), orders=1, seed=0))

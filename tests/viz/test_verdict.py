@@ -1,0 +1,42 @@
+from dataclasses import fields
+
+import pytest
+
+from viz.verdict import RULES, Evidence, findings, verdict
+
+
+def test_every_figure_has_a_rule():
+    assert set(RULES) == {field.name for field in fields(Evidence)}
+
+
+def test_words_and_rule_stand_together():
+    found = verdict(Evidence(deletion=0.98, insertion=0.62, randomisation=-0.11))
+    assert found == (
+        "Meets 2 of 3 rules: better than 98% of random orders at deletion (rule: at least 95%; met); "
+        "better than 62% of random orders at insertion (rule: at least 95%; NOT met); "
+        "rank correlation -0.11 with itself once all weights are random (rule: at most 0.50; met)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("evidence", "met"),
+    [
+        (Evidence(deletion=0.95), True),
+        (Evidence(deletion=0.94), False),
+        (Evidence(randomisation=1.0), False),
+        (Evidence(randomisation=-0.9), False),  # the same ranks upside down are not independent of the weights
+        (Evidence(randomisation=0.5), True),
+        (Evidence(gap=-0.06), False),
+        (Evidence(gap=-0.04), True),
+        (Evidence(sensitivity=0.0), True),
+        (Evidence(infidelity=0.51), False),
+    ],
+)
+def test_rules(evidence: Evidence, met: bool):
+    (finding,) = findings(evidence)
+    assert finding.met is met
+
+
+def test_what_was_not_measured_is_not_judged():
+    assert verdict(Evidence()) == "Nothing was measured yet."
+    assert [finding.figure for finding in findings(Evidence(gap=0.0, deletion=0.0))] == ["deletion", "gap"]

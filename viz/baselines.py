@@ -1,0 +1,57 @@
+"""Against what? A patch matters as compared with another content that it could have had: a baseline image.
+
+None of them is neutral: a grey patch in a picture is as unnatural as a black one, and a dark patch hardly differs from
+black. So the choice is shown beside the answer, and what does not hold for several baselines is not believed.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from mixer.data import normalise
+from mixer.model import MixerConfig
+
+BLUR = 8
+"""the standard deviation of the blur is the image's shorter side through this: shapes go, large areas of colour stay"""
+
+
+def _mean_colour(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
+    """The mean colour of the training set, which normalisation makes 0."""
+    return torch.zeros_like(image)
+
+
+def _black(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
+    return normalise(torch.zeros_like(image, dtype=torch.uint8), config).to(image.dtype)
+
+
+def _blurred(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
+    """Blurred by a Gaussian that is cut off at three standard deviations; the image is mirrored at its edges."""
+    side = min(image.shape[1:])
+    reach = min(-(-3 * side // BLUR), side - 1)
+    return gaussian_blur(image, [2 * reach + 1] * 2, [side / BLUR] * 2)
+
+
+def _own_mean(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
+    """The mean colour of the image itself."""
+    return image.mean((1, 2), keepdim=True).expand_as(image).contiguous()
+
+
+BASELINES: dict[str, Callable[[Tensor, MixerConfig], Tensor]] = {
+    "mean colour": _mean_colour,
+    "black": _black,
+    "blurred": _blurred,
+    "own mean": _own_mean,
+}
+FILLINGS = ("mean colour", "own mean", "blurred")
+"""the baselines that patches are replaced with where faithfulness is measured"""
+
+
+def baseline(name: str, image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
+    """One of `BASELINES` for a normalised image, on the image's device. Raises ValueError for another name."""
+    if name not in BASELINES:
+        raise ValueError(f"no baseline is named {name!r}: there are {', '.join(BASELINES)}")
+    with torch.no_grad():
+        return BASELINES[name](image, config)

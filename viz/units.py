@@ -1,0 +1,55 @@
+"""What the hidden units of the token-mixing MLPs do for pictures: how active each is, and how much it adds."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from mixer.model import Mixer
+from viz.capture import Trace, capture, evaluating
+from viz.mixing import block_at
+
+BATCH = 10
+"""samples that pass together: 120 MB of hidden units in the seed network"""
+
+
+def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
+    """What a unit answers (after GELU) to each channel of the first image, as it looks at all channels alike."""
+    return trace.token_hidden[block][0, :, unit].float().cpu().numpy()
+
+
+def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "units"]:
+    """How much each unit of a block adds to the tokens of the first image: see `_strengths`."""
+    return _strengths(model, block, trace.token_hidden[block])[0].cpu().numpy()
+
+
+def sample_strengths(
+    model: Mixer,
+    images: Float[Tensor, "images 3 height width"],
+    follow: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> Float32[np.ndarray, "images blocks units"]:
+    """`strengths` of each image in all blocks.
+
+    follow: goes through the starts of the batches, for a display of the progress
+    """
+    names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
+    parts = []
+    for start in follow(range(0, len(images), BATCH)):
+        with evaluating(model), torch.no_grad(), capture(model, names) as seen:
+            model(images[start : start + BATCH])
+        parts.append(torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1))
+    return torch.cat(parts).cpu().numpy()
+
+
+@torch.no_grad()
+def _strengths(
+    model: Mixer, block: int, hidden: Float[Tensor, "images channels units"]
+) -> Float[Tensor, "images units"]:
+    """The norm of what a unit adds to the tokens: of its column of W2 times its activations, patches x channels.
+
+    The norm of an outer product is the product of the norms. Units can add up or cancel: the norms of two do not add.
+    """
+    written = block_at(model, block).token_mixing.fc2.weight.norm(dim=0)
+    return (hidden.norm(dim=1) * written).float()

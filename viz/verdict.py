@@ -1,0 +1,81 @@
+"""Should I believe it? The figures of `faithfulness` and `sanity` in words, each with the rule that it is held to."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of one attribution; None for what was not."""
+
+    deletion: float | None = None
+    """the share of random orders that it beats at deletion"""
+    insertion: float | None = None
+    """the share of random orders that it beats at insertion"""
+    randomisation: float | None = None
+    """its rank correlation with itself once all weights are randomised"""
+    infidelity: float | None = None
+    """`Infidelity.share`"""
+    sensitivity: float | None = None
+    """its largest change under noise that nobody sees, as a share of its length"""
+    gap: float | None = None
+    """the gap as a share of F(image) - F(baseline), for a method that is meant to be complete"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How to say what a figure is, and what it must be. Only its size counts, not its sign."""
+
+    words: str
+    """with the place {figure}"""
+    limit: float
+    at_least: bool
+    """whether the figure must be at least the limit; otherwise at most"""
+    form: str = ".0%"
+    """how figure and limit are written"""
+
+
+RULES: dict[str, Rule] = {
+    "deletion": Rule("better than {figure} of random orders at deletion", 0.95, at_least=True),
+    "insertion": Rule("better than {figure} of random orders at insertion", 0.95, at_least=True),
+    "randomisation": Rule(
+        "rank correlation {figure} with itself once all weights are random", 0.5, at_least=False, form=".2f"
+    ),
+    "infidelity": Rule("leaves {figure} of the effect of removing patches untold", 0.5, at_least=False, form=".1%"),
+    "sensitivity": Rule("changes by up to {figure} under noise that nobody sees", 0.25, at_least=False),
+    "gap": Rule("its sum misses what it should explain by {figure}", 0.05, at_least=False, form=".1%"),
+}
+"""for each field of `Evidence`; the limits are this project's choice, no law"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure in words, with the rule it is held to."""
+
+    figure: str
+    """which field of `Evidence`"""
+    words: str
+    rule: str
+    met: bool
+
+    def __str__(self) -> str:
+        return f"{self.words} (rule: {self.rule}; {'met' if self.met else 'NOT met'})"
+
+
+def findings(evidence: Evidence) -> tuple[Finding, ...]:
+    """What was measured, in the order of `RULES`."""
+    figures = {name: figure for name, figure in asdict(evidence).items() if figure is not None}
+    return tuple(_finding(name, figures[name], rule) for name, rule in RULES.items() if name in figures)
+
+
+def verdict(evidence: Evidence) -> str:
+    """All findings in one sentence, after how many rules are met. Says so where nothing was measured."""
+    found = findings(evidence)
+    if not found:
+        return "Nothing was measured yet."
+    return f"Meets {sum(f.met for f in found)} of {len(found)} rules: {'; '.join(map(str, found))}."
+
+
+def _finding(name: str, figure: float, rule: Rule) -> Finding:
+    met = abs(figure) >= rule.limit if rule.at_least else abs(figure) <= rule.limit
+    demand = f"{'at least' if rule.at_least else 'at most'} {rule.limit:{rule.form}}"
+    return Finding(name, rule.words.format(figure=f"{figure:{rule.form}}"), demand, met)
