@@ -17,7 +17,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
     outputs, drawn = [], []
     if "confusion" in metrics:
-        with gr.Row():
+        with gr.Row(equal_height=True):
             outputs.append(
                 view(
                     "model-confusion",

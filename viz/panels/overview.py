@@ -10,7 +10,7 @@ NAME = "Overview"
 
 
 def build(scope: Microscope, state: gr.State) -> Lens:
-    with gr.Row():
+    with gr.Row(equal_height=True):
         lens_plot = view(
             "overview-lens",
             "When does it know?",

@@ -23,7 +23,7 @@ TEMPLATE = """
 """
 
 CSS = """
-.picker { display: grid; width: 100%; max-width: 300px; margin: 0 auto;
+.picker { display: grid; width: 100%; max-width: 250px; margin: 0 auto;
   background-size: 100% 100%; image-rendering: pixelated; }
 .picker button { min-width: 0; min-height: 0; margin: 0; padding: 0; cursor: pointer; outline-offset: -2px;
   background: none; border: 1px solid rgba(255, 255, 255, .35); border-radius: 0; }
