@@ -9,9 +9,12 @@ from pathlib import Path
 
 import torch
 
-from bench.cases import CASES, DEVICE, Ratio
+from bench.measure import DEVICE, Ratio
+from bench.microscope import cold_start, explaining, looking, memory
+from bench.network import PLOT, inference, scaling, training
 
 HERE = Path(__file__).parent
+CASES = (inference, looking, explaining, scaling, training, cold_start, memory)
 
 
 def machine() -> str:
@@ -41,8 +44,8 @@ def main() -> None:
     where = f"{machine()}, {time.strftime('%Y-%m-%d')}, load {load:.1f} at the start"
     results = {r.name: {"ratio": round(r.ratio, 3), "goal": r.goal, "met": r.met} for r in ratios}
     (HERE / "results.json").write_text(json.dumps({"machine": where, "ratios": results}, indent=1) + "\n")
-    text = f"# Measured\n\nMade by `make bench`, not by hand. {where}.\n\n{table(ratios)}\n"
-    (HERE / "README.md").write_text(text)
+    made = f"Made by `make bench`, not by hand. {where}."
+    (HERE / "README.md").write_text(f"# Measured\n\n{made}\n\n{table(ratios)}\n\n![time against size]({PLOT.name})\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,25 @@ from statistics import median, quantiles
 
 import torch
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What is reported, with its goal where it has one."""
+
+    name: str
+    ratio: float
+    goal: float | None = None
+    more_is_better: bool = True
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.goal is None:
+            return None
+        return self.ratio >= self.goal if self.more_is_better else self.ratio <= self.goal
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -28,8 +47,12 @@ def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2)
         for call, kept in zip(calls, seconds, strict=True):
             begin = time.perf_counter()
             call()
-            if torch.cuda.is_available():
+            if DEVICE.type == "cuda":
                 torch.cuda.synchronize()
             if turn >= warmup:
                 kept.append(time.perf_counter() - begin)
     return [Timing(median(kept), (quantiles(kept, n=4)[0], quantiles(kept, n=4)[2])) for kept in seconds]
+
+
+def spread(timings: list[Timing]) -> str:
+    return f"spread {max(t.spread for t in timings):.0%}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,8 @@ NAME = "Patch tokens"
 JOINT, SINGLE = "one basis for all depths", "one basis per depth"
 COLUMNS = 5
 """depths side by side"""
+KEPT = 8
+"""pictures whose figures that do not depend on the patch are kept, 0.1 MB each"""
 
 
 def build(scope: Microscope, state: gr.State) -> Lens:
@@ -113,9 +116,20 @@ def build(scope: Microscope, state: gr.State) -> Lens:
             within=[mean],
         )
 
+    @lru_cache(KEPT)
+    def lengths(picture: bytes) -> list[figures.go.Figure]:
+        trace = scope.look(picture)
+        norms = tokens.norms(trace)
+        written = np.concatenate([norms[:1], tokens.update_norms(trace)])
+        return [_tiles(scope, norms, "length of the token"), _tiles(scope, written, "length of the update")]
+
+    @lru_cache(KEPT)
+    def coloured(picture: bytes, basis: str) -> tuple[figures.go.Figure, str]:
+        return _pca(scope, tokens.pca_colours(scope.look(picture), basis == JOINT), basis)
+
     def draw(selection: Selection, basis: str) -> list[Any]:
         trace, (row, col) = scope.look(selection.picture), grid.position(selection.patch)
-        depth, norms = scope.depth_names[selection.depth], tokens.norms(trace)
+        depth = scope.depth_names[selection.depth]
         return [
             _given(scope, selection),
             _tiles(
@@ -125,12 +139,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 span=1,
                 chosen=(row, col),
             ),
-            _tiles(scope, norms, "length of the token"),
-            _tiles(
-                scope,
-                np.concatenate([norms[:1], tokens.update_norms(trace)]),
-                "length of the update",
-            ),
+            *lengths(selection.picture),
             figures.patch_matrix(
                 tokens.similarity_matrix(trace, selection.depth),
                 grid.cols,
@@ -140,7 +149,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 chosen=selection.patch,
                 span=1,
             ),
-            *_pca(scope, selection, basis),
+            *coloured(selection.picture, basis),
             *_lens(scope, selection),
             *_votes(scope, selection),
             replace(selection, target=0, lens=NAME),
@@ -151,7 +160,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 1, "trigger_mode": "always_last"}
     basis.input(
-        lambda basis, selection: _pca(scope, selection, basis),
+        lambda basis, selection: coloured(selection.picture, basis),
         [basis, state],
         [pca, explained],
         concurrency_id="model",
@@ -185,8 +194,7 @@ def _tiles(
     )
 
 
-def _pca(scope: Microscope, selection: Selection, basis: str) -> tuple[figures.go.Figure, str]:
-    found = tokens.pca_colours(scope.look(selection.picture), basis == JOINT)
+def _pca(scope: Microscope, found: tokens.PcaColours, basis: str) -> tuple[figures.go.Figure, str]:
     grid, names = scope.grid, scope.depth_names
     maps = found.colours.reshape(-1, grid.rows, grid.cols, 3)
     figure = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)

@@ -1,0 +1,93 @@
+"""The network against its peers: training, inference, and what size costs."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bench.measure import DEVICE, Ratio, interleaved, spread
+from bench.peers import lucidrains_mixer, plain_mixer, timm_mixer
+from mixer.model import Mixer, MixerConfig
+
+MICRO_BATCHES = (16, 32, 64)
+MULTIPLY_ADDS = 404e6
+"""of one image's forward pass; a training step does three times as many"""
+PLOT = Path(__file__).with_name("scaling.png")
+
+
+def training() -> Iterator[Ratio]:
+    """Images per second of forward, backward and AdamW, the best micro-batch for each."""
+    ours = [_step(Mixer(MixerConfig()), batch, bf16=True) for batch in MICRO_BATCHES]
+    timms = [_step(timm_mixer(), batch, bf16=True) for batch in MICRO_BATCHES]
+    plains = [_step(plain_mixer(), batch, bf16=False) for batch in MICRO_BATCHES]
+    size = 4096
+    a, b = (torch.randn(size, size, device=DEVICE).bfloat16() for _ in range(2))
+    *timings, product = interleaved(*ours, *timms, *plains, lambda: a @ b, rounds=7)
+    rates = [batch / t.median for batch, t in zip(MICRO_BATCHES * 3, timings, strict=True)]
+    count = len(MICRO_BATCHES)
+    mine, timm, plain = (max(rates[i : i + count]) for i in range(0, 3 * count, count))
+    note = f"{mine:.0f} images/s; {spread(timings)}"
+    yield Ratio("training step against timm, both bf16", mine / timm, 1.15, note=note)
+    note = f"{plain:.0f} images/s"
+    yield Ratio("training step against the seed's plain form in float32", mine / plain, 3.0, note=note)
+    peak = 2 * size**3 / product.median
+    note = f"peak {peak / 1e9:.0f} GFLOP/s; the token MLP's thin products and GELU take the rest"
+    yield Ratio("training step, share of the bf16 product peak", 6 * MULTIPLY_ADDS * mine / peak, 0.45, note=note)
+
+
+def inference() -> Iterator[Ratio]:
+    """Forward passes in float32."""
+    ours, timm, lucid = (m.to(DEVICE).eval() for m in (Mixer(MixerConfig()), timm_mixer(), lucidrains_mixer()))
+    for batch, goal in ((1, 1.0), (256, 1.2)):
+        images = torch.randn(batch, 3, 32, 32, device=DEVICE)
+        narrow = torch.randn(batch, 3, 32, 16, device=DEVICE)
+        with torch.inference_mode():
+            times = interleaved(lambda x=images: ours(x), lambda x=images: timm(x), lambda x=narrow: lucid(x))
+        own, timms, lucids = (t.median for t in times)
+        yield Ratio(f"inference, batch {batch}, against timm", timms / own, goal, note=spread(times))
+        yield Ratio(f"inference, batch {batch}, against lucidrains", lucids / own, note=spread(times))
+
+
+def scaling() -> Iterator[Ratio]:
+    """Time per image against size: how far from proportional. Draws the plot."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    batches = {n: _forward_time(MixerConfig(), n) / n for n in (1, 8, 64, 512)}
+    blocks = {n: _forward_time(MixerConfig(num_blocks=n), 64) / 64 for n in (4, 12, 24)}
+    patches = {32: (4, 8), 64: (4, 4), 256: (2, 2)}
+    tokens = {n: _forward_time(MixerConfig(patch_size=patch), 64) / 64 for n, patch in patches.items()}
+    figure, axes = pyplot.subplots(1, 3, figsize=(9, 3), layout="constrained")
+    for axis, label, times in zip(axes, ("images at once", "blocks", "tokens"), (batches, blocks, tokens), strict=True):
+        axis.loglog(list(times), [1000 * t for t in times.values()], "o-")
+        axis.set(xlabel=label, ylabel="ms per image", xticks=list(times), xticklabels=list(times), ylim=(1, None))
+        axis.minorticks_off()
+    figure.savefig(PLOT, dpi=80)
+    yield Ratio("time per image, 512 at once against 64", batches[512] / batches[64], 1.2, False)
+    yield Ratio("time per block, 24 blocks against 4", blocks[24] / blocks[4] / 6, 1.2, False)
+    yield Ratio("time per token, 256 tokens against 32", tokens[256] / tokens[32] / 8, 1.2, False)
+
+
+def _forward_time(config: MixerConfig, batch: int) -> float:
+    model, images = Mixer(config).to(DEVICE).eval(), torch.randn(batch, 3, 32, 32, device=DEVICE)
+    with torch.inference_mode():
+        return interleaved(lambda: model(images), rounds=5)[0].median
+
+
+def _step(model: nn.Module, batch: int, bf16: bool) -> Callable[[], None]:
+    model.to(DEVICE).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    images, labels = torch.randn(batch, 3, 32, 32, device=DEVICE), torch.arange(batch, device=DEVICE) % 10
+
+    def step() -> None:
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=bf16):
+            logits = model(images)
+        F.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
