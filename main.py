@@ -33,6 +33,7 @@ Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tupl
 CIFAR = tuple(name for name, config in PRESETS.items() if config.image_size == (32, 32))
 CifarPreset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(CIFAR))]
 Flat = tyro.conf.OmitArgPrefixes
+TEACHER = checkpoint.DEFAULT.with_name("teacher")
 
 
 def train(
@@ -40,7 +41,7 @@ def train(
     preset: CifarPreset = "seed",
     blocks: int | None = None,
     run: Path = Path("runs/seed"),
-    teacher: str | None = None,
+    teacher: str | None = str(TEACHER),
     init: str | None = None,
     all_images: bool = False,
     data_root: Path | None = None,
@@ -54,7 +55,7 @@ def train(
         preset: the network
         blocks: train only so many of its blocks, which is faster; --init continues with more
         run: folder of the run: state, history.jsonl, and at the end checkpoint/
-        teacher: checkpoint of a teacher to learn from, besides the labels (made by train-teacher)
+        teacher: checkpoint of a teacher to learn from, besides the labels (made by train-teacher); None for none
         init: checkpoint to start from; blocks that it lacks start as the identity
         all_images: train on the validation images too (their accuracy then says nothing)
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
@@ -89,7 +90,7 @@ def train(
 
 def train_teacher(
     config: Annotated[TeacherTrainConfig, Flat] = TeacherTrainConfig(),
-    output: Path = Path("checkpoints/teacher"),
+    output: Path = TEACHER,
     data_root: Path | None = None,
     download: bool = False,
 ) -> None:

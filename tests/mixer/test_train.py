@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,23 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
         steps = train(fresh(tiny), coloured, coloured, config, tmp_path / str(micro), CPU)
         losses.append([metrics["loss"] for metrics in steps])
     assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # bf16 rounds differently
+
+
+def test_bf16_in_micro_batches_learns_as_plain_float32_does(
+    tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(SHORT, epochs=20)  # of 5 steps each
+
+    def curve(name: str, config: TrainConfig) -> torch.Tensor:
+        steps = train(fresh(tiny), coloured, coloured, config, tmp_path / name, CPU)
+        return torch.tensor([metrics["loss"] for metrics in steps if "validation_accuracy" in metrics])
+
+    fast = curve("fast", config)
+    monkeypatch.setattr(torch, "autocast", lambda *arguments: nullcontext())
+    plain = curve("plain", replace(config, micro_batch=12))
+    assert plain[-1] < plain[0] / 2
+    assert not torch.equal(fast, plain)
+    torch.testing.assert_close(fast, plain, rtol=0.03, atol=0.02)
 
 
 def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
