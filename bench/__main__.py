@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from bench.measure import DEVICE, Ratio
-from bench.microscope import cold_start, explaining, looking, memory
+from bench.microscope import cold_start, explaining, first_looks, looking, memory
 from bench.network import PLOT, inference, scaling, training
 
 HERE = Path(__file__).parent
-CASES = (inference, looking, explaining, scaling, training, cold_start, memory)
+CASES = (inference, first_looks, looking, explaining, scaling, training, cold_start, memory)
 
 
 def machine() -> str:

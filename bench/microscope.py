@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -18,7 +19,7 @@ from viz.attribution import METHODS, attribute
 from viz.capture import trace
 from viz.methods import Settings
 from viz.microscope import Microscope
-from viz.panels import overview, specimen, tokens
+from viz.panels import mixing, overview, specimen, tokens
 from viz.panels.neighbours import nearest
 from viz.question import Question, score
 
@@ -81,6 +82,28 @@ def looking() -> Iterator[Ratio]:
     yield Ratio("choose a sample -> answer and overview, against 0.3 s", sample / 0.3, 1, False, f"{sample:.3f} s")
     yield Ratio("choose a patch -> all views of its tokens, against a bare pass", patch / bare, 5, False)
     yield Ratio("choose a patch -> all views of its tokens, against 0.15 s", patch / 0.15, 1, False, f"{patch:.3f} s")
+
+
+def first_looks() -> Iterator[Ratio]:
+    """Opening a panel that nobody opened before: all that it shows unasked."""
+    scope = _scope()
+    shown = scope.first()
+    with gr.Blocks():
+        state = gr.State(shown)
+        panels = {module.NAME: module.build(scope, state) for module in (tokens, *mixing.PARTS)}
+    defaults = {tokens.NAME: (tokens.JOINT,)}
+    seconds = {}
+    for name, lens in panels.items():
+        begin = time.perf_counter()
+        lens.draw(shown, *defaults.get(name, ()))
+        seconds[name] = time.perf_counter() - begin
+    own = seconds.pop(tokens.NAME)
+    slowest = max(seconds, key=lambda name: seconds[name])
+    yield Ratio("open Patch tokens for the first time, against 0.5 s", own / 0.5, 1, False, f"{own:.2f} s")
+    note = f"{seconds[slowest]:.2f} s, {slowest}"
+    yield Ratio(
+        "open the slowest part of Token mixing for the first time, against 1 s", seconds[slowest], 1, False, note
+    )
 
 
 def explaining() -> Iterator[Ratio]:
