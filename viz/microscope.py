@@ -15,6 +15,7 @@ from mixer.data import CLASSES, class_names, normalise, samples, to_picture
 from mixer.model import Mixer
 from viz import tokens
 from viz.capture import Trace, depth_names, trace
+from viz.explanations import Explanations
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
 KEPT_BANKS = 8  # 13 MB each
@@ -54,6 +55,7 @@ class Microscope:
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
         self.look = lru_cache(KEPT_TRACES)(self._look)
+        self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
         self._banked = lru_cache(KEPT_BANKS * -(-len(self.samples) // tokens.BANK_BATCH))(self._bank_batch)
 
     def _look(self, picture: bytes) -> Trace:

@@ -155,8 +155,8 @@ def build(scope: Microscope, state: gr.State) -> Lens:
             replace(selection, target=0, lens=NAME),
         ]
 
-    def follow(drawn: Selection, progress: gr.Progress = gr.Progress()) -> str:
-        return nearest(scope, drawn, progress)
+    def follow(drawn: Selection | None, progress: gr.Progress = gr.Progress()) -> Any:
+        return nearest(scope, drawn, progress) if drawn else gr.skip()  # nothing on a page that has just been opened
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 1, "trigger_mode": "always_last"}
     basis.input(
