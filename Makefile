@@ -1,4 +1,4 @@
-.PHONY: help app test lint train bench chromium
+.PHONY: help app test lint train bench space chromium
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -23,6 +23,9 @@ train: .venv/app ## start or continue the default training at low priority
 
 bench: .venv/dev ## measure speed and memory against the others (on a quiet machine)
 	$(BIN)/python -m bench
+
+space: .venv/dev ## put a Hugging Face Space together in build/space and try it (PYTHON=... with another Python)
+	$(BIN)/python -m tools.space --python $(PYTHON)
 
 # the browser of the tests: one that is there, else Debian's, else Playwright's own
 chromium: .venv/dev

@@ -15,7 +15,8 @@ from PIL import Image
 from mixer.checkpoint import DEFAULT, CheckpointError, load
 from mixer.model import Mixer
 from viz.microscope import Microscope, Selection
-from viz.panels import mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, mixing, model, overview, specimen, tokens
+from viz.zerogpu import LENT
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Base(primary_hue="orange", neutral_hue="slate"),
@@ -40,7 +41,7 @@ def build(scope: Microscope) -> gr.Blocks:
                 left = specimen.build(scope, state)
             with gr.Column(scale=3, min_width=340), gr.Tabs():
                 lenses = {}
-                for module in (overview, tokens, mixing, model):
+                for module in (overview, tokens, mixing, attribution, doubt, model):
                     name = module.NAME
                     with gr.Tab(name) as tab:
                         lenses[name] = module.build(scope, state)
@@ -88,7 +89,7 @@ def main(
         network: folder of a trained network, or the id of a model on the Hugging Face Hub
     """
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
     try:
         scope = Microscope(*load(network, Mixer), device)
     except CheckpointError as error:

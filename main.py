@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,14 +20,15 @@ from tyro.extras import literal_type_from_choices
 
 from mixer import checkpoint
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, Labelled, cifar10
+from mixer.data import DataMissing, Labelled, cifar10, normalise, samples
 from mixer.evaluate import evaluate as evaluate_model
 from mixer.evaluate import headline
+from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
 from mixer.summary import summary as layer_table
 from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
-from mixer.train import TrainConfig
+from mixer.train import TrainConfig, history
 from mixer.train import train as training
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
@@ -49,7 +51,8 @@ def train(
 ) -> None:
     """Train a network on CIFAR-10, or continue a run that was stopped; then evaluate it once on the test images.
 
-    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run.
+    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. In a
+    notebook, the learning curves are drawn as it goes.
 
     Args:
         preset: the network
@@ -68,7 +71,7 @@ def train(
     print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {run}")
     taught_by = checkpoint.load(teacher, Teacher)[0] if teacher else None
     steps = training(model, data, validation, config, run, device, taught_by)
-    if not follow(steps, round(config.epochs * (len(data) // config.batch_size))):
+    if not follow(steps, round(config.epochs * (len(data) // config.batch_size)), run):
         print(f"Stopped; the state is saved in {run}. The same command goes on from there.")
         return
     recipe = {
@@ -79,8 +82,7 @@ def train(
         "init": init,
         "all_images": all_images,
     }
-    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-    metrics = report(model, test, validation, device) | {"recipe": recipe, "history": history}
+    metrics = report(model, test, validation, device) | {"recipe": recipe, "history": history(run)}
     checkpoint.save(run / "checkpoint", model, metrics)
     print(
         headline(metrics),
@@ -115,6 +117,7 @@ def evaluate(
     source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
+    attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Read the 10,000 test images once, and write what came out into the checkpoint's metrics.json.
@@ -123,11 +126,14 @@ def evaluate(
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
+        attributions: measure all attribution methods on the 200 samples, too (about 20 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
     model, metrics = checkpoint.load(source, Mixer)
     test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
     metrics |= report(model, test, validation, best_device())
+    if attributions:
+        metrics["attributions"] = measure_methods(model, best_device())
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
@@ -155,6 +161,29 @@ def convert(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pat
     print(f"{parameters(model):,} parameters saved in {output}")
 
 
+def plot(run: tyro.conf.Positional[Path]) -> None:
+    """Draw the learning curves of a run, finished or not, into the file curves.html in its folder.
+
+    Args:
+        run: folder of the run
+    """
+    from viz import curves  # here, as it loads plotly
+
+    print(curves.write(run))
+    curves.show(run)
+
+
+def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str]) -> None:
+    """Publish an evaluated checkpoint on the Hugging Face Hub, with a model card. Wants a token (hf auth login).
+
+    Args:
+        folder: folder of the checkpoint; the card stays there as README.md
+        repo_id: OWNER/NAME of the model; NAME alone for one of your own
+    """
+    repo_id = publish(folder, repo_id)
+    print(f"Published as {repo_id}; look inside: python app.py --checkpoint {repo_id}")
+
+
 def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer:
     """A network before training: blocks that pass their input on, under the weights of `init` where it has any."""
     torch.manual_seed(seed)
@@ -171,14 +200,19 @@ def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer
     return model
 
 
-def follow(steps: Generator[dict[str, Any]], total: int) -> bool:
+def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
     """Show a training's progress until it ends (True) or the person stops it (False)."""
+    from viz import curves
+
+    drawn = False
     with interrupts() as interrupted, tqdm(total=total, unit="step", smoothing=0.02) as bar:
         for metrics in steps:
             bar.update(metrics["step"] - bar.n)
             if "validation_accuracy" in metrics:
                 line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"
                 bar.write(line.format(**metrics), file=sys.stdout)
+                curves.show(run, again=drawn)
+                drawn = True
             if interrupted:
                 steps.close()
                 return False
@@ -199,6 +233,14 @@ def interrupts() -> Iterator[list[int]]:
 
 def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
     return evaluate_model(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
+
+
+def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
+    """How far each attribution method can be believed on the shipped samples."""
+    from viz.method_table import method_table  # here, as it loads Captum
+
+    inputs = normalise(samples().images.to(device), model.config)
+    return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
@@ -235,6 +277,8 @@ COMMANDS: dict[str, Any] = {
     "evaluate": evaluate,
     "summary": summary,
     "convert": convert,
+    "plot": plot,
+    "push": push,
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mixer.teacher import Teacher, TeacherConfig
 
 DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
+FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
 CONFIGS = {Mixer: MixerConfig, Teacher: TeacherConfig}
 
 Network = TypeVar("Network", Mixer, Teacher)
@@ -75,8 +76,7 @@ def _folder(source: Path | str) -> Path:
     if Path(source).is_dir():
         return Path(source)
     try:
-        patterns = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
-        return Path(snapshot_download(str(source), allow_patterns=patterns))
+        return Path(snapshot_download(str(source), allow_patterns=FILES))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
             f"there is no folder {source}, and the Hub gave no model of that name: {error}"

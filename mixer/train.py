@@ -135,6 +135,15 @@ def train(
     model.eval()
 
 
+def history(folder: Path) -> list[dict[str, Any]]:
+    """What a run, finished or not, knows of each of its epochs. Raises ValueError where there is none yet."""
+    file = folder / "history.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    if not lines:
+        raise ValueError(f"{folder} is no run that has finished an epoch: there is nothing in {file}")
+    return [json.loads(line) for line in lines]
+
+
 def _batch(step: int, per_epoch: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
     """Which images a step takes: each epoch is a new permutation, which follows from (seed, epoch)."""
     epoch, place = divmod(step, per_epoch)

@@ -6,11 +6,14 @@ import tests.typecheck  # noqa: F401 (the hook finds it by name)
 
 install_import_hook(["mixer", "viz"], "tests.typecheck.check")
 
+from pathlib import Path  # noqa: E402
+
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from mixer.data import Labelled  # noqa: E402
 from mixer.model import Mixer, MixerConfig  # noqa: E402
+from tests import small_cifar  # noqa: E402
 
 
 @pytest.fixture
@@ -35,3 +38,11 @@ def coloured() -> Labelled:
     colours = torch.randint(256, (10, 3, 1, 1), generator=generator)
     noise = torch.randint(-20, 20, (60, 3, 32, 32), generator=generator)
     return Labelled((colours[labels] + noise).clamp(0, 255).to(torch.uint8), labels)
+
+
+@pytest.fixture
+def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a CIFAR-10 of 60 training and 60 test images; 20 of the former validate."""
+    small_cifar.write(tmp_path / "data", coloured)
+    small_cifar.accept(monkeypatch.setattr)
+    return tmp_path / "data"

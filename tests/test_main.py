@@ -1,7 +1,6 @@
 """The command line, end to end on a small data set in CIFAR's own format."""
 
 import json
-import pickle
 import signal
 import subprocess
 import sys
@@ -11,33 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import CIFAR10
 
 import main
-from mixer import checkpoint, data
-from mixer.data import Labelled
+from mixer import checkpoint
 from mixer.model import PRESETS, Mixer
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=16)
-
-
-@pytest.fixture
-def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """60 training and 60 test images in the format of the official batches; 20 of the former validate."""
-    folder = tmp_path / "data" / CIFAR10.base_folder
-    folder.mkdir(parents=True)
-    batch = {"data": coloured.images.flatten(1).numpy(), "labels": coloured.labels.tolist()}
-    for name in ("data_batch_1", "test_batch"):
-        (folder / name).write_bytes(pickle.dumps(batch))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list(data.CLASSES)}))
-    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", None]])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", None]])
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": None})
-    monkeypatch.setattr(data, "VALIDATION_IMAGES", 20)
-    return tmp_path / "data"
 
 
 def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

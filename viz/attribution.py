@@ -24,6 +24,7 @@ from viz.capture import evaluating
 from viz.methods import Settings, drawn
 from viz.question import Output, Question, answers, batch_size, check
 from viz.shapley import shapley
+from viz.zerogpu import on_lent_gpu
 
 SHAPLEY = "Shapley values"
 
@@ -121,6 +122,7 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
     return last
 
 
+@on_lent_gpu
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
 ) -> Iterator[Attribution]:

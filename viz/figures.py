@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Float32, Int, UInt8
 from plotly.colors import diverging, sample_colorscale
+from plotly.subplots import make_subplots
 
 INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
 GRID = "rgba(125, 131, 140, 0.25)"
@@ -576,3 +577,24 @@ def _finish(figure: go.Figure, height: int | None) -> go.Figure:
     figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     return figure
+
+
+def learning_curves(epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float]) -> go.Figure:
+    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it."""
+    figure = make_subplots(1, 2)
+    panels = (("training loss", losses, "%{y:.3f}"), ("validation accuracy", accuracies, "%{y:.2%}"))
+    for col, (label, values, form) in enumerate(panels, 1):
+        figure.add_scatter(
+            x=list(epochs),
+            y=list(values),
+            mode="lines+markers",
+            line={"color": ACCENT},
+            hovertemplate=f"epoch %{{x:.4g}}: {form}<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=col,
+        )
+        figure.update_yaxes(title=label, row=1, col=col)
+    figure.update_yaxes(tickformat=".0%", col=2)
+    figure.update_xaxes(title="epoch", tickangle=0)
+    return _finish(figure, 320)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.capture import evaluating
 from viz.mixing import block_at
+from viz.zerogpu import on_lent_gpu
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""
@@ -58,6 +59,7 @@ def token_jacobian(
         return (torch.stack(rows) / x.shape[1]).sqrt().float().cpu().numpy()
 
 
+@on_lent_gpu
 def network_influence(
     model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int
 ) -> Iterator[NetworkInfluence]:

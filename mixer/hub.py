@@ -1,0 +1,118 @@
+"""Publishing a checkpoint on the Hugging Face Hub, with a model card that is made from its metrics."""
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, HfApi, ModelCardData
+from huggingface_hub.errors import LocalTokenNotFoundError
+
+from mixer import checkpoint
+from mixer.data import class_names
+from mixer.evaluate import headline
+from mixer.model import Mixer, MixerConfig
+
+DATASET = "uoft-cs/cifar10"
+
+
+class NotPushed(ValueError):
+    """A checkpoint could not be published; the message says why, and what helps."""
+
+
+def push(folder: Path, repo_id: str) -> str:
+    """Publish a checkpoint as a model on the Hub; returns its id, which `checkpoint.load` takes.
+
+    The card is written into the folder as README.md and goes along. The model is made where there is none.
+
+    repo_id: "owner/name", or a name alone, which is then the token's owner's.
+    Raises CheckpointError for a folder that is no checkpoint of a Mixer, NotPushed for one that was never evaluated
+    and where the Hub cannot be reached or does not let us in.
+    """
+    model, metrics = checkpoint.load(folder, Mixer)
+    if "accuracy" not in metrics:
+        raise NotPushed(f"{folder} was never evaluated, so its card would be empty: first python main.py evaluate")
+    api = HfApi(token=True)
+    try:
+        repo_id = api.create_repo(repo_id, exist_ok=True).repo_id
+        (folder / "README.md").write_text(card(model.config, metrics))
+        api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=["README.md", *checkpoint.FILES])
+    except LocalTokenNotFoundError as error:
+        raise NotPushed(
+            "the Hub wants to know who you are. Make a token that may write at https://huggingface.co/settings/tokens, "
+            "then: hf auth login, or export HF_TOKEN=... (in Colab: a secret of that name)"
+        ) from error
+    except Exception as error:  # the client has changed its HTTP library before, and each has errors of its own
+        raise NotPushed(f"{repo_id} was not published: {error}") from error
+    return repo_id
+
+
+def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
+    """The model card (Markdown under YAML): what the network is, how good, how made, and where it fails."""
+    data = ModelCardData(
+        license="apache-2.0",
+        library_name="pytorch",
+        pipeline_tag="image-classification",
+        datasets=[DATASET],
+        metrics=["accuracy"],
+        tags=["mlp-mixer", "interpretability"],
+        model_name="MLP-Mixer",
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type=DATASET,
+                dataset_name="CIFAR-10",
+                dataset_split="test",
+                metric_type="accuracy",
+                metric_value=round(metrics["accuracy"], 4),
+            )
+        ],
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(
+        [
+            "# MLP-Mixer, trained on CIFAR-10",
+            headline(metrics),
+            _network(config),
+            "## Use it\n\nIn the folder of the MLP-Mixer microscope, which shows what is inside of it, "
+            "`python app.py --checkpoint OWNER/NAME`, with the id of this model. In Python, there:",
+            "    from mixer.checkpoint import load\n    from mixer.model import Mixer\n"
+            '    model, metrics = load("OWNER/NAME", Mixer)',
+            "`mixer.data.to_input` makes its input of a PIL image. The weights are safetensors: nothing is unpickled.",
+            f"## How it was made\n\n{_making(metrics)}",
+            f"## Limits\n\n{_limits(config, metrics)}",
+        ]
+    )
+
+
+def _network(config: MixerConfig) -> str:
+    (height, width), (patch_height, patch_width) = config.image_size, config.patch_size
+    return (
+        f"A network of MLPs alone ([Tolstikhin et al. 2021](https://arxiv.org/abs/2105.01601)) for pictures of "
+        f"{height} x {width} pixels, in {config.grid.patches} patches of {patch_height} x {patch_width} (height x "
+        f"width): {config.hidden_dim} channels, {config.num_blocks} blocks, {config.tokens_mlp_dim} hidden units in "
+        f"each token-mixing MLP, {config.channels_mlp_dim} in each channel-mixing MLP."
+    )
+
+
+def _making(metrics: dict[str, Any]) -> str:
+    """The recipe as it was given, and with what code."""
+    recipe = metrics.get("recipe")
+    rows = "\n".join(f"| {name} | {value} |" for name, value in recipe.items()) if recipe else ""
+    table = f"| setting | value |\n|---|---|\n{rows}" if rows else "The recipe was not recorded."
+    versions = ", ".join(f"{name} {version}" for name, version in metrics["versions"].items())
+    return f"{table}\n\nWith {versions}, code {metrics['commit'] or 'unknown'}. All numbers are in `metrics.json`."
+
+
+def _limits(config: MixerConfig, metrics: dict[str, Any]) -> str:
+    names, per_class = class_names(config.num_classes), metrics["class_accuracy"]
+    worst = min(per_class, key=per_class.__getitem__)
+    return "\n".join(
+        [
+            f"- It knows {len(names)} classes ({', '.join(names)}) and gives one of them to any picture at all.",
+            f"- Of any picture it sees the middle, shrunk to {config.image_size[0]} x {config.image_size[1]} pixels. "
+            "Photographs unlike CIFAR-10's (one object, in the middle, upright) were not measured; expect less.",
+            f"- The classes are not equally hard: of class {worst}, {per_class[worst]:.2%} are right.",
+            f"- Its confidence misses its accuracy by {metrics['calibration_error']:.2%} on average (expected "
+            f"calibration error), by {metrics['calibration_error_at_temperature']:.2%} with the logits divided by "
+            f"{metrics['temperature']:.2f}.",
+            "- It is made to be looked into, not to decide anything that matters to anyone.",
+        ]
+    )

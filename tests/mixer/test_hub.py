@@ -1,0 +1,120 @@
+"""Publishing, against a Hub that is a folder."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from huggingface_hub.errors import LocalTokenNotFoundError
+from huggingface_hub.utils import filter_repo_objects
+
+from mixer import checkpoint, hub
+from mixer.data import Labelled
+from mixer.evaluate import evaluate, headline
+from mixer.model import Mixer
+
+
+class Hub:
+    """As much of the Hub as is used: models are folders, and names belong to "owner" unless they say otherwise."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def create_repo(self, repo_id: str, exist_ok: bool) -> Any:
+        repo_id = repo_id if "/" in repo_id else f"owner/{repo_id}"
+        (self.folder / repo_id).mkdir(parents=True, exist_ok=exist_ok)
+        return SimpleNamespace(repo_id=repo_id)
+
+    def upload_folder(self, repo_id: str, folder_path: Path, allow_patterns: list[str]) -> None:
+        names = [str(path.relative_to(folder_path)) for path in folder_path.rglob("*")]
+        for name in filter_repo_objects(names, allow_patterns=allow_patterns):
+            (self.folder / repo_id / name).write_bytes((folder_path / name).read_bytes())
+
+    def snapshot_download(self, repo_id: str, allow_patterns: list[str]) -> str:
+        return str(self.folder / repo_id)
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    there = Hub(tmp_path / "hub")
+    monkeypatch.setattr(hub, "HfApi", lambda token: there)
+    monkeypatch.setattr(checkpoint, "snapshot_download", there.snapshot_download)
+    return there
+
+
+@pytest.fixture
+def metrics(network: Mixer, coloured: Labelled) -> dict[str, Any]:
+    """As `main.train` writes them."""
+    measured = evaluate(network, coloured, coloured, torch.device("cpu"))
+    where = {"date": "2026-01-31", "device": "an abacus", "versions": {"torch": "2.14"}, "commit": "abc"}
+    return measured | where | {"parameters": 1234, "recipe": {"epochs": 7, "teacher": None}, "history": []}
+
+
+@pytest.fixture
+def folder(network: Mixer, metrics: dict[str, Any], tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "net", network, metrics)
+    (tmp_path / "net" / "notes.txt").touch()
+    return tmp_path / "net"
+
+
+def test_what_is_pushed_is_what_is_loaded_by_its_id(there: Hub, folder: Path, network: Mixer) -> None:
+    assert hub.push(folder, "net") == "owner/net"
+    names = {path.name for path in (there.folder / "owner" / "net").iterdir()}
+    assert names == {"README.md", "config.json", "metrics.json", "model.safetensors"}
+    model, metrics = checkpoint.load("owner/net", Mixer)
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model(images), network(images))
+    assert metrics == checkpoint.load(folder, Mixer)[1]
+    assert hub.push(folder, "else/net") == "else/net"
+    assert hub.push(folder, "else/net") == "else/net", "a second time"
+
+
+def test_the_card_says_what_the_metrics_say(network: Mixer, metrics: dict[str, Any]) -> None:
+    card = ModelCard(hub.card(network.config, metrics))
+    assert card.data.license == "apache-2.0"
+    assert card.data.datasets == ["uoft-cs/cifar10"]
+    assert card.data.pipeline_tag == "image-classification"
+    (result,) = card.data.eval_results
+    assert result.metric_value == round(metrics["accuracy"], 4)
+    assert headline(metrics) in card.text
+    assert "32 x 32 pixels, in 16 patches of 4 x 16" in card.text
+    assert "11 channels, 3 blocks, 13 hidden units" in card.text
+    assert "| epochs | 7 |" in card.text
+    worst = min(metrics["class_accuracy"].values())
+    assert f"{worst:.2%} are right" in card.text
+    assert f"{metrics['calibration_error']:.2%}" in card.text
+    assert "## Limits" in card.text
+
+
+def test_a_card_without_a_recipe_says_so(network: Mixer, metrics: dict[str, Any]) -> None:
+    assert "The recipe was not recorded." in hub.card(network.config, metrics | {"recipe": {}})
+
+
+def test_what_was_never_evaluated_is_not_pushed(there: Hub, network: Mixer, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network, {})
+    with pytest.raises(hub.NotPushed, match="was never evaluated"):
+        hub.push(tmp_path / "net", "net")
+    with pytest.raises(checkpoint.CheckpointError):
+        hub.push(tmp_path, "net")
+    assert not there.folder.exists()
+
+
+def test_without_a_token_it_says_how_to_get_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real client, which finds no token before it asks the network."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    with pytest.raises(hub.NotPushed, match="hf auth login") as caught:
+        hub.push(folder, "net")
+    assert isinstance(caught.value.__cause__, LocalTokenNotFoundError)
+    assert not (folder / "README.md").exists()
+
+
+def test_what_the_hub_says_is_passed_on(there: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise ConnectionError("the Hub sleeps")
+
+    monkeypatch.setattr(there, "upload_folder", full)
+    with pytest.raises(hub.NotPushed, match="owner/net was not published: the Hub sleeps"):
+        hub.push(folder, "net")

@@ -1,0 +1,79 @@
+"""What a Space is made of, and whether it would run; `make space` does the same in a new virtual environment."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixer.data import CLASSES
+from tools import space
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    space.assemble(tmp_path / "space")
+    return tmp_path / "space"
+
+
+def test_the_front_matter_is_complete_and_true(folder: Path) -> None:
+    data = space.front_matter(folder)
+    tried = re.findall(r"^\| (3\.\d+)\.\d+ \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert data["python_version"] in tried
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("sdk_version: 6.31.0", "sdk_version: 5.0.0"),
+        ('python_version: "3.12"', "python_version: 3.12"),
+        ('python_version: "3.12"', 'python_version: "3.9"'),
+        ("app_file: app.py", "app_file: main.py"),
+        ("colorTo: gray", "colorTo: grey"),
+        ("emoji: 🔬", "emoji: m"),
+        ("short_description: ", f"short_description: {'very ' * 12}"),
+        ("license: apache-2.0\n", ""),
+    ],
+)
+def test_a_wrong_front_matter_is_noticed(folder: Path, line: str, wrong: str) -> None:
+    readme = (folder / "README.md").read_text()
+    assert line in readme
+    (folder / "README.md").write_text(readme.replace(line, wrong, 1))
+    with pytest.raises(space.NoSpace, match=line.split(":")[0]):
+        space.front_matter(folder)
+
+
+def test_it_holds_what_the_app_needs_and_nothing_else(folder: Path) -> None:
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    assert {"app.py", "viz/panels/style.css", "mixer/samples.npz", "checkpoints/seed/config.json"} < names
+    assert not {"main.py", "tests", "checkpoints/teacher", "requirements-dev.txt"} & names
+    assert not any("__pycache__" in name for name in names)
+    assert (folder / "app.py").read_bytes() == (ROOT / "app.py").read_bytes()
+
+
+def test_what_was_there_before_is_gone(folder: Path) -> None:
+    (folder / "mixer" / "stale.py").touch()
+    for path in (folder / "mixer", folder):
+        path.chmod(0o555)
+    space.assemble(folder)
+    assert not (folder / "mixer" / "stale.py").exists()
+
+
+def test_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "MOST_BYTES", 8_000_000)
+    with pytest.raises(space.NoSpace, match="safetensors has 8,"):
+        space.assemble(tmp_path / "space")
+
+
+def test_the_app_starts_where_nothing_can_be_written_and_classifies(folder: Path) -> None:
+    assert space.answer(Path(sys.executable), folder) in CLASSES
+    (folder / "writable again").touch()
+
+
+@pytest.mark.parametrize("line", ["open('note', 'w')", "open('mixer/data.py', 'a')", "(Path.home() / 'note').touch()"])
+def test_an_app_that_writes_does_not_pass(folder: Path, line: str) -> None:
+    (folder / "app.py").write_text(f"from pathlib import Path\n{line}\n")
+    with pytest.raises(space.NoSpace, match="exit status 1"):
+        space.answer(Path(sys.executable), folder)

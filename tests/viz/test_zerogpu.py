@@ -1,0 +1,108 @@
+"""ZeroGPU, with a stand-in for it: what goes in and comes out is pickled, as if it crossed to another process."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mixer.model import Mixer
+from tests.viz.explained import ask
+from viz import attribution, influence, zerogpu
+from viz.capture import capture
+from viz.question import Question
+from viz.zerogpu import on_lent_gpu
+
+ROOT = Path(__file__).parent.parent.parent
+STAND_IN = """
+tasks = []
+
+def GPU(task):
+    tasks.append(task)
+    return task
+"""
+APP = """
+import spaces, torch
+torch.cuda.is_available = lambda: True  # so it seems on ZeroGPU
+import app
+app.build = lambda scope: print(scope.device, len(spaces.tasks)) or exit()
+app.main()
+"""
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The calls that were made on a lent GPU, as they arrived there."""
+    calls = []
+
+    def gpu(task: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def call(*args: Any) -> Iterator[Any]:
+            arrived = pickle.loads(pickle.dumps(args))
+            calls.append(arrived)
+            for answer in task(*arrived):
+                yield pickle.loads(pickle.dumps(answer))
+
+        return call
+
+    monkeypatch.setattr(zerogpu, "LENT", True)
+    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(zerogpu, "spaces", SimpleNamespace(GPU=gpu), raising=False)
+    return calls
+
+
+def test_elsewhere_nothing_is_changed() -> None:
+    def question(model: Mixer) -> Iterator[int]:
+        yield 1
+
+    assert on_lent_gpu(question) is question
+
+
+@pytest.mark.parametrize("method", ["Integrated Gradients", attribution.SHAPLEY])
+def test_attributions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer, method: str) -> None:
+    question, settings = ask(network.config), attribution.Settings(samples=3, steps=4)
+    want = list(attribution.attribute_in_steps(network, question, method, settings))
+    with capture(network, ["stem"]):  # as another thread may be doing
+        got = list(on_lent_gpu(attribution.attribute_in_steps)(network, question, method, settings=settings))
+    assert len(lent) == 1
+    assert len(got) == len(want)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        assert one.gap == other.gap
+
+
+def test_influence_is_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer) -> None:
+    image = torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    got = list(on_lent_gpu(influence.network_influence)(network, image, 3, seed=5))
+    want = list(influence.network_influence(network, image, 3, seed=5))
+    assert [one.done for one in got] == [1, 2, 3]
+    np.testing.assert_array_equal(got[-1].influence, want[-1].influence)
+
+
+def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
+    lent: list[Any], network: Mixer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def question(model: Mixer, image: Tensor, asked: Question, name: str) -> Iterator[Any]:
+        tensors = (*model.parameters(), image, asked.image, asked.baseline, asked.background)
+        yield {tensor.device.type for tensor in tensors}, model.training, asked.target, name
+
+    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("meta"))
+    asked = ask(network.config)
+    monkeypatch.setattr(Mixer, "load_state_dict", lambda *_: None)  # nothing can be put on "meta"
+    (found,) = on_lent_gpu(question)(network, asked.image, asked, name="a")
+    assert found == ({"meta"}, False, asked.target, "a")
+    assert {p.device.type for p in network.parameters()} == {asked.image.device.type} == {"cpu"}
+
+
+def test_on_zerogpu_the_page_stays_on_the_cpu_and_two_questions_borrow(tmp_path: Path) -> None:
+    (tmp_path / "spaces.py").write_text(STAND_IN)
+    environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SPACES_ZERO_GPU": "true"}
+    done = subprocess.run([sys.executable, "-c", APP], capture_output=True, text=True, cwd=ROOT, env=environ)
+    assert done.stdout.splitlines()[-1:] == ["cpu 2"], done.stderr

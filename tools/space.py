@@ -1,0 +1,184 @@
+"""Put together what a Hugging Face Space is made of, and try it as the Space would run it: `make space`."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import tyro
+from gradio_client import Client, handle_file
+from huggingface_hub import metadata_load
+from packaging.requirements import Requirement
+from packaging.version import Version
+from PIL import Image
+
+from mixer.data import CLASSES, samples
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("README.md", "LICENSE", "requirements.txt", "app.py", "mixer", "viz", "checkpoints/seed", "docs")
+MOST_BYTES = 10_000_000
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+START_SECONDS = 180
+VERSIONS = """
+import platform, gradio, torch
+print(f"Python {platform.python_version()}, torch {torch.__version__}, gradio {gradio.__version__}")
+"""
+
+
+class NoSpace(ValueError):
+    """What was put together is not fit to be a Space; the message says why."""
+
+
+def assemble(folder: Path) -> None:
+    """Put the files of the Space into the folder, and nothing else. Raises NoSpace where one is above 10 MB."""
+    if folder.exists():
+        _allow_writing(folder, True)
+        shutil.rmtree(folder)
+    for part in PARTS:
+        source, copy = ROOT / part, folder / part
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, copy)
+    for path in _files(folder):
+        if path.stat().st_size > MOST_BYTES:
+            raise NoSpace(f"{path} has {path.stat().st_size:,} bytes; a Space takes {MOST_BYTES:,} at most")
+
+
+def front_matter(folder: Path) -> dict[str, Any]:
+    """The head of the README, which makes a folder a Space. Raises NoSpace where it is incomplete or untrue.
+
+    https://huggingface.co/docs/hub/spaces-config-reference
+    """
+    data = metadata_load(folder / "README.md") or {}
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    known = (Requirement(line) for line in lines if line and not line.startswith("#"))
+    (gradio,) = (requirement for requirement in known if requirement.name == "gradio")
+    (least,) = (limit.version for limit in gradio.specifier if limit.operator == ">=")
+    truths = {
+        "title": lambda v: bool(v),
+        "emoji": lambda v: v and not v.isascii(),
+        "colorFrom": COLOURS.__contains__,
+        "colorTo": COLOURS.__contains__,
+        "sdk": "gradio".__eq__,
+        "sdk_version": lambda v: Version(v) == Version(least),
+        "python_version": lambda v: isinstance(v, str) and Version("3.10") <= Version(v) < Version("3.14"),
+        "app_file": lambda v: (folder / v).is_file(),
+        "short_description": lambda v: 0 < len(v) <= 60,
+        "license": lambda v: v == "apache-2.0" and "Apache License" in (folder / "LICENSE").read_text(),
+        "tags": lambda v: isinstance(v, list),
+        "datasets": lambda v: isinstance(v, list),
+    }
+    for name, true in truths.items():
+        if name not in data or not true(data[name]):
+            raise NoSpace(f"the front matter of README.md says {name}: {data.get(name)!r}, which cannot be")
+    return data
+
+
+def environment(python: str, space: Path, folder: Path) -> Path:
+    """The Python of a new virtual environment with what requirements.txt names, and nothing else."""
+    subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+    new = folder / "bin" / "python"
+    subprocess.run([new, "-m", "pip", "install", "--quiet", "-r", space / "requirements.txt"], check=True)
+    return new
+
+
+def answer(python: Path, space: Path) -> str:
+    """Start the app as a Space does and ask it, on loopback, for the class of a shipped sample.
+
+    The sources and the home folder cannot be written, and nothing can be had from elsewhere. Raises NoSpace if the app
+    does not start or gives no class.
+    """
+    command = [*_without_root_s_right_to_write(), python, front_matter(space)["app_file"]]
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as scratch:
+        home, temporary, picture = (Path(scratch) / name for name in ("home", "tmp", "sample.png"))
+        home.mkdir()
+        temporary.mkdir()
+        Image.fromarray(samples().images[0].permute(1, 2, 0).numpy()).save(picture)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "TMPDIR": str(temporary),
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody is there
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+        with _read_only(space, home), subprocess.Popen(command, cwd=space, env=environ) as app:
+            try:
+                found = _started(app, f"http://127.0.0.1:{port}").predict(handle_file(picture), api_name="/classify")
+            finally:
+                app.terminate()
+    if found["label"] not in CLASSES:
+        raise NoSpace(f"the app answered {found}")
+    return found["label"]
+
+
+def _started(app: subprocess.Popen, url: str) -> Client:
+    """The app, as soon as it answers."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and app.poll() is None:
+        with suppress(Exception):  # whatever the client's HTTP library raises while nobody listens yet
+            return Client(url, verbose=False)
+        time.sleep(0.5)
+    raise NoSpace(f"the app did not start (exit status {app.poll()})")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def _read_only(*folders: Path) -> Iterator[None]:
+    for folder in folders:
+        _allow_writing(folder, False)
+    try:
+        yield
+    finally:
+        for folder in folders:
+            _allow_writing(folder, True)
+
+
+def _allow_writing(folder: Path, allow: bool) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200 if allow else path.stat().st_mode & ~0o222)
+
+
+def _without_root_s_right_to_write() -> list[str]:
+    """What stands before a command so that read-only folders are read-only for root, too."""
+    return ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def main(python: str = sys.executable, folder: Path = ROOT / "build" / "space") -> None:
+    """Put the Space together and try it in a new virtual environment (some minutes, and meanwhile some GB).
+
+    Args:
+        python: the Python to try it with
+        folder: where the files are put
+    """
+    assemble(folder)
+    title, files = front_matter(folder)["title"], _files(folder)
+    print(f"{title}: {len(files)} files, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB, in {folder}", flush=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        new = environment(python, folder, Path(scratch))
+        subprocess.run([new, "-c", VERSIONS], check=True)
+        print(f"The app started and classified a picture: {answer(new, folder)}.")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
