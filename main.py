@@ -82,7 +82,9 @@ def train(
         "init": init,
         "all_images": all_images,
     }
-    metrics = report(model, test, validation, device) | {"recipe": recipe, "history": history(run)}
+    earlier = checkpoint.load(init, Mixer)[1].get("stages", []) if init else []
+    stages = [*earlier, {"recipe": recipe, "history": history(run), "device": device_name(device)}]
+    metrics = report(model, test, validation, device) | effort(stages)
     checkpoint.save(run / "checkpoint", model, metrics)
     print(
         headline(metrics),
@@ -241,6 +243,13 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
 
     inputs = normalise(samples().images.to(device), model.config)
     return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
+
+
+def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """All trainings that a network went through, each from where the last one ended, with their epochs and hours."""
+    ends = [stage["history"][-1] for stage in stages]
+    hours = sum(end["seconds"] for end in ends) / 3600
+    return {"stages": stages, "epochs": round(sum(end["epoch"] for end in ends), 2), "hours": round(hours, 2)}
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:

@@ -93,10 +93,12 @@ def _network(config: MixerConfig) -> str:
 
 
 def _making(metrics: dict[str, Any]) -> str:
-    """The recipe as it was given, and with what code."""
-    recipe = metrics.get("recipe")
-    rows = "\n".join(f"| {name} | {value} |" for name, value in recipe.items()) if recipe else ""
-    table = f"| setting | value |\n|---|---|\n{rows}" if rows else "The recipe was not recorded."
+    """The recipe of every stage as it was given, and with what code."""
+    recipes = [stage["recipe"] for stage in metrics.get("stages", [])]
+    rows = [["setting", *(f"stage {i + 1}" for i in range(len(recipes)))], ["---"] * (1 + len(recipes))]
+    rows += [[name, *(recipe.get(name) for recipe in recipes)] for name in (recipes[0] if recipes else {})]
+    lines = ("| " + " | ".join(map(str, row)) + " |" for row in rows)
+    table = "\n".join(lines) if recipes else "The recipe was not recorded."
     versions = ", ".join(f"{name} {version}" for name, version in metrics["versions"].items())
     return f"{table}\n\nWith {versions}, code {metrics['commit'] or 'unknown'}. All numbers are in `metrics.json`."
 

@@ -46,7 +46,7 @@ def test_it_trains_evaluates_saves_and_shows(
     )
     model, metrics = checkpoint.load(run / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
-    assert [line["epoch"] for line in metrics["history"]] == [1, 2]
+    assert [line["epoch"] for line in metrics["stages"][0]["history"]] == [1, 2]
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in said[train]
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in said[evaluate]
     assert len(shown[train]) == 1, "the curves of the second epoch take the place of those of the first"

@@ -33,13 +33,22 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     assert "40 training images" in out
     model, metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
-    assert metrics["recipe"]["teacher"] == teacher
-    assert [line["epoch"] for line in metrics["history"]] == [1, 2]
+    (stage,) = metrics["stages"]
+    assert stage["recipe"]["teacher"] == teacher
+    assert [line["epoch"] for line in stage["history"]] == [1, 2]
+    assert metrics["epochs"] == 2
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in out
 
     main.train(replace(SHORT, epochs=3), blocks=1, run=tmp_path / "run", data_root=cifar)
     metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)[1]
-    assert [line["epoch"] for line in metrics["history"]] == [1, 2, 3]
+    assert [line["epoch"] for line in metrics["stages"][0]["history"]] == [1, 2, 3]
+
+    first = str(tmp_path / "run" / "checkpoint")
+    main.train(SHORT, blocks=2, run=tmp_path / "more", init=first, teacher=None, data_root=cifar)
+    grown = checkpoint.load(tmp_path / "more" / "checkpoint", Mixer)[1]
+    assert [stage["recipe"]["blocks"] for stage in grown["stages"]] == [1, 2]
+    assert grown["epochs"] == 5
+    assert grown["hours"] == pytest.approx(sum(s["history"][-1]["seconds"] for s in grown["stages"]) / 3600, abs=0.01)
 
     capsys.readouterr()
     main.evaluate(str(tmp_path / "run" / "checkpoint"), cifar, as_json=True)

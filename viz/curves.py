@@ -1,7 +1,9 @@
 """The learning curves of a training run, finished or not: as a page, or in the notebook that the run is in."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -27,6 +29,14 @@ def show(run: Path, again: bool = False) -> None:
     display(HTML(_draw(run).to_html(include_plotlyjs="cdn")), display_id=str(run), update=again)
 
 
-def _draw(run: Path) -> go.Figure:
-    lines = history(run)
+def of_stages(stages: Sequence[dict[str, Any]]) -> go.Figure:
+    """The curves of a network that was trained in stages, each from where the last one ended, one after the other."""
+    lines: list[dict[str, Any]] = []
+    for stage in stages:
+        before = lines[-1]["epoch"] if lines else 0
+        lines += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
     return figures.learning_curves(*([line[k] for line in lines] for k in ("epoch", "loss", "validation_accuracy")))
+
+
+def _draw(run: Path) -> go.Figure:
+    return of_stages([{"history": history(run)}])

@@ -118,6 +118,32 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     assert {line.split(",")[0].strip('"') for line in lines[1:]} == set(CLASSES)
 
 
+def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
+    page.get_by_role("tab", name="Attribution").click()
+    expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=30_000)
+    expect(page.locator("#attribution-table")).to_contain_text("Integrated Gradients")
+    page.get_by_label("Saliency").check()
+    expect(page.locator("#attribution-maps .js-plotly-plot")).to_contain_text("Saliency (unsigned)", timeout=30_000)
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(page.locator("#attribution-table")).to_contain_text("patch (1, 1)", timeout=30_000)
+
+    page.get_by_role("tab", name="Doubt").click()
+    expect(page.locator("#doubt-verdict")).to_contain_text("not measured yet", timeout=60_000)
+    page.locator("#doubt-start").click()
+    expect(page.locator("#doubt-randomisation .js-plotly-plot")).to_be_visible(timeout=120_000)
+    expect(page.locator("#doubt-verdict")).to_contain_text("of 5 rules")
+
+
+def test_patch_tokens_and_token_mixing_open(page: Page) -> None:
+    page.get_by_role("tab", name="Patch tokens").click()
+    expect(page.locator("#tokens-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
+    expect(page.locator("#tokens-neighbours li")).to_have_count(12, timeout=60_000)
+    page.get_by_role("tab", name="Token mixing").click()
+    expect(page.locator("#mixing-units .js-plotly-plot")).to_be_visible(timeout=30_000)
+    page.get_by_role("tab", name="Shuffle").click()
+    expect(page.locator("#mixing-shuffle-words")).to_contain_text("which is rounding", timeout=30_000)
+
+
 def test_the_model_lens_shows_the_figures_of_the_checkpoint(page: Page, scope: Microscope) -> None:
     page.get_by_role("tab", name="Model").click()
     expect(page.locator("#model-confusion .js-plotly-plot")).to_be_visible(timeout=15_000)

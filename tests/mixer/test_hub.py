@@ -49,7 +49,14 @@ def metrics(network: Mixer, coloured: Labelled) -> dict[str, Any]:
     """As `main.train` writes them."""
     measured = evaluate(network, coloured, coloured, torch.device("cpu"))
     where = {"date": "2026-01-31", "device": "an abacus", "versions": {"torch": "2.14"}, "commit": "abc"}
-    return measured | where | {"parameters": 1234, "recipe": {"epochs": 7, "teacher": None}, "history": []}
+    return (
+        measured
+        | where
+        | {
+            "parameters": 1234,
+            "stages": [{"recipe": {"epochs": 7, "teacher": None}}, {"recipe": {"epochs": 9, "teacher": "cnn"}}],
+        }
+    )
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def test_the_card_says_what_the_metrics_say(network: Mixer, metrics: dict[str, A
     assert headline(metrics) in card.text
     assert "32 x 32 pixels, in 16 patches of 4 x 16" in card.text
     assert "11 channels, 3 blocks, 13 hidden units" in card.text
-    assert "| epochs | 7 |" in card.text
+    assert "| epochs | 7 | 9 |" in card.text
     worst = min(metrics["class_accuracy"].values())
     assert f"{worst:.2%} are right" in card.text
     assert f"{metrics['calibration_error']:.2%}" in card.text
@@ -89,7 +96,7 @@ def test_the_card_says_what_the_metrics_say(network: Mixer, metrics: dict[str, A
 
 
 def test_a_card_without_a_recipe_says_so(network: Mixer, metrics: dict[str, Any]) -> None:
-    assert "The recipe was not recorded." in hub.card(network.config, metrics | {"recipe": {}})
+    assert "The recipe was not recorded." in hub.card(network.config, metrics | {"stages": []})
 
 
 def test_what_was_never_evaluated_is_not_pushed(there: Hub, network: Mixer, tmp_path: Path) -> None:

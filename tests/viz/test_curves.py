@@ -29,6 +29,12 @@ def test_both_curves_are_over_the_epochs_on_axes_of_their_own() -> None:
     assert (loss.yaxis, accuracy.yaxis) == ("y", "y2")
 
 
+def test_stages_follow_each_other() -> None:
+    loss, accuracy = curves.of_stages([{"history": LINES}, {"history": LINES[:1]}]).data
+    assert (list(loss.x), list(loss.y)) == ([1, 2, 3], [2.5, 1.5, 2.5])
+    assert list(accuracy.y) == [0.25, 0.5, 0.25]
+
+
 def test_a_run_becomes_a_page(run: Path) -> None:
     page = curves.write(run).read_text()
     assert curves.write(run) == run / "curves.html"

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from viz import explanation_figures, figures
+from viz import figures
 from viz.attribution import METHODS, Attribution
 from viz.microscope import Microscope, Selection
 from viz.panels.asking import baseline_choice, explain_all, method_choices, output_choice, put
@@ -171,7 +171,7 @@ def _maps(scope: Microscope, shown: Shown, answers: Sequence[Attribution]) -> fi
         answer.pixels if fine and answer.pixels is not None else patch
         for answer, patch in zip(answers, coarse, strict=True)
     ]
-    figure = explanation_figures.overlays(
+    return figures.overlays(
         scope.pixels(shown.selection.picture),
         values,
         [answer.method if answer.signed else f"{answer.method} (unsigned)" for answer in answers],
@@ -181,7 +181,6 @@ def _maps(scope: Microscope, shown: Shown, answers: Sequence[Attribution]) -> fi
         (grid.rows, grid.cols),
         grid.position(shown.selection.patch),
     )
-    return figure.update_layout(height=80 + 260 * -(-len(answers) // explanation_figures.COLUMNS))
 
 
 def _table(scope: Microscope, shown: Shown, answers: Sequence[Attribution]) -> str:
@@ -222,4 +221,4 @@ def _agreement(answers: Sequence[Attribution]) -> figures.go.Figure | None:
     if len(answers) < 2:
         return None
     correlations = agreement(answers).astype(np.float32)
-    return explanation_figures.agreement(correlations, [answer.method for answer in answers])
+    return figures.agreement(correlations, [answer.method for answer in answers])

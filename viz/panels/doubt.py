@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from viz import explanation_figures, faithfulness, sanity
+from viz import faithfulness, figures, sanity
 from viz.attribution import METHODS, attribute
 from viz.baselines import FILLINGS
 from viz.explanations import Asked
@@ -197,7 +197,7 @@ def _verdict(shown: Doubted, evidence: Evidence) -> str:
 def _curves(own: faithfulness.Curves, chance: faithfulness.RandomOrders, label: str) -> list[Any]:
     area, reverse = faithfulness.area, own.reverse
     return [
-        explanation_figures.against_chance(
+        figures.against_chance(
             mine,
             other,
             faithfulness.band(random),
@@ -215,4 +215,4 @@ def _curves(own: faithfulness.Curves, chance: faithfulness.RandomOrders, label: 
 def _randomised(shown: Doubted, found: list[sanity.Randomised] | None) -> Any:
     if found is None:
         return None
-    return explanation_figures.randomised([f.stage for f in found], [f.correlation for f in found], shown.method)
+    return figures.randomised([f.stage for f in found], [f.correlation for f in found], shown.method)

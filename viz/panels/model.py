@@ -4,7 +4,7 @@ import gradio as gr
 
 from mixer.evaluate import headline
 from mixer.summary import summary
-from viz import figures
+from viz import curves, figures
 from viz.microscope import Microscope, Selection
 from viz.panels.lens import Lens, view
 
@@ -41,6 +41,19 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                     *([b[k] for b in metrics["reliability"]] for k in ("confidence", "accuracy", "images"))
                 )
             )
+    if "stages" in metrics:
+        outputs.append(
+            view(
+                "model-training",
+                "How did it learn?",
+                f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
+                f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on 5,000 images that were "
+                "kept from training.",
+                "The loss is measured on mixed and shifted images, and against a teacher's answers: it is not "
+                "comparable with other networks' losses, nor between stages.",
+            )
+        )
+        drawn.append(curves.of_stages(metrics["stages"]))
     with gr.Accordion("All layers", open=False):
         gr.Code(summary(scope.model), language=None, show_label=False, elem_id="layers")
 

@@ -6,16 +6,16 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
 
-from viz.figures import (
+from viz.figures.style import (
     ACCENT,
     INK,
     SEQUENTIAL,
     SIGNED,
-    _bare,
-    _caption,
-    _colorbar_below,
-    _finish,
-    _frame,
+    bare,
+    caption,
+    colorbar_below,
+    finish,
+    frame,
     place,
 )
 
@@ -63,15 +63,15 @@ def overlays(
             ],
             hovertemplate="%{text}: %{z:.3g}<extra></extra>",
             showscale=has_sign and not any(signed[:i]),
-            colorbar=_colorbar_below(label),
+            colorbar=colorbar_below(label),
             **scale,
         )
     dy, dx = height / rows, width / cols
     figure.update_layout(
-        annotations=[_caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
-        shapes=[line for x, y in spots for line in _frame(x + col * dx, y + row * dy, dx, dy)],
+        annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
+        shapes=[line for x, y in spots for line in frame(x + col * dx, y + row * dy, dx, dy)],
     )
-    figure = _finish(_bare(figure, 1.0), None)
+    figure = finish(bare(figure, 1.0), 80 + 260 * -(-len(maps) // COLUMNS))
     return figure.update_xaxes(range=[-0.5, COLUMNS * width + (COLUMNS - 1) * (gap // 2) - 0.5])
 
 
@@ -92,7 +92,7 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(tickangle=30)
-    return _finish(figure, 340)
+    return finish(figure, 340)
 
 
 def against_chance(
@@ -132,7 +132,7 @@ def against_chance(
         )
     figure.update_xaxes(title=steps)
     figure.update_yaxes(title=label)
-    return _finish(figure, 380).update_layout(legend={"y": 1.02, "yanchor": "bottom"})
+    return finish(figure, 380).update_layout(legend={"y": 1.02, "yanchor": "bottom"})
 
 
 def randomised(stages: Sequence[str], correlations: Sequence[float], name: str) -> go.Figure:
@@ -150,4 +150,4 @@ def randomised(stages: Sequence[str], correlations: Sequence[float], name: str) 
     figure.add_hline(y=0, line={"color": INK, "width": 1})
     figure.update_xaxes(title="randomised up to", tickangle=-40)
     figure.update_yaxes(title="rank correlation", range=[-1.05, 1.05])
-    return _finish(figure, 320)
+    return finish(figure, 320)

@@ -1,0 +1,230 @@
+"""Diagrams with axes: lines, bars, matrices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float, Float32, Int
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+
+from viz.figures.style import ACCENT, INK, SEQUENTIAL, bare, colorbar, finish, place, scale
+
+
+def lines_over_depth(
+    values: Float[np.ndarray, "depths series"],
+    depths: Sequence[str],
+    names: Sequence[str],
+    colours: Sequence[str],
+    label: str,
+    chosen: int,
+    shown: Sequence[int],
+) -> go.Figure:
+    """One line for each series; only those in `shown` are named and opaque, the others stay in the background."""
+    figure = go.Figure()
+    for i, name in enumerate(names):
+        figure.add_scatter(
+            x=list(depths),
+            y=values[:, i],
+            name=name,
+            mode="lines+markers" if i in shown else "lines",
+            line={"color": colours[i], "width": 3 if i in shown else 1},
+            marker={"symbol": i, "size": 7},
+            opacity=1 if i in shown else 0.35,
+            showlegend=i in shown,
+            hovertemplate=f"{name}, depth %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+    figure.add_vline(x=chosen, line={"color": INK, "dash": "dot"})
+    figure.update_xaxes(title="depth (a: token mixing, b: channel mixing)", tickangle=0, nticks=13)
+    figure.update_yaxes(title=label)
+    return finish(figure, 320)
+
+
+def bars(
+    values: Sequence[float], names: Sequence[str], colours: Sequence[str] | str, label: str, format: str = ".1%"
+) -> go.Figure:
+    """One horizontal bar for each name, the first on top."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(values),
+            y=list(names),
+            orientation="h",
+            marker={"color": colours},
+            texttemplate=f"%{{x:{format}}}",
+            hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title=label, rangemode="tozero")
+    return finish(figure, 60 + 28 * len(names))
+
+
+def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
+    """How many images of each class (rows) got each answer (columns)."""
+    shares = np.asarray(counts, np.float32)
+    shares /= shares.sum(1, keepdims=True).clip(1)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=list(classes),
+            y=list(classes),
+            text=np.asarray(counts).astype(str),
+            texttemplate="%{text}",
+            hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
+            colorscale="Blues",
+            zmin=0,
+            zmax=1,
+            showscale=False,
+        )
+    )
+    figure.update_yaxes(autorange="reversed", title="true class")
+    figure.update_xaxes(title="answer")
+    return finish(figure, 460)
+
+
+def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
+    """How often the network was right (vertical) when it was so sure (horizontal)."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "dash": "dot"}, name="as right as sure", hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=list(confidence),
+        y=list(accuracy),
+        mode="lines+markers",
+        line={"color": "#2a7fb8", "width": 3},
+        marker={"size": [6 + 18 * (n / max(images)) ** 0.5 for n in images]},
+        customdata=list(images),
+        name="this network",
+        hovertemplate="%{x:.0%} sure: right %{y:.0%} of the time (%{customdata:,} test images)<extra></extra>",
+    )
+    figure.update_xaxes(title="how sure it was", tickformat=".0%", range=[0, 1.04])
+    figure.update_yaxes(title="how often it was right", tickformat=".0%", range=[0, 1.04])
+    return finish(figure, 360)
+
+
+def patch_matrix(
+    values: Float32[np.ndarray, "patches patches"],
+    cols: int,
+    label: str,
+    signed: bool,
+    relation: str,
+    chosen: int,
+    span: float | None = None,
+    error: Float32[np.ndarray, "patches patches"] | None = None,
+) -> go.Figure:
+    """A value for each pair of patches, in reading order; the chosen patch's row is marked.
+
+    relation: how the hover text joins the two, e.g. "from {other} to {one}"; {one} is the row's patch
+    span: where the scale ends; without it, a signed one at the 99th percentile
+    error: the standard error of each value, for the hover text
+    """
+    names = [place(*divmod(i, cols)) for i in range(len(values))]
+    text = [[relation.format(one=one, other=other) for other in names] for one in names]
+    uncertain = "" if error is None else " ± %{customdata:.2g}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            text=text,
+            customdata=error,
+            hovertemplate=f"%{{text}}: %{{z:.3g}}{uncertain}<extra></extra>",
+            colorbar=colorbar(label),
+            **scale(values, signed, span),
+        )
+    )
+    figure.add_shape(
+        type="rect", x0=-0.5, x1=len(values) - 0.5, y0=chosen - 0.5, y1=chosen + 0.5, line={"color": INK, "width": 2}
+    )
+    return finish(bare(figure, 1.0), None)
+
+
+def lines_of_blocks(
+    x: Float[np.ndarray, "points"] | Int[np.ndarray, "points"],
+    values: Float[np.ndarray, "blocks points"],
+    chosen: int,
+    across: str,
+    label: str,
+) -> go.Figure:
+    """A line for each block, coloured by its place in the network (named from 1 on); the chosen one is thick."""
+    scale = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.85, 11).tolist())  # the rest is too pale on white
+    last = max(1, len(values) - 1)
+    shades = sample_colorscale(scale, [i / last for i in range(len(values))])
+    figure = go.Figure()
+    for i, (line, shade) in enumerate(zip(values, shades, strict=True)):
+        figure.add_scatter(
+            x=x,
+            y=line,
+            name=f"block {i + 1}",
+            mode="lines+markers",
+            line={"color": shade, "width": 4 if i == chosen else 1},
+            marker={"color": shade, "size": 8}
+            if i == chosen
+            else {"color": [i + 1] * len(x), "coloraxis": "coloraxis", "size": 3},
+            showlegend=i == chosen,
+            hovertemplate=f"block {i + 1}, {across} %{{x:.3g}}: %{{y:.3g}}<extra></extra>",
+        )
+    axis = {"colorscale": scale, "cmin": 1, "cmax": last + 1, "colorbar": colorbar("block")}
+    figure.update_layout(coloraxis=axis)
+    figure.update_xaxes(title=across)
+    figure.update_yaxes(title=label, rangemode="tozero")
+    return finish(figure, 360)
+
+
+def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
+    """One value for each of many things, the largest first; the pointer tells which it is."""
+    order = np.argsort(-values, kind="stable")
+    figure = go.Figure(
+        go.Scatter(
+            x=np.arange(1, len(values) + 1),
+            y=values[order],
+            text=[f"{thing} {i}" for i in order],
+            name=label,
+            mode="lines",
+            fill="tozeroy",
+            line={"color": ACCENT, "width": 2},
+            hovertemplate="%{text}: %{y:.3g}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title=f"{thing}s, the largest first")
+    figure.update_yaxes(title=label)
+    return finish(figure, 320)
+
+
+def grouped_bars(
+    values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
+) -> go.Figure:
+    """For each name one bar per group, side by side; groups differ in colour and in hatching."""
+    figure = go.Figure()
+    looks = zip((ACCENT, "#88CCEE", "#D55E00"), ("", "/", "x"), strict=True)
+    for line, group, (colour, hatching) in zip(values, groups, looks, strict=True):
+        figure.add_bar(
+            x=list(names),
+            y=line,
+            name=group,
+            marker={"color": colour, "pattern": {"shape": hatching, "fgcolor": "white", "size": 5}},
+            hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
+        )
+    figure.update_yaxes(title=label, tickformat=".0%", rangemode="tozero")
+    figure.update_xaxes(tickangle=0)
+    return finish(figure, 340).update_layout(legend={"y": 1.02, "yanchor": "bottom"})
+
+
+def learning_curves(epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float]) -> go.Figure:
+    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it."""
+    figure = make_subplots(1, 2)
+    panels = (("training loss", losses, "%{y:.3f}"), ("validation accuracy", accuracies, "%{y:.2%}"))
+    for col, (label, values, form) in enumerate(panels, 1):
+        figure.add_scatter(
+            x=list(epochs),
+            y=list(values),
+            mode="lines+markers",
+            line={"color": ACCENT},
+            hovertemplate=f"epoch %{{x:.4g}}: {form}<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=col,
+        )
+        figure.update_yaxes(title=label, row=1, col=col)
+    figure.update_yaxes(tickformat=".0%", col=2)
+    figure.update_xaxes(title="epoch", tickangle=0)
+    return finish(figure, 320)

@@ -1,0 +1,137 @@
+"""One picture, with a value for each of its patches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float32, UInt8
+
+from viz.figures.style import (
+    CLASS_COLOURS,
+    bare,
+    caption,
+    cells,
+    colorbar,
+    colorbar_below,
+    finish,
+    fitting,
+    frame_patch,
+    place,
+    scale,
+    steps,
+)
+
+
+def over_picture(
+    picture: UInt8[np.ndarray, "height width 3"],
+    values: Float32[np.ndarray, "rows cols"],
+    label: str,
+    signed: bool,
+    chosen: tuple[int, int],
+    span: float | None = None,
+) -> go.Figure:
+    """A value for each patch, as colour over the picture. span: where the scale ends; without it, where the data do."""
+    rows, cols = values.shape
+    figure = go.Figure(go.Image(z=picture, hoverinfo="skip"))
+    figure.add_heatmap(
+        z=values,
+        **cells(picture, rows, cols),
+        opacity=0.65,
+        text=[[place(r, c) for c in range(cols)] for r in range(rows)],
+        hovertemplate="%{text}: %{z:.3g}<extra></extra>",
+        colorbar=colorbar(label),
+        **scale(values, signed, span),
+    )
+    figure.update_layout(shapes=frame_patch(picture, rows, cols, chosen))
+    return finish(bare(figure, 1.0), 320)
+
+
+def answers_over_picture(
+    picture: UInt8[np.ndarray, "height width 3"],
+    logits: Float32[np.ndarray, "rows cols classes"],
+    classes: Sequence[str],
+    chosen: tuple[int, int],
+) -> go.Figure:
+    """The class that each patch speaks for, as its colour over the picture, and in words where there is room."""
+    rows, cols, _ = logits.shape
+    second, first = np.moveaxis(logits.argsort(2)[..., -2:], 2, 0)
+    ranked = np.sort(logits, 2)
+    best, lead = ranked[..., -1], ranked[..., -1] - ranked[..., -2]
+    hover = [
+        [
+            f"{place(r, c)}: {classes[first[r, c]]}, logit {best[r, c]:.3f}, "
+            f"{lead[r, c]:.3f} ahead of {classes[second[r, c]]}"
+            for c in range(cols)
+        ]
+        for r in range(rows)
+    ]
+    names = [[classes[i] for i in line] for line in first]
+    size = fitting(max(len(name) for line in names for name in line), 300 / cols, 300 / rows)
+    figure = go.Figure(go.Image(z=picture, hoverinfo="skip"))
+    figure.add_heatmap(
+        z=(first % len(CLASS_COLOURS)).astype(np.uint8),
+        **cells(picture, rows, cols),
+        opacity=0.85,
+        text=names,
+        texttemplate="%{text}" if size else None,
+        textfont={"size": size or None, "color": "black"},
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+        colorscale=steps(CLASS_COLOURS),
+        zmin=-0.5,
+        zmax=len(CLASS_COLOURS) - 0.5,
+        showscale=False,
+    )
+    figure.update_layout(shapes=frame_patch(picture, rows, cols, chosen))
+    return finish(bare(figure, 1.0), 320)
+
+
+def patch_pixels(
+    pixels: UInt8[np.ndarray, "height width 3"],
+    values: Float32[np.ndarray, "height width 3"],
+    corner: tuple[int, int],
+    span: float,
+) -> go.Figure:
+    """A patch enlarged, and a signed map of each of its colours.
+
+    values: the normalised pixels
+    corner: (row, column) of its first pixel in the picture
+    span: where the signed scale ends
+    """
+    height, width, _ = pixels.shape
+    columns = 2 if width <= 4 * height else 1
+    gap = -(-width * columns // 32)  # about one line of words, however fine the pixels
+    y0, x0 = corner
+    text = [[f"pixel ({y0 + y}, {x0 + x})" for x in range(width)] for y in range(height)]
+    colours = [
+        [f"{name}: red {r}, green {g}, blue {b} of 255" for name, (r, g, b) in zip(*lines, strict=True)]
+        for lines in zip(text, pixels.tolist(), strict=True)
+    ]
+    corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
+    (x, y), *planes = corners
+    figure = go.Figure(
+        go.Image(
+            z=pixels,
+            x0=x,
+            y0=y,
+            text=colours,
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    for i, (colour, (x, y)) in enumerate(zip(("red", "green", "blue"), planes, strict=True)):
+        figure.add_heatmap(
+            z=values[..., i],
+            x0=x,
+            y0=y,
+            name=colour,
+            text=text,
+            customdata=pixels[..., i],
+            hovertemplate=f"%{{text}}, {colour}: %{{z:.3f}} (%{{customdata}} of 255)<extra></extra>",
+            showscale=i == 0,
+            colorbar=colorbar_below("normalised value"),
+            **scale(values, True, span),
+        )
+    captions = ("in colour", "red", "green", "blue")
+    figure.update_layout(annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)])
+    x, y = corners[-1]
+    return finish(bare(figure, 1.0), 80 + min(400, round(400 * (y + height + gap) / (x + width))))

@@ -1,0 +1,105 @@
+"""What all figures have in common: colours, scales, captions, frames."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import diverging
+
+INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
+GRID = "rgba(125, 131, 140, 0.25)"
+SIGNED = diverging.RdBu_r
+"""red for, blue against, zero in the middle"""
+SEQUENTIAL = "Viridis"
+
+CLASS_COLOURS = (
+    "#CC6677", "#6A5ACD", "#DDCC77", "#228833", "#88CCEE", "#D55E00", "#44AA99", "#999933", "#BB6FC4", "#888888",
+)  # fmt: skip
+"""one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
+
+GUTTER = 1
+ACCENT = "#2a7fb8"
+
+
+def class_colour(index: int) -> str:
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+
+
+def place(row: int, col: int) -> str:
+    return f"patch ({row}, {col})"
+
+
+def scale(values: np.ndarray, signed: bool, span: float | None = None) -> dict:
+    """The colour scale of the data: one for magnitudes, one around zero for signed values."""
+    if not signed:
+        return {"colorscale": SEQUENTIAL} | ({"zmin": 0, "zmax": span} if span else {})
+    span = span or float(np.nanpercentile(np.abs(values), 99)) or 1.0
+    return {"colorscale": SIGNED, "zmin": -span, "zmax": span}
+
+
+def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
+    """Where a heatmap with a cell for each patch lies on the picture, in its pixels."""
+    dy, dx = picture.shape[0] / rows, picture.shape[1] / cols
+    return {"x0": dx / 2 - 0.5, "dx": dx, "y0": dy / 2 - 0.5, "dy": dy}
+
+
+def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
+    (row, col), dy, dx = chosen, picture.shape[0] / rows, picture.shape[1] / cols
+    return frame(col * dx, row * dy, dx, dy)
+
+
+def steps(colours: Sequence[str]) -> list[tuple[float, str]]:
+    """A colour scale that jumps: the first colour around 0, the second around 1, ..."""
+    count = len(colours)
+    return [(i / count, colour) for j, colour in enumerate(colours) for i in (j, j + 1)]
+
+
+def fitting(letters: int, width: float, height: float) -> int:
+    """The font size at which so many letters fit into so many pixels, at most 11; 0 where they would be too small."""
+    size = int(min(11, 1.6 * width / letters, 0.85 * height))
+    return size if size >= 7 else 0
+
+
+def caption(text: str, x: float, y: float) -> dict:
+    """Words that stand on the upper left corner of the cell (x, y)."""
+    spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
+    return {"text": text, **spot, "showarrow": False, "font": {"size": 11, "color": INK}}
+
+
+def frame(x: float, y: float, width: float, height: float) -> list[dict]:
+    """A rectangle around cells from (x, y) on, seen on any colour: black on white."""
+    box = {"type": "rect", "x0": x - 0.5, "x1": x + width - 0.5, "y0": y - 0.5, "y1": y + height - 0.5}
+    return [{**box, "line": {"color": colour, "width": width}} for colour, width in (("white", 3), ("black", 1))]
+
+
+def colorbar(label: str) -> dict:
+    return {"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+
+
+def colorbar_below(label: str) -> dict:
+    """For wide figures, which need all of their width."""
+    below = {"orientation": "h", "x": 0.5, "len": 0.6, "y": -0.02, "yanchor": "top"}
+    return colorbar(label) | below | {"title": {"text": label, "side": "bottom"}}
+
+
+def bare(figure: go.Figure, ratio: float) -> go.Figure:
+    """A picture, not a diagram: no axes, downwards, cells `ratio` times as high as wide."""
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", scaleratio=ratio, constrain="domain")
+    return figure
+
+
+def finish(figure: go.Figure, height: int | None) -> go.Figure:
+    """What all figures have in common. Without a height, the page sets it by the figure's shape."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 12, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": INK, "size": 12},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hoverlabel={"font": {"size": 13}},
+    )
+    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    return figure

@@ -1,0 +1,165 @@
+"""Many small pictures on one scale."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Float32, UInt8
+
+from viz.figures.style import GUTTER, bare, caption, colorbar_below, finish, frame, place, scale
+
+
+def tile_columns(count: int, height: float, width: float) -> int:
+    """How many tiles of that size (with their gap) make a line, so that all are about twice as wide as high.
+
+    An even number, and one that fills the last line if there is one within reach.
+    """
+    ideal = (2 * count * height / width) ** 0.5
+    near = [columns for columns in range(2, 2 * count, 2) if ideal / 1.15 <= columns <= 1.15 * ideal]
+    return min(near, key=lambda columns: (-count % columns, max(columns / ideal, ideal / columns)), default=2)
+
+
+def tiles(
+    maps: Float32[np.ndarray, "tiles rows cols"],
+    names: Sequence[str],
+    label: str,
+    signed: bool,
+    columns: int,
+    cell: tuple[int, int],
+    labelled: bool = True,
+    span: float | None = None,
+    chosen: tuple[int, int] | None = None,
+    group: int = 1,
+) -> go.Figure:
+    """Many maps over the picture on one shared scale, as a single heatmap with gaps between them.
+
+    cell: (height, width) of a patch in pixels, so that every tile has the shape of the picture
+    span: where a signed scale ends; without it, at the 99th percentile
+    chosen: (row, column) of a patch to frame in every tile
+    group: after so many tiles of a line, the gap is wider
+    """
+    count, rows, cols = maps.shape
+    top = 3 * GUTTER if labelled else GUTTER
+    high, wide = rows + top, cols + GUTTER
+    lines = -(-count // columns)
+    gaps = np.arange(columns) // group * GUTTER * (group > 1)
+    canvas = np.full((lines * high, columns * wide + gaps[-1]), np.nan, np.float32)
+    text = np.full(canvas.shape, "", object)
+    gap = (rows * cell[0] / 8, cols * cell[1] / 8)  # room for words, whatever a patch's shape
+    heights, widths = (np.full(size, empty, np.float32) for size, empty in zip(canvas.shape, gap, strict=True))
+    places = [(i // columns * high + top, i % columns * wide + gaps[i % columns]) for i in range(count)]
+    for name, tile, (y, x) in zip(names, maps, places, strict=True):
+        canvas[y : y + rows, x : x + cols] = tile
+        text[y : y + rows, x : x + cols] = [[f"{name}, {place(r, c)}" for c in range(cols)] for r in range(rows)]
+        heights[y : y + rows], widths[x : x + cols] = cell
+    down, across = (np.append(0, sizes.cumsum()) - 0.5 for sizes in (heights, widths))
+    corners = [(across[x] + 0.5, down[y] + 0.5) for y, x in places]
+    figure = go.Figure(
+        go.Heatmap(
+            z=canvas,
+            x=across,
+            y=down,
+            text=text.tolist(),
+            hovertemplate="%{text}: %{z:.3g}<extra></extra>",
+            hoverongaps=False,
+            colorbar=colorbar_below(label),
+            **scale(maps, signed, span),
+        )
+    )
+    if labelled:
+        figure.update_layout(annotations=[caption(name, *corner) for name, corner in zip(names, corners, strict=True)])
+    if chosen is not None:
+        row, col = chosen
+        (dy, dx), spots = cell, [(x + col * cell[1], y + row * cell[0]) for x, y in corners]
+        figure.update_layout(shapes=[line for spot in spots for line in frame(*spot, dx, dy)])
+    return finish(bare(figure, 1.0), None)
+
+
+def colour_tiles(
+    colours: Float32[np.ndarray, "tiles rows cols 3"], names: Sequence[str], columns: int, cell: tuple[int, int]
+) -> go.Figure:
+    """Many colour maps (0 to 1) over the picture, with gaps between them.
+
+    A picture's cells are all of one size, so a patch is drawn as several where the picture has fewer than 8 across or
+    down: the gaps are to be an eighth of it.
+    """
+    count, rows, cols, _ = colours.shape
+    split_y, split_x = -(-8 // rows), -(-8 // cols)
+    rows, cols, dy, dx = rows * split_y, cols * split_x, cell[0] / split_y, cell[1] / split_x
+    top, gap = 3 * round(rows / 8), round(cols / 8)
+    high, wide = rows + top, cols + gap
+    canvas = np.zeros((-(-count // columns) * high, columns * wide, 4), np.uint8)
+    text = np.full(canvas.shape[:2], "", object)
+    corners = []
+    for i, (name, tile) in enumerate(zip(names, colours, strict=True)):
+        y, x = i // columns * high + top, i % columns * wide
+        corners.append((x * dx, y * dy))
+        canvas[y : y + rows, x : x + cols, :3] = (tile * 255).round().repeat(split_y, 0).repeat(split_x, 1)
+        canvas[y : y + rows, x : x + cols, 3] = 255
+        told = [
+            [f"{name}, {place(r, c)}: red {p:.2f}, green {q:.2f}, blue {s:.2f}" for c, (p, q, s) in enumerate(line)]
+            for r, line in enumerate(tile.tolist())
+        ]
+        text[y : y + rows, x : x + cols] = np.array(told, object).repeat(split_y, 0).repeat(split_x, 1)
+    figure = go.Figure(
+        go.Image(
+            z=canvas,
+            colormodel="rgba256",
+            x0=dx / 2 - 0.5,
+            dx=dx,
+            y0=dy / 2 - 0.5,
+            dy=dy,
+            text=text.tolist(),
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    figure.update_layout(annotations=[caption(name, *corner) for name, corner in zip(names, corners, strict=True)])
+    return finish(bare(figure, 1.0), None)
+
+
+def filter_tiles(
+    filters: Float32[np.ndarray, "filters height width 3"], names: Sequence[str], columns: int, span: float
+) -> go.Figure:
+    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour."""
+    shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
+    text = [
+        [
+            [f"{name}, pixel ({y}, {x}): red {r:.3f}, green {g:.3f}, blue {b:.3f}" for x, (r, g, b) in enumerate(line)]
+            for y, line in enumerate(tile.tolist())
+        ]
+        for name, tile in zip(names, filters, strict=True)
+    ]
+    return _pixel_tiles(shades, text, columns, GUTTER, None)
+
+
+def pictures(
+    shown: UInt8[np.ndarray, "pictures height width 3"], names: Sequence[str], places: Sequence[Sequence[str]]
+) -> go.Figure:
+    """Pictures side by side under their names. places: what the pointer says of each pixel, line by line."""
+    count, height, width, _ = shown.shape
+    text = np.array(places, object).reshape(count, height, width)
+    gap = -(-width // 8)
+    figure = _pixel_tiles(shown, text.tolist(), count, gap, None)
+    figure.update_layout(annotations=[caption(name, i * (width + gap), gap) for i, name in enumerate(names)])
+    return figure
+
+
+def _pixel_tiles(
+    shades: UInt8[np.ndarray, "tiles height width 3"],
+    text: Sequence[Sequence[Sequence[str]]],
+    columns: int,
+    gap: int,
+    height: int | None,
+) -> go.Figure:
+    """Small pictures with gaps between them, and above them, as one."""
+    count, rows, cols, _ = shades.shape
+    high, wide = rows + gap, cols + gap
+    lines = -(-count // columns)
+    canvas = np.zeros((lines * high, columns * wide - gap, 4), np.uint8)
+    hover = np.full(canvas.shape[:2], "", object)
+    for i, tile in enumerate(shades):
+        y, x = i // columns * high + gap, i % columns * wide
+        canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
+        hover[y : y + rows, x : x + cols] = text[i]
+    image = go.Image(z=canvas, colormodel="rgba256", text=hover.tolist(), hovertemplate="%{text}<extra></extra>")
+    return finish(bare(go.Figure(image), 1.0), height)
