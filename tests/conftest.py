@@ -1,10 +1,17 @@
 """Shapes in annotations are checked while testing; fixtures that several tests share."""
 
+from pathlib import Path
+
 from jaxtyping import install_import_hook
 
 import tests.typecheck  # noqa: F401 (the hook finds it by name)
+import viz
 
-install_import_hook(["mixer", "viz"], "tests.typecheck.check")
+# not the panels: Gradio asks whether a function is a generator, and the check hides it
+LOOKING = [
+    f"viz.{file.stem}" for file in Path(viz.__file__).parent.iterdir() if file.stem not in ("panels", "__init__")
+]
+install_import_hook(["mixer", *LOOKING], "tests.typecheck.check")
 
 from pathlib import Path  # noqa: E402
 

@@ -90,7 +90,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         )
     shown = gr.State()
 
-    def draw(
+    def ask(
         selection: Selection,
         methods: list[str],
         baseline: str,
@@ -98,12 +98,12 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         resolution: str,
         opacity: float,
         other: str,
-    ) -> list[Shown]:
+    ) -> Shown:
         chosen = tuple(name for name in METHODS if name in methods)
         # of the depth, only the block matters, and only to some of the methods
         selection = replace(selection, lens=NAME, depth=1 + 2 * selection.block)
         against = _runner_up(scope, selection) if other == RUNNER_UP else scope.classes.index(other)
-        return [Shown(selection, chosen, baseline, output, resolution, opacity, against)]
+        return Shown(selection, chosen, baseline, output, resolution, opacity, against)
 
     def explain(shown: Shown | None, progress: gr.Progress = gr.Progress()) -> Iterator[list[Any]]:
         if shown is None:  # a page that has just been opened
@@ -130,7 +130,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     private: dict[str, Any] = {"api_visibility": "private"}
     options: list[Any] = [methods, baseline, output, resolution, opacity, other]
     for option in options:
-        option.input(draw, [state, *options], shown, trigger_mode="always_last", show_progress="hidden", **private)
+        option.input(ask, [state, *options], shown, trigger_mode="always_last", show_progress="hidden", **private)
     outputs = [maps, table, difference, agree, wait, cancel]
     run = shown.change(
         explain,
@@ -143,7 +143,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         **private,
     )
     cancel.click(_cancelled, None, [wait, cancel], cancels=run, queue=False, **private)
-    return Lens([shown], draw, options)
+    return Lens([shown], lambda *values: [ask(*values)], options)
 
 
 def _runner_up(scope: Microscope, selection: Selection) -> int:

@@ -95,8 +95,8 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     evidence: dict[Doubted, Evidence] = {}
     changes: dict[Doubted, list[sanity.Randomised]] = {}
 
-    def draw(selection: Selection, method: str, baseline: str, output: Any, filling: str) -> list[Doubted]:
-        return [Doubted(put(selection, baseline, output), method, filling)]
+    def ask(selection: Selection, method: str, baseline: str, output: Any, filling: str) -> Doubted:
+        return Doubted(put(selection, baseline, output), method, filling)
 
     def measure(shown: Doubted | None, progress: gr.Progress = gr.Progress()) -> list[Any]:
         if shown is None:  # a page that has just been opened
@@ -153,7 +153,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     private: dict[str, Any] = {"api_visibility": "private"}
     options: list[Any] = [method, baseline, output, filling]
     for option in options:
-        option.input(draw, [state, *options], shown, show_progress="hidden", trigger_mode="always_last", **private)
+        option.input(ask, [state, *options], shown, show_progress="hidden", trigger_mode="always_last", **private)
     queue: dict[str, Any] = {"concurrency_id": "explanations", "concurrency_limit": 1}
     shown.change(
         measure,
@@ -171,7 +171,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     cancel.click(
         lambda: (gr.Button(visible=True), gr.Button(visible=False)), None, buttons, cancels=run, queue=False, **private
     )
-    return Lens([shown], draw, options)
+    return Lens([shown], lambda *values: [ask(*values)], options)
 
 
 def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:
