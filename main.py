@@ -83,8 +83,7 @@ def train(
         "all_images": all_images,
     }
     earlier = checkpoint.load(init, Mixer)[1].get("stages", []) if init else []
-    stages = [*earlier, {"recipe": recipe, "history": history(run), "device": device_name(device)}]
-    metrics = report(model, test, validation, device) | effort(stages)
+    metrics = report(model, test, validation, device) | effort([*earlier, stage(recipe, history(run), device)])
     checkpoint.save(run / "checkpoint", model, metrics)
     print(
         headline(metrics),
@@ -245,11 +244,16 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
+def stage(recipe: dict[str, Any], lines: list[dict[str, Any]], device: torch.device) -> dict[str, Any]:
+    """The record of one training run. lines: its history"""
+    last = lines[-1]
+    took = {"epochs": round(last["epoch"], 2), "hours": round(last["seconds"] / 3600, 2), "device": device_name(device)}
+    return took | {"recipe": recipe, "history": lines}
+
+
 def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """All trainings that a network went through, each from where the last one ended, with their epochs and hours."""
-    ends = [stage["history"][-1] for stage in stages]
-    hours = sum(end["seconds"] for end in ends) / 3600
-    return {"stages": stages, "epochs": round(sum(end["epoch"] for end in ends), 2), "hours": round(hours, 2)}
+    """All training runs that a network went through, each from where the last one ended."""
+    return {"stages": stages} | {name: round(sum(s[name] for s in stages), 2) for name in ("epochs", "hours")}
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
