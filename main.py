@@ -127,7 +127,7 @@ def evaluate(
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
-        attributions: measure all attribution methods on the 200 samples, too (about 20 minutes on two cores)
+        attributions: measure all attribution methods on the 200 samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
     model, metrics = checkpoint.load(source, Mixer)

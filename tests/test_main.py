@@ -13,9 +13,11 @@ import torch
 
 import main
 from mixer import checkpoint
-from mixer.model import PRESETS, Mixer
+from mixer.data import normalise
+from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
+from viz.method_table import method_table
 
 ROOT = Path(__file__).parent.parent
 SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=16)
@@ -57,6 +59,26 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     assert short["accuracy"] == metrics["accuracy"]
     assert short["images"] == 60
     assert short["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_all_attribution_methods_are_measured_on_demand(
+    tiny: MixerConfig, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = main.samples()
+    few = replace(shipped, images=shipped.images[:5], labels=shipped.labels[:5], indices=shipped.indices[:5])
+    monkeypatch.setattr(main, "samples", lambda: few)
+    checkpoint.save(tmp_path / "tiny", Mixer(tiny), {})
+    main.evaluate(str(tmp_path / "tiny"), cifar, attributions=True)
+    model, metrics = checkpoint.load(tmp_path / "tiny", Mixer)
+    want = method_table(model.eval(), normalise(few.images, tiny))
+    found = metrics["attributions"]
+    assert found["images"] == 5
+    assert found["methods"].keys() == want["methods"].keys()
+    for name, row in want["methods"].items():
+        assert found["methods"][name]["deletion"] == pytest.approx(row["deletion"], abs=1e-5)
+        assert found["methods"][name]["insertion"] == pytest.approx(row["insertion"], abs=1e-5)
+    main.evaluate(str(tmp_path / "tiny"), cifar)
+    assert checkpoint.load(tmp_path / "tiny", Mixer)[1]["attributions"] == found  # kept when measured no more
 
 
 def test_a_deeper_network_starts_as_the_shallower_one(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What was lately explained of which picture, shared by all panels that show an explanation or doubt it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.attribution import METHODS, Attribution, attribute_in_steps, seconds_per_sample
 from viz.baselines import baseline
+from viz.memory import Recent
 from viz.methods import Settings
 from viz.question import Output, Question
 
@@ -31,6 +32,10 @@ class Asked:
     block: int
     """for the methods that explain the tokens after a block; counted from 0"""
 
+    def to(self, method: str) -> "Asked":
+        """As a method hears it: two questions that differ only in what it does not look at are one."""
+        return self if METHODS[method].block else replace(self, block=0)
+
 
 class Explanations:
     """The answers of all methods for one network, from memory where they were lately found."""
@@ -42,7 +47,7 @@ class Explanations:
         background: Callable[[], Float[Tensor, "images 3 height width"]],
     ):
         self.model, self._input, self._background = model, to_input, background
-        self._known: dict[tuple[Asked, str], Attribution] = {}
+        self._known: Recent[tuple[Asked, str], Attribution] = Recent(KEPT)
         self._pace: float | None = None
 
     def question(self, asked: Asked) -> Question:
@@ -54,7 +59,7 @@ class Explanations:
     def cost(self, asked: Asked, methods: list[str]) -> int:
         """How many samples it takes to explain with these methods what is not remembered."""
         patches, settings = self.model.config.grid.patches, Settings()
-        missing = [name for name in methods if self._key(asked, name) not in self._known]
+        missing = [name for name in methods if (asked.to(name), name) not in self._known]
         return sum(METHODS[name].samples(patches, settings) for name in missing)
 
     @property
@@ -66,7 +71,7 @@ class Explanations:
 
     def steps(self, asked: Asked, method: str) -> Iterator[Attribution]:
         """As `attribute_in_steps`; what it ends with is remembered, unless the caller turns away before."""
-        key = self._key(asked, method)
+        key = asked.to(method), method
         found = self._known.get(key)
         if found is not None:
             yield found
@@ -77,9 +82,3 @@ class Explanations:
         self._known[key] = found
         if found.samples >= ENOUGH:
             self._pace = found.seconds / found.samples
-        while len(self._known) > KEPT:
-            self._known.pop(next(iter(self._known)))
-
-    def _key(self, asked: Asked, method: str) -> tuple[Asked, str]:
-        """Two questions that differ only in what a method does not look at are one."""
-        return (asked if METHODS[method].block else Asked(**{**vars(asked), "block": 0})), method

@@ -25,24 +25,65 @@ class Evidence:
 class Rule:
     """How to say what a figure is, and what it must be. Only its size counts, not its sign."""
 
+    about: str
+    """what is measured"""
     words: str
     """with the place {figure}"""
     limit: float
     at_least: bool
     """whether the figure must be at least the limit; otherwise at most"""
+    unmet: str
+    """what it means if it is not"""
     form: str = ".0%"
     """how figure and limit are written"""
 
 
 RULES: dict[str, Rule] = {
-    "deletion": Rule("better than {figure} of random orders at deletion", 0.95, at_least=True),
-    "insertion": Rule("better than {figure} of random orders at insertion", 0.95, at_least=True),
-    "randomisation": Rule(
-        "rank correlation {figure} with itself once all weights are random", 0.5, at_least=False, form=".2f"
+    "deletion": Rule(
+        "deletion",
+        "better than {figure} of random orders at deletion",
+        0.95,
+        at_least=True,
+        unmet="the patches it puts first may matter no more than others",
     ),
-    "infidelity": Rule("leaves {figure} of the effect of removing patches untold", 0.5, at_least=False, form=".1%"),
-    "sensitivity": Rule("changes by up to {figure} under noise that nobody sees", 0.25, at_least=False),
-    "gap": Rule("its sum misses what it should explain by {figure}", 0.05, at_least=False, form=".1%"),
+    "insertion": Rule(
+        "insertion",
+        "better than {figure} of random orders at insertion",
+        0.95,
+        at_least=True,
+        unmet="the patches it puts first may not be those that bring the answer about",
+    ),
+    "randomisation": Rule(
+        "randomised weights",
+        "rank correlation {figure} with itself once all weights are random",
+        0.5,
+        at_least=False,
+        unmet="it hardly depends on what was learned: it shows the picture, not the network's reasons",
+        form=".2f",
+    ),
+    "infidelity": Rule(
+        "infidelity",
+        "leaves {figure} of the effect of removing patches untold",
+        0.5,
+        at_least=False,
+        unmet="its values do not tell what the network loses",
+        form=".1%",
+    ),
+    "sensitivity": Rule(
+        "sensitivity to noise",
+        "changes by up to {figure} under noise that nobody sees",
+        0.25,
+        at_least=False,
+        unmet="a picture that looks the same gets another explanation",
+    ),
+    "gap": Rule(
+        "completeness",
+        "its sum misses what it should explain by {figure}",
+        0.05,
+        at_least=False,
+        unmet="part of the answer is not accounted for, or counted twice",
+        form=".1%",
+    ),
 }
 """for each field of `Evidence`; the limits are this project's choice, no law"""
 
@@ -56,6 +97,8 @@ class Finding:
     words: str
     rule: str
     met: bool
+    means: str
+    """what to make of it; empty where the rule is met"""
 
     def __str__(self) -> str:
         return f"{self.words} (rule: {self.rule}; {'met' if self.met else 'NOT met'})"
@@ -78,4 +121,4 @@ def verdict(evidence: Evidence) -> str:
 def _finding(name: str, figure: float, rule: Rule) -> Finding:
     met = abs(figure) >= rule.limit if rule.at_least else abs(figure) <= rule.limit
     demand = f"{'at least' if rule.at_least else 'at most'} {rule.limit:{rule.form}}"
-    return Finding(name, rule.words.format(figure=f"{figure:{rule.form}}"), demand, met)
+    return Finding(name, rule.words.format(figure=f"{figure:{rule.form}}"), demand, met, "" if met else rule.unmet)

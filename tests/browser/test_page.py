@@ -121,17 +121,35 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
 def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
     page.get_by_role("tab", name="Attribution").click()
     expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=30_000)
-    expect(page.locator("#attribution-table")).to_contain_text("Integrated Gradients")
-    page.get_by_label("Saliency").check()
+    expect(page.locator("#attribution-table")).to_contain_text("Patch ablation")
+    page.locator('#attribution-methods input[name="Saliency"]').check()
     expect(page.locator("#attribution-maps .js-plotly-plot")).to_contain_text("Saliency (unsigned)", timeout=30_000)
     page.locator('#picker button[data-patch="5"]').click()
     expect(page.locator("#attribution-table")).to_contain_text("patch (1, 1)", timeout=30_000)
 
     page.get_by_role("tab", name="Doubt").click()
-    expect(page.locator("#doubt-verdict")).to_contain_text("not measured yet", timeout=60_000)
+    expect(page.locator("#doubt-deletion .js-plotly-plot")).to_be_visible(timeout=60_000)
+    expect(page.locator("#doubt-wait")).to_contain_text("remembered", timeout=60_000)
+    expect(page.locator("#doubt-verdict")).to_contain_text("not measured yet")
     page.locator("#doubt-start").click()
     expect(page.locator("#doubt-randomisation .js-plotly-plot")).to_be_visible(timeout=120_000)
     expect(page.locator("#doubt-verdict")).to_contain_text("of 5 rules")
+
+
+def test_a_long_explanation_can_be_cancelled_and_is_given_up_for_another_picture(page: Page) -> None:
+    page.get_by_role("tab", name="Attribution").click()
+    expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=30_000)
+    shapley = page.locator('#attribution-methods input[name="Shapley values"]')
+    shapley.check()
+    expect(page.locator("#attribution-wait progress")).to_be_visible()
+    expect(page.locator("#attribution-wait")).to_contain_text("of 777 samples")
+    page.locator("#samples .thumbnail-item").nth(7).click()
+    expect(page.locator("#attribution-wait")).to_contain_text("of 824 samples", timeout=15_000)
+    page.locator("#attribution-cancel").click()
+    expect(page.locator("#attribution-wait")).to_contain_text("Cancelled")
+    expect(page.locator("#attribution-cancel")).to_be_hidden()
+    shapley.uncheck()
+    expect(page.locator("#attribution-maps .js-plotly-plot")).to_contain_text("logit for cat", timeout=15_000)
 
 
 def test_patch_tokens_and_token_mixing_open(page: Page) -> None:

@@ -58,8 +58,9 @@ def test_what_was_given_up_is_not_taken_for_an_answer(known: Explanations) -> No
     assert known.cost(ask(), [SHAPLEY]) > 0
 
 
-def test_the_oldest_is_forgotten(known: Explanations, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(explanations, "KEPT", 2)
+    known = request.getfixturevalue("known")
     for target in (0, 1, 2):
         last(known, ask(target=target), "Saliency")
     assert [known.cost(ask(target=target), ["Saliency"]) > 0 for target in (0, 1, 2)] == [True, False, False]

@@ -6,7 +6,7 @@ from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
 from viz import faithfulness
 from viz.attribution import METHODS, attribute
-from viz.method_table import SETTINGS, in_words, method_table
+from viz.method_table import COLUMNS, SETTINGS, in_words, method_table, rows
 from viz.methods import Settings
 from viz.question import Question
 
@@ -15,7 +15,8 @@ def images(config: MixerConfig, count: int) -> torch.Tensor:
     return torch.randn(count, 3, *config.image_size, generator=torch.Generator().manual_seed(2))
 
 
-def test_it_is_the_mean_over_the_images(tiny: MixerConfig) -> None:
+def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viz.method_table.STEPS", 16)  # as many as there are patches
     model, pictures = bent(tiny), images(tiny, 9)
     table = method_table(model, pictures)
     areas = []
@@ -37,6 +38,19 @@ def test_where_all_is_linear_ablation_beats_chance_and_nothing_is_missing(tiny: 
     assert methods["Saliency"]["gap"] is None
 
 
+def test_steps_of_several_patches_hardly_change_an_area() -> None:
+    model = bent(MixerConfig(patch_size=(4, 8), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17))
+    pictures = images(model.config, 8)
+    table = method_table(model, pictures)["methods"]["Patch ablation"]
+    exact = []
+    for image in pictures:
+        question = Question(image, torch.zeros_like(image), int(model(image[None]).argmax()), "probability")
+        values = attribute(model, question, "Patch ablation").values
+        curves = faithfulness.curves(model, question, values)
+        exact.append([float(faithfulness.area(curve)) for curve in (curves.deletion, curves.insertion)])
+    assert [table["deletion"], table["insertion"]] == pytest.approx(np.mean(exact, 0).tolist(), abs=0.02)
+
+
 def test_progress_goes_over_the_images(network: Mixer) -> None:
     seen = []
 
@@ -49,12 +63,19 @@ def test_progress_goes_over_the_images(network: Mixer) -> None:
     assert seen == list(range(8))
 
 
-def test_in_words_the_best_at_deletion_comes_first() -> None:
-    rows = {"A": {"deletion": 0.5, "insertion": 0.6, "gap": None, "seconds": 1.0}}
-    rows["B"] = {"deletion": 0.25, "insertion": 0.7, "gap": 0.0123, "seconds": 0.5}
-    table = {"methods": rows, "images": 9, "steps": 20, "samples": 8, "baseline": "black", "output": "probability"}
-    lines = in_words(table).splitlines()
-    assert lines[2] == "| B | 0.250 | 0.700 | 1.2% | 0.50 |"
-    assert lines[3] == "| A | 0.500 | 0.600 | - | 1.00 |"
-    assert "9 images" in lines[-1]
-    assert "evaluate --attributions" in in_words(None)
+def test_the_best_at_deletion_comes_first() -> None:
+    measured = {"A": {"deletion": 0.5, "insertion": 0.6, "gap": None, "seconds": 1.0}}
+    measured["B"] = {"deletion": 0.25, "insertion": 0.7, "gap": 0.0123, "seconds": 0.5}
+    assert COLUMNS == ("method", "deletion", "insertion", "gap", "seconds")
+    assert rows({"methods": measured}) == [
+        ["B", "0.250", "0.700", "1.2%", "0.50"],
+        ["A", "0.500", "0.600", "-", "1.00"],
+    ]
+
+
+def test_it_says_how_it_was_measured(network: Mixer) -> None:
+    table = method_table(network, images(network.config, 8))
+    assert in_words(table) == (
+        f"8 images, probability, against mean colour, {SETTINGS.steps} steps, {SETTINGS.samples} copies or orders, "
+        "block 2, patches removed in 8 steps."
+    )

@@ -40,3 +40,9 @@ def test_rules(evidence: Evidence, met: bool):
 def test_what_was_not_measured_is_not_judged():
     assert verdict(Evidence()) == "Nothing was measured yet."
     assert [finding.figure for finding in findings(Evidence(gap=0.0, deletion=0.0))] == ["deletion", "gap"]
+
+
+def test_what_is_not_met_is_called_out():
+    kept, changed = (findings(Evidence(randomisation=value))[0] for value in (0.93, 0.1))
+    assert "shows the picture, not the network's reasons" in kept.means
+    assert changed.means == ""

@@ -19,7 +19,8 @@ from viz.figures.style import (
     place,
 )
 
-COLUMNS = 3
+LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
+"""colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
 
 
 def overlays(
@@ -31,24 +32,27 @@ def overlays(
     opacity: float,
     patches: tuple[int, int],
     chosen: tuple[int, int],
+    room: int,
 ) -> go.Figure:
     """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
 
     maps: a value for each patch or for each pixel
     opacity: of the maps, 0 to 1
     patches: (rows, columns) of the grid, in which `chosen` is framed
+    room: how wide the figure will be, in the pixels of a screen; it decides how many maps stand side by side
     """
     height, width, _ = picture.shape
     (rows, cols), (row, col) = patches, chosen
-    gap = max(1, height // 8)
-    spots = [(i % COLUMNS * (width + gap // 2), i // COLUMNS * (height + gap)) for i in range(len(maps))]
+    columns = max(1, min(len(maps), 4, room // 140))
+    across, down = width + max(1, width // 16), height + max(1, height // 7)  # room for a line of words
+    spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
     directed = [np.abs(values).ravel() for values, has_sign in zip(maps, signed, strict=True) if has_sign]
     span = float(np.percentile(np.concatenate(directed), 99)) or 1.0 if directed else 1.0
     figure = go.Figure()
     for i, (values, name, has_sign, (x, y)) in enumerate(zip(maps, names, signed, spots, strict=True)):
         figure.add_image(z=picture, x0=x, y0=y, hoverinfo="skip")
-        down, across = values.shape
-        dy, dx = height / down, width / across
+        cells_down, cells_across = values.shape
+        dy, dx = height / cells_down, width / cells_across
         scale = {"colorscale": SIGNED, "zmin": -span, "zmax": span} if has_sign else {"colorscale": SEQUENTIAL}
         figure.add_heatmap(
             z=values,
@@ -59,7 +63,8 @@ def overlays(
             name=name,
             opacity=opacity,
             text=[
-                [f"{name}, {place(r * rows // down, c * cols // across)}" for c in range(across)] for r in range(down)
+                [f"{name}, {place(r * rows // cells_down, c * cols // cells_across)}" for c in range(cells_across)]
+                for r in range(cells_down)
             ],
             hovertemplate="%{text}: %{z:.3g}<extra></extra>",
             showscale=has_sign and not any(signed[:i]),
@@ -71,8 +76,11 @@ def overlays(
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=[line for x, y in spots for line in frame(x + col * dx, y + row * dy, dx, dy)],
     )
-    figure = finish(bare(figure, 1.0), 80 + 260 * -(-len(maps) // COLUMNS))
-    return figure.update_xaxes(range=[-0.5, COLUMNS * width + (COLUMNS - 1) * (gap // 2) - 0.5])
+    lines = -(-len(maps) // columns)
+    cell = min(240, room / columns)
+    figure = finish(bare(figure, 1.0), round(110 + lines * cell * down / across))
+    figure.update_yaxes(autorange=None, range=[lines * down - 0.5, -down + height - 0.5])
+    return figure.update_xaxes(range=[-0.5, (columns - 1) * across + width - 0.5])
 
 
 def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequence[str]) -> go.Figure:
@@ -92,62 +100,79 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(tickangle=30)
-    return finish(figure, 340)
+    return finish(figure, max(340, 140 + 34 * len(names)))
 
 
 def against_chance(
-    own: Float[np.ndarray, "points"],
-    reverse: Float[np.ndarray, "points"],
-    band: Float[np.ndarray, "2 points"],
+    own: Float[np.ndarray, "methods points"],
+    reverse: Float[np.ndarray, "methods points"],
+    areas: Float[np.ndarray, "2 methods"],
+    names: Sequence[str],
     label: str,
     steps: str,
-    areas: Sequence[float],
+    chance: tuple[Float[np.ndarray, "2 points"], float] | None,
 ) -> go.Figure:
-    """F while patches go or come in the order of an attribution, in the reverse order, and between which bounds most
-    random orders stay.
+    """F while patches go or come in the order of each method, and in the reverse order.
 
+    areas: under the curves of `own`, and under those of `reverse`
     steps: what is counted along the horizontal axis
-    areas: under the order's own curve, the reverse one, and the random ones in the mean
+    chance: between which bounds most random orders stay, and the mean area under them; None where not known yet
     """
-    count = np.arange(len(own))
+    count = np.arange(own.shape[1])
     figure = go.Figure()
-    figure.add_scatter(
-        x=count, y=band[1], line={"width": 0}, name="95th percentile", showlegend=False, hoverinfo="skip"
-    )
-    figure.add_scatter(
-        x=count,
-        y=band[0],
-        line={"width": 0},
-        fill="tonexty",
-        fillcolor="rgba(125, 131, 140, 0.3)",
-        name=f"9 of 10 random orders (area {areas[2]:.2f})",
-        hoverinfo="skip",
-    )
-    for values, name, line in (
-        (own, f"this order (area {areas[0]:.2f})", {"color": ACCENT, "width": 3}),
-        (reverse, f"reverse (area {areas[1]:.2f})", {"color": INK, "dash": "dot"}),
-    ):
+    if chance is not None:
+        (low, high), area = chance
         figure.add_scatter(
-            x=count, y=values, name=name, line=line, hovertemplate=f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
+            x=count,
+            y=high,
+            line={"width": 0},
+            name="random orders, 95th percentile",
+            showlegend=False,
+            hoverinfo="skip",
         )
+        name = f"9 of 10 random orders (mean area {area:.2f})"
+        fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
+        figure.add_scatter(x=count, y=low, line={"width": 0}, name=name, hoverinfo="skip", **fill)
+    solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
+    for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
+        for values, area, name, look in (
+            (own[i], areas[0, i], method, solid),
+            (reverse[i], areas[1, i], f"{method}, reverse", dotted),
+        ):
+            told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
+            line = {"color": colour, **look}
+            figure.add_scatter(x=count, y=values, name=f"{name} (area {area:.2f})", line=line, hovertemplate=told)
     figure.update_xaxes(title=steps)
     figure.update_yaxes(title=label)
-    return finish(figure, 380).update_layout(legend={"y": 1.02, "yanchor": "bottom"})
+    return _legend_below(figure, 300, 2 * len(own) + 1)
 
 
-def randomised(stages: Sequence[str], correlations: Sequence[float], name: str) -> go.Figure:
-    """How alike an attribution stays to itself while the network is randomised, stage after stage."""
-    figure = go.Figure(
-        go.Scatter(
+def randomised(
+    stages: Sequence[str], correlations: Float[np.ndarray, "methods stages"], names: Sequence[str]
+) -> go.Figure:
+    """How alike attributions stay to themselves while the network is randomised, stage after stage."""
+    figure = go.Figure()
+    for line, name, (colour, symbol) in zip(correlations, names, LOOKS, strict=False):
+        figure.add_scatter(
             x=["trained", *stages],
-            y=[1.0, *correlations],
+            y=[1.0, *line],
             mode="lines+markers",
-            line={"color": ACCENT, "width": 3},
+            line={"color": colour, "width": 3},
+            marker={"symbol": symbol, "size": 8},
             name=name,
-            hovertemplate="%{x}: %{y:.2f}<extra></extra>",
+            showlegend=True,
+            hovertemplate=f"{name}, %{{x}}: %{{y:.2f}}<extra></extra>",
         )
-    )
     figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_xaxes(title="randomised up to", tickangle=-40)
+    figure.update_xaxes(title="randomised from the head down to", tickangle=-90)
     figure.update_yaxes(title="rank correlation", range=[-1.05, 1.05])
-    return finish(figure, 320)
+    return _legend_below(figure, 330, len(names))
+
+
+def _legend_below(figure: go.Figure, height: int, names: int) -> go.Figure:
+    """Names one under the other, below the axis, where they cover nothing."""
+    finish(figure, height + 20 * names)
+    return figure.update_layout(
+        legend={"orientation": "v", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
+        margin={"b": 62 + 20 * names},
+    )

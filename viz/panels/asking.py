@@ -1,5 +1,6 @@
-"""What the panels that explain share: how a question is put, and how the wait for its answer is shown."""
+"""What the panels that explain share: how a question is put, and how its answers are come by."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,8 @@ from viz.methods import Settings
 from viz.microscope import Microscope, Selection
 
 LOGIT, PROBABILITY = "logit", "probability"
+QUEUE: dict[str, Any] = {"concurrency_id": "explanations", "concurrency_limit": 1, "api_visibility": "private"}
+"""explanations wait for each other, not for what the other lenses draw"""
 
 
 def baseline_choice() -> gr.Dropdown:
@@ -22,9 +25,8 @@ def output_choice() -> gr.Radio:
 
 
 def method_choices(scope: Microscope) -> list[tuple[str, str]]:
-    """Each method with its cost in samples, known beforehand."""
-    patches = scope.grid.patches
-    return [(f"{name} ({method.samples(patches, Settings())})", name) for name, method in METHODS.items()]
+    """Each method with its cost in seconds, as far as it is known beforehand."""
+    return [(f"{name} ({_expected(scope, name)})", name) for name in METHODS]
 
 
 def put(selection: Selection, baseline: str, output: Any, target: int | None = None) -> Asked:
@@ -33,20 +35,23 @@ def put(selection: Selection, baseline: str, output: Any, target: int | None = N
     return Asked(selection.picture, target, baseline, output, selection.block)
 
 
-def explain_all(
-    scope: Microscope, questions: list[tuple[Asked, str]], progress: gr.Progress | None = None
-) -> list[Attribution]:
-    """The answers to pairs of question and method, with the samples that are done. Raises gr.Error, in words."""
-    known = scope.explanations
-    costs = [known.cost(asked, [method]) for asked, method in questions]
-    done, found = 0, []
+def explain(scope: Microscope, questions: list[tuple[Asked, str]], found: list[Attribution]) -> Iterator[int]:
+    """Collects the answers to pairs of question and method in `found`. Yields the samples done so far.
+
+    Raises gr.Error, in words, for a question that makes no sense.
+    """
+    known, done = scope.explanations, 0
     try:
-        for (asked, method), cost in zip(questions, costs, strict=True):
+        for asked, method in questions:
+            cost = known.cost(asked, [method])
             for step in known.steps(asked, method):
-                if progress is not None and cost:
-                    progress((done + step.samples, sum(costs)), desc=method, unit="samples")
+                yield done + min(cost, step.samples)
             found.append(step)
             done += cost
     except ValueError as error:
         raise gr.Error(f"{error}.") from error
-    return found
+
+
+def _expected(scope: Microscope, method: str) -> str:
+    seconds = METHODS[method].samples(scope.grid.patches, Settings()) * scope.explanations.seconds_per_sample
+    return f"{seconds:.1f} s" if seconds < 1 else f"{seconds:.0f} s"

@@ -1,6 +1,5 @@
 """Through all blocks: who acts on whom from the stem to the last block, estimated on demand."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +8,11 @@ import numpy as np
 
 from viz import figures
 from viz.influence import NetworkInfluence, network_influence
+from viz.memory import Recent
 from viz.microscope import Microscope, Selection
 from viz.panels.lens import Lens, view
 from viz.panels.mixing.influence import GAIN, from_view, influence_figures, matrix_view, to_view
+from viz.panels.waiting import Watch, cancel_button
 
 NAME = "Through all blocks"
 PROBES = 16
@@ -30,8 +31,8 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     )
     with gr.Row():
         start = gr.Button(f"Send {PROBES} probes", variant="primary", elem_id="mixing-start", scale=0, min_width=160)
-        cancel = gr.Button("Cancel", visible=False, elem_id="mixing-cancel", scale=0, min_width=160)
-    progress = gr.HTML(elem_id="mixing-progress")
+        cancel = cancel_button("mixing-cancel")
+    progress = gr.HTML(elem_id="mixing-progress", elem_classes="waiting")
     words = gr.Markdown(elem_id="mixing-network-words")
     with gr.Column(visible=False) as found:
         with gr.Row(equal_height=True):
@@ -50,7 +51,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 "The standard error of each entry of the matrix, from the scatter of the probes.",
                 "It tells only of the probes' chance. That the gains are those of small changes, it does not tell.",
             )
-    known: dict[bytes, NetworkInfluence] = {}
+    known: Recent[bytes, NetworkInfluence] = Recent(KEPT_PICTURES)
 
     def draw(selection: Selection) -> list[Any]:
         result = known.get(selection.picture)
@@ -64,14 +65,11 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         ]
 
     def estimate(selection: Selection) -> Iterator[tuple[str, Any, Any]]:
-        started, busy = time.monotonic(), (gr.Button(visible=False), gr.Button(visible=True))
-        yield _bar(0, expected), *busy
+        watch, busy = Watch(PROBES, "probes", expected), (gr.Button(visible=False), gr.Button(visible=True))
+        yield watch.bar(0), *busy
         for result in network_influence(scope.model, scope.input(selection.picture), PROBES, SEED):
-            known.pop(selection.picture, None)
             known[selection.picture] = result
-            while len(known) > KEPT_PICTURES:
-                known.pop(next(iter(known)))
-            yield _bar(result.done, (time.monotonic() - started) / result.done * (PROBES - result.done)), *busy
+            yield watch.bar(result.done), *busy
         yield "", gr.Button(visible=True), gr.Button(visible=False)
 
     outputs = [words, found, matrix, to, source, error]
@@ -97,13 +95,6 @@ def _expected_seconds(scope: Microscope) -> float:
     config, patches = scope.model.config, scope.grid.patches
     one_pass = config.num_blocks * 2 * patches * config.hidden_dim * (config.tokens_mlp_dim + config.channels_mlp_dim)
     return PROBES * patches * one_pass / RATE
-
-
-def _bar(done: int, left: float) -> str:
-    return (
-        f'<progress value="{done}" max="{PROBES}" aria-label="probes"></progress> '
-        f"{done} of {PROBES} probes, about {left:.0f} s left"
-    )
 
 
 def _in_words(result: NetworkInfluence) -> str:

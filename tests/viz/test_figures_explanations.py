@@ -1,0 +1,90 @@
+"""Where the values of an explanation lie, and what the lines of its checks are called."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from viz import figures
+
+ROWS, COLS = 5, 2
+PICTURE = np.arange(20 * 32 * 3, dtype=np.uint8).reshape(20, 32, 3)
+MAPS = np.random.default_rng(0).normal(size=(5, ROWS, COLS)).astype(np.float32)
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+def overlays(room: int, maps: list[np.ndarray], signed: list[bool]) -> go.Figure:
+    names = NAMES[: len(maps)]
+    return figures.overlays(PICTURE, maps, names, signed, "logit", 0.5, (ROWS, COLS), (3, 1), room)
+
+
+def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
+    return [trace for trace in figure.data if trace.type == "heatmap"]
+
+
+@pytest.mark.parametrize(("room", "columns"), [(300, 2), (450, 3), (900, 4), (100, 1)])
+def test_so_many_maps_stand_side_by_side_as_there_is_room_for(room: int, columns: int) -> None:
+    figure = overlays(room, list(MAPS), [True] * 5)
+    images = [trace for trace in figure.data if trace.type == "image"]
+    tops = [image.y0 for image in images]
+    assert tops.count(tops[0]) == columns
+    right = max(image.x0 for image in images) + 31.5
+    assert tuple(figure.layout.xaxis.range) == (-0.5, right)
+    bottom, top = figure.layout.yaxis.range
+    assert bottom >= max(tops) + 19.5
+    assert top < -0.5  # a line of words over the first
+    corners = {(label.x + 0.5, label.y + 0.5) for label in figure.layout.annotations}
+    assert corners == {(image.x0, image.y0) for image in images}
+
+
+def test_every_value_lies_on_its_patch_or_pixel() -> None:
+    fine = np.random.default_rng(1).normal(size=(20, 32)).astype(np.float32)
+    coarse, pixels = heatmaps(overlays(900, [MAPS[0], fine], [True, True]))
+    assert (coarse.x0, coarse.dx, coarse.y0, coarse.dy) == (7.5, 16, 1.5, 4)
+    assert coarse.text[3][1] == "a, patch (3, 1)"
+    assert np.array_equal(coarse.z, MAPS[0])
+    assert (pixels.x0, pixels.dx, pixels.y0, pixels.dy) == (34, 1, 0, 1)
+    assert pixels.text[13][17] == "b, patch (3, 1)"
+    figure = overlays(900, [MAPS[0], fine], [True, True])
+    boxes = {(s.x0, s.x1, s.y0, s.y1) for s in figure.layout.shapes}
+    assert boxes == {(15.5, 31.5, 11.5, 15.5), (49.5, 65.5, 11.5, 15.5)}
+
+
+def test_signed_maps_share_a_scale_and_unsigned_ones_have_their_own() -> None:
+    first, second, third = heatmaps(overlays(900, [MAPS[0], np.abs(MAPS[1]), 9 * MAPS[2]], [True, False, True]))
+    span = np.percentile(np.abs([MAPS[0], 9 * MAPS[2]]), 99)
+    for trace in (first, third):
+        assert -trace.zmin == trace.zmax == pytest.approx(span)
+    assert second.zmin is None
+    assert second.colorscale != first.colorscale
+    assert [trace.showscale for trace in (first, second, third)] == [True, False, False]
+
+
+def test_curves_are_named_with_their_areas() -> None:
+    own, reverse = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3)[:, ::-1]
+    areas, band = np.array([[0.25, 0.5], [0.75, 1]]), np.array([[0.0, 1, 2], [3, 4, 5]])
+    bare = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", None)
+    names = ["A (area 0.25)", "A, reverse (area 0.75)", "B (area 0.50)", "B, reverse (area 1.00)"]
+    assert [trace.name for trace in bare.data] == names
+    assert [list(trace.y) for trace in bare.data] == [[0, 1, 2], [2, 1, 0], [3, 4, 5], [5, 4, 3]]
+    colours = [trace.line.color for trace in bare.data]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    figure = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", (band, 0.6))
+    high, low = figure.data[:2]
+    assert (list(high.y), list(low.y), low.fill) == ([3, 4, 5], [0, 1, 2], "tonexty")
+    assert low.name == "9 of 10 random orders (mean area 0.60)"
+    assert [trace.name for trace in figure.data[2:]] == names
+
+
+def test_randomised_lines_start_at_the_trained_network() -> None:
+    figure = figures.randomised(["head", "stem"], np.array([[0.5, 0.1], [0.9, 0.8]]), ["A", "B"])
+    assert [list(line.y) for line in figure.data] == [[1, 0.5, 0.1], [1, 0.9, 0.8]]
+    assert list(figure.data[0].x) == ["trained", "head", "stem"]
+    assert len({line.marker.symbol for line in figure.data}) == 2
+
+
+def test_agreement_is_drawn_from_minus_one_to_one() -> None:
+    correlations = np.array([[1, -0.25], [-0.25, 1]], np.float32)
+    (heatmap,) = figures.agreement(correlations, ["A", "B"]).data
+    assert (heatmap.zmin, heatmap.zmax) == (-1, 1)
+    assert np.array_equal(heatmap.z, correlations)
+    assert heatmap.texttemplate == "%{z:.2f}"

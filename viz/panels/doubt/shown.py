@@ -1,0 +1,19 @@
+"""Which attributions are doubted."""
+
+from dataclasses import dataclass
+
+from viz.doubts import Doubted
+from viz.explanations import Asked
+
+
+@dataclass(frozen=True)
+class Shown:
+    """In plain values: what was asked, which methods answer, and what stands where a patch is gone."""
+
+    asked: Asked
+    methods: tuple[str, ...]
+    filling: str
+
+    @property
+    def doubted(self) -> list[Doubted]:
+        return [Doubted(self.asked.to(method), method, self.filling) for method in self.methods]
