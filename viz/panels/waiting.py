@@ -6,9 +6,7 @@ from typing import Any
 import gradio as gr
 
 SHORT = 1
-"""seconds from which on a wait is shown"""
-LONG = 5
-"""seconds from which on a wait can be cancelled"""
+"""seconds from which on a wait is shown, and can be cancelled"""
 CANCELLED = "Cancelled. What was finished before is kept; choose anything to go on."
 
 

@@ -12,7 +12,7 @@ from viz.panels.asking import QUEUE, baseline_choice, explain, method_choices, o
 from viz.panels.attribution import agree, maps, sums, versus
 from viz.panels.attribution.shown import PATCHES, PIXELS, Shown
 from viz.panels.lens import Lens
-from viz.panels.waiting import LONG, SHORT, Newest, Watch, cancel_button, follow
+from viz.panels.waiting import SHORT, Newest, Watch, cancel_button, follow
 
 NAME = "Attribution"
 FIRST = ["Gradient x input", "Patch ablation", "Token Grad-CAM"]
@@ -70,7 +70,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         known = scope.explanations
         cost = sum(known.cost(asked, [name]) for asked, name in questions)
         watch, found = Watch(cost, "samples", cost * known.seconds_per_sample), list[Attribution]()
-        waiting, button = [gr.skip()] * 4, gr.Button(visible=watch.expected > LONG)
+        waiting, button = [gr.skip()] * 4, gr.Button(visible=True)
         if watch.expected > SHORT:
             yield [*waiting, watch.bar(0), button]
         for done in explain(scope, questions, found):
