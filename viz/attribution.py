@@ -141,7 +141,7 @@ def attribute_in_steps(
 
 def seconds_per_sample(model: Mixer) -> float:
     """How long one forward pass of one image takes here and now, in a batch: times `Method.samples`, the wait."""
-    images = next(model.parameters()).new_zeros(min(8, batch_size(model.config, True)), 3, *model.config.image_size)
+    images = next(model.parameters()).new_zeros(batch_size(model, True), 3, *model.config.image_size)
     with evaluating(model), torch.no_grad():
         model(images)  # the first pass is slower
         start = time.perf_counter()

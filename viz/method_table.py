@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mixer.evaluate import at_once
 from mixer.model import Mixer
 from viz.attribution import METHODS, attribute
 from viz.baselines import baseline
@@ -41,7 +42,7 @@ def method_table(
     """
     middle = Settings(SETTINGS.steps, SETTINGS.samples, block=len(model.blocks) // 2)
     with torch.no_grad():
-        targets = torch.cat([model(batch) for batch in images.split(50)]).argmax(1).tolist()
+        targets = torch.cat([model(batch) for batch in images.split(at_once(images.device))]).argmax(1).tolist()
     rows: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in METHODS}
     chance = []
     for i in follow(range(len(images))):

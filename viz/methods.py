@@ -71,7 +71,7 @@ def integrated_gradients(model: Mixer, question: Question, settings: Settings) -
         question.image[None],
         question.baseline[None],
         n_steps=settings.steps,
-        internal_batch_size=batch_size(model.config, gradients=True),
+        internal_batch_size=batch_size(model, gradients=True),
     )[0]
 
 
@@ -105,7 +105,7 @@ def ablation(model: Mixer, question: Question, settings: Settings) -> Float[Tens
         question.image[None],
         question.baseline[None],
         feature_mask=grid.mask().to(question.image.device)[None, None],
-        perturbations_per_eval=min(grid.patches, batch_size(model.config, gradients=False)),
+        perturbations_per_eval=min(grid.patches, batch_size(model, gradients=False)),
     )
     return grid.to_tokens(values)[0, :, 0]  # the same for all pixels of a patch
 
@@ -126,7 +126,7 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
         question.image[None],
         question.baseline[None],
         n_steps=settings.steps,
-        internal_batch_size=batch_size(model.config, gradients=True),
+        internal_batch_size=batch_size(model, gradients=True),
     )
     return values.sum(2)[0]
 
@@ -164,7 +164,7 @@ def _gradients(
 
 def _split(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> list[Tensor]:
     """Batches for gradients, with no history and sharing nothing with the images."""
-    return [part.detach().clone() for part in images.split(batch_size(model.config, gradients=True))]
+    return [part.detach().clone() for part in images.split(batch_size(model, gradients=True))]
 
 
 def _at_block(

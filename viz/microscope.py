@@ -102,7 +102,7 @@ class Microscope:
     ) -> Float[Tensor, "samples patches channels"]:
         """The tokens of all shipped samples at one depth, from memory where they were read lately.
 
-        follow: goes through the batches, for a display of the progress (about 2 s on two cores for a new depth)
+        follow: goes through the batches, for a display of the progress (about 1.5 s on two cores for a new depth)
         """
         batches = range(-(-len(self.samples) // tokens.BANK_BATCH))
         return torch.cat([self._banked(depth, batch) for batch in follow(batches)])

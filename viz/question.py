@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from mixer.model import Mixer, MixerConfig
+from mixer.evaluate import at_once
+from mixer.model import Mixer
 from viz.capture import evaluating
 
 Output = Literal["logit", "probability"]
 
 MEMORY = 256 * 2**20
 """bytes that one batch may take for what its blocks compute"""
-MOST_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +64,19 @@ def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
     return output
 
 
-def batch_size(config: MixerConfig, gradients: bool) -> int:
-    """How many samples may pass together: for gradients what all blocks compute is kept, else that of one."""
+def batch_size(model: Mixer, gradients: bool) -> int:
+    """How many samples pass together: for gradients what all blocks compute is kept, else that of one."""
+    config, device = model.config, next(model.parameters()).device
     tokens = config.grid.patches * (6 * config.hidden_dim + 2 * config.channels_mlp_dim)
     block = 4 * (tokens + 2 * config.hidden_dim * config.tokens_mlp_dim)  # bytes in float32
-    return max(1, min(MOST_AT_ONCE, MEMORY // (block * (config.num_blocks if gradients else 1))))
+    return max(1, min(at_once(device), MEMORY // (block * (config.num_blocks if gradients else 1))))
 
 
 def answers(
     model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
 ) -> Float64[np.ndarray, "images"]:
     """F of images, in bounded batches, without gradients."""
-    return _answers(model, question, images.split(batch_size(model.config, gradients=False)))
+    return _answers(model, question, images.split(batch_size(model, gradients=False)))
 
 
 def answers_with(
@@ -84,7 +85,7 @@ def answers_with(
     """F of images that have only some patches of the image: present[sample, patch]."""
     grid = model.config.grid
     image, baseline = (grid.to_tokens(x.detach()[None]) for x in (question.image, question.baseline))
-    parts = torch.from_numpy(present)[..., None].to(image.device).split(batch_size(model.config, gradients=False))
+    parts = torch.from_numpy(present)[..., None].to(image.device).split(batch_size(model, gradients=False))
     return _answers(model, question, (grid.to_images(torch.where(part, image, baseline)) for part in parts))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.capture import Trace, capture, depth_sources, evaluating, exclusive
 
-BANK_BATCH = 25
+BANK_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)

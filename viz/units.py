@@ -11,7 +11,7 @@ from mixer.model import Mixer
 from viz.capture import Trace, capture, evaluating
 from viz.mixing import block_at
 
-BATCH = 10
+BATCH = 8
 """samples that pass together: 120 MB of hidden units in the seed network"""
 
 

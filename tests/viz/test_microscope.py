@@ -37,8 +37,8 @@ def test_a_depth_is_read_once_and_its_batches_are_followed(scope: Microscope, mo
 
     monkeypatch.setattr(microscope.tokens, "bank", counted)
     first = scope.bank(2, follow)
-    assert read == [(2, 25)] * 8
-    assert followed == list(range(8))
+    assert read == [(2, 8)] * 25
+    assert followed == list(range(25))
     assert torch.equal(scope.bank(2), first)
     scope.bank(4)
-    assert read == [(2, 25)] * 8 + [(4, 25)] * 8
+    assert read == [(2, 8)] * 25 + [(4, 8)] * 25
