@@ -6,9 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Float32, Int
 from plotly.colors import sample_colorscale
-from plotly.subplots import make_subplots
 
-from viz.figures.style import ACCENT, INK, SEQUENTIAL, bare, colorbar, finish, place, scale
+from viz.figures.style import ACCENT, INK, SEQUENTIAL, bare, colorbar, diagram, place, scale
 
 
 def lines_over_depth(
@@ -21,9 +20,8 @@ def lines_over_depth(
     shown: Sequence[int],
 ) -> go.Figure:
     """One line for each series; only those in `shown` are named and opaque, the others stay in the background."""
-    figure = go.Figure()
-    for i, name in enumerate(names):
-        figure.add_scatter(
+    lines = [
+        go.Scatter(
             x=list(depths),
             y=values[:, i],
             name=name,
@@ -34,73 +32,71 @@ def lines_over_depth(
             showlegend=i in shown,
             hovertemplate=f"{name}, depth %{{x}}: %{{y:.3f}}<extra></extra>",
         )
-    figure.add_vline(x=chosen, line={"color": INK, "dash": "dot"})
-    figure.update_xaxes(title="depth (a: token mixing, b: channel mixing)", tickangle=0, nticks=13)
-    figure.update_yaxes(title=label)
-    return finish(figure, 320)
+        for i, name in enumerate(names)
+    ]
+    here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
+    return diagram(
+        lines,
+        320,
+        shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
+        xaxis={"title": "depth (a: token mixing, b: channel mixing)", "tickangle": 0, "nticks": 13},
+        yaxis={"title": label},
+    )
 
 
 def bars(
     values: Sequence[float], names: Sequence[str], colours: Sequence[str] | str, label: str, format: str = ".1%"
 ) -> go.Figure:
     """One horizontal bar for each name, the first on top."""
-    figure = go.Figure(
-        go.Bar(
-            x=list(values),
-            y=list(names),
-            orientation="h",
-            marker={"color": colours},
-            texttemplate=f"%{{x:{format}}}",
-            hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
-        )
+    bar = go.Bar(
+        x=list(values),
+        y=list(names),
+        orientation="h",
+        marker={"color": colours},
+        texttemplate=f"%{{x:{format}}}",
+        hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=label, rangemode="tozero")
-    return finish(figure, 60 + 28 * len(names))
+    height = 60 + 28 * len(names)
+    return diagram(bar, height, xaxis={"title": label, "rangemode": "tozero"}, yaxis={"autorange": "reversed"})
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
     """How many images of each class (rows) got each answer (columns)."""
     shares = np.asarray(counts, np.float32)
     shares /= shares.sum(1, keepdims=True).clip(1)
-    figure = go.Figure(
-        go.Heatmap(
-            z=shares,
-            x=list(classes),
-            y=list(classes),
-            text=np.asarray(counts).astype(str),
-            texttemplate="%{text}",
-            hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
-            colorscale="Blues",
-            zmin=0,
-            zmax=1,
-            showscale=False,
-        )
+    heat = go.Heatmap(
+        z=shares,
+        x=list(classes),
+        y=list(classes),
+        text=np.asarray(counts).astype(str),
+        texttemplate="%{text}",
+        hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
+        colorscale="Blues",
+        zmin=0,
+        zmax=1,
+        showscale=False,
     )
-    figure.update_yaxes(autorange="reversed", title="true class")
-    figure.update_xaxes(title="answer")
-    return finish(figure, 460)
+    return diagram(heat, 460, xaxis={"title": "answer"}, yaxis={"title": "true class", "autorange": "reversed"})
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
     """How often the network was right (vertical) when it was so sure (horizontal)."""
-    figure = go.Figure()
-    figure.add_scatter(
+    ideal = go.Scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "dash": "dot"}, name="as right as sure", hoverinfo="skip"
     )
-    figure.add_scatter(
+    own = go.Scatter(
         x=list(confidence),
         y=list(accuracy),
         mode="lines+markers",
-        line={"color": "#2a7fb8", "width": 3},
+        line={"color": ACCENT, "width": 3},
         marker={"size": [6 + 18 * (n / max(images)) ** 0.5 for n in images]},
         customdata=list(images),
         name="this network",
         hovertemplate="%{x:.0%} sure: right %{y:.0%} of the time (%{customdata:,} test images)<extra></extra>",
     )
-    figure.update_xaxes(title="how sure it was", tickformat=".0%", range=[0, 1.04])
-    figure.update_yaxes(title="how often it was right", tickformat=".0%", range=[0, 1.04])
-    return finish(figure, 360)
+    share = {"tickformat": ".0%", "range": [0, 1.04]}
+    across, down = {"title": "how sure it was", **share}, {"title": "how often it was right", **share}
+    return diagram([ideal, own], 360, xaxis=across, yaxis=down)
 
 
 def patch_matrix(
@@ -122,20 +118,16 @@ def patch_matrix(
     names = [place(*divmod(i, cols)) for i in range(len(values))]
     text = [[relation.format(one=one, other=other) for other in names] for one in names]
     uncertain = "" if error is None else " ± %{customdata:.2g}"
-    figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            text=text,
-            customdata=error,
-            hovertemplate=f"%{{text}}: %{{z:.3g}}{uncertain}<extra></extra>",
-            colorbar=colorbar(label),
-            **scale(values, signed, span),
-        )
+    heat = go.Heatmap(
+        z=values,
+        text=text,
+        customdata=error,
+        hovertemplate=f"%{{text}}: %{{z:.3g}}{uncertain}<extra></extra>",
+        colorbar=colorbar(label),
+        **scale(values, signed, span),
     )
-    figure.add_shape(
-        type="rect", x0=-0.5, x1=len(values) - 0.5, y0=chosen - 0.5, y1=chosen + 0.5, line={"color": INK, "width": 2}
-    )
-    return finish(bare(figure, 1.0), None)
+    row = {"type": "rect", "x0": -0.5, "x1": len(values) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
+    return bare(heat, None, shapes=[row | {"line": {"color": INK, "width": 2}}])
 
 
 def lines_of_blocks(
@@ -149,9 +141,8 @@ def lines_of_blocks(
     scale = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.85, 11).tolist())  # the rest is too pale on white
     last = max(1, len(values) - 1)
     shades = sample_colorscale(scale, [i / last for i in range(len(values))])
-    figure = go.Figure()
-    for i, (line, shade) in enumerate(zip(values, shades, strict=True)):
-        figure.add_scatter(
+    lines = [
+        go.Scatter(
             x=x,
             y=line,
             name=f"block {i + 1}",
@@ -163,68 +154,73 @@ def lines_of_blocks(
             showlegend=i == chosen,
             hovertemplate=f"block {i + 1}, {across} %{{x:.3g}}: %{{y:.3g}}<extra></extra>",
         )
+        for i, (line, shade) in enumerate(zip(values, shades, strict=True))
+    ]
     axis = {"colorscale": scale, "cmin": 1, "cmax": last + 1, "colorbar": colorbar("block")}
-    figure.update_layout(coloraxis=axis)
-    figure.update_xaxes(title=across)
-    figure.update_yaxes(title=label, rangemode="tozero")
-    return finish(figure, 360)
+    return diagram(lines, 360, coloraxis=axis, xaxis={"title": across}, yaxis={"title": label, "rangemode": "tozero"})
 
 
 def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
     """One value for each of many things, the largest first; the pointer tells which it is."""
     order = np.argsort(-values, kind="stable")
-    figure = go.Figure(
-        go.Scatter(
-            x=np.arange(1, len(values) + 1),
-            y=values[order],
-            text=[f"{thing} {i}" for i in order],
-            name=label,
-            mode="lines",
-            fill="tozeroy",
-            line={"color": ACCENT, "width": 2},
-            hovertemplate="%{text}: %{y:.3g}<extra></extra>",
-        )
+    line = go.Scatter(
+        x=np.arange(1, len(values) + 1),
+        y=values[order],
+        text=[f"{thing} {i}" for i in order],
+        name=label,
+        mode="lines",
+        fill="tozeroy",
+        line={"color": ACCENT, "width": 2},
+        hovertemplate="%{text}: %{y:.3g}<extra></extra>",
     )
-    figure.update_xaxes(title=f"{thing}s, the largest first")
-    figure.update_yaxes(title=label)
-    return finish(figure, 320)
+    return diagram(line, 320, xaxis={"title": f"{thing}s, the largest first"}, yaxis={"title": label})
 
 
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
     """For each name one bar per group, side by side; groups differ in colour and in hatching."""
-    figure = go.Figure()
     looks = zip((ACCENT, "#88CCEE", "#D55E00"), ("", "/", "x"), strict=True)
-    for line, group, (colour, hatching) in zip(values, groups, looks, strict=True):
-        figure.add_bar(
+    bars = [
+        go.Bar(
             x=list(names),
             y=line,
             name=group,
             marker={"color": colour, "pattern": {"shape": hatching, "fgcolor": "white", "size": 5}},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
         )
-    figure.update_yaxes(title=label, tickformat=".0%", rangemode="tozero")
-    figure.update_xaxes(tickangle=0)
-    return finish(figure, 340).update_layout(legend={"y": 1.02, "yanchor": "bottom"})
+        for line, group, (colour, hatching) in zip(values, groups, looks, strict=True)
+    ]
+    return diagram(
+        bars,
+        340,
+        xaxis={"tickangle": 0},
+        yaxis={"title": label, "tickformat": ".0%", "rangemode": "tozero"},
+        legend={"y": 1.02, "yanchor": "bottom"},
+    )
 
 
 def learning_curves(epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float]) -> go.Figure:
     """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it."""
-    figure = make_subplots(1, 2)
-    panels = (("training loss", losses, "%{y:.3f}"), ("validation accuracy", accuracies, "%{y:.2%}"))
-    for col, (label, values, form) in enumerate(panels, 1):
-        figure.add_scatter(
+    curves = [
+        go.Scatter(
             x=list(epochs),
             y=list(values),
+            xaxis=f"x{i}",
+            yaxis=f"y{i}",
             mode="lines+markers",
             line={"color": ACCENT},
             hovertemplate=f"epoch %{{x:.4g}}: {form}<extra></extra>",
             showlegend=False,
-            row=1,
-            col=col,
         )
-        figure.update_yaxes(title=label, row=1, col=col)
-    figure.update_yaxes(tickformat=".0%", col=2)
-    figure.update_xaxes(title="epoch", tickangle=0)
-    return finish(figure, 320)
+        for i, (values, form) in enumerate(((losses, "%{y:.3f}"), (accuracies, "%{y:.2%}")), 1)
+    ]
+    across = {"title": "epoch", "tickangle": 0}
+    return diagram(
+        curves,
+        320,
+        xaxis={**across, "domain": [0, 0.45]},
+        xaxis2={**across, "domain": [0.55, 1], "anchor": "y2"},
+        yaxis={"title": "training loss"},
+        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "anchor": "x2"},
+    )

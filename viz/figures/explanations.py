@@ -1,10 +1,12 @@
 """Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
+from plotly.basedatatypes import BaseTraceType
 
 from viz.figures.style import (
     ACCENT,
@@ -14,9 +16,10 @@ from viz.figures.style import (
     bare,
     caption,
     colorbar_below,
-    finish,
+    diagram,
     frame,
     place,
+    under,
 )
 
 LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
@@ -48,13 +51,12 @@ def overlays(
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
     directed = [np.abs(values).ravel() for values, has_sign in zip(maps, signed, strict=True) if has_sign]
     span = float(np.percentile(np.concatenate(directed), 99)) or 1.0 if directed else 1.0
-    figure = go.Figure()
+    traces = list[BaseTraceType]()
     for i, (values, name, has_sign, (x, y)) in enumerate(zip(maps, names, signed, spots, strict=True)):
-        figure.add_image(z=picture, x0=x, y0=y, hoverinfo="skip")
         cells_down, cells_across = values.shape
         dy, dx = height / cells_down, width / cells_across
         scale = {"colorscale": SIGNED, "zmin": -span, "zmax": span} if has_sign else {"colorscale": SEQUENTIAL}
-        figure.add_heatmap(
+        heat = go.Heatmap(
             z=values,
             x0=x + dx / 2 - 0.5,
             dx=dx,
@@ -71,36 +73,35 @@ def overlays(
             colorbar=colorbar_below(label),
             **scale,
         )
+        traces += [under(picture, x, y), heat]
     dy, dx = height / rows, width / cols
-    figure.update_layout(
-        annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
-        shapes=[line for x, y in spots for line in frame(x + col * dx, y + row * dy, dx, dy)],
-    )
     lines = -(-len(maps) // columns)
     cell = min(240, room / columns)
-    figure = finish(bare(figure, 1.0), round(110 + lines * cell * down / across))
-    figure.update_yaxes(autorange=None, range=[lines * down - 0.5, -down + height - 0.5])
-    return figure.update_xaxes(range=[-0.5, (columns - 1) * across + width - 0.5])
+    return bare(
+        traces,
+        round(110 + lines * cell * down / across),
+        annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
+        shapes=[line for x, y in spots for line in frame(x + col * dx, y + row * dy, dx, dy)],
+        xaxis={"range": [-0.5, (columns - 1) * across + width - 0.5]},
+        yaxis={"range": [lines * down - 0.5, -down + height - 0.5]},
+    )
 
 
 def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequence[str]) -> go.Figure:
     """How far methods put the patches into the same order, from -1 to 1."""
-    figure = go.Figure(
-        go.Heatmap(
-            z=correlations,
-            x=list(names),
-            y=list(names),
-            texttemplate="%{z:.2f}",
-            hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
-            colorscale=SIGNED,
-            zmin=-1,
-            zmax=1,
-            showscale=False,
-        )
+    heat = go.Heatmap(
+        z=correlations,
+        x=list(names),
+        y=list(names),
+        texttemplate="%{z:.2f}",
+        hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
+        colorscale=SIGNED,
+        zmin=-1,
+        zmax=1,
+        showscale=False,
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(tickangle=30)
-    return finish(figure, max(340, 140 + 34 * len(names)))
+    height = max(340, 140 + 34 * len(names))
+    return diagram(heat, height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
 
 
 def against_chance(
@@ -119,20 +120,16 @@ def against_chance(
     chance: between which bounds most random orders stay, and the mean area under them; None where not known yet
     """
     count = np.arange(own.shape[1])
-    figure = go.Figure()
+    lines = list[BaseTraceType]()
     if chance is not None:
         (low, high), area = chance
-        figure.add_scatter(
-            x=count,
-            y=high,
-            line={"width": 0},
-            name="random orders, 95th percentile",
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        unseen = {"line": {"width": 0}, "hoverinfo": "skip"}
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
-        figure.add_scatter(x=count, y=low, line={"width": 0}, name=name, hoverinfo="skip", **fill)
+        lines += [
+            go.Scatter(x=count, y=high, name="random orders, 95th percentile", showlegend=False, **unseen),
+            go.Scatter(x=count, y=low, name=name, **unseen, **fill),
+        ]
     solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
     for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
         for values, area, name, look in (
@@ -141,19 +138,18 @@ def against_chance(
         ):
             told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
             line = {"color": colour, **look}
-            figure.add_scatter(x=count, y=values, name=f"{name} (area {area:.2f})", line=line, hovertemplate=told)
-    figure.update_xaxes(title=steps)
-    figure.update_yaxes(title=label)
-    return _legend_below(figure, 300, 2 * len(own) + 1)
+            name = f"{name} (area {area:.2f})"
+            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told))
+    room = _legend_below(300, 2 * len(own) + 1)
+    return diagram(lines, xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 
 def randomised(
     stages: Sequence[str], correlations: Float[np.ndarray, "methods stages"], names: Sequence[str]
 ) -> go.Figure:
     """How alike attributions stay to themselves while the network is randomised, stage after stage."""
-    figure = go.Figure()
-    for line, name, (colour, symbol) in zip(correlations, names, LOOKS, strict=False):
-        figure.add_scatter(
+    lines = [
+        go.Scatter(
             x=["trained", *stages],
             y=[1.0, *line],
             mode="lines+markers",
@@ -163,16 +159,19 @@ def randomised(
             showlegend=True,
             hovertemplate=f"{name}, %{{x}}: %{{y:.2f}}<extra></extra>",
         )
-    figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_xaxes(title="randomised from the head down to", tickangle=-90)
-    figure.update_yaxes(title="rank correlation", range=[-1.05, 1.05])
-    return _legend_below(figure, 330, len(names))
-
-
-def _legend_below(figure: go.Figure, height: int, names: int) -> go.Figure:
-    """Names one under the other, below the axis, where they cover nothing."""
-    finish(figure, height + 20 * names)
-    return figure.update_layout(
-        legend={"orientation": "v", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"},
-        margin={"b": 62 + 20 * names},
+        for line, name, (colour, symbol) in zip(correlations, names, LOOKS, strict=False)
+    ]
+    zero = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0, "line": {"color": INK, "width": 1}}
+    return diagram(
+        lines,
+        shapes=[zero],
+        xaxis={"title": "randomised from the head down to", "tickangle": -90},
+        yaxis={"title": "rank correlation", "range": [-1.05, 1.05]},
+        **_legend_below(330, len(names)),
     )
+
+
+def _legend_below(height: int, names: int) -> dict[str, Any]:
+    """Of a layout: names one under the other, below the axis, where they cover nothing."""
+    below = {"orientation": "v", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"}
+    return {"height": height + 20 * names, "margin": {"b": 62 + 20 * names}, "legend": below}

@@ -13,12 +13,12 @@ from viz.figures.style import (
     cells,
     colorbar,
     colorbar_below,
-    finish,
     fitting,
     frame_patch,
     place,
     scale,
     steps,
+    under,
 )
 
 
@@ -32,8 +32,7 @@ def over_picture(
 ) -> go.Figure:
     """A value for each patch, as colour over the picture. span: where the scale ends; without it, where the data do."""
     rows, cols = values.shape
-    figure = go.Figure(go.Image(z=picture, hoverinfo="skip"))
-    figure.add_heatmap(
+    heat = go.Heatmap(
         z=values,
         **cells(picture, rows, cols),
         opacity=0.65,
@@ -42,8 +41,7 @@ def over_picture(
         colorbar=colorbar(label),
         **scale(values, signed, span),
     )
-    figure.update_layout(shapes=frame_patch(picture, rows, cols, chosen))
-    return finish(bare(figure, 1.0), 320)
+    return bare([under(picture), heat], 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def answers_over_picture(
@@ -67,8 +65,7 @@ def answers_over_picture(
     ]
     names = [[classes[i] for i in line] for line in first]
     size = fitting(max(len(name) for line in names for name in line), 300 / cols, 300 / rows)
-    figure = go.Figure(go.Image(z=picture, hoverinfo="skip"))
-    figure.add_heatmap(
+    heat = go.Heatmap(
         z=(first % len(CLASS_COLOURS)).astype(np.uint8),
         **cells(picture, rows, cols),
         opacity=0.85,
@@ -82,8 +79,7 @@ def answers_over_picture(
         zmax=len(CLASS_COLOURS) - 0.5,
         showscale=False,
     )
-    figure.update_layout(shapes=frame_patch(picture, rows, cols, chosen))
-    return finish(bare(figure, 1.0), 320)
+    return bare([under(picture), heat], 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def patch_pixels(
@@ -109,17 +105,9 @@ def patch_pixels(
     ]
     corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
     (x, y), *planes = corners
-    figure = go.Figure(
-        go.Image(
-            z=pixels,
-            x0=x,
-            y0=y,
-            text=colours,
-            hovertemplate="%{text}<extra></extra>",
-        )
-    )
-    for i, (colour, (x, y)) in enumerate(zip(("red", "green", "blue"), planes, strict=True)):
-        figure.add_heatmap(
+    whole = go.Image(z=pixels, x0=x, y0=y, text=colours, hovertemplate="%{text}<extra></extra>")
+    heats = [
+        go.Heatmap(
             z=values[..., i],
             x0=x,
             y0=y,
@@ -131,7 +119,12 @@ def patch_pixels(
             colorbar=colorbar_below("normalised value"),
             **scale(values, True, span),
         )
+        for i, (colour, (x, y)) in enumerate(zip(("red", "green", "blue"), planes, strict=True))
+    ]
     captions = ("in colour", "red", "green", "blue")
-    figure.update_layout(annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)])
     x, y = corners[-1]
-    return finish(bare(figure, 1.0), 80 + min(400, round(400 * (y + height + gap) / (x + width))))
+    return bare(
+        [whole, *heats],
+        80 + min(400, round(400 * (y + height + gap) / (x + width))),
+        annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
+    )

@@ -1,10 +1,14 @@
 """What all figures have in common: colours, scales, captions, frames."""
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 from plotly.colors import diverging
+
+Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
 INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
 GRID = "rgba(125, 131, 140, 0.25)"
@@ -17,6 +21,7 @@ CLASS_COLOURS = (
 )  # fmt: skip
 """one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
 
+AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True}
 GUTTER = 1
 ACCENT = "#2a7fb8"
 
@@ -41,6 +46,11 @@ def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
     """Where a heatmap with a cell for each patch lies on the picture, in its pixels."""
     dy, dx = picture.shape[0] / rows, picture.shape[1] / cols
     return {"x0": dx / 2 - 0.5, "dx": dx, "y0": dy / 2 - 0.5, "dy": dy}
+
+
+def under(picture: np.ndarray, x: float = 0, y: float = 0) -> go.Image:
+    """The picture that something is drawn over, with its first pixel at (x, y)."""
+    return go.Image(z=picture, x0=x, y0=y, hoverinfo="skip")
 
 
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
@@ -82,24 +92,31 @@ def colorbar_below(label: str) -> dict:
     return colorbar(label) | below | {"title": {"text": label, "side": "bottom"}}
 
 
-def bare(figure: go.Figure, ratio: float) -> go.Figure:
-    """A picture, not a diagram: no axes, downwards, cells `ratio` times as high as wide."""
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", scaleratio=ratio, constrain="domain")
-    return figure
+def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
+    """A figure with axes, as all of them look. Without a height, the page sets it by the figure's shape.
 
-
-def finish(figure: go.Figure, height: int | None) -> go.Figure:
-    """What all figures have in common. Without a height, the page sets it by the figure's shape."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 12, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": INK, "size": 12},
-        legend={"orientation": "h", "y": 1.12, "x": 0},
-        hoverlabel={"font": {"size": 13}},
+    All at once: plotly takes seven times as long for a figure that is changed afterwards.
+    """
+    axes = {"xaxis": {}, "yaxis": {}} | {name: value for name, value in layout.items() if name[1:5] == "axis"}
+    return go.Figure(
+        traces,
+        {
+            "height": height,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": INK, "size": 12},
+            "hoverlabel": {"font": {"size": 13}},
+            **layout,
+            "margin": {"l": 8, "r": 8, "t": 12, "b": 8} | layout.get("margin", {}),
+            "legend": {"orientation": "h", "y": 1.12, "x": 0} | layout.get("legend", {}),
+            **{name: AXIS | axis for name, axis in axes.items()},
+        },
     )
-    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
-    return figure
+
+
+def bare(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
+    """A picture, not a diagram: no axes, downwards, pixels as high as wide."""
+    axis = {"visible": False, "constrain": "domain"}
+    across = axis | layout.pop("xaxis", {})
+    down = axis | {"scaleanchor": "x", "scaleratio": 1} | layout.pop("yaxis", {"autorange": "reversed"})
+    return diagram(traces, height, xaxis=across, yaxis=down, **layout)

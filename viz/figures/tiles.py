@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, UInt8
 
-from viz.figures.style import GUTTER, bare, caption, colorbar_below, finish, frame, place, scale
+from viz.figures.style import GUTTER, bare, caption, colorbar_below, frame, place, scale
 
 
 def tile_columns(count: int, height: float, width: float) -> int:
@@ -54,25 +54,23 @@ def tiles(
         heights[y : y + rows], widths[x : x + cols] = cell
     down, across = (np.append(0, sizes.cumsum()) - 0.5 for sizes in (heights, widths))
     corners = [(across[x] + 0.5, down[y] + 0.5) for y, x in places]
-    figure = go.Figure(
-        go.Heatmap(
-            z=canvas,
-            x=across,
-            y=down,
-            text=text.tolist(),
-            hovertemplate="%{text}: %{z:.3g}<extra></extra>",
-            hoverongaps=False,
-            colorbar=colorbar_below(label),
-            **scale(maps, signed, span),
-        )
+    heat = go.Heatmap(
+        z=canvas,
+        x=across,
+        y=down,
+        text=text.tolist(),
+        hovertemplate="%{text}: %{z:.3g}<extra></extra>",
+        hoverongaps=False,
+        colorbar=colorbar_below(label),
+        **scale(maps, signed, span),
     )
+    captions, frames = [], []
     if labelled:
-        figure.update_layout(annotations=[caption(name, *corner) for name, corner in zip(names, corners, strict=True)])
+        captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
     if chosen is not None:
-        row, col = chosen
-        (dy, dx), spots = cell, [(x + col * cell[1], y + row * cell[0]) for x, y in corners]
-        figure.update_layout(shapes=[line for spot in spots for line in frame(*spot, dx, dy)])
-    return finish(bare(figure, 1.0), None)
+        (row, col), (dy, dx) = chosen, cell
+        frames = [line for x, y in corners for line in frame(x + col * dx, y + row * dy, dx, dy)]
+    return bare(heat, None, annotations=captions, shapes=frames)
 
 
 def colour_tiles(
@@ -101,20 +99,17 @@ def colour_tiles(
             for r, line in enumerate(tile.tolist())
         ]
         text[y : y + rows, x : x + cols] = np.array(told, object).repeat(split_y, 0).repeat(split_x, 1)
-    figure = go.Figure(
-        go.Image(
-            z=canvas,
-            colormodel="rgba256",
-            x0=dx / 2 - 0.5,
-            dx=dx,
-            y0=dy / 2 - 0.5,
-            dy=dy,
-            text=text.tolist(),
-            hovertemplate="%{text}<extra></extra>",
-        )
+    image = go.Image(
+        z=canvas,
+        colormodel="rgba256",
+        x0=dx / 2 - 0.5,
+        dx=dx,
+        y0=dy / 2 - 0.5,
+        dy=dy,
+        text=text.tolist(),
+        hovertemplate="%{text}<extra></extra>",
     )
-    figure.update_layout(annotations=[caption(name, *corner) for name, corner in zip(names, corners, strict=True)])
-    return finish(bare(figure, 1.0), None)
+    return bare(image, None, annotations=[caption(name, *spot) for name, spot in zip(names, corners, strict=True)])
 
 
 def filter_tiles(
@@ -129,7 +124,7 @@ def filter_tiles(
         ]
         for name, tile in zip(names, filters, strict=True)
     ]
-    return _pixel_tiles(shades, text, columns, GUTTER, None)
+    return bare(_pixel_tiles(shades, text, columns, GUTTER), None)
 
 
 def pictures(
@@ -139,9 +134,8 @@ def pictures(
     count, height, width, _ = shown.shape
     text = np.array(places, object).reshape(count, height, width)
     gap = -(-width // 8)
-    figure = _pixel_tiles(shown, text.tolist(), count, gap, None)
-    figure.update_layout(annotations=[caption(name, i * (width + gap), gap) for i, name in enumerate(names)])
-    return figure
+    captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
+    return bare(_pixel_tiles(shown, text.tolist(), count, gap), None, annotations=captions)
 
 
 def _pixel_tiles(
@@ -149,8 +143,7 @@ def _pixel_tiles(
     text: Sequence[Sequence[Sequence[str]]],
     columns: int,
     gap: int,
-    height: int | None,
-) -> go.Figure:
+) -> go.Image:
     """Small pictures with gaps between them, and above them, as one."""
     count, rows, cols, _ = shades.shape
     high, wide = rows + gap, cols + gap
@@ -161,5 +154,4 @@ def _pixel_tiles(
         y, x = i // columns * high + gap, i % columns * wide
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
         hover[y : y + rows, x : x + cols] = text[i]
-    image = go.Image(z=canvas, colormodel="rgba256", text=hover.tolist(), hovertemplate="%{text}<extra></extra>")
-    return finish(bare(go.Figure(image), 1.0), height)
+    return go.Image(z=canvas, colormodel="rgba256", text=hover.tolist(), hovertemplate="%{text}<extra></extra>")

@@ -127,6 +127,10 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     def coloured(picture: bytes, basis: str) -> tuple[figures.go.Figure, str]:
         return _pca(scope, tokens.pca_colours(scope.look(picture), basis == JOINT), basis)
 
+    @lru_cache(KEPT)
+    def answered(picture: bytes, depth: int, target: int) -> tuple[figures.go.Figure, str]:
+        return _lens(scope, picture, depth, target)
+
     def draw(selection: Selection, basis: str) -> list[Any]:
         trace, (row, col) = scope.look(selection.picture), grid.position(selection.patch)
         depth = scope.depth_names[selection.depth]
@@ -150,7 +154,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 span=1,
             ),
             *coloured(selection.picture, basis),
-            *_lens(scope, selection),
+            *answered(selection.picture, selection.depth, selection.target),
             *_votes(scope, selection),
             replace(selection, target=0, lens=NAME),
         ]
@@ -214,8 +218,8 @@ def _pca(scope: Microscope, found: tokens.PcaColours, basis: str) -> tuple[figur
     return figure, words
 
 
-def _lens(scope: Microscope, selection: Selection) -> tuple[figures.go.Figure, str]:
-    found = tokens.logit_lens(scope.look(selection.picture), scope.model)
+def _lens(scope: Microscope, picture: bytes, depth: int, target: int) -> tuple[figures.go.Figure, str]:
+    found = tokens.logit_lens(scope.look(picture), scope.model)
     answer = int(found.probabilities[-1].argmax())
     figure = figures.lines_over_depth(
         found.probabilities,
@@ -223,8 +227,8 @@ def _lens(scope: Microscope, selection: Selection) -> tuple[figures.go.Figure, s
         scope.classes,
         [figures.class_colour(i) for i in range(len(scope.classes))],
         "probability",
-        selection.depth,
-        sorted({answer, selection.target}),
+        depth,
+        sorted({answer, target}),
     )
     return figure, lead_in_words(found, scope.classes, scope.depth_names)
 
