@@ -26,7 +26,7 @@ class Settings:
 
     steps: int = 50
     """points on the path from the baseline to the image"""
-    samples: int = 25
+    samples: int = 20
     """noisy copies, baselines or orders that are averaged over"""
     noise: float = 0.15
     """SmoothGrad: the standard deviation, as a share of the image's range (Smilkov et al. advise 0.1 to 0.2)"""

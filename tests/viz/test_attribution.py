@@ -416,7 +416,7 @@ def test_settings_that_make_no_sense(model: Mixer, question: Question):
                 attribute(model, question, name, Settings(block=block))
     with pytest.raises(ValueError, match="no method is named 'DeepLift': there are Gradient x input"):
         attribute(model, question, "DeepLift")
-    with pytest.raises(ValueError, match="draws 25 baselines from the background, which has 9"):
+    with pytest.raises(ValueError, match="draws 20 baselines from the background, which has 9"):
         attribute(model, question, "GradientShap")
     with pytest.raises(ValueError, match="which has 0"):
         attribute(model, replace(question, background=None), "GradientShap")
