@@ -18,7 +18,7 @@ import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint
+from mixer import checkpoint, parallel
 from mixer.convert import convert as convert_weights
 from mixer.data import DataMissing, Labelled, cifar10, normalise, samples
 from mixer.evaluate import evaluate as evaluate_model
@@ -52,7 +52,8 @@ def train(
     """Train a network on CIFAR-10, or continue a run that was stopped; then evaluate it once on the test images.
 
     Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. In a
-    notebook, the learning curves are drawn as it goes.
+    notebook, the learning curves are drawn as it goes. On many GPUs:
+    torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train. Each takes its part of every batch.
 
     Args:
         preset: the network
@@ -65,7 +66,8 @@ def train(
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
     device = best_device()
-    data = cifar10("train+validation" if all_images else "train", data_root, download)
+    with parallel.first_before_others():
+        data = cifar10("train+validation" if all_images else "train", data_root, download)
     validation, test = cifar10("validation", data_root), cifar10("test", data_root)
     model = start(preset, blocks, init, config.seed)
     print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {run}")
@@ -73,6 +75,8 @@ def train(
     steps = training(model, data, validation, config, run, device, taught_by)
     if not follow(steps, round(config.epochs * (len(data) // config.batch_size)), run):
         print(f"Stopped; the state is saved in {run}. The same command goes on from there.")
+        return
+    if not parallel.is_first():
         return
     recipe = {
         **asdict(config),
@@ -214,7 +218,7 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
                 bar.write(line.format(**metrics), file=sys.stdout)
                 curves.show(run, again=drawn)
                 drawn = True
-            if interrupted:
+            if parallel.any_of_them(bool(interrupted), best_device()):
                 steps.close()
                 return False
     return True
@@ -247,7 +251,8 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
 def stage(recipe: dict[str, Any], lines: list[dict[str, Any]], device: torch.device) -> dict[str, Any]:
     """The record of one training run. lines: its history"""
     last = lines[-1]
-    took = {"epochs": round(last["epoch"], 2), "hours": round(last["seconds"] / 3600, 2), "device": device_name(device)}
+    where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
+    took = {"epochs": round(last["epoch"], 2), "hours": round(last["seconds"] / 3600, 2), "device": where}
     return took | {"recipe": recipe, "history": lines}
 
 
@@ -299,6 +304,7 @@ if __name__ == "__main__":
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
     try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
+        with parallel.processes():
+            tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
     except (DataMissing, checkpoint.CheckpointError, ValueError, FloatingPointError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Training: one loop for a CPU or a GPU, which survives being killed and can be prolonged at will."""
+"""Training: one loop for a CPU, a GPU or many, which survives being killed and can be prolonged at will."""
 
 import json
 import math
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mixer import parallel
 from mixer.augment import crop_and_flip, cutmix, mixup
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
@@ -80,7 +81,8 @@ def train(
 
     Everything random about a step follows from (seed, step), so a run that was stopped and continued gives the same
     weights as one that was not. The state is saved every five minutes, at every epoch and when the caller stops
-    iterating; `history.jsonl` gets a line per epoch. When it ends, `model` holds the averaged weights.
+    iterating; `history.jsonl` gets a line per epoch. When it ends, `model` holds the averaged weights. Of several
+    processes (`mixer.parallel`), all train alike, and the first writes.
     """
     model.to(device).train()
     images, labels = data.images.to(device), data.labels.to(device)
@@ -95,7 +97,8 @@ def train(
     total, since = 0.0, step
 
     def save() -> None:
-        _save(folder, parts, step, time.monotonic() - began, config)
+        if parallel.is_first():
+            _save(folder, parts, step, time.monotonic() - began, config)
 
     while step < round(config.epochs * per_epoch):
         torch.manual_seed(config.seed * 1_000_003 + step)
@@ -120,8 +123,9 @@ def train(
                 "seconds": round(time.monotonic() - began, 1),
             }
             total, since = 0.0, step
-            with (folder / "history.jsonl").open("a") as file:
-                file.write(json.dumps(metrics) + "\n")
+            if parallel.is_first():
+                with (folder / "history.jsonl").open("a") as file:
+                    file.write(json.dumps(metrics) + "\n")
             saved = -math.inf
         if time.monotonic() - saved > SAVE_SECONDS:
             save()
@@ -164,18 +168,20 @@ def _step(
     targets = F.one_hot(labels, model.config.num_classes).float()
     if torch.rand(()) < config.mix:
         inputs, targets = (cutmix if step % 2 else mixup)(inputs, targets)
+    inputs, targets = parallel.part(inputs), parallel.part(targets)
     if teacher is not None:
         targets = torch.lerp(_answer(teacher, inputs), targets, config.hard_labels)
     model.zero_grad(set_to_none=True)
     micro = config.micro_batch or (32 if inputs.device.type == "cpu" else len(inputs))
-    total = 0.0
+    total = torch.zeros(1, device=inputs.device)
     for x, y in zip(inputs.split(micro), targets.split(micro), strict=True):
         with torch.autocast(x.device.type, torch.bfloat16):
             logits = model(x)
-        loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(inputs)
+        loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(images)
         loss.backward()
-        total += loss.item()
-    return total
+        total += loss.detach()
+    parallel.add_up([total, *(p.grad for p in model.parameters() if p.grad is not None)])
+    return total.item()
 
 
 @torch.no_grad()
@@ -186,6 +192,8 @@ def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -
 
 def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices of the blocks; AdamW for the rest, without decay for all that is not a matrix."""
+    if not hasattr(torch.optim, "Muon"):
+        raise ValueError(f"training wants torch 2.9 or newer, for its Muon; this is {torch.__version__}")
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]
@@ -219,7 +227,7 @@ def _restore(folder: Path, parts: dict[str, Any]) -> tuple[int, float]:
         for name, part in parts.items():
             part.load_state_dict(state[name])
         step, seconds = state["step"], state["seconds"]
-    if history.exists():
+    if history.exists() and parallel.is_first():
         lines = history.read_text().splitlines(keepends=True)
         history.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
     return step, seconds

@@ -127,3 +127,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(
     with pytest.raises(FloatingPointError, match="step 5"):
         next(steps)
     assert (tmp_path / "state.pt").read_bytes() == kept
+
+
+def test_an_old_torch_is_an_error_in_words(
+    tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match="training wants torch"):
+        next(train(fresh(tiny), coloured, coloured, SHORT, tmp_path, CPU))

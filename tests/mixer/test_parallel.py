@@ -1,0 +1,72 @@
+"""Two processes that train together, as torchrun starts them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+import main
+from mixer import checkpoint, parallel
+from mixer.model import Mixer
+from mixer.train import TrainConfig, history
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def torchrun(cifar: Path, run: Path, epochs: int) -> subprocess.Popen[str]:
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "--", "tests.small_main", "train"]
+    options = ["--epochs", epochs, "--warmup-epochs", 0.5, "--decay-epochs", 1, "--batch-size", 16, "--blocks", 1]
+    paths = ["--teacher", None, "--run", run, "--data-root", cifar]
+    return subprocess.Popen(
+        [sys.executable, *map(str, [*command, *options, *paths])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def weights(model: Mixer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> None:
+    together = torchrun(cifar, tmp_path / "two", epochs=3)
+    config = TrainConfig(epochs=3, warmup_epochs=0.5, decay_epochs=1, batch_size=16, micro_batch=8)
+    main.train(config, blocks=1, run=tmp_path / "one", teacher=None, data_root=cifar)
+    output, _ = together.communicate(timeout=120)
+    assert together.returncode == 0, output
+    assert output.count("test images right") == 1
+    (one, _), (two, metrics) = (checkpoint.load(str(tmp_path / run / "checkpoint"), Mixer) for run in ("one", "two"))
+    moved = weights(one) - weights(main.start("seed", 1, None, 0))
+    assert (weights(one) - weights(two)).norm() < 1e-4 * moved.norm()
+    losses = [[line["loss"] for line in history(tmp_path / run)] for run in ("one", "two")]
+    torch.testing.assert_close(*map(torch.tensor, losses), rtol=1e-5, atol=0)
+    assert metrics["stages"][0]["device"].startswith("2 x CPU")
+
+
+def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    together = torchrun(cifar, run, epochs=100_000)
+    while not (run / "state.pt").exists():
+        assert together.poll() is None, together.communicate()[0]
+        time.sleep(0.1)
+    together.send_signal(signal.SIGINT)
+    output, _ = together.communicate(timeout=60)
+    assert "Stopped; the state is saved" in output
+    step = torch.load(run / "state.pt", weights_only=True)["step"]
+    assert step > json.loads((run / "history.jsonl").read_text().splitlines()[0])["step"]
+
+
+def test_alone_all_of_it_does_nothing() -> None:
+    batch = torch.arange(6.0)
+    with parallel.processes(), parallel.first_before_others():
+        assert (parallel.count(), parallel.is_first()) == (1, True)
+        assert parallel.part(batch) is batch
+        parallel.add_up([batch])
+        assert batch.tolist() == [0, 1, 2, 3, 4, 5]
+        assert [parallel.any_of_them(own, torch.device("cpu")) for own in (False, True)] == [False, True]
