@@ -9,6 +9,7 @@ from torch import nn
 
 from bench.measure import DEVICE, Ratio, interleaved, spread
 from bench.peers import lucidrains_mixer, plain_mixer, timm_mixer
+from mixer.evaluate import at_once
 from mixer.model import Mixer, MixerConfig
 
 MICRO_BATCHES = (16, 32, 64)
@@ -38,16 +39,20 @@ def training() -> Iterator[Ratio]:
 
 
 def inference() -> Iterator[Ratio]:
-    """Forward passes in float32."""
+    """Forward passes in float32: ours in batches of the size that `mixer.evaluate` takes, the others all at once."""
     ours, timm, lucid = (m.to(DEVICE).eval() for m in (Mixer(MixerConfig()), timm_mixer(), lucidrains_mixer()))
     for batch, goal in ((1, 1.0), (256, 1.2)):
         images = torch.randn(batch, 3, 32, 32, device=DEVICE)
         narrow = torch.randn(batch, 3, 32, 16, device=DEVICE)
         with torch.inference_mode():
-            times = interleaved(lambda x=images: ours(x), lambda x=images: timm(x), lambda x=narrow: lucid(x))
+            parts = images.split(at_once(DEVICE))
+            times = interleaved(
+                lambda x=parts: [ours(part) for part in x], lambda x=images: timm(x), lambda x=narrow: lucid(x)
+            )
         own, timms, lucids = (t.median for t in times)
-        yield Ratio(f"inference, batch {batch}, against timm", timms / own, goal, note=spread(times))
-        yield Ratio(f"inference, batch {batch}, against lucidrains", lucids / own, note=spread(times))
+        note = f"ours {len(parts[0])} at once; {spread(times)}"
+        yield Ratio(f"inference, batch {batch}, against timm", timms / own, goal, note=note)
+        yield Ratio(f"inference, batch {batch}, against lucidrains", lucids / own, note=note)
 
 
 def scaling() -> Iterator[Ratio]:

@@ -53,6 +53,12 @@ def test_it_holds_what_the_app_needs_and_nothing_else(folder: Path) -> None:
     assert (folder / "app.py").read_bytes() == (ROOT / "app.py").read_bytes()
 
 
+def test_links_lead_somewhere(folder: Path) -> None:
+    for page in folder.rglob("*.md"):
+        links = re.findall(r"\]\((?!http)([^)]+)\)", page.read_text())
+        assert all((page.parent / link).is_file() for link in links), page
+
+
 def test_what_was_there_before_is_gone(folder: Path) -> None:
     (folder / "mixer" / "stale.py").touch()
     for path in (folder / "mixer", folder):

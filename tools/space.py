@@ -22,7 +22,8 @@ from PIL import Image
 from mixer.data import CLASSES, samples
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("README.md", "LICENSE", "requirements.txt", "app.py", "mixer", "viz", "checkpoints/seed", "docs")
+RUN = ("LICENSE", "requirements.txt", "app.py", "mixer", "viz", "checkpoints/seed")
+READ = ("README.md", "docs", "bench/README.md", "bench/scaling.png")
 MOST_BYTES = 10_000_000
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 START_SECONDS = 180
@@ -41,7 +42,7 @@ def assemble(folder: Path) -> None:
     if folder.exists():
         _allow_writing(folder, True)
         shutil.rmtree(folder)
-    for part in PARTS:
+    for part in RUN + READ:
         source, copy = ROOT / part, folder / part
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -1,5 +1,7 @@
 """Where a value sits in a figure, what the pointer is told about it, and which colours mean what."""
 
+import re
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -25,8 +27,14 @@ def edges(trace: go.Heatmap) -> tuple[np.ndarray, np.ndarray]:
     return y0 + (np.arange(height + 1) - 0.5) * dy, x0 + (np.arange(width + 1) - 0.5) * dx
 
 
-def box(shape: go.layout.Shape) -> tuple[float, float, float, float]:
-    return shape.y0, shape.y1, shape.x0, shape.x1
+def framed(figure: go.Figure) -> set[tuple[float, ...]]:
+    """The rectangles (top, bottom, left, right) that are drawn, white under black."""
+    below, above = figure.layout.shapes
+    assert (below.line.color, above.line.color, below.path) == ("white", "black", above.path)
+    assert below.line.width > above.line.width
+    boxes = [[float(number) for number in re.findall(r"[-\d.]+", box)] for box in above.path.split(" ")]
+    assert all(left == again for left, _, _, _, again in boxes)
+    return {(top, bottom, left, right) for left, top, right, bottom, _ in boxes}
 
 
 def cells(trace: go.Heatmap) -> dict[str, tuple[float, tuple[float, float, float, float]]]:
@@ -84,8 +92,7 @@ def test_tiles_share_one_scale_around_zero(maps: np.ndarray) -> None:
 def test_the_chosen_patch_is_framed_in_every_tile(maps: np.ndarray) -> None:
     figure = figures.tiles(maps, ["a", "b", "c"], "value", True, 2, CELL, chosen=(3, 1))
     found = cells(*heatmaps(figure))
-    assert {box(shape) for shape in figure.layout.shapes} == {found[f"{name}, patch (3, 1)"][1] for name in "abc"}
-    assert [shape.line.color for shape in figure.layout.shapes] == ["white", "black"] * 3
+    assert framed(figure) == {found[f"{name}, patch (3, 1)"][1] for name in "abc"}
 
 
 @pytest.mark.parametrize("cell", [CELL, (1, 32), (32, 1)])
@@ -129,7 +136,7 @@ def test_a_map_over_the_picture_covers_it_patch_by_patch() -> None:
         for col in range(COLS):
             place = (row * 4 - 0.5, row * 4 + 3.5, col * 16 - 0.5, col * 16 + 15.5)
             assert found[f"patch ({row}, {col})"] == (values[row, col], place)
-    assert {box(shape) for shape in figure.layout.shapes} == {found["patch (3, 1)"][1]}
+    assert framed(figure) == {found["patch (3, 1)"][1]}
 
 
 def test_each_patch_has_the_colour_and_the_name_of_the_class_it_speaks_for() -> None:
@@ -148,7 +155,7 @@ def test_each_patch_has_the_colour_and_the_name_of_the_class_it_speaks_for() -> 
         assert below[-1].lower() == figures.class_colour(answer).lower()
     down, across = edges(trace)
     assert (down[0], down[-1], across[0], across[-1]) == (-0.5, 19.5, -0.5, 31.5)
-    assert {box(shape) for shape in figure.layout.shapes} == {(-0.5, 3.5, 15.5, 31.5)}
+    assert framed(figure) == {(-0.5, 3.5, 15.5, 31.5)}
 
 
 @pytest.mark.parametrize(("grid", "room"), [((8, 4), True), ((32, 1), True), ((14, 14), False)])

@@ -17,7 +17,7 @@ from viz.figures.style import (
     caption,
     colorbar_below,
     diagram,
-    frame,
+    frames,
     place,
     under,
 )
@@ -81,7 +81,7 @@ def overlays(
         traces,
         round(110 + lines * cell * down / across),
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
-        shapes=[line for x, y in spots for line in frame(x + col * dx, y + row * dy, dx, dy)],
+        shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
         xaxis={"range": [-0.5, (columns - 1) * across + width - 0.5]},
         yaxis={"range": [lines * down - 0.5, -down + height - 0.5]},
     )

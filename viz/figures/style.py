@@ -55,7 +55,7 @@ def under(picture: np.ndarray, x: float = 0, y: float = 0) -> go.Image:
 
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
     (row, col), dy, dx = chosen, picture.shape[0] / rows, picture.shape[1] / cols
-    return frame(col * dx, row * dy, dx, dy)
+    return frames([(col * dx, row * dy)], dx, dy)
 
 
 def steps(colours: Sequence[str]) -> list[tuple[float, str]]:
@@ -76,10 +76,12 @@ def caption(text: str, x: float, y: float) -> dict:
     return {"text": text, **spot, "showarrow": False, "font": {"size": 11, "color": INK}}
 
 
-def frame(x: float, y: float, width: float, height: float) -> list[dict]:
-    """A rectangle around cells from (x, y) on, seen on any colour: black on white."""
-    box = {"type": "rect", "x0": x - 0.5, "x1": x + width - 0.5, "y0": y - 0.5, "y1": y + height - 0.5}
-    return [{**box, "line": {"color": colour, "width": width}} for colour, width in (("white", 3), ("black", 1))]
+def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
+    """Rectangles around cells from each corner (x, y) on, seen on any colour: black on white."""
+    boxes = ((x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5) for x, y in corners)
+    path = " ".join(f"M{left},{top}H{right}V{bottom}H{left}Z" for left, top, right, bottom in boxes)
+    looks = ({"color": "white", "width": 3}, {"color": "black", "width": 1})
+    return [{"type": "path", "path": path, "line": look} for look in looks]
 
 
 def colorbar(label: str) -> dict:

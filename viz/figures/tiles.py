@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, UInt8
 
-from viz.figures.style import GUTTER, bare, caption, colorbar_below, frame, place, scale
+from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale
 
 
 def tile_columns(count: int, height: float, width: float) -> int:
@@ -64,13 +64,13 @@ def tiles(
         colorbar=colorbar_below(label),
         **scale(maps, signed, span),
     )
-    captions, frames = [], []
+    captions, framed = [], []
     if labelled:
         captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
     if chosen is not None:
         (row, col), (dy, dx) = chosen, cell
-        frames = [line for x, y in corners for line in frame(x + col * dx, y + row * dy, dx, dy)]
-    return bare(heat, None, annotations=captions, shapes=frames)
+        framed = frames([(x + col * dx, y + row * dy) for x, y in corners], dx, dy)
+    return bare(heat, None, annotations=captions, shapes=framed)
 
 
 def colour_tiles(

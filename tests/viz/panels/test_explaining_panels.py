@@ -121,7 +121,7 @@ def test_a_second_look_is_instant_and_a_long_wait_is_told(scope: Microscope, mon
     options = (["Shapley values"], "own mean", "probability", attribution.PATCHES, 1, RUNNER_UP)
     monkeypatch.setattr(scope.explanations, "_pace", 1.0)
     steps = run(lens, handlers, "answer", scope, *options)
-    assert "0 of 754 samples" in steps[0]["wait"]
+    assert "0 of 604 samples" in steps[0]["wait"]
     assert steps[0]["cancel"].visible
     assert all(step["maps"] == gr.skip() for step in steps[:-1])
     bars = [re.search(r"([\d,]+) of", step["wait"]).group(1) for step in steps[:-1]]
