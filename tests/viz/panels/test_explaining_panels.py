@@ -127,8 +127,8 @@ def test_a_second_look_is_instant_and_a_long_wait_is_told(scope: Microscope, mon
     bars = [re.search(r"([\d,]+) of", step["wait"]).group(1) for step in steps[:-1]]
     assert bars == [
         "0",
-        *(str(15 * order + 2) for order in range(1, 26)),
-        *(str(377 + 15 * k + 2) for k in range(1, 26)),
+        *(str(15 * order + 2) for order in range(1, 21)),
+        *(str(302 + 15 * k + 2) for k in range(1, 21)),
     ]
     assert not steps[-1]["cancel"].visible
     monkeypatch.setattr("viz.explanations.attribute_in_steps", None)
