@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.datasets import CIFAR10
 
 from mixer.model import MixerConfig
 
@@ -54,6 +53,8 @@ def cifar10(split: Split, root: Path | None = None, download: bool = False) -> L
     root: the folder that holds `cifar-10-batches-py`; without it `$CIFAR10_ROOT`, without that `./data`.
     Raises DataMissing where it is not there (or is damaged) and `download` is not set.
     """
+    from torchvision.datasets import CIFAR10  # here, as torchvision takes a second to load and only this needs it
+
     root = root or Path(os.environ.get("CIFAR10_ROOT", "data"))
     try:
         dataset = CIFAR10(root, train=split != "test", download=download)

@@ -50,3 +50,7 @@ def test_loading_the_network_loads_no_interface() -> None:
     assert not loaded_by("mixer.train, mixer.checkpoint, mixer.convert") & FORBIDDEN["mixer"]
     assert "gradio" in loaded_by("viz.panels.specimen")
     assert "torch" not in loaded_by("viz.figures")
+
+
+def test_the_page_opens_without_what_only_some_answers_need() -> None:
+    assert not loaded_by("app") & {"captum", "torchvision", "matplotlib"}

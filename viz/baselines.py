@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from mixer.data import normalise
 from mixer.model import MixerConfig
@@ -29,6 +28,8 @@ def _black(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float
 
 def _blurred(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
     """Blurred by a Gaussian that is cut off at three standard deviations; the image is mirrored at its edges."""
+    from torchvision.transforms.functional import gaussian_blur  # here, as torchvision takes a second to load
+
     side = min(image.shape[1:])
     reach = min(-(-3 * side // BLUR), side - 1)
     return gaussian_blur(image, [2 * reach + 1] * 2, [side / BLUR] * 2)

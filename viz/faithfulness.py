@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.metrics import infidelity as captum_infidelity
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -117,6 +116,8 @@ def infidelity(
     The input is taken to be which patches are there; the attribution of a removal is the sum of its patches' values.
     Cost: samples + 1. Raises ValueError for a question that makes no sense or fewer than one sample.
     """
+    from captum.metrics import infidelity as captum_infidelity  # here, as in viz.methods
+
     check(model, question)
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")

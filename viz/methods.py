@@ -5,13 +5,14 @@ one per patch. They want the model alone for this thread, in eval mode, with gra
 
 What is random is drawn here, from a generator of its own, although Captum has NoiseTunnel and GradientShap: both draw
 from the global states of torch and numpy, which neither stay as they were nor belong to one thread.
+
+Captum is loaded when it is first used: with it comes matplotlib, and nobody should wait for that before the page opens.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from captum.attr import FeatureAblation, IntegratedGradients, LayerIntegratedGradients, Saliency
 from jaxtyping import Float
 from torch import Tensor
 
@@ -67,6 +68,8 @@ def smooth_gradient_x_input(model: Mixer, question: Question, settings: Settings
 
 def integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
     """(x - b) times the mean of dF/dx on the straight path from b to x (Sundararajan et al. 2017)."""
+    from captum.attr import IntegratedGradients
+
     return IntegratedGradients(score(model, question)).attribute(
         question.image[None],
         question.baseline[None],
@@ -100,6 +103,8 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "samples 3 he
 
 def ablation(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
     """F(x) - F(x with one patch from the baseline), for each patch."""
+    from captum.attr import FeatureAblation
+
     grid = model.config.grid
     values = FeatureAblation(score(model, question)).attribute(
         question.image[None],
@@ -121,6 +126,8 @@ def grad_cam(model: Mixer, question: Question, settings: Settings) -> Float[Tens
 
 def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
     """Integrated Gradients of the rest of the network, between the tokens after a block for b and for x."""
+    from captum.attr import LayerIntegratedGradients
+
     layer = block_at(model, settings.block)
     values = LayerIntegratedGradients(score(model, question), layer).attribute(
         question.image[None],
@@ -158,6 +165,8 @@ def _smooth_gradient(model: Mixer, question: Question, settings: Settings) -> Fl
 def _gradients(
     model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
 ) -> Float[Tensor, "images 3 height width"]:
+    from captum.attr import Saliency
+
     method = Saliency(score(model, question))
     return torch.cat([method.attribute(part.requires_grad_(), abs=False) for part in _split(model, images)])
 

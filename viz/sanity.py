@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.metrics import sensitivity_max
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
@@ -70,6 +69,8 @@ def sensitivity(
     radius: in normalised units; 0.02, about one step of 256, is invisible
     Cost: samples + 1 explanations. Raises ValueError for fewer than one sample.
     """
+    from captum.metrics import sensitivity_max  # here, as in viz.methods
+
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")
     generator = torch.Generator().manual_seed(seed)
