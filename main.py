@@ -218,7 +218,7 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
                 bar.write(line.format(**metrics), file=sys.stdout)
                 curves.show(run, again=drawn)
                 drawn = True
-            if parallel.any_of_them(bool(interrupted), best_device()):
+            if parallel.any_of_them(bool(interrupted)):
                 steps.close()
                 return False
     return True

@@ -40,7 +40,7 @@ def is_first() -> bool:
 @contextmanager
 def first_before_others() -> Iterator[None]:
     """The others enter when the first has left, and find what it has made."""
-    if count() > 1 and not is_first():
+    if not is_first():
         dist.barrier()
     yield
     if count() > 1 and is_first():
@@ -61,10 +61,10 @@ def add_up(tensors: Iterable[Tensor]) -> None:
         vector_to_parameters(flat, own)
 
 
-def any_of_them(own: bool, device: torch.device) -> bool:
+def any_of_them(own: bool) -> bool:
     """Whether it is so for one process at least."""
     if count() == 1:
         return own
-    there = torch.tensor([float(own)], device=device)
-    dist.all_reduce(there)
+    there = torch.tensor([float(own)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    add_up([there])
     return bool(there)

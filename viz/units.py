@@ -12,7 +12,7 @@ from viz.capture import Trace, capture, evaluating
 from viz.mixing import block_at
 
 BATCH = 8
-"""samples that pass together: 120 MB of hidden units in the seed network"""
+"""samples that pass together: 100 MB of hidden units in the seed network"""
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:

@@ -1,6 +1,6 @@
 """What the panels that explain share: how a question is put, and how its answers are come by."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -10,6 +10,7 @@ from viz.baselines import BASELINES
 from viz.explanations import Asked
 from viz.methods import Settings
 from viz.microscope import Microscope, Selection
+from viz.panels.lens import Lens
 
 LOGIT, PROBABILITY = "logit", "probability"
 QUEUE: dict[str, Any] = {"concurrency_id": "explanations", "concurrency_limit": 1, "api_visibility": "private"}
@@ -33,6 +34,20 @@ def put(selection: Selection, baseline: str, output: Any, target: int | None = N
     """The question about what is selected. target: another class than the one selected"""
     target = selection.target if target is None else target
     return Asked(selection.picture, target, baseline, output, selection.block)
+
+
+def asked_by(ask: Callable[..., Any], state: gr.State, options: list[Any], shown: gr.State) -> Lens:
+    """A lens that only says what is to be shown: what `ask` makes of the selection and the options."""
+    for option in options:
+        option.input(
+            ask,
+            [state, *options],
+            shown,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    return Lens([shown], lambda *values: [ask(*values)], options)
 
 
 def explain(scope: Microscope, questions: list[tuple[Asked, str]], found: list[Attribution]) -> Iterator[int]:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from viz.attribution import METHODS, Attribution
 from viz.microscope import Microscope, Selection
-from viz.panels.asking import QUEUE, baseline_choice, explain, method_choices, output_choice, put
+from viz.panels.asking import QUEUE, asked_by, baseline_choice, explain, method_choices, output_choice, put
 from viz.panels.attribution import agree, maps, sums, versus
 from viz.panels.attribution.shown import PATCHES, PIXELS, Shown
 from viz.panels.lens import Lens
@@ -91,15 +91,6 @@ def build(scope: Microscope, state: gr.State) -> Lens:
 
     outputs = [over_picture, table, difference, agreement, wait, cancel]
     options: list[Any] = [methods, baseline, output, resolution, opacity, other]
-    for option in options:
-        option.input(
-            ask,
-            [state, *options],
-            shown,
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-        )
     shown.change(
         answer,
         [shown, room, newest],
@@ -109,7 +100,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         show_progress_on=over_picture,
         **QUEUE,
     )
-    return Lens([shown], lambda *values: [ask(*values)], options)
+    return asked_by(ask, state, options, shown)
 
 
 def _about(scope: Microscope, shown: Shown) -> str:

@@ -10,7 +10,7 @@ from viz.attribution import METHODS, Attribution
 from viz.baselines import FILLINGS
 from viz.doubts import NOISY, Doubts
 from viz.microscope import Microscope, Selection
-from viz.panels.asking import QUEUE, baseline_choice, explain, output_choice, put
+from viz.panels.asking import QUEUE, asked_by, baseline_choice, explain, output_choice, put
 from viz.panels.doubt import curves, disturbed, methods_table, verdict
 from viz.panels.doubt.shown import Shown
 from viz.panels.lens import Lens
@@ -122,18 +122,9 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     outputs = [words, deletion, insertion, measured, randomisation, start, cost, wait, cancel]
     skipped = [gr.skip()] * 7
     options: list[Any] = [methods, baseline, output, filling]
-    for option in options:
-        option.input(
-            ask,
-            [state, *options],
-            shown,
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-        )
     shown.change(measure, [shown, newest], outputs, trigger_mode="always_last", show_progress_on=deletion, **QUEUE)
     start.click(disturb, [shown, newest], outputs, show_progress="hidden", **QUEUE)
-    return Lens([shown], lambda *values: [ask(*values)], options)
+    return asked_by(ask, state, options, shown)
 
 
 def _start(scope: Microscope, doubts: Doubts, shown: Shown) -> list[Any]:
