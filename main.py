@@ -18,7 +18,7 @@ import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, parallel
+from mixer import checkpoint, memory, parallel
 from mixer.convert import convert as convert_weights
 from mixer.data import DataMissing, Labelled, cifar10, normalise, samples
 from mixer.evaluate import evaluate as evaluate_model
@@ -303,6 +303,7 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
+    memory.keep()
     try:
         with parallel.processes():
             tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)

@@ -1,11 +1,14 @@
 """Model: which network this is, how good it is, and how far its probabilities can be trusted."""
 
+from functools import cache
+
 import gradio as gr
+import plotly.graph_objects as go
 
 from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import curves, figures
-from viz.microscope import Microscope, Selection
+from viz.microscope import Microscope
 from viz.panels.lens import Lens, view
 
 NAME = "Model"
@@ -15,7 +18,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     metrics = scope.metrics
     unknown = "This checkpoint has not been evaluated: `python main.py evaluate` does that."
     gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
-    outputs, drawn = [], []
+    outputs = []
     if "confusion" in metrics:
         with gr.Row(equal_height=True):
             outputs.append(
@@ -27,18 +30,12 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                     "favourite guess.",
                 )
             )
-            drawn.append(figures.confusion(metrics["confusion"], scope.classes))
             outputs.append(
                 view(
                     "model-reliability",
                     "Is it as right as it is sure?",
                     "Test images grouped by the probability of the answer: how often was it right?",
                     "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
-                )
-            )
-            drawn.append(
-                figures.reliability(
-                    *([b[k] for b in metrics["reliability"]] for k in ("confidence", "accuracy", "images"))
                 )
             )
     if "stages" in metrics:
@@ -53,11 +50,20 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 "comparable with other networks' losses, nor between stages.",
             )
         )
-        drawn.append(curves.of_stages(metrics["stages"]))
     with gr.Accordion("All layers", open=False):
         gr.Code(summary(scope.model), language=None, show_label=False, elem_id="layers")
 
-    def draw(selection: Selection) -> list:
-        return drawn
+    figures_of = cache(_figures)  # made when the panel is first opened
+    return Lens(outputs, lambda selection: figures_of(scope))
 
-    return Lens(outputs, draw)
+
+def _figures(scope: Microscope) -> list[go.Figure]:
+    """In the order of the views."""
+    metrics, made = scope.metrics, []
+    if "confusion" in metrics:
+        bins = metrics["reliability"]
+        made.append(figures.confusion(metrics["confusion"], scope.classes))
+        made.append(figures.reliability(*([b[k] for b in bins] for k in ("confidence", "accuracy", "images"))))
+    if "stages" in metrics:
+        made.append(curves.of_stages(metrics["stages"]))
+    return made

@@ -1,0 +1,29 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PAGES_FETCHED = """
+import resource, sys, torch
+from mixer import memory
+if sys.argv[1] == "keep":
+    memory.keep()
+
+def layers():
+    x = torch.ones(64 * 2**20, dtype=torch.uint8)
+    return x + 1
+
+for _ in range(8): layers()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8): layers()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_kept_memory_is_used_again():
+    keep, leave = (
+        int(subprocess.check_output([sys.executable, "-c", PAGES_FETCHED, how], text=True)) for how in ("keep", "leave")
+    )
+    assert leave > 100 + 10 * keep
