@@ -1,9 +1,9 @@
 """Model: which network this is, how good it is, and how far its probabilities can be trusted."""
 
 from functools import cache
+from typing import Any
 
 import gradio as gr
-import plotly.graph_objects as go
 
 from mixer.evaluate import headline
 from mixer.summary import summary
@@ -57,7 +57,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     return Lens(outputs, lambda selection: figures_of(scope))
 
 
-def _figures(scope: Microscope) -> list[go.Figure]:
+def _figures(scope: Microscope) -> list[Any]:
     """In the order of the views."""
     metrics, made = scope.metrics, []
     if "confusion" in metrics:
