@@ -13,14 +13,17 @@ LOOKING = [
 ]
 install_import_hook(["mixer", *LOOKING], "tests.typecheck.check")
 
-from pathlib import Path  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+import app  # noqa: E402
+from mixer.checkpoint import DEFAULT, load  # noqa: E402
 from mixer.data import Labelled  # noqa: E402
 from mixer.model import Mixer, MixerConfig  # noqa: E402
 from tests import small_cifar  # noqa: E402
+from viz.microscope import Microscope  # noqa: E402
 
 
 @pytest.fixture
@@ -53,3 +56,18 @@ def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -
     small_cifar.write(tmp_path / "data", coloured)
     small_cifar.accept(monkeypatch.setattr)
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def scope() -> Microscope:
+    """With the network that ships."""
+    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def url(scope: Microscope) -> Iterator[str]:
+    """Where the app is served."""
+    page = app.build(scope)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    yield url
+    page.close()

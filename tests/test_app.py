@@ -1,6 +1,5 @@
 """The app over its API, as another program sees it."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,23 +12,14 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import app
-from mixer.checkpoint import DEFAULT, load
 from mixer.data import CLASSES, normalise, samples
 from mixer.model import Mixer
 from viz.microscope import Microscope
 
 
 @pytest.fixture(scope="module")
-def scope() -> Microscope:
-    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def client(scope: Microscope) -> Iterator[Client]:
-    page = app.build(scope)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
-    yield Client(url, verbose=False)
-    page.close()
+def client(url: str) -> Client:
+    return Client(url, verbose=False)
 
 
 def sample_file(folder: Path, number: int) -> Path:

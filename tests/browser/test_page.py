@@ -6,30 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-import app
-from mixer.checkpoint import DEFAULT, load
 from mixer.data import CLASSES
-from mixer.model import Mixer
 from viz.microscope import Microscope
 
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def scope() -> Microscope:
-    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def url(scope: Microscope) -> Iterator[str]:
-    page = app.build(scope)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
-    yield url
-    page.close()
 
 
 @pytest.fixture(scope="module")
