@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mixer import parallel
-from mixer.augment import crop_and_flip, cutmix, mixup
+from mixer.augment import auto_augment, crop_and_flip, cutmix, mixup
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
@@ -47,9 +47,11 @@ class TrainConfig:
     """share of the averaged weights that stays after a step; the average is what is evaluated and shipped"""
     crop: int = 4
     """pixels by which an image may be moved"""
-    mix: float = 0.33
+    auto_augment: bool = True
+    """change colours and geometry at random, too"""
+    mix: float = 0.5
     """share of the batches that are mixed, by CutMix or mixup in turn"""
-    hard_labels: float = 0.3
+    hard_labels: float = 0.5
     """share of the true labels in the target where there is a teacher; its answer has the rest"""
     seed: int = 0
 
@@ -164,7 +166,10 @@ def _step(
     teacher: nn.Module | None,
 ) -> float:
     """Gradients of one batch, left in the parameters; returns the loss."""
-    inputs = normalise(crop_and_flip(images, config.crop), model.config)
+    images = crop_and_flip(images, config.crop)
+    if config.auto_augment:
+        images = auto_augment(images)
+    inputs = normalise(images, model.config)
     targets = F.one_hot(labels, model.config.num_classes).float()
     if torch.rand(()) < config.mix:
         inputs, targets = (cutmix if step % 2 else mixup)(inputs, targets)

@@ -28,7 +28,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 def test_learns_what_can_be_learned(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     model = fresh(tiny)
-    config = replace(SHORT, epochs=40, decay_epochs=10, mix=0.1, muon_lr=0.02, adamw_lr=0.01)
+    config = replace(SHORT, epochs=40, decay_epochs=10, mix=0.1, auto_augment=False, muon_lr=0.02, adamw_lr=0.01)
     last = list(train(model, coloured, coloured, config, tmp_path, CPU))[-1]
     assert last["validation_accuracy"] > 0.9
 
@@ -75,7 +75,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
 def test_bf16_in_micro_batches_learns_as_plain_float32_does(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(SHORT, epochs=20)  # of 5 steps each
+    config = replace(SHORT, epochs=20, auto_augment=False)  # of 5 steps each
 
     def curve(name: str, config: TrainConfig) -> torch.Tensor:
         steps = train(fresh(tiny), coloured, coloured, config, tmp_path / name, CPU)

@@ -46,7 +46,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
                 f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on 5,000 images that were "
                 "kept from training.",
-                "The loss is measured on mixed and shifted images, and against a teacher's answers: it is not "
+                "The loss is measured on mixed and changed images, and against a teacher's answers: it is not "
                 "comparable with other networks' losses, nor between stages.",
             )
         )
