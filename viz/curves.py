@@ -31,12 +31,13 @@ def show(run: Path, again: bool = False) -> None:
 
 def of_stages(stages: Sequence[dict[str, Any]]) -> go.Figure:
     """The curves of a network that was trained in stages, each from where the last one ended, one after the other."""
-    lines: list[dict[str, Any]] = []
+    lines, before = [], 0.0
     for stage in stages:
-        before = lines[-1]["epoch"] if lines else 0
         lines += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
+        before += stage["epochs"]  # it may go on after its last line
     return figures.learning_curves(*([line[k] for line in lines] for k in ("epoch", "loss", "validation_accuracy")))
 
 
 def _draw(run: Path) -> go.Figure:
-    return of_stages([{"history": history(run)}])
+    lines = history(run)
+    return of_stages([{"history": lines, "epochs": lines[-1]["epoch"]}])

@@ -30,8 +30,9 @@ def test_both_curves_are_over_the_epochs_on_axes_of_their_own() -> None:
 
 
 def test_stages_follow_each_other() -> None:
-    loss, accuracy = curves.of_stages([{"history": LINES}, {"history": LINES[:1]}]).data
-    assert (list(loss.x), list(loss.y)) == ([1, 2, 3], [2.5, 1.5, 2.5])
+    stages = [{"epochs": 2.5, "history": LINES}, {"epochs": 1.0, "history": LINES[:1]}]
+    loss, accuracy = curves.of_stages(stages).data
+    assert (list(loss.x), list(loss.y)) == ([1, 2, 3.5], [2.5, 1.5, 2.5])
     assert list(accuracy.y) == [0.25, 0.5, 0.25]
 
 
