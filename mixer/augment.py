@@ -28,7 +28,7 @@ def crop_and_flip(
 def auto_augment(images: UInt8[Tensor, "batch 3 height width"]) -> UInt8[Tensor, "batch 3 height width"]:
     """Colours and geometry changed at random, by AutoAugment's policy for CIFAR-10 (Cubuk et al. 2019).
 
-    Eight images share what is drawn: one by one, a GPU would have more to do here than in the network.
+    Eight images share what is drawn: an eighth of the calls, as each is slow however few images it changes.
     """
     from torchvision.transforms import v2  # here, as it takes long to load
 
