@@ -47,8 +47,7 @@ def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2)
         for call, kept in zip(calls, seconds, strict=True):
             begin = time.perf_counter()
             call()
-            if DEVICE.type == "cuda":
-                torch.cuda.synchronize()
+            wait_for_device()
             if turn >= warmup:
                 kept.append(time.perf_counter() - begin)
     return [Timing(median(kept), (quantiles(kept, n=4)[0], quantiles(kept, n=4)[2])) for kept in seconds]
@@ -56,3 +55,9 @@ def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2)
 
 def spread(timings: list[Timing]) -> str:
     return f"spread {max(t.spread for t in timings):.0%}"
+
+
+def wait_for_device() -> None:
+    """Until all that was asked of a GPU is done; a CPU is always done."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.measure import DEVICE, Ratio, interleaved, spread
+from bench.measure import DEVICE, Ratio, interleaved, spread, wait_for_device
 from bench.peers import lucidrains_mixer, plain_mixer, timm_mixer
 from mixer import memory
 from mixer.evaluate import at_once
@@ -117,8 +117,7 @@ def _forward_time(config: MixerConfig, count: int) -> float:
 
 def _train_once(make: Callable[[], nn.Module], batch: int, bf16: bool) -> None:
     _step(make, batch, bf16)()
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+    wait_for_device()
 
 
 @cache

@@ -18,7 +18,6 @@ from collections.abc import Iterator  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-import app  # noqa: E402
 from mixer.checkpoint import DEFAULT, load  # noqa: E402
 from mixer.data import Labelled  # noqa: E402
 from mixer.model import Mixer, MixerConfig  # noqa: E402
@@ -67,6 +66,8 @@ def scope() -> Microscope:
 @pytest.fixture(scope="session")
 def url(scope: Microscope) -> Iterator[str]:
     """Where the app is served."""
+    import app  # here, as only the tests that visit it need Gradio
+
     page = app.build(scope)
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     yield url

@@ -20,23 +20,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 def torchrun(cifar: Path, run: Path, epochs: int, processes: int = 2) -> subprocess.Popen[str]:
     command = ["-m", "torch.distributed.run", "--nproc-per-node", processes, "-m", "--", "tests.small_main", "train"]
-    options = [
-        "--epochs",
-        epochs,
-        "--warmup-epochs",
-        0.5,
-        "--decay-epochs",
-        1,
-        "--batch-size",
-        16,
-        "--blocks",
-        1,
-        "--micro-batch",
-        8,
-    ]
+    lengths = f"--epochs {epochs} --warmup-epochs 0.5 --decay-epochs 1 --batch-size 16 --micro-batch 8 --blocks 1"
     paths = ["--teacher", None, "--run", run, "--data-root", cifar]
     return subprocess.Popen(
-        [sys.executable, *map(str, [*command, *options, *paths])],
+        [sys.executable, *map(str, [*command, *lengths.split(), *paths])],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},  # sums depend on the threads, if only in their last bits
         stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """Model: which network this is, how good it is, and how far its probabilities can be trusted."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     unknown = "This checkpoint has not been evaluated: `python main.py evaluate` does that."
     gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
     outputs = []
+    makers: list[Callable[[], Any]] = []  # of the outputs' figures, which wait until the panel is first opened
     if "confusion" in metrics:
         with gr.Row(equal_height=True):
             outputs.append(
@@ -30,6 +32,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                     "favourite guess.",
                 )
             )
+            makers.append(partial(figures.confusion, metrics["confusion"], scope.classes))
             outputs.append(
                 view(
                     "model-reliability",
@@ -38,6 +41,9 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                     "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
                 )
             )
+            bins = metrics["reliability"]
+            columns = ([b[k] for b in bins] for k in ("confidence", "accuracy", "images"))
+            makers.append(partial(figures.reliability, *columns))
     if "stages" in metrics:
         outputs.append(
             view(
@@ -50,20 +56,12 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 "comparable with other networks' losses, nor between stages.",
             )
         )
+        makers.append(partial(curves.of_stages, metrics["stages"]))
     with gr.Accordion("All layers", open=False):
         gr.Code(summary(scope.model), language=None, show_label=False, elem_id="layers")
 
-    figures_of = cache(_figures)  # made when the panel is first opened
-    return Lens(outputs, lambda selection: figures_of(scope))
+    @cache
+    def drawn() -> list[Any]:
+        return [make() for make in makers]
 
-
-def _figures(scope: Microscope) -> list[Any]:
-    """In the order of the views."""
-    metrics, made = scope.metrics, []
-    if "confusion" in metrics:
-        bins = metrics["reliability"]
-        made.append(figures.confusion(metrics["confusion"], scope.classes))
-        made.append(figures.reliability(*([b[k] for b in bins] for k in ("confidence", "accuracy", "images"))))
-    if "stages" in metrics:
-        made.append(curves.of_stages(metrics["stages"]))
-    return made
+    return Lens(outputs, lambda selection: drawn())
