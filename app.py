@@ -16,7 +16,7 @@ from mixer.checkpoint import DEFAULT, CheckpointError, load
 from mixer.model import Mixer
 from viz.microscope import Microscope, Selection
 from viz.panels import attribution, doubt, mixing, model, overview, specimen, tokens
-from viz.zerogpu import LENT
+from viz.lent_gpu import LENT
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Base(primary_hue="orange", neutral_hue="slate"),

@@ -24,7 +24,7 @@ from viz.capture import evaluating
 from viz.methods import Settings, drawn
 from viz.question import Output, Question, answers, batch_size, check
 from viz.shapley import shapley
-from viz.zerogpu import on_lent_gpu
+from viz.lent_gpu import on_lent_gpu
 
 SHAPLEY = "Shapley values"
 

@@ -1,9 +1,8 @@
-"""The instrument that all lenses share: one network, the picture under it, and what was lately computed of it."""
+"""The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,35 +15,18 @@ from mixer.model import Mixer
 from viz import tokens
 from viz.capture import Trace, depth_names, trace
 from viz.explanations import Explanations
+from viz.recent import Recent
+from viz.running import Measurement
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
 KEPT_BANKS = 8  # 13 MB each
+KEPT_RESULTS = 256  # some KB each
 
-
-@dataclass(frozen=True)
-class Selection:
-    """What a visitor looks at: the one small state that every lens reads. Plain values only."""
-
-    picture: bytes
-    """the picture as the network sees it: height x width x 3 bytes of RGB"""
-    sample: int | None = None
-    """its number among the shipped samples; None for a visitor's own picture"""
-    target: int = 0
-    """the class that is asked about"""
-    patch: int = 0
-    depth: int = 0
-    """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
-    lens: str = "Overview"
-    """the name of the open tab"""
-
-    @property
-    def block(self) -> int:
-        """The block that the depth lies in, counted from 0; at the stem, the first, which reads it."""
-        return max(0, (self.depth - 1) // 2)
+T = TypeVar("T")
 
 
 class Microscope:
-    """A network on its device, and the traces of the pictures it was last shown."""
+    """A network on its device, the shipped samples, and what was recently found of which picture."""
 
     def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device):
         self.model = model.to(device).eval()
@@ -54,13 +36,25 @@ class Microscope:
         self.classes = class_names(model.config.num_classes)
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
-        self.look = lru_cache(KEPT_TRACES)(self._look)
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
-        self._banked = lru_cache(KEPT_BANKS * -(-len(self.samples) // tokens.BANK_BATCH))(self._bank_batch)
+        self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
+        self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
+        self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
 
-    def _look(self, picture: bytes) -> Trace:
-        """The traced pass of one picture, from memory where it was made lately."""
-        return trace(self.model, self.input(picture)[None])
+    def look(self, picture: bytes) -> Trace:
+        """The traced pass of one picture."""
+        return self._traces.get_or_make(picture, lambda: trace(self.model, self.input(picture)[None]))
+
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, from memory where it was made recently. The key says what it is, and of what."""
+        return self._results.get_or_make(key, make)
+
+    def recall(self, key: Hashable) -> Any:
+        """What was remembered under a key, or None."""
+        return self._results.get(key)
+
+    def remember(self, key: Hashable, result: Any) -> None:
+        self._results[key] = result
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
@@ -71,55 +65,70 @@ class Microscope:
         return normalise(pixels.to(self.device), self.model.config)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        return self.look(picture).logits[0].softmax(0).cpu().numpy()
+        """What the network answers; remembered longer than the trace."""
+        return self.remembered(("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy())
+
+    def answer(self, picture: bytes) -> int:
+        """The class that the network finds most probable."""
+        return int(self.probabilities(picture).argmax())
+
+    def class_text(self, number: int) -> str:
+        """What a class is called in a link: its name, or its number where two classes have that name."""
+        name = self.classes[number]
+        return name if self.classes.count(name) == 1 else str(number)
+
+    def class_number(self, text: str) -> int:
+        """The class with that name or number. Raises ValueError where there is none."""
+        if self.classes.count(text) == 1:
+            return self.classes.index(text)
+        if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < len(self.classes):
+            return int(text)
+        raise ValueError(f"this network knows no class {text!r}")
 
     def picture_of(self, image: Image.Image) -> bytes:
-        """Any image as a picture for a `Selection`. Raises ValueError if it cannot be read."""
+        """Any image as a picture for a selection. Raises ValueError if it cannot be read."""
         return to_picture(image, self.grid.image_size).tobytes()
 
     def sample_image(self, sample: int) -> Image.Image:
         """A shipped sample in its own size."""
         return Image.fromarray(self.samples.images[sample].permute(1, 2, 0).numpy())
 
-    def show(self, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:
-        """Put a picture under the microscope; the class that is asked about becomes the answer."""
-        return replace(selection, picture=picture, sample=sample, target=int(self.probabilities(picture).argmax()))
-
-    def show_sample(self, selection: Selection, sample: int) -> Selection:
-        """Put a shipped sample under the microscope. Raises ValueError if there is no such sample."""
+    def sample_picture(self, sample: int) -> bytes:
+        """A shipped sample as the network sees it. Raises ValueError if there is no such sample."""
         if not 0 <= sample < len(self.samples):
             raise ValueError(f"sample {sample} does not exist: there are {len(self.samples)}, counted from 0")
-        return self.show(selection, self.picture_of(self.sample_image(sample)), sample)
-
-    def first(self) -> Selection:
-        """What the page opens on: a sample, asked about at the last depth and at a patch near the middle."""
-        patch = self.grid.index(self.grid.rows // 2, self.grid.cols // 2)
-        empty = Selection(b"", patch=patch, depth=len(self.depth_names) - 1)
-        return self.show_sample(empty, 0)
-
-    def bank(
-        self, depth: int, follow: Callable[[Iterable[int]], Iterable[int]] = iter
-    ) -> Float[Tensor, "samples patches channels"]:
-        """The tokens of all shipped samples at one depth, from memory where they were read lately.
-
-        follow: goes through the batches, for a display of the progress (about 1.5 s on two cores for a new depth)
-        """
-        batches = range(-(-len(self.samples) // tokens.BANK_BATCH))
-        return torch.cat([self._banked(depth, batch) for batch in follow(batches)])
-
-    def _bank_batch(self, depth: int, batch: int) -> Float[Tensor, "batch patches channels"]:
-        return tokens.bank(self.model, self.sample_inputs.split(tokens.BANK_BATCH)[batch], depth)
+        return self.picture_of(self.sample_image(sample))
 
     @cached_property
     def sample_inputs(self) -> Float[Tensor, "samples 3 height width"]:
-        pictures = [self.picture_of(self.sample_image(i)) for i in range(len(self.samples))]
-        return torch.stack([self.input(picture) for picture in pictures])
-
-    def sample_answers(self, follow: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
-        """The class that the network gives each shipped sample. follow: as for `bank`."""
-        last = self.bank(len(self.depth_names) - 1, follow)
-        return tokens.answer(self.model, last).argmax(1).tolist()
+        return torch.stack([self.input(self.sample_picture(i)) for i in range(len(self.samples))])
 
     def truth(self, sample: int) -> str:
         """The name of a sample's true class, whether the network knows that class or not."""
         return CLASSES[self.samples.labels[sample]]
+
+    def bank(self, depth: int) -> Float[Tensor, "samples patches channels"] | None:
+        """The tokens of all shipped samples at one depth; None where `bank_measurement` has not read them."""
+        return self._banks.get(depth)
+
+    def bank_needed(self, depth: int) -> list[Measurement]:
+        """What has to be measured before `bank` knows a depth: nothing, or the reading of the samples."""
+        return [] if depth in self._banks else [self._reading(depth)]
+
+    def sample_answers(self) -> list[int] | None:
+        """The class that the network gives each shipped sample; None where the last depth has not been read."""
+        last = self.bank(len(self.depth_names) - 1)
+        return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
+
+    def _reading(self, depth: int) -> Measurement:
+        def steps() -> Iterator[int]:
+            parts, done = [], 0
+            for batch in self.sample_inputs.split(tokens.BANK_BATCH):
+                parts.append(tokens.bank(self.model, batch, depth))
+                done += len(batch)
+                yield done
+            self._banks[depth] = torch.cat(parts)
+
+        count = len(self.samples)
+        seconds = count * self.explanations.seconds_per_sample
+        return Measurement(("bank", depth), "Reading the samples", "samples", count, seconds, steps)

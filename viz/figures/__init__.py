@@ -3,7 +3,10 @@
 Maps over the picture are drawn on the picture's own grid; every figure reads on light and on dark ground.
 """
 
-import plotly.graph_objects as go
+from pathlib import Path
+
+import plotly
+from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
     bars,
@@ -21,7 +24,12 @@ from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
 from viz.figures.tiles import colour_tiles, filter_tiles, pictures, tile_columns, tiles
 
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+"""what draws the figures in a browser; of the same version"""
+
 __all__ = [
+    "Figure",
+    "PLOTLY_JS",
     "against_chance",
     "agreement",
     "answers_over_picture",
@@ -30,7 +38,6 @@ __all__ = [
     "colour_tiles",
     "confusion",
     "filter_tiles",
-    "go",
     "grouped_bars",
     "learning_curves",
     "lines_of_blocks",

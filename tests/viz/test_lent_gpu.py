@@ -16,10 +16,10 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from tests.viz.explained import ask
-from viz import attribution, influence, zerogpu
+from viz import attribution, influence, lent_gpu
 from viz.capture import capture
 from viz.question import Question
-from viz.zerogpu import on_lent_gpu
+from viz.lent_gpu import on_lent_gpu
 
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = """
@@ -52,9 +52,9 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         return call
 
-    monkeypatch.setattr(zerogpu, "LENT", True)
-    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("cpu"))
-    monkeypatch.setattr(zerogpu, "spaces", SimpleNamespace(GPU=gpu), raising=False)
+    monkeypatch.setattr(lent_gpu, "LENT", True)
+    monkeypatch.setattr(lent_gpu, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(lent_gpu, "spaces", SimpleNamespace(GPU=gpu), raising=False)
     return calls
 
 
@@ -93,7 +93,7 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
         tensors = (*model.parameters(), image, asked.image, asked.baseline, asked.background)
         yield {tensor.device.type for tensor in tensors}, model.training, asked.target, name
 
-    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("meta"))
+    monkeypatch.setattr(lent_gpu, "DEVICE", torch.device("meta"))
     asked = ask(network.config)
     monkeypatch.setattr(Mixer, "load_state_dict", lambda *_: None)  # nothing can be put on "meta"
     (found,) = on_lent_gpu(question)(network, asked.image, asked, name="a")

@@ -1,4 +1,4 @@
-from viz.memory import Recent
+from viz.recent import Recent
 
 
 def test_what_was_set_longest_ago_is_forgotten_first() -> None:

@@ -1,0 +1,142 @@
+"""A view is a value: a question, the figure that answers it, how not to read it, and its numbers."""
+
+import csv
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from viz.figures import Figure
+from viz.microscope import Microscope
+from viz.running import Measurement
+from viz.selection import Option, Selection, Words
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """The values of a figure, each with its place on named axes: `Numbers("logit", {"row": ..., "column": ...}, z)`."""
+
+    name: str
+    """what the values are"""
+    axes: Mapping[str, Sequence[Any]]
+    """for each dimension of the values its name, and what stands at its places"""
+    values: Shaped[np.ndarray, "..."]
+
+    def rows(self) -> Iterator[list[Any]]:
+        """One for each value: its places, and it."""
+        places = [list(axis) for axis in self.axes.values()]
+        for index in np.ndindex(self.values.shape):
+            yield [*(axis[i] for axis, i in zip(places, index, strict=True)), self.values[index]]
+
+    def csv(self, facts: Mapping[str, str]) -> str:
+        """Tidy: a line for each value, with named columns, under the facts in lines that begin with `#`."""
+        text = StringIO()
+        text.writelines(f"# {name}: {' '.join(fact.split())}\n" for name, fact in facts.items())
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*self.axes, self.name])
+        writer.writerows(self.rows())
+        return text.getvalue()
+
+    def in_words(self) -> str:
+        """The extremes and where they are, for those who cannot see the figure."""
+        if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
+            return f"{self.values.size} values"
+        return ", ".join(
+            f"{word} {self._told(int(find(self.values)))}"
+            for word, find in (("largest", np.nanargmax), ("smallest", np.nanargmin))
+        )
+
+    def _told(self, place: int) -> str:
+        index = np.unravel_index(place, self.values.shape)
+        where = " ".join(f"{name} {list(axis)[i]}" for (name, axis), i in zip(self.axes.items(), index, strict=True))
+        return f"{self.values[index]:.3g} at {where}"
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a view shows: a figure, or HTML in place of one."""
+
+    figure: Figure | None = None
+    html: str = ""
+    words: str = ""
+    """a sentence of HTML over the figure, with what this selection's numbers say"""
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a visitor clicked in a figure. From a browser: any number may be wrong."""
+
+    curve: int
+    """the number of the trace"""
+    index: tuple[int, ...]
+    """which of its points: (number,), or (row, column) in a map"""
+
+
+Draw = Callable[[Microscope, Selection], Drawn]
+Pick = Callable[[Microscope, Selection, Point], Words]
+
+
+def nothing_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return ()
+
+
+@dataclass(frozen=True)
+class View:
+    """One question about the selection."""
+
+    id: str
+    """unique within its lens"""
+    title: str
+    question: str
+    """what it answers, in a sentence or two"""
+    caution: str
+    """how not to read it"""
+    sees: Callable[[Selection], Hashable]
+    """all of the selection that the figure depends on"""
+    draw: Draw
+    """from what is known; where something `needs` to be measured, from what of it is known by now"""
+    options: tuple[Option, ...] = ()
+    """what the visitor sets over the figure"""
+    pick: Pick | None = None
+    """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
+    needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
+    """what is to be measured before all of it can be drawn, and is not remembered"""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A tab: some views side by side, row by row."""
+
+    id: str
+    """in a link; `mixing.unit` is a part of the lens `mixing`"""
+    name: str
+    asks: str
+    """the question that its views answer together"""
+    rows: tuple[tuple[View, ...], ...]
+    options: tuple[Option, ...] = ()
+    """what the visitor sets for all of its views"""
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return tuple(view for row in self.rows for view in row)
+
+
+def places(scope: Microscope) -> dict[str, Sequence[Any]]:
+    """The axes of a value for each patch, as `grid.map` lays them out."""
+    return {"row": range(scope.grid.rows), "column": range(scope.grid.cols)}
+
+
+def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a map with a cell for each patch."""
+    row, col = point.index
+    return {"patch": f"{row},{col}"}
+
+
+def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a matrix of patches by patches: the row's patch."""
+    row, col = scope.grid.position(point.index[0])
+    return {"patch": f"{row},{col}"}

@@ -1,0 +1,270 @@
+"""What a visitor looks at: everything that was chosen, options included; and the link that says it.
+
+A link is the selection in words: `sample=12&class=cat&patch=3,1&depth=5a&lens=mixing.unit`. It holds only what differs
+from what the page opens on. A click changes the selection by the same words, so there is one way in: `change`.
+"""
+
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from viz.microscope import Microscope
+
+Words = Mapping[str, str]
+"""what is to be chosen, by name, as in a link"""
+
+LARGEST_PICTURE = 12_288
+"""bytes of a picture that a link still holds (64 x 64): more is longer than what servers and chats let through"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option: one of several, in words."""
+
+    name: str
+    label: str
+    choices: tuple[tuple[str, str], ...]
+    """(as in a link, as on the page)"""
+    default: str
+
+    def of(self, selection: "Selection") -> str:
+        return selection.options.get(self.name, self.default)
+
+    def check(self, text: str) -> str:
+        """The text, if it can be chosen; else ValueError."""
+        names = [name for name, _ in self.choices]
+        if text not in names:
+            raise ValueError(f"{self.name} is one of {', '.join(names)}, not {text!r}")
+        return text
+
+
+@dataclass(frozen=True)
+class Several:
+    """An option: any of several, in words."""
+
+    name: str
+    label: str
+    choices: tuple[tuple[str, str], ...]
+    default: str
+    """names with a comma between them"""
+    most: int | None = None
+
+    def of(self, selection: "Selection") -> tuple[str, ...]:
+        """In the order of the choices."""
+        chosen = selection.options.get(self.name, self.default).split(",")
+        return tuple(name for name, _ in self.choices if name in chosen)
+
+    def check(self, text: str) -> str:
+        names, chosen = [name for name, _ in self.choices], [part for part in text.split(",") if part]
+        wrong = [part for part in chosen if part not in names]
+        if wrong:
+            raise ValueError(f"{self.name} are of {', '.join(names)}, not {wrong[0]!r}")
+        if self.most and len(chosen) > self.most:
+            raise ValueError(f"{self.name}: at most {self.most} at a time")
+        return ",".join(name for name in names if name in chosen)
+
+
+@dataclass(frozen=True)
+class Number:
+    """An option: a whole number."""
+
+    name: str
+    label: str
+    low: int
+    high: int
+    default: int
+
+    def of(self, selection: "Selection") -> int:
+        return int(selection.options.get(self.name, self.default))
+
+    def check(self, text: str) -> str:
+        return str(_whole(self.name, text, self.low, self.high))
+
+
+Option = Choice | Several | Number
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Plain values only, so that it can be compared, kept and sent."""
+
+    picture: bytes
+    """the picture as the network sees it: height x width x 3 bytes of RGB"""
+    sample: int | None = None
+    """its number among the shipped samples; None for a visitor's own picture"""
+    target: int = 0
+    """the class that is asked about"""
+    patch: int = 0
+    depth: int = 0
+    """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
+    unit: int | None = None
+    """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
+    lens: str = ""
+    """the id of the open lens"""
+    chosen: tuple[tuple[str, str], ...] = ()
+    """the options that differ from their default, by name"""
+
+    @property
+    def block(self) -> int:
+        """The block that the depth lies in, counted from 0; at the stem, the first, which reads it."""
+        return max(0, (self.depth - 1) // 2)
+
+    @property
+    def options(self) -> Words:
+        return dict(self.chosen)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What there is to choose from beside the network's own: the lenses, the first of them open, and the options."""
+
+    lenses: Sequence[str]
+    options: Collection[Option]
+
+
+def first(scope: Microscope, page: Page) -> Selection:
+    """What the page opens on: a sample, asked about at the last depth and at a patch near the middle."""
+    grid = scope.grid
+    patch = grid.index(grid.rows // 2, grid.cols // 2)
+    empty = Selection(b"", patch=patch, depth=len(scope.depth_names) - 1, lens=page.lenses[0])
+    return show_sample(scope, empty, 0)
+
+
+def show(scope: Microscope, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:
+    """Put a picture under the microscope; the class that is asked about becomes the answer."""
+    return replace(selection, picture=picture, sample=sample, target=scope.answer(picture), unit=None)
+
+
+def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selection:
+    """Put a shipped sample under the microscope. Raises ValueError if there is no such sample."""
+    return show(scope, selection, scope.sample_picture(sample), sample)
+
+
+def change(scope: Microscope, page: Page, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
+    """The selection with what the words say, and a sentence for each of them that says nothing here."""
+    options = {option.name: option for option in page.options}
+    wrong = [f"There is nothing here called {name!r}." for name in words if name not in {*_SETTERS, *options}]
+    for name, setter in _SETTERS.items():
+        if name in words:
+            try:
+                selection = setter(scope, page, selection, words[name])
+            except ValueError as error:
+                wrong.append(f"{error}.")
+    for name, option in options.items():
+        if name in words:
+            try:
+                selection = _with_option(selection, option, option.check(words[name]))
+            except ValueError as error:
+                wrong.append(f"{error}.")
+    return selection, wrong
+
+
+def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
+    """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
+    begin = first(scope, page)
+    words: dict[str, str] = {}
+    if selection.sample is None:
+        words["picture"] = _picture_text(selection.picture)
+    elif selection.sample != begin.sample:
+        words["sample"] = str(selection.sample)
+    if selection.target != scope.answer(selection.picture):
+        words["class"] = scope.class_text(selection.target)
+    if selection.depth != begin.depth:
+        words["depth"] = scope.depth_names[selection.depth]
+    if selection.patch != begin.patch:
+        words["patch"] = patch_text(scope, selection.patch)
+    if selection.unit is not None:
+        words["unit"] = str(selection.unit)
+    if selection.lens != begin.lens:
+        words["lens"] = selection.lens
+    return urlencode(words | dict(selection.options), safe=",")
+
+
+def patch_text(scope: Microscope, patch: int) -> str:
+    """Row and column as a link says them."""
+    row, col = scope.grid.position(patch)
+    return f"{row},{col}"
+
+
+Setter = Callable[[Microscope, Page, Selection, str], Selection]
+
+
+def _set_picture(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    if text == NOT_IN_LINK:
+        raise ValueError("the picture of this link was too large to be in it: open it here again")
+    size = 3 * scope.grid.image_size[0] * scope.grid.image_size[1]
+    try:
+        # no more is unpacked than a picture can hold, whatever the link says
+        picture = zlib.decompressobj().decompress(urlsafe_b64decode(text.encode("ascii")), size + 1)
+    except (ValueError, zlib.error) as error:
+        raise ValueError("the picture of this link is damaged") from error
+    if len(picture) != size:
+        raise ValueError("the picture of this link was made for a network that takes another size")
+    return show(scope, selection, picture)
+
+
+def _set_sample(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return show_sample(scope, selection, _whole("sample", text, 0, len(scope.samples) - 1))
+
+
+def _set_class(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return replace(selection, target=scope.class_number(text))
+
+
+def _set_depth(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    if text not in scope.depth_names:
+        raise ValueError(f"depth is one of {scope.depth_names[0]}, 1a, 1b to {scope.depth_names[-1]}, not {text!r}")
+    changed = replace(selection, depth=scope.depth_names.index(text))
+    return changed if changed.block == selection.block else replace(changed, unit=None)
+
+
+def _set_patch(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    row, comma, col = text.partition(",")
+    if not comma:
+        raise ValueError(f"patch is row,column, each counted from 0, not {text!r}")
+    rows, cols = scope.grid.rows, scope.grid.cols
+    place = _whole("the row of the patch", row, 0, rows - 1), _whole("the column of the patch", col, 0, cols - 1)
+    return replace(selection, patch=scope.grid.index(*place))
+
+
+def _set_unit(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
+
+
+def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    if text not in page.lenses:
+        raise ValueError(f"lens is one of {', '.join(page.lenses)}, not {text!r}")
+    return replace(selection, lens=text)
+
+
+_SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class, a depth the unit
+    "picture": _set_picture,
+    "sample": _set_sample,
+    "class": _set_class,
+    "depth": _set_depth,
+    "patch": _set_patch,
+    "unit": _set_unit,
+    "lens": _set_lens,
+}
+
+NOT_IN_LINK = "too-large"
+
+
+def _picture_text(picture: bytes) -> str:
+    if len(picture) > LARGEST_PICTURE:
+        return NOT_IN_LINK
+    return urlsafe_b64encode(zlib.compress(picture, 9)).decode("ascii")
+
+
+def _with_option(selection: Selection, option: Option, text: str) -> Selection:
+    others = {name: value for name, value in selection.chosen if name != option.name}
+    changed = others if text == str(option.default) else others | {option.name: text}
+    return replace(selection, chosen=tuple(sorted(changed.items())))
+
+
+def _whole(name: str, text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+        raise ValueError(f"{name} is a whole number from {low} to {high}, not {text!r}")
+    return int(text)
