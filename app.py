@@ -2,24 +2,31 @@
 
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import gradio as gr
 import torch
 import tyro
+from gradio.themes.utils.fonts import LocalFont
 from PIL import Image
 
 from mixer.checkpoint import DEFAULT, CheckpointError, load
 from mixer.model import Mixer
-from viz.microscope import Microscope, Selection
-from viz.panels import attribution, doubt, mixing, model, overview, specimen, tokens
 from viz.lent_gpu import LENT
+from viz.microscope import Microscope
+from viz.panels.components import head
+from viz.panels.page import build
 
 LAUNCH: dict[str, Any] = {
-    "theme": gr.themes.Base(primary_hue="orange", neutral_hue="slate"),
+    # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)
+    "theme": gr.themes.Base(
+        primary_hue="orange",
+        neutral_hue="slate",
+        font=(LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
+    ),
+    "head": head(),
     "css_paths": Path(__file__).parent / "viz" / "panels" / "style.css",
     "max_file_size": "50mb",
     "footer_links": ["api"],
@@ -27,53 +34,6 @@ LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "ssr_mode": False,
 }
-
-
-def build(scope: Microscope) -> gr.Blocks:
-    """The whole page. One selection is shared by all lenses; only the open one is drawn."""
-    with gr.Blocks(
-        title="MLP-Mixer microscope", fill_width=True, delete_cache=(3600, 3600), analytics_enabled=False
-    ) as page:
-        state = gr.State(scope.first())
-        gr.Markdown(f"# MLP-Mixer microscope\n{_subtitle(scope)}", elem_id="header")
-        with gr.Row(elem_id="instrument"):
-            with gr.Column(scale=1, min_width=320, elem_id="specimen"):
-                left = specimen.build(scope, state)
-            with gr.Column(scale=3, min_width=340), gr.Tabs():
-                lenses = {}
-                for module in (overview, tokens, mixing, attribution, doubt, model):
-                    name = module.NAME
-                    with gr.Tab(name) as tab:
-                        lenses[name] = module.build(scope, state)
-                    tab.select(_opener(name), state, state, api_visibility="private", show_progress="hidden")
-
-        options = [option for lens in lenses.values() for option in lens.options]
-
-        def refresh(selection: Selection, *values: Any) -> dict[Any, Any]:
-            lens, value = lenses[selection.lens], dict(zip(options, values, strict=True))
-            updates = dict(zip(left.outputs, left.draw(selection), strict=True))
-            drawn = lens.draw(selection, *(value[option] for option in lens.options))
-            return updates | dict(zip(lens.outputs, drawn, strict=True))
-
-        outputs = [*left.outputs, *(output for lens in lenses.values() for output in lens.outputs)]
-        private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "model", "concurrency_limit": 1}
-        state.change(refresh, [state, *options], outputs, show_progress="hidden", **private)
-        page.load(refresh, [state, *options], outputs, show_progress="hidden", **private)
-    return page
-
-
-def _opener(name: str) -> Callable[[Selection], Selection]:
-    return lambda selection: replace(selection, lens=name)
-
-
-def _subtitle(scope: Microscope) -> str:
-    accuracy = scope.metrics.get("accuracy")
-    known = f"{accuracy:.2%} on CIFAR-10's test set" if accuracy is not None else "not evaluated"
-    count = sum(p.numel() for p in scope.model.parameters())
-    return (
-        "A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, "
-        f"in turn. See what it does.  \n`{known}` `{count:,} parameters` `on {scope.device.type.upper()}`"
-    )
 
 
 def main(

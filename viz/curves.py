@@ -30,14 +30,20 @@ def show(run: Path, again: bool = False) -> None:
 
 
 def of_stages(stages: Sequence[dict[str, Any]]) -> go.Figure:
-    """The curves of a network that was trained in stages, each from where the last one ended, one after the other."""
-    lines, before = [], 0.0
+    """The curves of a network that was trained in stages."""
+    drawn = lines(stages)
+    return figures.learning_curves(*([line[k] for line in drawn] for k in ("epoch", "loss", "validation_accuracy")))
+
+
+def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of each epoch, each stage from where the last one ended."""
+    found, before = [], 0.0
     for stage in stages:
-        lines += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
+        found += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
         before += stage["epochs"]  # it may go on after its last line
-    return figures.learning_curves(*([line[k] for line in lines] for k in ("epoch", "loss", "validation_accuracy")))
+    return found
 
 
 def _draw(run: Path) -> go.Figure:
-    lines = history(run)
-    return of_stages([{"history": lines, "epochs": lines[-1]["epoch"]}])
+    known = history(run)
+    return of_stages([{"history": known, "epochs": known[-1]["epoch"]}])

@@ -41,6 +41,17 @@ class Microscope:
         self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
 
+    @property
+    def name(self) -> str:
+        """Which network this is, in a few words."""
+        accuracy = self.metrics.get("accuracy")
+        known = f"{accuracy:.2%} of CIFAR-10's test images right" if accuracy is not None else "not evaluated"
+        return f"MLP-Mixer, {self.parameters:,} parameters, {known}"
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
     def look(self, picture: bytes) -> Trace:
         """The traced pass of one picture."""
         return self._traces.get_or_make(picture, lambda: trace(self.model, self.input(picture)[None]))
@@ -120,6 +131,20 @@ class Microscope:
         last = self.bank(len(self.depth_names) - 1)
         return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
 
+    def typical(self) -> tokens.Typical | None:
+        """What is usual over the shipped samples; None where `typical_needed` has not been measured."""
+        return self.recall("typical")
+
+    def typical_needed(self) -> list[Measurement]:
+        def steps() -> Iterator[int]:
+            for found in tokens.typical(self.model, self.sample_inputs):
+                if isinstance(found, int):
+                    yield found
+                else:
+                    self.remember("typical", found)
+
+        return [] if self.typical() else [self._over_samples("typical", "What is usual over the samples", steps)]
+
     def _reading(self, depth: int) -> Measurement:
         def steps() -> Iterator[int]:
             parts, done = [], 0
@@ -129,6 +154,8 @@ class Microscope:
                 yield done
             self._banks[depth] = torch.cat(parts)
 
+        return self._over_samples(("bank", depth), "Reading the samples", steps)
+
+    def _over_samples(self, key: Hashable, label: str, steps: Callable[[], Iterator[int]]) -> Measurement:
         count = len(self.samples)
-        seconds = count * self.explanations.seconds_per_sample
-        return Measurement(("bank", depth), "Reading the samples", "samples", count, seconds, steps)
+        return Measurement(key, label, "samples", count, count * self.explanations.seconds_per_sample, steps)

@@ -39,6 +39,10 @@ class Choice:
             raise ValueError(f"{self.name} is one of {', '.join(names)}, not {text!r}")
         return text
 
+    def said(self, selection: "Selection") -> str:
+        """What is chosen, as the page calls it."""
+        return dict(self.choices)[self.of(selection)]
+
 
 @dataclass(frozen=True)
 class Several:
@@ -65,6 +69,9 @@ class Several:
             raise ValueError(f"{self.name}: at most {self.most} at a time")
         return ",".join(name for name in names if name in chosen)
 
+    def said(self, selection: "Selection") -> str:
+        return ", ".join(dict(self.choices)[name] for name in self.of(selection))
+
 
 @dataclass(frozen=True)
 class Number:
@@ -75,6 +82,8 @@ class Number:
     low: int
     high: int
     default: int
+    slider: bool = False
+    """whether it is moved rather than typed"""
 
     def of(self, selection: "Selection") -> int:
         return int(selection.options.get(self.name, self.default))
@@ -82,8 +91,16 @@ class Number:
     def check(self, text: str) -> str:
         return str(_whole(self.name, text, self.low, self.high))
 
+    def said(self, selection: "Selection") -> str:
+        return str(self.of(selection))
+
 
 Option = Choice | Several | Number
+
+
+def option_text(option: "Option", selection: "Selection") -> str:
+    """What is chosen, as a link says it."""
+    return selection.options.get(option.name, str(option.default))
 
 
 @dataclass(frozen=True)

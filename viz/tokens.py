@@ -4,6 +4,7 @@ A trace must hold one image (`trace.image(i)` takes one of several). Depths are 
 as in `PatchGrid`, both from 0; a number that does not exist raises ValueError.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import Trace, capture, depth_sources, evaluating, exclusive
+from viz.capture import Trace, capture, depth_sources, evaluating, exclusive, trace
 
 BANK_BATCH = 8
 
@@ -45,6 +46,23 @@ class Neighbours:
     images: Int64[np.ndarray, "k"]
     patches: Int64[np.ndarray, "k"]
     cosines: Float32[np.ndarray, "k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Typical:
+    """What is usual: means over many images, for telling what is particular about one."""
+
+    images: int
+    norms: Float32[np.ndarray, "depths patches"]
+    """the mean length of each token"""
+    updates: Float32[np.ndarray, "depths patches"]
+    """the mean length of what was added to it; at the stem, of the token itself"""
+    votes: Float32[np.ndarray, "depths patches classes"]
+    """the mean logit that it alone gives each class"""
+    leads: Int64[np.ndarray, "depths classes"]
+    """for how many of the images each class is the most probable one, if the network ended at that depth"""
+    band: Float32[np.ndarray, "2 depths"]
+    """the 5th and the 95th percentile of the probability of each image's own final answer"""
 
 
 def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
@@ -147,6 +165,30 @@ def bank(
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
     return torch.cat([_read(model, batch, sources[depth]) for batch in images.split(BANK_BATCH)])
+
+
+def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Typical]:
+    """What is usual over many images; yields how many are read, at last the result.
+
+    images: normalised, on the model's device. The model is free for other threads between the batches.
+    """
+    sums: list[Tensor] = []
+    leads, own = list[Tensor](), list[Tensor]()
+    for batch in images.split(BANK_BATCH):
+        tokens = trace(model, batch).depths  # depths batch patches channels
+        with exclusive(model), torch.no_grad():
+            votes = torch.stack([model.head(_before_pooling(model, at_depth)).sum(0) for at_depth in tokens])
+        probabilities = answer(model, tokens).softmax(-1)  # depths batch classes
+        leads.append(F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).sum(1))
+        own.append(probabilities.gather(2, probabilities[-1:].argmax(-1)[..., None].expand(len(tokens), -1, 1))[..., 0])
+        written = torch.cat([tokens[:1], tokens.diff(dim=0)])
+        new = [tokens.norm(dim=-1).sum(1), written.norm(dim=-1).sum(1), votes]
+        sums = [a + b for a, b in zip(sums, new, strict=True)] if sums else new
+        yield sum(found.shape[1] for found in own)
+    band = torch.cat(own, 1).quantile(torch.tensor([0.05, 0.95], device=images.device), dim=1)
+    count = len(images)
+    lengths, updates, votes = (_plain(total / count) for total in sums)
+    yield Typical(count, lengths, updates, votes, torch.stack(leads).sum(0).cpu().numpy(), _plain(band))
 
 
 def neighbours(

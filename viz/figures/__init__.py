@@ -22,7 +22,7 @@ from viz.figures.charts import (
 from viz.figures.explanations import against_chance, agreement, overlays, randomised
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
-from viz.figures.tiles import colour_tiles, filter_tiles, pictures, tile_columns, tiles
+from viz.figures.tiles import colour_tile_at, colour_tiles, filter_tiles, pictures, tile_at, tile_columns, tiles
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
@@ -35,6 +35,7 @@ __all__ = [
     "answers_over_picture",
     "bars",
     "class_colour",
+    "colour_tile_at",
     "colour_tiles",
     "confusion",
     "filter_tiles",
@@ -51,6 +52,7 @@ __all__ = [
     "randomised",
     "ranked",
     "reliability",
+    "tile_at",
     "tile_columns",
     "tiles",
 ]

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, Float32, Int
+from plotly.basedatatypes import BaseTraceType
 from plotly.colors import sample_colorscale
 
-from viz.figures.style import ACCENT, INK, SEQUENTIAL, bare, colorbar, diagram, place, scale
+from viz.figures.style import ACCENT, GROUND, INK, SEQUENTIAL, bare, colorbar, diagram, place, scale
 
 
 def lines_over_depth(
@@ -18,8 +19,19 @@ def lines_over_depth(
     label: str,
     chosen: int,
     shown: Sequence[int],
+    band: Float[np.ndarray, "2 depths"] | None = None,
 ) -> go.Figure:
-    """One line for each series; only those in `shown` are named and opaque, the others stay in the background."""
+    """One line for each series; only those in `shown` are named and opaque, the others stay in the background.
+
+    band: between which bounds most are, as grey ground
+    """
+    ground = list[BaseTraceType]()
+    if band is not None:
+        unseen = {"x": list(depths), "line": {"width": 0}, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+        ground = [
+            go.Scatter(y=band[1], name="95th percentile", **unseen),
+            go.Scatter(y=band[0], name="5th percentile", fill="tonexty", fillcolor=GROUND, **unseen),
+        ]
     lines = [
         go.Scatter(
             x=list(depths),
@@ -36,7 +48,7 @@ def lines_over_depth(
     ]
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     return diagram(
-        lines,
+        [*ground, *lines],
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
         xaxis={"title": "depth (a: token mixing, b: channel mixing)", "tickangle": 0, "nticks": 13},

@@ -12,6 +12,8 @@ Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
 INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
 GRID = "rgba(125, 131, 140, 0.25)"
+GROUND = "rgba(125, 131, 140, 0.22)"
+"""of a band of what is usual"""
 SIGNED = diverging.RdBu_r
 """red for, blue against, zero in the middle"""
 SEQUENTIAL = "Viridis"
@@ -21,7 +23,7 @@ CLASS_COLOURS = (
 )  # fmt: skip
 """one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
 
-AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True}
+AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True}
 GUTTER = 1
 ACCENT = "#2a7fb8"
 
@@ -73,7 +75,7 @@ def fitting(letters: int, width: float, height: float) -> int:
 def caption(text: str, x: float, y: float) -> dict:
     """Words that stand on the upper left corner of the cell (x, y)."""
     spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": text, **spot, "showarrow": False, "font": {"size": 11, "color": INK}}
+    return {"text": text, **spot, "showarrow": False, "font": {"size": 12}}
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
@@ -104,6 +106,8 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
         traces,
         {
             "height": height,
+            "template": {},
+            "dragmode": False,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": INK, "size": 12},
@@ -116,8 +120,13 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
     )
 
 
-def bare(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
-    """A picture, not a diagram: no axes, downwards, pixels as high as wide."""
+def bare(traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any) -> go.Figure:
+    """A picture, not a diagram: no axes, downwards, pixels as high as wide.
+
+    shape: where the page sets the height: (that of the picture against its width, pixels for all else, at most so many)
+    """
+    if shape is not None:
+        layout["meta"] = dict(zip(("ratio", "extra", "most"), shape, strict=True))
     axis = {"visible": False, "constrain": "domain"}
     across = axis | layout.pop("xaxis", {})
     down = axis | {"scaleanchor": "x", "scaleratio": 1} | layout.pop("yaxis", {"autorange": "reversed"})

@@ -70,7 +70,23 @@ def tiles(
     if chosen is not None:
         (row, col), (dy, dx) = chosen, cell
         framed = frames([(x + col * dx, y + row * dy) for x, y in corners], dx, dy)
-    return bare(heat, None, annotations=captions, shapes=framed)
+    ratio = (down[-1] - down[0]) / (across[-1] - across[0])
+    return bare(heat, None, (float(ratio), 60, 640), annotations=captions, shapes=framed)
+
+
+def tile_at(row: int, col: int, columns: int, rows: int, cols: int, labelled: bool = True, group: int = 1) -> tuple[int, int, int]:
+    """Which tile, and which row and column in it, a cell of the canvas of `tiles` belongs to: where a visitor clicked.
+
+    Raises IndexError for a cell between the tiles.
+    """
+    top = 3 * GUTTER if labelled else GUTTER
+    line, row = divmod(row, rows + top)
+    starts = np.arange(columns) * (cols + GUTTER) + np.arange(columns) // group * GUTTER * (group > 1)
+    column = int(np.searchsorted(starts, col, side="right")) - 1
+    row, col = row - top, col - int(starts[max(column, 0)])
+    if row < 0 or not 0 <= col < cols:
+        raise IndexError("there is no tile at this place")
+    return line * columns + column, row, col
 
 
 def colour_tiles(
@@ -109,7 +125,21 @@ def colour_tiles(
         text=text.tolist(),
         hovertemplate="%{text}<extra></extra>",
     )
-    return bare(image, None, annotations=[caption(name, *spot) for name, spot in zip(names, corners, strict=True)])
+    ratio = canvas.shape[0] * dy / (canvas.shape[1] * dx)
+    captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
+    return bare(image, None, (float(ratio), 10, 600), annotations=captions)
+
+
+def colour_tile_at(row: int, col: int, columns: int, rows: int, cols: int) -> tuple[int, int, int]:
+    """As `tile_at`, for the cells of `colour_tiles`."""
+    split_y, split_x = -(-8 // rows), -(-8 // cols)
+    high, wide = rows * split_y, cols * split_x
+    top, gap = 3 * round(high / 8), round(wide / 8)
+    line, row = divmod(row, high + top)
+    column, col = divmod(col, wide + gap)
+    if row < top or col >= wide or column >= columns:
+        raise IndexError("there is no tile at this place")
+    return line * columns + column, (row - top) // split_y, col // split_x
 
 
 def filter_tiles(

@@ -1,67 +1,108 @@
 """Model: which network this is, how good it is, and how far its probabilities can be trusted."""
 
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any
+from html import escape
 
-import gradio as gr
+import numpy as np
 
 from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import curves, figures
 from viz.microscope import Microscope
-from viz.panels.lens import Lens, view
+from viz.panels.view import Drawn, Lens, Numbers, Point, View
+from viz.selection import Selection, Words
 
-NAME = "Model"
+
+def lens(scope: Microscope) -> Lens:
+    metrics, rows = scope.metrics, []
+    if "confusion" in metrics and "reliability" in metrics:
+        rows.append((CONFUSION, RELIABILITY))
+    if metrics.get("stages"):
+        rows.append((_training(scope),))
+    rows.append((LAYERS,))
+    unknown = "This checkpoint has not been evaluated: python main.py evaluate does that."
+    return Lens("model", "Model", headline(metrics) if "accuracy" in metrics else unknown, tuple(rows))
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
+def _nothing(selection: Selection) -> None:
+    """The network alone: whatever is selected, it is the same."""
+
+
+def _confusion(scope: Microscope, selection: Selection) -> Drawn:
+    counts = np.asarray(scope.metrics["confusion"])
+    return Drawn(
+        figures.confusion(counts.tolist(), scope.classes),
+        numbers=Numbers("test images", {"true class": scope.classes, "answer": scope.classes}, counts),
+    )
+
+
+def _confused(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The samples of that true class with that answer."""
+    truth, answer = point.index
+    return {"samples": f"{scope.classes[truth]}>{scope.classes[answer]}"}
+
+
+def _reliability(scope: Microscope, selection: Selection) -> Drawn:
+    bins, names = scope.metrics["reliability"], ("confidence", "accuracy", "images")
+    columns = [[b[name] for b in bins] for name in names]
+    values = np.array(columns, float).T
+    return Drawn(
+        figures.reliability(*columns), numbers=Numbers("value", {"bin": range(1, len(bins) + 1), "of": names}, values)
+    )
+
+
+def _curves(scope: Microscope, selection: Selection) -> Drawn:
+    lines = curves.lines(scope.metrics["stages"])
+    names = ("epoch", "loss", "validation_accuracy")
+    values = np.array([[line[name] for name in names] for line in lines])
+    return Drawn(
+        curves.of_stages(scope.metrics["stages"]),
+        numbers=Numbers("value", {"line": range(1, len(lines) + 1), "of": names}, values),
+    )
+
+
+def _layers(scope: Microscope, selection: Selection) -> Drawn:
+    table = summary(scope.model)
+    return Drawn(html=f"<details><summary>All layers</summary><pre id='layers'>{escape(table)}</pre></details>")
+
+
+CONFUSION = View(
+    "confusion",
+    "What does it take for what?",
+    "Test images by true class (rows) and answer (columns). Click a cell to see the samples among them.",
+    "The numbers count images; the shade is the share of the row. A column can be full because the class is easy, or "
+    "because it is the network's favourite guess.",
+    _nothing,
+    _confusion,
+    pick=_confused,
+)
+RELIABILITY = View(
+    "reliability",
+    "Is it as right as it is sure?",
+    "Test images grouped by the probability of the answer: how often was it right?",
+    "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
+    _nothing,
+    _reliability,
+)
+LAYERS = View(
+    "layers",
+    "What is it made of?",
+    "Every layer with the shape of its output and its own parameters, in order of execution.",
+    "Many parameters do not mean much influence: look at what a layer does in the other lenses.",
+    _nothing,
+    _layers,
+)
+
+
+def _training(scope: Microscope) -> View:
     metrics = scope.metrics
-    unknown = "This checkpoint has not been evaluated: `python main.py evaluate` does that."
-    gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
-    outputs = []
-    makers: list[Callable[[], Any]] = []  # of the outputs' figures, which wait until the panel is first opened
-    if "confusion" in metrics:
-        with gr.Row(equal_height=True):
-            outputs.append(
-                view(
-                    "model-confusion",
-                    "What does it take for what?",
-                    "Test images by true class (rows) and answer (columns).",
-                    "Shares of one row; a column can be full because the class is easy, or because it is the network's "
-                    "favourite guess.",
-                )
-            )
-            makers.append(partial(figures.confusion, metrics["confusion"], scope.classes))
-            outputs.append(
-                view(
-                    "model-reliability",
-                    "Is it as right as it is sure?",
-                    "Test images grouped by the probability of the answer: how often was it right?",
-                    "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
-                )
-            )
-            bins = metrics["reliability"]
-            columns = ([b[k] for b in bins] for k in ("confidence", "accuracy", "images"))
-            makers.append(partial(figures.reliability, *columns))
-    if "stages" in metrics:
-        outputs.append(
-            view(
-                "model-training",
-                "How did it learn?",
-                f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
-                f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on 5,000 images that were "
-                "kept from training.",
-                "The loss is measured on mixed and changed images, and against a teacher's answers: it is not "
-                "comparable with other networks' losses, nor between stages.",
-            )
-        )
-        makers.append(partial(curves.of_stages, metrics["stages"]))
-    with gr.Accordion("All layers", open=False):
-        gr.Code(summary(scope.model), language=None, show_label=False, elem_id="layers")
-
-    @cache
-    def drawn() -> list[Any]:
-        return [make() for make in makers]
-
-    return Lens(outputs, lambda selection: drawn())
+    return View(
+        "training",
+        "How did it learn?",
+        f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
+        f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
+        "training.",
+        "The loss is measured on mixed and changed images, and against a teacher's answers: it is not comparable with "
+        "other networks' losses, nor between stages.",
+        _nothing,
+        _curves,
+    )

@@ -1,39 +1,94 @@
-"""The left side: which picture, what the network sees of it, what it answers, and what is asked about."""
+"""The specimen: which picture, what the network sees of it, what it answers, and what is asked about."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Hashable
+from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 from gradio.utils import is_in_or_equal
 from PIL import Image
 
 from mixer.data import CLASSES
-from viz.microscope import Microscope, Selection
-from viz.panels.patch_picker import patch_picker, picker_value
+from viz.microscope import Microscope
+from viz.panels.components import component, png_url, select, slider
+from viz.panels.view import Drawn, Lens, View
+from viz.panels.visit import Part
+from viz.selection import Choice, Selection, patch_text
 
-EVERY, WRONG = "two of each class", "answered wrongly"
-
-
-@dataclass(frozen=True)
-class Specimen:
-    outputs: Sequence[Any]
-    microscope: Microscope
-
-    def draw(self, selection: Selection) -> list[Any]:
-        scope = self.microscope
-        return [
-            picker_value(scope.pixels(selection.picture), scope.grid, selection.patch),
-            _confidences(scope, selection.picture),
-            _in_words(scope, selection),
-            scope.classes[selection.target],
-            selection.patch,
-            gr.Slider(label=_depth_label(self.microscope, selection)),
-        ]
+TWO, WRONG = "two", "wrong"
+TOP = 5
+"""classes of the answer that are shown"""
 
 
-def _read(scope: Microscope, path: str) -> bytes:
+def lens(scope: Microscope) -> Lens:
+    """What is always on the page."""
+    return Lens("specimen", "Specimen", "", ((_samples(scope),),))
+
+
+def header(scope: Microscope) -> str:
+    accuracy = scope.metrics.get("accuracy")
+    known = f"{accuracy:.2%} on CIFAR-10's test set" if accuracy is not None else "not evaluated"
+    facts = (known, f"{scope.parameters:,} parameters", f"on {scope.device.type.upper()}")
+    badges = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    return f"""
+<a class="skip" href="#tabs">Skip to the lenses</a>
+<h1>MLP-Mixer microscope</h1>
+<p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
+See what it does.</p>
+<ul class="badges">{badges}</ul>
+<button type="button" data-do="link">Copy link</button>"""
+
+
+def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> gr.Image:
+    """Put the components on the page and into `parts`; returns the one that takes a visitor's own picture.
+
+    samples: puts the view of the samples here
+    """
+    with gr.Accordion("Choose a picture", open=False, elem_id="drawer"):
+        samples()
+        upload = gr.Image(
+            label="Your own picture", sources=["upload", "webcam", "clipboard"], height=170, buttons=[],
+            elem_id="upload",
+        )  # fmt: skip
+    _accept(scope, upload)
+    group = '<div class="picker" role="group" aria-label="The picture as the network sees it. Choose a patch."></div>'
+    picker = component("picker", group, elem_id="picker")
+    parts.append(_part(picker, lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)))
+    places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
+    classes = [(scope.class_text(i), name) for i, name in enumerate(scope.classes)]
+    answer = component(
+        "controls",
+        f'<div data-part="html"></div><div class="asked">{select("class", "Class to ask about", classes, "target")}'
+        f"{select('patch', 'Patch (row, column)', places, 'patch')}"
+        f"{slider('depth', 'Depth (a: after token mixing, b: after channel mixing)', ','.join(scope.depth_names), 'depth')}"
+        "</div>",
+        elem_id="answer",
+    )
+    parts.append(
+        _part(answer, lambda s: (s.picture, s.sample, s.target, s.patch, s.depth), lambda s: _answer(scope, s))
+    )
+    return upload
+
+
+def _part(made: gr.HTML, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Part:
+    return Part(made, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
+
+
+def _accept(scope: Microscope, upload: gr.Image) -> None:
+    """A file that is no picture shall reach our own code, which says so in words."""
+
+    def preprocess(payload: Any) -> bytes | None:
+        if payload is None:
+            return None
+        if not is_in_or_equal(payload.path or "", upload.GRADIO_CACHE):
+            raise gr.Error("Upload the picture: a file of this server cannot be asked for.")
+        return read(scope, payload.path)
+
+    setattr(upload, "preprocess", preprocess)  # noqa: B010
+
+
+def read(scope: Microscope, path: str) -> bytes:
     """A visitor's file as a picture for the network. Raises gr.Error, in words, where that cannot be."""
     try:
         with Image.open(path) as image:
@@ -44,143 +99,100 @@ def _read(scope: Microscope, path: str) -> bytes:
         raise gr.Error("This file is no picture that can be read. Try a JPEG, PNG, GIF or WebP.") from error
 
 
-def build(scope: Microscope, state: gr.State) -> Specimen:
-    """Make the components and let them write the selection."""
-    with gr.Tabs():
-        with gr.Tab("Samples"):
-            kind = gr.Dropdown(
-                [EVERY, WRONG, *CLASSES], value=EVERY, container=False, label="Which samples", elem_id="kind"
-            )
-            shown = gr.State(_chosen_samples(scope, EVERY))
-            gallery = gr.Gallery(
-                _thumbnails(scope, shown.value),
-                format="png",
-                columns=4,
-                height=178,
-                allow_preview=False,
-                show_label=False,
-                object_fit="contain",
-                buttons=[],
-                elem_id="samples",
-            )
-        with gr.Tab("Your picture"):
-            upload = gr.Image(
-                show_label=False, sources=["upload", "webcam", "clipboard"], height=220, buttons=[], elem_id="upload"
-            )
-
-        def uploaded(payload: Any) -> str | None:
-            """Where the file lies. Raises gr.Error for any place that a visitor cannot have put it."""
-            if payload is not None and not is_in_or_equal(payload.path or "", upload.GRADIO_CACHE):
-                raise gr.Error("Upload the picture: a file of this server cannot be asked for.")
-            return payload and payload.path
-
-        # a file that is no picture shall reach our own code, which says so in words
-        setattr(upload, "preprocess", uploaded)  # noqa: B010
-    gr.Markdown("**What the network sees** · choose a patch")
-    first = state.value
-    picker = patch_picker(picker_value(scope.pixels(first.picture), scope.grid, first.patch))
-    answer = gr.Label(num_top_classes=5, label="Answer", elem_id="answer")
-    words = gr.Markdown(elem_id="words")
-    target = gr.Dropdown(list(scope.classes), label="Class to ask about", elem_id="target")
-    places = [("({}, {})".format(*scope.grid.position(patch)), patch) for patch in range(scope.grid.patches)]
-    patch = gr.Dropdown(places, label="Patch (row, column)", elem_id="patch")
-    last = len(scope.depth_names) - 1
-    depth = gr.Slider(0, last, first.depth, step=1, label=_depth_label(scope, first), elem_id="depth", buttons=[])
-
-    def classify(path: str | None) -> dict[str, float]:
-        if path is None:
-            raise gr.Error("There is no picture to classify.")
-        return _confidences(scope, _read(scope, path))
-
-    def upload_picture(path: str | None, selection: Selection) -> Selection:
-        if path is None:
-            return selection
-        return scope.show(selection, _read(scope, path))
-
-    def choose_sample(shown: list[int], selection: Selection, event: gr.SelectData) -> tuple[Selection, None]:
-        return scope.show_sample(selection, shown[event.index]), None
-
-    def list_samples(kind: str, progress: gr.Progress = gr.Progress()) -> tuple[list[int], Any]:
-        chosen = _chosen_samples(scope, kind, progress)
-        return chosen, gr.Gallery(_thumbnails(scope, chosen), selected_index=None)
-
-    def choose_patch(selection: Selection, event: gr.EventData) -> Selection:
-        chosen = event._data.get("patch")
-        if not isinstance(chosen, int) or not 0 <= chosen < scope.grid.patches:
-            raise gr.Error("There is no such patch.")
-        return replace(selection, patch=chosen)
-
-    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-    plain: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    upload.input(upload_picture, [upload, state], state, show_progress_on=upload, **model)
-    gallery.select(choose_sample, [shown, state], [state, upload], show_progress="hidden", **model)
-    kind.input(list_samples, kind, [shown, gallery], show_progress_on=gallery, **model)
-    picker.select(choose_patch, state, state, **plain)
-    patch.input(lambda patch, selection: replace(selection, patch=patch), [patch, state], state, **plain)
-    depth.input(
-        lambda depth, selection: replace(selection, depth=depth),
-        [depth, state],
-        state,
-        trigger_mode="always_last",
-        **plain,
+def _samples(scope: Microscope) -> View:
+    groups = [(TWO, "two of each class"), (WRONG, "answered wrongly"), *((name, name) for name in CLASSES)]
+    confused = [(f"{a}>{b}", f"{a}, taken for {b}") for a in CLASSES for b in CLASSES if a != b]
+    kinds = Choice("samples", "Samples", (*groups, *confused), TWO)
+    return View(
+        "samples",
+        "Samples",
+        "Test images that the network was not trained on.",
+        "They are few: what holds for one need not hold for its class.",
+        lambda s: None,
+        lambda scope, s: _draw_samples(scope, kinds.of(s)),
+        options=(kinds,),
+        needs=lambda scope, s: () if kinds.of(s) in (TWO, *CLASSES) else scope.bank_needed(len(scope.depth_names) - 1),
     )
-    target.input(
-        lambda name, selection: replace(selection, target=scope.classes.index(name)), [target, state], state, **plain
-    )
-    gr.on(
-        [],
-        classify,
-        upload,
-        gr.Label(visible=False),
-        api_name="classify",
-        api_description="Classify an image file (any that Pillow reads): label, and confidence of every class.",
-        concurrency_id="model",
-        concurrency_limit=1,
-    )
-    return Specimen([picker, answer, words, target, patch, depth], scope)
 
 
-def _chosen_samples(scope: Microscope, kind: str, progress: gr.Progress | None = None) -> list[int]:
-    truths = [scope.truth(i) for i in range(len(scope.samples))]
-    if kind == EVERY:
-        return sorted(truths.index(name) + i for name in CLASSES for i in range(2))
-    if kind == WRONG:
-        follow = partial(progress.tqdm, desc="Asking the network") if progress else iter
-        answers = [scope.classes[answer] for answer in scope.sample_answers(follow)]
-        return [i for i, (truth, answer) in enumerate(zip(truths, answers, strict=True)) if truth != answer]
-    return [i for i, truth in enumerate(truths) if truth == kind]
-
-
-def _thumbnails(scope: Microscope, chosen: Sequence[int]) -> list[tuple[Image.Image, str]]:
-    large = [scope.sample_image(i).resize((96, 96), Image.Resampling.NEAREST) for i in chosen]
-    return list(zip(large, map(scope.truth, chosen), strict=True))
-
-
-def _confidences(scope: Microscope, picture: bytes) -> dict[str, float]:
-    return dict(zip(scope.classes, scope.probabilities(picture).tolist(), strict=True))
-
-
-def _depth_label(scope: Microscope, selection: Selection) -> str:
-    return f"Depth: {scope.depth_names[selection.depth]} (stem, then a after token mixing, b after channel mixing)"
-
-
-def _in_words(scope: Microscope, selection: Selection) -> str:
-    """Right or wrong, and how far to trust the number."""
-    probabilities = scope.probabilities(selection.picture)
-    confidence, answer = float(probabilities.max()), int(probabilities.argmax())
-    lines = []
-    if selection.sample is not None:
-        truth = scope.truth(selection.sample)
-        verdict = "right" if truth == scope.classes[answer] else "**wrong**"
-        number = int(scope.samples.indices[selection.sample])
-        lines.append(f"Test image {number}, labelled **{truth}**: the answer is {verdict}.")
+def _draw_samples(scope: Microscope, kind: str) -> Drawn:
+    truths, answers = [scope.truth(i) for i in range(len(scope.samples))], scope.sample_answers()
+    if kind == TWO:
+        chosen = sorted(truths.index(name) + i for name in CLASSES for i in range(2))
+    elif kind in CLASSES:
+        chosen = [i for i, truth in enumerate(truths) if truth == kind]
+    elif answers is None:
+        return Drawn()
     else:
-        lines.append(f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture.")
+        taken = [scope.classes[answer] for answer in answers]
+        pairs = list(enumerate(zip(truths, taken, strict=True)))
+        chosen = [i for i, (a, b) in pairs if a != b and kind in (WRONG, f"{a}>{b}")]
+    names = [_thumbnail_name(truths[i], None if answers is None else scope.classes[answers[i]]) for i in chosen]
+    thumbnails = (
+        f"<li><button type='button' data-words='sample={i}'>"
+        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
+        for i, name in zip(chosen, names, strict=True)
+    )
+    words = "" if chosen else "None of the shipped samples."
+    return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
+
+
+def _thumbnail_name(truth: str, answer: str | None) -> str:
+    return truth if answer in (None, truth) else f"{truth}, taken for {answer}"
+
+
+def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
+    grid = scope.grid
+    patches = [
+        {"label": "patch ({}, {})".format(*grid.position(patch)), "chosen": str(patch == selection.patch).lower()}
+        for patch in range(grid.patches)
+    ]
+    return {
+        "image": png_url(scope.pixels(selection.picture)),
+        "cols": grid.cols,
+        "aspect": f"{grid.image_size[1]} / {grid.image_size[0]}",
+        "patches": patches,
+    }
+
+
+def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
+    probabilities = scope.probabilities(selection.picture)
+    best = probabilities.argsort()[::-1][:TOP].tolist()
+    rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
+    more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
+    words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    chosen = {
+        "class": scope.class_text(selection.target),
+        "patch": patch_text(scope, selection.patch),
+        "depth": scope.depth_names[selection.depth],
+    }
+    head = f"<h2 id='answer-name'>{escape(scope.classes[best[0]])}</h2>"
+    return {"html": f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>", "set": chosen}
+
+
+def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:
+    name, words = escape(scope.classes[number]), urlencode({"class": scope.class_text(number)})
+    return (
+        f"<li><button type='button' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
+        f"aria-label='{name}, {probability:.1%}: ask about this class' style='--share: {probability:.1%}'>"
+        f"<span>{name}</span><span>{probability:.1%}</span></button></li>"
+    )
+
+
+def in_words(scope: Microscope, selection: Selection) -> list[str]:
+    """HTML: right or wrong, and how far to trust the number. Reliability is known of test images alone."""
+    probabilities = scope.probabilities(selection.picture)
+    confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
+    if selection.sample is None:
+        return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
+    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
+    verdict = "right" if truth == scope.classes[answer] else "<b>wrong</b>"
+    lines = [f"Test image {number}, labelled <b>{escape(truth)}</b>: the answer is {verdict}."]
     bins = scope.metrics.get("reliability", [])
     if bins:
         near = min(bins, key=lambda b: abs(b["confidence"] - confidence))
         lines.append(
-            f"When it was about {near['confidence']:.0%} sure of a test image, it was right "
-            f"{near['accuracy']:.0%} of the time ({near['images']:,} images)."
+            f"When it was about {near['confidence']:.0%} sure of a test image, it was right {near['accuracy']:.0%} of "
+            f"the time ({near['images']:,} images)."
         )
-    return "  \n".join(lines)
+    return lines

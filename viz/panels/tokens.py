@@ -1,209 +1,197 @@
 """Patch tokens: what each place holds, at each depth."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
-from typing import Any
+from html import escape
 
-import gradio as gr
 import numpy as np
 from jaxtyping import Float32
 
 from viz import figures, tokens
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens, view
-from viz.panels.neighbours import SHOWN, nearest
+from viz.microscope import Microscope
+from viz.panels.components import png_url
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
+from viz.running import Measurement
+from viz.selection import Choice, Selection, Words
 
-NAME = "Patch tokens"
-JOINT, SINGLE = "one basis for all depths", "one basis per depth"
 COLUMNS = 5
 """depths side by side"""
-KEPT = 8
-"""pictures whose figures that do not depend on the patch are kept, 0.1 MB each"""
+CROPS = 12
+JOINT = "joint"
+BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
+RAW, UNUSUAL = "raw", "unusual"
+COMPARE = Choice("compare", "Show", ((RAW, "the values"), (UNUSUAL, "more than usual")), RAW)
+USUAL = "More than usual: less the mean over the samples, for the same place and depth."
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
-    grid = scope.grid
-    height, width = grid.patch_size
-    basis = gr.Radio([JOINT, SINGLE], value=JOINT, show_label=False, container=False, render=False, elem_id="basis")
-    explained, lead, mean = (gr.Markdown(render=False) for _ in range(3))
-    drawn = gr.State()
-    with gr.Row(equal_height=True):
-        given = view(
-            "tokens-given",
-            "What is it given?",
-            f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {grid.values} "
-            "numbers, each less the mean and divided by the deviation that the network was trained with.",
-            "Red and blue in the maps are not colours of the picture: red is more and blue is less than the mean, of "
-            "whichever colour the map is.",
-        )
-        with gr.Column(elem_classes="view"):
-            gr.Markdown(
-                "### Where else does it hold this?\n"
-                f"The {SHOWN} tokens with the largest cosine to the chosen one, among all patches of the "
-                f"{len(scope.samples)} samples at the chosen depth; the specimen itself is left out."
-            )
-            crops = gr.HTML(elem_id="tokens-neighbours", min_height=300, padding=False)
-            with gr.Row(elem_classes="foot"):
-                gr.Markdown(
-                    "*There is always a nearest: read the cosine. And a token tells of more than its frame: from the "
-                    "first block on it has heard from the whole picture.*"
-                )
-    with gr.Row(equal_height=True):
-        similar = view(
-            "tokens-similarity",
-            "Which places hold the same as this one?",
-            "The cosine of the chosen patch's token (framed) with every other, at every depth: 1 for the same "
-            "direction, 0 for nothing in common, -1 for the opposite.",
-            "Alike is not connected: like pixels give like tokens with nothing passed between them, and a direction "
-            "that all tokens share lifts every cosine.",
-        )
-        pca = view(
-            "tokens-pca",
-            "Which places belong together?",
-            "The three directions in which the tokens differ most, as red, green and blue: places that are alike along "
-            "them have the same colour.",
-            "A colour has no meaning of its own, and each direction gets its full range however little it explains. "
-            "What differs in other directions does not show.",
-            within=[basis, explained],
-        )
-    with gr.Row(equal_height=True):
-        norms = view(
-            "tokens-norms",
-            "How long is each token?",
-            "The length (Euclidean norm) of the token of every place, at every depth.",
-            "Long does not mean important: every MLP reads the tokens through a LayerNorm, which takes the length out.",
-        )
-        updates = view(
-            "tokens-updates",
-            "Who writes where?",
-            "The length of what is added to the token of every place: by the stem, by token mixing (a) and by channel "
-            "mixing (b).",
-            "Much written is not much achieved: an update may undo an earlier one, or point where the classifier does "
-            "not look.",
-        )
-    with gr.Row(equal_height=True):
-        matrix = view(
-            "tokens-matrix",
-            "Which pairs are alike?",
-            "The cosine of every token with every token at the chosen depth; the chosen patch's row is framed.",
-            "Patches stand in reading order, row after row: neighbours in the picture need not be neighbours here.",
-        )
-        lens = view(
-            "tokens-lens",
-            "When does the answer lead?",
-            "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: "
-            "the chosen depth.",
-            "The classifier was trained for the last depth only: a class that it does not see early may be there, in a "
-            "form that it cannot read.",
-            within=[lead],
-        )
-    with gr.Row(equal_height=True):
-        answers = view(
-            "tokens-answers",
-            "What would each place answer?",
-            "The class with the largest logit when the classifier reads one token in place of the mean, at the chosen "
-            "depth.",
-            "A place answers with all that it has heard, not for what its pixels show; and a class may win by a hair: "
-            "point at it to see by how much.",
-        )
-        votes = view(
-            "tokens-votes",
-            "Which places speak for the class?",
-            "The logit that each token alone gives the class asked about, at the chosen depth.",
-            "Logits have no zero of their own: a vote counts only against the votes for other classes, so ask about "
-            "another class too before you believe it.",
-            within=[mean],
-        )
-
-    @lru_cache(KEPT)
-    def lengths(picture: bytes) -> list[figures.go.Figure]:
-        trace = scope.look(picture)
-        norms = tokens.norms(trace)
-        written = np.concatenate([norms[:1], tokens.update_norms(trace)])
-        return [_tiles(scope, norms, "length of the token"), _tiles(scope, written, "length of the update")]
-
-    @lru_cache(KEPT)
-    def coloured(picture: bytes, basis: str) -> tuple[figures.go.Figure, str]:
-        return _pca(scope, tokens.pca_colours(scope.look(picture), basis == JOINT), basis)
-
-    @lru_cache(KEPT)
-    def answered(picture: bytes, depth: int, target: int) -> tuple[figures.go.Figure, str]:
-        return _lens(scope, picture, depth, target)
-
-    def draw(selection: Selection, basis: str) -> list[Any]:
-        trace, (row, col) = scope.look(selection.picture), grid.position(selection.patch)
-        depth = scope.depth_names[selection.depth]
-        return [
-            _given(scope, selection),
-            _tiles(
-                scope,
-                tokens.similarity(trace, selection.patch),
-                f"cosine with ({row}, {col})",
-                span=1,
-                chosen=(row, col),
-            ),
-            *lengths(selection.picture),
-            figures.patch_matrix(
-                tokens.similarity_matrix(trace, selection.depth),
-                grid.cols,
-                f"cosine at {depth}",
-                signed=True,
-                relation="{one} and {other}",
-                chosen=selection.patch,
-                span=1,
-            ),
-            *coloured(selection.picture, basis),
-            *answered(selection.picture, selection.depth, selection.target),
-            *_votes(scope, selection),
-            replace(selection, target=0, lens=NAME),
-        ]
-
-    def follow(drawn: Selection | None, progress: gr.Progress = gr.Progress()) -> Any:
-        return nearest(scope, drawn, progress) if drawn else gr.skip()  # nothing on a page that has just been opened
-
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 1, "trigger_mode": "always_last"}
-    basis.input(
-        lambda basis, selection: coloured(selection.picture, basis),
-        [basis, state],
-        [pca, explained],
-        concurrency_id="model",
-        show_progress="hidden",
-        **private,
+def lens(scope: Microscope) -> Lens:
+    return Lens(
+        "tokens",
+        "Patch tokens",
+        "What does each place of the picture hold, at each depth?",
+        (
+            (_given(scope), _neighbours(scope)),
+            (SIMILAR, PCA),
+            (NORMS, UPDATES),
+            (MATRIX, LOGIT_LENS),
+            (ANSWERS, VOTES),
+        ),
     )
-    drawn.change(follow, drawn, crops, concurrency_id="samples", **private)
-    outputs = [given, similar, norms, updates, matrix, pca, explained, lens, lead, answers, votes, mean, drawn]
-    return Lens(outputs, draw, [basis])
-
-
-def _given(scope: Microscope, selection: Selection) -> figures.go.Figure:
-    (rows, cols), config = scope.grid.pixels(selection.patch), scope.model.config
-    values = scope.input(selection.picture)[:, rows, cols].permute(1, 2, 0).cpu().numpy()
-    span = max(max(mean, 1 - mean) / std for mean, std in zip(config.mean, config.std, strict=True))
-    pixels = scope.pixels(selection.picture)[rows, cols]
-    return figures.patch_pixels(pixels, values, (rows.start, cols.start), span)
 
 
 def _tiles(
     scope: Microscope,
     values: Float32[np.ndarray, "depths patches"],
     label: str,
+    signed: bool = False,
     span: float | None = None,
-    chosen: tuple[int, int] | None = None,
-) -> figures.go.Figure:
-    """One map for each depth; signed where the scale has a span."""
-    maps = values.reshape(-1, scope.grid.rows, scope.grid.cols)
-    return figures.tiles(
-        maps, scope.depth_names, label, span is not None, COLUMNS, scope.grid.patch_size, span=span, chosen=chosen
+    chosen: int | None = None,
+) -> Drawn:
+    """One map for each depth."""
+    maps = values.reshape(len(values), scope.grid.rows, scope.grid.cols)
+    framed = None if chosen is None else scope.grid.position(chosen)
+    drawn = figures.tiles(
+        maps, scope.depth_names, label, signed, COLUMNS, scope.grid.patch_size, span=span, chosen=framed
+    )
+    return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
+
+
+def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a row of maps: the depth, and the patch."""
+    row, col = point.index
+    depth, row, col = figures.tile_at(row, col, COLUMNS, scope.grid.rows, scope.grid.cols)
+    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+    row, col = point.index
+    depth, row, col = figures.colour_tile_at(row, col, COLUMNS, scope.grid.rows, scope.grid.cols)
+    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _given(scope: Microscope) -> View:
+    (height, width), values = scope.grid.patch_size, scope.grid.values
+    return View(
+        "given",
+        "What is it given?",
+        f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
+        "each less the mean and divided by the deviation that the network was trained with.",
+        "Red and blue in the maps are not colours of the picture: red is more and blue is less than the mean, of "
+        "whichever colour the map is.",
+        lambda s: (s.picture, s.patch),
+        _draw_given,
     )
 
 
-def _pca(scope: Microscope, found: tokens.PcaColours, basis: str) -> tuple[figures.go.Figure, str]:
-    grid, names = scope.grid, scope.depth_names
+def _draw_given(scope: Microscope, selection: Selection) -> Drawn:
+    (rows, cols), config = scope.grid.pixels(selection.patch), scope.model.config
+    values = scope.input(selection.picture)[:, rows, cols].permute(1, 2, 0).cpu().numpy()
+    span = max(max(mean, 1 - mean) / std for mean, std in zip(config.mean, config.std, strict=True))
+    pixels = scope.pixels(selection.picture)[rows, cols]
+    axes = {
+        "pixel row": range(rows.start, rows.stop),
+        "pixel column": range(cols.start, cols.stop),
+        "colour": ("red", "green", "blue"),
+    }
+    drawn = figures.patch_pixels(pixels, values, (rows.start, cols.start), span)
+    return Drawn(drawn, numbers=Numbers("normalised value", axes, values))
+
+
+def _neighbours(scope: Microscope) -> View:
+    return View(
+        "neighbours",
+        "Where else does it hold this?",
+        f"The {CROPS} tokens with the largest cosine to the chosen one, among all patches of the "
+        f"{len(scope.samples)} samples at the chosen depth; the picture itself is left out. Click one to open that "
+        "picture at that patch.",
+        "There is always a nearest: read the cosine. And a token tells of more than its frame: from the first block on "
+        "it has heard from the whole picture.",
+        lambda s: (s.picture, s.sample, s.patch, s.depth),
+        _draw_neighbours,
+        needs=lambda scope, s: scope.bank_needed(s.depth),
+    )
+
+
+def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
+    bank = scope.bank(selection.depth)
+    if bank is None:
+        return Drawn()
+    token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
+    found = tokens.neighbours(bank, token, CROPS, selection.sample)
+    crops = map(_crop, [scope] * CROPS, found.images.tolist(), found.patches.tolist(), found.cosines.tolist())
+    names = [f"sample {i}, patch {scope.grid.position(p)}" for i, p in zip(found.images, found.patches, strict=True)]
+    return Drawn(
+        html=f"<ol class='crops'>{''.join(crops)}</ol>", numbers=Numbers("cosine", {"token": names}, found.cosines)
+    )
+
+
+def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
+    (row, col), grid = scope.grid.position(patch), scope.grid
+    name = escape(scope.truth(sample))
+    frame = (
+        f"left: {col / grid.cols:.2%}; top: {row / grid.rows:.2%}; "
+        f"width: {1 / grid.cols:.2%}; height: {1 / grid.rows:.2%}"
+    )
+    picture = png_url(scope.pixels(scope.sample_picture(sample)))
+    return (
+        f"<li><button type='button' data-words='sample={sample}&patch={row},{col}' aria-label='{name}, patch ({row}, "
+        f"{col}), cosine {cosine:.3f}'><span class='thumb'><img src='{picture}' alt=''><i style='{frame}'></i></span>"
+        f"{name}<br>({row}, {col}) · {cosine:.3f}</button></li>"
+    )
+
+
+def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
+    row, col = scope.grid.position(selection.patch)
+    values = tokens.similarity(scope.look(selection.picture), selection.patch)
+    return _tiles(scope, values, f"cosine with ({row}, {col})", True, span=1, chosen=selection.patch)
+
+
+def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
+    values = tokens.norms(scope.look(selection.picture))
+    return _lengths(scope, selection, values, "length of the token", lambda usual: usual.norms)
+
+
+def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
+    seen = scope.look(selection.picture)
+    values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
+    return _lengths(scope, selection, values, "length of the update", lambda usual: usual.updates)
+
+
+def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
+    if COMPARE.of(selection) == RAW:
+        return _tiles(scope, values, label)
+    usual = scope.typical()
+    if usual is None:
+        return Drawn()
+    drawn = _tiles(scope, values - usual_of(usual), f"{label}, less the usual", True)
+    return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
+
+
+def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return scope.typical_needed() if COMPARE.of(selection) == UNUSUAL else ()
+
+
+def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
+    depth = scope.depth_names[selection.depth]
+    values = tokens.similarity_matrix(scope.look(selection.picture), selection.depth)
+    names = [str(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    drawn = figures.patch_matrix(
+        values,
+        scope.grid.cols,
+        f"cosine at {depth}",
+        signed=True,
+        relation="{one} and {other}",
+        chosen=selection.patch,
+        span=1,
+    )
+    return Drawn(drawn, numbers=Numbers("cosine", {"patch": names, "other patch": names}, values))
+
+
+def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
+    joint = BASIS.of(selection) == JOINT
+    found, names, grid = tokens.pca_colours(scope.look(selection.picture), joint), scope.depth_names, scope.grid
     maps = found.colours.reshape(-1, grid.rows, grid.cols, 3)
-    figure = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)
     shares = found.explained.sum(1)
-    if basis == JOINT:
+    if joint:
         red, green, blue = found.explained[0]
         words = (
             f"Red explains {red:.0%} of the variance over all depths, green {green:.0%}, blue {blue:.0%}; the other "
@@ -215,29 +203,38 @@ def _pca(scope: Microscope, found: tokens.PcaColours, basis: str) -> tuple[figur
             f"Together the three explain from {shares[least]:.0%} of the variance (at {names[least]}) to "
             f"{shares[most]:.0%} (at {names[most]}). Compare colours within one depth only."
         )
-    return figure, words
+    axes = {"depth": names, **places(scope), "component": ("red", "green", "blue")}
+    drawn = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)
+    return Drawn(drawn, words=words, numbers=Numbers("score from 0 to 1", axes, maps))
 
 
-def _lens(scope: Microscope, picture: bytes, depth: int, target: int) -> tuple[figures.go.Figure, str]:
-    found = tokens.logit_lens(scope.look(picture), scope.model)
-    answer = int(found.probabilities[-1].argmax())
-    figure = figures.lines_over_depth(
+def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
+    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.typical()
+    named = {scope.answer(selection.picture), selection.target}
+    if selection.sample is not None and scope.truth(selection.sample) in scope.classes:
+        named.add(scope.classes.index(scope.truth(selection.sample)))
+    drawn = figures.lines_over_depth(
         found.probabilities,
         scope.depth_names,
         scope.classes,
         [figures.class_colour(i) for i in range(len(scope.classes))],
         "probability",
-        depth,
-        sorted({answer, target}),
+        selection.depth,
+        sorted(named),
+        None if usual is None else usual.band,
     )
-    return figure, lead_in_words(found, scope.classes, scope.depth_names)
+    words = lead_in_words(found, scope.classes, scope.depth_names)
+    if usual is not None:
+        words += f" {_usual_in_words(scope, usual)}"
+    axes = {"depth": scope.depth_names, "class": scope.classes}
+    return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
 
 
 def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
-    """Where the final answer first leads, and whether for good."""
-    answers, first = found.probabilities.argmax(1), found.leads_from
+    """HTML: where the final answer first leads, and whether for good."""
+    answers, begin = found.probabilities.argmax(1), found.leads_from
     answer = answers[-1]
-    after = answers[first + 1 :]
+    after = answers[begin + 1 :]
     behind = int((after != answer).sum())
     if not len(after):
         then = "the last depth"
@@ -245,23 +242,165 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
         then = f"but is behind again at {behind} of the {len(after)} depths after it"
     else:
         then = "and stays ahead to the end"
-    return f"The answer, **{classes[answer]}**, first leads at **{depths[first]}**, {then}."
+    return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
 
 
-def _votes(scope: Microscope, selection: Selection) -> tuple[figures.go.Figure, figures.go.Figure, str]:
-    trace, grid = scope.look(selection.picture), scope.grid
-    votes = tokens.votes(trace, scope.model, selection.depth).reshape(grid.rows, grid.cols, -1)
-    asked, name = votes[..., selection.target], scope.classes[selection.target]
-    depth, last = scope.depth_names[selection.depth], scope.depth_names[-1]
-    picture, chosen = scope.pixels(selection.picture), grid.position(selection.patch)
-    logit = float(trace.logits[0, selection.target])
-    words = f"Mean of the {grid.patches} votes at {depth}: **{asked.mean():.4f}**. The logit: **{logit:.4f}**. "
-    if depth == last:
+def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+    """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
+    depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
+    return (
+        f"Grey: where 9 of 10 samples have the probability of their own answer. At {scope.depth_names[depth]}, "
+        f"{escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the {usual.images} samples, whatever "
+        "they show."
+    )
+
+
+def _pick_depth(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a point of the curves: the depth, and the class whose line it is."""
+    words = {"depth": scope.depth_names[point.index[0]]}
+    return words | {"class": point.name} if point.name in scope.classes else words
+
+
+def _draw_answers(scope: Microscope, selection: Selection) -> Drawn:
+    votes, grid = _votes_at(scope, selection.picture, selection.depth), scope.grid
+    drawn = figures.answers_over_picture(
+        scope.pixels(selection.picture), votes, scope.classes, grid.position(selection.patch)
+    )
+    return Drawn(drawn, numbers=Numbers("logit", {**places(scope), "class": scope.classes}, votes))
+
+
+def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = None) -> Drawn:
+    at = selection.depth if depth is None else depth
+    name, last = scope.depth_names[at], scope.depth_names[-1]
+    votes = _votes_at(scope, selection.picture, at)[..., selection.target]
+    logit = float(scope.look(selection.picture).logits[0, selection.target])
+    words = f"Mean of the {scope.grid.patches} votes at {name}: <b>{votes.mean():.4f}</b>. The logit: <b>{logit:.4f}</b>. "
+    if name == last:
         words += "One number: at the last depth the logit is the mean of the votes."
     else:
         words += f"They are one number only at the last depth, {last}."
-    return (
-        figures.answers_over_picture(picture, votes, scope.classes, chosen),
-        figures.over_picture(picture, asked, f"logit for {name} at {depth}", signed=True, chosen=chosen),
-        words,
+    label = f"logit for {scope.classes[selection.target]} at {name}"
+    if COMPARE.of(selection) == UNUSUAL:
+        usual = scope.typical()
+        if usual is None:
+            return Drawn()
+        votes = votes - usual.votes[at, :, selection.target].reshape(votes.shape)
+        label, words = f"{label}, less the usual", USUAL
+    drawn = figures.over_picture(
+        scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
+    )
+    return Drawn(drawn, words=words, numbers=Numbers(label, places(scope), votes))
+
+
+def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarray, "rows cols classes"]:
+    found = tokens.votes(scope.look(picture), scope.model, depth)
+    return found.reshape(scope.grid.rows, scope.grid.cols, -1)
+
+
+SIMILAR = View(
+    "similarity",
+    "Which places hold the same as this one?",
+    "The cosine of the chosen patch's token (framed) with every other, at every depth: 1 for the same direction, 0 for "
+    "nothing in common, -1 for the opposite.",
+    "Alike is not connected: like pixels give like tokens with nothing passed between them, and a direction that all "
+    "tokens share lifts every cosine.",
+    lambda s: (s.picture, s.patch),
+    _draw_similar,
+    pick=_pick_tile,
+)
+PCA = View(
+    "pca",
+    "Which places belong together?",
+    "The three directions in which the tokens differ most, as red, green and blue: places that are alike along them "
+    "have the same colour.",
+    "A colour has no meaning of its own, and each direction gets its full range however little it explains. What "
+    "differs in other directions does not show.",
+    lambda s: s.picture,
+    _draw_pca,
+    options=(BASIS,),
+    pick=_pick_colour_tile,
+)
+NORMS = View(
+    "norms",
+    "How long is each token?",
+    "The length (Euclidean norm) of the token of every place, at every depth.",
+    "Long does not mean important: every MLP reads the tokens through a LayerNorm, which takes the length out.",
+    lambda s: s.picture,
+    _draw_norms,
+    options=(COMPARE,),
+    pick=_pick_tile,
+    needs=_compared,
+)
+UPDATES = View(
+    "updates",
+    "Who writes where?",
+    "The length of what is added to the token of every place: by the stem, by token mixing (a) and by channel mixing "
+    "(b).",
+    "Much written is not much achieved: an update may undo an earlier one, or point where the classifier does not "
+    "look.",
+    lambda s: s.picture,
+    _draw_updates,
+    options=(COMPARE,),
+    pick=_pick_tile,
+    needs=_compared,
+)
+MATRIX = View(
+    "matrix",
+    "Which pairs are alike?",
+    "The cosine of every token with every token at the chosen depth; the chosen patch's row is framed.",
+    "Patches stand in reading order, row after row: neighbours in the picture need not be neighbours here.",
+    lambda s: (s.picture, s.patch, s.depth),
+    _draw_matrix,
+    pick=pick_row,
+)
+LOGIT_LENS = View(
+    "lens",
+    "When does the answer lead?",
+    "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: the "
+    "chosen depth. Click a point to go there.",
+    "The classifier was trained for the last depth only: a class that it does not see early may be there, in a form "
+    "that it cannot read.",
+    lambda s: (s.picture, s.sample, s.depth, s.target),
+    _draw_logit_lens,
+    pick=_pick_depth,
+    needs=lambda scope, s: scope.typical_needed(),
+)
+ANSWERS = View(
+    "answers",
+    "What would each place answer?",
+    "The class with the largest logit when the classifier reads one token in place of the mean, at the chosen depth.",
+    "A place answers with all that it has heard, not for what its pixels show; and a class may win by a hair: point at "
+    "it to see by how much.",
+    lambda s: (s.picture, s.patch, s.depth),
+    _draw_answers,
+    pick=pick_patch,
+)
+VOTES = View(
+    "votes",
+    "Which places speak for the class?",
+    "The logit that each token alone gives the class asked about, at the chosen depth.",
+    "Logits have no zero of their own: a vote counts only against the votes for other classes, so ask about another "
+    "class too before you believe it. Some places vote alike for every picture: compare with what is usual.",
+    lambda s: (s.picture, s.patch, s.depth, s.target),
+    _draw_votes,
+    options=(COMPARE,),
+    pick=pick_patch,
+    needs=_compared,
+)
+
+
+def last_votes(scope: Microscope) -> View:
+    last = len(scope.depth_names) - 1
+    return View(
+        "votes",
+        "Which places speak for the class at the end?",
+        f"The logit that each token alone gives the class asked about, after the last block "
+        f"({scope.depth_names[last]}). Their mean is the network's logit, exactly.",
+        "A token at the last depth has heard from all patches. A strong vote says where the evidence ended up, not "
+        "which pixels it came from. Some places vote alike for every picture: compare with what is usual.",
+        lambda s: (s.picture, s.patch, s.target),
+        lambda scope, s: _draw_votes(scope, s, last),
+        options=(COMPARE,),
+        pick=pick_patch,
+        needs=_compared,
     )

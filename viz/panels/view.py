@@ -72,6 +72,8 @@ class Point:
 
     curve: int
     """the number of the trace"""
+    name: str
+    """the name of the trace"""
     index: tuple[int, ...]
     """which of its points: (number,), or (row, column) in a map"""
 
@@ -114,15 +116,22 @@ class Lens:
     id: str
     """in a link; `mixing.unit` is a part of the lens `mixing`"""
     name: str
+    """on its tab"""
     asks: str
     """the question that its views answer together"""
     rows: tuple[tuple[View, ...], ...]
     options: tuple[Option, ...] = ()
     """what the visitor sets for all of its views"""
+    group: str = ""
+    """the name of the lens that it is a part of"""
 
     @property
     def views(self) -> tuple[View, ...]:
         return tuple(view for row in self.rows for view in row)
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        return (*self.options, *(option for view in self.views for option in view.options))
 
 
 def places(scope: Microscope) -> dict[str, Sequence[Any]]:
@@ -140,3 +149,29 @@ def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a matrix of patches by patches: the row's patch."""
     row, col = scope.grid.position(point.index[0])
     return {"patch": f"{row},{col}"}
+
+
+def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:
+    """What a figure is of, for those who see it without the page."""
+    row, col = scope.grid.position(selection.patch)
+    return {
+        "picture": picture_name(scope, selection),
+        "answer": scope.classes[scope.answer(selection.picture)],
+        "class asked about": scope.classes[selection.target],
+        "patch": f"({row}, {col})",
+        "depth": scope.depth_names[selection.depth],
+        **{option.label: option.said(selection) for option in options},
+        "network": scope.name,
+    }
+
+
+def picture_name(scope: Microscope, selection: Selection) -> str:
+    if selection.sample is None:
+        return "own picture"
+    return f"{scope.truth(selection.sample)}-{scope.samples.indices[selection.sample]}"
+
+
+def file_name(scope: Microscope, selection: Selection, view: View) -> str:
+    """Such as airplane-3_12b_votes."""
+    name = f"{picture_name(scope, selection)}_{scope.depth_names[selection.depth]}_{view.id}"
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

@@ -1,0 +1,15 @@
+"""Who waits for whom.
+
+- A click, a control or a link goes through `act`, one after the other over all visitors, in the lane "draw": so what a
+  visitor is sent comes in the order of what was chosen. It takes some hundredths of a second.
+- What takes longer is measured by `run`, of which each visitor has at most one; it gives the model's thread back after
+  every step, so clicks go on between two steps, and several visitors' measurements advance in turn. It sends only how
+  far it is. When something is finished it lets `act` draw, so nothing is ever drawn out of order.
+- A picture that is uploaded, and the endpoint for programs, are read and decoded before they come to the model's thread.
+"""
+
+from typing import Any
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+DRAW: dict[str, Any] = PRIVATE | {"concurrency_id": "draw", "concurrency_limit": 1}
+MEASURE: dict[str, Any] = PRIVATE | {"concurrency_id": "measure", "concurrency_limit": None}

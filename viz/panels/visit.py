@@ -1,0 +1,43 @@
+"""What one visitor looks at, and what of it is on the page."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from viz.running import Measurement
+from viz.selection import Selection
+
+
+class Visit:
+    """It changes in place, so that a measurement that is under way sees what is wanted now."""
+
+    def __init__(self, selection: Selection):
+        self.selection = selection
+        self.sent: dict[str, Hashable] = {}
+        """for the id of each part of the page, what it depended on when it was sent"""
+        self.asked: set[Hashable] = set()
+        """measurements that the visitor started"""
+        self.stopped: dict[Hashable, str] = {}
+        """measurements that the visitor cancelled or that failed, with the words for it"""
+        self.run = 0
+        """which of the runs may go on: the newest"""
+
+    def starts(self, measurement: Measurement) -> bool:
+        """Whether it is to be made now."""
+        if measurement.key in self.stopped:
+            return False
+        return not measurement.asked or measurement.key in self.asked
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A component that shows something of the selection."""
+
+    component: gr.HTML
+    sees: Callable[[Visit], Hashable]
+    """all that its value depends on"""
+    value: Callable[[Visit], Any]
+    lens: str | None = None
+    """the lens that it stands in; None: always on the page"""
