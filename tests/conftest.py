@@ -25,12 +25,16 @@ from tests import small_cifar  # noqa: E402
 from viz.microscope import Microscope  # noqa: E402
 
 
-@pytest.fixture
-def tiny() -> MixerConfig:
+def small_config() -> MixerConfig:
     """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
     return MixerConfig(
         patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, num_classes=10
     )
+
+
+@pytest.fixture
+def tiny() -> MixerConfig:
+    return small_config()
 
 
 @pytest.fixture

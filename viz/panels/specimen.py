@@ -61,7 +61,7 @@ def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> 
         "controls",
         f'<div data-part="html"></div><div class="asked">{select("class", "Class to ask about", classes, "target")}'
         f"{select('patch', 'Patch (row, column)', places, 'patch')}"
-        f"{slider('depth', 'Depth (a: after token mixing, b: after channel mixing)', ','.join(scope.depth_names), 'depth')}"
+        f"{slider('depth', 'Depth', ','.join(scope.depth_names), 'depth')}"
         "</div>",
         elem_id="answer",
     )

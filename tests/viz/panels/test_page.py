@@ -1,0 +1,247 @@
+"""The page draws what changed and nothing else, says what is wanting, and never shows one picture's figure as another's."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from viz.microscope import Microscope
+from viz.panels import tokens
+from viz.panels.page import Instrument
+from viz.panels.view import Drawn, View
+from viz.panels.visit import Visit
+from viz.running import Measurement
+from viz.selection import Selection, change, first
+
+Measure = Callable[[View, Selection], None]
+
+
+def shown(view: View, scope: Microscope, selection: Selection) -> str:
+    drawn = view.draw(scope, selection)
+    return json.dumps([drawn.figure and drawn.figure.to_json(), drawn.html, drawn.words])
+
+
+def other_words(instrument: Instrument) -> Iterator[dict[str, str]]:
+    """For each thing that can be chosen, something else than what the page opens on."""
+    yield from ({"sample": "133"}, {"class": "3"}, {"patch": "2,1"}, {"depth": "1b"}, {"depth": "2a"}, {"unit": "4"})
+    for option in instrument.page.options:
+        texts = [name for name, _ in getattr(option, "choices", ())] or [str(option.high)]  # type: ignore[union-attr]
+        yield from ({option.name: text} for text in texts[:4])
+
+
+def test_a_view_sees_all_that_its_figure_depends_on(
+    instrument: Instrument, small: Microscope, measure: Measure
+) -> None:
+    """Change each thing in turn: where what is shown changes, `sees` must, or it would stand there untrue."""
+    start = first(small, instrument.page)
+    for name, view in instrument.views.items():
+        own = {option.name for option in view.options}
+        measure(view, start)
+        before = shown(view, small, start)
+        for words in other_words(instrument):
+            changed, said = change(small, instrument.page, start, words)
+            assert not said, words
+            if set(words) & own or view.sees(changed) != view.sees(start):
+                continue
+            measure(view, changed)
+            assert shown(view, small, changed) == before, (name, words)
+
+
+def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"words": {"lens": "tokens"}})
+    updates = instrument.answer(visit, {"words": {"patch": "2,1"}})
+    changed = {made.elem_id for made in updates}
+    assert changed == {
+        "picker", "answer", "status", "tokens-given", "tokens-similarity", "tokens-matrix", "tokens-answers",
+        "tokens-votes", "tokens-neighbours",
+    }  # fmt: skip
+    assert {made.elem_id for made in instrument.answer(visit, {"words": {"patch": "2,1"}})} == {"status"}
+
+
+def test_what_is_not_open_is_not_drawn_until_it_is(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"redraw": True})
+    updates = instrument.answer(visit, {"words": {"sample": "40"}})
+    assert not any(made.elem_id.startswith("tokens") for made in updates)
+    opened = {made.elem_id for made in instrument.answer(visit, {"words": {"lens": "tokens"}})}
+    assert {f"tokens-{view.id}" for view in (tokens.NORMS, tokens.PCA)} <= opened
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"words": {"patch": "9,9"}},
+        {"words": {"sample": None}},
+        {"words": "patch"},
+        {"words": [1]},
+        {"view": "nowhere", "curve": 0, "index": [0, 0]},
+        {"view": "tokens-votes", "curve": "x", "index": [0, 0]},
+        {"view": "tokens-votes"},
+        {"csv": ["tokens-votes"]},
+        {"measure": "nowhere"},
+        {"link": {"a": 1}},
+        {},
+    ],
+)
+def test_nonsense_from_a_browser_is_answered_in_words_and_changes_nothing(
+    instrument: Instrument, event: dict[str, Any]
+) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    updates = instrument.answer(visit, event)
+    assert visit.selection == first(instrument.scope, instrument.page)
+    said = updates[instrument.status].constructor_args["said"] if event else "nothing"
+    assert said
+
+
+def test_a_click_outside_of_any_tile_chooses_nothing(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    before = visit.selection
+    for index in ([0, 0], [-1, 5], [10**6, 10**6]):
+        instrument.answer(visit, {"view": "tokens-norms", "curve": 0, "name": "", "index": index})
+        assert visit.selection == before
+
+
+def test_a_click_on_a_tile_chooses_its_depth_and_patch(instrument: Instrument) -> None:
+    """8 rows and 2 columns a tile, 5 tiles a line, 3 cells of gap over each and 1 beside each."""
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"view": "tokens-norms", "curve": 0, "name": "", "index": [11 + 3 + 6, 3 + 1]})
+    assert instrument.scope.depth_names[visit.selection.depth] == "3b"  # the second of the second line
+    assert instrument.scope.grid.position(visit.selection.patch) == (6, 1)
+
+
+def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+
+    def broken(picture: bytes) -> None:
+        raise RuntimeError("a fault of ours")
+
+    instrument.answer(visit, {"redraw": True})
+    monkeypatch.setattr(instrument.scope, "pixels", broken)
+    updates = {made.elem_id: value for made, value in instrument.answer(visit, {"words": {"lens": "tokens"}}).items()}
+    assert "went wrong" in updates["tokens-votes"]["words"] and updates["tokens-votes"]["figure"] is None
+    assert updates["tokens-norms"]["figure"]
+    assert "a fault of ours" in caplog.text
+
+
+def run(instrument: Instrument, visit: Visit, until: Callable[[dict[str, Any]], None] = lambda update: None) -> list[Any]:
+    async def collect() -> list[Any]:
+        found = []
+        async for updates in instrument.run(visit):
+            update = updates[instrument.status].constructor_args
+            until(update)
+            found.append(update)
+        return found
+
+    return asyncio.run(collect())
+
+
+@pytest.fixture
+def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """One view needs what takes ten seconds, as it is said, in ten steps; returns what has been measured."""
+    done = set[str]()
+
+    def steps() -> Iterator[int]:
+        yield from range(1, 11)
+        done.add("it")
+
+    def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
+        return [] if done else [Measurement("it", "Something slow", "steps", 10, 10.0, steps)]
+
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        return Drawn(words="measured" if done else "not yet")
+
+    votes = replace(instrument.views["overview-votes"], needs=needs, draw=draw)
+    monkeypatch.setitem(instrument.views, "overview-votes", votes)
+    monkeypatch.setattr("viz.panels.page.REFRESH", 0)
+    return done
+
+
+def test_a_measurement_runs_to_its_end_and_says_how_far_it_is(instrument: Instrument, slow: set[str]) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    updates = run(instrument, visit)
+    waits = [update["wait"]["text"] for update in updates if update.get("wait")]
+    assert any(text.startswith("Something slow: 3 of 10 steps, about") for text in waits)
+    assert slow and updates[-1]["wait"] is None and "redraw" in updates[-1]
+    assert not instrument.wanted(visit)
+
+
+def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument: Instrument, slow: set[str]) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+
+    def cancel(update: dict[str, Any]) -> None:
+        if update.get("wait") and update["wait"]["done"] == 4:
+            instrument.answer(visit, {"stop": True})
+
+    run(instrument, visit, cancel)
+    assert not slow and visit.stopped == {"it": "Cancelled."} and not instrument.wanted(visit)
+    instrument.answer(visit, {"words": {"patch": "2,1"}})
+    assert not instrument.wanted(visit)
+    instrument.answer(visit, {"measure": "overview-votes"})
+    assert [m.key for m in instrument.wanted(visit)] == ["it"]
+
+
+def test_it_is_given_up_when_another_lens_is_opened(instrument: Instrument, slow: set[str]) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+
+    def leave(update: dict[str, Any]) -> None:
+        if update.get("wait") and update["wait"]["done"] == 4:
+            instrument.answer(visit, {"words": {"lens": "model"}})
+
+    run(instrument, visit, leave)
+    assert not slow and not visit.stopped
+
+
+def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def steps() -> Iterator[int]:
+        yield 1
+        raise ValueError("the picture holds no numbers")
+
+    def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
+        return [Measurement("it", "Something", "steps", 10, 1.0, steps)]
+
+    votes = replace(instrument.views["overview-votes"], needs=needs)
+    monkeypatch.setitem(instrument.views, "overview-votes", votes)
+    visit = Visit(first(instrument.scope, instrument.page))
+    run(instrument, visit)
+    assert visit.stopped == {"it": "the picture holds no numbers."}
+    assert not instrument.wanted(visit)
+
+
+def test_of_two_runs_of_one_visitor_the_older_ends(instrument: Instrument, slow: set[str]) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+
+    async def both() -> int:
+        older = instrument.run(visit)
+        await anext(older)
+        async for _ in instrument.run(visit):
+            pass
+        return len([update async for update in older])
+
+    assert asyncio.run(both()) == 0
+    assert slow
+
+
+def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"words": {"depth": "1a"}})
+    instrument.answer(visit, {"link": "?patch=2,1&__theme=dark"})
+    assert visit.selection.patch == 5
+    assert visit.selection.depth == first(instrument.scope, instrument.page).depth
+
+
+def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"words": {"depth": "2a"}})
+    file = instrument.answer(visit, {"csv": "tokens-answers"})[instrument.status].constructor_args["file"]
+    assert file["name"] == "airplane-3_2a_answers.csv"
+    lines = file["text"].splitlines()
+    assert "# picture: airplane-3" in lines and "# depth: 2a" in lines
+    assert lines[-1 - 8 * 2 * 10] == "row,column,class,logit"

@@ -1,0 +1,133 @@
+"""A link says the selection, and nothing else can be said by it."""
+
+import zlib
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+import torch
+
+from mixer.model import Mixer
+from tests.conftest import small_config
+from viz.microscope import Microscope
+from viz.selection import Choice, Number, Page, Selection, Several, change, first, show_sample, to_link
+
+COLOUR = Choice("colour", "Colour", (("red", "in red"), ("blue", "in blue")), "red")
+KINDS = Several("kinds", "Kinds", (("x", "the x"), ("y y", "the y"), ("z", "the z")), "x,z", most=2)
+COUNT = Number("count", "Count", 2, 40, 7)
+PAGE = Page(["start", "mixing.unit", "end"], [COLOUR, KINDS, COUNT])
+
+
+@pytest.fixture(scope="module")
+def small() -> Microscope:
+    torch.manual_seed(0)
+    return Microscope(Mixer(small_config()), {}, torch.device("cpu"))
+
+
+def opened(scope: Microscope, link: str) -> tuple[Selection, list[str]]:
+    return change(scope, PAGE, first(scope, PAGE), dict(parse_qsl(link, keep_blank_values=True)))
+
+
+def test_the_first_selection_has_an_empty_link(small: Microscope) -> None:
+    assert to_link(small, PAGE, first(small, PAGE)) == ""
+    assert opened(small, "") == (first(small, PAGE), [])
+
+
+def test_a_link_is_written_as_people_read_it(small: Microscope) -> None:
+    words = {"sample": "12", "class": "class 3", "patch": "3,1", "depth": "2a", "lens": "mixing.unit", "unit": "11"}
+    names = [small.classes[3] if name == "class" else text for name, text in words.items()]
+    selection, said = change(small, PAGE, first(small, PAGE), dict(zip(words, names, strict=True)))
+    assert said == []
+    assert (selection.sample, selection.target, selection.patch, selection.depth) == (12, 3, 7, 3)
+    assert (selection.unit, selection.lens, selection.block) == (11, "mixing.unit", 1)
+    assert "sample=12&" in to_link(small, PAGE, selection)
+    assert "depth=2a&patch=3,1&unit=11&lens=mixing.unit" in to_link(small, PAGE, selection)
+
+
+def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        selection = first(small, PAGE)
+        if random.random() < 0.3:
+            picture = random.integers(0, 256, 3072, np.uint8).tobytes()
+            selection = replace(selection, picture=picture, sample=None, target=small.answer(picture))
+        else:
+            selection = show_sample(small, selection, int(random.integers(200)))
+        words = {
+            "depth": random.choice(small.depth_names),
+            "patch": f"{random.integers(8)},{random.integers(2)}",
+            "lens": random.choice(PAGE.lenses),
+            "colour": random.choice(["red", "blue"]),
+            "kinds": random.choice(["", "x", "y y,z", "x,z"]),
+            "count": str(random.integers(2, 41)),
+        }
+        words |= {"unit": str(random.integers(13))} if random.random() < 0.5 else {}
+        words |= {"class": small.class_text(int(random.integers(10)))} if random.random() < 0.5 else {}
+        selection, said = change(small, PAGE, selection, words)
+        assert said == []
+        assert opened(small, to_link(small, PAGE, selection)) == (selection, [])
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("sample=200", "sample is a whole number from 0 to 199, not '200'"),
+        ("sample=-1", "sample is a whole number"),
+        ("sample=1e1", "sample is a whole number"),
+        ("sample=%D9%A1", "sample is a whole number"),
+        ("class=unicorn", "knows no class 'unicorn'"),
+        ("class=10", "knows no class '10'"),
+        ("patch=8,0", "the row of the patch is a whole number from 0 to 7, not '8'"),
+        ("patch=0,2", "the column of the patch is a whole number from 0 to 1, not '2'"),
+        ("patch=3", "patch is row,column"),
+        ("depth=4a", "depth is one of stem, 1a, 1b to 3b, not '4a'"),
+        ("unit=13", "unit is a whole number from 0 to 12"),
+        ("lens=nowhere", "lens is one of start, mixing.unit, end, not 'nowhere'"),
+        ("colour=green", "colour is one of red, blue, not 'green'"),
+        ("kinds=x,q", "kinds are of x, y y, z, not 'q'"),
+        ("kinds=x,y+y,z", "at most 2"),
+        ("count=41", "count is a whole number from 2 to 40"),
+        ("weather=fine", "nothing here called 'weather'"),
+        ("picture=%%%", "the picture of this link is damaged"),
+        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 3071)).decode(), "another size"),
+        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 10**8)).decode(), "another size"),
+        ("picture=too-large", "too large to be in it"),
+    ],
+)
+def test_a_wrong_value_is_said_and_the_rest_is_used(small: Microscope, link: str, told: str) -> None:
+    selection, said = opened(small, f"{link}&depth2=1&colour2=blue")
+    assert len(said) == 3 and told in " ".join(said)
+    assert selection == first(small, PAGE)
+    alone, said = opened(small, f"count=9&{link}" if not link.startswith("count") else f"{link}&colour=blue")
+    assert len(said) == 1 and told in said[0]
+    assert alone.options
+
+
+def test_a_picture_asks_about_its_answer_and_a_block_about_its_strongest_unit(small: Microscope) -> None:
+    start, _ = opened(small, "class=3&unit=5&depth=2a")
+    assert start.unit == 5
+    within, _ = change(small, PAGE, start, {"depth": "2b"})
+    assert within.unit == 5
+    other, _ = change(small, PAGE, start, {"depth": "3a"})
+    assert other.unit is None
+    picture, _ = change(small, PAGE, start, {"sample": "77"})
+    assert picture.target == small.answer(picture.picture) and picture.unit is None
+
+
+def test_a_large_picture_is_not_in_the_link_which_says_so() -> None:
+    torch.manual_seed(0)
+    large = Microscope(Mixer(replace(small_config(), image_size=(96, 96), patch_size=(48, 16))), {}, torch.device("cpu"))
+    selection = replace(first(large, PAGE), picture=b"\x05" * (3 * 96 * 96), sample=None)
+    assert "picture=too-large" in to_link(large, PAGE, selection)
+
+
+def test_classes_of_one_name_are_told_apart_by_number(small: Microscope) -> None:
+    torch.manual_seed(0)
+    scope = Microscope(Mixer(small_config()), {}, torch.device("cpu"))
+    scope.classes = ("crane", "crane", *scope.classes[2:])
+    assert [scope.class_text(0), scope.class_text(2)] == ["0", scope.classes[2]]
+    assert [scope.class_number("1"), scope.class_number(scope.classes[2])] == [1, 2]
+    with pytest.raises(ValueError, match="crane"):
+        scope.class_number("crane")
