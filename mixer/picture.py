@@ -38,7 +38,7 @@ NO_PICTURE = "This is no picture that can be read. Try a JPEG, PNG, GIF or WebP.
 TOO_LARGE = f"This picture has too many pixels (over {MOST_PIXELS // 10**6} megapixels). Make it smaller and try again."
 
 SEVERAL = "The file holds several pictures (an animation, or pages): the first is taken."
-CUT = "The file breaks off or is damaged: what is missing of the picture is grey or plain."
+CUT = "The file is damaged or breaks off: parts of the picture may be missing (grey or plain) or coarse."
 TRANSPARENT = "What is transparent is shown white."
 SCALED = "Its values are not stored in 8 bits: {:,g} is shown black, {:,g} white."
 NOT_FINITE = "Values that are no numbers are shown black, infinite ones black or white."
@@ -118,7 +118,7 @@ def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndar
         whole = least >= 0 and greatest <= WHITES[-1] and (finite == finite.round()).all()
         black, white = (0, next(w for w in WHITES if greatest <= w)) if whole else (least, greatest)
     np.nan_to_num(exact, copy=False, nan=black, posinf=white, neginf=black)
-    scaled = (exact - black) * (255 / (white - black))
+    scaled = (exact - black) * 255 / (white - black)
     return scaled.round().astype(np.uint8), float(black), float(white)
 
 
@@ -202,7 +202,7 @@ def _read(file: PictureFile) -> _Loaded:
             return _partly(_opened(file.data))
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes) -> ImageFile.ImageFile:
     image = Image.open(BytesIO(data))
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError
@@ -218,7 +218,7 @@ def _loaded(image: Image.Image) -> _Loaded:
     return _Loaded(image, layout, several)
 
 
-def _partly(image: Image.Image) -> _Loaded:
+def _partly(image: ImageFile.ImageFile) -> _Loaded:
     """What can be decoded, over grey. Raises OSError if that is nothing."""
     plain = Image.new(image.mode, image.size, "grey" if image.mode in ("L", "LA", "RGB", "RGBA") else 0)
     image.im = plain.copy().im
@@ -250,7 +250,7 @@ def _rgb(loaded: _Loaded) -> tuple[Image.Image, list[str]]:
         notes.append(SCALED.format(0, WHITES[-1]))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(image.getchannel("A")).min() < 255:
             notes.append(TRANSPARENT)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB"), notes

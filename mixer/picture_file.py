@@ -56,7 +56,7 @@ def without_metadata(data: bytes) -> PictureFile:
 
 
 def orientation(exif: bytes) -> int:
-    """How a picture has to be turned, 1 (not at all) to 8, by its EXIF block. 1 where the block does not say. Never raises.
+    """How to turn a picture, from 1 (not at all) to 8, by its EXIF block; 1 where that does not say. Never raises.
 
     The entries of the first directory are looked at one by one, and no other entry is understood or followed.
     """
@@ -73,7 +73,7 @@ def orientation(exif: bytes) -> int:
 
 def _png(data: bytes) -> PictureFile:
     """Every checksum is made anew: a wrong one says nothing about the pixels, which zlib checks by itself."""
-    kept, exif, several = [data[:8]], b"", False
+    kept, exif, kinds = [data[:8]], b"", set()
     at = 8
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -82,10 +82,9 @@ def _png(data: bytes) -> PictureFile:
             kept += [struct.pack(">I", len(content)), kind, content, struct.pack(">I", zlib.crc32(kind + content))]
         elif kind == b"eXIf":
             exif = content
-        elif kind == b"acTL":
-            several = True
+        kinds.add(kind)
         at += 12 + length
-    return PictureFile(b"".join([*kept, PNG_END]), exif, several)
+    return PictureFile(b"".join([*kept, PNG_END]), exif, several={b"acTL", b"fdAT"} <= kinds)
 
 
 def _jpeg(data: bytes) -> PictureFile:
