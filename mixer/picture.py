@@ -110,16 +110,19 @@ def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndar
 
     Values that are not finite do not count for the range: NaN and -infinity become black, infinity white.
     """
-    exact = values.astype(np.float64)
-    finite = exact[np.isfinite(exact)]
-    least, greatest = finite.min(initial=0), finite.max(initial=0)
+    exact = values.astype(np.float64)  # changed in place: a large picture takes up to 0.7 GB
+    finite = np.isfinite(exact)
+    least, greatest = exact.min(initial=0, where=finite), exact.max(initial=0, where=finite)
     black, white = 0.0, 1.0
     if values.dtype.kind != "f" or least < 0 or greatest > 1:
-        whole = least >= 0 and greatest <= WHITES[-1] and (finite == finite.round()).all()
+        whole = least >= 0 and greatest <= WHITES[-1]
+        whole = whole and (values.dtype.kind != "f" or (exact == np.rint(exact)).all(where=finite))
         black, white = (0, next(w for w in WHITES if greatest <= w)) if whole else (least, greatest)
     np.nan_to_num(exact, copy=False, nan=black, posinf=white, neginf=black)
-    scaled = (exact - black) * 255 / (white - black)
-    return scaled.round().astype(np.uint8), float(black), float(white)
+    exact -= black
+    exact *= 255
+    exact /= white - black
+    return np.rint(exact, out=exact).astype(np.uint8), float(black), float(white)
 
 
 def taken(image_size: tuple[int, int], size: tuple[int, int], framing: Framing) -> tuple[int, int, int, int]:
