@@ -1,7 +1,6 @@
 """The microscope in a browser: `python app.py`."""
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,6 @@ import gradio as gr
 import torch
 import tyro
 from gradio.themes.utils.fonts import LocalFont
-from PIL import Image
 
 from mixer.checkpoint import DEFAULT, CheckpointError, load
 from mixer.model import Mixer
@@ -48,7 +46,6 @@ def main(
         port: port to listen on (default: the first free one from 7860 on)
         network: folder of a trained network, or the id of a model on the Hugging Face Hub
     """
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
     device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
     try:
         scope = Microscope(*load(network, Mixer), device)

@@ -1,4 +1,4 @@
-"""CIFAR-10, the samples that ship with the project, and the one way from a picture to the network's input."""
+"""CIFAR-10, the samples that ship with the project, and how pixels are scaled for a network."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from mixer.model import MixerConfig
@@ -78,37 +77,9 @@ def samples() -> Samples:
         return Samples(*(torch.from_numpy(file[name]) for name in ("images", "labels", "indices")))
 
 
-def to_picture(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Any PIL image as the network will see it: upright, RGB, the centre cut out, resized to size (height, width).
-
-    Transparent pixels become white, 16-bit grey is scaled to 8 bits, of an animation the first frame counts.
-    Raises ValueError for an image that cannot be decoded.
-    """
-    try:
-        image.seek(0)
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            grey = np.asarray(image, dtype=np.float64)
-            deep = 65_535.0 if grey.max(initial=0) > 255 else 255.0
-            image = Image.fromarray((grey.clip(0, deep) * (255 / deep)).round().astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        height, width = size
-        return ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"this picture cannot be read: {error}") from error
-
-
 def normalise(
     images: UInt8[Tensor, "*batch 3 height width"], config: MixerConfig
 ) -> Float[Tensor, "*batch 3 height width"]:
     """Stored pixels (0 to 255) as the network takes them."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (config.mean, config.std))
     return (images.float() / 255 - mean) / std
-
-
-def to_input(image: Image.Image, config: MixerConfig) -> Float[Tensor, "3 height width"]:
-    """Any PIL image as input of the network with this config: `to_picture`, then `normalise`."""
-    pixels = torch.from_numpy(np.array(to_picture(image, config.image_size)))
-    return normalise(pixels.permute(2, 0, 1), config)

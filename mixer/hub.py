@@ -75,7 +75,10 @@ def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
             "`python app.py --checkpoint OWNER/NAME`, with the id of this model. In Python, there:",
             "    from mixer.checkpoint import load\n    from mixer.model import Mixer\n"
             '    model, metrics = load("OWNER/NAME", Mixer)',
-            "`mixer.data.to_input` makes its input of a PIL image. The weights are safetensors: nothing is unpickled.",
+            "    from mixer.picture import decode, to_input, to_picture\n"
+            '    pixels = to_picture(decode("photo.jpg").image, model.config.image_size)\n'
+            "    probabilities = model(to_input(pixels, model.config)[None]).softmax(1)",
+            "The weights are safetensors: nothing is unpickled.",
             f"## How it was made\n\n{_making(metrics)}",
             f"## Limits\n\n{_limits(config, metrics)}",
         ]

@@ -10,8 +10,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from mixer.data import CLASSES, class_names, normalise, samples, to_picture
+from mixer.data import CLASSES, class_names, samples
 from mixer.model import Mixer
+from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.capture import Trace, depth_names, trace
 from viz.explanations import Explanations
@@ -72,8 +73,7 @@ class Microscope:
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
         """The picture as the network takes it, on its device."""
-        pixels = torch.from_numpy(self.pixels(picture).copy()).permute(2, 0, 1)
-        return normalise(pixels.to(self.device), self.model.config)
+        return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """What the network answers; remembered longer than the trace."""
@@ -97,8 +97,8 @@ class Microscope:
         raise ValueError(f"this network knows no class {text!r}")
 
     def picture_of(self, image: Image.Image) -> bytes:
-        """Any image as a picture for a selection. Raises ValueError if it cannot be read."""
-        return to_picture(image, self.grid.image_size).tobytes()
+        """Any image of Pillow's as a picture for a selection: its middle. Raises ValueError if it cannot be read."""
+        return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
     def sample_image(self, sample: int) -> Image.Image:
         """A shipped sample in its own size."""

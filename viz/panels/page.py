@@ -9,10 +9,13 @@ from urllib.parse import parse_qsl
 
 import gradio as gr
 
+from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
 from viz.panels import events, model, overview, specimen, tokens
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
+from viz.panels.photo import WORDS, Photo
+from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, on_model_thread
@@ -109,14 +112,14 @@ class Instrument:
             made.value = value
         self.status.props["running"] = int(bool(self.wanted(visit)))
 
-    def _listen(self, page: gr.Blocks, upload: gr.Image) -> None:
+    def _listen(self, page: gr.Blocks, upload: Upload) -> None:
         outputs: list[Any] = [*(part.component for part in self.parts), self.status]
 
         async def act(visit: Visit, event: gr.EventData) -> dict[Any, Any]:
             return await on_model_thread(self.answer, visit, event._data)
 
-        async def put(picture: Any, visit: Visit) -> dict[Any, Any]:
-            return await on_model_thread(self.put, visit, picture)
+        async def put(decoded: Decoded | None, visit: Visit) -> dict[Any, Any]:
+            return await on_model_thread(self.put, visit, Photo.of(decoded) if decoded else None)
 
         async def run(visit: Visit) -> AsyncIterator[dict[Any, Any]]:
             async for update in self.run(visit):
@@ -159,9 +162,11 @@ class Instrument:
             said = ["That could not be done: reload the page if it goes on."]
         return self._updates(visit, said, file)
 
-    def put(self, visit: Visit, picture: bytes | None) -> dict[gr.HTML, Any]:
-        """Put a visitor's own picture under the microscope."""
-        if picture is not None:
+    def put(self, visit: Visit, photo: Photo | None) -> dict[gr.HTML, Any]:
+        """Put a visitor's own photo under the microscope."""
+        visit.photo = photo
+        if photo is not None:
+            picture = photo.picture(self.scope.grid.image_size)
             visit.selection = show(self.scope, visit.selection, picture)
         return self._updates(visit, [], None)
 
@@ -209,8 +214,13 @@ class Instrument:
             words, start = {name: text for name, text in found if not name.startswith("__")}, self.first
         elif "view" in event:
             words = dict(self._picked(visit, event))
+        words = {str(name): str(text) for name, text in words.items()}
+        if visit.photo and not words.keys().isdisjoint(WORDS):
+            framing = {name: words.pop(name) for name in WORDS if name in words}
+            self.put(visit, visit.photo.framed(framing))
+        if {"picture", "sample"} & words.keys():
+            visit.photo = None
         if words:
-            words = {str(name): str(text) for name, text in words.items()}
             visit.selection, said = change(self.scope, self.page, start, words)
         if event.get("stop"):
             visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")

@@ -6,17 +6,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
-from gradio.utils import is_in_or_equal
-from PIL import Image
 
 from mixer.data import CLASSES
 from viz.microscope import Microscope
+from viz.panels import photo
 from viz.panels.components import component, png_url, select, slider
+from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, View
-from viz.panels.visit import Part
+from viz.panels.visit import Part, Visit
 from viz.selection import Choice, Selection, patch_text
 
 TWO, WRONG = "two", "wrong"
+STEPS = ",".join(map(str, range(photo.STEPS + 1)))
 TOP = 5
 """classes of the answer that are shown"""
 
@@ -40,18 +41,21 @@ See what it does.</p>
 <button type="button" data-do="link">Copy link</button>"""
 
 
-def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> gr.Image:
+def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> Upload:
     """Put the components on the page and into `parts`; returns the one that takes a visitor's own picture.
 
     samples: puts the view of the samples here
     """
     with gr.Accordion("Choose a picture", open=False, elem_id="drawer"):
         samples()
-        upload = gr.Image(
-            label="Your own picture", sources=["upload", "webcam", "clipboard"], height=170, buttons=[],
-            elem_id="upload",
-        )  # fmt: skip
-    _accept(scope, upload)
+        sources: list[Any] = ["upload", "webcam", "clipboard"]
+        upload = Upload(label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload")
+        framings = [("square", "the framed part"), ("whole", "the whole picture, with bars")]
+        controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
+        framed = component(
+            "controls", f'<div data-part="html"></div><div class="asked">{controls}</div>', elem_id="photo"
+        )
+    parts.append(Part(framed, lambda visit: visit.photo, lambda visit: _photo(scope, visit)))
     group = '<div class="picker" role="group" aria-label="The picture as the network sees it. Choose a patch."></div>'
     picker = component("picker", group, elem_id="picker")
     parts.append(_part(picker, lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)))
@@ -75,28 +79,10 @@ def _part(made: gr.HTML, sees: Callable[[Selection], Hashable], value: Callable[
     return Part(made, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
 
 
-def _accept(scope: Microscope, upload: gr.Image) -> None:
-    """A file that is no picture shall reach our own code, which says so in words."""
-
-    def preprocess(payload: Any) -> bytes | None:
-        if payload is None:
-            return None
-        if not is_in_or_equal(payload.path or "", upload.GRADIO_CACHE):
-            raise gr.Error("Upload the picture: a file of this server cannot be asked for.")
-        return read(scope, payload.path)
-
-    setattr(upload, "preprocess", preprocess)  # noqa: B010
-
-
-def read(scope: Microscope, path: str) -> bytes:
-    """A visitor's file as a picture for the network. Raises gr.Error, in words, where that cannot be."""
-    try:
-        with Image.open(path) as image:
-            return scope.picture_of(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise gr.Error("This picture has too many pixels (over 89 million). Make it smaller and try again.") from error
-    except (OSError, ValueError) as error:
-        raise gr.Error("This file is no picture that can be read. Try a JPEG, PNG, GIF or WebP.") from error
+def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
+    if visit.photo is None:
+        return {"html": "", "set": {}}
+    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.chosen()}
 
 
 def _samples(scope: Microscope) -> View:

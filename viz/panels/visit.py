@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from viz.panels.photo import Photo
 from viz.running import Measurement
 from viz.selection import Selection
 
@@ -15,6 +16,8 @@ class Visit:
 
     def __init__(self, selection: Selection):
         self.selection = selection
+        self.photo: Photo | None = None
+        """the visitor's own photo, while it is the picture"""
         self.sent: dict[str, Hashable] = {}
         """for the id of each part of the page, what it depended on when it was sent"""
         self.asked: set[Hashable] = set()
