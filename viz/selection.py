@@ -5,7 +5,7 @@ from what the page opens on. A click changes the selection by the same words, so
 """
 
 import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
@@ -168,13 +168,13 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
             try:
                 selection = setter(scope, page, selection, words[name])
             except ValueError as error:
-                wrong.append(f"{error}.")
+                wrong.append(_sentence(error))
     for name, option in options.items():
         if name in words:
             try:
                 selection = _with_option(selection, option, option.check(words[name]))
             except ValueError as error:
-                wrong.append(f"{error}.")
+                wrong.append(_sentence(error))
     return selection, wrong
 
 
@@ -214,11 +214,11 @@ def _set_picture(scope: Microscope, page: Page, selection: Selection, text: str)
     size = 3 * scope.grid.image_size[0] * scope.grid.image_size[1]
     try:
         # no more is unpacked than a picture can hold, whatever the link says
-        picture = zlib.decompressobj().decompress(urlsafe_b64decode(text.encode("ascii")), size + 1)
-    except (ValueError, zlib.error) as error:
-        raise ValueError("the picture of this link is damaged") from error
+        picture = zlib.decompressobj().decompress(b64decode(text, altchars=b"-_", validate=True), size + 1)
+    except (ValueError, zlib.error):
+        picture = b""
     if len(picture) != size:
-        raise ValueError("the picture of this link was made for a network that takes another size")
+        raise ValueError("the picture of this link is damaged, or of a size that this network does not take")
     return show(scope, selection, picture)
 
 
@@ -279,6 +279,11 @@ def _with_option(selection: Selection, option: Option, text: str) -> Selection:
     others = {name: value for name, value in selection.chosen if name != option.name}
     changed = others if text == str(option.default) else others | {option.name: text}
     return replace(selection, chosen=tuple(sorted(changed.items())))
+
+
+def _sentence(error: ValueError) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _whole(name: str, text: str, low: int, high: int) -> int:

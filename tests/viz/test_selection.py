@@ -90,19 +90,23 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("kinds=x,y+y,z", "at most 2"),
         ("count=41", "count is a whole number from 2 to 40"),
         ("weather=fine", "nothing here called 'weather'"),
-        ("picture=%%%", "the picture of this link is damaged"),
-        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 3071)).decode(), "another size"),
-        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 10**8)).decode(), "another size"),
+        ("picture=%%%", "picture of this link is damaged"),
+        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 3071)).decode(), "picture of this link is damaged"),
+        ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 10**8)).decode(), "picture of this link is damaged"),
         ("picture=too-large", "too large to be in it"),
     ],
 )
 def test_a_wrong_value_is_said_and_the_rest_is_used(small: Microscope, link: str, told: str) -> None:
     selection, said = opened(small, f"{link}&depth2=1&colour2=blue")
-    assert len(said) == 3 and told in " ".join(said)
+    assert len(said) == 3 and told.lower() in _lower(said[0] + said[-1])
     assert selection == first(small, PAGE)
     alone, said = opened(small, f"count=9&{link}" if not link.startswith("count") else f"{link}&colour=blue")
-    assert len(said) == 1 and told in said[0]
+    assert len(said) == 1 and told.lower() in _lower(said[0])
     assert alone.options
+
+
+def _lower(sentences: str) -> str:
+    return sentences.lower()
 
 
 def test_a_picture_asks_about_its_answer_and_a_block_about_its_strongest_unit(small: Microscope) -> None:

@@ -163,18 +163,15 @@ class Instrument:
         return self._updates(visit, said, file)
 
     def put(self, visit: Visit, photo: Photo | None) -> dict[gr.HTML, Any]:
-        """Put a visitor's own photo under the microscope."""
-        visit.photo = photo
-        if photo is not None:
-            picture = photo.picture(self.scope.grid.image_size)
-            visit.selection = show(self.scope, visit.selection, picture)
+        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
+        self._place(visit, photo)
         return self._updates(visit, [], None)
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[Any, Any]]:
         """Measure what is wanted, until nothing is; yields updates that say how far it is."""
         visit.run += 1
         mine, finished = visit.run, 0
-        while visit.run == mine and (todo := await on_model_thread(self.wanted, visit)):
+        while todo := await on_model_thread(self.wanted, visit):
             measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
             steps = measurement.steps()
             slow = sum(m.seconds for m in todo) > SHORT
@@ -185,10 +182,12 @@ class Instrument:
                     yield {self.status: gr.HTML(wait=_wait(measurement, done, clock.left(done), len(todo) - 1))}
                 done = await on_model_thread(self._step, visit, measurement, steps)
                 slow = slow or (done is not None and clock.left(done) > SHORT)
+            if visit.run != mine:
+                return
             finished += 1
             yield {self.status: gr.HTML(redraw=f"{mine}.{finished}")}
-        if visit.run == mine:  # drawn anew in any case: another visitor may have measured it meanwhile
-            yield {self.status: gr.HTML(wait=None, redraw=f"{mine}.end")}
+        # drawn anew in any case: another visitor may have measured it meanwhile
+        yield {self.status: gr.HTML(wait=None, redraw=f"{mine}.end")}
 
     def _step(self, visit: Visit, measurement: Measurement, steps: Iterator[int]) -> int | None:
         """How much is done after one step more; None where all is, where it failed or is no longer wanted."""
@@ -217,7 +216,7 @@ class Instrument:
         words = {str(name): str(text) for name, text in words.items()}
         if visit.photo and not words.keys().isdisjoint(WORDS):
             framing = {name: words.pop(name) for name in WORDS if name in words}
-            self.put(visit, visit.photo.framed(framing))
+            self._place(visit, visit.photo.framed(framing))
         if {"picture", "sample"} & words.keys():
             visit.photo = None
         if words:
@@ -229,6 +228,11 @@ class Instrument:
                 visit.stopped.pop(measurement.key, None)
                 visit.asked.add(measurement.key)
         return said, self._file(visit, event["csv"]) if "csv" in event else None
+
+    def _place(self, visit: Visit, photo: Photo | None) -> None:
+        visit.photo = photo
+        if photo is not None:
+            visit.selection = show(self.scope, visit.selection, photo.picture(self.scope.grid.image_size))
 
     def _updates(self, visit: Visit, said: Sequence[str], file: dict[str, str] | None) -> dict[gr.HTML, Any]:
         updates = self.refresh(visit)

@@ -117,8 +117,9 @@ def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
     found = tokens.neighbours(bank, token, CROPS, selection.sample)
-    crops = map(_crop, [scope] * CROPS, found.images.tolist(), found.patches.tolist(), found.cosines.tolist())
-    names = [f"sample {i}, patch {scope.grid.position(p)}" for i, p in zip(found.images, found.patches, strict=True)]
+    tokens_found = list(zip(found.images.tolist(), found.patches.tolist(), found.cosines.tolist(), strict=True))
+    crops = (_crop(scope, *one) for one in tokens_found)
+    names = [f"sample {sample}, patch {scope.grid.position(patch)}" for sample, patch, _ in tokens_found]
     return Drawn(
         html=f"<ol class='crops'>{''.join(crops)}</ol>", numbers=Numbers("cosine", {"token": names}, found.cosines)
     )
