@@ -227,8 +227,10 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
     from viz import curves
 
     drawn = False
-    with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02) as bar:
+    with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02, delay=0.1) as bar:
         for metrics in steps:
+            if not bar.n:  # what was done before today tells nothing about how fast it goes
+                bar.initial = bar.last_print_n = metrics["images"]
             bar.update(min(metrics["images"], total) - bar.n)
             if "validation_accuracy" in metrics:
                 line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"

@@ -264,10 +264,12 @@ def _read(file: Path) -> Any:
     try:
         with ZipFile(file) as archive:  # torch.load does not notice a bit that has flipped
             if archive.testzip():
-                raise BadZipFile("its checksum is wrong")
+                raise BadZipFile
         return torch.load(file, map_location="cpu", weights_only=True)
+    except BadZipFile as error:
+        raise _Damaged(f"{file} is cut off or damaged") from error
     except Exception as error:  # zip, pickle and torch have errors of many kinds for bytes that are not theirs
-        raise _Damaged(f"{file} is damaged ({str(error).splitlines()[0] if str(error) else 'cut'})") from error
+        raise _Damaged(f"{file} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import random
 import re
 import signal
 import time
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,37 +65,42 @@ def lines(folder: Path) -> list[dict]:
     return [line | {"seconds": None} for line in history(folder)]
 
 
-def in_a_process(folder: Path, ready: Connection) -> None:
+def in_a_process(folder: Path, parent: Connection) -> None:
+    """Train, save after every step and say so."""
     torch.set_num_threads(1)
-    training.SAVE_SECONDS = -1  # save after every step
-    ready.send("ready")
-    with suppress(BrokenPipeError):
-        torch.save(finish(folder).state_dict(), folder / "ended.pt")
+    training.SAVE_SECONDS = -1
+    done, model = steps(folder, replace(RECIPE, epochs=15))
+    for metrics in done:
+        parent.send(metrics["step"])
+    torch.save(model.state_dict(), folder / "ended.pt")
 
 
 def test_a_run_that_is_killed_ten_times_gives_the_weights_of_one_that_is_not(tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")  # as it imports torch once
     processes.set_forkserver_preload(["tests.mixer.test_run", "torchvision.transforms.v2"])
 
-    def begin(name: str) -> multiprocessing.process.BaseProcess:
+    def begin(name: str) -> tuple[multiprocessing.process.BaseProcess, Connection]:
         (tmp_path / name).mkdir(exist_ok=True)
-        here, there = processes.Pipe()
-        process = processes.Process(target=in_a_process, args=(tmp_path / name, there))
+        child, parent = processes.Pipe(duplex=False)
+        process = processes.Process(target=in_a_process, args=(tmp_path / name, parent))
         process.start()
-        here.recv()
-        return process
+        return process, child
 
-    process, began = begin("whole"), time.monotonic()
-    process.join()
-    whole = time.monotonic() - began
+    began = []
     moments = random.Random(0)
     for _ in range(10):
-        process = begin("killed")
-        time.sleep(moments.uniform(0, whole / 8))
+        process, child = begin("killed")
+        began.append(child.recv())
+        for _ in range(moments.randrange(3)):
+            child.recv()
+        time.sleep(moments.uniform(0, 0.02))  # a step and its save take half as long
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it has ended before"
-    begin("killed").join()
+    assert began[-1] > 10, "each went on from where the one before was killed"
+    for name in ("killed", "whole"):
+        process, child = begin(name)
+        process.join()
     ended = [torch.load(tmp_path / name / "ended.pt") for name in ("whole", "killed")]
     for name, weights in ended[0].items():
         assert torch.equal(weights, ended[1][name]), name
@@ -154,6 +158,43 @@ def test_a_disk_may_be_full_at_any_time(tmp_path: Path, when: tuple, monkeypatch
     assert len(history(tmp_path)) == 5
 
 
+class Killed(BaseException):
+    """Nothing can catch it."""
+
+
+MOVES = {"fsync": [8, 8, 9], "replace": [8, 8, 8, 9]}
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "step"),
+    [(name, call, step) for name, found in MOVES.items() for call, step in enumerate(found)],
+)
+def test_a_kill_between_any_two_moves_of_a_save_loses_nothing(
+    tmp_path: Path, name: str, call: int, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The history is put in place; the state moved aside, the new one put in its place, the history again.
+
+    step: the first that has to be done after the kill
+    """
+    until(tmp_path / "run", 7)
+    done, _ = steps(tmp_path / "run")
+    move, left = getattr(os, name), iter(range(call))
+
+    def killed(*arguments: object) -> None:
+        if next(left, None) is None:
+            raise Killed
+        move(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, name, killed)
+        patch.setattr(training, "SAVE_SECONDS", -1)
+        with pytest.raises(Killed):
+            next(done)
+    assert next(steps(tmp_path / "run")[0])["step"] == step
+    assert_same(finish(tmp_path / "run"), finish(tmp_path / "whole"))
+    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+
+
 def damage(file: Path, how: str) -> None:
     content = bytearray(file.read_bytes())
     if how == "empty":
@@ -185,7 +226,9 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     assert next(done)["step"] == 14  # the state at the end of the second epoch is that of step 13
     done.close()
     said = capsys.readouterr().out
-    assert re.search(r"state\.pt is damaged .* so it is now state\.damaged\.pt; the run goes on from .* step 13", said)
+    assert re.search(
+        r"state\.pt is .*damaged.*, so it is now state\.damaged\.pt; the run goes on from .* step 13", said
+    )
     assert_same(finish(tmp_path / "run"), finish(tmp_path / "whole"))
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
@@ -196,7 +239,7 @@ def test_without_a_good_state_nothing_is_written(tmp_path: Path, how: str) -> No
     for name in ("state.pt", "state.previous.pt"):
         damage(tmp_path / name, how)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
-    with pytest.raises(RunError, match=r"state\.pt is damaged .*state\.previous\.pt is damaged .*: there is no good"):
+    with pytest.raises(RunError, match=r"state\.pt is .*damaged.*state\.previous\.pt is .*damaged.*: there is no good"):
         finish(tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 
