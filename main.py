@@ -27,7 +27,7 @@ from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
 from mixer.run import Run, differences
 from mixer.summary import summary as layer_table
-from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
+from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
 from mixer.train import TrainConfig
 from mixer.train import train as training
@@ -44,7 +44,7 @@ def train(
     preset: CifarPreset = "seed",
     blocks: int | None = None,
     run: Path | None = None,
-    teacher: str | None = str(TEACHER),
+    teacher: tuple[str, ...] | None = (str(TEACHER),),
     init: str | None = None,
     all_images: bool = False,
     data_root: Path | None = None,
@@ -61,7 +61,8 @@ def train(
         preset: the network
         blocks: train only so many of its blocks, which is faster; --init continues with more
         run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET
-        teacher: checkpoint of a teacher to learn from, besides the labels (made by train-teacher); None for none
+        teacher: checkpoints of teachers to learn from, besides the labels (made by train-teacher), whose probabilities
+            are averaged; None for none
         init: checkpoint to start from; blocks that it lacks start as the identity
         all_images: train on the validation images too (their accuracy then says nothing)
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
@@ -72,10 +73,10 @@ def train(
     with parallel.first_before_others():
         data = cifar10(split, data_root, download)
     validation, test = cifar10("validation", data_root), cifar10("test", data_root)
-    taught_by = checkpoint.load(teacher, Teacher)[0] if teacher else None
+    taught_by = Average(checkpoint.load(name, Teacher)[0] for name in teacher) if teacher else None
     folder = run or Path("runs", preset)
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
-    with Run(folder, {"preset": preset, "split": split}, [teacher] if teacher else [], where) as ours:
+    with Run(folder, {"preset": preset, "split": split}, teacher or (), where) as ours:
         if init or not ours.begun:
             ours.of["init"] = init
         if init and not ours.begun:

@@ -32,14 +32,14 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     assert "epoch 1: loss" in capsys.readouterr().out
 
     teacher = str(tmp_path / "teacher")
-    main.train(SHORT, blocks=1, run=tmp_path / "run", teacher=teacher, data_root=cifar)
+    main.train(SHORT, blocks=1, run=tmp_path / "run", teacher=(teacher, str(main.TEACHER)), data_root=cifar)
     out = capsys.readouterr().out
     assert "MixerBlock-15  [-1, 32, 512]  0" in out
     assert "40 training images" in out
     model, metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
     (stage,) = metrics["stages"]
-    assert stage["recipe"]["teacher"] == [teacher]
+    assert stage["recipe"]["teacher"] == [teacher, str(main.TEACHER)]
     assert [line["epoch"] for line in stage["history"]] == [1, 2]
     assert metrics["epochs"] == 2
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in out
