@@ -20,15 +20,16 @@ from tyro.extras import literal_type_from_choices
 
 from mixer import checkpoint, memory, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, Labelled, cifar10, normalise, samples
+from mixer.data import DataMissing, Labelled, Split, cifar10, normalise, samples
 from mixer.evaluate import evaluate as evaluate_model
 from mixer.evaluate import headline
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
+from mixer.run import Run, differences
 from mixer.summary import summary as layer_table
-from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
+from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
-from mixer.train import TrainConfig, history
+from mixer.train import TrainConfig
 from mixer.train import train as training
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
@@ -42,8 +43,8 @@ def train(
     config: Annotated[TrainConfig, Flat] = TrainConfig(),
     preset: CifarPreset = "seed",
     blocks: int | None = None,
-    run: Path = Path("runs/seed"),
-    teacher: str | None = str(TEACHER),
+    run: Path | None = None,
+    teacher: tuple[str, ...] | None = (str(TEACHER),),
     init: str | None = None,
     all_images: bool = False,
     data_root: Path | None = None,
@@ -51,47 +52,55 @@ def train(
 ) -> None:
     """Train a network on CIFAR-10, or continue a run that was stopped; then evaluate it once on the test images.
 
-    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. In a
-    notebook, the learning curves are drawn as it goes. On many GPUs:
-    torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train. Each takes its part of every batch.
+    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. Recipe and
+    teacher may change on the way; the network, the images and the seed may not. In a notebook, the learning curves are
+    drawn as it goes. On many GPUs: torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train. Each takes
+    its part of every batch.
 
     Args:
         preset: the network
         blocks: train only so many of its blocks, which is faster; --init continues with more
-        run: folder of the run: state, history.jsonl, and at the end checkpoint/
-        teacher: checkpoint of a teacher to learn from, besides the labels (made by train-teacher); None for none
+        run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET
+        teacher: checkpoints of teachers to learn from, besides the labels (made by train-teacher), whose probabilities
+            are averaged; None for none
         init: checkpoint to start from; blocks that it lacks start as the identity
         all_images: train on the validation images too (their accuracy then says nothing)
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
     device = best_device()
+    split: Split = "train+validation" if all_images else "train"
     with parallel.first_before_others():
-        data = cifar10("train+validation" if all_images else "train", data_root, download)
+        data = cifar10(split, data_root, download)
     validation, test = cifar10("validation", data_root), cifar10("test", data_root)
-    model = start(preset, blocks, init, config.seed)
-    print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {run}")
-    taught_by = checkpoint.load(teacher, Teacher)[0] if teacher else None
-    steps = training(model, data, validation, config, run, device, taught_by)
-    if not follow(steps, round(config.epochs * (len(data) // config.batch_size)), run):
-        print(f"Stopped; the state is saved in {run}. The same command goes on from there.")
-        return
-    if not parallel.is_first():
-        return
-    recipe = {
-        **asdict(config),
-        "preset": preset,
-        "blocks": blocks,
-        "teacher": teacher,
-        "init": init,
-        "all_images": all_images,
-    }
-    earlier = checkpoint.load(init, Mixer)[1].get("stages", []) if init else []
-    metrics = report(model, test, validation, device) | effort([*earlier, stage(recipe, history(run), device)])
-    checkpoint.save(run / "checkpoint", model, metrics)
+    taught_by = Average(checkpoint.load(name, Teacher)[0] for name in teacher) if teacher else None
+    folder = run or Path("runs", preset)
+    where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
+    with Run(folder, {"preset": preset, "split": split}, teacher or (), where) as ours:
+        if init or not ours.begun:
+            ours.of["init"] = init
+        if init and not ours.begun:
+            ours.earlier = checkpoint.load(init, Mixer)[1].get("stages", [])
+        model = start(preset, blocks, None if ours.begun else init, config.seed)
+        print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {folder}")
+        steps = training(model, data, validation, config, ours, device, taught_by)
+        if not follow(steps, round(config.epochs * len(data)), folder):
+            print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")
+            return
+        if not parallel.is_first():
+            return
+        stages = ours.record()
+        if is_of(folder / "checkpoint", stages):
+            print(
+                f"{folder} is finished: it has seen {ours.epochs:.1f} epochs, and --epochs {config.epochs} asks for "
+                f"no more; a larger --epochs prolongs it. Its network is in {folder / 'checkpoint'}"
+            )
+            return
+        metrics = report(model, test, validation, device) | effort(stages)
+        checkpoint.save(folder / "checkpoint", model, metrics)
     print(
         headline(metrics),
-        f"\nSaved in {run / 'checkpoint'}; look inside: python app.py --checkpoint {run / 'checkpoint'}",
+        f"\nSaved in {folder / 'checkpoint'}; look inside: python app.py --checkpoint {folder / 'checkpoint'}",
     )
 
 
@@ -191,28 +200,39 @@ def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str])
 
 def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer:
     """A network before training: blocks that pass their input on, under the weights of `init` where it has any."""
+    config = PRESETS[preset] if blocks is None else replace(PRESETS[preset], num_blocks=blocks)
     torch.manual_seed(seed)
-    model = Mixer(replace(PRESETS[preset], num_blocks=blocks or PRESETS[preset].num_blocks))
+    model = Mixer(config)
     model.start_as_identity()
     if init:
-        weights = checkpoint.load(init, Mixer)[0].state_dict()
-        try:
-            missing, unexpected = model.load_state_dict(weights, strict=False)
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: {error}") from error
-        if unexpected or any(not name.startswith("blocks.") for name in missing):
-            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has more blocks or other layers")
+        first = checkpoint.load(init, Mixer)[0]
+        there, here = asdict(first.config), asdict(config)
+        there["num_blocks"] = max(there["num_blocks"], here["num_blocks"])  # it may have fewer
+        has, wanted = differences(there, here)
+        if has:
+            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has {has}, not {wanted}")
+        model.load_state_dict(first.state_dict(), strict=False)
     return model
 
 
+def is_of(folder: Path, stages: list[dict[str, Any]]) -> bool:
+    """Whether the folder holds the checkpoint that these stages led to."""
+    try:
+        return checkpoint.load(folder, Mixer)[1].get("stages") == stages
+    except checkpoint.CheckpointError:
+        return False
+
+
 def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
-    """Show a training's progress until it ends (True) or the person stops it (False)."""
+    """Show a training's progress until it ends (True) or the person stops it (False). total: images to be seen"""
     from viz import curves
 
     drawn = False
-    with interrupts() as interrupted, tqdm(total=total, unit="step", smoothing=0.02) as bar:
+    with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02, delay=0.1) as bar:
         for metrics in steps:
-            bar.update(metrics["step"] - bar.n)
+            if not bar.n:  # what was done before today tells nothing about how fast it goes
+                bar.initial = bar.last_print_n = metrics["images"]
+            bar.update(min(metrics["images"], total) - bar.n)
             if "validation_accuracy" in metrics:
                 line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"
                 bar.write(line.format(**metrics), file=sys.stdout)
@@ -226,9 +246,12 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
 
 @contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Ctrl-C and kill only add to this list, so that work ends between two steps, not within one."""
+    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one."""
     seen: list[int] = []
-    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+        numbers.append(signal.SIGHUP)
+    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in numbers}
     try:
         yield seen
     finally:
@@ -246,14 +269,6 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
 
     inputs = normalise(samples().images.to(device), model.config)
     return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
-
-
-def stage(recipe: dict[str, Any], lines: list[dict[str, Any]], device: torch.device) -> dict[str, Any]:
-    """The record of one training run. lines: its history"""
-    last = lines[-1]
-    where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
-    took = {"epochs": round(last["epoch"], 2), "hours": round(last["seconds"] / 3600, 2), "device": where}
-    return took | {"recipe": recipe, "history": lines}
 
 
 def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:

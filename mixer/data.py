@@ -1,6 +1,8 @@
 """CIFAR-10, the samples that ship with the project, and how pixels are scaled for a network."""
 
+import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +34,12 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell these images and labels from all others (BLAKE2b)."""
+        content = hashlib.blake2b(self.images.contiguous().cpu().numpy().data, digest_size=8)
+        content.update(self.labels.contiguous().cpu().numpy().data)
+        return content.hexdigest()
+
 
 @dataclass(frozen=True)
 class Samples(Labelled):
@@ -50,25 +58,50 @@ def cifar10(split: Split, root: Path | None = None, download: bool = False) -> L
     """One split of CIFAR-10 as tensors. Validation is the last 5,000 training images; `train` is the rest.
 
     root: the folder that holds `cifar-10-batches-py`; without it `$CIFAR10_ROOT`, without that `./data`.
-    Raises DataMissing where it is not there (or is damaged) and `download` is not set.
+    Raises DataMissing where it is not there or is damaged, and cannot be fetched or is not to be (`download`).
     """
     from torchvision.datasets import CIFAR10  # here, as torchvision takes a second to load and only this needs it
 
     root = root or Path(os.environ.get("CIFAR10_ROOT", "data"))
     try:
         dataset = CIFAR10(root, train=split != "test", download=download)
-    except RuntimeError as error:
-        raise DataMissing(
-            f"CIFAR-10 is not in {root.resolve()} (or its files are damaged). Three ways to get it:\n"
-            "  1. let this command fetch it (170 MB): add --download\n"
-            "  2. if you have the folder cifar-10-batches-py: add --data-root FOLDER_THAT_HOLDS_IT\n"
-            "  3. the same for every command: export CIFAR10_ROOT=FOLDER_THAT_HOLDS_IT"
-        ) from error
+    except Exception as error:  # torchvision lets through what sockets, archives, disks and pickles raise
+        raise DataMissing(_missing(root, download, error)) from error
     images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor(dataset.targets)
     parts = {"train": slice(0, -VALIDATION_IMAGES), "validation": slice(-VALIDATION_IMAGES, None)}
     part = parts.get(split, slice(None))
     return Labelled(images[part], labels[part])
+
+
+def _missing(root: Path, download: bool, error: Exception) -> str:
+    """What is wrong with CIFAR-10 in `root`, by file, and what helps."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    def whole(file: Path, md5: str | None) -> bool:
+        with suppress(OSError):
+            return check_integrity(file, md5)
+        return False
+
+    folder, archive = root.resolve() / CIFAR10.base_folder, root.resolve() / CIFAR10.filename
+    listed = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    damaged = [str(folder / name) for name, md5 in listed if (folder / name).exists() and not whole(folder / name, md5)]
+    reason = str(error) or type(error).__name__
+    if all(whole(folder / name, md5) for name, md5 in listed):
+        return f"CIFAR-10 in {folder} cannot be read: {reason}. Remove that folder, then fetch it anew: --download"
+    state = f"not whole (damaged: {', '.join(damaged)})" if damaged else f"not in {root.resolve()}"
+    if download:
+        return (
+            f"CIFAR-10 is {state}, and could not be fetched from {CIFAR10.url}: {reason}. Try the same command again "
+            f"later, or get that file in another way, as {archive}: --download then unpacks it"
+        )
+    return (
+        f"CIFAR-10 is {state}. Three ways to get it:\n"
+        "  1. let this command fetch it (170 MB): add --download\n"
+        "  2. if you have the folder cifar-10-batches-py: add --data-root FOLDER_THAT_HOLDS_IT\n"
+        "  3. the same for every command: export CIFAR10_ROOT=FOLDER_THAT_HOLDS_IT"
+    )
 
 
 def samples() -> Samples:

@@ -5,7 +5,7 @@ of two convolutions, label smoothing, a triangular schedule at a high rate.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mixer.augment import crop_and_flip
+from mixer.augment import auto_augment, crop_and_flip
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import MixerConfig
@@ -40,6 +40,8 @@ class TeacherTrainConfig:
     """after so many epochs the bias of the whitening layer stays as it is"""
     shift: int = 2
     """pixels by which an image may be moved"""
+    auto_augment: bool = False
+    """change colours and geometry at random, too, as the Mixer's training does"""
     seed: int = 0
 
 
@@ -93,6 +95,19 @@ class Teacher(nn.Module):
         nn.init.zeros_(self.whiten.get_parameter("bias"))
 
 
+class Average(nn.Module):
+    """Several teachers as one, whose probabilities are the mean of theirs."""
+
+    def __init__(self, teachers: Iterable[nn.Module]):
+        super().__init__()
+        self.teachers = nn.ModuleList(teachers)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """The logarithms of the mean probabilities."""
+        each = torch.stack([teacher(images).float().log_softmax(1) for teacher in self.teachers])
+        return each.logsumexp(0) - math.log(len(self.teachers))
+
+
 def train_teacher(
     model: Teacher, data: Labelled, validation: Labelled, config: TeacherTrainConfig, device: torch.device
 ) -> Iterator[dict[str, float]]:
@@ -134,6 +149,8 @@ def train_teacher(
         total = 0.0
         for index in torch.randperm(len(data), device=device)[: per_epoch * config.batch_size].split(config.batch_size):
             batch = crop_and_flip(images[index], config.shift, mirrored[index])
+            if config.auto_augment:
+                batch = auto_augment(batch)
             with torch.autocast(device.type, torch.bfloat16):
                 logits = model(normalise(batch, inputs))
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)

@@ -1,10 +1,9 @@
 """Training: one loop for a CPU, a GPU or many, which survives being killed and can be prolonged at will."""
 
-import json
 import math
-import os
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from mixer.augment import auto_augment, crop_and_flip, cutmix, mixup
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
+from mixer.run import Run
 
 SAVE_SECONDS = 300
 
@@ -75,86 +75,101 @@ def train(
     data: Labelled,
     validation: Labelled,
     config: TrainConfig,
-    folder: Path,
+    run: Run | Path,
     device: torch.device,
     teacher: nn.Module | None = None,
 ) -> Generator[dict[str, Any]]:
-    """Train until `config.epochs`, from where `folder` says the run stands; yields metrics after every step.
+    """Train until `config.epochs`, from where the run stands; yields metrics after every step.
 
-    Everything random about a step follows from (seed, step), so a run that was stopped and continued gives the same
-    weights as one that was not. The state is saved every five minutes, at every epoch and when the caller stops
-    iterating; `history.jsonl` gets a line per epoch. When it ends, `model` holds the averaged weights. Of several
-    processes (`mixer.parallel`), all train alike, and the first writes.
+    A run stays what it is of: the network, the data (which images, which labels), the seed that orders them, and what
+    `Run.of` names. Asking for another is refused with a RunError before anything is written. All else may be changed
+    when a run is continued, is followed from then on, and begins a new stage in the record: every other field of
+    TrainConfig, the teacher and the device.
+
+    Everything random about a step follows from (seed, step), so a run that was stopped or killed and continued gives
+    the same weights as one that was not. The state is saved every five minutes, at every epoch and when the caller
+    stops iterating. When it ends, `model` holds the averaged weights. Of several processes (`mixer.parallel`), all
+    train alike, and the first writes.
+
+    run: a folder, or the run that the caller has entered already
     """
-    model.to(device).train()
-    images, labels = data.images.to(device), data.labels.to(device)
-    if teacher is not None:
-        teacher.to(device).eval()
-    averaged = AveragedModel(Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.average))
-    optimizers = _optimizers(model, config)
-    parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": optimizers[0], "adamw": optimizers[1]}
-    step, seconds = _restore(folder, parts)
-    per_epoch = max(1, len(data) // config.batch_size)
-    began = saved = time.monotonic() - seconds
-    total, since = 0.0, step
+    with nullcontext(run) if isinstance(run, Run) else Run(run) as run:
+        model.to(device).train()
+        images, labels = data.images.to(device), data.labels.to(device)
+        if teacher is not None:
+            teacher.to(device).eval()
+        averaged = AveragedModel(Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        muon, adamw = _optimizers(model, config)
+        parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
+        for name, state in run.resume(model.config, data, config.seed).items():
+            if name in ("muon", "adamw"):  # rates and decay are those of the recipe, not those of the state
+                state["param_groups"] = parts[name].state_dict()["param_groups"]
+            parts[name].load_state_dict(state)
+        at, end = run.progress, round(config.epochs * len(data))
+        if at.images < end:
+            run.begin(asdict(config))
+        began = time.monotonic() - at.seconds
+        saved = time.monotonic()
 
-    def save() -> None:
-        if parallel.is_first():
-            _save(folder, parts, step, time.monotonic() - began, config)
+        def save() -> None:
+            run.save({name: part.state_dict() for name, part in parts.items()})
 
-    while step < round(config.epochs * per_epoch):
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * config.rate((step + 1) / per_epoch)
-        index = _batch(step, per_epoch, config, len(data)).to(device)
-        loss = _step(model, images[index], labels[index], config, step, teacher)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is no longer finite at step {step}; the last saved state is intact")
-        for optimizer in optimizers:
-            optimizer.step()
-        averaged.update_parameters(model)
-        step += 1
-        total += loss
-        metrics: dict[str, Any] = {"step": step, "epoch": step / per_epoch, "loss": loss}
-        if step % per_epoch == 0 or step == round(config.epochs * per_epoch):
-            metrics |= {
-                "loss": total / (step - since),
-                "rate": config.rate(step / per_epoch),
-                "validation_accuracy": accuracy(averaged.module, validation, model.config, device),
-                "seconds": round(time.monotonic() - began, 1),
+        while at.images < end:
+            torch.manual_seed(config.seed * 1_000_003 + at.step)
+            epochs_before = at.images // len(data)
+            rate = config.rate((at.images + config.batch_size) / len(data))
+            for group in (*muon.param_groups, *adamw.param_groups):
+                group["lr"] = group["peak"] * rate
+            index = _batch(at.images, config, len(data)).to(device)
+            loss = _step(model, images[index], labels[index], config, at.step, teacher)
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is no longer finite at step {at.step}; the saved state is intact")
+            muon.step()
+            adamw.step()
+            averaged.update_parameters(model)
+            at.step += 1
+            at.images += config.batch_size
+            at.loss += loss
+            metrics: dict[str, Any] = {
+                "step": at.step,
+                "images": at.images,
+                "epoch": at.images / len(data),
+                "loss": loss,
             }
-            total, since = 0.0, step
-            if parallel.is_first():
-                with (folder / "history.jsonl").open("a") as file:
-                    file.write(json.dumps(metrics) + "\n")
-            saved = -math.inf
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save()
-            saved = time.monotonic()
-        try:
-            yield metrics
-        except GeneratorExit:
-            save()
-            raise
-    model.load_state_dict(averaged.module.state_dict())
-    model.eval()
+            if at.images // len(data) > epochs_before or at.images >= end:
+                metrics |= {
+                    "loss": at.loss / (at.step - at.since),
+                    "rate": rate,
+                    "validation_accuracy": accuracy(averaged.module, validation, model.config, device),
+                    "seconds": round(time.monotonic() - began, 1),
+                }
+                at.loss, at.since = 0.0, at.step
+                run.note(metrics)
+                saved = -math.inf
+            at.seconds = time.monotonic() - began
+            if time.monotonic() - saved > SAVE_SECONDS:
+                save()
+                saved = time.monotonic()
+            try:
+                yield metrics
+            except GeneratorExit:
+                save()
+                raise
+        model.load_state_dict(averaged.module.state_dict())
+        model.eval()
 
 
-def history(folder: Path) -> list[dict[str, Any]]:
-    """What a run, finished or not, knows of each of its epochs. Raises ValueError where there is none yet."""
-    file = folder / "history.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    if not lines:
-        raise ValueError(f"{folder} is no run that has finished an epoch: there is nothing in {file}")
-    return [json.loads(line) for line in lines]
+def _batch(seen: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
+    """Which images come after so many: the epochs follow each other without a gap, so any size of batch fits in.
 
-
-def _batch(step: int, per_epoch: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
-    """Which images a step takes: each epoch is a new permutation, which follows from (seed, epoch)."""
-    epoch, place = divmod(step, per_epoch)
-    order = torch.randperm(images, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch))
-    return order[place * config.batch_size : (place + 1) * config.batch_size]
+    Each epoch is a new permutation, which follows from (seed, epoch).
+    """
+    epoch, place = divmod(seen, images)
+    orders = [
+        torch.randperm(images, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + number))
+        for number in range(epoch, (seen + config.batch_size - 1) // images + 1)
+    ]
+    return torch.cat(orders)[place : place + config.batch_size]
 
 
 def _step(
@@ -212,27 +227,3 @@ def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimize
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
     return muon, adamw
-
-
-def _save(folder: Path, parts: dict[str, Any], step: int, seconds: float, config: TrainConfig) -> None:
-    """All state in one file, written beside the old one and then put in its place."""
-    state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
-    state |= {"step": step, "seconds": seconds, "config": asdict(config)}
-    torch.save(state, folder / "state.new")
-    os.replace(folder / "state.new", folder / "state.pt")
-
-
-def _restore(folder: Path, parts: dict[str, Any]) -> tuple[int, float]:
-    """Load the state into the parts; returns step and seconds trained. Later lines of the history are dropped."""
-    folder.mkdir(parents=True, exist_ok=True)
-    history = folder / "history.jsonl"
-    step, seconds = 0, 0.0
-    if (folder / "state.pt").exists():
-        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        step, seconds = state["step"], state["seconds"]
-    if history.exists() and parallel.is_first():
-        lines = history.read_text().splitlines(keepends=True)
-        history.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
-    return step, seconds

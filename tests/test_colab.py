@@ -11,7 +11,7 @@ from mixer import checkpoint
 from mixer.model import PRESETS, Mixer
 
 ROOT = Path(__file__).parent.parent
-TINY = "--blocks 1 --epochs 2 --warmup-epochs 0.5 --decay-epochs 1 --batch-size 16 --download"
+TINY = "--blocks 1 --epochs 2 --warmup-epochs 0.5 --decay-epochs 1 --batch-size 20 --download"
 PARAMETERS = """
 from tests.small_cifar import accept
 accept()

@@ -1,6 +1,8 @@
 """The command line, end to end on a small data set in CIFAR's own format."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +17,13 @@ import main
 from mixer import checkpoint
 from mixer.data import normalise
 from mixer.model import PRESETS, Mixer, MixerConfig
+from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
 from viz.method_table import method_table
 
 ROOT = Path(__file__).parent.parent
-SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=16)
+SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=20)
 
 
 def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,26 +32,31 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     assert "epoch 1: loss" in capsys.readouterr().out
 
     teacher = str(tmp_path / "teacher")
-    main.train(SHORT, blocks=1, run=tmp_path / "run", teacher=teacher, data_root=cifar)
+    main.train(SHORT, blocks=1, run=tmp_path / "run", teacher=(teacher, str(main.TEACHER)), data_root=cifar)
     out = capsys.readouterr().out
     assert "MixerBlock-15  [-1, 32, 512]  0" in out
     assert "40 training images" in out
     model, metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
     (stage,) = metrics["stages"]
-    assert stage["recipe"]["teacher"] == teacher
+    assert stage["recipe"]["teacher"] == [teacher, str(main.TEACHER)]
     assert [line["epoch"] for line in stage["history"]] == [1, 2]
     assert metrics["epochs"] == 2
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in out
 
     main.train(replace(SHORT, epochs=3), blocks=1, run=tmp_path / "run", data_root=cifar)
     metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)[1]
-    assert [line["epoch"] for line in metrics["stages"][0]["history"]] == [1, 2, 3]
+    before, longer = metrics["stages"]
+    assert before == stage
+    assert [line["epoch"] for line in longer["history"]] == [1]
+    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, [str(main.TEACHER)])
+    assert metrics["epochs"] == 3
 
     first = str(tmp_path / "run" / "checkpoint")
     main.train(SHORT, blocks=2, run=tmp_path / "more", init=first, teacher=None, data_root=cifar)
     grown = checkpoint.load(tmp_path / "more" / "checkpoint", Mixer)[1]
-    assert [stage["recipe"]["blocks"] for stage in grown["stages"]] == [1, 2]
+    assert [stage["recipe"]["blocks"] for stage in grown["stages"]] == [1, 1, 2]
+    assert grown["stages"][:2] == metrics["stages"]
     assert grown["epochs"] == 5
     seconds = sum(stage["history"][-1]["seconds"] for stage in grown["stages"])
     assert grown["hours"] == pytest.approx(seconds / 3600, abs=0.02)
@@ -89,11 +97,74 @@ def test_a_deeper_network_starts_as_the_shallower_one(tmp_path: Path) -> None:
     images = torch.randn(2, 3, 32, 32)
     assert len(deep.blocks) == 5
     torch.testing.assert_close(deep(images), shallow(images))
-    with pytest.raises(checkpoint.CheckpointError, match="more blocks or other layers"):
-        main.start("seed", 1, str(tmp_path / "two"), seed=0)
-    checkpoint.save(tmp_path / "wide", Mixer(replace(PRESETS["seed"], num_blocks=1, hidden_dim=16)), {})
-    with pytest.raises(checkpoint.CheckpointError, match="does not fit into seed"):
-        main.start("seed", 1, str(tmp_path / "wide"), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"num_blocks": 2}, "num_blocks 2, not num_blocks 1"),
+        ({"hidden_dim": 16}, "hidden_dim 16, not hidden_dim 512"),
+        ({"patch_size": (1, 32)}, "patch_size (1, 32), not patch_size (4, 8)"),  # as many weights, of the same shapes
+        ({"patch_size": (8, 4), "gelu": "tanh"}, "patch_size (8, 4), gelu tanh, not patch_size (4, 8), gelu none"),
+        ({"std": (0.5, 0.5, 0.5)}, "std (0.5, 0.5, 0.5), not std (0.247, 0.2435, 0.2616)"),
+    ],
+)
+def test_weights_of_another_network_are_not_taken_to_start_from(
+    tmp_path: Path, other: dict[str, object], words: str
+) -> None:
+    checkpoint.save(tmp_path / "other", Mixer(replace(PRESETS["seed"], **{"num_blocks": 1, **other})), {})
+    with pytest.raises(checkpoint.CheckpointError, match="does not fit into seed: it has " + re.escape(words)):
+        main.start("seed", 1, str(tmp_path / "other"), seed=0)
+
+
+def test_a_network_without_blocks_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_blocks must be at least 1, not 0"):
+        main.start("seed", 0, None, seed=0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.glob("**/*") if file.is_file()}
+
+
+def test_a_run_stays_what_it_is_of(
+    cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+
+    def train(config: TrainConfig = SHORT, **other: object) -> str:
+        main.train(config, **{"blocks": 1, "run": folder, "teacher": None, "data_root": cifar, **other})
+        return capsys.readouterr().out
+
+    train()
+    before = files(folder)
+    checkpoint.save(tmp_path / "weights", Mixer(replace(PRESETS["seed"], num_blocks=1)), {})
+    for change, words in (
+        ({"preset": "seed-rows"}, r"is a run of preset seed, patch_size \(4, 8\), not of preset seed-rows, patch_"),
+        ({"blocks": 2}, "is a run of num_blocks 1, not of num_blocks 2"),
+        ({"all_images": True}, r"is a run of split train, training images 40, digest \w+, not of split train\+validat"),
+        ({"config": replace(SHORT, seed=3)}, "is a run of seed 0, not of seed 3"),
+        ({"init": str(tmp_path / "weights")}, "is a run of init None, not of init .*weights"),
+    ):
+        with pytest.raises(RunError, match=words):
+            train(**change)
+        assert files(folder) == before
+
+    for config in (SHORT, replace(SHORT, epochs=1, decay_epochs=0.5), replace(SHORT, weight_decay=3.0)):
+        assert "is finished: it has seen 2.0 epochs" in train(config)
+        assert files(folder) == before
+    with Run(folder), pytest.raises(RunError, match="another process is training in"):
+        train()
+
+    lost = folder / "checkpoint"
+    shutil.rmtree(lost)
+    metrics = json.loads(before["checkpoint/metrics.json"])
+    assert "of 60 test images right" in train()  # stopped before its end, between training and evaluation
+    assert checkpoint.load(lost, Mixer)[1]["stages"] == metrics["stages"]
+
+    monkeypatch.chdir(tmp_path)
+    for preset in ("seed", "seed-rows"):  # without --run
+        train(run=None, preset=preset)
+        assert checkpoint.load(tmp_path / "runs" / preset / "checkpoint", Mixer)[0].config.patch_size
 
 
 def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
@@ -114,7 +185,7 @@ def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
     assert steps == [1]
     assert "The same command goes on from there" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is before
-    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 1
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["progress"]["step"] == 1
 
 
 def test_convert_makes_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mixer.train import history
+from mixer.run import history
 from viz import figures
 
 

@@ -1,11 +1,21 @@
+import errno
+import gzip
+import hashlib
 import os
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.datasets import CIFAR10
 
-from mixer.data import CLASSES, DataMissing, cifar10, class_names, normalise, samples
+from mixer.data import CLASSES, DataMissing, Labelled, cifar10, class_names, normalise, samples
 from mixer.model import PRESETS, MixerConfig
 
 
@@ -34,6 +44,92 @@ def test_missing_data_says_the_three_ways(tmp_path: Path, monkeypatch: pytest.Mo
         cifar10("test")
     for way in (str(tmp_path), "--download", "--data-root", "CIFAR10_ROOT"):
         assert way in str(error.value)
+
+
+def test_damaged_files_are_named(cifar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = cifar / "cifar-10-batches-py" / "data_batch_1"
+    official = hashlib.md5(batch.read_bytes()).hexdigest()
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", official]])
+    assert len(cifar10("train", cifar)) == 40
+    batch.write_bytes(batch.read_bytes()[:-1])
+    with pytest.raises(DataMissing, match=r"damaged: \S+/data_batch_1\)[^T]*Three ways"):
+        cifar10("train", cifar)
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", None]])
+    with pytest.raises(DataMissing, match=r"batches-py cannot be read: .*Remove that folder.*--download"):
+        cifar10("train", cifar)
+
+
+@contextmanager
+def served(status: int, content: bytes, length: int) -> Iterator[str]:
+    """The address of a file that a server gives (or refuses) so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
+        finally:
+            server.shutdown()
+
+
+ARCHIVE = gzip.compress(random.Random(0).randbytes(100_000))
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "length", "md5", "reason"),
+    [
+        (503, b"", 0, None, "503"),
+        (404, b"", 0, None, "404"),
+        (200, ARCHIVE[:50_000], 100_000, CIFAR10.tgz_md5, "corrupted"),
+        (200, ARCHIVE[:50_000], 50_000, None, "."),  # cut, with the checksum of what is cut
+        (200, b"<html>Sign in</html>", 20, None, "not a gzip file"),
+    ],
+    ids=["unavailable", "gone", "broken off", "cut", "another page"],
+)
+@pytest.mark.filterwarnings("ignore")  # tqdm's bar is not closed where the download breaks off
+def test_a_download_that_fails_is_said_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, content: bytes, length: int, md5: str, reason: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5)
+    with served(status, content, length) as address:
+        monkeypatch.setattr(CIFAR10, "url", address)
+        with pytest.raises(DataMissing) as error:
+            cifar10("train", tmp_path, download=True)
+    words = str(error.value)
+    for part in ("not be fetched from " + address, reason, "again later", str(tmp_path / "cifar-10-python.tar.gz")):
+        assert part in words
+    (tmp_path / "cifar-10-python.tar.gz").unlink(missing_ok=True)
+    with pytest.raises(DataMissing, match="refused"):  # now that nobody answers there
+        cifar10("train", tmp_path, download=True)
+
+
+def test_a_disk_without_room_for_the_download_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "cifar-10-python.tar.gz"))
+
+    monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, **_: url)
+    monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", full)
+    with pytest.raises(DataMissing, match=r"not be fetched from .*No space left on device"):
+        cifar10("train", tmp_path, download=True)
+
+
+def test_images_have_a_digest(coloured: Labelled) -> None:
+    assert Labelled(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.tensor([3, 4])).digest() == "d9492bccbeb10a9f"
+    one = coloured.images.clone()
+    one[59, 2, 31, 31] += 1
+    turned = Labelled(coloured.images.flip(0), coloured.labels.flip(0))
+    others = [Labelled(one, coloured.labels), Labelled(coloured.images, coloured.labels.flip(0)), turned]
+    assert len({each.digest() for each in (coloured, *others)}) == 4
 
 
 @pytest.mark.skipif("CIFAR10_ROOT" not in os.environ, reason="CIFAR10_ROOT does not say where CIFAR-10 is")

@@ -13,7 +13,7 @@ import torch
 import main
 from mixer import checkpoint, parallel
 from mixer.model import Mixer
-from mixer.train import history
+from mixer.run import history
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -59,7 +59,7 @@ def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     together.send_signal(signal.SIGINT)
     output, _ = together.communicate(timeout=60)
     assert "Stopped; the state is saved" in output
-    step = torch.load(run / "state.pt", weights_only=True)["step"]
+    step = torch.load(run / "state.pt", weights_only=True)["progress"]["step"]
     assert step > json.loads((run / "history.jsonl").read_text().splitlines()[0])["step"]
 
 

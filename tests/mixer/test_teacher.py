@@ -1,8 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
+from mixer import teacher as teaching
 from mixer.data import Labelled
-from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig, train_teacher
+from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig, train_teacher
 
 SMALL = TeacherConfig((16, 32, 33))
 
@@ -32,3 +34,40 @@ def test_a_rate_that_is_too_high_is_named(coloured: Labelled) -> None:
     config = TeacherTrainConfig(epochs=3, batch_size=12, lr=float("nan"))
     with pytest.raises(FloatingPointError, match="choose a lower lr"):
         list(train_teacher(Teacher(SMALL), coloured, coloured, config, torch.device("cpu")))
+
+
+def test_several_teachers_answer_with_their_mean_probability() -> None:
+    class Sure(nn.Module):
+        """Gives to every picture the same probabilities."""
+
+        def __init__(self, *probabilities: float):
+            super().__init__()
+            self.logits = torch.tensor(probabilities).log() + 3  # a constant makes no difference
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.logits.expand(len(images), 3)
+
+    images = torch.zeros(2, 3, 32, 32)
+    mean = Average([Sure(0.5, 0.25, 0.25), Sure(0.125, 0.875, 0.0), Sure(0.125, 0.0, 0.875)])(images).exp()
+    torch.testing.assert_close(mean, torch.tensor([[0.25, 0.375, 0.375]]).expand(2, 3))
+    assert mean.sum(1).tolist() == pytest.approx([1, 1])
+    alone = Average([Sure(0.5, 0.25, 0.25)])(images).softmax(1)
+    torch.testing.assert_close(alone, torch.tensor([[0.5, 0.25, 0.25]]).expand(2, 3))
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_teacher_is_trained_on_auto_augmented_views_where_wanted(
+    coloured: Labelled, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    seen = []
+
+    def noise(images: torch.Tensor) -> torch.Tensor:
+        seen.append(len(images))
+        return torch.randint_like(images, 256)
+
+    monkeypatch.setattr(teaching, "auto_augment", noise)
+    torch.manual_seed(0)
+    config = TeacherTrainConfig(epochs=8, batch_size=12, lr=0.03, auto_augment=wanted)
+    *_, last = train_teacher(Teacher(SMALL), coloured, coloured, config, torch.device("cpu"))
+    assert seen == [12] * 40 * wanted
+    assert (last["validation_accuracy"] < 0.4) == wanted  # there is nothing to be learned from noise
