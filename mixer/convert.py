@@ -252,7 +252,7 @@ def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Said:
     said = {**(config.get("pretrained_cfg") or {}), **config}
     arguments = config.get("model_args") or {}
     try:
-        size = arguments.get("img_size") or (said["input_size"][-2:] if said.get("input_size") else None)
+        size = arguments.get("img_size") or (said.get("input_size") or [None])[1:]  # after the number of colours
         names, described = said.get("label_names") or said.get("labels"), said.get("label_descriptions") or {}
         if isinstance(names, Mapping):  # there may be gaps
             names = [names.get(str(i), f"class {i}") for i in range(num_classes)] if len(names) <= num_classes else None
@@ -263,14 +263,21 @@ def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Said:
             raise ValueError(f"act_layer is {activation!r}; a Mixer has {' or '.join(GELUS)}")
         return Said(
             by,
-            image_size=None if size is None else (size, size) if isinstance(size, int) else tuple(map(int, size)),
-            mean=None if said.get("mean") is None else tuple(map(float, said["mean"])),
-            std=None if said.get("std") is None else tuple(map(float, said["std"])),
+            image_size=(size, size) if isinstance(size, int) else _numbers("image size", size or None, int, 2),
+            mean=_numbers("mean", said.get("mean"), float, 3),
+            std=_numbers("std", said.get("std"), float, 3),
             classes=None if names is None else tuple(str(described.get(name, name)) for name in names),
             gelu=GELUS[activation] if "act_layer" in arguments else None,
         )
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(f"{by}, which makes no sense: {error}") from error
+
+
+def _numbers(name: str, values: Sequence[Any] | None, kind: Callable[[Any], Any], count: int) -> Any:
+    """Just so many numbers of a kind, or None. Raises ValueError, in words, for others."""
+    if values is not None and len(values) != count:
+        raise ValueError(f"{name} must be {count} numbers, not {values}")
+    return None if values is None else tuple(map(kind, values))
 
 
 def _file(source: Path) -> Path:
@@ -290,7 +297,7 @@ def _file(source: Path) -> Path:
         raise _no_mixer(path, "there is no such file")
     check_fetched(path)
     if _is_pickle(path):
-        command = ["python", "-c", AS_SAFETENSORS, str(path), str(path.with_suffix(".safetensors"))]
+        command = ["python", "-c", AS_SAFETENSORS, str(path), f"{path}.safetensors"]
         raise CheckpointError(
             f"{path} is a pickle. To read one can run whatever its maker wanted, so convert reads none. Make it "
             f"safetensors, which holds numbers only, and convert that:\n{shlex.join(command)}"
@@ -304,7 +311,10 @@ def _is_pickle(path: Path) -> bool:
         with zipfile.ZipFile(path) as file:
             return any(name.endswith(".pkl") for name in file.namelist())
     with path.open("rb") as file:
-        return file.read(1) == b"\x80" or path.suffix in PICKLES
+        start = file.read(9)
+    if start[8:] == b"{":  # safetensors: the length of the header, which may begin with any byte, and the header
+        return False
+    return start[:1] == b"\x80" or path.suffix in PICKLES
 
 
 def _read_safetensors(path: Path) -> tuple[Weights, dict[str, Any]]:
