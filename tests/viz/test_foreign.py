@@ -17,8 +17,6 @@ from viz.method_table import method_table
 from viz.microscope import Microscope, Selection
 from viz.verdict import findings
 
-FAST = ("Saliency", "Patch ablation", "Shapley values", "Layer Conductance")
-
 
 @pytest.fixture
 def selection(foreign_scope: Microscope) -> Selection:
@@ -118,8 +116,8 @@ def test_every_method_explains_the_last_class(foreign_scope: Microscope, selecti
             foreign_scope.pixels(selection.picture), [found.values.reshape(3, 4)], ["it"], [found.signed],
             output, 0.5, (3, 4), (1, 1), 800,
         )  # fmt: skip
+    other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
-        other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
         [*foreign_scope.explanations.steps(other, "Saliency")]
 
 
@@ -130,7 +128,7 @@ def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selec
 
 
 @pytest.mark.parametrize("output", ["logit", "probability"])
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", ["Saliency", "Layer Conductance"])
 def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection, method: str, output: str) -> None:
     doubts = Doubts(foreign_scope.explanations)
     doubted = Doubted(asked(foreign_scope, selection, output), method, "own mean")
@@ -145,13 +143,8 @@ def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection
 
 
 def test_the_table_of_all_methods_holds_numbers_only(foreign_scope: Microscope) -> None:
-    table = method_table(foreign_scope.model, foreign_scope.sample_inputs[:2])
+    table = method_table(foreign_scope.model, foreign_scope.sample_inputs[:4])
     json.dumps(table, allow_nan=False)
     assert table["methods"].keys() == {*METHODS, "random order"}
-
-
-def test_nan_is_in_no_record_of_a_network_that_never_changes_its_mind(foreign_scope: Microscope) -> None:
-    """Its probability has nothing to explain: there is no share that a sum could miss."""
-    if len(foreign_scope.classes) == 1:
-        table = method_table(foreign_scope.model, foreign_scope.sample_inputs[:2])
+    if len(foreign_scope.classes) == 1:  # always certain: there is nothing that a sum could miss a share of
         assert {row["gap"] for row in table["methods"].values()} == {None}
