@@ -53,18 +53,19 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     Raises CheckpointError if it is missing, truncated, or not a checkpoint of such a network.
     """
     folder = _folder(source)
-    config, metrics = read_json(folder / "config.json"), read_json(folder / "metrics.json")
+    config = read_json(folder / "config.json")
     if config.pop("network", None) != network.__name__:
         raise CheckpointError(f"{folder}: config.json does not describe a {network.__name__} of this project")
+    metrics = read_json(folder / "metrics.json")
     if network is Mixer and "stages" in metrics:  # of our training, which before configs held names was on CIFAR-10
         config.setdefault("classes", CIFAR10_CLASSES)
-    for weights in folder.glob("*.safetensors"):
-        check_fetched(weights)
     try:
         model = network(CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: config.json does not fit: {error}") from error
     try:
+        for weights in folder.glob("*.safetensors"):
+            check_fetched(weights)
         load_torch_model(model, folder, strict=True)
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
         why = error.__cause__ or error  # the error itself may advise to load pickles

@@ -90,11 +90,7 @@ def convert(
         sources += [Said("as all of the authors'", _square(patches, patch), half, half, gelu="tanh")]
     else:
         sources += [_said_by(metadata, f"as {path.name} says", num_classes), _said_beside(path, num_classes)]
-        sources += [
-            Said(
-                "not stated: as most of timm's; options say otherwise", _square(patches, patch), half, half, gelu="none"
-            )
-        ]
+        sources += [Said("not stated: as most of timm's", _square(patches, patch), half, half, gelu="none")]
     found: dict[str, tuple[Any, str]] = {"classes": ((), "not stated")}
     for said in reversed(sources):
         found |= {name: (value, said.by) for name, value in vars(said).items() if name != "by" and value is not None}
@@ -216,7 +212,9 @@ def _unwrapped(foreign: Weights, stem: str, colours: int) -> tuple[Weights, Tens
     plain = {name: WRAPPER.sub("", name) for name in foreign}
     stems = [name for name, short in plain.items() if short == stem or short.endswith((f".{stem}", f"/{stem}"))]
     if len(stems) != 1:
-        raise ValueError(f"it has {len(stems) or 'no'} {stem}: {_few(stems or foreign)}")
+        raise ValueError(
+            f"it has {len(stems)} {stem}: {_few(stems)}" if stems else f"it has no {stem}, but {_few(foreign)}"
+        )
     before = stems[0][: stems[0].rindex("stem")]
     own = {name.removeprefix(before): value for name, value in foreign.items() if name.startswith(before)}
     for name, value in own.items():
@@ -249,9 +247,8 @@ def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Said:
     Newer ones keep what is said of the pictures in `pretrained_cfg`, older ones have all in one dictionary. Names of
     other classes than the head's are of another network, from which this one was tuned.
     """
-    said = {**(config.get("pretrained_cfg") or {}), **config}
-    arguments = config.get("model_args") or {}
     try:
+        said, arguments = {**(config.get("pretrained_cfg") or {}), **config}, config.get("model_args") or {}
         size = arguments.get("img_size") or (said.get("input_size") or [None])[1:]  # after the number of colours
         names, described = said.get("label_names") or said.get("labels"), said.get("label_descriptions") or {}
         if isinstance(names, Mapping):  # there may be gaps

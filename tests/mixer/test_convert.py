@@ -132,7 +132,7 @@ def test_timm_s_config_beside_the_weights_is_believed(folder: Path, name: str) -
         f"mean: (0.4, 0.5, 0.6) {beside}",
         f"std: (0.2, 0.25, 0.3) {beside}",
         "classes: 5, class 0, class 1, class 2, ... (not stated)",
-        "gelu: exact (not stated: as most of timm's; options say otherwise)",
+        "gelu: exact (not stated: as most of timm's)",
     ]
 
 
@@ -223,7 +223,8 @@ def test_names_are_timm_s(folder: Path, stated: dict[str, Any], names: tuple[str
         ({"mean": "grey"}, "makes no sense"),
         ({"std": [1, 0, 1]}, "std must be three numbers above 0"),
         ({"std": [1, float("nan"), 1]}, "std must be three numbers above 0"),
-        ({"input_size": "large"}, "makes no sense"),
+        ({"input_size": "large"}, "image size must be 2 numbers"),
+        ({"label_names": 7}, "makes no sense"),
     ],
 )
 def test_statements_that_cannot_be_are_refused(folder: Path, stated: dict[str, Any], words: str) -> None:
@@ -259,6 +260,9 @@ def test_another_kind_of_gelu_is_taken_and_another_activation_refused(folder: Pa
 def test_a_config_that_is_not_timm_s_says_nothing(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "mean": [9, 9, 9], "input_size": 3}))
     assert convert(folder, image_size=(12, 20)).config.mean == (0.5, 0.5, 0.5)
+    (folder / "config.json").write_text(json.dumps({"architecture": "mixer_s16_224", "pretrained_cfg": [1, 2]}))
+    with pytest.raises(CheckpointError, match="makes no sense"):
+        convert(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"config.json is missing or damaged"):
         convert(folder)
