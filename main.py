@@ -20,7 +20,7 @@ from tyro.extras import literal_type_from_choices
 
 from mixer import checkpoint, memory, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, Labelled, Split, cifar10, normalise, samples
+from mixer.data import DataMissing, Labelled, Split, cifar10, cifar10_numbers, class_names, normalise, samples
 from mixer.evaluate import evaluate as evaluate_model
 from mixer.evaluate import headline
 from mixer.hub import push as publish
@@ -144,6 +144,7 @@ def evaluate(
         as_json: print one line of JSON instead of a sentence
     """
     model, metrics = checkpoint.load(source, Mixer)
+    cifar10_numbers(class_names(model.config))  # before anything is fetched
     test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
     metrics |= report(model, test, validation, best_device())
     if attributions:
@@ -163,14 +164,27 @@ def summary(preset: Preset = "seed") -> None:
     print(layer_table(Mixer(PRESETS[preset])))
 
 
-def convert(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
+def convert(
+    source: tyro.conf.Positional[Path],
+    output: tyro.conf.Positional[Path],
+    image_size: tuple[int, int] | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    classes: tuple[str, ...] | None = None,
+) -> None:
     """Make a checkpoint from Mixer weights of the authors' (.npz) or of timm's (.safetensors).
 
+    What the weights do not tell is taken from timm's config.json beside them; the options say it where that does not.
+
     Args:
-        source: the file with the weights
+        source: the file with the weights, or timm's folder
         output: folder for the checkpoint
+        image_size: height and width of the pictures in pixels; without it, they are square
+        mean: what is subtracted from red, green and blue (0 to 1)
+        std: what red, green and blue are then divided by
+        classes: what the classes are called, in their order
     """
-    model = convert_weights(source)
+    model = convert_weights(source, image_size, mean, std, classes, print)
     checkpoint.save(output, model, {"source": source.name, "parameters": parameters(model)})
     print(f"{parameters(model):,} parameters saved in {output}")
 

@@ -10,6 +10,7 @@ from itertools import count
 import gradio as gr
 import torch
 from captum.attr import FeatureAblation
+from viz.panels.neighbours import nearest
 
 from bench.measure import DEVICE, Ratio, interleaved, spread
 from mixer.checkpoint import DEFAULT, load
@@ -20,7 +21,6 @@ from viz.capture import trace
 from viz.methods import Settings
 from viz.microscope import Microscope
 from viz.panels import mixing, overview, specimen, tokens
-from viz.panels.neighbours import nearest
 from viz.question import Question, score
 
 PAGE = """

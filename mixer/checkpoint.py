@@ -14,12 +14,13 @@ import safetensors
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from mixer.model import Mixer, MixerConfig
+from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherConfig
 
 DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
 FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
+LFS_POINTER = b"version https://git-lfs"
 CONFIGS = {Mixer: MixerConfig, Teacher: TeacherConfig}
 
 Network = TypeVar("Network", Mixer, Teacher)
@@ -52,18 +53,33 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     Raises CheckpointError if it is missing, truncated, or not a checkpoint of such a network.
     """
     folder = _folder(source)
-    config = _read(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.pop("network", None) != network.__name__:
         raise CheckpointError(f"{folder}: config.json does not describe a {network.__name__} of this project")
+    metrics = read_json(folder / "metrics.json")
+    if network is Mixer and "stages" in metrics:  # of our training, which before configs held names was on CIFAR-10
+        config.setdefault("classes", CIFAR10_CLASSES)
     try:
         model = network(CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: config.json does not fit: {error}") from error
     try:
+        for weights in folder.glob("*.safetensors"):
+            check_fetched(weights)
         load_torch_model(model, folder, strict=True)
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{folder}: the weights are incomplete, damaged or of another shape: {error}") from error
-    return model.eval(), _read(folder / "metrics.json")
+        why = error.__cause__ or error  # the error itself may advise to load pickles
+        raise CheckpointError(f"{folder}: the weights are incomplete, damaged or of another shape: {why}") from error
+    return model.eval(), metrics
+
+
+def check_fetched(weights: Path) -> None:
+    """Raises CheckpointError, in words, where Git LFS has left a pointer in place of the weights."""
+    with weights.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise CheckpointError(
+                f"{weights} is a pointer of Git LFS, not the weights: git lfs pull, in its folder, fetches them"
+            )
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
@@ -73,8 +89,21 @@ def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def _folder(source: Path | str) -> Path:
-    if Path(source).is_dir():
-        return Path(source)
+    """Where the checkpoint is. Raises CheckpointError, with the next step, for what is known not to be one."""
+    path = Path(source)
+    if path.is_dir():
+        if not (path / "config.json").is_file() and (path / "checkpoint" / "config.json").is_file():
+            raise CheckpointError(f"{path} is the folder of a run; its network is in {path / 'checkpoint'}")
+        if (path / "config.json").is_file() and "architecture" in read_json(path / "config.json"):
+            raise CheckpointError(
+                f"{path} holds a network of timm's; for a Mixer: python main.py convert {path} NEW_FOLDER"
+            )
+        return path
+    if path.is_file():
+        raise CheckpointError(
+            f"{path} is a file, and a checkpoint a folder; for weights of the authors' or timm's: "
+            f"python main.py convert {path} NEW_FOLDER"
+        )
     try:
         return Path(snapshot_download(str(source), allow_patterns=FILES))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -83,7 +112,7 @@ def _folder(source: Path | str) -> Path:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -1,7 +1,10 @@
 """CIFAR-10, the samples that ship with the project, and how pixels are scaled for a network."""
 
 import hashlib
+import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +15,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from mixer.model import MixerConfig
+from mixer.model import CIFAR10_CLASSES, MixerConfig
 
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES = CIFAR10_CLASSES
+IMAGENET_1K = 1000
+"""how many classes the ImageNet has that is meant where nothing else is said"""
 VALIDATION_IMAGES = 5_000
 
 Split = Literal["train", "validation", "train+validation", "test"]
@@ -22,6 +27,10 @@ Split = Literal["train", "validation", "train+validation", "test"]
 
 class DataMissing(FileNotFoundError):
     """CIFAR-10 is not where it was looked for; the message says how to get it."""
+
+
+class OtherClasses(ValueError):
+    """A network does not know the classes that images are labelled with; the message says which it knows."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,34 @@ class Samples(Labelled):
     """where each stands in the official test set"""
 
 
-def class_names(num_classes: int) -> tuple[str, ...]:
-    """CIFAR-10's names for ten classes, numbers for any other network."""
-    return CLASSES if num_classes == len(CLASSES) else tuple(f"class {i}" for i in range(num_classes))
+def class_names(config: MixerConfig) -> tuple[str, ...]:
+    """What a network's classes are called, each otherwise than the others.
+
+    As its config says. Where that says nothing, 1,000 classes are ImageNet-1k's; others have numbers, from 0.
+    """
+    if config.classes:
+        counts = Counter(config.classes)  # ImageNet's two cranes, a bird and a machine, are told apart by their numbers
+        return tuple(f"{name} #{i}" if counts[name] > 1 else name for i, name in enumerate(config.classes))
+    if config.num_classes == IMAGENET_1K:
+        from torchvision.models._meta import _IMAGENET_CATEGORIES  # here, as torchvision takes a second to load
+
+        return tuple(_IMAGENET_CATEGORIES)
+    return tuple(f"class {i}" for i in range(config.num_classes))
+
+
+def cifar10_numbers(names: Sequence[str]) -> Int[Tensor, "10"]:
+    """The number that each of CIFAR-10's classes has among a network's.
+
+    Raises OtherClasses where the network's classes are not those ten: of such a network, CIFAR-10's images cannot tell
+    whether an answer is right.
+    """
+    if set(names) != set(CLASSES):
+        few = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+        raise OtherClasses(
+            f"this network's classes ({len(names)}: {few}) are not CIFAR-10's, so CIFAR-10's images cannot tell "
+            'whether its answers are right. If they are, write into its config.json "classes": ' + json.dumps(CLASSES)
+        )
+    return torch.tensor([names.index(name) for name in CLASSES])
 
 
 def cifar10(split: Split, root: Path | None = None, download: bool = False) -> Labelled:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mixer.data import Labelled, class_names, normalise
+from mixer.data import Labelled, cifar10_numbers, class_names, normalise
 from mixer.model import Mixer, MixerConfig
 
 
@@ -34,41 +34,53 @@ def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torc
 
 @torch.inference_mode()
 def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    """All that is reported of a network's answers, in float32; for `metrics.json`.
+    """All that is reported of a network's answers to CIFAR-10, in float32; for `metrics.json`.
 
-    Accuracies are shares (0 to 1), the interval is Wilson's at 95 %. `flip_accuracy` averages the probabilities of an
-    image and its mirror image. `calibration_error` is the expected calibration error over 15 bins of confidence (Guo
-    et al. 2017); `temperature` is the divisor of the logits that fits the validation images best.
+    Accuracies are shares (0 to 1), the interval is Wilson's at 95 %; `class_accuracy` is of the classes that have test
+    images. `flip_accuracy` averages the probabilities of an image and its mirror image. `calibration_error` is the
+    expected calibration error over 15 bins of confidence (Guo et al. 2017); `temperature` is the divisor of the logits
+    that fits the validation images best.
+
+    Raises OtherClasses for a network with other classes, and ValueError where there are no images or where the
+    network's answers are no numbers.
     """
     model.to(device).eval()
-    names = class_names(model.config.num_classes)
+    names = class_names(model.config)
+    numbers = cifar10_numbers(names)
+    if not len(test) or not len(validation):
+        raise ValueError(f"no network can be evaluated on {len(test)} test and {len(validation)} validation images")
+    labels = numbers[test.labels]
     logits, mirrored = _logits(model, test, device), _logits(model, test, device, mirror=True)
-    probabilities, right = logits.softmax(1), logits.argmax(1) == test.labels
-    temperature = fit_temperature(_logits(model, validation, device), validation.labels)
+    probabilities, right = logits.softmax(1), logits.argmax(1) == labels
+    temperature = fit_temperature(_logits(model, validation, device), numbers[validation.labels])
     confusion = torch.zeros(len(names), len(names), dtype=torch.long)
-    confusion.index_put_((test.labels, logits.argmax(1)), torch.ones_like(test.labels), accumulate=True)
+    confusion.index_put_((labels, logits.argmax(1)), torch.ones_like(labels), accumulate=True)
     return {
         "accuracy": right.float().mean().item(),
         "interval": wilson(int(right.sum()), len(test)),
-        "flip_accuracy": ((probabilities + mirrored.softmax(1)).argmax(1) == test.labels).float().mean().item(),
+        "flip_accuracy": ((probabilities + mirrored.softmax(1)).argmax(1) == labels).float().mean().item(),
         "images": len(test),
-        "class_accuracy": {n: (confusion[i, i] / confusion[i].sum()).item() for i, n in enumerate(names)},
+        "class_accuracy": {names[i]: right[labels == i].float().mean().item() for i in labels.unique().tolist()},
         "confusion": confusion.tolist(),
-        "calibration_error": calibration_error(probabilities, test.labels),
-        "reliability": reliability(probabilities, test.labels),
+        "calibration_error": calibration_error(probabilities, labels),
+        "reliability": reliability(probabilities, labels),
         "temperature": temperature,
-        "calibration_error_at_temperature": calibration_error((logits / temperature).softmax(1), test.labels),
+        "calibration_error_at_temperature": calibration_error((logits / temperature).softmax(1), labels),
     }
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The result of `evaluate`, with what it was made of, in a sentence."""
-    low, high = metrics["interval"]
-    return (
-        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right "
-        f"(95 % interval {low:.2%} to {high:.2%}), {metrics['flip_accuracy']:.2%} averaged with the mirror image. "
-        f"{metrics['parameters']:,} parameters. Evaluated on {metrics['date']}, {metrics['device']}."
-    )
+    """The accuracy, and of the other results what the record holds, in a few words."""
+    details = {
+        "interval": " (95 % interval {0[0]:.2%} to {0[1]:.2%})",
+        "flip_accuracy": ", {0:.2%} averaged with the mirror image",
+        "parameters": ". {0:,} parameters",
+        "date": ". Evaluated on {0}",
+        "device": ", {0}",
+    }
+    images = f"{metrics['images']:,}" if "images" in metrics else "the"
+    known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
+    return f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."
 
 
 def _logits(
@@ -76,7 +88,10 @@ def _logits(
 ) -> Float[Tensor, "images classes"]:
     images = data.images.flip(3) if mirror else data.images
     batches = images.split(at_once(device))
-    return torch.cat([model(normalise(batch.to(device), model.config)).float().cpu() for batch in batches])
+    logits = torch.cat([model(normalise(batch.to(device), model.config)).float().cpu() for batch in batches])
+    if not logits.isfinite().all():
+        raise ValueError("this network's answers are no numbers (NaN or infinite): its weights are damaged")
+    return logits
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from mixer import checkpoint
-from mixer.data import class_names
+from mixer.data import cifar10_numbers, class_names
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
 
@@ -24,11 +24,13 @@ def push(folder: Path, repo_id: str) -> str:
     The card is written into the folder as README.md and goes along. The model is made where there is none.
 
     repo_id: "owner/name", or a name alone, which is then the token's owner's.
-    Raises CheckpointError for a folder that is no checkpoint of a Mixer, NotPushed for one that was never evaluated
-    and where the Hub cannot be reached or does not let us in.
+    Raises CheckpointError for a folder that is no checkpoint of a Mixer, OtherClasses for a network with other classes
+    than CIFAR-10's, of which the card speaks, and NotPushed for one that was never evaluated and where the Hub cannot
+    be reached or does not let us in.
     """
     model, metrics = checkpoint.load(folder, Mixer)
-    if "accuracy" not in metrics:
+    cifar10_numbers(class_names(model.config))
+    if not {"class_accuracy", "temperature", "versions"} <= metrics.keys():  # a hand-made record may hold less
         raise NotPushed(f"{folder} was never evaluated, so its card would be empty: first python main.py evaluate")
     api = HfApi(token=True)
     try:
@@ -107,7 +109,7 @@ def _making(metrics: dict[str, Any]) -> str:
 
 
 def _limits(config: MixerConfig, metrics: dict[str, Any]) -> str:
-    names, per_class = class_names(config.num_classes), metrics["class_accuracy"]
+    names, per_class = class_names(config), metrics["class_accuracy"]
     worst = min(per_class, key=per_class.__getitem__)
     return "\n".join(
         [

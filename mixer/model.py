@@ -1,5 +1,6 @@
 """The MLP-Mixer, with the authors' names (google-research/vision_transformer, models_mixer.py)."""
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from mixer.grid import PatchGrid
 
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
 
 @dataclass(frozen=True)
 class MixerConfig:
@@ -21,6 +24,8 @@ class MixerConfig:
     patch_size: tuple[int, int] = (4, 8)
     """(height, width) in pixels"""
     num_classes: int = 10
+    classes: tuple[str, ...] = ()
+    """what they are called, as far as it is known: see `mixer.data.class_names`"""
     num_blocks: int = 12
     hidden_dim: int = 512
     """channels of a token (C in the paper)"""
@@ -43,6 +48,14 @@ class MixerConfig:
         for name in ("num_classes", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not isinstance(self.classes, tuple) or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"classes must be names, not {self.classes!r}")
+        if self.classes and len(self.classes) != self.num_classes:
+            raise ValueError(f"classes must be {self.num_classes} names, or none, not {len(self.classes)}")
+        for name, least, range in (("mean", -math.inf, ""), ("std", 0.0, " above 0")):
+            values = getattr(self, name)
+            if len(values) != 3 or not all(least < value < math.inf for value in values):
+                raise ValueError(f"{name} must be three numbers{range}, one for each colour, not {values}")
         PatchGrid(self.image_size, self.patch_size)
 
     @property
@@ -68,8 +81,8 @@ def _paper(patch: int, num_blocks: int, hidden_dim: int, tokens_mlp_dim: int, ch
 
 
 PRESETS: dict[str, MixerConfig] = {
-    "seed": MixerConfig(),
-    "seed-rows": MixerConfig(patch_size=(1, 32)),
+    "seed": MixerConfig(classes=CIFAR10_CLASSES),
+    "seed-rows": MixerConfig(patch_size=(1, 32), classes=CIFAR10_CLASSES),
     # Table 1 of the paper
     "S/32": _paper(32, 8, 512, 256, 2048),
     "S/16": _paper(16, 8, 512, 256, 2048),

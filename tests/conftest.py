@@ -18,8 +18,9 @@ from collections.abc import Iterator  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from mixer.checkpoint import DEFAULT, load  # noqa: E402
-from mixer.data import Labelled  # noqa: E402
+from mixer.checkpoint import DEFAULT, load, save  # noqa: E402
+from mixer.convert import convert  # noqa: E402
+from mixer.data import CLASSES, Labelled  # noqa: E402
 from mixer.model import Mixer, MixerConfig  # noqa: E402
 from tests import small_cifar  # noqa: E402
 from viz.microscope import Microscope  # noqa: E402
@@ -28,7 +29,13 @@ from viz.microscope import Microscope  # noqa: E402
 def small_config() -> MixerConfig:
     """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
     return MixerConfig(
-        patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, num_classes=10
+        patch_size=(4, 16),
+        num_blocks=3,
+        hidden_dim=11,
+        tokens_mlp_dim=13,
+        channels_mlp_dim=17,
+        num_classes=10,
+        classes=CLASSES,
     )
 
 
@@ -65,6 +72,21 @@ def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -
 def scope() -> Microscope:
     """With the network that ships."""
     return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
+
+
+@pytest.fixture(scope="session", params=[1, 2, 10, 60, 1000], ids="{} classes".format)
+def foreign_mixer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mixer:
+    """A Mixer of timm's whose classes are not the samples', converted, saved and loaded: every test runs with each."""
+    from tests import foreign  # here, as only these tests need timm
+
+    folder = tmp_path_factory.mktemp("foreign")
+    save(folder / "ours", convert(foreign.write(folder / "timm", foreign.mixer(request.param))), {})
+    return load(folder / "ours", Mixer)[0]
+
+
+@pytest.fixture(scope="session")
+def foreign_scope(foreign_mixer: Mixer) -> Microscope:
+    return Microscope(foreign_mixer, {}, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -93,6 +93,6 @@ def test_a_file_of_the_server_cannot_be_asked_for(client: Client, tmp_path: Path
 def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
     from dataclasses import replace
 
-    scope = Microscope(Mixer(replace(tiny, num_classes=7)), {}, torch.device("cpu"))
+    scope = Microscope(Mixer(replace(tiny, num_classes=7, classes=())), {}, torch.device("cpu"))
     assert isinstance(app.build(scope), gr.Blocks)
     assert scope.classes[6] == "class 6"

@@ -198,7 +198,26 @@ def test_convert_makes_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     loaded, metrics = checkpoint.load(tmp_path / "ours", Mixer)
     assert loaded.config == model.config
     assert metrics["source"] == "authors.npz"
-    assert "parameters saved in" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "image size: 14 x 14 (as all of the authors')" in out
+    assert "classes: 5, class 0, class 1, class 2, ... (not stated)" in out
+    assert "parameters saved in" in out
+
+
+def test_what_is_converted_can_be_looked_at_and_not_evaluated(tmp_path: Path) -> None:
+    """By the command line: its options come from the signature. And nothing is fetched before it is refused."""
+    source, ours = ROOT / "tests" / "data" / "cases" / "timm_2_classes.safetensors", str(tmp_path / "ours")
+    options = ("--image-size", "16", "64", "--mean", "0", "0", "0", "--std", "1", "1", "1", "--classes", "ant", "bee")
+    result = run("convert", str(source), ours, *options)
+    assert "image size: 16 x 64 (as given)" in result.stdout
+    config = checkpoint.load(ours, Mixer)[0].config
+    assert (config.image_size, config.mean, config.std) == ((16, 64), (0, 0, 0), (1, 1, 1))
+    assert config.classes == ("ant", "bee")
+    result = run("evaluate", "--checkpoint", ours, "--data-root", str(tmp_path), "--download")
+    assert result.returncode == 1
+    assert "this network's classes (2: ant, bee) are not CIFAR-10's" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -21,10 +21,10 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz import methods
 from viz.capture import evaluating
+from viz.lent_gpu import on_lent_gpu
 from viz.methods import Settings, drawn
 from viz.question import Output, Question, answers, batch_size, check
 from viz.shapley import shapley
-from viz.lent_gpu import on_lent_gpu
 
 SHAPLEY = "Shapley values"
 

@@ -12,9 +12,9 @@ from viz import faithfulness, sanity
 from viz.attribution import METHODS, Attribution, attribute
 from viz.explanations import Asked, Explanations
 from viz.faithfulness import Curves, RandomOrders
-from viz.recent import Recent
 from viz.methods import Settings
 from viz.question import Question
+from viz.recent import Recent
 from viz.sanity import Randomised
 from viz.verdict import Evidence
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.attribution import METHODS, Attribution, attribute_in_steps, seconds_per_sample
 from viz.baselines import baseline
-from viz.recent import Recent
 from viz.methods import Settings
 from viz.question import Output, Question
+from viz.recent import Recent
 
 KEPT = 512
 """explanations that are remembered, about 10 KB each"""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mixer.model import Mixer
 from viz.capture import evaluating
-from viz.mixing import block_at
 from viz.lent_gpu import on_lent_gpu
+from viz.mixing import block_at
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""

@@ -61,7 +61,7 @@ def method_table(
         name: {
             "deletion": float(values[:, 0].mean()),
             "insertion": float(values[:, 1].mean()),
-            "gap": float(np.nanmedian(values[:, 2])) if METHODS[name].complete else None,
+            "gap": None if np.isnan(values[:, 2]).all() else float(np.nanmedian(values[:, 2])),
             "seconds": float(values[:, 3].mean()),
         }
         for name, values in means.items()

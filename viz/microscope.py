@@ -34,7 +34,7 @@ class Microscope:
         self.metrics = metrics
         self.device = device
         self.grid = model.config.grid
-        self.classes = class_names(model.config.num_classes)
+        self.classes = class_names(model.config)
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
@@ -115,8 +115,25 @@ class Microscope:
         return torch.stack([self.input(self.sample_picture(i)) for i in range(len(self.samples))])
 
     def truth(self, sample: int) -> str:
-        """The name of a sample's true class, whether the network knows that class or not."""
+        """What a sample is labelled, whether the network knows that class or not."""
         return CLASSES[self.samples.labels[sample]]
+
+    @property
+    def knows_samples(self) -> bool:
+        """Whether the network's classes are the samples': only then can an answer to a sample be right or wrong."""
+        return set(self.classes) == set(CLASSES)
+
+    def truth_class(self, sample: int) -> int | None:
+        """The number that a sample's true class has in this network; None where its classes are others."""
+        return self.classes.index(self.truth(sample)) if self.knows_samples else None
+
+    def leading(self, picture: bytes, count: int) -> list[int]:
+        """The most probable classes, best first: as many as asked for, or as there are."""
+        return np.argsort(-self.probabilities(picture), kind="stable")[:count].tolist()
+
+    def rival(self, picture: bytes, target: int) -> int | None:
+        """The most probable class but for the target; None where there is no other."""
+        return next((i for i in self.leading(picture, 2) if i != target), None)
 
     def bank(self, depth: int) -> Float[Tensor, "samples patches channels"] | None:
         """The tokens of all shipped samples at one depth; None where `bank_measurement` has not read them."""

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +7,11 @@ import torch
 
 from mixer import checkpoint
 from mixer.checkpoint import CheckpointError
-from mixer.data import samples
+from mixer.data import CLASSES, class_names, samples
 from mixer.model import PRESETS, Mixer
 from mixer.teacher import Teacher, TeacherConfig
+
+CASES = Path(__file__).parent.parent / "data" / "cases"
 
 
 @pytest.fixture
@@ -67,6 +69,55 @@ def test_metrics_can_be_replaced(folder: Path) -> None:
     assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.9}
 
 
+def change(folder: Path, **changes: object) -> None:
+    """Of config.json; None takes out."""
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+
+
+def test_a_checkpoint_without_names_is_read(folder: Path) -> None:
+    """As all were once. Those that our training made are of CIFAR-10, the only data there was."""
+    change(folder, classes=None)
+    assert class_names(checkpoint.load(folder, Mixer)[0].config)[:2] == ("class 0", "class 1")
+    checkpoint.write_metrics(folder, {"stages": []})
+    assert checkpoint.load(folder, Mixer)[0].config.classes == CLASSES
+    change(folder, classes=[f"bird {i}" for i in range(10)])
+    assert checkpoint.load(folder, Mixer)[0].config.classes[9] == "bird 9"
+
+
+@pytest.mark.parametrize("names", [["cat"], ["cat"] * 11])
+def test_names_must_be_as_many_as_the_classes(folder: Path, names: list[str]) -> None:
+    change(folder, classes=names)
+    with pytest.raises(CheckpointError, match=f"classes must be 10 names, or none, not {len(names)}"):
+        checkpoint.load(folder, Mixer)
+
+
+def test_what_is_no_checkpoint_is_refused_with_the_next_step(network: Mixer, folder: Path) -> None:
+    run = folder.parent / "run"
+    checkpoint.save(run / "checkpoint", network, {})
+    with pytest.raises(CheckpointError, match=re.escape(f"its network is in {run / 'checkpoint'}")):
+        checkpoint.load(run, Mixer)
+    weights = folder / "model.safetensors"
+    with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {weights} NEW_FOLDER")):
+        checkpoint.load(weights, Mixer)
+    theirs = CASES / "miil"
+    with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {theirs} NEW_FOLDER")):
+        checkpoint.load(theirs, Mixer)
+
+
+def test_weights_that_git_lfs_has_not_fetched_are_said_to_be_so(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes((CASES / "lfs_pointer.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match=r"model.safetensors is a pointer of Git LFS.*git lfs pull"):
+        checkpoint.load(folder, Mixer)
+
+
+def test_pickles_are_never_advised(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"hello, world")
+    with pytest.raises(CheckpointError, match="weights are incomplete, damaged") as refused:
+        checkpoint.load(folder, Mixer)
+    assert "safe=False" not in str(refused.value)
+
+
 def truncate(folder: Path) -> None:
     path = next(folder.glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-100])
@@ -109,7 +160,7 @@ def test_neither_a_folder_nor_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_the_shipped_network_knows_its_samples() -> None:
     model, metrics = checkpoint.load(checkpoint.DEFAULT, Mixer)
-    assert replace(model.config) == PRESETS["seed"]
+    assert model.config == PRESETS["seed"]
     shipped = samples()
     from mixer.data import normalise
 

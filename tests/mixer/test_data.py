@@ -8,14 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
-from mixer.data import CLASSES, DataMissing, Labelled, cifar10, class_names, normalise, samples
+from mixer.data import (
+    CLASSES,
+    DataMissing,
+    Labelled,
+    OtherClasses,
+    cifar10,
+    cifar10_numbers,
+    class_names,
+    normalise,
+    samples,
+)
 from mixer.model import PRESETS, MixerConfig
 
 
@@ -33,9 +42,38 @@ def test_samples_are_twenty_of_each_class() -> None:
     assert len(shipped.indices.unique()) == 200
 
 
-def test_classes_of_other_networks_are_numbered() -> None:
-    assert class_names(10) == CLASSES
-    assert class_names(3) == ("class 0", "class 1", "class 2")
+def test_classes_have_the_names_that_the_config_states() -> None:
+    assert class_names(MixerConfig(num_classes=2, classes=("cat", "dog"))) == ("cat", "dog")
+    assert class_names(MixerConfig(num_classes=10)) == tuple(f"class {i}" for i in range(10))
+    assert class_names(PRESETS["seed"]) == class_names(PRESETS["seed-rows"]) == CLASSES
+
+
+def test_a_thousand_classes_are_imagenet_s() -> None:
+    names = class_names(PRESETS["B/16"])
+    assert (names[0], names[207], names[999]) == ("tench", "golden retriever", "toilet tissue")
+    assert len(set(names)) == 1000
+    own = tuple(f"flower {i}" for i in range(1000))
+    assert class_names(replace(PRESETS["B/16"], classes=own)) == own
+
+
+def test_classes_of_the_same_name_are_told_apart() -> None:
+    config = MixerConfig(num_classes=4, classes=("crane", "ship", "crane", "crane #1"))
+    assert class_names(config) == ("crane #0", "ship", "crane #2", "crane #1")
+
+
+def test_cifar10_s_labels_are_renumbered_for_a_network_with_the_same_classes() -> None:
+    assert cifar10_numbers(CLASSES).tolist() == list(range(10))
+    turned = CLASSES[3:] + CLASSES[:3]
+    numbers = cifar10_numbers(turned)
+    assert [turned[i] for i in numbers.tolist()] == list(CLASSES)
+
+
+@pytest.mark.parametrize(
+    "names", [("cat",), ("cat", "dog"), CLASSES[1:], (*CLASSES, "cow"), ("cow", *CLASSES[1:])], ids=len
+)
+def test_of_other_classes_no_label_is_known(names: tuple[str, ...]) -> None:
+    with pytest.raises(OtherClasses, match=f"classes .{len(names)}: {names[0]}.* are not CIFAR-10's"):
+        cifar10_numbers(names)
 
 
 def test_missing_data_says_the_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

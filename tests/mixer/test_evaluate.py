@@ -1,8 +1,11 @@
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
-from mixer.data import CLASSES, Labelled
-from mixer.evaluate import accuracy, calibration_error, evaluate, fit_temperature, wilson
+from mixer.data import CLASSES, Labelled, OtherClasses
+from mixer.evaluate import accuracy, calibration_error, evaluate, fit_temperature, headline, wilson
 from mixer.model import Mixer
 
 CPU = torch.device("cpu")
@@ -51,3 +54,60 @@ def test_evaluation_counts_what_is_right(tiny) -> None:
     assert metrics["confusion"][CLASSES.index("cat")] == [0, 0, 0, 10, 0, 1, 0, 0, 0, 0]
     assert metrics["interval"][0] < 11 / 20 < metrics["interval"][1]
     assert metrics["flip_accuracy"] == pytest.approx(11 / 20)  # a tie between 3 and 5 goes to the lower class
+
+
+def test_a_class_without_images_has_no_accuracy_and_nothing_is_nan(tiny, coloured: Labelled) -> None:
+    few = Labelled(coloured.images[:7], coloured.labels[:7])  # of classes 0 to 6
+    metrics = evaluate(Mixer(tiny), few, few, CPU)
+    json.dumps(metrics, allow_nan=False)
+    assert tuple(metrics["class_accuracy"]) == CLASSES[:7]
+    assert [sum(row) for row in metrics["confusion"]] == [1] * 7 + [0] * 3
+
+
+def test_a_network_that_knows_the_classes_in_another_order_is_judged_by_their_names(tiny, coloured: Labelled) -> None:
+    torch.manual_seed(0)
+    model = Mixer(tiny)
+    order = torch.tensor([7, 2, 9, 0, 1, 3, 8, 4, 6, 5])
+    turned = Mixer(replace(tiny, classes=tuple(CLASSES[i] for i in order.tolist())))
+    turned.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        turned.head.weight.copy_(model.head.weight[order])
+        turned.head.bias.copy_(model.head.bias[order])
+    want, found = (evaluate(network, coloured, coloured, CPU) for network in (model, turned))
+    for name in ("accuracy", "flip_accuracy", "class_accuracy", "temperature"):
+        assert found[name] == pytest.approx(want[name], rel=1e-5)
+    assert found["confusion"] == torch.tensor(want["confusion"])[order][:, order].tolist()
+
+
+def test_a_network_with_other_classes_cannot_be_evaluated(foreign_mixer: Mixer) -> None:
+    data = Labelled(torch.zeros(10, 3, 32, 32, dtype=torch.uint8), torch.arange(10))
+    with pytest.raises(OtherClasses, match=rf"classes .{foreign_mixer.config.num_classes}: .* are not CIFAR-10's"):
+        evaluate(foreign_mixer, data, data, CPU)
+
+
+def test_what_cannot_be_counted_is_refused_in_words(tiny, coloured: Labelled) -> None:
+    none = Labelled(coloured.images[:0], coloured.labels[:0])
+    for test, validation in ((none, coloured), (coloured, none)):
+        with pytest.raises(ValueError, match=r"on \d+ test and \d+ validation images"):
+            evaluate(Mixer(tiny), test, validation, CPU)
+    broken = Mixer(tiny)
+    torch.nn.init.constant_(broken.stem.bias, torch.nan)
+    with pytest.raises(ValueError, match="answers are no numbers"):
+        evaluate(broken, coloured, coloured, CPU)
+
+
+def test_the_headline_says_what_the_record_holds() -> None:
+    assert headline({"accuracy": 0.5}) == "50.00% of the test images right."
+    whole = {
+        "accuracy": 0.5,
+        "images": 10_000,
+        "interval": [0.49, 0.51],
+        "flip_accuracy": 0.52,
+        "parameters": 1_234,
+        "date": "2026-01-31",
+        "device": "an abacus",
+    }
+    assert headline(whole) == (
+        "50.00% of 10,000 test images right (95 % interval 49.00% to 51.00%), 52.00% averaged with the mirror image. "
+        "1,234 parameters. Evaluated on 2026-01-31, an abacus."
+    )

@@ -11,7 +11,7 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from mixer import checkpoint, hub
-from mixer.data import Labelled
+from mixer.data import Labelled, OtherClasses
 from mixer.evaluate import evaluate, headline
 from mixer.model import Mixer
 
@@ -93,6 +93,7 @@ def test_the_card_says_what_the_metrics_say(network: Mixer, metrics: dict[str, A
     assert f"{worst:.2%} are right" in card.text
     assert f"{metrics['calibration_error']:.2%}" in card.text
     assert "## Limits" in card.text
+    assert "It knows 10 classes (airplane, automobile, bird, " in card.text
 
 
 def test_a_card_without_a_recipe_says_so(network: Mixer, metrics: dict[str, Any]) -> None:
@@ -106,6 +107,21 @@ def test_what_was_never_evaluated_is_not_pushed(there: Hub, network: Mixer, tmp_
     with pytest.raises(checkpoint.CheckpointError):
         hub.push(tmp_path, "net")
     assert not there.folder.exists()
+
+
+def test_a_network_with_other_classes_is_not_pushed_as_one_for_cifar10(
+    there: Hub, foreign_mixer: Mixer, metrics: dict[str, Any], tmp_path: Path
+) -> None:
+    checkpoint.save(tmp_path / "other", foreign_mixer, metrics)
+    with pytest.raises(OtherClasses):
+        hub.push(tmp_path / "other", "net")
+    assert not there.folder.exists()
+
+
+def test_a_record_by_hand_is_no_evaluation(there: Hub, network: Mixer, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network, {"accuracy": 0.5})
+    with pytest.raises(hub.NotPushed, match="was never evaluated"):
+        hub.push(tmp_path / "net", "net")
 
 
 def test_without_a_token_it_says_how_to_get_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

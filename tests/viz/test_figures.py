@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from viz import figures
+from viz.figures.style import class_symbol
 
 ROWS, COLS = 5, 2
 CELL = (4, 16)
@@ -213,3 +214,86 @@ def test_only_the_shown_lines_are_named() -> None:
         assert np.array_equal(line.y, values[:, i])
         assert line.showlegend == (i == 1)
     assert figure.layout.shapes[0].x0 == figure.layout.shapes[0].x1 == 2
+
+
+def test_of_many_lines_the_few_that_rise_highest_are_drawn_and_their_number_is_said() -> None:
+    values = np.tile(np.linspace(0.5, 0, 1000), (4, 1))
+    values[2, 700] = 1
+    names = [f"class {i}" for i in range(1000)]
+    colours = [figures.class_colour(i) for i in range(1000)]
+    figure = figures.lines_over_depth(values, ["stem", "1a", "1b", "2a"], names, colours, "probability", 2, [3, 900])
+    drawn = [*range(8), 700, 900]
+    assert [line.name for line in figure.data] == [names[i] for i in drawn]
+    for line, i in zip(figure.data, drawn, strict=True):
+        assert np.array_equal(line.y, values[:, i])
+        assert line.line.color == figures.class_colour(i)
+        assert line.showlegend == (i in (3, 900))
+    assert figure.layout.yaxis.title.text == "probability (10 of 1,000 shown)"
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_of_few_lines_all_are_drawn(count: int) -> None:
+    names = [f"class {i}" for i in range(count)]
+    figure = figures.lines_over_depth(np.eye(3, count), ["stem", "1a", "1b"], names, ["red"] * count, "p", 0, [0])
+    assert [line.name for line in figure.data] == names
+    assert figure.layout.yaxis.title.text == "p"
+
+
+def test_colours_and_symbols_of_classes_are_fixed_and_apart() -> None:
+    assert figures.class_colour(3) == "#228833"
+    colours = [figures.class_colour(i) for i in range(1000)]
+    assert len(set(colours)) == 1000
+    assert colours == [figures.class_colour(i) for i in range(1000)]
+    rgb = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours[:60]])
+    symbols = np.array([class_symbol(i) for i in range(60)])
+    apart = np.abs(rgb[:, None] - rgb).sum(2) + 1000 * (symbols[:, None] != symbols) + 1000 * np.eye(60)
+    assert apart.min() > 40, "of equal symbols, the colours differ"
+    go.Scatter(x=[0], y=[0], marker={"symbol": class_symbol(20_000), "color": figures.class_colour(20_000)})
+
+
+def test_bars_and_groups_of_many_names_are_the_longest_in_their_order() -> None:
+    values = np.linspace(1, 0, 60)[::-1]
+    names, colours = [f"class {i}" for i in range(60)], [figures.class_colour(i) for i in range(60)]
+    bar = figures.bars(values.tolist(), names, colours, "probability")
+    assert list(bar.data[0].y) == names[50:]
+    assert list(bar.data[0].marker.color) == colours[50:]
+    assert bar.layout.xaxis.title.text == "probability (10 of 60 shown)"
+    groups = figures.grouped_bars(np.stack([values, values[::-1], values]), ["a", "b", "c"], names, "probability")
+    assert list(groups.data[0].x) == [*names[:5], *names[55:]]
+    assert groups.data[1].y.tolist() == [*values[:54:-1], *values[4::-1]]
+    assert groups.layout.yaxis.title.text == "probability (10 of 60 shown)"
+
+
+def test_a_confusion_matrix_shows_as_many_classes_as_can_be_read() -> None:
+    counts = np.diag(np.full(100, 7))
+    counts[40, 90], counts[90, 40], counts[12, 13] = 3, 2, 1
+    figure = figures.confusion(counts.tolist(), [f"class {i}" for i in range(100)])
+    (heat,) = figure.data
+    assert len(heat.x) == 25
+    assert {"class 12", "class 13", "class 40", "class 90"} < set(heat.x)
+    row, col = heat.y.index("class 40"), heat.x.index("class 90")
+    assert (heat.text[row][col], heat.z[row][col]) == ("3", pytest.approx(0.3))
+    assert figure.layout.yaxis.title.text == "true class (25 of 100 shown)"
+    small = figures.confusion([[3, 1], [0, 0]], ["cat", "dog"])
+    assert small.data[0].z.tolist() == [[0.75, 0.25], [0, 0]]
+    assert small.layout.yaxis.title.text == "true class"
+
+
+@pytest.mark.parametrize("classes", [1, 2, 11, 60, 1000])
+def test_every_answer_has_its_own_colour_however_many_there_are(classes: int) -> None:
+    logits = np.random.default_rng(1).normal(size=(ROWS, COLS, classes)).astype(np.float32)
+    names = [f"class {i}" for i in range(classes)]
+    (trace,) = heatmaps(figures.answers_over_picture(PICTURE, logits, names, (0, 1)))
+    for row in range(ROWS):
+        for col in range(COLS):
+            answer = int(logits[row, col].argmax())
+            assert trace.text[row][col] == names[answer]
+            place = (trace.z[row][col] - trace.zmin) / (trace.zmax - trace.zmin)
+            below = [colour for start, colour in trace.colorscale if start <= place]
+            assert below[-1].lower() == figures.class_colour(answer).lower()
+    assert ("ahead of" in trace.hovertext[0][0]) == (classes > 1)
+
+
+def test_equal_logits_go_to_the_first_class_as_the_network_s_answer_does() -> None:
+    (trace,) = heatmaps(figures.answers_over_picture(PICTURE, np.zeros((ROWS, COLS, 3), np.float32), "abc", (0, 1)))
+    assert trace.hovertext[0][0] == "patch (0, 0): a, logit 0.000, 0.000 ahead of b"

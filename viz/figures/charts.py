@@ -8,7 +8,23 @@ from jaxtyping import Float, Float32, Int
 from plotly.basedatatypes import BaseTraceType
 from plotly.colors import sample_colorscale
 
-from viz.figures.style import ACCENT, GROUND, INK, SEQUENTIAL, bare, colorbar, diagram, place, scale
+from viz.figures.style import (
+    ACCENT,
+    GROUND,
+    INK,
+    SEQUENTIAL,
+    bare,
+    class_symbol,
+    colorbar,
+    diagram,
+    few,
+    of_all,
+    place,
+    scale,
+)
+
+READABLE = 25
+"""classes of which a confusion matrix can be read"""
 
 
 def lines_over_depth(
@@ -23,6 +39,8 @@ def lines_over_depth(
 ) -> go.Figure:
     """One line for each series; only those in `shown` are named and opaque, the others stay in the background.
 
+    Of many series, besides those in `shown`, the few that rise highest at any depth.
+
     band: between which bounds most are, as grey ground
     """
     ground = list[BaseTraceType]()
@@ -32,19 +50,20 @@ def lines_over_depth(
             go.Scatter(y=band[1], name="95th percentile", **unseen),
             go.Scatter(y=band[0], name="5th percentile", fill="tonexty", fillcolor=GROUND, **unseen),
         ]
+    drawn = few(values.max(0), shown)
     lines = [
         go.Scatter(
             x=list(depths),
             y=values[:, i],
-            name=name,
+            name=names[i],
             mode="lines+markers" if i in shown else "lines",
             line={"color": colours[i], "width": 3 if i in shown else 1},
-            marker={"symbol": i, "size": 7},
+            marker={"symbol": class_symbol(i), "size": 7},
             opacity=1 if i in shown else 0.35,
             showlegend=i in shown,
-            hovertemplate=f"{name}, depth %{{x}}: %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{names[i]}, depth %{{x}}: %{{y:.3f}}<extra></extra>",
         )
-        for i, name in enumerate(names)
+        for i in drawn
     ]
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     return diagram(
@@ -52,35 +71,39 @@ def lines_over_depth(
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
         xaxis={"title": "depth (a: token mixing, b: channel mixing)", "tickangle": 0, "nticks": 13},
-        yaxis={"title": label},
+        yaxis={"title": of_all(label, len(drawn), len(names))},
     )
 
 
 def bars(
     values: Sequence[float], names: Sequence[str], colours: Sequence[str] | str, label: str, format: str = ".1%"
 ) -> go.Figure:
-    """One horizontal bar for each name, the first on top."""
+    """One horizontal bar for each name, the first on top; of many, the few longest."""
+    drawn = few(values)
     bar = go.Bar(
-        x=list(values),
-        y=list(names),
+        x=[values[i] for i in drawn],
+        y=[names[i] for i in drawn],
         orientation="h",
-        marker={"color": colours},
+        marker={"color": colours if isinstance(colours, str) else [colours[i] for i in drawn]},
         texttemplate=f"%{{x:{format}}}",
         hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
     )
-    height = 60 + 28 * len(names)
-    return diagram(bar, height, xaxis={"title": label, "rangemode": "tozero"}, yaxis={"autorange": "reversed"})
+    across = {"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"}
+    return diagram(bar, 60 + 28 * len(drawn), xaxis=across, yaxis={"autorange": "reversed"})
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
-    """How many images of each class (rows) got each answer (columns)."""
-    shares = np.asarray(counts, np.float32)
-    shares /= shares.sum(1, keepdims=True).clip(1)
+    """How many images of each class (rows) got each answer (columns); of many classes, those most often confused."""
+    images = np.asarray(counts)
+    shares = images / images.sum(1, keepdims=True).clip(1)
+    mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
+    drawn = np.sort(np.argsort(-mistakes, kind="stable")[:READABLE])
+    names = [classes[i] for i in drawn]
     heat = go.Heatmap(
-        z=shares,
-        x=list(classes),
-        y=list(classes),
-        text=np.asarray(counts).astype(str),
+        z=shares[np.ix_(drawn, drawn)],
+        x=names,
+        y=names,
+        text=images[np.ix_(drawn, drawn)].astype(str),
         texttemplate="%{text}",
         hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
         colorscale="Blues",
@@ -88,7 +111,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
         zmax=1,
         showscale=False,
     )
-    return diagram(heat, 460, xaxis={"title": "answer"}, yaxis={"title": "true class", "autorange": "reversed"})
+    down = {"title": of_all("true class", len(names), len(classes)), "autorange": "reversed"}
+    return diagram(heat, 160 + 30 * max(10, len(names)), xaxis={"title": "answer"}, yaxis=down)
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
@@ -191,12 +215,13 @@ def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Fi
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
-    """For each name one bar per group, side by side; groups differ in colour and in hatching."""
+    """For each name one bar per group, side by side; groups differ in colour and in hatching. Of many, the longest."""
+    drawn = few(values.max(0))
     looks = zip((ACCENT, "#88CCEE", "#D55E00"), ("", "/", "x"), strict=True)
     bars = [
         go.Bar(
-            x=list(names),
-            y=line,
+            x=[names[i] for i in drawn],
+            y=line[drawn],
             name=group,
             marker={"color": colour, "pattern": {"shape": hatching, "fgcolor": "white", "size": 5}},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
@@ -207,7 +232,7 @@ def grouped_bars(
         bars,
         340,
         xaxis={"tickangle": 0},
-        yaxis={"title": label, "tickformat": ".0%", "rangemode": "tozero"},
+        yaxis={"title": of_all(label, len(drawn), len(names)), "tickformat": ".0%", "rangemode": "tozero"},
         legend={"y": 1.02, "yanchor": "bottom"},
     )
 

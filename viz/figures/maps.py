@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from viz.figures.style import (
-    CLASS_COLOURS,
     bare,
     caption,
     cells,
+    class_colour,
     colorbar,
     colorbar_below,
     fitting,
@@ -52,21 +52,14 @@ def answers_over_picture(
 ) -> go.Figure:
     """The class that each patch speaks for, as its colour over the picture, and in words where there is room."""
     rows, cols, _ = logits.shape
-    second, first = np.moveaxis(logits.argsort(2)[..., -2:], 2, 0)
-    ranked = np.sort(logits, 2)
-    best, lead = ranked[..., -1], ranked[..., -1] - ranked[..., -2]
-    hover = [
-        [
-            f"{place(r, c)}: {classes[first[r, c]]}, logit {best[r, c]:.3f}, "
-            f"{lead[r, c]:.3f} ahead of {classes[second[r, c]]}"
-            for c in range(cols)
-        ]
-        for r in range(rows)
-    ]
+    best = np.argsort(-logits, 2, kind="stable")[..., :2]
+    first = best[..., 0]
+    hover = [[_answer(place(r, c), logits[r, c], best[r, c], classes) for c in range(cols)] for r in range(rows)]
+    given, numbers = np.unique(first, return_inverse=True)
     names = [[classes[i] for i in line] for line in first]
     size = fitting(max(len(name) for line in names for name in line), 300 / cols, 300 / rows)
     heat = go.Heatmap(
-        z=(first % len(CLASS_COLOURS)).astype(np.uint8),
+        z=numbers.reshape(rows, cols),
         **cells(picture, rows, cols),
         opacity=0.85,
         text=names,
@@ -74,12 +67,21 @@ def answers_over_picture(
         textfont={"size": size or None, "color": "black"},
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
-        colorscale=steps(CLASS_COLOURS),
+        colorscale=steps([class_colour(i) for i in given.tolist()]),
         zmin=-0.5,
-        zmax=len(CLASS_COLOURS) - 0.5,
+        zmax=len(given) - 0.5,
         showscale=False,
     )
     return bare([under(picture), heat], 320, shapes=frame_patch(picture, rows, cols, chosen))
+
+
+def _answer(
+    spot: str, logits: Float32[np.ndarray, "classes"], best: Int[np.ndarray, "one_or_two"], classes: Sequence[str]
+) -> str:
+    """What the pointer says of a patch: the best class, and how far it is ahead of the next, if there is one."""
+    first, *second = best.tolist()
+    ahead = [f", {logits[first] - logits[i]:.3f} ahead of {classes[i]}" for i in second]
+    return f"{spot}: {classes[first]}, logit {logits[first]:.3f}{''.join(ahead)}"
 
 
 def patch_pixels(

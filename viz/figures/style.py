@@ -1,6 +1,7 @@
 """What all figures have in common: colours, scales, captions, frames."""
 
 from collections.abc import Sequence
+from colorsys import hls_to_rgb
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +23,10 @@ CLASS_COLOURS = (
     "#CC6677", "#6A5ACD", "#DDCC77", "#228833", "#88CCEE", "#D55E00", "#44AA99", "#999933", "#BB6FC4", "#888888",
 )  # fmt: skip
 """one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
+FILLED_SYMBOLS = 25
+"""plotly's first symbols, which are filled; it has 55 numbers in all"""
+MOST = 10
+"""as many classes as one figure can show side by side"""
 
 AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True}
 GUTTER = 1
@@ -29,7 +34,34 @@ ACCENT = "#2a7fb8"
 
 
 def class_colour(index: int) -> str:
-    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+    """The colour of a class, always the same.
+
+    After the first ten, hue and lightness follow Roberts' sequence R2 (extremeLearning.com.au, "The unreasonable
+    effectiveness of quasirandom sequences"), in which however many points keep apart.
+    """
+    if index < len(CLASS_COLOURS):
+        return CLASS_COLOURS[index]
+    hue, light = (0.7548776662466927 * index) % 1, (0.5698402909980532 * index) % 1
+    return "#" + "".join(f"{round(255 * part):02x}" for part in hls_to_rgb(hue, 0.45 + 0.25 * light, 0.6))
+
+
+def class_symbol(index: int) -> int:
+    """plotly's number of the symbol of a class, for those who cannot tell the colours."""
+    return index % FILLED_SYMBOLS
+
+
+def few(sizes: Sequence[float] | np.ndarray, always: Sequence[int] = ()) -> list[int]:
+    """Which of many things a figure shows, in their order: those it always shows, and of the others the largest.
+
+    At most `MOST`, if no more are always shown.
+    """
+    ranked = dict.fromkeys([*always, *np.argsort(-np.asarray(sizes), kind="stable").tolist()])
+    return sorted(list(ranked)[: max(MOST, len(set(always)))])
+
+
+def of_all(label: str, shown: int, count: int) -> str:
+    """A label that says how many of how many are shown, if not all are."""
+    return label if shown == count else f"{label} ({shown} of {count:,} shown)"
 
 
 def place(row: int, col: int) -> str:

@@ -9,7 +9,10 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from viz.panels.lens import Lens
+from viz.panels.waiting import CANCELLED, Newest
 
+from mixer.data import CLASSES
 from mixer.model import Mixer, MixerConfig
 from viz import faithfulness
 from viz.attribution import METHODS, attribute
@@ -18,8 +21,6 @@ from viz.microscope import Microscope
 from viz.panels import attribution, doubt
 from viz.panels.asking import put
 from viz.panels.attribution.versus import RUNNER_UP
-from viz.panels.lens import Lens
-from viz.panels.waiting import CANCELLED, Newest
 
 LOGITS = ("mean colour", "logit")
 
@@ -27,7 +28,9 @@ LOGITS = ("mean colour", "logit")
 @pytest.fixture(scope="module")
 def scope() -> Microscope:
     torch.manual_seed(0)
-    config = MixerConfig(patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17)
+    config = MixerConfig(
+        patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, classes=CLASSES
+    )
     return Microscope(Mixer(config), {}, torch.device("cpu"))
 
 

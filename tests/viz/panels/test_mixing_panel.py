@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from viz.panels.lens import Lens
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from viz import mixing as measures
@@ -18,7 +19,6 @@ from viz.influence import network_influence, token_jacobian
 from viz.intervene import permute_patches
 from viz.microscope import Microscope, Selection
 from viz.panels import mixing
-from viz.panels.lens import Lens
 
 ALL = [part.NAME for part in mixing.PARTS]
 

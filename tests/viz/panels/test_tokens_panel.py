@@ -8,13 +8,14 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from viz.panels.lens import Lens
+from viz.panels.neighbours import SHOWN, nearest
 
+from mixer.data import CLASSES
 from mixer.model import PRESETS, Mixer, MixerConfig
 from viz import figures
 from viz.microscope import Microscope, Selection
 from viz.panels import tokens
-from viz.panels.lens import Lens
-from viz.panels.neighbours import SHOWN, nearest
 from viz.tokens import LogitLens
 
 VIEWS = ("given", "similarity", "pca", "norms", "updates", "matrix", "lens", "answers", "votes")
@@ -35,7 +36,11 @@ def build(config: MixerConfig) -> tuple[Microscope, Lens, gr.Blocks]:
 @pytest.fixture(scope="module")
 def built() -> tuple[Microscope, Lens, gr.Blocks]:
     """8 x 2 patches of 4 x 16 pixels, 3 blocks, 11 channels."""
-    return build(MixerConfig(patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17))
+    return build(
+        MixerConfig(
+            patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, classes=CLASSES
+        )
+    )
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+
 from viz.panels.view import Numbers
 
 VALUES = np.array([[1.0, -2.5, 3.0], [np.nan, 0.5, 0.25]], np.float32)

@@ -2,9 +2,9 @@ import re
 import time
 
 import pytest
+from viz.panels.waiting import Watch
 
 from viz.panels.table import table
-from viz.panels.waiting import Watch
 
 
 def left(bar: str) -> int:

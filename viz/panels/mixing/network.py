@@ -8,11 +8,11 @@ import numpy as np
 
 from viz import figures
 from viz.influence import NetworkInfluence, network_influence
-from viz.recent import Recent
 from viz.microscope import Microscope, Selection
 from viz.panels.lens import Lens, view
 from viz.panels.mixing.influence import GAIN, from_view, influence_figures, matrix_view, to_view
 from viz.panels.waiting import Watch, cancel_button
+from viz.recent import Recent
 
 NAME = "Through all blocks"
 PROBES = 16
