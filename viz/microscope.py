@@ -45,9 +45,14 @@ class Microscope:
     @property
     def name(self) -> str:
         """Which network this is, in a few words."""
-        accuracy = self.metrics.get("accuracy")
-        known = f"{accuracy:.2%} of CIFAR-10's test images right" if accuracy is not None else "not evaluated"
-        return f"MLP-Mixer, {self.parameters:,} parameters, {known}"
+        return f"MLP-Mixer, {self.parameters:,} parameters, {self.quality}"
+
+    @property
+    def quality(self) -> str:
+        """How good it is, as far as that was measured on images of its classes."""
+        if not self.knows_samples or "accuracy" not in self.metrics:
+            return "not evaluated"
+        return f"{self.metrics['accuracy']:.2%} of CIFAR-10's test images right"
 
     @property
     def parameters(self) -> int:
@@ -77,24 +82,19 @@ class Microscope:
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """What the network answers; remembered longer than the trace."""
-        return self.remembered(("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy())
+        return self.remembered(
+            ("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy()
+        )
 
     def answer(self, picture: bytes) -> int:
         """The class that the network finds most probable."""
         return int(self.probabilities(picture).argmax())
 
-    def class_text(self, number: int) -> str:
-        """What a class is called in a link: its name, or its number where two classes have that name."""
-        name = self.classes[number]
-        return name if self.classes.count(name) == 1 else str(number)
-
     def class_number(self, text: str) -> int:
-        """The class with that name or number. Raises ValueError where there is none."""
-        if self.classes.count(text) == 1:
-            return self.classes.index(text)
-        if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < len(self.classes):
-            return int(text)
-        raise ValueError(f"this network knows no class {text!r}")
+        """The class of that name. Raises ValueError where there is none."""
+        if text not in self.classes:
+            raise ValueError(f"this network knows no class {text!r}")
+        return self.classes.index(text)
 
     def picture_of(self, image: Image.Image) -> bytes:
         """Any image of Pillow's as a picture for a selection: its middle. Raises ValueError if it cannot be read."""

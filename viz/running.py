@@ -21,9 +21,7 @@ _MODEL_THREAD = ThreadPoolExecutor(1, "model")
 async def on_model_thread(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """What `work` returns, done by the one thread that touches the model, in the order in which it is asked for."""
     context = copy_context()  # ZeroGPU finds the visitor in it
-    return await asyncio.get_running_loop().run_in_executor(
-        _MODEL_THREAD, lambda: context.run(work, *args, **options)
-    )
+    return await asyncio.get_running_loop().run_in_executor(_MODEL_THREAD, lambda: context.run(work, *args, **options))
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,7 +187,7 @@ def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
     elif selection.sample != begin.sample:
         words["sample"] = str(selection.sample)
     if selection.target != scope.answer(selection.picture):
-        words["class"] = scope.class_text(selection.target)
+        words["class"] = scope.classes[selection.target]
     if selection.depth != begin.depth:
         words["depth"] = scope.depth_names[selection.depth]
     if selection.patch != begin.patch:

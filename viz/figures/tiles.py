@@ -74,7 +74,9 @@ def tiles(
     return bare(heat, None, (float(ratio), 60, 640), annotations=captions, shapes=framed)
 
 
-def tile_at(row: int, col: int, columns: int, rows: int, cols: int, labelled: bool = True, group: int = 1) -> tuple[int, int, int]:
+def tile_at(
+    row: int, col: int, columns: int, rows: int, cols: int, labelled: bool = True, group: int = 1
+) -> tuple[int, int, int]:
     """Which tile, and which row and column in it, a cell of the canvas of `tiles` belongs to: where a visitor clicked.
 
     Raises IndexError for a cell between the tiles.

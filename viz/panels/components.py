@@ -81,7 +81,9 @@ def tabs_component(lenses: Sequence[Lens], opened: str) -> gr.HTML:
         inner = "".join(
             f'<button type="button" role="tab" data-lens="{lens.id}">{escape(lens.name)}</button>' for lens in members
         )
-        parts.append(f'<div role="tablist" class="tabs parts" data-parts="{group}" aria-label="{top}" hidden>{inner}</div>')
+        parts.append(
+            f'<div role="tablist" class="tabs parts" data-parts="{group}" aria-label="{top}" hidden>{inner}</div>'
+        )
     template = f'<div role="tablist" class="tabs" aria-label="Lenses">{"".join(tops)}</div>{"".join(parts)}'
     return component("tabs", template, opened, elem_id="tabs")
 

@@ -5,7 +5,7 @@
 - What takes longer is measured by `run`, of which each visitor has at most one; it gives the model's thread back after
   every step, so clicks go on between two steps, and several visitors' measurements advance in turn. It sends only how
   far it is. When something is finished it lets `act` draw, so nothing is ever drawn out of order.
-- A picture that is uploaded, and the endpoint for programs, are read and decoded before they come to the model's thread.
+- A picture that is uploaded is read and decoded before it comes to the model's thread.
 """
 
 from typing import Any

@@ -14,13 +14,16 @@ from viz.selection import Selection, Words
 
 def lens(scope: Microscope) -> Lens:
     metrics, rows = scope.metrics, []
-    if "confusion" in metrics and "reliability" in metrics:
+    evaluated = scope.knows_samples and "accuracy" in metrics
+    if evaluated and "confusion" in metrics and "reliability" in metrics:
         rows.append((CONFUSION, RELIABILITY))
     if metrics.get("stages"):
         rows.append((_training(scope),))
     rows.append((LAYERS,))
-    unknown = "This checkpoint has not been evaluated: python main.py evaluate does that."
-    return Lens("model", "Model", headline(metrics) if "accuracy" in metrics else unknown, tuple(rows))
+    unknown = "This network has not been evaluated on images of its classes."
+    if scope.knows_samples:
+        unknown = "This checkpoint has not been evaluated: python main.py evaluate does that."
+    return Lens("model", "Model", headline(metrics) if evaluated else unknown, tuple(rows))
 
 
 def _nothing(selection: Selection) -> None:

@@ -28,9 +28,7 @@ def lens(scope: Microscope) -> Lens:
 
 
 def header(scope: Microscope) -> str:
-    accuracy = scope.metrics.get("accuracy")
-    known = f"{accuracy:.2%} on CIFAR-10's test set" if accuracy is not None else "not evaluated"
-    facts = (known, f"{scope.parameters:,} parameters", f"on {scope.device.type.upper()}")
+    facts = (scope.quality, f"{scope.parameters:,} parameters", f"on {scope.device.type.upper()}")
     badges = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
     return f"""
 <a class="skip" href="#tabs">Skip to the lenses</a>
@@ -60,7 +58,7 @@ def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> 
     picker = component("picker", group, elem_id="picker")
     parts.append(_part(picker, lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)))
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
-    classes = [(scope.class_text(i), name) for i, name in enumerate(scope.classes)]
+    classes = [(name, name) for name in scope.classes]
     answer = component(
         "controls",
         f'<div data-part="html"></div><div class="asked">{select("class", "Class to ask about", classes, "target")}'
@@ -86,9 +84,11 @@ def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
 
 
 def _samples(scope: Microscope) -> View:
-    groups = [(TWO, "two of each class"), (WRONG, "answered wrongly"), *((name, name) for name in CLASSES)]
-    confused = [(f"{a}>{b}", f"{a}, taken for {b}") for a in CLASSES for b in CLASSES if a != b]
-    kinds = Choice("samples", "Samples", (*groups, *confused), TWO)
+    kinds_of = [(TWO, "two of each class"), *((name, name) for name in CLASSES)]
+    if scope.knows_samples:
+        confused = [(f"{a}>{b}", f"{a}, taken for {b}") for a in CLASSES for b in CLASSES if a != b]
+        kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
+    kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
         "samples",
         "Samples",
@@ -143,12 +143,12 @@ def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
 
 def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     probabilities = scope.probabilities(selection.picture)
-    best = probabilities.argsort()[::-1][:TOP].tolist()
+    best = scope.leading(selection.picture, TOP)
     rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
     more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
     words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
     chosen = {
-        "class": scope.class_text(selection.target),
+        "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
         "depth": scope.depth_names[selection.depth],
     }
@@ -157,7 +157,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
 
 
 def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:
-    name, words = escape(scope.classes[number]), urlencode({"class": scope.class_text(number)})
+    name, words = escape(scope.classes[number]), urlencode({"class": scope.classes[number]})
     return (
         f"<li><button type='button' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
         f"aria-label='{name}, {probability:.1%}: ask about this class' style='--share: {probability:.1%}'>"
@@ -172,8 +172,11 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     if selection.sample is None:
         return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
     truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
-    verdict = "right" if truth == scope.classes[answer] else "<b>wrong</b>"
-    lines = [f"Test image {number}, labelled <b>{escape(truth)}</b>: the answer is {verdict}."]
+    label = f"Test image {number} of CIFAR-10, labelled <b>{escape(truth)}</b>"
+    if not scope.knows_samples:
+        return [f"{label}: a class that this network does not know, so its answer is neither right nor wrong."]
+    verdict = "right" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"
+    lines = [f"{label}: the answer is {verdict}."]
     bins = scope.metrics.get("reliability", [])
     if bins:
         near = min(bins, key=lambda b: abs(b["confidence"] - confidence))

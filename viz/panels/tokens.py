@@ -212,8 +212,8 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
     found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.typical()
     named = {scope.answer(selection.picture), selection.target}
-    if selection.sample is not None and scope.truth(selection.sample) in scope.classes:
-        named.add(scope.classes.index(scope.truth(selection.sample)))
+    truth = None if selection.sample is None else scope.truth_class(selection.sample)
+    named |= set() if truth is None else {truth}
     drawn = figures.lines_over_depth(
         found.probabilities,
         scope.depth_names,
@@ -251,8 +251,8 @@ def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
     return (
         f"Grey: where 9 of 10 samples have the probability of their own answer. At {scope.depth_names[depth]}, "
-        f"{escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the {usual.images} samples, whatever "
-        "they show."
+        f"{escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the {usual.images} samples, "
+        "whatever they show."
     )
 
 
@@ -275,7 +275,9 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
     name, last = scope.depth_names[at], scope.depth_names[-1]
     votes = _votes_at(scope, selection.picture, at)[..., selection.target]
     logit = float(scope.look(selection.picture).logits[0, selection.target])
-    words = f"Mean of the {scope.grid.patches} votes at {name}: <b>{votes.mean():.4f}</b>. The logit: <b>{logit:.4f}</b>. "
+    words = (
+        f"Mean of the {scope.grid.patches} votes at {name}: <b>{votes.mean():.4f}</b>. The logit: <b>{logit:.4f}</b>. "
+    )
     if name == last:
         words += "One number: at the last depth the logit is the mean of the votes."
     else:

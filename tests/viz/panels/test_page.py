@@ -1,4 +1,4 @@
-"""The page draws what changed and nothing else, says what is wanting, and never shows one picture's figure as another's."""
+"""The page draws what changed and nothing else, and never shows one picture's figure as another's."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def shown(view: View, scope: Microscope, selection: Selection) -> str:
 
 def other_words(instrument: Instrument) -> Iterator[dict[str, str]]:
     """For each thing that can be chosen, something else than what the page opens on."""
-    yield from ({"sample": "133"}, {"class": "3"}, {"patch": "2,1"}, {"depth": "1b"}, {"depth": "2a"}, {"unit": "4"})
+    yield from ({"sample": "133"}, {"class": "cat"}, {"patch": "2,1"}, {"depth": "1b"}, {"depth": "2a"}, {"unit": "4"})
     for option in instrument.page.options:
         texts = [name for name, _ in getattr(option, "choices", ())] or [str(option.high)]  # type: ignore[union-attr]
         yield from ({option.name: text} for text in texts[:4])
@@ -124,12 +124,15 @@ def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
     instrument.answer(visit, {"redraw": True})
     monkeypatch.setattr(instrument.scope, "pixels", broken)
     updates = {made.elem_id: value for made, value in instrument.answer(visit, {"words": {"lens": "tokens"}}).items()}
-    assert "went wrong" in updates["tokens-votes"]["words"] and updates["tokens-votes"]["figure"] is None
+    assert "went wrong" in updates["tokens-votes"]["words"]
+    assert updates["tokens-votes"]["figure"] is None
     assert updates["tokens-norms"]["figure"]
     assert "a fault of ours" in caplog.text
 
 
-def run(instrument: Instrument, visit: Visit, until: Callable[[dict[str, Any]], None] = lambda update: None) -> list[Any]:
+def run(
+    instrument: Instrument, visit: Visit, until: Callable[[dict[str, Any]], None] = lambda update: None
+) -> list[Any]:
     async def collect() -> list[Any]:
         found = []
         async for updates in instrument.run(visit):
@@ -167,7 +170,9 @@ def test_a_measurement_runs_to_its_end_and_says_how_far_it_is(instrument: Instru
     updates = run(instrument, visit)
     waits = [update["wait"]["text"] for update in updates if update.get("wait")]
     assert any(text.startswith("Something slow: 3 of 10 steps, about") for text in waits)
-    assert slow and updates[-1]["wait"] is None and "redraw" in updates[-1]
+    assert slow
+    assert updates[-1]["wait"] is None
+    assert "redraw" in updates[-1]
     assert not instrument.wanted(visit)
 
 
@@ -179,7 +184,9 @@ def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument
             instrument.answer(visit, {"stop": True})
 
     run(instrument, visit, cancel)
-    assert not slow and visit.stopped == {"it": "Cancelled."} and not instrument.wanted(visit)
+    assert not slow
+    assert visit.stopped == {"it": "Cancelled."}
+    assert not instrument.wanted(visit)
     instrument.answer(visit, {"words": {"patch": "2,1"}})
     assert not instrument.wanted(visit)
     instrument.answer(visit, {"measure": "overview-votes"})
@@ -194,7 +201,8 @@ def test_it_is_given_up_when_another_lens_is_opened(instrument: Instrument, slow
             instrument.answer(visit, {"words": {"lens": "model"}})
 
     run(instrument, visit, leave)
-    assert not slow and not visit.stopped
+    assert not slow
+    assert not visit.stopped
 
 
 def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
@@ -243,5 +251,6 @@ def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None
     file = instrument.answer(visit, {"csv": "tokens-answers"})[instrument.status].constructor_args["file"]
     assert file["name"] == "airplane-3_2a_answers.csv"
     lines = file["text"].splitlines()
-    assert "# picture: airplane-3" in lines and "# depth: 2a" in lines
+    assert "# picture: airplane-3" in lines
+    assert "# depth: 2a" in lines
     assert lines[-1 - 8 * 2 * 10] == "row,column,class,logit"

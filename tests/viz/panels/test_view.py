@@ -14,7 +14,8 @@ def test_every_value_is_a_line_under_named_columns_and_facts() -> None:
     lines = numbers.csv({"picture": "cat-8", "note": "two\nlines"}).splitlines()
     assert lines[:3] == ["# picture: cat-8", "# note: two lines", "row,class,logit"]
     rows = list(csv.reader(lines[3:]))
-    assert rows[0] == ["0", "a, b", "1.0"] and rows[5] == ["1", 'd "e"', "0.25"]
+    assert rows[0] == ["0", "a, b", "1.0"]
+    assert rows[5] == ["1", 'd "e"', "0.25"]
     assert len(rows) == 6
 
 
