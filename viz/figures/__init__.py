@@ -22,7 +22,17 @@ from viz.figures.charts import (
 from viz.figures.explanations import against_chance, agreement, overlays, randomised
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
-from viz.figures.tiles import colour_tiles, filter_tiles, pictures, tile_columns, tiles
+from viz.figures.tiles import (
+    colour_tiles,
+    filter_tiles,
+    picture_at,
+    pictures,
+    tile_at,
+    tile_columns,
+    tiles,
+    unit_tile_at,
+    unit_tiles,
+)
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
@@ -46,11 +56,15 @@ __all__ = [
     "overlays",
     "patch_matrix",
     "patch_pixels",
+    "picture_at",
     "pictures",
     "place",
     "randomised",
     "ranked",
     "reliability",
+    "tile_at",
     "tile_columns",
     "tiles",
+    "unit_tile_at",
+    "unit_tiles",
 ]
