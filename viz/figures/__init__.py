@@ -38,8 +38,8 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
 
 __all__ = [
-    "Figure",
     "PLOTLY_JS",
+    "Figure",
     "against_chance",
     "agreement",
     "answers_over_picture",

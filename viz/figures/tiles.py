@@ -129,7 +129,7 @@ def _heatmap(
         **scale(maps, signed, span),
     )
     first = np.argwhere(filled & (shown[..., 1:] == 0).all(-1))
-    return heat, [(across[x] + 0.5, down[y] + 0.5) for y, x in first]
+    return heat, [(float(across[x] + 0.5), float(down[y] + 0.5)) for y, x in first]
 
 
 def _framed(

@@ -103,11 +103,9 @@ def order(
     raise ValueError(f"units can be ordered by frequency, energy or index, not {by!r}")
 
 
-def order_at(
-    maps: Float32[np.ndarray, "units rows cols"], place: tuple[int, int]
-) -> Int64[np.ndarray, "units"]:
+def order_at(maps: Float32[np.ndarray, "units rows cols"], place: tuple[int, int]) -> Int64[np.ndarray, "units"]:
     """The numbers of the units by their weight on the patch at (row, column), whatever its sign, the largest first."""
-    return np.argsort(-np.abs(maps[:, *place]), kind="stable")
+    return np.argsort(-np.abs(maps[:, place[0], place[1]]), kind="stable")
 
 
 def opposite_pairs(
