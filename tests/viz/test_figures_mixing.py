@@ -66,9 +66,9 @@ def test_groups_of_tiles_stand_apart():
 
 def test_the_frames_of_all_unit_tiles_are_one_shape():
     """Hundreds of shapes would take plotly a second."""
-    heatmap, shapes = unit_tiles(4, chosen=(2, 1)).data[0], unit_tiles(4, chosen=(2, 1)).layout.shapes
-    assert len(shapes) <= 2
-    boxes = {tuple(float(n) for n in re.findall(r"[-.\d]+", box)[:4]) for box in shapes[-1].path.split(" ")}
+    figure = unit_tiles(4, chosen=(2, 1))
+    (heatmap,), (shape,) = figure.data, figure.layout.shapes
+    boxes = {tuple(float(n) for n in re.findall(r"[-.\d]+", box)[:4]) for box in shape.path.split(" ")}
     y, x = np.array(heatmap.y), np.array(heatmap.x)
     cells = [np.argwhere(np.asarray(heatmap.z) == tile[2, 1])[0] for tile in maps()]
     assert boxes == {(x[j], y[i], x[j + 1], y[i + 1]) for i, j in cells}

@@ -73,12 +73,13 @@ def unit_tiles(
     """
     shown = _layout(maps.shape, columns, GUTTER, group)
     heat, corners = _heatmap(maps, shown, cell, label, True, None)
-    told = np.dstack([units[shown[..., 0]], shown[..., 1:]])
+    told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
     heat.update(
         customdata=told.astype(np.min_scalar_type(-1 - told.max())),
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
-    return bare(heat, None, shapes=_framed(corners, cell, chosen))
+    black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value
+    return bare(heat, None, shapes=black)
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:

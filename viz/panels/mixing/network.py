@@ -23,8 +23,6 @@ from viz.selection import Selection
 
 PROBES = 16
 SEED = 0
-RATE = 9e9
-"""multiplications per second on two CPU cores, for the expected time"""
 
 
 def lens(scope: Microscope) -> Lens:
@@ -97,12 +95,6 @@ def _measurement(scope: Microscope, picture: bytes) -> Measurement:
                 scope.remember(_key(picture), result)
             yield result.done
 
-    seconds = _expected_seconds(scope)
+    # every probe goes back through the network once for each patch, at about the cost of one pass
+    seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_sample
     return Measurement(_key(picture), "Influence through the network", "probes", PROBES, seconds, steps, asked=True)
-
-
-def _expected_seconds(scope: Microscope) -> float:
-    """Every probe goes back through the network once for each patch, at about the cost of one pass."""
-    config, patches = scope.model.config, scope.grid.patches
-    one_pass = config.num_blocks * 2 * patches * config.hidden_dim * (config.tokens_mlp_dim + config.channels_mlp_dim)
-    return PROBES * patches * one_pass / RATE
