@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.mixing import block_at
 from viz.question import Question, batch_size, score
 
 
@@ -128,7 +127,7 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
     """Integrated Gradients of the rest of the network, between the tokens after a block for b and for x."""
     from captum.attr import LayerIntegratedGradients
 
-    layer = block_at(model, settings.block)
+    layer = model.block_at(settings.block)
     values = LayerIntegratedGradients(score(model, question), layer).attribute(
         question.image[None],
         question.baseline[None],
@@ -181,7 +180,7 @@ def _at_block(
 ) -> tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]:
     """The tokens A after a block, and dF/dA."""
     seen: list[Tensor] = []
-    layer = block_at(model, block)
+    layer = model.block_at(block)
     hook = layer.register_forward_hook(lambda module, args, output: seen.append(output))
     try:
         scores = score(model, question)(images.detach().requires_grad_())

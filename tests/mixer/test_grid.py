@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from einops import rearrange
@@ -35,6 +36,14 @@ def test_every_pixel_is_in_one_patch_whichever_way_one_asks() -> None:
             assert x in range(15)[cols]
 
 
+def test_a_map_has_the_value_of_each_patch_in_its_place() -> None:
+    grid = PatchGrid((6, 20), (2, 4))  # 3 rows, 5 columns
+    values = np.arange(2 * 15).reshape(2, 15)
+    for line, tile in zip(values, grid.map(values), strict=True):
+        assert [[line[grid.index(row, col)] for col in range(5)] for row in range(3)] == tile.tolist()
+        assert grid.map(line).tolist() == tile.tolist()
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -42,6 +51,7 @@ def test_every_pixel_is_in_one_patch_whichever_way_one_asks() -> None:
         (lambda: GRID.position(-1), "patch -1 does not exist"),
         (lambda: GRID.index(3, 0), r"patch \(3, 0\) does not exist: there are 3 rows, 3 columns"),
         (lambda: GRID.patch_at(0, 15), r"patch \(0, 3\) does not exist"),
+        (lambda: GRID.map(np.zeros((3, 6))), r"9 patches has no map of \(3, 6\)"),
         (lambda: PatchGrid((32, 32), (5, 8)), r"\(32, 32\) .* cannot be cut into \(5, 8\)"),
         (lambda: PatchGrid((32, 32), (0, 8)), "patch_size must be .* at least 1"),
     ],

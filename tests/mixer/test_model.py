@@ -117,3 +117,10 @@ def test_wrong_sizes_are_named(network: Mixer) -> None:
         MixerConfig(num_blocks=0)
     with pytest.raises(ValueError, match="cannot be cut"):
         MixerConfig(patch_size=(5, 8))
+
+
+def test_blocks_are_counted_from_0(network: Mixer) -> None:
+    assert [network.block_at(block) for block in range(3)] == list(network.blocks)
+    for block in (-1, 3):
+        with pytest.raises(ValueError, match=f"block {block} does not exist: there are 3, counted from 0"):
+            network.block_at(block)

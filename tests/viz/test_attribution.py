@@ -23,8 +23,8 @@ from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
 from viz.attribution import METHODS, SHAPLEY, attribute, seconds_per_sample
 from viz.capture import trace
-from viz.intervene import permute_patches, permuted_copy
 from viz.methods import Settings
+from viz.mixing.shuffle import permute_patches, permuted_copy
 from viz.question import Question, batch_size, ends, score
 from viz.tokens import votes
 

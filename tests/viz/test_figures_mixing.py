@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -11,23 +13,65 @@ def maps() -> np.ndarray:
     return np.arange(36, dtype=np.float32).reshape(6, 3, 2)
 
 
-def test_tiles_hold_every_map_in_its_place():
-    heatmap = figures.tiles(maps(), NAMES, "weight", True, 3, (4, 16), labelled=False).data[0]
-    z, text = np.asarray(heatmap.z), np.asarray(heatmap.text)
-    filled = ~np.isnan(z)
-    assert sorted(z[filled]) == list(range(36))
-    for value in (0, 13, 35):
-        unit, place = divmod(value, 6)
-        assert text[z == value] == f"unit {unit}, patch ({place // 2}, {place % 2})"
+UNITS = np.array([40, 7, 300, 0, 12, 5])
+
+
+def unit_tiles(columns: int, group: int = 1, chosen: tuple[int, int] = (0, 0)) -> figures.Figure:
+    return figures.unit_tiles(maps(), UNITS, "weight", columns, (4, 16), chosen, group)
+
+
+@pytest.mark.parametrize(("columns", "group"), [(4, 1), (4, 2), (1, 1), (6, 2), (8, 1)])
+def test_unit_tiles_hold_every_map_in_its_place_and_a_click_finds_it(columns: int, group: int):
+    heatmap = unit_tiles(columns, group).data[0]
+    z, told = np.asarray(heatmap.z), np.asarray(heatmap.customdata)
+    found = []
+    for index in np.ndindex(z.shape):
+        if np.isnan(z[index]):
+            with pytest.raises(ValueError, match="no tile is at cell"):
+                figures.unit_tile_at(index, (6, 3, 2), columns, group)
+            continue
+        tile, row, col = figures.unit_tile_at(index, (6, 3, 2), columns, group)
+        assert z[index] == maps()[tile, row, col]
+        assert told[index].tolist() == [UNITS[tile], row, col]
+        found.append((tile, row, col))
+    assert sorted(found) == list(np.ndindex(6, 3, 2))
+    for outside in ((-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match="no tile"):
+            figures.unit_tile_at(outside, (6, 3, 2), columns, group)
+    with pytest.raises(IndexError):
+        figures.unit_tile_at(z.shape, (6, 3, 2), columns, group)
+
+
+def test_a_cell_of_tiles_with_captions_is_found_again():
+    z = np.asarray(figures.tiles(maps(), NAMES, "weight", False, 4, (4, 16)).data[0].z)
+    for place in np.ndindex(6, 3, 2):
+        (index,) = np.argwhere(z == maps()[place])
+        assert figures.tile_at(index.tolist(), (6, 3, 2), 4) == place
+    with pytest.raises(ValueError, match=r"no tile is at cell \(0, 0\)"):
+        figures.tile_at((0, 0), (6, 3, 2), 4)
+
+
+def test_unit_tiles_have_the_shape_of_the_picture():
+    heatmap = unit_tiles(3).data[0]
     # in pixels: a patch is 4 high and 16 wide, and a picture of 12 x 32 has a gap of an eighth around it
     assert {*np.diff(heatmap.y).round(3)} == {4, 1.5}
     assert {*np.diff(heatmap.x).round(3)} == {16, 4}
 
 
 def test_groups_of_tiles_stand_apart():
-    heatmap = figures.tiles(maps(), NAMES, "weight", True, 6, (4, 16), labelled=False, group=2).data[0]
-    left = [float(heatmap.x[np.argwhere(np.asarray(heatmap.z) == 6 * unit)[0, 1]]) for unit in range(6)]
+    heatmap = unit_tiles(6, 2).data[0]
+    left = [float(heatmap.x[np.argwhere(np.asarray(heatmap.z) == 6 * tile)[0, 1]]) for tile in range(6)]
     assert np.diff(left).tolist() == [36, 40, 36, 40, 36]
+
+
+def test_the_frames_of_all_unit_tiles_are_one_shape():
+    """Hundreds of shapes would take plotly a second."""
+    figure = unit_tiles(4, chosen=(2, 1))
+    (heatmap,), (shape,) = figure.data, figure.layout.shapes
+    boxes = {tuple(float(n) for n in re.findall(r"[-.\d]+", box)[:4]) for box in shape.path.split(" ")}
+    y, x = np.array(heatmap.y), np.array(heatmap.x)
+    cells = [np.argwhere(np.asarray(heatmap.z) == tile[2, 1])[0] for tile in maps()]
+    assert boxes == {(x[j], y[i], x[j + 1], y[i + 1]) for i, j in cells}
 
 
 @pytest.mark.parametrize("count", [1, 13, 256, 384, 512])
@@ -68,6 +112,15 @@ def test_pictures_are_not_changed():
     assert (z[2:, 18:, :3] == shown[1]).all()
     assert text[2 + 3, 18 + 5] == f"1 {3 * 16 + 5}"
     assert [(a.text, a.x) for a in figure.layout.annotations] == [("before", -0.5), ("after", 17.5)]
+    for y, x in np.ndindex(z.shape[:2]):
+        if not z[y, x, 3]:
+            with pytest.raises(ValueError, match="no picture is at pixel"):
+                figures.picture_at((y, x), shown.shape[:3])
+        else:
+            assert (z[y, x, :3] == shown[figures.picture_at((y, x), shown.shape[:3])]).all()
+    for outside in ((-1, 0), (5, -1), (5, 34), (10, 5)):
+        with pytest.raises(ValueError, match="no picture"):
+            figures.picture_at(outside, shown.shape[:3])
 
 
 def test_lines_of_blocks():
@@ -118,3 +171,23 @@ def test_a_matrix_tells_how_sure_it_is():
     assert "± %{customdata" in matrix.hovertemplate
     assert np.asarray(matrix.text)[5, 2] == "from patch (1, 0) to patch (2, 1)"
     assert "±" not in figures.patch_matrix(values, 2, "gain", False, "{one} {other}", 0).data[0].hovertemplate
+
+
+@pytest.mark.parametrize(
+    ("grid", "places", "names"),
+    [
+        ((3, 2), [0, 2, 4], ["(0, 0)", "(1, 0)", "(2, 0)"]),
+        ((17, 3), list(range(0, 51, 9)), [f"({row}, 0)" for row in range(0, 17, 3)]),
+        ((1, 5), [0], ["(0, 0)"]),
+    ],
+)
+def test_a_matrix_names_the_starts_of_rows_on_its_axes(grid: tuple[int, int], places: list[int], names: list[str]):
+    count = grid[0] * grid[1]
+    layout = figures.patch_matrix(
+        np.ones((count, count), np.float32), grid[1], "gain", False, "{one} {other}", 0, axes=("from", "to")
+    ).layout
+    for axis, title in ((layout.xaxis, "from"), (layout.yaxis, "to")):
+        assert (list(axis.tickvals), list(axis.ticktext), axis.title.text) == (places, names, title)
+        assert axis.visible
+    assert layout.yaxis.autorange == "reversed"
+    assert layout.font.size >= 12

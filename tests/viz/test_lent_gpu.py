@@ -16,9 +16,10 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from tests.viz.explained import ask
-from viz import attribution, influence, lent_gpu
+from viz import attribution, lent_gpu
 from viz.capture import capture
 from viz.lent_gpu import on_lent_gpu
+from viz.mixing import influence
 from viz.question import Question
 
 ROOT = Path(__file__).parent.parent.parent

@@ -22,7 +22,18 @@ from viz.figures.charts import (
 from viz.figures.explanations import against_chance, agreement, overlays, randomised
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
-from viz.figures.tiles import colour_tile_at, colour_tiles, filter_tiles, pictures, tile_at, tile_columns, tiles
+from viz.figures.tiles import (
+    colour_tile_at,
+    colour_tiles,
+    filter_tiles,
+    picture_at,
+    pictures,
+    tile_at,
+    tile_columns,
+    tiles,
+    unit_tile_at,
+    unit_tiles,
+)
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
@@ -47,6 +58,7 @@ __all__ = [
     "overlays",
     "patch_matrix",
     "patch_pixels",
+    "picture_at",
     "pictures",
     "place",
     "randomised",
@@ -55,4 +67,6 @@ __all__ = [
     "tile_at",
     "tile_columns",
     "tiles",
+    "unit_tile_at",
+    "unit_tiles",
 ]

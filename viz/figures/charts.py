@@ -26,6 +26,9 @@ from viz.figures.style import (
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
+MOST_NAMES = 8
+"""on an axis of patches"""
+
 
 def lines_over_depth(
     values: Float[np.ndarray, "depths series"],
@@ -144,14 +147,19 @@ def patch_matrix(
     chosen: int,
     span: float | None = None,
     error: Float32[np.ndarray, "patches patches"] | None = None,
+    axes: tuple[str, str] = ("patch (row, column)", "patch (row, column)"),
 ) -> go.Figure:
     """A value for each pair of patches, in reading order; the chosen patch's row is marked.
 
     relation: how the hover text joins the two, e.g. "from {other} to {one}"; {one} is the row's patch
     span: where the scale ends; without it, a signed one at the 99th percentile
     error: the standard error of each value, for the hover text
+    axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
     """
     names = [place(*divmod(i, cols)) for i in range(len(values))]
+    rows = range(0, len(values) // cols, -(-(len(values) // cols) // MOST_NAMES))
+    ticks = {"tickvals": [cols * row for row in rows], "ticktext": [f"({row}, 0)" for row in rows], "ticks": "outside"}
+    named = {"visible": True, "showgrid": False, "zeroline": False, **ticks}
     text = [[relation.format(one=one, other=other) for other in names] for one in names]
     uncertain = "" if error is None else " ± %{customdata:.2g}"
     heat = go.Heatmap(
@@ -163,7 +171,15 @@ def patch_matrix(
         **scale(values, signed, span),
     )
     row = {"type": "rect", "x0": -0.5, "x1": len(values) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
-    return bare(heat, None, shapes=[row | {"line": {"color": INK, "width": 2}}])
+    across, down = ({**named, "title": {"text": title, "standoff": 8}} for title in axes)
+    return bare(
+        heat,
+        None,
+        (1, -30, 460),
+        shapes=[row | {"line": {"color": INK, "width": 2}}],
+        xaxis=across,
+        yaxis=down | {"autorange": "reversed"},
+    )
 
 
 def lines_of_blocks(

@@ -1,12 +1,21 @@
 """Many small pictures on one scale."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale
+
+CAPTION = 3 * GUTTER
+"""cells over a tile that has a caption"""
+
+Point: TypeAlias = Sequence[int]
+"""(row, column) of a cell, as a browser tells it"""
+Shape: TypeAlias = tuple[int, ...]
+"""(tiles, rows, columns)"""
 
 
 def tile_columns(count: int, height: float, width: float) -> int:
@@ -26,69 +35,117 @@ def tiles(
     signed: bool,
     columns: int,
     cell: tuple[int, int],
-    labelled: bool = True,
     span: float | None = None,
     chosen: tuple[int, int] | None = None,
-    group: int = 1,
 ) -> go.Figure:
     """Many maps over the picture on one shared scale, as a single heatmap with gaps between them.
 
     cell: (height, width) of a patch in pixels, so that every tile has the shape of the picture
     span: where a signed scale ends; without it, at the 99th percentile
     chosen: (row, column) of a patch to frame in every tile
+    """
+    shown = _layout(maps.shape, columns, CAPTION)
+    text = [[f"{names[i]}, {place(r, c)}" if i >= 0 else "" for i, r, c in line] for line in shown.tolist()]
+    heat, corners = _heatmap(maps, shown, cell, label, signed, span)
+    heat.update(text=text, hovertemplate="%{text}: %{z:.3g}<extra></extra>")
+    captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
+    return bare(heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen))
+
+
+def tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
+    """(tile, row, column) of a cell of `tiles`, whose maps have that shape. Raises ValueError for a gap."""
+    return _shown_at(point, _layout(shape, columns, CAPTION))
+
+
+def unit_tiles(
+    maps: Float32[np.ndarray, "tiles rows cols"],
+    units: Int[np.ndarray, "tiles"],
+    label: str,
+    columns: int,
+    cell: tuple[int, int],
+    chosen: tuple[int, int],
+    group: int = 1,
+) -> go.Figure:
+    """As `tiles`, for hundreds of signed maps without captions: what the pointer tells is sent as numbers.
+
+    units: the number of each map's unit
     group: after so many tiles of a line, the gap is wider
     """
-    count, rows, cols = maps.shape
-    top = 3 * GUTTER if labelled else GUTTER
+    shown = _layout(maps.shape, columns, GUTTER, group)
+    heat, corners = _heatmap(maps, shown, cell, label, True, None)
+    told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
+    heat.update(
+        customdata=told.astype(np.min_scalar_type(-1 - told.max())),
+        hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
+    )
+    black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value
+    return bare(heat, None, (_ratio(heat), 60, 900), shapes=black)
+
+
+def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
+    """As `tile_at`, for `unit_tiles`."""
+    return _shown_at(point, _layout(shape, columns, GUTTER, group))
+
+
+def _layout(shape: Shape, columns: int, top: int, group: int = 1) -> Int[np.ndarray, "down across 3"]:
+    """(tile, row, column) of what each cell of a canvas shows; -1 between the tiles. top: how many cells over a tile"""
+    count, rows, cols = shape
     high, wide = rows + top, cols + GUTTER
-    lines = -(-count // columns)
-    gaps = np.arange(columns) // group * GUTTER * (group > 1)
-    canvas = np.full((lines * high, columns * wide + gaps[-1]), np.nan, np.float32)
-    text = np.full(canvas.shape, "", object)
-    gap = (rows * cell[0] / 8, cols * cell[1] / 8)  # room for words, whatever a patch's shape
-    heights, widths = (np.full(size, empty, np.float32) for size, empty in zip(canvas.shape, gap, strict=True))
-    places = [(i // columns * high + top, i % columns * wide + gaps[i % columns]) for i in range(count)]
-    for name, tile, (y, x) in zip(names, maps, places, strict=True):
-        canvas[y : y + rows, x : x + cols] = tile
-        text[y : y + rows, x : x + cols] = [[f"{name}, {place(r, c)}" for c in range(cols)] for r in range(rows)]
-        heights[y : y + rows], widths[x : x + cols] = cell
-    down, across = (np.append(0, sizes.cumsum()) - 0.5 for sizes in (heights, widths))
-    corners = [(across[x] + 0.5, down[y] + 0.5) for y, x in places]
+    left = np.arange(columns) * wide + np.arange(columns) // group * GUTTER * (group > 1)
+    canvas = np.full((-(-count // columns) * high, left[-1] + wide, 3), -1)
+    for i in range(count):
+        y, x = i // columns * high + top, left[i % columns]
+        canvas[y : y + rows, x : x + cols, 0] = i
+        canvas[y : y + rows, x : x + cols, 1:] = np.moveaxis(np.indices((rows, cols)), 0, -1)
+    return canvas
+
+
+def _shown_at(point: Point, shown: Int[np.ndarray, "down across 3"]) -> tuple[int, int, int]:
+    y, x = point
+    if min(y, x) < 0 or (found := shown[y, x].tolist())[0] < 0:
+        raise ValueError(f"no tile is at cell ({y}, {x})")
+    tile, row, col = found
+    return tile, row, col
+
+
+def _heatmap(
+    maps: Float32[np.ndarray, "tiles rows cols"],
+    shown: Int[np.ndarray, "down across 3"],
+    cell: tuple[int, int],
+    label: str,
+    signed: bool,
+    span: float | None,
+) -> tuple[go.Heatmap, list[tuple[float, float]]]:
+    """Maps where a layout has them, and the corner (x, y) of each."""
+    filled = shown[..., 0] >= 0
+    gap = (maps.shape[1] * cell[0] / 8, maps.shape[2] * cell[1] / 8)  # room for words, whatever a patch's shape
+    heights, widths = (np.where(filled.any(1 - axis), cell[axis], gap[axis]) for axis in range(2))
+    down, across = (np.append(0, sizes.cumsum()).astype(np.float32) - 0.5 for sizes in (heights, widths))
     heat = go.Heatmap(
-        z=canvas,
+        z=np.where(filled, maps[tuple(np.moveaxis(shown, -1, 0))], np.float32(np.nan)),
         x=across,
         y=down,
-        text=text.tolist(),
-        hovertemplate="%{text}: %{z:.3g}<extra></extra>",
         hoverongaps=False,
         colorbar=colorbar_below(label),
         **scale(maps, signed, span),
     )
-    captions, framed = [], []
-    if labelled:
-        captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
-    if chosen is not None:
-        (row, col), (dy, dx) = chosen, cell
-        framed = frames([(x + col * dx, y + row * dy) for x, y in corners], dx, dy)
-    ratio = (down[-1] - down[0]) / (across[-1] - across[0])
-    return bare(heat, None, (float(ratio), 60, 640), annotations=captions, shapes=framed)
+    first = np.argwhere(filled & (shown[..., 1:] == 0).all(-1))
+    return heat, [(float(across[x] + 0.5), float(down[y] + 0.5)) for y, x in first]
 
 
-def tile_at(
-    row: int, col: int, columns: int, rows: int, cols: int, labelled: bool = True, group: int = 1
-) -> tuple[int, int, int]:
-    """Which tile, and which row and column in it, a cell of the canvas of `tiles` belongs to: where a visitor clicked.
+def _ratio(heat: go.Heatmap) -> float:
+    """Of height to width."""
+    return float((heat.y[-1] - heat.y[0]) / (heat.x[-1] - heat.x[0]))
 
-    Raises IndexError for a cell between the tiles.
-    """
-    top = 3 * GUTTER if labelled else GUTTER
-    line, row = divmod(row, rows + top)
-    starts = np.arange(columns) * (cols + GUTTER) + np.arange(columns) // group * GUTTER * (group > 1)
-    column = int(np.searchsorted(starts, col, side="right")) - 1
-    row, col = row - top, col - int(starts[max(column, 0)])
-    if row < 0 or not 0 <= col < cols:
-        raise IndexError("there is no tile at this place")
-    return line * columns + column, row, col
+
+def _framed(
+    corners: Sequence[tuple[float, float]], cell: tuple[int, int], chosen: tuple[int, int] | None
+) -> list[dict]:
+    """The frames of a patch in all tiles."""
+    if chosen is None:
+        return []
+    (row, col), (dy, dx) = chosen, cell
+    return frames([(x + col * dx, y + row * dy) for x, y in corners], dx, dy)
 
 
 def colour_tiles(
@@ -127,21 +184,22 @@ def colour_tiles(
         text=text.tolist(),
         hovertemplate="%{text}<extra></extra>",
     )
-    ratio = canvas.shape[0] * dy / (canvas.shape[1] * dx)
+    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
-    return bare(image, None, (float(ratio), 10, 600), annotations=captions)
+    return bare(image, None, shape, annotations=captions)
 
 
-def colour_tile_at(row: int, col: int, columns: int, rows: int, cols: int) -> tuple[int, int, int]:
-    """As `tile_at`, for the cells of `colour_tiles`."""
+def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
+    """As `tile_at`, for `colour_tiles`."""
+    (y, x), (count, rows, cols) = point, shape
     split_y, split_x = -(-8 // rows), -(-8 // cols)
-    high, wide = rows * split_y, cols * split_x
-    top, gap = 3 * round(high / 8), round(wide / 8)
-    line, row = divmod(row, high + top)
-    column, col = divmod(col, wide + gap)
-    if row < top or col >= wide or column >= columns:
-        raise IndexError("there is no tile at this place")
-    return line * columns + column, (row - top) // split_y, col // split_x
+    rows, cols = rows * split_y, cols * split_x
+    top, gap = 3 * round(rows / 8), round(cols / 8)
+    (line, row), (column, col) = divmod(y, rows + top), divmod(x, cols + gap)
+    tile = line * columns + column
+    if min(y, x) < 0 or row < top or col >= cols or column >= columns or tile >= count:
+        raise ValueError(f"no tile is at cell ({y}, {x})")
+    return tile, (row - top) // split_y, col // split_x
 
 
 def filter_tiles(
@@ -156,7 +214,8 @@ def filter_tiles(
         ]
         for name, tile in zip(names, filters, strict=True)
     ]
-    return bare(_pixel_tiles(shades, text, columns, GUTTER), None)
+    tiles = _pixel_tiles(shades, text, columns, GUTTER)
+    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 900))
 
 
 def pictures(
@@ -167,7 +226,18 @@ def pictures(
     text = np.array(places, object).reshape(count, height, width)
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
-    return bare(_pixel_tiles(shown, text.tolist(), count, gap), None, annotations=captions)
+    tiles = _pixel_tiles(shown, text.tolist(), count, gap)
+    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 420), annotations=captions)
+
+
+def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
+    """(picture, row, column) of a pixel of `pictures`, of (pictures, height, width). Raises ValueError for a gap."""
+    (y, x), (count, height, width) = point, shape
+    gap = -(-width // 8)
+    picture, column = divmod(x, width + gap)
+    if not (0 <= picture < count and 0 <= y - gap < height and column < width):
+        raise ValueError(f"no picture is at pixel ({y}, {x})")
+    return picture, y - gap, column
 
 
 def _pixel_tiles(

@@ -1,16 +1,11 @@
 """The page's components: real HTML controls, which `instrument.js` binds to the selection. They know no lens."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from viz import figures
 from viz.panels.view import Lens, View
@@ -133,13 +128,6 @@ def slider(name: str, label: str, values: str, element: str = "") -> str:
         f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
         f'max="{values.count(",")}"></label>'
     )
-
-
-def png_url(pixels: UInt8[np.ndarray, "height width 3"]) -> str:
-    """A picture as an address that holds it."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def _literal(template: str) -> str:

@@ -10,7 +10,8 @@ import gradio as gr
 from mixer.data import CLASSES
 from viz.microscope import Microscope
 from viz.panels import photo
-from viz.panels.components import component, png_url, select, slider
+from viz.panels.components import component, select, slider
+from viz.panels.pictures import png_url
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, View
 from viz.panels.visit import Part, Visit

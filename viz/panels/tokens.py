@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from viz import figures, tokens
 from viz.microscope import Microscope
-from viz.panels.components import png_url
+from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
@@ -47,7 +47,7 @@ def _tiles(
     chosen: int | None = None,
 ) -> Drawn:
     """One map for each depth."""
-    maps = values.reshape(len(values), scope.grid.rows, scope.grid.cols)
+    maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
     drawn = figures.tiles(
         maps, scope.depth_names, label, signed, COLUMNS, scope.grid.patch_size, span=span, chosen=framed
@@ -57,15 +57,17 @@ def _tiles(
 
 def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a row of maps: the depth, and the patch."""
-    row, col = point.index
-    depth, row, col = figures.tile_at(row, col, COLUMNS, scope.grid.rows, scope.grid.cols)
+    depth, row, col = figures.tile_at(point.index, _maps(scope), COLUMNS)
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
 def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
-    row, col = point.index
-    depth, row, col = figures.colour_tile_at(row, col, COLUMNS, scope.grid.rows, scope.grid.cols)
+    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _maps(scope: Microscope) -> tuple[int, int, int]:
+    return len(scope.depth_names), scope.grid.rows, scope.grid.cols
 
 
 def _given(scope: Microscope) -> View:

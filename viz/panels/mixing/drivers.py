@@ -1,80 +1,80 @@
-"""Which of the shipped samples drive a unit most, searched on demand."""
+"""Which of the shipped samples drive a unit most, measured when the visitor asks for it."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from html import escape
 
-import gradio as gr
 import numpy as np
-from jaxtyping import Float32
-from PIL import Image
 
-from viz import units
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens
+from viz.microscope import Microscope
+from viz.mixing import units
+from viz.panels.mixing import block, chosen
+from viz.panels.pictures import png_url
+from viz.panels.view import Drawn, Numbers, View
+from viz.running import Measurement
+from viz.selection import Selection
 
-SHOWN = 10
-
-
-def build(scope: Microscope, state: gr.State, unit: gr.Slider) -> Lens:
-    """The lens takes the selection and the number of the unit."""
-    with gr.Column(elem_classes="view"):
-        gr.Markdown(
-            f"### Which samples drive it most?\nOf the {len(scope.samples)} shipped samples those to whose tokens the "
-            "unit adds most: the number is the length of what it adds. Choose one to look at it."
-        )
-        search = gr.Button("Search the samples", size="sm", scale=0, elem_id="mixing-search")
-        words = gr.Markdown("About 3 s on two CPU cores, once for all units and blocks.", min_height=60)
-        gallery = gr.Gallery(
-            format="png",
-            columns=SHOWN // 2,
-            height="auto",
-            allow_preview=False,
-            show_label=False,
-            object_fit="contain",
-            buttons=[],
-            visible=False,
-            elem_id="mixing-drivers",
-        )
-        shown = gr.State([])
-        gr.Markdown(
-            "*What these have in common is a guess at what the unit is for, made from few pictures: mind the numbers.*"
-        )
-    strengths: Float32[np.ndarray, "samples blocks units"] | None = None
-
-    def draw(selection: Selection, unit: int) -> list[Any]:
-        if strengths is None:
-            return [gr.skip()] * 4
-        of_unit = strengths[:, selection.block, unit]
-        best = np.argsort(-of_unit, kind="stable")[:SHOWN].tolist()
-        pictures = gr.Gallery(_thumbnails(scope, best, of_unit), visible=True, selected_index=None)
-        return [best, pictures, gr.Button(visible=False), gr.Markdown(visible=False)]
-
-    def measure(progress: gr.Progress = gr.Progress()) -> Any:
-        nonlocal strengths
-
-        def follow(batches: Iterable[int]) -> Iterable[int]:
-            return progress.tqdm(list(batches), desc="Reading the samples", unit=f"batches of {units.BATCH}")
-
-        if strengths is None:
-            strengths = units.sample_strengths(scope.model, scope.sample_inputs, follow)
-        return gr.skip()
-
-    def look_at(shown: Sequence[int], selection: Selection, event: gr.SelectData) -> Selection:
-        return scope.show_sample(selection, shown[event.index])
-
-    outputs = [shown, gallery, search, words]
-    private: dict[str, Any] = {"concurrency_limit": 1, "api_visibility": "private"}
-    # not in the line of the events that draw: they go on between the batches
-    found = search.click(measure, None, words, concurrency_id="samples", show_progress_on=words, **private)
-    # by now the visitor may look at another unit
-    found.then(draw, [state, unit], outputs, show_progress="hidden", **private)
-    gallery.select(look_at, [shown, state], state, concurrency_id="model", show_progress="hidden", **private)
-    return Lens(outputs, draw)
+LISTED = 10
+KEY = "how much each unit adds to the samples"
 
 
-def _thumbnails(
-    scope: Microscope, chosen: Sequence[int], strength: Float32[np.ndarray, "samples"]
-) -> list[tuple[Image.Image, str]]:
-    large = [scope.sample_image(i).resize((96, 96), Image.Resampling.NEAREST) for i in chosen]
-    names = [scope.classes[scope.samples.labels[i]] for i in chosen]
-    return [(image, f"{name} {strength[i]:.3g}") for image, name, i in zip(large, names, chosen, strict=True)]
+def view(scope: Microscope) -> View:
+    return View(
+        "drivers",
+        "Which samples drive it most?",
+        f"Of the {len(scope.samples)} shipped samples those to whose tokens the unit adds most: the number is the "
+        "length of what it adds. Choose one to look at it.",
+        "What these have in common is a guess at what the unit is for, made from few pictures: mind the numbers.",
+        sees=chosen.seen,
+        draw=draw,
+        needs=needs,
+    )
+
+
+def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
+    return [_measurement(scope)] if scope.recall(KEY) is None else scope.bank_needed(len(scope.depth_names) - 1)
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    known = scope.recall(KEY)
+    if known is None:
+        return Drawn(words="The samples have not been measured yet.")
+    unit = chosen.unit_of(scope, selection)
+    strengths = known[:, selection.block, unit]
+    best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
+    answers = scope.sample_answers()
+    items = "".join(
+        f"<li>{_button(scope, sample)}{_told(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
+        for sample in best
+    )
+    words = f"{block.in_words(scope, selection)} Unit <b>{unit}</b>, the strongest first."
+    numbers = Numbers("length of what the unit adds", {"sample": range(len(strengths))}, strengths)
+    return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
+
+
+def _measurement(scope: Microscope) -> Measurement:
+    def steps() -> Iterator[int]:
+        parts, done = [], 0
+        for images in scope.sample_inputs.split(units.BATCH):
+            parts.append(units.strengths_everywhere(scope.model, images))
+            done += len(images)
+            yield done
+        scope.remember(KEY, np.concatenate(parts))
+
+    count = len(scope.samples)
+    seconds = count * scope.explanations.seconds_per_sample
+    return Measurement(KEY, "What drives the units", "samples", count, seconds, steps, asked=True)
+
+
+def _button(scope: Microscope, sample: int) -> str:
+    url = png_url(scope.pixels(scope.sample_picture(sample)))
+    return (
+        f"<button type='button' data-words='sample={sample}' aria-label='sample {sample}, "
+        f"{escape(scope.truth(sample), True)}'><img src='{url}' alt=''></button>"
+    )
+
+
+def _told(scope: Microscope, sample: int, answers: list[int] | None) -> str:
+    """What the sample is, and what the network takes it for."""
+    truth = escape(scope.truth(sample))
+    return truth if answers is None else f"{truth}, taken for {escape(scope.classes[answers[sample]])}"

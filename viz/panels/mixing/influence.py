@@ -1,52 +1,133 @@
 """Influence of patches on patches as three views: the matrix, and the chosen patch's share in it over the picture."""
 
-import gradio as gr
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float32
 
 from viz import figures
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import view
+from viz.microscope import Microscope
+from viz.panels.view import Drawn, Numbers, View, nothing_needed, pick_patch, pick_row, places
+from viz.running import Measurement
+from viz.selection import Selection
 
-SCALE = (
-    "Both maps have the same scale. It ends at the strongest link of this patch with another; itself may lie beyond."
-)
+Matrix = Float32[np.ndarray, "patches patches"]
+
+TO, FROM = "Who acts on the chosen patch?", "On whom does it act?"
 GAIN = "gain"
 
 
-def matrix_view(elem_id: str, title: str, question: str) -> gr.Plot:
-    return view(
-        elem_id,
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """[to, from]"""
+
+    gain: Matrix
+    error: Matrix | None = None
+    """the standard error of each gain"""
+    words: str = ""
+
+    @property
+    def others(self) -> Matrix:
+        """The gains, but 0 for that of a patch on itself."""
+        return np.where(np.eye(len(self.gain), dtype=bool), 0, self.gain)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an influence comes from."""
+
+    find: Callable[[Microscope, Selection], Influence | None]
+    """None where it is not known yet"""
+    sees: Callable[[Selection], Hashable]
+    """all of the selection that it depends on, but the patch"""
+    needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
+
+
+UNKNOWN = Drawn(words="Not estimated for this picture yet.")
+
+
+def matrix_view(source: Source, title: str, question: str) -> View:
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        found = source.find(scope, selection)
+        return UNKNOWN if found is None else _matrix(scope, selection, found)
+
+    return View(
+        "matrix",
         title,
         f"{question} The chosen patch's row is framed.",
-        "Of small changes, and without sign or content: who is heard, not what is said, nor whether it counts. The "
-        "scale ends at the strongest link between two patches; that of a patch with itself may lie beyond.",
+        "The gains hold for small changes only, and have no sign: they say who is heard, not what is said, nor whether "
+        "it counts for the answer. The scale ends at the strongest link between two patches; that of a patch with "
+        "itself may lie beyond.",
+        sees=lambda s: (source.sees(s), s.patch),
+        draw=draw,
+        pick=pick_row,
+        needs=source.needs,
     )
 
 
-def to_view(elem_id: str) -> gr.Plot:
-    return view(
-        f"{elem_id}-to", "Who acts on the chosen patch?", "The framed row of the matrix, over the picture.", SCALE
+def to_view(source: Source) -> View:
+    return _map_view("to", TO, "The framed row of the matrix, over the picture.", FROM, source)
+
+
+def from_view(source: Source) -> View:
+    return _map_view("from", FROM, "The chosen patch's column of the matrix, over the picture.", TO, source)
+
+
+def _map_view(id: str, title: str, question: str, other: str, source: Source) -> View:
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        found, patch = source.find(scope, selection), selection.patch
+        if found is None:
+            return UNKNOWN
+        line = scope.grid.map(found.gain[patch] if id == "to" else found.gain[:, patch])
+        span = float(max(found.others[patch].max(), found.others[:, patch].max()))
+        pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
+        figure = figures.over_picture(pixels, line, GAIN, False, place, span)
+        return Drawn(figure, numbers=Numbers(GAIN, places(scope), line))
+
+    return View(
+        id,
+        title,
+        question,
+        f'This map and that of "{other}" have one scale. It ends at the strongest link of the chosen patch with '
+        "another patch; its link with itself may lie beyond.",
+        sees=lambda s: (source.sees(s), s.patch),
+        draw=draw,
+        pick=pick_patch,
+        needs=source.needs,
     )
 
 
-def from_view(elem_id: str) -> gr.Plot:
-    return view(f"{elem_id}-from", "On whom does it act?", "The chosen patch's column, over the picture.", SCALE)
+def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
+    span = float(found.others.max())
+    figure = matrix_figure(scope, selection, found.gain, GAIN, span, found.error)
+    return Drawn(figure, words=found.words, numbers=between(scope, GAIN, found.gain))
 
 
-def influence_figures(
+def matrix_figure(
     scope: Microscope,
     selection: Selection,
-    influence: Float32[np.ndarray, "patches patches"],
-    error: Float32[np.ndarray, "patches patches"] | None = None,
-) -> list[figures.go.Figure]:
-    """The figures of `matrix_view`, `to_view` and `from_view`. influence: [to, from]"""
-    grid, patch = scope.grid, selection.patch
-    others = np.where(np.eye(grid.patches, dtype=bool), 0, influence)
-    matrix = figures.patch_matrix(
-        influence, grid.cols, GAIN, False, "from {other} to {one}", patch, span=float(others.max()), error=error
+    values: Matrix,
+    label: str,
+    span: float | None = None,
+    error: Matrix | None = None,
+) -> figures.Figure:
+    """Of how much each patch acts on each, with the chosen patch's row framed."""
+    return figures.patch_matrix(
+        values,
+        scope.grid.cols,
+        label,
+        signed=False,
+        relation="from {other} to {one}",
+        chosen=selection.patch,
+        span=span,
+        error=error,
+        axes=("from patch", "to patch"),
     )
-    span = float(max(others[patch].max(), others[:, patch].max()))
-    maps = (line.reshape(grid.rows, grid.cols) for line in (influence[patch], influence[:, patch]))
-    pixels, chosen = scope.pixels(selection.picture), grid.position(patch)
-    return [matrix, *(figures.over_picture(pixels, values, GAIN, False, chosen, span) for values in maps)]
+
+
+def between(scope: Microscope, name: str, values: Matrix) -> Numbers:
+    """A value for each pair of patches [to, from], with its places."""
+    rows, cols = range(scope.grid.rows), range(scope.grid.cols)
+    axes = {"to row": rows, "to column": cols, "from row": rows, "from column": cols}
+    return Numbers(name, axes, values.reshape(scope.grid.rows, scope.grid.cols, scope.grid.rows, scope.grid.cols))

@@ -1,110 +1,100 @@
-"""Through all blocks: who acts on whom from the stem to the last block, estimated on demand."""
+"""Through all blocks: who acts on whom from the stem to the last block, estimated when the visitor asks for it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
 
-import gradio as gr
 import numpy as np
 
-from viz import figures
-from viz.influence import NetworkInfluence, network_influence
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens, view
-from viz.panels.mixing.influence import GAIN, from_view, influence_figures, matrix_view, to_view
-from viz.panels.waiting import Watch, cancel_button
-from viz.recent import Recent
+from viz.microscope import Microscope
+from viz.mixing.influence import NetworkInfluence, network_influence
+from viz.panels.mixing.influence import (
+    GAIN,
+    UNKNOWN,
+    Influence,
+    Source,
+    between,
+    from_view,
+    matrix_figure,
+    matrix_view,
+    to_view,
+)
+from viz.panels.view import Drawn, Lens, View, pick_row
+from viz.running import Measurement
+from viz.selection import Selection
 
-NAME = "Through all blocks"
 PROBES = 16
 SEED = 0
-KEPT_PICTURES = 16
-RATE = 9e9
-"""multiplications per second on two CPU cores, for the expected time"""
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
-    expected = _expected_seconds(scope)
-    gr.Markdown(
-        "The same question for the whole network: how a small change of a stem token changes a token after the last "
-        f"block, over all paths. There are too many derivatives to take them all, so {PROBES} random probes estimate "
-        f"it: about {expected:.0f} s on two CPU cores. You can go on looking meanwhile."
+def lens(scope: Microscope) -> Lens:
+    source = Source(influence, lambda s: s.picture, needs)
+    matrix = matrix_view(
+        source,
+        "Who acts on whom through the network?",
+        "How strongly a small change of one patch's stem token (across) changes another's token after the last block "
+        "(down), for this picture. The identity would be a gain of 1 on the diagonal.",
     )
-    with gr.Row():
-        start = gr.Button(f"Send {PROBES} probes", variant="primary", elem_id="mixing-start", scale=0, min_width=160)
-        cancel = cancel_button("mixing-cancel")
-    progress = gr.HTML(elem_id="mixing-progress", elem_classes="waiting")
-    words = gr.Markdown(elem_id="mixing-network-words")
-    with gr.Column(visible=False) as found:
-        with gr.Row(equal_height=True):
-            matrix = matrix_view(
-                "mixing-network",
-                "Who acts on whom through the network?",
-                "How strongly a small change of one patch's stem token (across) changes another's token after the last "
-                "block (down), for this picture. The identity would be a gain of 1 on the diagonal.",
-            )
-            to = to_view("mixing-network")
-        with gr.Row(equal_height=True):
-            source = from_view("mixing-network")
-            error = view(
-                "mixing-network-error",
-                "How sure is each entry?",
-                "The standard error of each entry of the matrix, from the scatter of the probes.",
-                "It tells only of the probes' chance. That the gains are those of small changes, it does not tell.",
-            )
-    known: Recent[bytes, NetworkInfluence] = Recent(KEPT_PICTURES)
-
-    def draw(selection: Selection) -> list[Any]:
-        result = known.get(selection.picture)
-        if result is None or result.done == 1:
-            return ["Not estimated for this picture yet.", gr.Column(visible=False), *[gr.skip()] * 4]
-        return [
-            _in_words(result),
-            gr.Column(visible=True),
-            *influence_figures(scope, selection, result.influence, result.standard_error),
-            _error_figure(scope, selection, result.standard_error),
-        ]
-
-    def estimate(selection: Selection) -> Iterator[tuple[str, Any, Any]]:
-        watch, busy = Watch(PROBES, "probes", expected), (gr.Button(visible=False), gr.Button(visible=True))
-        yield watch.bar(0), *busy
-        for result in network_influence(scope.model, scope.input(selection.picture), PROBES, SEED):
-            known[selection.picture] = result
-            yield watch.bar(result.done), *busy
-        yield "", gr.Button(visible=True), gr.Button(visible=False)
-
-    outputs = [words, found, matrix, to, source, error]
-    plain: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    buttons = [progress, start, cancel]
-    # not in the line of the events that draw: they go on between the probes
-    run = start.click(estimate, state, buttons, concurrency_id="probes", concurrency_limit=1, **plain)
-    cancel.click(
-        lambda: ("", gr.Button(visible=True), gr.Button(visible=False)),
-        None,
-        buttons,
-        cancels=run,
-        queue=False,
-        **plain,
+    error = View(
+        "error",
+        "How sure is each entry?",
+        "The standard error of each entry of the matrix, from the scatter of the probes.",
+        "It covers only the chance in the probes. How far a change may grow before its gain no longer holds, no "
+        "standard error says.",
+        sees=lambda s: (s.picture, s.patch),
+        draw=draw_error,
+        pick=pick_row,
+        needs=needs,
     )
-    # the visitor may look at another patch or picture meanwhile: always draw what is known of what is shown
-    progress.change(draw, state, outputs, concurrency_id="model", concurrency_limit=1, **plain)
-    return Lens(outputs, draw)
+    asks = (
+        "Who talks to whom from the first block to the last, over all paths? There are too many derivatives to take "
+        f"them all, so {PROBES} random probes estimate how strong they are."
+    )
+    rows = ((matrix, to_view(source)), (from_view(source), error))
+    return Lens("mixing.network", "Through all blocks", asks, rows)
 
 
-def _expected_seconds(scope: Microscope) -> float:
-    """Every probe goes back through the network once for each patch, at about the cost of one pass."""
-    config, patches = scope.model.config, scope.grid.patches
-    one_pass = config.num_blocks * 2 * patches * config.hidden_dim * (config.tokens_mlp_dim + config.channels_mlp_dim)
-    return PROBES * patches * one_pass / RATE
+def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    known = _known(scope, selection.picture)
+    return [] if known is not None and known.done == PROBES else [_measurement(scope, selection.picture)]
 
 
-def _in_words(result: NetworkInfluence) -> str:
-    relative = result.standard_error / result.influence.clip(1e-12)
-    return (
-        f"After {result.done} of {result.total} probes: the standard error of an entry is {np.median(relative):.1%} of "
+def influence(scope: Microscope, selection: Selection) -> Influence | None:
+    """From the second probe on, which is the first to tell how sure it is."""
+    known = _known(scope, selection.picture)
+    if known is None or known.done == 1:
+        return None
+    relative = known.standard_error / known.influence.clip(1e-12)
+    words = (
+        f"After {known.done} of {known.total} probes: the standard error of an entry is {np.median(relative):.1%} of "
         f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own."
     )
+    return Influence(known.influence, known.standard_error, words)
 
 
-def _error_figure(scope: Microscope, selection: Selection, error: np.ndarray) -> figures.go.Figure:
-    relation, cols = "from {other} to {one}", scope.grid.cols
-    return figures.patch_matrix(error, cols, f"standard error of the {GAIN}", False, relation, selection.patch)
+def draw_error(scope: Microscope, selection: Selection) -> Drawn:
+    found = influence(scope, selection)
+    if found is None or found.error is None:
+        return UNKNOWN
+    label = f"standard error of the {GAIN}"
+    figure = matrix_figure(scope, selection, found.error, label)
+    return Drawn(figure, numbers=between(scope, label, found.error))
+
+
+def _key(picture: bytes) -> Hashable:
+    return "influence through the network", picture
+
+
+def _known(scope: Microscope, picture: bytes) -> NetworkInfluence | None:
+    return scope.recall(_key(picture))
+
+
+def _measurement(scope: Microscope, picture: bytes) -> Measurement:
+    def steps() -> Iterator[int]:
+        for result in network_influence(scope.model, scope.input(picture), PROBES, SEED):
+            known = _known(scope, picture)
+            if known is None or known.done < result.done:  # after a cancelled run, more is known than its first probe
+                scope.remember(_key(picture), result)
+            yield result.done
+
+    # every probe goes back through the network once for each patch, at about the cost of one pass
+    seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_sample
+    return Measurement(_key(picture), "Influence through the network", "probes", PROBES, seconds, steps, asked=True)

@@ -1,93 +1,105 @@
 """Shuffle: does the network mind when the patches trade places?"""
 
-from functools import lru_cache
-from typing import Any
+from html import escape
 
-import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.intervene import PermutationExperiment, permutation_experiment
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens, view
+from viz.microscope import Microscope
+from viz.mixing.shuffle import PermutationExperiment, permutation_experiment
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.selection import Number, Selection, Words
 
-NAME = "Shuffle"
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
 """classes of each condition that are shown"""
-KEPT = 8
+SEED = Number("shuffle", "Random order number", 0, 999, 0)
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
-    seed = gr.State(0)
-    with gr.Row():
-        again = gr.Button("Shuffle again", scale=0, min_width=160, elem_id="mixing-shuffle")
-    words = gr.Markdown(elem_id="mixing-shuffle-words")
-    with gr.Row(equal_height=True):
-        shown = view(
-            "mixing-shuffle-pictures",
-            "What is shuffled?",
-            "The patches of the picture trade places at random. Point at one to see where it came from.",
-            "Nothing inside a patch changes: its pixels, and their order, are the same.",
-        )
-        answers = view(
-            "mixing-shuffle-answers",
-            "Does the network mind?",
-            "Its answers to the original, to the shuffled picture with the token-mixing weights shuffled alike, and to "
-            "the shuffled picture as it is.",
-            "That shuffled weights undo shuffled patches holds for any weights, also untrained ones. What is learned "
-            "is only how much the network as it is minds.",
-        )
-
-    @lru_cache(KEPT)
-    def experiment(picture: bytes, seed: int) -> PermutationExperiment:
-        return permutation_experiment(scope.model, scope.input(picture), seed)
-
-    def draw(selection: Selection, seed: int = 0) -> list[Any]:
-        found = experiment(selection.picture, seed)
-        return [_in_words(scope, found), _pictures(scope, selection, found), _answers(scope, found)]
-
-    def shuffle(selection: Selection, seed: int) -> list[Any]:
-        return [seed + 1, *draw(selection, seed + 1)]
-
-    outputs = [words, shown, answers]
-    again.click(
-        shuffle,
-        [state, seed],
-        [seed, *outputs],
-        concurrency_id="model",
-        concurrency_limit=1,
-        api_visibility="private",
-        show_progress="hidden",
+def lens(scope: Microscope) -> Lens:
+    pictures = View(
+        "pictures",
+        "What is shuffled?",
+        "The patches of the picture trade places at random. Point at one to see where it came from.",
+        "Nothing inside a patch changes: its pixels, and their order, are the same.",
+        sees=lambda s: (s.picture, SEED.of(s)),
+        draw=draw_pictures,
+        pick=pick_picture,
     )
-    return Lens(outputs, draw, [seed])
+    answers = View(
+        "answers",
+        "Does the network mind?",
+        "Its answers to the original, to the shuffled picture with the token-mixing weights shuffled alike, and to the "
+        "shuffled picture as it is.",
+        "That shuffled weights undo shuffled patches holds for any weights, also untrained ones. What is learned is "
+        "only how much the network as it is minds.",
+        sees=lambda s: (s.picture, SEED.of(s)),
+        draw=draw_answers,
+        pick=pick_answer,
+    )
+    asks = "Only the token-mixing weights know which place is which. How much does the answer hang on them?"
+    return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
+
+
+def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+    picture, seed = selection.picture, SEED.of(selection)
+    return scope.remembered(
+        ("shuffle", picture, seed), lambda: permutation_experiment(scope.model, scope.input(picture), seed)
+    )
+
+
+def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
+    grid, pixels, order = scope.grid, scope.pixels(selection.picture), experiment(scope, selection).order
+    shuffled = np.empty_like(pixels)
+    for place, patch in enumerate(order.tolist()):
+        shuffled[grid.pixels(place)] = pixels[grid.pixels(patch)]
+    inside = grid.mask().flatten().tolist()
+    names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
+    here = [names[patch] for patch in inside]
+    moved = [f"{names[place]}: here from {names[order[place]]}" for place in inside]
+    figure = figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], [here, moved])
+    following = (SEED.of(selection) + 1) % (SEED.high + 1)
+    button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
+    origins = np.stack(np.divmod(grid.map(order), grid.cols), -1)
+    numbers = Numbers("came from", {**places(scope), "its": ("row", "column")}, origins)
+    return Drawn(figure, words=button, numbers=numbers)
+
+
+def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
+    row, col = point.index
+    shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
+    place = scope.grid.patch_at(y, x)
+    patch = experiment(scope, selection).order[place] if shuffled else place
+    row, col = scope.grid.position(int(patch))
+    return {"patch": f"{row},{col}"}
+
+
+def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
+    found = experiment(scope, selection)
+    values = np.stack([found.original, found.both_permuted, found.patches_permuted])
+    listed = _listed(found)
+    figure = figures.grouped_bars(values[:, listed], CONDITIONS, [scope.classes[i] for i in listed], "probability")
+    numbers = Numbers("probability", {"seen": CONDITIONS, "class": scope.classes}, values)
+    return Drawn(figure, words=_in_words(scope, found), numbers=numbers)
+
+
+def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
+    (place,) = point.index
+    return {"class": scope.class_text(_listed(experiment(scope, selection))[place])}
+
+
+def _listed(found: PermutationExperiment) -> list[int]:
+    """The classes that are shown: those most probable in any condition."""
+    values = (found.original, found.both_permuted, found.patches_permuted)
+    return list(dict.fromkeys(int(i) for line in values for i in np.argsort(-line, kind="stable")[:TOP]))
 
 
 def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
-        "Only the token-mixing weights know which place is which. Shuffle them like the patches, and the answer stays: "
-        f"the largest difference of a logit is **{found.largest_logit_difference:.1e}**, which is rounding. "
-        f"The network as it is takes the shuffled picture for **{scope.classes[after]}** "
-        f"({found.patches_permuted[after]:.1%}), the original for **{scope.classes[before]}** "
-        f"({found.original[before]:.1%})."
+        "Shuffle the token-mixing weights like the patches, and the answer stays: the largest difference of a logit is "
+        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The network as it is takes the shuffled "
+        f"picture for <b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}), the original for "
+        f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%})."
     )
-
-
-def _pictures(scope: Microscope, selection: Selection, found: PermutationExperiment) -> figures.go.Figure:
-    grid, pixels = scope.grid, scope.pixels(selection.picture)
-    shuffled = np.empty_like(pixels)
-    for place, patch in enumerate(found.order.tolist()):
-        shuffled[grid.pixels(place)] = pixels[grid.pixels(patch)]
-    inside = grid.mask().flatten().tolist()
-    names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
-    here = [names[patch] for patch in inside]
-    moved = [f"{names[place]}: here from {names[found.order[place]]}" for place in inside]
-    return figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], [here, moved])
-
-
-def _answers(scope: Microscope, found: PermutationExperiment) -> figures.go.Figure:
-    values = np.stack([found.original, found.both_permuted, found.patches_permuted])
-    best = dict.fromkeys(int(i) for line in values for i in np.argsort(-line, kind="stable")[:TOP])
-    chosen = list(best)
-    return figures.grouped_bars(values[:, chosen], CONDITIONS, [scope.classes[i] for i in chosen], "probability")

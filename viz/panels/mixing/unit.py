@@ -1,71 +1,91 @@
 """One unit: what it reads, what it writes, how active it is, and which pictures drive it."""
 
-from typing import Any
+from functools import partial
 
-import gradio as gr
 import numpy as np
-from jaxtyping import Int64
 
-from viz import figures, mixing, units
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens, view
-from viz.panels.mixing import drivers
+from viz import figures
+from viz.microscope import Microscope
+from viz.mixing import units
+from viz.panels.mixing import block, chosen, drivers
+from viz.panels.mixing.chosen import unit_of
+from viz.panels.mixing.units import MAPS
+from viz.panels.view import Drawn, Lens, Numbers, View, pick_patch, places
+from viz.selection import Selection
 
-NAME = "One unit"
 OFFERED = 10
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
-    first, last = int(_strongest(scope, state.value)[0]), scope.model.config.tokens_mlp_dim - 1
-    with gr.Row():
-        unit = gr.Slider(0, last, first, step=1, label="Unit", buttons=[], elem_id="mixing-unit", min_width=280)
-        strongest = gr.Dropdown(
-            [], label="Those that add most to the tokens of this picture", elem_id="mixing-strongest", min_width=280
-        )
-    with gr.Row(equal_height=True):
-        reads = view(
-            "mixing-unit-reads",
-            "Where does it read?",
-            "The weight with which the unit reads each patch, in every channel alike.",
-            "Weights apply to normalised tokens: a large weight on a patch that holds nothing moves nothing.",
-        )
-        writes = view(
-            "mixing-unit-writes",
-            "Where does it write?",
-            "What the unit adds to each patch, for an activity of 1.",
-            "Other units write to the same patches at the same time, and may cancel it.",
-        )
-        active = view(
-            "mixing-unit-active",
-            "How active is it on this picture?",
-            "What it answers (after the GELU) to each channel.",
-            "A GELU lets no answer below -0.17 through: a flat negative end means off, not against.",
-        )
-    samples = drivers.build(scope, state, unit)
-
-    def draw(selection: Selection, unit: int = first) -> list[Any]:
-        pixels, chosen = scope.pixels(selection.picture), scope.grid.position(selection.patch)
-        maps = [look(scope.model, selection.block)[unit] for look in (mixing.reads, mixing.writes)]
-        activations = units.activations(scope.look(selection.picture), selection.block, unit)
-        best = _strongest(scope, selection)[:OFFERED].tolist()
-        choices = [(f"{place}. unit {i}", i) for place, i in enumerate(best, 1)]
-        return [
-            *(figures.over_picture(pixels, weights, "weight", True, chosen) for weights in maps),
-            figures.ranked(activations, "channel", "activity"),
-            gr.Dropdown(choices, value=unit if unit in best else None),
-            *samples.draw(selection, unit),
-        ]
-
-    def choose(unit: int, selection: Selection) -> list[Any]:
-        return [unit, *draw(selection, unit)]
-
-    outputs = [reads, writes, active, strongest, *samples.outputs]
-    model: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-    unit.input(draw, [state, unit], outputs, trigger_mode="always_last", show_progress="hidden", **model)
-    strongest.input(choose, [strongest, state], [unit, *outputs], show_progress="hidden", **model)
-    return Lens(outputs, draw, [unit])
+def lens(scope: Microscope) -> Lens:
+    which = View(
+        "which",
+        "Which unit?",
+        "Give its number, or choose one of those that add most to the tokens of this picture. Beside each: the length "
+        "of what it adds.",
+        "The lengths of two units cannot be added: one may take away what the other adds.",
+        sees=lambda s: (s.picture, s.block, s.unit),
+        draw=draw_which,
+    )
+    active = View(
+        "active",
+        "How active is it on this picture?",
+        "What it answers (after the GELU) to each channel.",
+        "A GELU lets no answer below -0.17 through: a flat negative end means off, not against.",
+        sees=lambda s: (s.picture, s.block, s.unit),
+        draw=draw_active,
+    )
+    reads = _map_view(
+        "reads",
+        "Where does it read?",
+        "The weight with which the unit reads each patch, in every channel alike.",
+        "Weights apply to normalised tokens: a large weight on a patch that holds nothing moves nothing.",
+    )
+    writes = _map_view(
+        "writes",
+        "Where does it write?",
+        "What the unit adds to each patch, for an activity of 1.",
+        "Other units write to the same patches at the same time, and may cancel it.",
+    )
+    asks = f"What does one hidden unit of the token mixing do? {block.FOLLOWS}"
+    return Lens("mixing.unit", "One unit", asks, ((which, active), (reads, writes), (drivers.view(scope),)))
 
 
-def _strongest(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "units"]:
-    """The units of the block by what they add to the tokens of this picture, the strongest first."""
-    return np.argsort(-units.strengths(scope.model, scope.look(selection.picture), selection.block), kind="stable")
+def _map_view(side: str, title: str, question: str, caution: str) -> View:
+    draw = partial(draw_map, side)
+    return View(
+        side, title, question, caution, lambda s: (s.picture, s.patch, s.block, s.unit), draw=draw, pick=pick_patch
+    )
+
+
+def draw_map(side: str, scope: Microscope, selection: Selection) -> Drawn:
+    """side: one of `MAPS`"""
+    values = MAPS[side](scope.model, selection.block)[unit_of(scope, selection)]
+    pixels, place = scope.pixels(selection.picture), scope.grid.position(selection.patch)
+    figure = figures.over_picture(pixels, values, "weight", True, place)
+    return Drawn(figure, numbers=Numbers("weight", places(scope), values))
+
+
+def draw_active(scope: Microscope, selection: Selection) -> Drawn:
+    values = units.activations(scope.look(selection.picture), selection.block, unit_of(scope, selection))
+    numbers = Numbers("activity", {"channel": range(len(values))}, values)
+    return Drawn(figures.ranked(values, "channel", "activity"), numbers=numbers)
+
+
+def draw_which(scope: Microscope, selection: Selection) -> Drawn:
+    strengths, unit = chosen.strengths(scope, selection), unit_of(scope, selection)
+    offered = np.argsort(-strengths, kind="stable")[:OFFERED].tolist()
+    place = int((strengths > strengths[unit]).sum()) + 1
+    words = (
+        f"{block.in_words(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by what it adds."
+    )
+    number = (
+        f"<label>Unit <input type='number' data-word='unit' min='0' max='{len(strengths) - 1}' step='1' value='{unit}'>"
+        "</label>"
+    )
+    buttons = "".join(
+        f"<li><button type='button' data-words='unit={i}' aria-pressed='{'true' if i == unit else 'false'}'>"
+        f"unit {i}</button> {strengths[i]:.3g}</li>"
+        for i in offered
+    )
+    numbers = Numbers("length of what the unit adds", {"unit": range(len(strengths))}, strengths)
+    return Drawn(html=f"{number}<ol class='offered'>{buttons}</ol>", words=words, numbers=numbers)

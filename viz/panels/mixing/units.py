@@ -1,90 +1,134 @@
 """Units: what all hidden units of a block read and write."""
 
-from functools import lru_cache
+from dataclasses import dataclass
 
-import gradio as gr
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
-from viz import figures, mixing
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens, view
+from viz import figures
+from viz.microscope import Microscope
+from viz.mixing import weights
+from viz.panels.mixing import block
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.selection import Choice, Selection, Words
 
-NAME = "Units"
-READS, WRITES = "reads (W1)", "writes (W2)"
-PAIRS = "pairs"
-ORDERS = [
-    ("slowest pattern first", "frequency"),
-    ("strongest first", "energy"),
-    ("by number", "index"),
-    ("opposite pairs", PAIRS),
-]
-KEPT_FIGURES = 16  # 0.7 MB each
+MAPS = {"reads": weights.reads, "writes": weights.writes}
+PAIRS, AT_PATCH = "pairs", "patch"
+SIDE = Choice("side", "What a unit", (("reads", "reads (W1)"), ("writes", "writes (W2)")), "reads")
+ORDER = Choice(
+    "order",
+    "Order",
+    (
+        ("frequency", "slowest pattern first"),
+        ("energy", "strongest first"),
+        (AT_PATCH, "by weight on the chosen patch"),
+        ("index", "by number"),
+        (PAIRS, "opposite pairs"),
+    ),
+    "frequency",
+)
 
 
-def build(scope: Microscope, state: gr.State) -> Lens:
-    with gr.Row(render=False) as choices:
-        side = gr.Radio([READS, WRITES], value=READS, label="What a unit", elem_id="mixing-side", min_width=160)
-        order = gr.Radio(ORDERS, value="frequency", label="Order", elem_id="mixing-order", min_width=160)
-    words = gr.Markdown(render=False)
-    plot = view(
-        "mixing-units",
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The units in the order in which they are shown."""
+
+    maps: Float32[np.ndarray, "units rows cols"]
+    units: Int64[np.ndarray, "units"]
+    """their numbers"""
+    group: int
+    """how many of them belong together"""
+    words: str
+
+
+def lens(scope: Microscope) -> Lens:
+    units = View(
+        "units",
         "Where do the units look, and where do they write?",
         "Each tile is one hidden unit of this block, on the grid of the picture: how strongly it reads each patch (a "
-        "row of W1), or writes to it (a column of W2). All on one scale; red is positive, blue is negative.",
+        "row of W1), or writes to it (a column of W2). All are on one scale; red is positive, blue is negative. The "
+        "chosen patch is framed. Choose a tile to look at that unit alone.",
         "A unit reads normalised tokens, not pixels, and every channel by the same map: a map says where a unit looks, "
         "not what for.",
-        within=[choices, words],
+        sees=lambda s: (s.block, s.patch, SIDE.of(s), ORDER.of(s)),
+        draw=draw,
+        options=(SIDE, ORDER),
+        pick=pick,
     )
+    asks = f"Only token mixing carries anything from one place to another. What do its units do? {block.FOLLOWS}"
+    return Lens("mixing.units", "Units", asks, ((units,),))
 
-    @lru_cache(KEPT_FIGURES)
-    def drawn(block: int, side: str, order: str) -> tuple[figures.go.Figure, str]:
-        maps = mixing.reads(scope.model, block) if side == READS else mixing.writes(scope.model, block)
-        return _pairs(scope, maps, side) if order == PAIRS else _ordered(scope, maps, side, order)
 
-    def draw(selection: Selection, side: str = READS, order: str = "frequency") -> tuple[figures.go.Figure, str]:
-        return drawn(selection.block, side, order)
-
-    gr.on(
-        [side.input, order.input],
-        draw,
-        [state, side, order],
-        [plot, words],
-        api_visibility="private",
-        show_progress_on=plot,
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    listed = listing(scope, selection)
+    shown = listed.maps[listed.units]
+    figure = figures.unit_tiles(
+        shown,
+        listed.units,
+        f"weight: {dict(SIDE.choices)[SIDE.of(selection)]}",
+        _columns(scope, len(shown)),
+        scope.grid.patch_size,
+        scope.grid.position(selection.patch),
+        listed.group,
     )
-    return Lens([plot, words], draw, [side, order])
+    numbers = Numbers("weight", {"unit": listed.units.tolist(), **places(scope)}, shown)
+    return Drawn(figure, words=f"{block.in_words(scope, selection)} {listed.words}", numbers=numbers)
+
+
+def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The unit whose tile it is."""
+    listed = listing(scope, selection)
+    columns = _columns(scope, len(listed.units))
+    tile, _, _ = figures.unit_tile_at(point.index, listed.maps.shape, columns, listed.group)
+    return {"lens": "mixing.unit", "unit": str(listed.units[tile])}
+
+
+def listing(scope: Microscope, selection: Selection) -> Listed:
+    """Remembered for all patches, but in the order that depends on the patch."""
+    side, order = SIDE.of(selection), ORDER.of(selection)
+    maps = MAPS[side](scope.model, selection.block)
+    if order == AT_PATCH:
+        return _at_patch(scope, maps, selection.patch)
+    make = _in_pairs if order == PAIRS else _ordered
+    return scope.remembered(("units", selection.block, side, order), lambda: make(scope, maps, order))
+
+
+def _columns(scope: Microscope, count: int) -> int:
+    return figures.tile_columns(count, *scope.grid.image_size)
 
 
 Maps = Float32[np.ndarray, "units rows cols"]
 
 
-def _ordered(scope: Microscope, maps: Maps, side: str, order: str) -> tuple[figures.go.Figure, str]:
+def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
     pitch = scope.grid.patch_size
-    shown = mixing.order(maps, order, pitch)
-    speed = mixing.spatial_frequency(maps, pitch)
-    names = [f"unit {i}, {speed[i]:.3f} cycles per pixel" for i in shown]
     words = f"{len(maps)} units, line by line."
     if order == "frequency":
+        speed = weights.spatial_frequency(maps, pitch)
         words += f" From {speed.min():.3f} to {speed.max():.3f} cycles per pixel."
-    return _figure(scope, maps[shown], names, side, 1), words
+    return Listed(maps, weights.order(maps, order, pitch), 1, words)
 
 
-def _pairs(scope: Microscope, maps: Maps, side: str) -> tuple[figures.go.Figure, str]:
-    """The two units of a pair side by side, the most opposite first; at the end those that found no partner."""
-    pairs, correlation = mixing.opposite_pairs(maps)
-    single = np.setdiff1d(np.arange(len(maps)), pairs)
-    names = [f"unit {i}, correlation {r:.2f}" for pair, r in zip(pairs, correlation, strict=True) for i in pair]
-    names += [f"unit {i}, without a partner" for i in single]
-    chance = mixing.untrained_median(len(maps), scope.grid.patches)
+def _at_patch(scope: Microscope, maps: Maps, patch: int) -> Listed:
+    row, col = place = scope.grid.position(patch)
+    weight = np.abs(maps[:, row, col])
     words = (
-        f"{len(pairs)} pairs, the most opposite first. Median correlation **{np.median(correlation):.2f}**; in an "
-        f"untrained network of this shape **{chance:.2f}**: so much is chance, as each unit takes the best of many."
+        f"{len(maps)} units, line by line, by the size of their weight on patch ({row}, {col}): from "
+        f"{weight.max():.3f} to {weight.min():.3f}."
     )
-    return _figure(scope, maps[[*pairs.ravel(), *single]], names, side, 2), words
+    return Listed(maps, weights.order_at(maps, place), 1, words)
 
 
-def _figure(scope: Microscope, maps: Maps, names: list[str], side: str, group: int) -> figures.go.Figure:
-    grid = scope.grid
-    columns = figures.tile_columns(len(maps), *grid.image_size)
-    return figures.tiles(maps, names, f"weight: {side}", True, columns, grid.patch_size, labelled=False, group=group)
+def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:
+    """The two units of a pair side by side, the most opposite first; at the end those that found no partner."""
+    pairs, correlation = weights.opposite_pairs(maps)
+    single = np.setdiff1d(np.arange(len(maps)), pairs)
+    if not len(pairs):
+        return Listed(maps, single, 2, "No two units are opposite.")
+    chance = weights.untrained_median(len(maps), scope.grid.patches)
+    words = (
+        f"{len(pairs)} pairs, the most opposite first. Median correlation <b>{np.median(correlation):.2f}</b>; in an "
+        f"untrained network of this shape <b>{chance:.2f}</b>: that much is chance, as each unit takes the best of "
+        f"many. {len(single)} units have no partner."
+    )
+    return Listed(maps, np.array([*pairs.ravel(), *single]), 2, words)

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from mixer.model import Mixer
-from viz import units
 from viz.capture import trace
+from viz.mixing import units
 
 
 @pytest.fixture
@@ -44,17 +44,8 @@ def test_the_strength_of_a_unit_is_what_is_missing_without_it(model: Mixer, imag
         assert strengths[unit] == pytest.approx(missing.item(), rel=1e-4)
 
 
-def test_many_samples_are_each_like_one(model: Mixer, images: torch.Tensor, monkeypatch):
-    monkeypatch.setattr(units, "BATCH", 2)
-    starts: list[int] = []
-
-    def follow(batches):
-        for start in batches:
-            starts.append(start)
-            yield start
-
-    found = units.sample_strengths(model, images, follow)
+def test_many_images_are_each_like_one(model: Mixer, images: torch.Tensor):
+    found = units.strengths_everywhere(model, images)
     want = [[units.strengths(model, trace(model, image[None]), block) for block in range(3)] for image in images]
     np.testing.assert_allclose(found, want, rtol=1e-4)
-    assert starts == [0, 2, 4]
     assert not any(module._forward_hooks for module in model.modules())

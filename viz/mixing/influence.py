@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.capture import evaluating
 from viz.lent_gpu import on_lent_gpu
-from viz.mixing import block_at
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""
@@ -49,7 +48,7 @@ def token_jacobian(
 
     Raises ValueError for an image of the wrong size or a block that is not there.
     """
-    layer = block_at(model, block)
+    layer = model.block_at(block)
     mlp = layer.token_mixing
     with torch.no_grad(), evaluating(model):
         x = model.blocks[:block](_stem_tokens(model, image))[0]  # patches channels

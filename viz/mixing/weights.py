@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from mixer.grid import PatchGrid
-from mixer.model import Mixer, MixerBlock
+from mixer.model import Mixer
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +35,17 @@ class DistanceProfile:
     """how many ordered pairs (to, from) that is"""
 
 
-def block_at(model: Mixer, block: int) -> MixerBlock:
-    """A block, counted from 0. Raises ValueError if there is none."""
-    if not 0 <= block < len(model.blocks):
-        raise ValueError(f"block {block} does not exist: there are {len(model.blocks)}, counted from 0")
-    return cast(MixerBlock, model.blocks[block])
-
-
 def reads(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
     """How strongly each hidden unit of a block's token-mixing MLP weighs each patch (paper, section 3.5, Figure 5).
 
     These are the rows of W1. A unit has one map for all channels, and reads tokens after norm1, not pixels.
     """
-    weight, grid = block_at(model, block).token_mixing.fc1.weight, model.config.grid
-    return _array(rearrange(weight, "hidden (r c) -> hidden r c", r=grid.rows))
+    return model.config.grid.map(_array(model.block_at(block).token_mixing.fc1.weight))
 
 
 def writes(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
     """What each hidden unit, per unit of its activity, adds to each patch: the columns of W2, as maps like `reads`."""
-    weight, grid = block_at(model, block).token_mixing.fc2.weight, model.config.grid
-    return _array(rearrange(weight, "(r c) hidden -> hidden r c", r=grid.rows))
+    return model.config.grid.map(_array(model.block_at(block).token_mixing.fc2.weight.mT))
 
 
 def stem_filters(model: Mixer) -> Float32[np.ndarray, "channels height width 3"]:
@@ -113,6 +103,11 @@ def order(
     raise ValueError(f"units can be ordered by frequency, energy or index, not {by!r}")
 
 
+def order_at(maps: Float32[np.ndarray, "units rows cols"], place: tuple[int, int]) -> Int64[np.ndarray, "units"]:
+    """The numbers of the units by their weight on the patch at (row, column), whatever its sign, the largest first."""
+    return np.argsort(-np.abs(maps[:, place[0], place[1]]), kind="stable")
+
+
 def opposite_pairs(
     maps: Float32[np.ndarray, "units *place"],
 ) -> tuple[Int64[np.ndarray, "pairs 2"], Float32[np.ndarray, "pairs"]]:
@@ -156,9 +151,9 @@ def linear_summary(model: Mixer, block: int) -> LinearSummary:
     """W2 W1 of a block's token-mixing MLP: entry [to, from] is the net weight from patch to patch, without an image.
 
     It leaves out the GELU, both biases, norm1 and the residual path: every unit counts as if it were always fully on.
-    For what the block does to one image see `viz.influence.token_jacobian`.
+    For what the block does to one image see `viz.mixing.influence`.
     """
-    mlp = block_at(model, block).token_mixing
+    mlp = model.block_at(block).token_mixing
     with torch.no_grad():
         matrix = mlp.fc2.weight.double() @ mlp.fc1.weight.double()
     return LinearSummary(_array(matrix), _array(torch.linalg.svdvals(matrix)))

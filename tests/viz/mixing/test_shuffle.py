@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mixer.model import PRESETS, Mixer, MixerConfig
-from viz.influence import token_jacobian
-from viz.intervene import permutation_experiment, permute_patches, permuted_copy
+from viz.mixing.influence import token_jacobian
+from viz.mixing.shuffle import permutation_experiment, permute_patches, permuted_copy
 
 CYCLE = np.roll(np.arange(16), 5)  # not its own inverse
 

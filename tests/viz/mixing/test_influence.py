@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
-from viz.influence import NetworkInfluence, network_influence, token_jacobian
+from viz.mixing.influence import NetworkInfluence, network_influence, token_jacobian
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_more_patches_than_go_backwards_at_once(tiny: MixerConfig, image: Tensor
     torch.manual_seed(0)
     model = scrambled(Mixer(tiny))
     whole = last(network_influence(model, image, 2, seed=0)).influence
-    monkeypatch.setattr("viz.influence.OUTPUTS_AT_ONCE", 5)
+    monkeypatch.setattr("viz.mixing.influence.OUTPUTS_AT_ONCE", 5)
     np.testing.assert_allclose(last(network_influence(model, image, 2, seed=0)).influence, whole, rtol=1e-6)
 
 

@@ -5,13 +5,13 @@ from torch import nn
 
 from mixer.grid import PatchGrid
 from mixer.model import Mixer, MixerConfig
-from viz.mixing import (
-    block_at,
+from viz.mixing.weights import (
     distance_profile,
     energy,
     linear_summary,
     opposite_pairs,
     order,
+    order_at,
     reads,
     spatial_frequency,
     stem_filters,
@@ -49,7 +49,7 @@ def test_maps_are_copies(network: Mixer, maps):
 
 @pytest.mark.parametrize("block", [-1, 3])
 def test_no_such_block(network: Mixer, block: int):
-    for look in (reads, writes, linear_summary, block_at):
+    for look in (reads, writes, linear_summary):
         with pytest.raises(ValueError, match=f"block {block} does not exist"):
             look(network, block)
 
@@ -96,6 +96,14 @@ def test_order():
     np.testing.assert_allclose(energy(maps), [17.5, 70, 157.5, 140], rtol=1e-6)
     with pytest.raises(ValueError, match="'phase'"):
         order(maps, "phase", PITCH)
+
+
+def test_order_by_the_weight_on_a_patch():
+    maps = np.zeros((4, 7, 5), np.float32)
+    maps[:, 6, 1] = [0.5, -3, 2, -0.5]
+    maps[:, 1, 4] = [1, 2, 3, 4]
+    assert order_at(maps, (6, 1)).tolist() == [1, 2, 0, 3]
+    assert order_at(maps, (1, 4)).tolist() == [3, 2, 1, 0]
 
 
 def test_same_cells_on_longer_patches_are_slower():

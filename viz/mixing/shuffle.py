@@ -1,4 +1,4 @@
-"""Change what the network sees, or the network, and compare its answers."""
+"""Does the network mind when the patches trade places?"""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from torch import Tensor
 from mixer.grid import PatchGrid
 from mixer.model import Mixer
 from viz.capture import evaluating
-from viz.mixing import block_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def permuted_copy(model: Mixer, order: Int[np.ndarray, "patches"]) -> Mixer:
     index = _permutation(order, model.config.grid.patches)
     copy = deepcopy(model)
     for block in range(len(copy.blocks)):
-        mlp = block_at(copy, block).token_mixing
+        mlp = copy.block_at(block).token_mixing
         fc1, fc2 = mlp.fc1, mlp.fc2
         for parameter, dim in ((fc1.weight, 1), (fc2.weight, 0), (fc2.bias, 0)):
             parameter.copy_(parameter.index_select(dim, index.to(parameter.device)))

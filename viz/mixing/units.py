@@ -1,7 +1,5 @@
 """What the hidden units of the token-mixing MLPs do for pictures: how active each is, and how much it adds."""
 
-from collections.abc import Callable, Iterable
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -9,10 +7,9 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, capture, evaluating
-from viz.mixing import block_at
 
 BATCH = 8
-"""samples that pass together: 100 MB of hidden units in the seed network"""
+"""images that pass together: 100 MB of hidden units in the seed network"""
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
@@ -25,22 +22,14 @@ def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "un
     return _strengths(model, block, trace.token_hidden[block])[0].cpu().numpy()
 
 
-def sample_strengths(
-    model: Mixer,
-    images: Float[Tensor, "images 3 height width"],
-    follow: Callable[[Iterable[int]], Iterable[int]] = iter,
+def strengths_everywhere(
+    model: Mixer, images: Float[Tensor, "images 3 height width"]
 ) -> Float32[np.ndarray, "images blocks units"]:
-    """`strengths` of each image in all blocks.
-
-    follow: goes through the starts of the batches, for a display of the progress
-    """
+    """`strengths` of each image in all blocks, in one pass: for more than a `BATCH`, in several."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
-    parts = []
-    for start in follow(range(0, len(images), BATCH)):
-        with evaluating(model), torch.no_grad(), capture(model, names) as seen:
-            model(images[start : start + BATCH])
-        parts.append(torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1))
-    return torch.cat(parts).cpu().numpy()
+    with evaluating(model), torch.no_grad(), capture(model, names) as seen:
+        model(images)
+    return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -51,5 +40,5 @@ def _strengths(
 
     The norm of an outer product is the product of the norms. Units can add up or cancel: the norms of two do not add.
     """
-    written = block_at(model, block).token_mixing.fc2.weight.norm(dim=0)
+    written = model.block_at(block).token_mixing.fc2.weight.norm(dim=0)
     return (hidden.norm(dim=1) * written).float()

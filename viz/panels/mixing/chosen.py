@@ -1,0 +1,24 @@
+"""The unit that is looked at: the chosen one, else the one that adds most to the tokens of this picture."""
+
+from collections.abc import Hashable
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz.microscope import Microscope
+from viz.mixing import units
+from viz.selection import Selection
+
+
+def strengths(scope: Microscope, selection: Selection) -> Float32[np.ndarray, "units"]:
+    """How much each unit of the block adds to the tokens of this picture."""
+    return units.strengths(scope.model, scope.look(selection.picture), selection.block)
+
+
+def unit_of(scope: Microscope, selection: Selection) -> int:
+    return int(strengths(scope, selection).argmax()) if selection.unit is None else selection.unit
+
+
+def seen(selection: Selection) -> Hashable:
+    """What `unit_of` depends on, and the block."""
+    return selection.block, selection.picture if selection.unit is None else selection.unit
