@@ -1,13 +1,11 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
 import json
-import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +16,13 @@ import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, memory, parallel
+from mixer import checkpoint, malloc, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, Labelled, cifar10, normalise, samples
-from mixer.evaluate import evaluate as evaluate_model
+from mixer.data import DataMissing, cifar10, normalise, samples
 from mixer.evaluate import headline
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
+from mixer.record import circumstances, device_name, effort, parameters, report, stage
 from mixer.summary import summary as layer_table
 from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
@@ -236,10 +234,6 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    return evaluate_model(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
-
-
 def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     """How far each attribution method can be believed on the shipped samples."""
     from viz.method_table import method_table  # here, as it loads Captum
@@ -248,45 +242,8 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
-def stage(recipe: dict[str, Any], lines: list[dict[str, Any]], device: torch.device) -> dict[str, Any]:
-    """The record of one training run. lines: its history"""
-    last = lines[-1]
-    where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
-    took = {"epochs": round(last["epoch"], 2), "hours": round(last["seconds"] / 3600, 2), "device": where}
-    return took | {"recipe": recipe, "history": lines}
-
-
-def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """All training runs that a network went through, each from where the last one ended."""
-    return {"stages": stages} | {name: round(sum(s[name] for s in stages), 2) for name in ("epochs", "hours")}
-
-
-def circumstances(device: torch.device) -> dict[str, Any]:
-    """When, on what and with which code a result was made."""
-    commit = None
-    with suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.check_output(
-            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
-        ).strip()
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": device_name(device),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "commit": commit,
-    }
-
-
-def parameters(model: torch.nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
 
 
 COMMANDS: dict[str, Any] = {
@@ -303,7 +260,7 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    memory.keep()
+    malloc.keep()
     try:
         with parallel.processes():
             tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
