@@ -18,10 +18,11 @@ from tyro.extras import literal_type_from_choices
 
 from mixer import checkpoint, malloc, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, cifar10, normalise, samples
+from mixer.data import cifar10, normalise, samples
 from mixer.evaluate import headline
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
+from mixer.outside import in_words
 from mixer.record import circumstances, device_name, effort, parameters, report, stage
 from mixer.summary import summary as layer_table
 from mixer.teacher import Teacher, TeacherConfig, TeacherTrainConfig
@@ -63,6 +64,7 @@ def train(
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
+    checkpoint.check_target(run / "checkpoint")
     device = best_device()
     with parallel.first_before_others():
         data = cifar10("train+validation" if all_images else "train", data_root, download)
@@ -106,6 +108,7 @@ def train_teacher(
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
+    checkpoint.check_target(output)
     model = Teacher(TeacherConfig())
     data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
     history, began = [], time.monotonic()
@@ -117,13 +120,13 @@ def train_teacher(
 
 
 def evaluate(
-    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    source: tyro.conf.Positional[str] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
     attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
-    """Read the 10,000 test images once, and write what came out into the checkpoint's metrics.json.
+    """Read the 10,000 test images once, print what came out, and write it into the checkpoint's metrics.json.
 
     Args:
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
@@ -132,15 +135,17 @@ def evaluate(
         attributions: measure all attribution methods on the 200 samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
+    if attributions:
+        checkpoint.check_metrics(source)
     model, metrics = checkpoint.load(source, Mixer)
     test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
     metrics |= report(model, test, validation, best_device())
     if attributions:
         metrics["attributions"] = measure_methods(model, best_device())
+    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
+    print(json.dumps(short) if as_json else headline(metrics), flush=True)
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
-    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
-    print(json.dumps(short) if as_json else headline(metrics))
 
 
 def summary(preset: Preset = "seed") -> None:
@@ -159,6 +164,9 @@ def convert(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pat
         source: the file with the weights
         output: folder for the checkpoint
     """
+    checkpoint.check_target(output)
+    if source.resolve().is_relative_to(output.resolve()):
+        raise checkpoint.CheckpointError(f"{source} lies in {output}, which would be replaced: name another folder")
     model = convert_weights(source)
     checkpoint.save(output, model, {"source": source.name, "parameters": parameters(model)})
     print(f"{parameters(model):,} parameters saved in {output}")
@@ -224,9 +232,14 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
 
 @contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Ctrl-C and kill only add to this list, so that work ends between two steps, not within one."""
+    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one.
+
+    What this process was told to ignore, as by nohup, it ignores further on.
+    """
     seen: list[int] = []
-    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    asked = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+    heard = [number for number in asked if signal.getsignal(number) != signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in heard}
     try:
         yield seen
     finally:
@@ -261,8 +274,5 @@ if __name__ == "__main__":
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
     malloc.keep()
-    try:
-        with parallel.processes():
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
-    except (DataMissing, checkpoint.CheckpointError, ValueError, FloatingPointError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    with in_words(), parallel.processes():
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)

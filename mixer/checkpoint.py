@@ -4,9 +4,8 @@ It is read from a local folder or, by its id, from the Hugging Face Hub. Nothing
 """
 
 import json
-import os
-import shutil
-from dataclasses import asdict
+import re
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ import safetensors
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from mixer import files, record
 from mixer.model import Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherConfig
 
@@ -21,6 +21,7 @@ DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
 FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
 CONFIGS = {Mixer: MixerConfig, Teacher: TeacherConfig}
+OURS = re.compile(r"(config|metrics)\.json|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 
 Network = TypeVar("Network", Mixer, Teacher)
 
@@ -29,20 +30,52 @@ class CheckpointError(ValueError):
     """A checkpoint is missing, damaged or of another kind; the message says which."""
 
 
+def check_target(folder: Path) -> None:
+    """Raise NotWritable unless `save` may write there: for use before any work is done."""
+    files.check(folder, ours)
+
+
+def check_metrics(source: Path | str) -> None:
+    """Raise NotWritable unless `write_metrics` may write there: for use before any work is done."""
+    if not Path(source).is_dir():
+        raise files.NotWritable(f"{source} is no folder here, so its metrics.json cannot be written: first get a copy")
+    files.check(Path(source) / "metrics.json", _ours_beside)
+
+
 def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
-    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written."""
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
-    _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
-    _write(new / "metrics.json", metrics)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
+
+    Raises NotWritable where something else stands there, OSError where writing fails.
+    """
+    with files.replacing(folder, ours) as new:
+        new.mkdir()
+        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        try:
+            save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
+        except safetensors.SafetensorError as error:  # which is how it says that the disk is full
+            raise OSError(f"the weights could not be written to {folder.parent}: {error}") from error
+        _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
+        _write(new / "metrics.json", metrics)
+
+
+def ours(folder: Path) -> set[Path]:
+    """Which files of a folder are a checkpoint of ours: none where config.json does not state one of our networks.
+
+    Else those with the names that `save` gives, and the card of `mixer.hub.push`.
+    """
+    try:
+        config = read_json(folder / "config.json")
+    except CheckpointError:
+        return set()
+    known = {network.__name__: {"network", *(field.name for field in fields(of))} for network, of in CONFIGS.items()}
+    if not config.keys() <= known.get(config.get("network", ""), set()):
+        return set()
+    parts = {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()}
+    return parts | files.signed(folder / "README.md")
+
+
+def _ours_beside(path: Path) -> set[Path]:
+    return ours(path.parent)
 
 
 def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str, Any]]:
@@ -52,7 +85,7 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     Raises CheckpointError if it is missing, truncated, or not a checkpoint of such a network.
     """
     folder = _folder(source)
-    config = _read(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.pop("network", None) != network.__name__:
         raise CheckpointError(f"{folder}: config.json does not describe a {network.__name__} of this project")
     try:
@@ -63,13 +96,13 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
         load_torch_model(model, folder, strict=True)
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{folder}: the weights are incomplete, damaged or of another shape: {error}") from error
-    return model.eval(), _read(folder / "metrics.json")
+    return model.eval(), _metrics(folder, model.config.num_classes)
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    """Replace the metrics of a checkpoint."""
-    _write(folder / "metrics.new", metrics)
-    os.replace(folder / "metrics.new", folder / "metrics.json")
+    """Replace the metrics of a checkpoint. Raises NotWritable and OSError as `save` does."""
+    with files.replacing(folder / "metrics.json", _ours_beside) as new:
+        _write(new, metrics)
 
 
 def _folder(source: Path | str) -> Path:
@@ -83,7 +116,7 @@ def _folder(source: Path | str) -> Path:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -93,5 +126,19 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _metrics(folder: Path, num_classes: int) -> dict[str, Any]:
+    metrics = read_json(folder / "metrics.json")
+    try:
+        record.check(metrics, num_classes)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'metrics.json'}: {error}; correct or delete that entry") from error
+    return metrics
+
+
 def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    """Raises ValueError for a number that is none: JSON has no NaN, and nobody could use it."""
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not written, as a number in it is not finite: {error}") from error
+    path.write_text(text + "\n")

@@ -62,13 +62,17 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The result of `evaluate`, with what it was made of, in a sentence."""
-    low, high = metrics["interval"]
-    return (
-        f"{metrics['accuracy']:.2%} of {metrics['images']:,} test images right "
-        f"(95 % interval {low:.2%} to {high:.2%}), {metrics['flip_accuracy']:.2%} averaged with the mirror image. "
-        f"{metrics['parameters']:,} parameters. Evaluated on {metrics['date']}, {metrics['device']}."
-    )
+    """The accuracy, and of the other results what the record holds, in a few words."""
+    details = {
+        "interval": " (95 % interval {0[0]:.2%} to {0[1]:.2%})",
+        "flip_accuracy": ", {0:.2%} averaged with the mirror image",
+        "parameters": ". {0:,} parameters",
+        "date": ". Evaluated on {0}",
+        "device": ", {0}",
+    }
+    images = f"{metrics['images']:,}" if "images" in metrics else "the"
+    known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
+    return f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."
 
 
 def _logits(

@@ -7,14 +7,19 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from mixer import files
 from mixer.train import history
 from viz import figures
 
 
 def write(run: Path) -> Path:
-    """The file that the curves are written into. Raises ValueError for a run that has not finished an epoch."""
-    _draw(run).write_html(run / "curves.html")
-    return run / "curves.html"
+    """The file that the curves are written into, `curves.html` in the folder of the run.
+
+    Raises ValueError for a run that has not finished an epoch, NotWritable where such a file is there that is not ours.
+    """
+    page = run / "curves.html"
+    files.write_signed(page, _draw(run).to_html())
+    return page
 
 
 def show(run: Path, again: bool = False) -> None:
