@@ -4,6 +4,7 @@ It is read from a local folder or, by its id, from the Hugging Face Hub. Nothing
 """
 
 import json
+import os
 import re
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any, TypeVar
 
 import safetensors
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from mixer import files, record
 from mixer.model import Mixer, MixerConfig
@@ -52,8 +52,9 @@ def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
         weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         try:
             save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
-        except safetensors.SafetensorError as error:  # which is how it says that the disk is full
-            raise OSError(f"the weights could not be written to {folder.parent}: {error}") from error
+        except safetensors.SafetensorError as error:  # its library's words for OSError, as on a full disk
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else error from error
         _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
         _write(new / "metrics.json", metrics)
 
@@ -67,8 +68,8 @@ def ours(folder: Path) -> set[Path]:
         config = read_json(folder / "config.json")
     except CheckpointError:
         return set()
-    known = {network.__name__: {"network", *(field.name for field in fields(of))} for network, of in CONFIGS.items()}
-    if not config.keys() <= known.get(config.get("network", ""), set()):
+    stated = (of for network, of in CONFIGS.items() if config.get("network") == network.__name__)
+    if not any(config.keys() <= {"network", *(field.name for field in fields(of))} for of in stated):
         return set()
     parts = {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()}
     return parts | files.signed(folder / "README.md")
@@ -110,9 +111,11 @@ def _folder(source: Path | str) -> Path:
         return Path(source)
     try:
         return Path(snapshot_download(str(source), allow_patterns=FILES))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
+        why = str(error).strip().partition("\n")[0]
         raise CheckpointError(
-            f"there is no folder {source}, and the Hub gave no model of that name: {error}"
+            f"there is no folder {source}, and the Hub gave no model of that name: check the name, and the connection "
+            f"({why})"
         ) from error
 
 

@@ -49,7 +49,8 @@ def check(target: Path, ours: Ours) -> None:
                 pass  # the one sure test of whether something can be written here
     except OSError as error:
         raise NotWritable(
-            f"{target} cannot be written ({error.strerror}): name another place, or see to it that you may write there"
+            f"{target} cannot be written ({error.strerror or error}): name another place, or see to it that you may "
+            "write there"
         ) from error
 
 

@@ -17,7 +17,6 @@ from mixer.data import Labelled
 from mixer.evaluate import evaluate
 from mixer.model import Mixer
 
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

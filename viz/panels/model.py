@@ -21,8 +21,8 @@ def build(scope: Microscope, state: gr.State) -> Lens:
     gr.Markdown(headline(metrics) if "accuracy" in metrics else unknown)
     outputs = []
     makers: list[Callable[[], Any]] = []  # of the outputs' figures, which wait until the panel is first opened
-    if "confusion" in metrics:
-        with gr.Row(equal_height=True):
+    with gr.Row(equal_height=True):
+        if "confusion" in metrics:
             outputs.append(
                 view(
                     "model-confusion",
@@ -33,6 +33,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
                 )
             )
             makers.append(partial(figures.confusion, metrics["confusion"], scope.classes))
+        if "reliability" in metrics:
             outputs.append(
                 view(
                     "model-reliability",
@@ -44,7 +45,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
             bins = metrics["reliability"]
             columns = ([b[k] for b in bins] for k in ("confidence", "accuracy", "images"))
             makers.append(partial(figures.reliability, *columns))
-    if "stages" in metrics:
+    if {"stages", "epochs", "hours"} <= metrics.keys():
         outputs.append(
             view(
                 "model-training",
