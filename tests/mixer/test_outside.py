@@ -57,8 +57,8 @@ def test_a_reader_who_leaves_early_is_no_error() -> None:
 
 def test_proxies_are_set_aside_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
-    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with without_proxies():
-        assert not {"HTTPS_PROXY", "all_proxy"} & os.environ.keys()
+        assert not {"HTTPS_PROXY", "ALL_PROXY"} & os.environ.keys()
     assert os.environ["HTTPS_PROXY"] == "socks5://127.0.0.1:9"
-    assert os.environ["all_proxy"] == "http://127.0.0.1:9"
+    assert os.environ["ALL_PROXY"] == "http://127.0.0.1:9"
