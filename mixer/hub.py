@@ -114,7 +114,7 @@ def _network(config: MixerConfig) -> str:
 
 def _making(metrics: dict[str, Any]) -> str:
     """The recipe of every stage as it was given, and with what code."""
-    recipes = [stage["recipe"] for stage in metrics.get("stages", [])]
+    recipes = [stage.get("recipe", {}) for stage in metrics.get("stages", [])]
     rows = [["setting", *(f"stage {i + 1}" for i in range(len(recipes)))], ["---"] * (1 + len(recipes))]
     rows += [[name, *(recipe.get(name) for recipe in recipes)] for name in (recipes[0] if recipes else {})]
     lines = ("| " + " | ".join(map(str, row)) + " |" for row in rows)

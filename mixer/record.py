@@ -36,10 +36,11 @@ class Epoch(TypedDict):
     validation_accuracy: Share
 
 
-class Stage(TypedDict):
+class Stage(TypedDict, total=False):
     """One training run."""
 
     epochs: Number
+    recipe: dict[str, Any]
     history: list[Epoch]
 
 

@@ -38,8 +38,8 @@ def of_stages(stages: Sequence[dict[str, Any]]) -> go.Figure:
     """The curves of a network that was trained in stages, each from where the last one ended, one after the other."""
     lines, before = [], 0.0
     for stage in stages:
-        lines += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
-        before += stage["epochs"]  # it may go on after its last line
+        lines += [{**line, "epoch": before + line["epoch"]} for line in stage.get("history", [])]
+        before += stage.get("epochs", 0.0)  # it may go on after its last line
     return figures.learning_curves(*([line[k] for line in lines] for k in ("epoch", "loss", "validation_accuracy")))
 
 

@@ -20,6 +20,10 @@ def test_every_entry_may_be_missing(name: str) -> None:
     record.check({key: value for key, value in SHIPPED.items() if key != name}, 10)
 
 
+def test_every_entry_of_a_stage_may_be_missing() -> None:
+    record.check({"stages": [{}, {"recipe": {"lr": None}}, {"epochs": 2}]}, 10)
+
+
 def test_other_entries_may_stand_beside_them() -> None:
     record.check({"accuracy": 0.5, "note": "by hand", "nested": {"x": None}}, 10)
 
@@ -40,7 +44,7 @@ def test_an_accuracy_alone_is_stated_alone() -> None:
         ({"interval": [0.5]}, "interval: List should have at least 2 items"),
         ({"class_accuracy": {"cat": float("inf")}}, "class_accuracy.cat: should be less than or equal to 1, not inf"),
         ({"reliability": [{"confidence": 0.5}]}, "reliability.0.accuracy is missing"),
-        ({"stages": [{"epochs": 1.0}]}, "stages.0.history is missing"),
+        ({"stages": [{"epochs": "1"}]}, "stages.0.epochs: should be a valid number, not '1'"),
         ({"stages": [{"epochs": 1.0, "history": [{"epoch": 1}]}]}, "stages.0.history.0.loss is missing"),
         ({"confusion": [[1, 2], [3]]}, "confusion is not 10 rows of 10 numbers"),
         ({"confusion": [[1] * 9] * 9}, "confusion is not 10 rows of 10 numbers"),

@@ -35,6 +35,8 @@ def test_stages_follow_each_other() -> None:
     loss, accuracy = curves.of_stages(stages).data
     assert (list(loss.x), list(loss.y)) == ([1, 2, 3.5], [2.5, 1.5, 2.5])
     assert list(accuracy.y) == [0.25, 0.5, 0.25]
+    loss, _ = curves.of_stages([{"epochs": 2.0}, {}, {"history": LINES}]).data
+    assert list(loss.x) == [3, 4], "of earlier stages that hold nothing, nothing is shown"
 
 
 def test_a_run_becomes_a_page(run: Path) -> None:
