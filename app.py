@@ -1,20 +1,26 @@
 """The microscope in a browser: `python app.py`."""
 
-import sys
+import errno
+import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
-import gradio as gr
 import torch
 import tyro
-from gradio.themes.utils.fonts import LocalFont
 
-from mixer.checkpoint import DEFAULT, CheckpointError, load
+from mixer.checkpoint import DEFAULT, load
 from mixer.model import Mixer
+from mixer.outside import in_words, without_proxies
 from viz.lent_gpu import LENT
 from viz.microscope import Microscope
-from viz.panels.components import head
-from viz.panels.page import build
+
+with in_words(), without_proxies():
+    import gradio as gr
+    from gradio.themes.utils.fonts import LocalFont
+
+    from viz.panels.components import head
+    from viz.panels.page import build
 
 LAUNCH: dict[str, Any] = {
     # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)
@@ -46,14 +52,39 @@ def main(
         port: port to listen on (default: the first free one from 7860 on)
         network: folder of a trained network, or the id of a model on the Hugging Face Hub
     """
+    check_address(host, port)
     device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-    try:
-        scope = Microscope(*load(network, Mixer), device)
-    except CheckpointError as error:
-        sys.exit(f"CheckpointError: {error}")
+    scope = Microscope(*load(network, Mixer), device)
     print(f"{network} on {device.type.upper()}")
-    build(scope).launch(server_name=host, server_port=port, **LAUNCH)
+    if host and ":" in host:
+        host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
+    with without_proxies():
+        build(scope).launch(server_name=host, server_port=port, **LAUNCH)
+
+
+def check_address(host: str | None, port: int | None) -> None:
+    """Raise ValueError, in words, where nothing can listen: Gradio only says that it found no free port.
+
+    What is None is taken from $GRADIO_SERVER_NAME and $GRADIO_SERVER_PORT, as Gradio does, where they are set.
+    """
+    name = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    number = port if port is not None else int(os.environ.get("GRADIO_SERVER_PORT") or 0)
+    if (port is not None and number == 0) or not 0 <= number <= 65_535:
+        raise ValueError(f"port must be from 1 to 65535, not {number}; without --port, a free one is found")
+    try:
+        family, kind, *_, address = socket.getaddrinfo(name.strip("[]"), number, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        taken = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
+        if not taken:
+            raise ValueError(f"{name} is no address of this machine: --host 0.0.0.0 listens on all it has") from error
+        if port is not None:
+            why = "taken by another program" if error.errno == errno.EADDRINUSE else "for the system's administrator"
+            raise ValueError(f"port {port} is {why}: choose another --port; without it, a free one is found") from error
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    with in_words():
+        tyro.cli(main)

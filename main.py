@@ -1,13 +1,11 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
 import json
-import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +16,14 @@ import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, memory, parallel
+from mixer import checkpoint, malloc, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import DataMissing, Labelled, Split, cifar10, cifar10_numbers, class_names, normalise, samples
-from mixer.evaluate import evaluate as evaluate_model
+from mixer.data import Split, cifar10, cifar10_numbers, class_names, normalise, samples
 from mixer.evaluate import headline
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer
+from mixer.outside import in_words
+from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
 from mixer.summary import summary as layer_table
 from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
@@ -68,13 +67,14 @@ def train(
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
+    folder = run or Path("runs", preset)
+    checkpoint.check_target(folder / "checkpoint")
     device = best_device()
     split: Split = "train+validation" if all_images else "train"
     with parallel.first_before_others():
         data = cifar10(split, data_root, download)
     validation, test = cifar10("validation", data_root), cifar10("test", data_root)
     taught_by = Average(checkpoint.load(name, Teacher)[0] for name in teacher) if teacher else None
-    folder = run or Path("runs", preset)
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     with Run(folder, {"preset": preset, "split": split}, teacher or (), where) as ours:
         if init or not ours.begun:
@@ -117,6 +117,7 @@ def train_teacher(
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
+    checkpoint.check_target(output)
     model = Teacher(TeacherConfig())
     data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
     history, began = [], time.monotonic()
@@ -128,13 +129,13 @@ def train_teacher(
 
 
 def evaluate(
-    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    source: tyro.conf.Positional[str] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
     attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
-    """Read the 10,000 test images once, and write what came out into the checkpoint's metrics.json.
+    """Read the 10,000 test images once, print what came out, and write it into the checkpoint's metrics.json.
 
     Args:
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
@@ -143,16 +144,18 @@ def evaluate(
         attributions: measure all attribution methods on the 200 samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
+    if attributions:
+        checkpoint.check_metrics(source)
     model, metrics = checkpoint.load(source, Mixer)
     cifar10_numbers(class_names(model.config))  # before anything is fetched
     test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
     metrics |= report(model, test, validation, best_device())
     if attributions:
         metrics["attributions"] = measure_methods(model, best_device())
+    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
+    print(json.dumps(short) if as_json else headline(metrics), flush=True)
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
-    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
-    print(json.dumps(short) if as_json else headline(metrics))
 
 
 def summary(preset: Preset = "seed") -> None:
@@ -184,6 +187,9 @@ def convert(
         std: what red, green and blue are then divided by
         classes: what the classes are called, in their order
     """
+    checkpoint.check_target(output)
+    if source.resolve().is_relative_to(output.resolve()):
+        raise checkpoint.CheckpointError(f"{source} lies in {output}, which would be replaced: name another folder")
     model = convert_weights(source, image_size, mean, std, classes, print)
     checkpoint.save(output, model, {"source": source.name, "parameters": parameters(model)})
     print(f"{parameters(model):,} parameters saved in {output}")
@@ -260,21 +266,19 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
 
 @contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one."""
+    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one.
+
+    What this process was told to ignore, as by nohup, it ignores further on.
+    """
     seen: list[int] = []
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
-        numbers.append(signal.SIGHUP)
-    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in numbers}
+    asked = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+    heard = [number for number in asked if signal.getsignal(number) != signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in heard}
     try:
         yield seen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    return evaluate_model(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
 
 
 def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
@@ -285,37 +289,8 @@ def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
-def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """All training runs that a network went through, each from where the last one ended."""
-    return {"stages": stages} | {name: round(sum(s[name] for s in stages), 2) for name in ("epochs", "hours")}
-
-
-def circumstances(device: torch.device) -> dict[str, Any]:
-    """When, on what and with which code a result was made."""
-    commit = None
-    with suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.check_output(
-            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
-        ).strip()
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "device": device_name(device),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "commit": commit,
-    }
-
-
-def parameters(model: torch.nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
 
 
 COMMANDS: dict[str, Any] = {
@@ -332,9 +307,6 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    memory.keep()
-    try:
-        with parallel.processes():
-            tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
-    except (DataMissing, checkpoint.CheckpointError, ValueError, FloatingPointError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    malloc.keep()
+    with in_words(), parallel.processes():
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)

@@ -40,11 +40,11 @@ attribute(scope.model, Question(image, baselines.baseline("black", image, scope.
 TRAIN = """
 import itertools, tempfile, torch
 from pathlib import Path
-from mixer import memory
+from mixer import malloc
 from mixer.data import Labelled
 from mixer.model import Mixer, MixerConfig
 from mixer.train import TrainConfig, train
-memory.keep()
+malloc.keep()
 data = Labelled(torch.randint(256, (50_000, 3, 32, 32), dtype=torch.uint8), torch.arange(50_000) % 10)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 with tempfile.TemporaryDirectory() as folder:

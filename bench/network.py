@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.measure import DEVICE, Ratio, interleaved, spread, wait_for_device
 from bench.peers import lucidrains_mixer, plain_mixer, timm_mixer
-from mixer import memory
+from mixer import malloc
 from mixer.evaluate import at_once
 from mixer.model import Mixer, MixerConfig
 
@@ -30,12 +30,12 @@ def seed_mixer() -> Mixer:
 def training() -> Iterator[Ratio]:
     """Images per second of forward, backward and AdamW, the best micro-batch for each; each in its own process.
 
-    Ours with the memory setting that `python main.py` makes (`mixer.memory`), the others as they come.
+    Ours with the memory setting that `python main.py` makes (`mixer.malloc`), the others as they come.
     """
     contestants = {
-        "ours": (seed_mixer, True, memory.keep),
+        "ours": (seed_mixer, True, malloc.keep),
         "timm": (timm_mixer, True, None),
-        "timm, memory kept": (timm_mixer, True, memory.keep),
+        "timm, memory kept": (timm_mixer, True, malloc.keep),
         "plain": (plain_mixer, False, None),
     }
     size = 4096

@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+MOST_SHIFT = 31
+"""pixels by which an image of 32 x 32 may be moved: the mirrored border cannot be wider"""
+
 
 def crop_and_flip(
     images: UInt8[Tensor, "batch 3 height width"], pad: int, mirrored: Bool[Tensor, "batch"] | None = None

@@ -5,15 +5,15 @@ It is read from a local folder or, by its id, from the Hugging Face Hub. Nothing
 
 import json
 import os
-import shutil
-from dataclasses import asdict
+import re
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import safetensors
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from mixer import files, record
 from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherConfig
 
@@ -22,6 +22,7 @@ SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files
 FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
 LFS_POINTER = b"version https://git-lfs"
 CONFIGS = {Mixer: MixerConfig, Teacher: TeacherConfig}
+OURS = re.compile(r"(config|metrics)\.json|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 
 Network = TypeVar("Network", Mixer, Teacher)
 
@@ -30,20 +31,53 @@ class CheckpointError(ValueError):
     """A checkpoint is missing, damaged or of another kind; the message says which."""
 
 
+def check_target(folder: Path) -> None:
+    """Raise NotWritable unless `save` may write there: for use before any work is done."""
+    files.check(folder, ours)
+
+
+def check_metrics(source: Path | str) -> None:
+    """Raise NotWritable unless `write_metrics` may write there: for use before any work is done."""
+    if not Path(source).is_dir():
+        raise files.NotWritable(f"{source} is no folder here, so its metrics.json cannot be written: first get a copy")
+    files.check(Path(source) / "metrics.json", _ours_beside)
+
+
 def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
-    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written."""
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
-    _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
-    _write(new / "metrics.json", metrics)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
+
+    Raises NotWritable where something else stands there, OSError where writing fails.
+    """
+    with files.replacing(folder, ours) as new:
+        new.mkdir()
+        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        try:
+            save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
+        except safetensors.SafetensorError as error:  # its library's words for OSError, as on a full disk
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else error from error
+        _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
+        _write(new / "metrics.json", metrics)
+
+
+def ours(folder: Path) -> set[Path]:
+    """Which files of a folder are a checkpoint of ours: none where config.json does not state one of our networks.
+
+    Else those with the names that `save` gives, and the card of `mixer.hub.push`.
+    """
+    try:
+        config = read_json(folder / "config.json")
+    except CheckpointError:
+        return set()
+    stated = (of for network, of in CONFIGS.items() if config.get("network") == network.__name__)
+    if not any(config.keys() <= {"network", *(field.name for field in fields(of))} for of in stated):
+        return set()
+    parts = {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()}
+    return parts | files.signed(folder / "README.md")
+
+
+def _ours_beside(path: Path) -> set[Path]:
+    return ours(path.parent)
 
 
 def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str, Any]]:
@@ -63,6 +97,7 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
         model = network(CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: config.json does not fit: {error}") from error
+    _check_record(folder, metrics, model.config.num_classes)
     try:
         for weights in folder.glob("*.safetensors"):
             check_fetched(weights)
@@ -83,9 +118,9 @@ def check_fetched(weights: Path) -> None:
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
-    """Replace the metrics of a checkpoint."""
-    _write(folder / "metrics.new", metrics)
-    os.replace(folder / "metrics.new", folder / "metrics.json")
+    """Replace the metrics of a checkpoint. Raises NotWritable and OSError as `save` does."""
+    with files.replacing(folder / "metrics.json", _ours_beside) as new:
+        _write(new, metrics)
 
 
 def _folder(source: Path | str) -> Path:
@@ -106,9 +141,11 @@ def _folder(source: Path | str) -> Path:
         )
     try:
         return Path(snapshot_download(str(source), allow_patterns=FILES))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
+        why = str(error).strip().partition("\n")[0]
         raise CheckpointError(
-            f"there is no folder {source}, and the Hub gave no model of that name: {error}"
+            f"there is no folder {source}, and the Hub gave no model of that name: check the name, and the connection "
+            f"({why})"
         ) from error
 
 
@@ -122,5 +159,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _check_record(folder: Path, metrics: dict[str, Any], num_classes: int) -> None:
+    try:
+        record.check(metrics, num_classes)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'metrics.json'}: {error}; correct or delete that entry") from error
+
+
 def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    """Raises ValueError for a number that is none: JSON has no NaN, and nobody could use it."""
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not written, as a number in it is not finite: {error}") from error
+    path.write_text(text + "\n")

@@ -6,12 +6,22 @@ from typing import Any
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import LocalTokenNotFoundError
 
-from mixer import checkpoint
+from mixer import checkpoint, files
 from mixer.data import cifar10_numbers, class_names
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
 
 DATASET = "uoft-cs/cifar10"
+STATED = (
+    "accuracy",
+    "class_accuracy",
+    "calibration_error",
+    "calibration_error_at_temperature",
+    "temperature",
+    "versions",
+    "commit",
+)
+"""what the card takes from the metrics, and cannot do without"""
 
 
 class NotPushed(ValueError):
@@ -21,22 +31,32 @@ class NotPushed(ValueError):
 def push(folder: Path, repo_id: str) -> str:
     """Publish a checkpoint as a model on the Hub; returns its id, which `checkpoint.load` takes.
 
-    The card is written into the folder as README.md and goes along. The model is made where there is none.
+    The card is written into the folder as README.md and goes along; a README.md of somebody else's is left alone, and
+    then nothing is published. The model is made where there is none.
 
     repo_id: "owner/name", or a name alone, which is then the token's owner's.
     Raises CheckpointError for a folder that is no checkpoint of a Mixer, OtherClasses for a network with other classes
     than CIFAR-10's, of which the card speaks, and NotPushed for one that was never evaluated and where the Hub cannot
     be reached or does not let us in.
     """
+    if not folder.is_dir():
+        raise checkpoint.CheckpointError(f"there is no folder {folder}: name the folder of a checkpoint")
     model, metrics = checkpoint.load(folder, Mixer)
     cifar10_numbers(class_names(model.config))
-    if not {"class_accuracy", "temperature", "versions"} <= metrics.keys():  # a hand-made record may hold less
-        raise NotPushed(f"{folder} was never evaluated, so its card would be empty: first python main.py evaluate")
+    missing = [name for name in STATED if name not in metrics]
+    if missing:
+        raise NotPushed(
+            f"{folder} was never evaluated, or its metrics.json is not from here, so its card could not state "
+            f"{', '.join(missing)}: first python main.py evaluate {folder}"
+        )
+    files.check(folder / "README.md", files.signed)
+    text = card(model.config, metrics)
     api = HfApi(token=True)
     try:
         repo_id = api.create_repo(repo_id, exist_ok=True).repo_id
-        (folder / "README.md").write_text(card(model.config, metrics))
-        api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=["README.md", *checkpoint.FILES])
+        files.write_signed(folder / "README.md", text)
+        names = sorted(path.name for path in checkpoint.ours(folder))  # what else lies there stays private
+        api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)
     except LocalTokenNotFoundError as error:
         raise NotPushed(
             "the Hub wants to know who you are. Make a token that may write at https://huggingface.co/settings/tokens, "
@@ -99,7 +119,7 @@ def _network(config: MixerConfig) -> str:
 
 def _making(metrics: dict[str, Any]) -> str:
     """The recipe of every stage as it was given, and with what code."""
-    recipes = [stage["recipe"] for stage in metrics.get("stages", [])]
+    recipes = [stage.get("recipe", {}) for stage in metrics.get("stages", [])]
     rows = [["setting", *(f"stage {i + 1}" for i in range(len(recipes)))], ["---"] * (1 + len(recipes))]
     rows += [[name, *(recipe.get(name) for recipe in recipes)] for name in (recipes[0] if recipes else {})]
     lines = ("| " + " | ".join(map(str, row)) + " |" for row in rows)

@@ -10,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mixer import ranges
 from mixer.grid import PatchGrid
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -45,9 +46,12 @@ class MixerConfig:
     """what the pixels of each colour are then divided by"""
 
     def __post_init__(self):
-        for name in ("num_classes", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        sizes = ("num_classes", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+        ranges.check(self, 1, math.inf, *sizes)
+        ranges.check(self, 0, 1, "dropout")
+        ranges.check(self, 1e-12, 1, "norm_eps")
+        if self.gelu not in ("none", "tanh"):
+            raise ValueError(f"gelu must be 'none' (the exact one) or 'tanh', not {self.gelu!r}")
         if not isinstance(self.classes, tuple) or not all(isinstance(name, str) for name in self.classes):
             raise ValueError(f"classes must be names, not {self.classes!r}")
         if self.classes and len(self.classes) != self.num_classes:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mixer.augment import auto_augment, crop_and_flip
+from mixer import ranges
+from mixer.augment import MOST_SHIFT, auto_augment, crop_and_flip
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import MixerConfig
@@ -24,6 +25,11 @@ class TeacherConfig:
     widths: tuple[int, int, int] = (64, 256, 256)
     """channels of the three groups"""
     num_classes: int = 10
+
+    def __post_init__(self):
+        ranges.check(self, 1, math.inf, "num_classes")
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f"widths must be three numbers, all at least 1, not {self.widths}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,14 @@ class TeacherTrainConfig:
     auto_augment: bool = False
     """change colours and geometry at random, too, as the Mixer's training does"""
     seed: int = 0
+
+    def __post_init__(self):
+        ranges.check(self, 1, math.inf, "epochs", "batch_size")
+        ranges.check(self, 0, math.inf, "lr", "weight_decay", "whiten_epochs")
+        ranges.check(self, 1e-6, math.inf, "bias_factor")
+        ranges.check(self, 0, 1, "label_smoothing")
+        ranges.check(self, 0, MOST_SHIFT, "shift")
+        ranges.check(self, 0, 2**32 - 1, "seed")
 
 
 class Group(nn.Sequential):
@@ -111,7 +125,12 @@ class Average(nn.Module):
 def train_teacher(
     model: Teacher, data: Labelled, validation: Labelled, config: TeacherTrainConfig, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """Train in place; yields epoch, loss and validation accuracy (0 to 1) after every epoch."""
+    """Train in place; yields epoch, loss and validation accuracy (0 to 1) after every epoch.
+
+    Raises ValueError where the images are fewer than one batch.
+    """
+    if len(data) < config.batch_size:
+        raise ValueError(f"batch_size must be at most {len(data)}, the number of training images")
     torch.manual_seed(config.seed)
     inputs = MixerConfig()
     model.to(device).to(memory_format=torch.channels_last)

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mixer import parallel
-from mixer.augment import auto_augment, crop_and_flip, cutmix, mixup
+from mixer import parallel, ranges
+from mixer.augment import MOST_SHIFT, auto_augment, crop_and_flip, cutmix, mixup
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
@@ -56,12 +56,16 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
+        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "decay_epochs")
+        ranges.check(self, 0, math.inf, "muon_lr", "adamw_lr", "weight_decay")
+        ranges.check(self, 0, 1, "average", "mix", "hard_labels")
+        ranges.check(self, 0, MOST_SHIFT, "crop")
+        ranges.check(self, 0, 2**32 - 1, "seed")
+        ranges.check(self, 1, math.inf, "batch_size", *(["micro_batch"] if self.micro_batch is not None else []))
         if self.epochs < self.warmup_epochs + self.decay_epochs:
             raise ValueError(
                 f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}"
             )
-        if self.batch_size < 1 or (self.micro_batch is not None and self.micro_batch < 1):
-            raise ValueError("batch_size and micro_batch must be at least 1")
 
     def rate(self, epoch: float) -> float:
         """The factor of both rates, 0 to 1: up, constant, down."""

@@ -1,5 +1,9 @@
 """The app over its API, as another program sees it."""
 
+import os
+import socket
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -96,3 +100,59 @@ def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
     scope = Microscope(Mixer(replace(tiny, num_classes=7, classes=())), {}, torch.device("cpu"))
     assert isinstance(app.build(scope), gr.Blocks)
     assert scope.classes[6] == "class 6"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "words"),
+    [
+        (None, 0, "port must be from 1 to 65535, not 0"),
+        (None, -1, "port must be from 1 to 65535, not -1"),
+        (None, 65_536, "port must be from 1 to 65535, not 65536"),
+        ("192.0.2.1", None, r"192\.0\.2\.1 is no address of this machine"),
+        ("nobody.invalid", None, r"nobody\.invalid is no address of this machine"),
+        ("a" * 80, None, "is no address of this machine"),
+    ],
+)
+def test_where_nothing_can_listen_is_said_before_the_network_is_loaded(
+    host: str | None, port: int | None, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        app.main(host, port, "no network of that name")
+
+
+def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ValueError, match=f"port {port} is taken by another program: choose another --port"):
+            app.check_address(None, port)
+        monkeypatch.setenv("GRADIO_SERVER_PORT", str(port))
+        app.check_address(None, None)  # Gradio then takes the next
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "70000")
+    with pytest.raises(ValueError, match="port must be from 1 to 65535, not 70000"):
+        app.check_address(None, None)
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x:y"])
+def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) -> None:
+    """As a process of its own: Gradio reads the proxies when it is imported, and asks its own address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy)
+    command = [sys.executable, "app.py", "--port", str(port)]
+    root = Path(app.__file__).parent
+    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            said = [process.stdout.readline() for _ in range(2)]
+        finally:
+            process.terminate()
+    assert f"http://127.0.0.1:{port}" in said[1]
+
+    command = [sys.executable, "app.py", "--checkpoint", "owner/name"]
+    found = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert found.stderr.startswith("there is no folder owner/name, and the Hub gave no model of that name: check")
+    assert "Traceback" not in found.stderr
+
+
+def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:
+    app.build(Microscope(scope.model, {"accuracy": 0.8754}, scope.device))

@@ -16,6 +16,7 @@ import torch
 import main
 from mixer import checkpoint
 from mixer.data import normalise
+from mixer.files import NotWritable
 from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
@@ -213,11 +214,86 @@ def test_what_is_converted_can_be_looked_at_and_not_evaluated(tmp_path: Path) ->
     config = checkpoint.load(ours, Mixer)[0].config
     assert (config.image_size, config.mean, config.std) == ((16, 64), (0, 0, 0), (1, 1, 1))
     assert config.classes == ("ant", "bee")
-    result = run("evaluate", "--checkpoint", ours, "--data-root", str(tmp_path), "--download")
+    result = run("evaluate", ours, "--data-root", str(tmp_path), "--download")
     assert result.returncode == 1
     assert "this network's classes (2: ant, bee) are not CIFAR-10's" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Path:
+    """Somebody's folder, with the weights that are to be converted among other things."""
+    from tests.mixer.test_convert import as_the_authors_save
+
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    sizes = {"image_size": (14, 14), "patch_size": (7, 7), "num_classes": 5, "num_blocks": 1, "hidden_dim": 11}
+    model = Mixer(replace(PRESETS["B/16"], **sizes, tokens_mlp_dim=13, channels_mlp_dim=19))
+    np.savez(folder / "mixer.npz", **as_the_authors_save(model))
+    for name in ("thesis.pdf", "photo.jpg"):
+        (folder / name).write_text("mine")
+    return folder
+
+
+def test_nothing_is_written_over_what_is_somebody_s(
+    downloads: Path, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All refuse before any work: there is no data to train on, and the weights are not read."""
+    monkeypatch.setattr(main, "cifar10", None)
+    monkeypatch.setattr(main, "convert_weights", None)
+    before = {path: path.read_bytes() for path in downloads.iterdir()}
+    for work in (
+        lambda: main.convert(downloads / "mixer.npz", downloads),
+        lambda: main.train_teacher(TeacherTrainConfig(epochs=1, batch_size=16), downloads, cifar),
+    ):
+        with pytest.raises(NotWritable, match=r"downloads holds .*\(.*\), so it is not replaced: name a new folder"):
+            work()
+    shutil.copytree(downloads, tmp_path / "run" / "checkpoint")
+    with pytest.raises(NotWritable, match="run/checkpoint holds"):
+        main.train(SHORT, blocks=1, run=tmp_path / "run", data_root=cifar)
+    assert {path: path.read_bytes() for path in downloads.iterdir()} == before
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint"]
+
+
+def test_weights_within_the_folder_that_they_would_replace_stay(downloads: Path, tmp_path: Path) -> None:
+    ours = tmp_path / "ours"
+    main.convert(downloads / "mixer.npz", ours)
+    (downloads / "mixer.npz").rename(ours / "model.safetensors")
+    with pytest.raises(checkpoint.CheckpointError, match="which would be replaced: name another folder"):
+        main.convert(ours / "model.safetensors", ours)
+    assert (ours / "model.safetensors").exists()
+
+
+def test_a_result_is_printed_even_where_it_cannot_be_written(
+    tiny: MixerConfig, cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tiny"
+    checkpoint.save(folder, Mixer(tiny), {})
+    (folder / "metrics.json").rename(tmp_path / "elsewhere.json")
+    (folder / "metrics.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(NotWritable, match=r"metrics\.json is a link"):
+        main.evaluate(str(folder), cifar)
+    assert "of 60 test images right" in capsys.readouterr().out
+
+    monkeypatch.setattr(main, "report", None)
+    for source, words in ((str(folder), "is a link"), ("owner/name", "is no folder here")):
+        with pytest.raises(NotWritable, match=words):
+            main.evaluate(source, cifar, attributions=True)  # a quarter of an hour, and then it could not be written
+
+
+def test_a_lost_terminal_ends_a_training_unless_it_was_told_not_to_mind() -> None:
+    with main.interrupts() as seen:
+        signal.raise_signal(signal.SIGHUP)
+        assert seen == [signal.SIGHUP]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with main.interrupts() as seen:
+            signal.raise_signal(signal.SIGHUP)
+            assert not seen
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -235,9 +311,16 @@ def test_summary_prints_the_seed_s_table() -> None:
 def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
     for arguments, words in (
         (("--data-root", str(tmp_path)), "Three ways to get it"),
-        (("evaluate", "--checkpoint", str(tmp_path)), "config.json is missing or damaged"),
+        (("evaluate", str(tmp_path)), "config.json is missing or damaged"),
         (("convert", "nowhere.npz", str(tmp_path / "out")), "is not an MLP-Mixer"),
         (("train", "--epochs", "1"), "shorter than warm-up and decay"),
+        (("train", "--crop", "40"), "crop must be from 0 to 31, not 40"),
+        (("--mix", "3"), "mix must be from 0 to 1, not 3"),
+        (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
+        (("plot", str(tmp_path)), "no run that has finished an epoch"),
+        (("push", str(tmp_path / "nowhere"), "owner/name"), "there is no folder"),
+        (("train-teacher", "--output", __file__), "is there already, and this program did not write it"),
+        (("train-teacher", "--output", f"{__file__}/below"), "cannot be written (Not a directory)"),
     ):
         result = run(*arguments)
         assert result.returncode != 0, arguments

@@ -1,12 +1,14 @@
 """What a Space is made of, and whether it would run; `make space` does the same in a new virtual environment."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mixer.data import CLASSES
+from mixer.files import NotWritable
 from tools import space
 
 ROOT = Path(__file__).parent.parent
@@ -59,12 +61,40 @@ def test_links_lead_somewhere(folder: Path) -> None:
         assert all((page.parent / link).is_file() for link in links), page
 
 
-def test_what_was_there_before_is_gone(folder: Path) -> None:
-    (folder / "mixer" / "stale.py").touch()
+def test_what_was_put_there_before_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "space"
+    with monkeypatch.context() as before:
+        before.setattr(space, "READ", (*space.READ, "Makefile"))
+        space.assemble(folder)
+    assert (folder / "Makefile").exists()
+    (folder / "mixer" / "__pycache__").mkdir()
+    (folder / "mixer" / "__pycache__" / "data.cpython-312.pyc").touch()
     for path in (folder / "mixer", folder):
         path.chmod(0o555)
     space.assemble(folder)
-    assert not (folder / "mixer" / "stale.py").exists()
+    assert not (folder / "Makefile").exists()
+    assert not (folder / "mixer" / "__pycache__").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["space"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "mixer/mine.py", "requirements.txt", "own/.git"])
+def test_what_somebody_added_or_changed_stays(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    with pytest.raises(NotWritable, match=f"space holds .*{name}"):
+        space.assemble(folder)
+    assert (folder / name).read_text() == "mine"
+
+
+def test_a_folder_from_elsewhere_stays(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("mine")
+    with pytest.raises(NotWritable, match=r"holds .*app\.py"):
+        space.assemble(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["app.py"]
+
+
+def test_its_checksums_are_those_that_sha256sum_knows(folder: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
 
 
 def test_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Put together what a Hugging Face Space is made of, and try it as the Space would run it: `make space`."""
 
+import hashlib
 import os
 import shutil
 import socket
@@ -19,11 +20,14 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
+from mixer import files
 from mixer.data import CLASSES, samples
+from mixer.outside import in_words
 
 ROOT = Path(__file__).parent.parent
 RUN = ("LICENSE", "requirements.txt", "app.py", "mixer", "viz", "checkpoints/seed")
 READ = ("README.md", "docs", "bench/README.md", "bench/scaling.png")
+SUMS = "SHA256SUMS"
 MOST_BYTES = 10_000_000
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 START_SECONDS = 180
@@ -38,20 +42,41 @@ class NoSpace(ValueError):
 
 
 def assemble(folder: Path) -> None:
-    """Put the files of the Space into the folder, and nothing else. Raises NoSpace where one is above 10 MB."""
-    if folder.exists():
-        _allow_writing(folder, True)
-        shutil.rmtree(folder)
-    for part in RUN + READ:
-        source, copy = ROOT / part, folder / part
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(source, copy)
-    for path in _files(folder):
-        if path.stat().st_size > MOST_BYTES:
-            raise NoSpace(f"{path} has {path.stat().st_size:,} bytes; a Space takes {MOST_BYTES:,} at most")
+    """Put the files of the Space into the folder, and nothing else but their checksums (as of sha256sum).
+
+    Raises NoSpace where one is above 10 MB, NotWritable where the folder holds what is not from here (`mixer.files`).
+    """
+    for path in ours(folder):  # a trial that was killed leaves them, and the folders that they are in, read-only
+        _allow_writing(True, *(part for part in (path, *path.parents) if part.is_relative_to(folder)))
+    with files.replacing(folder, ours) as new:
+        for part in RUN + READ:
+            source, copy = ROOT / part, new / part
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, copy, ignore=ignored, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(source, copy)
+        for path in _files(new):
+            if path.stat().st_size > MOST_BYTES:
+                name = path.relative_to(new)
+                raise NoSpace(f"{name} has {path.stat().st_size:,} bytes; a Space takes {MOST_BYTES:,} at most")
+        sums = [f"{_sha256(path)}  {path.relative_to(new).as_posix()}\n" for path in _files(new)]
+        (new / SUMS).write_text("".join(sums), encoding="utf-8")
+
+
+def ours(folder: Path) -> set[Path]:
+    """The files of a folder that `assemble` put there and nobody has changed, and what Python has cached of them."""
+    if not (folder / SUMS).is_file():
+        return set()
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    listed = {folder / name: total for total, _, name in (line.partition("  ") for line in lines)}
+    same = {path for path, total in listed.items() if path.is_file() and _sha256(path) == total}
+    return same | {folder / SUMS} | set(folder.rglob("__pycache__/*.pyc"))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def front_matter(folder: Path) -> dict[str, Any]:
@@ -143,16 +168,16 @@ def _free_port() -> int:
 @contextmanager
 def _read_only(*folders: Path) -> Iterator[None]:
     for folder in folders:
-        _allow_writing(folder, False)
+        _allow_writing(False, folder, *folder.rglob("*"))
     try:
         yield
     finally:
         for folder in folders:
-            _allow_writing(folder, True)
+            _allow_writing(True, folder, *folder.rglob("*"))
 
 
-def _allow_writing(folder: Path, allow: bool) -> None:
-    for path in (folder, *folder.rglob("*")):
+def _allow_writing(allow: bool, *paths: Path) -> None:
+    for path in paths:
         path.chmod(path.stat().st_mode | 0o200 if allow else path.stat().st_mode & ~0o222)
 
 
@@ -173,8 +198,8 @@ def main(python: str = sys.executable, folder: Path = ROOT / "build" / "space") 
         folder: where the files are put
     """
     assemble(folder)
-    title, files = front_matter(folder)["title"], _files(folder)
-    print(f"{title}: {len(files)} files, {sum(f.stat().st_size for f in files) / 1e6:.1f} MB, in {folder}", flush=True)
+    title, sizes = front_matter(folder)["title"], [path.stat().st_size for path in _files(folder)]
+    print(f"{title}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, in {folder}", flush=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         new = environment(python, folder, Path(scratch))
         subprocess.run([new, "-c", VERSIONS], check=True)
@@ -182,4 +207,5 @@ def main(python: str = sys.executable, folder: Path = ROOT / "build" / "space") 
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    with in_words():
+        tyro.cli(main)

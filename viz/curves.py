@@ -7,14 +7,19 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from mixer import files
 from mixer.run import history
 from viz import figures
 
 
 def write(run: Path) -> Path:
-    """The file that the curves are written into. Raises ValueError for a run that has not finished an epoch."""
-    _draw(run).write_html(run / "curves.html")
-    return run / "curves.html"
+    """The file that the curves are written into, `curves.html` in the folder of the run.
+
+    Raises ValueError for a run that has not finished an epoch, NotWritable where such a file is there that is not ours.
+    """
+    page = run / "curves.html"
+    files.write_signed(page, _draw(run).to_html())
+    return page
 
 
 def show(run: Path, again: bool = False) -> None:
@@ -39,8 +44,8 @@ def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is known of each epoch, each stage from where the last one ended."""
     found, before = [], 0.0
     for stage in stages:
-        found += [{**line, "epoch": before + line["epoch"]} for line in stage["history"]]
-        before += stage["epochs"]  # it may go on after its last line
+        found += [{**line, "epoch": before + line["epoch"]} for line in stage.get("history", [])]
+        before += stage.get("epochs", 0.0)  # it may go on after its last line
     return found
 
 

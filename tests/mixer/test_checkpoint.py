@@ -1,13 +1,17 @@
+import errno
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from mixer import checkpoint
 from mixer.checkpoint import CheckpointError
 from mixer.data import CLASSES, class_names, samples
+from mixer.files import NotWritable, write_signed
 from mixer.model import PRESETS, Mixer
 from mixer.teacher import Teacher, TeacherConfig
 
@@ -30,21 +34,104 @@ def test_what_is_loaded_answers_as_what_was_saved(network: Mixer, folder: Path) 
 
 
 def test_saving_again_replaces_all_and_leaves_nothing_behind(network: Mixer, folder: Path) -> None:
-    (folder / "stale").touch()
+    (folder / "model-00001-of-00002.safetensors").touch()  # as of a larger network
+    write_signed(folder / "README.md", "as by main.py push")
+    checkpoint.check_target(folder)
     checkpoint.save(folder, network, {"accuracy": 0.75})
     assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.75}
     assert [path.name for path in folder.parent.iterdir()] == ["net"]
-    assert not (folder / "stale").exists()
+    assert {path.name for path in folder.iterdir()} == {"config.json", "metrics.json", "model.safetensors"}
+
+
+def file(name: str, text: str = "mine") -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def forget_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        file("notes.txt"),
+        file("README.md"),
+        file("mixer_b16.safetensors"),
+        file("model-best.safetensors"),
+        file("metrics.json.bak"),
+        file("config.json", '{"architecture": "mixer_b16_224"}'),
+        file("config.json", '{"network": "Mixer", "learning_rate": 0.1}'),
+        file("config.json", '{"network": ["Mixer"]}'),
+        file("config.json", '{"network": "ResNet"}'),
+        file("config.json", "[]"),
+        file("config.json", "{"),
+        forget_config,
+    ],
+)
+def test_a_folder_with_anything_that_is_not_ours_is_refused_and_stays(
+    network: Mixer, folder: Path, change: Callable[[Path], object]
+) -> None:
+    change(folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(NotWritable, match="so it is not replaced: name a new folder"):
+        checkpoint.check_target(folder)
+    with pytest.raises(NotWritable):
+        checkpoint.save(folder, network, {})
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_metrics_are_replaced_beside_what_is_somebody_else_s(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    checkpoint.check_metrics(folder)
+    checkpoint.write_metrics(folder, {"accuracy": 0.9})
+    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.9}
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_metrics_file_that_is_a_link_or_of_another_project_stays(folder: Path, tmp_path: Path) -> None:
+    (folder / "metrics.json").rename(tmp_path / "elsewhere.json")
+    (folder / "metrics.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(NotWritable, match="is a link"):
+        checkpoint.write_metrics(folder, {})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text("{}")
+    with pytest.raises(NotWritable, match="move it away"):
+        checkpoint.check_metrics(tmp_path / "other")
+    with pytest.raises(NotWritable, match="first get a copy"):
+        checkpoint.check_metrics("owner/name")
+
+
+def test_a_number_that_is_none_is_never_written(network: Mixer, folder: Path) -> None:
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"metrics\.json is not written, as a number in it is not finite"):
+            checkpoint.write_metrics(folder, {"class_accuracy": {"cat": value}})
+        with pytest.raises(ValueError, match=r"metrics\.json is not written"):
+            checkpoint.save(folder, network, {"accuracy": value})
+    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.5}
+
+
+def test_wrong_metrics_are_said_with_their_file_and_entry(folder: Path) -> None:
+    (folder / "metrics.json").write_text('{"accuracy": 90.1}')
+    words = r"metrics\.json: accuracy: should be less than or equal to 1, not 90\.1; correct or delete that entry"
+    with pytest.raises(CheckpointError, match=words):
+        checkpoint.load(folder, Mixer)
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(network: Mixer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    as_python = OSError(errno.ENOSPC, "No space left on device")
+    as_safetensors = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    for error in (as_python, as_safetensors):
 
-    monkeypatch.setattr(checkpoint, "save_torch_state_dict", full)
-    with pytest.raises(OSError, match="No space"):
-        checkpoint.save(folder, network, {})
-    assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.5}
+        def full(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(checkpoint, "save_torch_state_dict", full)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            checkpoint.save(folder, network, {})
+        assert caught.value.filename == str(folder)
+        assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.5}
+        assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_shards_of_the_seed_network_stay_below_ten_megabytes(tmp_path: Path) -> None:

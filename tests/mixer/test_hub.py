@@ -13,6 +13,7 @@ from huggingface_hub.utils import filter_repo_objects
 from mixer import checkpoint, hub
 from mixer.data import Labelled, OtherClasses
 from mixer.evaluate import evaluate, headline
+from mixer.files import NotWritable
 from mixer.model import Mixer
 
 
@@ -63,6 +64,8 @@ def metrics(network: Mixer, coloured: Labelled) -> dict[str, Any]:
 def folder(network: Mixer, metrics: dict[str, Any], tmp_path: Path) -> Path:
     checkpoint.save(tmp_path / "net", network, metrics)
     (tmp_path / "net" / "notes.txt").touch()
+    (tmp_path / "net" / "private").mkdir()
+    (tmp_path / "net" / "private" / "model.safetensors").touch()
     return tmp_path / "net"
 
 
@@ -118,10 +121,21 @@ def test_a_network_with_other_classes_is_not_pushed_as_one_for_cifar10(
     assert not there.folder.exists()
 
 
-def test_a_record_by_hand_is_no_evaluation(there: Hub, network: Mixer, tmp_path: Path) -> None:
+def test_what_the_card_cannot_state_is_named(there: Hub, network: Mixer, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", network, {"accuracy": 0.5})
-    with pytest.raises(hub.NotPushed, match="was never evaluated"):
+    with pytest.raises(hub.NotPushed, match=r"could not state class_accuracy, .*: first python main.py evaluate .*net"):
         hub.push(tmp_path / "net", "net")
+
+
+def test_somebody_s_own_readme_stays_and_nothing_is_published(there: Hub, folder: Path) -> None:
+    hub.push(folder, "net")
+    card = (folder / "README.md").read_text()
+    for text in ("My notes", card + "\nMy notes", card.replace("Limits", "My limits")):
+        (folder / "README.md").write_text(text)
+        with pytest.raises(NotWritable, match=r"README\.md is there already.* move it away"):
+            hub.push(folder, "other")
+        assert (folder / "README.md").read_text() == text
+    assert not (there.folder / "owner" / "other").exists()
 
 
 def test_without_a_token_it_says_how_to_get_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 
+from mixer.files import NotWritable
 from viz import curves, figures
 
 LINES = [
@@ -34,6 +35,8 @@ def test_stages_follow_each_other() -> None:
     loss, accuracy = curves.of_stages(stages).data
     assert (list(loss.x), list(loss.y)) == ([1, 2, 3.5], [2.5, 1.5, 2.5])
     assert list(accuracy.y) == [0.25, 0.5, 0.25]
+    loss, _ = curves.of_stages([{"epochs": 2.0}, {}, {"history": LINES}]).data
+    assert list(loss.x) == [3, 4], "of earlier stages that hold nothing, nothing is shown"
 
 
 def test_a_run_becomes_a_page(run: Path) -> None:
@@ -41,6 +44,13 @@ def test_a_run_becomes_a_page(run: Path) -> None:
     assert curves.write(run) == run / "curves.html"
     assert "[2.5,1.5]" in page
     assert "[0.25,0.5]" in page
+
+
+def test_somebody_s_own_page_stays(run: Path) -> None:
+    (run / "curves.html").write_text("mine")
+    with pytest.raises(NotWritable, match=r"curves\.html is there already"):
+        curves.write(run)
+    assert (run / "curves.html").read_text() == "mine"
 
 
 def test_a_run_without_a_finished_epoch_is_said(tmp_path: Path) -> None:

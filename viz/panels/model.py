@@ -15,9 +15,10 @@ from viz.selection import Selection, Words
 def lens(scope: Microscope) -> Lens:
     metrics, rows = scope.metrics, []
     evaluated = scope.knows_samples and "accuracy" in metrics
-    if evaluated and "confusion" in metrics and "reliability" in metrics:
-        rows.append((CONFUSION, RELIABILITY))
-    if metrics.get("stages"):
+    measured = tuple(view for view in (CONFUSION, RELIABILITY) if evaluated and view.id in metrics)
+    if measured:
+        rows.append(measured)
+    if {"stages", "epochs", "hours"} <= metrics.keys():
         rows.append((_training(scope),))
     rows.append((LAYERS,))
     unknown = "This network has not been evaluated on images of its classes."

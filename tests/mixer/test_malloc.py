@@ -6,9 +6,9 @@ import pytest
 
 PAGES_FETCHED = """
 import resource, sys, torch
-from mixer import memory
+from mixer import malloc
 if sys.argv[1] == "keep":
-    memory.keep()
+    malloc.keep()
 
 def layers():
     x = torch.ones(64 * 2**20, dtype=torch.uint8)

@@ -1,0 +1,13 @@
+"""Ranges of settings."""
+
+import math
+from typing import Any
+
+
+def check(settings: Any, least: float, most: float, *names: str) -> None:
+    """Raise ValueError unless each of these settings is a number from `least` to `most`, both allowed; none is inf."""
+    for name in names:
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and least <= value <= most):
+            right = f"from {least} to {most}" if math.isfinite(most) else f"at least {least}"
+            raise ValueError(f"{name} must be {right}, not {value}")

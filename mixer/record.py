@@ -1,0 +1,140 @@
+"""What the record of a result holds: the measurements, and when, on what and with which code they were made."""
+
+import platform
+import reprlib
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from mixer.data import Labelled
+from mixer.evaluate import evaluate
+from mixer.model import Mixer
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Bin(TypedDict):
+    """The test images whose answer was about so sure."""
+
+    confidence: Share
+    accuracy: Share
+    images: Count
+
+
+class Epoch(TypedDict):
+    epoch: Number
+    loss: Number
+    validation_accuracy: Share
+
+
+class Stage(TypedDict, total=False):
+    """One training run."""
+
+    epochs: Number
+    recipe: dict[str, Any]
+    history: list[Epoch]
+
+
+class MethodRecord(TypedDict):
+    deletion: Number
+    insertion: Number
+    gap: Number | None
+    seconds: Number
+
+
+class Attributions(TypedDict):
+    """What `viz.method_table` measures."""
+
+    methods: dict[str, MethodRecord]
+    images: Count
+    steps: Count
+    samples: Count
+    block: Count
+    removals: Count
+    baseline: str
+    output: str
+
+
+class Metrics(TypedDict, total=False):
+    """What is read again of a metrics.json. Every entry may be missing, and others may stand beside these."""
+
+    accuracy: Share
+    interval: Annotated[list[Share], Field(min_length=2, max_length=2)]
+    flip_accuracy: Share
+    images: Count
+    class_accuracy: dict[str, Share]
+    confusion: list[list[Count]]
+    calibration_error: Share
+    calibration_error_at_temperature: Share
+    temperature: Number
+    reliability: list[Bin]
+    parameters: Count
+    stages: list[Stage]
+    epochs: Number
+    hours: Number
+    attributions: Attributions
+    date: str
+    device: str
+    versions: dict[str, str]
+    commit: str | None
+
+
+METRICS = TypeAdapter(Metrics)
+
+
+def check(metrics: dict[str, Any], num_classes: int) -> None:
+    """Raise ValueError, which names the entry, where one that is read again is not what it should be."""
+    try:
+        METRICS.validate_python(metrics, strict=True)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        if wrong["type"] == "missing":
+            raise ValueError(f"{place} is missing") from error
+        right = wrong["msg"].removeprefix("Input ")
+        raise ValueError(f"{place}: {right}, not {reprlib.repr(wrong['input'])}") from error
+    sizes = {len(row) for row in [metrics.get("confusion", []), *metrics.get("confusion", [])]}
+    if "confusion" in metrics and sizes != {num_classes}:
+        raise ValueError(f"confusion is not {num_classes} rows of {num_classes} numbers, one for each class")
+
+
+def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
+    """All that is recorded of an evaluation: what `evaluate` measures, and how it came about."""
+    return evaluate(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
+
+
+def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """All training runs that a network went through, each from where the last one ended."""
+    return {"stages": stages} | {name: round(sum(s[name] for s in stages), 2) for name in ("epochs", "hours")}
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """When, on what and with which code a result was made."""
+    commit = None
+    with suppress(OSError, subprocess.CalledProcessError):
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        commit = subprocess.check_output(
+            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
+        ).strip()
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": device_name(device),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "commit": commit,
+    }
+
+
+def parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"

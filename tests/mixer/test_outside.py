@@ -1,0 +1,64 @@
+"""The boundary of every program: what comes from outside ends in a sentence, an error of ours in a traceback."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mixer.outside import in_words, sentence, without_proxies
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device (free some space"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.npz"), "x.npz: Permission denied (see to it that you"),
+        (OSError(errno.EROFS, "Read-only file system", "run"), "run: Read-only file system (name another place)"),
+        (FileNotFoundError("CIFAR-10 is not there: add --download"), "CIFAR-10 is not there: add --download"),
+        (
+            ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+            "Connection reset by peer (check the conn",
+        ),
+        (ValueError("crop must be from 0 to 31, not 40"), "crop must be from 0 to 31, not 40"),
+        (FloatingPointError("the loss is no longer finite"), "the loss is no longer finite"),
+        (MemoryError(), "The memory does not suffice"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "The memory does not suffice"),
+        (KeyboardInterrupt(), "Stopped."),
+    ],
+)
+def test_errors_from_outside_end_the_program_with_a_sentence(error: BaseException, words: str) -> None:
+    with pytest.raises(SystemExit) as caught, in_words():
+        raise error
+    assert str(caught.value.code).startswith(words)
+    assert "\n" not in str(caught.value.code)
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), TypeError("b"), AttributeError("c"), RuntimeError("d"), IndexError()])
+def test_errors_of_our_own_stay_tracebacks(error: Exception) -> None:
+    with pytest.raises(type(error)), in_words():
+        raise error
+
+
+def test_an_error_with_a_path_that_is_no_text_is_a_sentence_too() -> None:
+    assert "bin" in sentence(FileNotFoundError(errno.ENOENT, "No such file or directory", b"/bin/x"))
+
+
+def test_a_reader_who_leaves_early_is_no_error() -> None:
+    root = Path(__file__).parent.parent.parent
+    command = f"{sys.executable} main.py summary | head -1; exit ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root)
+    assert "Traceback" not in found.stderr
+    assert "Exception" not in found.stderr
+
+
+def test_proxies_are_set_aside_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    with without_proxies():
+        assert not {"HTTPS_PROXY", "ALL_PROXY"} & os.environ.keys()
+    assert os.environ["HTTPS_PROXY"] == "socks5://127.0.0.1:9"
+    assert os.environ["ALL_PROXY"] == "http://127.0.0.1:9"
