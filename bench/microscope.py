@@ -14,14 +14,15 @@ from captum.attr import FeatureAblation
 from bench.measure import DEVICE, Ratio, interleaved, spread
 from mixer.checkpoint import DEFAULT, load
 from mixer.model import Mixer
-from viz import baselines, faithfulness
-from viz.attribution import METHODS, attribute
+from viz.attribution import baselines
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import SHAPLEY, Settings
+from viz.attribution.question import Question, score
 from viz.capture import trace
-from viz.methods import Settings
+from viz.doubt import faithfulness
 from viz.microscope import Microscope
 from viz.panels import mixing, overview, specimen, tokens
 from viz.panels.neighbours import nearest
-from viz.question import Question, score
 
 PAGE = """
 import app, torch
@@ -31,9 +32,9 @@ scope = app.Microscope(*load(DEFAULT, Mixer), torch.device("cuda" if torch.cuda.
 page = app.build(scope)
 """
 SHAPLEY = """
-from viz import baselines
-from viz.attribution import SHAPLEY, attribute
-from viz.question import Question
+from viz.attribution import baselines
+from viz.attribution.attribute import attribute
+from viz.attribution.question import Question
 image = scope.input(scope.first().picture)
 attribute(scope.model, Question(image, baselines.baseline("black", image, scope.model.config), 3), SHAPLEY)
 """

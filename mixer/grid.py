@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from einops import rearrange
 from einops.layers.torch import Rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -64,6 +65,12 @@ class PatchGrid:
         """The number of its patch for every pixel."""
         index = torch.arange(self.patches).reshape(self.rows, self.cols)
         return index.repeat_interleave(self.patch_size[0], 0).repeat_interleave(self.patch_size[1], 1)
+
+    def map(self, values: Shaped[np.ndarray, "*before patches"]) -> Shaped[np.ndarray, "*before rows cols"]:
+        """Values for each patch, laid out as the patches are in the picture. Raises ValueError for another number."""
+        if values.shape[-1:] != (self.patches,):
+            raise ValueError(f"a grid of {self.patches} patches has no map of {values.shape}")
+        return values.reshape(*values.shape[:-1], self.rows, self.cols)
 
     def position(self, patch: int) -> tuple[int, int]:
         """(row, column) of a patch, counted from 0 at the top left."""

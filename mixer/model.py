@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from einops import rearrange
@@ -141,6 +141,12 @@ class Mixer(nn.Module):
             x = self.pre_head_norm(x)
         pooled = self.pool(rearrange(x, "b p c -> b c p"))  # batch channels 1
         return self.head(rearrange(pooled, "b c 1 -> b c"))
+
+    def block_at(self, block: int) -> MixerBlock:
+        """A block, counted from 0. Raises ValueError if there is none."""
+        if not 0 <= block < len(self.blocks):
+            raise ValueError(f"block {block} does not exist: there are {len(self.blocks)}, counted from 0")
+        return cast(MixerBlock, self.blocks[block])
 
     @torch.no_grad()
     def start_as_identity(self, first: int = 0) -> None:

@@ -17,7 +17,7 @@ from mixer.data import normalise
 from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
-from viz.method_table import method_table
+from viz.doubt.survey import method_table
 
 ROOT = Path(__file__).parent.parent
 SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=16)

@@ -13,8 +13,8 @@ from torch import Tensor
 from mixer.data import CLASSES, class_names, normalise, samples, to_picture
 from mixer.model import Mixer
 from viz import tokens
+from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
-from viz.explanations import Explanations
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -66,7 +66,9 @@ class Microscope:
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """What the network answers; remembered longer than the trace."""
-        return self.remembered(("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy())
+        return self.remembered(
+            ("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy()
+        )
 
     def answer(self, picture: bytes) -> int:
         """The class that the network finds most probable."""
@@ -130,5 +132,5 @@ class Microscope:
             self._banks[depth] = torch.cat(parts)
 
         count = len(self.samples)
-        seconds = count * self.explanations.seconds_per_sample
+        seconds = count * self.explanations.seconds_per_pass
         return Measurement(("bank", depth), "Reading the samples", "samples", count, seconds, steps)

@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from viz.attribution import METHODS, Attribution
-from viz.baselines import BASELINES
-from viz.explanations import Asked
-from viz.methods import Settings
+from viz.attribution.attribute import Attribution
+from viz.attribution.baselines import BASELINES
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.remembered import Asked
 from viz.microscope import Microscope, Selection
 from viz.panels.lens import Lens
 
@@ -68,5 +68,5 @@ def explain(scope: Microscope, questions: list[tuple[Asked, str]], found: list[A
 
 
 def _expected(scope: Microscope, method: str) -> str:
-    seconds = METHODS[method].samples(scope.grid.patches, Settings()) * scope.explanations.seconds_per_sample
+    seconds = METHODS[method].samples(scope.grid.patches, Settings()) * scope.explanations.seconds_per_pass
     return f"{seconds:.1f} s" if seconds < 1 else f"{seconds:.0f} s"

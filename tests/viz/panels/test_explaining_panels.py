@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mixer.model import Mixer, MixerConfig
-from viz import faithfulness
-from viz.attribution import METHODS, attribute
-from viz.methods import Settings
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import METHODS, Settings
+from viz.doubt import faithfulness
 from viz.microscope import Microscope
 from viz.panels import attribution, doubt
 from viz.panels.asking import put
@@ -131,7 +131,7 @@ def test_a_second_look_is_instant_and_a_long_wait_is_told(scope: Microscope, mon
         *(str(302 + 15 * k + 2) for k in range(1, 21)),
     ]
     assert not steps[-1]["cancel"].visible
-    monkeypatch.setattr("viz.explanations.attribute_in_steps", None)
+    monkeypatch.setattr("viz.attribution.remembered.attribute_in_steps", None)
     monkeypatch.setattr(scope.explanations, "_pace", 1.0)
     (again,) = run(lens, handlers, "answer", scope, *options)
     assert again["table"] == steps[-1]["table"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from viz.attribution import METHODS, Attribution
+from viz.attribution.attribute import Attribution
+from viz.attribution.methods import METHODS
 from viz.microscope import Microscope, Selection
 from viz.panels.asking import QUEUE, asked_by, baseline_choice, explain, method_choices, output_choice, put
 from viz.panels.attribution import agree, maps, sums, versus
@@ -69,7 +70,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
             questions.append((put(shown.selection, shown.baseline, shown.output, shown.other), compared))
         known = scope.explanations
         cost = sum(known.cost(asked, [name]) for asked, name in questions)
-        watch, found = Watch(cost, "samples", cost * known.seconds_per_sample), list[Attribution]()
+        watch, found = Watch(cost, "samples", cost * known.seconds_per_pass), list[Attribution]()
         waiting, button = [gr.skip()] * 4, gr.Button(visible=True)
         if watch.expected > SHORT:
             yield [*waiting, watch.bar(0), button]

@@ -6,9 +6,9 @@ import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.attribution import Attribution
+from viz.attribution.attribute import Attribution
+from viz.doubt.sanity import agreement
 from viz.panels.lens import view
-from viz.sanity import agreement
 
 
 def build() -> gr.Plot:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from viz import figures
-from viz.attribution import Attribution
+from viz.attribution.attribute import Attribution
 from viz.microscope import Microscope
 from viz.panels.attribution.shown import PIXELS, Shown
 from viz.panels.lens import view

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import gradio as gr
 
 from viz import figures
-from viz.attribution import METHODS, Attribution
+from viz.attribution.attribute import Attribution
+from viz.attribution.methods import METHODS
 from viz.microscope import Microscope, Selection
 from viz.panels.attribution.shown import Shown
 from viz.panels.lens import view

@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from viz.attribution import METHODS, Attribution
-from viz.baselines import FILLINGS
-from viz.doubts import NOISY, Doubts
+from viz.attribution.attribute import Attribution
+from viz.attribution.baselines import FILLINGS
+from viz.attribution.methods import METHODS
+from viz.doubt.remembered import NOISY, Doubts
 from viz.microscope import Microscope, Selection
 from viz.panels.asking import QUEUE, asked_by, baseline_choice, explain, output_choice, put
 from viz.panels.doubt import curves, disturbed, methods_table, verdict
@@ -83,7 +84,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
             yield [gr.skip()] * len(outputs)
             return
         newest.shown = shown
-        pace, found = scope.explanations.seconds_per_sample, list[Attribution]()
+        pace, found = scope.explanations.seconds_per_pass, list[Attribution]()
         cost = scope.explanations.cost(shown.asked, list(shown.methods))
         watch = Watch(cost, "samples", cost * pace)
         for done in explain(scope, [(shown.asked, name) for name in shown.methods], found):
@@ -108,7 +109,7 @@ def build(scope: Microscope, state: gr.State) -> Lens:
         newest.shown = shown
         missing = [one for one in shown.doubted if not doubts.disturbed(one)]
         each = doubts.stages + NOISY
-        seconds = sum(map(doubts.disturb_cost, missing)) * scope.explanations.seconds_per_sample
+        seconds = sum(map(doubts.disturb_cost, missing)) * scope.explanations.seconds_per_pass
         watch = Watch(each * len(missing), "attributions", seconds)
         yield [*skipped, watch.bar(0), gr.Button(visible=True)]
         for before, one in enumerate(missing):
@@ -133,5 +134,5 @@ def _start(scope: Microscope, doubts: Doubts, shown: Shown) -> list[Any]:
     if not costs:
         return [gr.Button(interactive=False), "Nothing is left to measure."]
     count = (doubts.stages + 1 + NOISY) * len(costs)
-    seconds = sum(costs) * scope.explanations.seconds_per_sample
+    seconds = sum(costs) * scope.explanations.seconds_per_pass
     return [gr.Button(interactive=True), f"{count} attributions: about {seconds:.0f} s."]

@@ -6,8 +6,8 @@ import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.doubts import Doubts
-from viz.faithfulness import RandomOrders, area, band
+from viz.doubt.faithfulness import RandomOrders, area, band
+from viz.doubt.remembered import Doubts
 from viz.microscope import Microscope
 from viz.panels.doubt.shown import Shown
 from viz.panels.lens import view

@@ -4,7 +4,7 @@ import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.doubts import Doubts
+from viz.doubt.remembered import Doubts
 from viz.panels.doubt.shown import Shown
 from viz.panels.lens import view
 

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from viz.method_table import CAUTION, COLUMNS, in_words, rows
+from viz.doubt.survey import CAUTION, COLUMNS, in_words, rows
 from viz.microscope import Microscope
 from viz.panels.table import table
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from viz.doubts import Doubted
-from viz.explanations import Asked
+from viz.attribution.remembered import Asked
+from viz.doubt.remembered import Doubted
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from html import escape
 
-from viz.doubts import Doubts
+from viz.doubt.remembered import Doubts
+from viz.doubt.rules import RULES, Evidence, Finding, findings
 from viz.panels.doubt.shown import Shown
-from viz.verdict import RULES, Evidence, Finding, findings
 
 WHEN = {"randomisation": "the button below measures it", "sensitivity": "the button below measures it"}
 

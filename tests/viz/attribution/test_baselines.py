@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mixer.data import normalise
 from mixer.model import PRESETS, MixerConfig
-from viz.baselines import BASELINES, FILLINGS, baseline
+from viz.attribution.baselines import BASELINES, FILLINGS, baseline
 
 CONFIG = MixerConfig((30, 42), (6, 7), mean=(0.5, 0.25, 0.125), std=(0.5, 0.25, 0.2))
 

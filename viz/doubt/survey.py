@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mixer.evaluate import at_once
 from mixer.model import Mixer
-from viz.attribution import METHODS, attribute
-from viz.baselines import baseline
-from viz.methods import Settings
-from viz.question import Question, answers_with, ends
+from viz.attribution.attribute import attribute
+from viz.attribution.baselines import baseline
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question, answers_with, ends
 
 SETTINGS = Settings(steps=20, samples=4)
 """less work than in the app, so that 200 images are a matter of minutes"""

@@ -8,10 +8,10 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent, hooks_on, straight
-from viz.attribution import attribute
-from viz.methods import Settings
-from viz.question import Question
-from viz.sanity import agreement, randomisation, rank_correlation, sensitivity
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import Settings
+from viz.attribution.question import Question
+from viz.doubt.sanity import agreement, randomisation, rank_correlation, sensitivity
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.mixing import block_at
-from viz.question import Question, batch_size, score
+from viz.attribution.question import Question, batch_size, score
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
     """Integrated Gradients of the rest of the network, between the tokens after a block for b and for x."""
     from captum.attr import LayerIntegratedGradients
 
-    layer = block_at(model, settings.block)
+    layer = model.block_at(settings.block)
     values = LayerIntegratedGradients(score(model, question), layer).attribute(
         question.image[None],
         question.baseline[None],
@@ -181,7 +180,7 @@ def _at_block(
 ) -> tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]:
     """The tokens A after a block, and dF/dA."""
     seen: list[Tensor] = []
-    layer = block_at(model, block)
+    layer = model.block_at(block)
     hook = layer.register_forward_hook(lambda module, args, output: seen.append(output))
     try:
         scores = score(model, question)(images.detach().requires_grad_())
@@ -189,3 +188,54 @@ def _at_block(
         hook.remove()
     (gradients,) = torch.autograd.grad(scores.sum(), seen)
     return seen[0].detach(), gradients
+
+
+SHAPLEY = "Shapley values"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method before it runs."""
+
+    samples: Callable[[int, Settings], int]
+    """the cost for (patches, settings), in forward passes of one image. A gradient counts as two: on the way back to
+    the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
+    compute: Compute | None = None
+    """None for Shapley values, which come in steps"""
+    pixels: bool = False
+    """whether it tells pixels apart, not only patches"""
+    signed: bool = True
+    complete: bool = False
+    """whether its values are meant to add up to F(image) - F(baseline)"""
+    slow: bool = False
+    baseline: bool = True
+    """whether it compares with the question's baseline"""
+    background: bool = False
+    """whether it compares with the question's background instead"""
+    block: bool = False
+    """whether it explains the tokens after a block, in place of the image"""
+
+
+# The first term is the method itself; F(image) and F(baseline), with which it is compared, are two samples more.
+METHODS: dict[str, Method] = {
+    "Gradient x input": Method(lambda p, s: 2 + 2, gradient_x_input, pixels=True),
+    "Saliency": Method(lambda p, s: 2 + 2, saliency, pixels=True, signed=False, baseline=False),
+    "SmoothGrad x input": Method(lambda p, s: 2 * s.samples + 2, smooth_gradient_x_input, pixels=True),
+    "SmoothGrad": Method(lambda p, s: 2 * s.samples + 2, smooth_saliency, pixels=True, signed=False, baseline=False),
+    "Integrated Gradients": Method(lambda p, s: 2 * s.steps + 2, integrated_gradients, pixels=True, complete=True),
+    "GradientShap": Method(
+        lambda p, s: 2 * s.samples + 1 + s.samples,
+        gradient_shap,
+        pixels=True,
+        complete=True,
+        baseline=False,
+        background=True,
+    ),
+    "Patch ablation": Method(lambda p, s: p + 1 + 2, ablation),
+    SHAPLEY: Method(lambda p, s: (p - 1) * s.samples + 2, complete=True, slow=True),
+    "Token Grad-CAM": Method(lambda p, s: 2 + 2, grad_cam, baseline=False, block=True),
+    "Layer Integrated Gradients": Method(
+        lambda p, s: 2 * s.steps + 2 + 2, layer_integrated_gradients, complete=True, block=True
+    ),
+    "Layer Conductance": Method(lambda p, s: 2 * (s.steps + 1) + 2, layer_conductance, complete=True, block=True),
+}

@@ -10,10 +10,10 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent
-from viz.attribution import SHAPLEY, attribute, attribute_in_steps
-from viz.methods import Settings
-from viz.question import Question, ends
-from viz.shapley import shapley
+from viz.attribution.attribute import attribute, attribute_in_steps
+from viz.attribution.methods import SHAPLEY, Settings
+from viz.attribution.question import Question, ends
+from viz.attribution.shapley import shapley
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from captum.metrics import infidelity as captum_infidelity
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, straight
-from viz.faithfulness import Curves, RandomOrders, area, band, better_than, curves, infidelity, random_orders
-from viz.question import Question, ends
+from viz.attribution.question import Question, ends
+from viz.doubt.faithfulness import Curves, RandomOrders, area, band, better_than, curves, infidelity, random_orders
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_cost_in_samples_and_batches(model: Mixer, question: Question):
 
 def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pytest.MonkeyPatch):
     expected = curves(model, question, np.arange(16.0))
-    monkeypatch.setattr("viz.question.at_once", lambda device: 6)
+    monkeypatch.setattr("viz.attribution.question.at_once", lambda device: 6)
     batches: list[int] = []
     hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
     found = curves(model, question, np.arange(16.0))

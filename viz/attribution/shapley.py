@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mixer.model import Mixer
-from viz.question import Question, check, ends, walk
+from viz.attribution.question import Question, check, ends, walk
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from viz import faithfulness, sanity
-from viz.attribution import METHODS, Attribution, attribute
-from viz.explanations import Asked, Explanations
-from viz.faithfulness import Curves, RandomOrders
+from viz.attribution.attribute import Attribution, attribute
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question
+from viz.attribution.remembered import Asked, Explanations
+from viz.doubt import faithfulness, sanity
+from viz.doubt.faithfulness import Curves, RandomOrders
+from viz.doubt.rules import Evidence
+from viz.doubt.sanity import Randomised
 from viz.recent import Recent
-from viz.methods import Settings
-from viz.question import Question
-from viz.sanity import Randomised
-from viz.verdict import Evidence
 
 ORDERS = 20
 """random orders that an attribution is held against"""

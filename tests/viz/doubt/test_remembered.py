@@ -8,11 +8,11 @@ import torch
 
 from mixer.model import MixerConfig
 from tests.viz.explained import bent
-from viz import doubts, faithfulness, sanity
-from viz.attribution import attribute
-from viz.doubts import NOISY, ORDERS, RADIUS, REMOVALS, SEED, Doubted, Doubts
-from viz.explanations import Asked, Explanations
-from viz.methods import Settings
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import Settings
+from viz.attribution.remembered import Asked, Explanations
+from viz.doubt import faithfulness, remembered, sanity
+from viz.doubt.remembered import NOISY, ORDERS, RADIUS, REMOVALS, SEED, Doubted, Doubts
 
 PICTURE = bytes(range(256)) * 12
 METHOD = "Layer Conductance"
@@ -100,7 +100,7 @@ def test_what_was_given_up_is_not_remembered(checks: Doubts) -> None:
 
 
 def test_memory_is_bounded(explanations: Explanations, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doubts, "KEPT", 1)
+    monkeypatch.setattr(remembered, "KEPT", 1)
     checks = Doubts(explanations)
     first = checks.curves(doubt())
     checks.curves(doubt("Saliency"))

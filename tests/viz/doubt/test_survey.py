@@ -4,11 +4,11 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
-from viz import faithfulness
-from viz.attribution import METHODS, attribute
-from viz.method_table import COLUMNS, SETTINGS, in_words, method_table, rows
-from viz.methods import Settings
-from viz.question import Question
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question
+from viz.doubt import faithfulness
+from viz.doubt.survey import COLUMNS, SETTINGS, in_words, method_table, rows
 
 
 def images(config: MixerConfig, count: int) -> torch.Tensor:
@@ -16,7 +16,7 @@ def images(config: MixerConfig, count: int) -> torch.Tensor:
 
 
 def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viz.method_table.STEPS", 16)  # as many as there are patches
+    monkeypatch.setattr("viz.doubt.survey.STEPS", 16)  # as many as there are patches
     model, pictures = bent(tiny), images(tiny, 9)
     table = method_table(model, pictures)
     areas = []

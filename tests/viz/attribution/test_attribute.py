@@ -21,11 +21,11 @@ from captum.attr import (
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
-from viz.attribution import METHODS, SHAPLEY, attribute, seconds_per_sample
+from viz.attribution.attribute import attribute, seconds_per_pass
+from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.question import Question, batch_size, ends, score
 from viz.capture import trace
 from viz.intervene import permute_patches, permuted_copy
-from viz.methods import Settings
-from viz.question import Question, batch_size, ends, score
 from viz.tokens import votes
 
 QUICK = Settings(steps=6, samples=5)
@@ -206,7 +206,7 @@ def captum(model: Mixer, question: Question, name: str):
 def test_the_same_as_captum_in_one_batch(model: Mixer, question: Question, name: str, monkeypatch: pytest.MonkeyPatch):
     expected = captum(model, question, name)
     for memory in (2**28, 1):  # all at once, one by one
-        monkeypatch.setattr("viz.question.MEMORY", memory)
+        monkeypatch.setattr("viz.attribution.question.MEMORY", memory)
         found = attribute(model, question, name, replace(QUICK, block=1))
         np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-5)
 
@@ -274,7 +274,7 @@ def test_the_cost_is_known_beforehand(model: Mixer, question: Question, name: st
 
 
 def test_time_per_sample(model: Mixer):
-    assert 0 < seconds_per_sample(model.train()) < 1
+    assert 0 < seconds_per_pass(model.train()) < 1
     assert model.training
 
 

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution import METHODS, Attribution, attribute_in_steps, seconds_per_sample
-from viz.baselines import baseline
+from viz.attribution.attribute import Attribution, attribute_in_steps, seconds_per_pass
+from viz.attribution.baselines import baseline
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Output, Question
 from viz.recent import Recent
-from viz.methods import Settings
-from viz.question import Output, Question
 
 KEPT = 512
 """explanations that are remembered, about 10 KB each"""
@@ -63,10 +63,10 @@ class Explanations:
         return sum(METHODS[name].samples(patches, settings) for name in missing)
 
     @property
-    def seconds_per_sample(self) -> float:
+    def seconds_per_pass(self) -> float:
         """As lately as it was seen."""
         if self._pace is None:
-            self._pace = seconds_per_sample(self.model)
+            self._pace = seconds_per_pass(self.model)
         return self._pace
 
     def steps(self, asked: Asked, method: str) -> Iterator[Attribution]:

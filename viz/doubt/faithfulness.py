@@ -1,8 +1,8 @@
 """Does the output follow the values? Curves of deletion and insertion against random orders, and infidelity.
 
-Patches that are gone are filled with the question's baseline; F and the notion of a walk are those of `viz.question`.
+Patches that are gone are filled with the question's baseline; F and the notion of a walk are those of `viz.attribution.question`.
 A picture with holes is unlike all that the network was trained on, so a curve alone says little: the orders are
-compared with random ones, which have the same holes, and with several fillings (`viz.baselines.FILLINGS`).
+compared with random ones, which have the same holes, and with several fillings (`viz.attribution.baselines.FILLINGS`).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.question import Question, answers_with, check, ends, walk
+from viz.attribution.question import Question, answers_with, check, ends, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def infidelity(
     The input is taken to be which patches are there; the attribution of a removal is the sum of its patches' values.
     Cost: samples + 1. Raises ValueError for a question that makes no sense or fewer than one sample.
     """
-    from captum.metrics import infidelity as captum_infidelity  # here, as in viz.methods
+    from captum.metrics import infidelity as captum_infidelity  # here, as in viz.attribution.methods
 
     check(model, question)
     if samples < 1:

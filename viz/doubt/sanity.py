@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from viz.attribution import Attribution
+from viz.attribution.attribute import Attribution
 from viz.capture import evaluating
 
 
@@ -69,7 +69,7 @@ def sensitivity(
     radius: in normalised units; 0.02, about one step of 256, is invisible
     Cost: samples + 1 explanations. Raises ValueError for fewer than one sample.
     """
-    from captum.metrics import sensitivity_max  # here, as in viz.methods
+    from captum.metrics import sensitivity_max  # here, as in viz.attribution.methods
 
     if samples < 1:
         raise ValueError(f"samples must be at least 1, not {samples}")

@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from viz.verdict import RULES, Evidence, findings, verdict
+from viz.doubt.rules import RULES, Evidence, findings, verdict
 
 
 def test_every_figure_has_a_rule():

@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from mixer.model import Mixer
-from viz import explanations
-from viz.attribution import METHODS, SHAPLEY, attribute
-from viz.baselines import baseline
-from viz.explanations import Asked, Explanations
-from viz.methods import Settings
-from viz.question import Question
+from viz.attribution import remembered
+from viz.attribution.attribute import attribute
+from viz.attribution.baselines import baseline
+from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.question import Question
+from viz.attribution.remembered import Asked, Explanations
 
 PICTURE = bytes(range(256)) * 12
 
@@ -59,7 +59,7 @@ def test_what_was_given_up_is_not_taken_for_an_answer(known: Explanations) -> No
 
 
 def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    monkeypatch.setattr(explanations, "KEPT", 2)
+    monkeypatch.setattr(remembered, "KEPT", 2)
     known = request.getfixturevalue("known")
     for target in (0, 1, 2):
         last(known, ask(target=target), "Saliency")
@@ -69,4 +69,4 @@ def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch, request: pytes
 def test_a_baseline_that_does_not_exist_is_named(known: Explanations) -> None:
     with pytest.raises(ValueError, match="no baseline is named 'pink'"):
         last(known, ask(baseline="pink"), "Saliency")
-    assert known.seconds_per_sample > 0
+    assert known.seconds_per_pass > 0
