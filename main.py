@@ -242,10 +242,10 @@ def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.dev
 
 def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     """How far each attribution method can be believed on the shipped samples."""
-    from viz.doubt.survey import method_table  # here, as it loads Captum
+    from viz.doubt.survey import survey  # here, as it loads Captum
 
     inputs = normalise(samples().images.to(device), model.config)
-    return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
+    return survey(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
 def stage(recipe: dict[str, Any], lines: list[dict[str, Any]], device: torch.device) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mixer.model import Mixer
 from viz import tokens
 from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
+from viz.doubt.remembered import Doubts
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -37,6 +38,7 @@ class Microscope:
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
+        self.doubts = Doubts(self.explanations)
         self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
         self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)

@@ -19,7 +19,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.methods import Settings, drawn
+from viz.attribution.methods import METHODS, SHAPLEY, Settings, drawn
 from viz.attribution.question import Output, Question, answers, batch_size, check
 from viz.attribution.shapley import shapley
 from viz.capture import evaluating
@@ -46,10 +46,15 @@ class Attribution:
     """F(image) - F(baseline), or less the mean F of the baselines"""
     gap: float | None
     """total - difference where that should be 0 (for a path method: Captum's convergence delta); None elsewhere"""
-    samples: int
-    """the cost so far, counted as in `Method.samples`"""
+    passes: int
+    """the cost so far, counted as in `Method.passes`"""
     seconds: float
     """spent on it so far"""
+
+    @property
+    def gap_share(self) -> float | None:
+        """The size of the gap as a share of what there is to explain; None where there is none of the two."""
+        return abs(self.gap / self.difference) if self.gap is not None and self.difference else None
 
 
 def attribute(model: Mixer, question: Question, method: str, settings: Settings = Settings()) -> Attribution:
@@ -71,7 +76,7 @@ def attribute_in_steps(
 ) -> Iterator[Attribution]:
     """As `attribute`, with what is known on the way: Shapley values after every order, other methods once.
 
-    How far it is, is told by the samples so far against `METHODS[method].samples(patches, settings)`. The model is not
+    How far it is, is told by the passes so far against `METHODS[method].passes(patches, settings)`. The model is not
     held while the caller has the word.
     """
     if method not in METHODS:
@@ -83,7 +88,7 @@ def attribute_in_steps(
 
 
 def seconds_per_pass(model: Mixer) -> float:
-    """How long one forward pass of one image takes here and now, in a batch: times `Method.samples`, the wait."""
+    """How long one forward pass of one image takes here and now, in a batch: times `Method.passes`, the wait."""
     images = next(model.parameters()).new_zeros(batch_size(model, True), 3, *model.config.image_size)
     with evaluating(model), torch.no_grad():
         model(images[:1])  # the first pass is slower
@@ -119,14 +124,14 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
         total=total,
         difference=difference,
         gap=total - difference if method.complete else None,
-        samples=method.samples(model.config.grid.patches, settings),
+        passes=method.passes(model.config.grid.patches, settings),
         seconds=seconds,
     )
 
 
 def _shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[Attribution]:
     seconds, start = 0.0, time.perf_counter()
-    for estimate in shapley(model, question, settings.samples, settings.seed):
+    for estimate in shapley(model, question, settings.draws, settings.seed):
         seconds += time.perf_counter() - start
         total = float(estimate.values.sum())
         yield Attribution(
@@ -140,7 +145,7 @@ def _shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[A
             total=total,
             difference=estimate.difference,
             gap=total - estimate.difference,
-            samples=METHODS[SHAPLEY].samples(len(estimate.values), replace(settings, samples=estimate.done)),
+            passes=METHODS[SHAPLEY].passes(len(estimate.values), replace(settings, draws=estimate.done)),
             seconds=seconds,
         )
         start = time.perf_counter()

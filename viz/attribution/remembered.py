@@ -1,4 +1,4 @@
-"""What was lately explained of which picture, shared by all panels that show an explanation or doubt it."""
+"""What was recently explained of which picture, shared by all that shows an explanation or doubts it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,11 +12,12 @@ from viz.attribution.baselines import baseline
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Output, Question
 from viz.recent import Recent
+from viz.running import Measurement
 
 KEPT = 512
 """explanations that are remembered, about 10 KB each"""
 ENOUGH = 30
-"""samples from which on a method tells how long one takes"""
+"""passes from which on a method tells how long one takes"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Asked:
 
 
 class Explanations:
-    """The answers of all methods for one network, from memory where they were lately found."""
+    """The answers of all methods for one network, as far as they are remembered."""
 
     def __init__(
         self,
@@ -50,35 +51,58 @@ class Explanations:
         self._known: Recent[tuple[Asked, str], Attribution] = Recent(KEPT)
         self._pace: float | None = None
 
-    def question(self, asked: Asked) -> Question:
-        """The same in tensors. Raises ValueError for a baseline that does not exist."""
+    def question(self, asked: Asked, background: bool = False) -> Question:
+        """The same in tensors, with the background where it is wanted. Raises ValueError for no baseline of ours."""
         image = self._input(asked.picture)
         against = baseline(asked.baseline, image, self.model.config)
-        return Question(image, against, asked.target, asked.output, self._background())
+        return Question(image, against, asked.target, asked.output, self._background() if background else None)
 
-    def cost(self, asked: Asked, methods: list[str]) -> int:
-        """How many samples it takes to explain with these methods what is not remembered."""
-        patches, settings = self.model.config.grid.patches, Settings()
-        missing = [name for name in methods if (asked.to(name), name) not in self._known]
-        return sum(METHODS[name].samples(patches, settings) for name in missing)
+    def known(self, asked: Asked, method: str) -> Attribution | None:
+        """The answer of a method, where it is remembered."""
+        return self._known.get((asked.to(method), method))
+
+    def needed(self, asked: Asked, method: str) -> list[Measurement]:
+        """What has to be measured before `known` knows: nothing, or the answer."""
+        if self.known(asked, method) is not None:
+            return []
+        passes = self.passes(method)
+        return [
+            Measurement(
+                (asked.to(method), method),
+                method,
+                "passes",
+                passes,
+                passes * self.seconds_per_pass,
+                lambda: (found.passes for found in self.steps(asked, method)),
+            )
+        ]
+
+    def answer(self, asked: Asked, method: str) -> Attribution:
+        """The answer of a method, from memory where it is remembered."""
+        *_, found = self.steps(asked, method)
+        return found
+
+    def passes(self, method: str) -> int:
+        """What an answer costs."""
+        return METHODS[method].passes(self.model.config.grid.patches, Settings())
 
     @property
     def seconds_per_pass(self) -> float:
-        """As lately as it was seen."""
+        """As it was seen last."""
         if self._pace is None:
             self._pace = seconds_per_pass(self.model)
         return self._pace
 
     def steps(self, asked: Asked, method: str) -> Iterator[Attribution]:
         """As `attribute_in_steps`; what it ends with is remembered, unless the caller turns away before."""
-        key = asked.to(method), method
-        found = self._known.get(key)
+        found = self.known(asked, method)
         if found is not None:
             yield found
             return
-        for found in attribute_in_steps(self.model, self.question(asked), method, Settings(block=asked.block)):
+        question = self.question(asked, METHODS[method].background)
+        for found in attribute_in_steps(self.model, question, method, Settings(block=asked.block)):
             yield found
         assert found is not None
-        self._known[key] = found
-        if found.samples >= ENOUGH:
-            self._pace = found.seconds / found.samples
+        self._known[asked.to(method), method] = found
+        if found.passes >= ENOUGH:
+            self._pace = found.seconds / found.passes

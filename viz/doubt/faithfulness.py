@@ -1,20 +1,21 @@
 """Does the output follow the values? Curves of deletion and insertion against random orders, and infidelity.
 
-Patches that are gone are filled with the question's baseline; F and the notion of a walk are those of `viz.attribution.question`.
-A picture with holes is unlike all that the network was trained on, so a curve alone says little: the orders are
-compared with random ones, which have the same holes, and with several fillings (`viz.attribution.baselines.FILLINGS`).
+Patches that are gone are filled with the question's baseline; F and walks are those of `viz.attribution.question`. A
+picture with holes is unlike all that the network was trained on, so a curve alone says little: the orders are compared
+with random ones, which have the same holes, and with several fillings (`viz.attribution.baselines.FILLINGS`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float64
-from torch import Tensor
+from jaxtyping import Bool, Float, Float64, Int64
 
 from mixer.model import Mixer
 from viz.attribution.question import Question, answers_with, check, ends, walk
+
+BATCH = 32
+"""removals between which the model is free"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +29,20 @@ class Curves:
     """
 
     deletion: Float64[np.ndarray, "points"]
-    """F with no patch gone, one gone, ..., all gone: patches + 1 points"""
+    """F with none of the patches gone, then with more and more, at last with all"""
     insertion: Float64[np.ndarray, "points"]
+    counts: Int64[np.ndarray, "points"]
+    """how many patches are gone, or there, at each point: 0, 1, ..., patches, unless they go several at a time"""
 
     @property
     def reverse(self) -> "Curves":
         """The curves of the reverse order: those that speak most against the class first."""
-        return Curves(self.insertion[::-1], self.deletion[::-1])
+        return Curves(self.insertion[::-1], self.deletion[::-1], self.counts[-1] - self.counts[::-1])
+
+    @property
+    def areas(self) -> tuple[float, float]:
+        """Under deletion and insertion."""
+        return float(area(self.deletion, self.counts)), float(area(self.insertion, self.counts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +59,14 @@ class RandomOrders:
         return self.insertion[:, ::-1]
 
 
+@dataclass(frozen=True, eq=False)
+class Removals:
+    """What F loses when about half of the patches go, chosen at random."""
+
+    gone: Bool[np.ndarray, "removals patches"]
+    losses: Float64[np.ndarray, "removals"]
+
+
 @dataclass(frozen=True)
 class Infidelity:
     """How badly the values tell what F loses when patches go (Yeh et al. 2019)."""
@@ -61,22 +77,30 @@ class Infidelity:
     """value over the mean square of the losses themselves: 0 where all are told, 1 where the values tell nothing"""
 
 
-def curves(model: Mixer, question: Question, values: Float[np.ndarray, "patches"]) -> Curves:
-    """Deletion and insertion of the patches, those with the largest values first; of equals, the lower number first.
+def falling(values: Float[np.ndarray, "patches"]) -> Int64[np.ndarray, "patches"]:
+    """The patches in the order of their values, the largest first; of equals, the lower number first."""
+    return np.argsort(-values, kind="stable")
 
-    Cost: 2 patches samples, one bounded batch for each curve. Raises ValueError for a question that makes no sense.
+
+def curves(model: Mixer, question: Question, values: Float[np.ndarray, "patches"], steps: int | None = None) -> Curves:
+    """Deletion and insertion of the patches, `falling`.
+
+    steps: in how many they go and come; without it, one patch at a time
+    Cost: 2 (steps - 1) + 2 passes, one bounded batch for each curve. Raises ValueError for a question that makes no
+    sense.
     """
     check(model, question)
-    order = np.argsort(-values, kind="stable")
-    points = ends(model, question)
-    deletion, insertion = (walk(model, question, o, points) for o in (order[::-1], order))
-    return Curves(deletion[::-1], insertion)
+    order, patches, points = falling(values), len(values), ends(model, question)
+    counts = np.unique(np.linspace(0, patches, (steps or patches) + 1).round().astype(int))
+    insertion = walk(model, question, order, points, counts)
+    deletion = walk(model, question, order[::-1], points, patches - counts[::-1])[::-1]
+    return Curves(deletion, insertion, counts)
 
 
 def random_orders(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[RandomOrders]:
     """The curves of random orders: the band for all methods that are asked this question.
 
-    Cost: (patches - 1) orders + 2 samples, one bounded batch for each order, between which the model is free for
+    Cost: (patches - 1) orders + 2 passes, one bounded batch for each order, between which the model is free for
     other threads. Yields after every order, the last time with done = total = orders. Raises ValueError for a question
     that makes no sense or fewer than one order. The same seed gives the same numbers.
     """
@@ -91,9 +115,15 @@ def random_orders(model: Mixer, question: Question, orders: int, seed: int) -> I
         yield RandomOrders(done, orders, np.stack(walks))
 
 
-def area(curve: Float64[np.ndarray, "*any points"]) -> Float64[np.ndarray, "*any"]:
-    """The area under curves by the trapezoidal rule, over a width of 1: a mean of F."""
-    return np.asarray((curve[..., 1:] + curve[..., :-1]).mean(-1) / 2)
+def area(
+    curve: Float64[np.ndarray, "*any points"], counts: Int64[np.ndarray, "points"] | None = None
+) -> Float64[np.ndarray, "*any"]:
+    """The area under curves by the trapezoidal rule, over a width of 1: a mean of F.
+
+    counts: where the points lie; without it, at equal distances
+    """
+    widths = np.diff(np.arange(curve.shape[-1]) if counts is None else counts)
+    return np.asarray((curve[..., 1:] + curve[..., :-1]) / 2 @ widths / widths.sum())
 
 
 def band(curve: Float64[np.ndarray, "orders points"], share: float = 0.9) -> Float64[np.ndarray, "2 points"]:
@@ -103,38 +133,32 @@ def band(curve: Float64[np.ndarray, "orders points"], share: float = 0.9) -> Flo
 
 def better_than(own: Curves, others: RandomOrders) -> tuple[float, float]:
     """The share of random orders with a larger area at deletion, and with a smaller area at insertion."""
-    deletion = np.mean(area(others.deletion) > area(own.deletion))
-    insertion = np.mean(area(others.insertion) < area(own.insertion))
-    return float(deletion), float(insertion)
+    deletion, insertion = own.areas
+    worse = np.mean(area(others.deletion) > deletion), np.mean(area(others.insertion) < insertion)
+    return float(worse[0]), float(worse[1])
 
 
-def infidelity(
-    model: Mixer, question: Question, values: Float[np.ndarray, "patches"], samples: int, seed: int
-) -> Infidelity:
-    """Captum's infidelity (normalised) of values per patch, for removals of about half of the patches at random.
+def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Iterator[Removals]:
+    """What F loses in random removals: for all methods that are asked this question.
 
-    The input is taken to be which patches are there; the attribution of a removal is the sum of its patches' values.
-    Cost: samples + 1. Raises ValueError for a question that makes no sense or fewer than one sample.
+    Cost: removals + 1 passes, in bounded batches, between which the model is free. Yields after every batch what is
+    known by then. Raises ValueError for a question that makes no sense or fewer than one removal. The same seed gives
+    the same numbers.
     """
-    from captum.metrics import infidelity as captum_infidelity  # here, as in viz.attribution.methods
-
     check(model, question)
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, not {samples}")
-    gone = torch.from_numpy(np.random.default_rng(seed).random((samples, len(values))) < 0.5).double()
+    if removals < 1:
+        raise ValueError(f"removals must be at least 1, not {removals}")
+    patches, losses = model.config.grid.patches, np.empty(0)
+    gone = np.random.default_rng(seed).random((removals, patches)) < 0.5
+    whole = answers_with(model, question, np.ones((1, patches), bool))
+    for batch in np.split(gone, range(BATCH, removals, BATCH)):
+        losses = np.append(losses, whole - answers_with(model, question, ~batch))
+        yield Removals(gone[: len(losses)], losses)
 
-    # Two inputs, alike in all but their values: the given ones, and zeros, whose error is the losses themselves. So F
-    # is needed of the first half of every batch only.
-    def output(there: Float[Tensor, "twice patches"]) -> Float[Tensor, "twice"]:
-        present = there[: len(there) // 2].numpy() > 0.5
-        return torch.from_numpy(answers_with(model, question, present)).repeat(2)
 
-    def remove(there: Float[Tensor, "twice patches"]) -> tuple[Tensor, Tensor]:
-        removed = gone.repeat(2, 1)
-        return removed, there - removed
-
-    attributions = torch.stack([torch.from_numpy(values).double(), torch.zeros(len(values), dtype=torch.float64)])
-    error, losses = captum_infidelity(
-        output, remove, torch.ones_like(attributions), attributions, n_perturb_samples=samples, normalize=True
-    ).tolist()
-    return Infidelity(error, error / losses if losses else 0.0)
+def infidelity(values: Float[np.ndarray, "patches"], removals: Removals) -> Infidelity:
+    """How far the sum of a removal's values is from what F loses (normalised; Captum's `infidelity` of patches)."""
+    told, losses = removals.gone @ values.astype(np.float64), removals.losses
+    scaling = told @ losses / (told @ told) if told.any() else 0.0
+    error, all_lost = np.mean((scaling * told - losses) ** 2), np.mean(losses**2)
+    return Infidelity(float(error), float(error / all_lost) if all_lost else 0.0)

@@ -1,22 +1,24 @@
-"""What was lately measured of which attribution: the checks of `faithfulness` and `sanity`, remembered."""
+"""What was recently measured of which attribution: the checks of `faithfulness` and `sanity`, remembered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from viz.attribution.attribute import Attribution, attribute
+from mixer.model import Mixer
+from viz.attribution.attribute import attribute
+from viz.attribution.baselines import pixels
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question
 from viz.attribution.remembered import Asked, Explanations
 from viz.doubt import faithfulness, sanity
-from viz.doubt.faithfulness import Curves, RandomOrders
+from viz.doubt.faithfulness import Curves, RandomOrders, Removals
 from viz.doubt.rules import Evidence
 from viz.doubt.sanity import Randomised
 from viz.recent import Recent
+from viz.running import Measurement
 
 ORDERS = 20
 """random orders that an attribution is held against"""
@@ -35,124 +37,165 @@ class Doubted:
     """Which attribution is doubted, in plain values."""
 
     asked: Asked
+    """as the method hears it"""
     method: str
     filling: str
     """what stands where a patch is gone: one of `FILLINGS`"""
 
+    @property
+    def filled(self) -> Asked:
+        """What the answers with patches gone are remembered by: they depend on the filling, and on no method."""
+        return replace(self.asked, baseline=self.filling, block=0)
+
 
 @dataclass(frozen=True, eq=False)
 class Disturbed:
-    """How an attribution changes with the weights and with noise, as far as it is known."""
+    """How an attribution changes with the weights and with noise."""
 
     stages: tuple[Randomised, ...]
-    sensitivity: float | None
-    """None before the first noisy picture"""
-    done: int
-    total: int
-    """attributions: one for each stage, one for each noisy picture"""
+    sensitivity: float
 
 
 class Doubts:
-    """The checks of all attributions of one network, from memory where they were lately made."""
+    """The checks of all attributions of one network, as far as they are remembered."""
 
     def __init__(self, explanations: Explanations):
         self.model, self._explanations = explanations.model, explanations
         self.stages = len(self.model.blocks) + 2  # and the head, and the stem
         self._curves: Recent[Doubted, Curves] = Recent(KEPT)
-        self._infidelity: Recent[Doubted, float] = Recent(KEPT)
-        self._chance: Recent[Asked, RandomOrders] = Recent(KEPT)
+        self._orders: Recent[Asked, RandomOrders] = Recent(KEPT)
+        self._removals: Recent[Asked, Removals] = Recent(KEPT)
         self._disturbed: Recent[tuple[Asked, str], Disturbed] = Recent(KEPT)
 
-    def curves(self, doubted: Doubted) -> Curves:
-        """Its curves of deletion and insertion. Cost: 2 patches samples, and the attribution."""
-        found = self._curves.get(doubted)
-        if found is None:
-            found = faithfulness.curves(self.model, self._filled(doubted), self._answer(doubted).values)
-            self._curves[doubted] = found
-        return found
+    def curves(self, doubted: Doubted) -> Curves | None:
+        return self._curves.get(doubted)
 
-    def chance(self, doubted: Doubted) -> RandomOrders | None:
-        """The random orders for the same question and filling, where they are remembered."""
-        return self._chance.get(self._key(doubted))
-
-    def cost(self, doubted: Sequence[Doubted]) -> int:
-        """How many samples `measure` takes for attributions that differ in their method only."""
-        walks = 0 if not doubted or self.chance(doubted[0]) else ORDERS * (self.model.config.grid.patches - 1) + 2
-        return walks + (REMOVALS + 1) * sum(one not in self._infidelity for one in doubted)
-
-    def measure(self, doubted: Sequence[Doubted]) -> Iterator[int]:
-        """Hold attributions against chance that differ in their method only. Yields the samples done so far."""
-        done = 0
-        if doubted and self.chance(doubted[0]) is None:
-            question, patches = self._filled(doubted[0]), self.model.config.grid.patches
-            for orders in faithfulness.random_orders(self.model, question, ORDERS, SEED):
-                done = orders.done * (patches - 1) + 2
-                yield done
-            self._chance[self._key(doubted[0])] = orders
-        for one in doubted:
-            if one not in self._infidelity:
-                values = self._answer(one).values
-                found = faithfulness.infidelity(self.model, self._filled(one), values, REMOVALS, SEED)
-                self._infidelity[one] = found.share
-                done += REMOVALS + 1
-                yield done
+    def orders(self, doubted: Doubted) -> RandomOrders | None:
+        """The random orders for the same question and filling."""
+        return self._orders.get(doubted.filled)
 
     def disturbed(self, doubted: Doubted) -> Disturbed | None:
-        """What `disturb` found, where it is remembered; the filling plays no part."""
+        """The filling plays no part in it."""
         return self._disturbed.get((doubted.asked, doubted.method))
 
-    def disturb(self, doubted: Doubted) -> Iterator[Disturbed]:
-        """Randomise the weights, then add noise to the picture. Yields after every attribution.
-
-        Cost: stages + 1 + NOISY attributions. What it ends with is remembered, unless the caller turns away before.
-        """
-        question, settings = self._explanations.question(doubted.asked), Settings(block=doubted.asked.block)
-        total, largest, stages = self.stages + NOISY, 0.0, []
-        for stage in sanity.randomisation(
-            self.model, lambda model: attribute(model, question, doubted.method, settings).values, SEED
-        ):
-            stages.append(stage)
-            yield Disturbed(tuple(stages), None, stage.done, total)
-        original = self._answer(doubted).values
-
-        def explain(image: Float[Tensor, "3 height width"]) -> Float32[np.ndarray, "patches"]:
-            if torch.equal(image, question.image):
-                return original
-            return attribute(self.model, replace(question, image=image), doubted.method, settings).values
-
-        for noisy in range(NOISY):  # one by one, so that the visitor sees how far it is
-            largest = max(largest, sanity.sensitivity(explain, question.image, RADIUS, 1, SEED + noisy))
-            found = Disturbed(tuple(stages), largest, self.stages + noisy + 1, total)
-            yield found
-        self._disturbed[doubted.asked, doubted.method] = found
-
-    def disturb_cost(self, doubted: Doubted) -> int:
-        """How many samples that takes."""
-        each = METHODS[doubted.method].samples(self.model.config.grid.patches, Settings())
-        return 0 if self.disturbed(doubted) else (self.stages + 1 + NOISY) * each
-
     def evidence(self, doubted: Doubted) -> Evidence:
-        """All that is remembered of an attribution whose curves are."""
-        answer, orders, disturbed = self._answer(doubted), self.chance(doubted), self.disturbed(doubted)
-        gap = abs(answer.gap / answer.difference) if answer.gap is not None and answer.difference else None
-        deletion, insertion = faithfulness.better_than(self.curves(doubted), orders) if orders else (None, None)
+        """All that is known of an attribution."""
+        answer = self._explanations.known(doubted.asked, doubted.method)
+        curves, orders, disturbed = self.curves(doubted), self.orders(doubted), self.disturbed(doubted)
+        removals = self._removals.get(doubted.filled)
+        deletion, insertion = faithfulness.better_than(curves, orders) if curves and orders else (None, None)
         return Evidence(
             deletion=deletion,
             insertion=insertion,
             randomisation=disturbed.stages[-1].correlation if disturbed else None,
-            infidelity=self._infidelity.get(doubted),
+            infidelity=faithfulness.infidelity(answer.values, removals).share if answer and removals else None,
             sensitivity=disturbed.sensitivity if disturbed else None,
-            gap=gap,
+            gap=answer.gap_share if answer else None,
         )
 
-    def _answer(self, doubted: Doubted) -> Attribution:
-        *_, answer = self._explanations.steps(doubted.asked, doubted.method)
-        return answer
+    def curves_needed(self, doubted: Sequence[Doubted]) -> list[Measurement]:
+        """What has to be measured before `curves` and `orders` know.
+
+        The curves of an attribution are among it as soon as the attribution is known.
+        """
+        found = []
+        for one in doubted:
+            found += self._explanations.needed(one.asked, one.method) or self._curves_of(one)
+            found += self._orders_of(one)
+        return _each_once(found)
+
+    def needed(self, doubted: Sequence[Doubted]) -> list[Measurement]:
+        """What has to be measured before `evidence` is complete, but for `disturbing`."""
+        removals = [measurement for one in doubted for measurement in self._removals_of(one)]
+        return _each_once([*self.curves_needed(doubted), *removals])
+
+    def disturbing(self, doubted: Doubted) -> list[Measurement]:
+        """What has to be measured before `disturbed` knows, which waits until the visitor asks for it."""
+        if self.disturbed(doubted):
+            return []
+        total = self.stages + NOISY
+        seconds = total * self._explanations.passes(doubted.method) * self._explanations.seconds_per_pass
+        return [
+            Measurement(
+                ("disturbed", doubted.asked, doubted.method),
+                f"Randomise and disturb, {doubted.method}",
+                "attributions",
+                total,
+                seconds,
+                lambda: self._disturb(doubted),
+                asked=True,
+            )
+        ]
+
+    def pictures(self, doubted: Doubted, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
+        """The picture without the first `count` patches of an attribution that is known, and with them alone."""
+        question, grid = self._filled(doubted), self.model.config.grid
+        first = faithfulness.falling(self._explanations.answer(doubted.asked, doubted.method).values)[:count]
+        taken = np.isin(grid.mask().numpy(), first)[..., None]
+        whole, empty = (pixels(image, self.model.config) for image in (question.image, question.baseline))
+        return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
+
+    def _curves_of(self, one: Doubted) -> list[Measurement]:
+        def steps() -> Iterator[int]:
+            values = self._explanations.answer(one.asked, one.method).values
+            self._curves[one] = faithfulness.curves(self.model, self._filled(one), values)
+            yield passes
+
+        passes = 2 * self.model.config.grid.patches
+        return [] if one in self._curves else [self._measurement(one, f"Curves of {one.method}", passes, steps)]
+
+    def _orders_of(self, one: Doubted) -> list[Measurement]:
+        def steps() -> Iterator[int]:
+            for found in faithfulness.random_orders(self.model, self._filled(one), ORDERS, SEED):
+                yield found.done * each + 2
+            self._orders[one.filled] = found
+
+        each = self.model.config.grid.patches - 1
+        passes = ORDERS * each + 2
+        if one.filled in self._orders:
+            return []
+        return [self._measurement(("orders", one.filled), "Random orders", passes, steps)]
+
+    def _removals_of(self, one: Doubted) -> list[Measurement]:
+        def steps() -> Iterator[int]:
+            for found in faithfulness.random_removals(self.model, self._filled(one), REMOVALS, SEED):
+                yield len(found.losses) + 1
+            self._removals[one.filled] = found
+
+        if one.filled in self._removals:
+            return []
+        return [self._measurement(("removals", one.filled), "Random removals", REMOVALS + 1, steps)]
+
+    def _disturb(self, one: Doubted) -> Iterator[int]:
+        """Randomise the weights, then add noise to the picture. Yields the attributions done so far."""
+        background = METHODS[one.method].background
+        question, settings = self._explanations.question(one.asked, background), Settings(block=one.asked.block)
+        original = self._explanations.answer(one.asked, one.method).values
+
+        def explain(model: Mixer, question: Question) -> Float32[np.ndarray, "patches"]:
+            return attribute(model, question, one.method, settings).values
+
+        def explain_image(image: Float[Tensor, "3 height width"]) -> Float32[np.ndarray, "patches"]:
+            return explain(self.model, replace(question, image=image))
+
+        stages = []
+        for stage in sanity.randomisation(self.model, lambda model: explain(model, question), original, SEED):
+            stages.append(stage)
+            yield stage.done
+        changes = list[float]()
+        for largest in sanity.sensitivity(explain_image, question.image, original, RADIUS, NOISY, SEED):
+            changes.append(largest)
+            yield self.stages + len(changes)
+        self._disturbed[one.asked, one.method] = Disturbed(tuple(stages), changes[-1])
+
+    def _measurement(self, key: Hashable, label: str, passes: int, steps: Callable[[], Iterator[int]]) -> Measurement:
+        return Measurement(key, label, "passes", passes, passes * self._explanations.seconds_per_pass, steps)
 
     def _filled(self, doubted: Doubted) -> Question:
         """The question with the patches that are gone filled."""
-        return self._explanations.question(self._key(doubted))
+        return self._explanations.question(doubted.filled)
 
-    def _key(self, doubted: Doubted) -> Asked:
-        """What random orders are remembered by: they know no method."""
-        return replace(doubted.asked, baseline=doubted.filling, block=0)
+
+def _each_once(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those that several attributions share are made once."""
+    return list({one.key: one for one in measurements}.values())

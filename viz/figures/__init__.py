@@ -19,7 +19,14 @@ from viz.figures.charts import (
     ranked,
     reliability,
 )
-from viz.figures.explanations import against_chance, agreement, overlays, randomised
+from viz.figures.explanations import (
+    against_chance,
+    agreement,
+    overlay_patch,
+    overlays,
+    randomised,
+    signed_span,
+)
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
 from viz.figures.tiles import colour_tiles, filter_tiles, pictures, tile_columns, tiles
@@ -28,8 +35,8 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
 
 __all__ = [
-    "Figure",
     "PLOTLY_JS",
+    "Figure",
     "against_chance",
     "agreement",
     "answers_over_picture",
@@ -43,6 +50,7 @@ __all__ = [
     "lines_of_blocks",
     "lines_over_depth",
     "over_picture",
+    "overlay_patch",
     "overlays",
     "patch_matrix",
     "patch_pixels",
@@ -51,6 +59,7 @@ __all__ = [
     "randomised",
     "ranked",
     "reliability",
+    "signed_span",
     "tile_columns",
     "tiles",
 ]

@@ -5,8 +5,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import UInt8
 from plotly.basedatatypes import BaseTraceType
-from plotly.colors import diverging
+from plotly.colors import diverging, sample_colorscale, unlabel_rgb
 
 Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
@@ -22,6 +23,10 @@ CLASS_COLOURS = (
 """one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
 
 AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True}
+PALE = (200, 255)
+"""the greys from which to which a picture goes under a map"""
+OVER = 0.75
+"""the opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"
 
@@ -48,9 +53,40 @@ def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
     return {"x0": dx / 2 - 0.5, "dx": dx, "y0": dy / 2 - 0.5, "dy": dy}
 
 
-def under(picture: np.ndarray, x: float = 0, y: float = 0) -> go.Image:
-    """The picture that something is drawn over, with its first pixel at (x, y)."""
-    return go.Image(z=picture, x0=x, y0=y, hoverinfo="skip")
+def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture in light grey, so that none of its colours can be taken for that of a map over it."""
+    low, high = PALE
+    brightness = picture @ np.array([0.299, 0.587, 0.114])  # as the eye weighs the colours (Rec. 601)
+    return np.repeat((low + (high - low) / 255 * brightness).round().astype(np.uint8)[..., None], 3, 2)
+
+
+def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
+    """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
+    return go.Image(z=pale(picture), x0=x, y0=y, hoverinfo="skip")
+
+
+def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
+    """A colour scale as it looks over a picture: mixed with the mean of the greys under it."""
+    ground = float(pale(picture).mean())
+    shades = (unlabel_rgb(shade) for shade in sample_colorscale(colours, 65))
+    return ["rgb({},{},{})".format(*(round(OVER * c + (1 - OVER) * ground) for c in shade)) for shade in shades]
+
+
+def bar_as_seen(
+    look: dict[str, Any], values: np.ndarray, picture: UInt8[np.ndarray, "height width 3"], bar: dict[str, Any]
+) -> go.Scatter:
+    """A colour bar with the colours that a map over a picture has on the page.
+
+    Plotly draws a map's own bar as if nothing lay under the map; so this one belongs to a trace without points.
+
+    look: the `scale` of the map
+    """
+    low, high = look.get("zmin", np.nanmin(values)), look.get("zmax", np.nanmax(values))
+    marker = {"color": [low], "cmin": low, "cmax": high, "showscale": True, "colorbar": bar}
+    seen = as_seen(look["colorscale"], picture)
+    return go.Scatter(
+        x=[None], y=[None], mode="markers", hoverinfo="skip", showlegend=False, marker=marker | {"colorscale": seen}
+    )
 
 
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
