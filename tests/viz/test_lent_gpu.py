@@ -69,7 +69,7 @@ def test_elsewhere_nothing_is_changed() -> None:
 
 @pytest.mark.parametrize("method", ["Integrated Gradients", SHAPLEY])
 def test_attributions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer, method: str) -> None:
-    question, settings = ask(network.config), Settings(samples=3, steps=4)
+    question, settings = ask(network.config), Settings(draws=3, steps=4)
     want = list(attribute_in_steps(network, question, method, settings))
     with capture(network, ["stem"]):  # as another thread may be doing
         got = list(on_lent_gpu(attribute_in_steps)(network, question, method, settings=settings))

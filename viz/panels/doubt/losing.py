@@ -42,9 +42,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     found = scope.doubts.curves(one)
     if found is None:
         return Drawn(words="Not measured yet.")
-    whole, without, alone = (
-        float(value) for value in (found.deletion[0], found.deletion[count], found.insertion[count])
-    )
+    whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
     shown = scope.doubts.pictures(one, count)
     places = [figures.place(*grid.position(int(patch))) for patch in grid.mask().flatten()]
@@ -53,6 +51,6 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
         f"<b>{alone:.3f}</b> with these alone. A patch that is gone has become: {escape(FILLING.of(selection))}."
     )
-    values = np.array([[found.deletion[count], found.insertion[count]]])
+    values = np.array([[without, alone]])
     numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
     return Drawn(figures.pictures(shown, names, [places, places]), words=words, numbers=numbers)
