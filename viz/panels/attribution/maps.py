@@ -14,7 +14,7 @@ from viz.attribution.methods import METHODS
 from viz.doubt.remembered import Doubted
 from viz.doubt.rules import findings
 from viz.microscope import Microscope
-from viz.panels.asking import FILLING, Listed, asked_of, doubted, heard, known, missing, needed
+from viz.panels.asking import Listed, asked_of, doubted, heard, known, missing, needed
 from viz.panels.view import Drawn, Numbers, Point, View, places
 from viz.selection import Choice, Selection, Words
 
@@ -29,8 +29,8 @@ def view(scope: Microscope, listed: Listed) -> View:
     """The maps of Attribution, under whose names stands what is known of them in Doubt."""
 
     def sees(selection: Selection) -> Hashable:
-        # what is known in Doubt is seen, too: it changes while this view is not looked at
-        return _sees(listed, selection), FILLING.of(selection), tuple(_marks(scope, listed, selection).items())
+        # and what is known in Doubt, which changes while nobody looks at this view
+        return _sees(listed, selection), tuple(_marks(scope, listed, selection).values())
 
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         remark = (
