@@ -168,8 +168,7 @@ def test_the_bar_has_the_colours_as_they_are_seen(signed: bool, span: float | No
     low, high = (heat.zmin, heat.zmax) if heat.zmin is not None else (values.min(), values.max())
     assert (shown.cmin, shown.cmax) == (low, high)
     for place in (0, 0.25, 0.5, 1):
-        (own,) = sample_colorscale(heat.colorscale, [place])
-        (seen,) = sample_colorscale(shown.colorscale, [place])
+        own, seen = (sample_colorscale([c for _, c in trace.colorscale], [place])[0] for trace in (heat, shown))
         mixed = [heat.opacity * c + (1 - heat.opacity) * ground for c in unlabel_rgb(own)]
         np.testing.assert_allclose(unlabel_rgb(seen), mixed, atol=1.5)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.attribute import Attribution, attribute_in_steps, seconds_per_pass
-from viz.attribution.baselines import baseline
+from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Output, Question
 from viz.recent import Recent
@@ -35,7 +35,9 @@ class Asked:
 
     def to(self, method: str) -> "Asked":
         """As a method hears it: two questions that differ only in what it does not look at are one."""
-        return self if METHODS[method].block else replace(self, block=0)
+        known = METHODS[method]
+        baseline = self.baseline if known.baseline else next(iter(BASELINES))
+        return replace(self, baseline=baseline, block=self.block if known.block else 0)
 
 
 class Explanations:
@@ -99,10 +101,11 @@ class Explanations:
         if found is not None:
             yield found
             return
+        asked = asked.to(method)
         question = self.question(asked, METHODS[method].background)
         for found in attribute_in_steps(self.model, question, method, Settings(block=asked.block)):
             yield found
         assert found is not None
-        self._known[asked.to(method), method] = found
+        self._known[asked, method] = found
         if found.passes >= ENOUGH:
             self._pace = found.seconds / found.passes

@@ -68,7 +68,7 @@ def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float =
 def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
     """A colour scale as it looks over a picture: mixed with the mean of the greys under it."""
     ground = float(pale(picture).mean())
-    shades = (unlabel_rgb(shade) for shade in sample_colorscale(colours, 65))
+    shades = (unlabel_rgb(shade) for shade in sample_colorscale(colours, 41))
     return ["rgb({},{},{})".format(*(round(OVER * c + (1 - OVER) * ground) for c in shade)) for shade in shades]
 
 

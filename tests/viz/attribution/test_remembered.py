@@ -51,6 +51,8 @@ def test_a_question_has_what_is_asked_in_tensors(known: Explanations) -> None:
 def test_only_what_a_method_looks_at_makes_another_question(known: Explanations) -> None:
     plain, layered = known.answer(ask(), "Saliency"), known.answer(ask(), "Token Grad-CAM")
     assert known.known(ask(block=2), "Saliency") is plain
+    assert known.known(ask(baseline="blurred"), "Saliency") is plain
+    assert known.known(ask(baseline="blurred"), "Token Grad-CAM") is layered
     assert not np.array_equal(known.answer(ask(block=2), "Token Grad-CAM").values, layered.values)
     assert not np.array_equal(known.answer(ask(target=4), "Saliency").values, plain.values)
 
@@ -74,5 +76,5 @@ def test_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch, request: pytes
 
 def test_a_baseline_that_does_not_exist_is_named(known: Explanations) -> None:
     with pytest.raises(ValueError, match="no baseline is named 'pink'"):
-        known.answer(ask(baseline="pink"), "Saliency")
+        known.answer(ask(baseline="pink"), "Patch ablation")
     assert known.seconds_per_pass > 0

@@ -113,7 +113,7 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
 @pytest.mark.parametrize("count", [0, 3, 8])
 def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, lens: Lens, count: int) -> None:
     view = view_of(lens, "losing")
-    selection = select(scope, lens, methods="Patch ablation,Saliency", removed=str(count), filling="blurred")
+    selection = select(scope, lens, methods="Patch ablation,Token Grad-CAM", removed=str(count), filling="blurred")
     assert view.draw(scope, selection).words == "Not measured yet."
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
