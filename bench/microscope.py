@@ -16,7 +16,7 @@ from mixer.checkpoint import DEFAULT, load
 from mixer.model import Mixer
 from viz.attribution import baselines
 from viz.attribution.attribute import attribute
-from viz.attribution.methods import SHAPLEY, Settings
+from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.doubt import faithfulness
@@ -34,6 +34,7 @@ page = app.build(scope)
 SHAPLEY = """
 from viz.attribution import baselines
 from viz.attribution.attribute import attribute
+from viz.attribution.methods import SHAPLEY
 from viz.attribution.question import Question
 image = scope.input(scope.first().picture)
 attribute(scope.model, Question(image, baselines.baseline("black", image, scope.model.config), 3), SHAPLEY)
@@ -126,7 +127,7 @@ def explaining() -> Iterator[Ratio]:
         with torch.no_grad():
             FeatureAblation(score(model, question)).attribute(image[None], black[None], feature_mask=mask)
 
-    fast = [name for name, method in METHODS.items() if not (method.slow or method.block)]
+    fast = [name for name, method in METHODS.items() if method.compute and not method.block]
     times = interleaved(
         run("Integrated Gradients"),
         run(*fast),

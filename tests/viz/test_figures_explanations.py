@@ -20,7 +20,7 @@ def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
     return [trace for trace in figure.data if trace.type == "heatmap"]
 
 
-@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (5, 3)])
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
 def test_at_most_three_maps_stand_side_by_side_under_their_names(count: int, columns: int) -> None:
     figure = overlays(list(MAPS[:count]), [True] * count, ["a<br>b"] * count)
     images = [trace for trace in figure.data if trace.type == "image"]

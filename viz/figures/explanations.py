@@ -27,7 +27,7 @@ from viz.figures.style import (
 LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
 """colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
 ABREAST = 3
-"""maps side by side: names stay legible on a phone"""
+"""maps side by side at most: names stay legible on a phone"""
 
 
 def overlays(
@@ -49,7 +49,8 @@ def overlays(
     """
     height, width, _ = picture.shape
     (rows, cols), (row, col) = patches, chosen
-    columns = min(len(maps), ABREAST)
+    lines = -(-len(maps) // ABREAST)
+    columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
     line = -(-width // 12)  # a line of words
     across, down = width + line, height + words * line
@@ -85,7 +86,6 @@ def overlays(
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
     dy, dx = height / rows, width / cols
-    lines = -(-len(maps) // columns)
     whole = columns * across - line, lines * down
     return bare(
         traces,

@@ -109,7 +109,7 @@ def fitting(letters: int, width: float, height: float) -> int:
 def caption(text: str, x: float, y: float) -> dict:
     """Words that stand on the upper left corner of the cell (x, y)."""
     spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": text, **spot, "showarrow": False, "font": {"size": 11, "color": INK}}
+    return {"text": text, **spot, "align": "left", "showarrow": False, "font": {"size": 11, "color": INK}}
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
