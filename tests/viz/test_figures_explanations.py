@@ -30,7 +30,7 @@ def test_at_most_three_maps_stand_side_by_side_under_their_names(count: int, col
     assert tuple(figure.layout.xaxis.range) == (-0.5, right)
     bottom, top = figure.layout.yaxis.range
     assert bottom >= max(tops) + 19.5
-    assert top == -6.5  # two lines of words over the first
+    assert top == -8.5  # two lines of words over the first
     assert figure.layout.meta["ratio"] == pytest.approx((bottom - top) / (right + 0.5))
     corners = {(label.x + 0.5, label.y + 0.5) for label in figure.layout.annotations}
     assert corners == {(image.x0, image.y0) for image in images}
@@ -43,9 +43,9 @@ def test_every_value_lies_on_its_patch_or_pixel() -> None:
     assert (coarse.x0, coarse.dx, coarse.y0, coarse.dy) == (7.5, 16, 1.5, 4)
     assert coarse.text[3][1] == "a, patch (3, 1)"
     assert np.array_equal(coarse.z, MAPS[0])
-    assert (pixels.x0, pixels.dx, pixels.y0, pixels.dy) == (35, 1, 0, 1)
+    assert (pixels.x0, pixels.dx, pixels.y0, pixels.dy) == (34, 1, 0, 1)
     assert pixels.text[13][17] == "b, patch (3, 1)"
-    assert figure.layout.shapes[1].path == "M15.5,11.5H31.5V15.5H15.5Z M50.5,11.5H66.5V15.5H50.5Z"
+    assert figure.layout.shapes[1].path == "M15.5,11.5H31.5V15.5H15.5Z M49.5,11.5H65.5V15.5H49.5Z"
 
 
 @pytest.mark.parametrize("cells", [(ROWS, COLS), (20, 32)])

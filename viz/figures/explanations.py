@@ -52,8 +52,8 @@ def overlays(
     lines = -(-len(maps) // ABREAST)
     columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
-    line = -(-width // 12)  # a line of words
-    across, down = width + line, height + words * line
+    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
+    across, down = width + gap, height + words * line
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
     span = signed_span(maps, signed)
     traces, directed = list[BaseTraceType](), {"colorscale": SIGNED, "zmin": -span, "zmax": span}
@@ -86,7 +86,7 @@ def overlays(
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
     dy, dx = height / rows, width / cols
-    whole = columns * across - line, lines * down
+    whole = columns * across - gap, lines * down
     return bare(
         traces,
         None,

@@ -20,8 +20,8 @@ from viz.selection import Choice, Selection, Words
 
 PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "A value for each of the", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
-LETTERS = 22
-"""of a method's name in a line over its map"""
+LETTERS = 19
+"""of a method's name in a line over its map: as many as a phone has room for"""
 NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not doubted yet"
 
 
@@ -124,6 +124,13 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     if any(METHODS[name].signed for name in answers):
         span = figures.signed_span(maps, signed)
         words.append(f"The scale of the signed maps ends at ±{span:.3g}: what is small beside that is pale.")
+    of_unsigned = [
+        f"{escape(name)} {values.max():.3g}"
+        for name, values in zip(names, maps, strict=True)
+        if values is not None and not METHODS[name].signed
+    ]
+    if of_unsigned:
+        words.append(f"The scale of an unsigned map goes from 0 to its largest value: {', '.join(of_unsigned)}.")
     words.append(_of_block(scope, selection, names))
     words.append(remark)
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
