@@ -283,10 +283,10 @@ def interrupts() -> Iterator[list[int]]:
 
 def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
     """How far each attribution method can be believed on the shipped samples."""
-    from viz.method_table import method_table  # here, as it loads Captum
+    from viz.doubt.survey import survey  # here, as it loads Captum
 
     inputs = normalise(samples().images.to(device), model.config)
-    return method_table(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
+    return survey(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
 def best_device() -> torch.device:

@@ -15,13 +15,14 @@ from viz.panels.neighbours import nearest
 from bench.measure import DEVICE, Ratio, interleaved, spread
 from mixer.checkpoint import DEFAULT, load
 from mixer.model import Mixer
-from viz import baselines, faithfulness
-from viz.attribution import METHODS, attribute
+from viz.attribution import baselines
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question, score
 from viz.capture import trace
-from viz.methods import Settings
+from viz.doubt import faithfulness
 from viz.microscope import Microscope
 from viz.panels import mixing, overview, specimen, tokens
-from viz.question import Question, score
 
 PAGE = """
 import app, torch
@@ -31,9 +32,10 @@ scope = app.Microscope(*load(DEFAULT, Mixer), torch.device("cuda" if torch.cuda.
 page = app.build(scope)
 """
 SHAPLEY = """
-from viz import baselines
-from viz.attribution import SHAPLEY, attribute
-from viz.question import Question
+from viz.attribution import baselines
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import SHAPLEY
+from viz.attribution.question import Question
 image = scope.input(scope.first().picture)
 attribute(scope.model, Question(image, baselines.baseline("black", image, scope.model.config), 3), SHAPLEY)
 """
@@ -125,7 +127,7 @@ def explaining() -> Iterator[Ratio]:
         with torch.no_grad():
             FeatureAblation(score(model, question)).attribute(image[None], black[None], feature_mask=mask)
 
-    fast = [name for name, method in METHODS.items() if not (method.slow or method.block)]
+    fast = [name for name, method in METHODS.items() if method.compute and not method.block]
     times = interleaved(
         run("Integrated Gradients"),
         run(*fast),

@@ -51,7 +51,7 @@ class MethodRecord(TypedDict):
 
 
 class Attributions(TypedDict):
-    """What `viz.method_table` measures."""
+    """What `viz.doubt.survey` measures."""
 
     methods: dict[str, MethodRecord]
     images: Count

@@ -21,7 +21,7 @@ from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
-from viz.method_table import method_table
+from viz.doubt.survey import survey
 
 ROOT = Path(__file__).parent.parent
 SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=20)
@@ -79,7 +79,7 @@ def test_all_attribution_methods_are_measured_on_demand(
     checkpoint.save(tmp_path / "tiny", Mixer(tiny), {})
     main.evaluate(str(tmp_path / "tiny"), cifar, attributions=True)
     model, metrics = checkpoint.load(tmp_path / "tiny", Mixer)
-    want = method_table(model.eval(), normalise(few.images, tiny))
+    want = survey(model.eval(), normalise(few.images, tiny))
     found = metrics["attributions"]
     assert found["images"] == 5
     assert found["methods"].keys() == want["methods"].keys()

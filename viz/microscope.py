@@ -14,8 +14,9 @@ from mixer.data import CLASSES, class_names, samples
 from mixer.model import Mixer
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
+from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
-from viz.explanations import Explanations
+from viz.doubt.remembered import Doubts
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -38,6 +39,7 @@ class Microscope:
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples()
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
+        self.doubts = Doubts(self.explanations)
         self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
         self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
@@ -175,4 +177,4 @@ class Microscope:
 
     def _over_samples(self, key: Hashable, label: str, steps: Callable[[], Iterator[int]]) -> Measurement:
         count = len(self.samples)
-        return Measurement(key, label, "samples", count, count * self.explanations.seconds_per_sample, steps)
+        return Measurement(key, label, "samples", count, count * self.explanations.seconds_per_pass, steps)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
-from viz.question import Question
+from viz.attribution.question import Question
 
 BACKGROUNDS = 9
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 from viz import figures
 from viz.figures.style import class_symbol
@@ -131,13 +132,46 @@ def test_colour_tiles_show_each_patch_in_its_colour_and_nothing_between() -> Non
 def test_a_map_over_the_picture_covers_it_patch_by_patch() -> None:
     values = np.arange(10, dtype=np.float32).reshape(ROWS, COLS)
     figure = figures.over_picture(PICTURE, values, "value", True, (3, 1))
-    assert np.array_equal(figure.data[0].z, PICTURE)
     found = cells(*heatmaps(figure))
     for row in range(ROWS):
         for col in range(COLS):
             place = (row * 4 - 0.5, row * 4 + 3.5, col * 16 - 0.5, col * 16 + 15.5)
             assert found[f"patch ({row}, {col})"] == (values[row, col], place)
     assert framed(figure) == {found["patch (3, 1)"][1]}
+
+
+def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
+    picture = np.random.default_rng(0).integers(256, size=(12, 32, 3), dtype=np.uint8)
+    picture[0, :3] = [[255, 255, 255], [0, 0, 0], [255, 0, 0]]
+    maps = np.ones((3, 2), np.float32)
+    drawn = (
+        figures.over_picture(picture, maps, "value", True, (0, 0)),
+        figures.over_picture(picture, maps, "value", False, (0, 0)),
+        figures.answers_over_picture(picture, np.ones((3, 2, 10), np.float32), ["a"] * 10, (0, 0)),
+        figures.overlays(picture, [maps, maps], ["a", "b"], [True, False], "value", (3, 2), (0, 0)),
+    )
+    for figure in drawn:
+        for image in (trace for trace in figure.data if trace.type == "image"):
+            pixels = np.asarray(image.z)
+            assert (pixels == pixels[..., :1]).all()
+            assert 200 <= pixels.min() < pixels.max() <= 255
+            assert pixels[0, :3, 0].tolist() == [255, 200, 216]  # red is a third as bright as white
+
+
+@pytest.mark.parametrize(("signed", "span"), [(True, None), (True, 5.0), (False, None), (False, 5.0)])
+def test_the_bar_has_the_colours_as_they_are_seen(signed: bool, span: float | None) -> None:
+    values = np.linspace(-2, 3, 10, dtype=np.float32).reshape(ROWS, COLS)
+    image, heat, bar = figures.over_picture(PICTURE, values, "value", signed, (0, 0), span).data
+    ground, shown = np.asarray(image.z).mean(), bar.marker
+    assert not heat.showscale
+    assert shown.showscale
+    assert shown.colorbar.title.text == "value"
+    low, high = (heat.zmin, heat.zmax) if heat.zmin is not None else (values.min(), values.max())
+    assert (shown.cmin, shown.cmax) == (low, high)
+    for place in (0, 0.25, 0.5, 1):
+        own, seen = (sample_colorscale([c for _, c in trace.colorscale], [place])[0] for trace in (heat, shown))
+        mixed = [heat.opacity * c + (1 - heat.opacity) * ground for c in unlabel_rgb(own)]
+        np.testing.assert_allclose(unlabel_rgb(seen), mixed, atol=1.5)
 
 
 def test_each_patch_has_the_colour_and_the_name_of_the_class_it_speaks_for() -> None:

@@ -12,18 +12,17 @@ MAPS = np.random.default_rng(0).normal(size=(5, ROWS, COLS)).astype(np.float32)
 NAMES = ["a", "b", "c", "d", "e"]
 
 
-def overlays(room: int, maps: list[np.ndarray], signed: list[bool]) -> go.Figure:
-    names = NAMES[: len(maps)]
-    return figures.overlays(PICTURE, maps, names, signed, "logit", 0.5, (ROWS, COLS), (3, 1), room)
+def overlays(maps: list[np.ndarray | None], signed: list[bool], names: list[str] = NAMES) -> go.Figure:
+    return figures.overlays(PICTURE, maps, names[: len(maps)], signed, "logit", (ROWS, COLS), (3, 1))
 
 
 def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
     return [trace for trace in figure.data if trace.type == "heatmap"]
 
 
-@pytest.mark.parametrize(("room", "columns"), [(300, 2), (450, 3), (900, 4), (100, 1)])
-def test_so_many_maps_stand_side_by_side_as_there_is_room_for(room: int, columns: int) -> None:
-    figure = overlays(room, list(MAPS), [True] * 5)
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3)])
+def test_at_most_three_maps_stand_side_by_side_under_their_names(count: int, columns: int) -> None:
+    figure = overlays(list(MAPS[:count]), [True] * count, ["a<br>b"] * count)
     images = [trace for trace in figure.data if trace.type == "image"]
     tops = [image.y0 for image in images]
     assert tops.count(tops[0]) == columns
@@ -31,43 +30,69 @@ def test_so_many_maps_stand_side_by_side_as_there_is_room_for(room: int, columns
     assert tuple(figure.layout.xaxis.range) == (-0.5, right)
     bottom, top = figure.layout.yaxis.range
     assert bottom >= max(tops) + 19.5
-    assert top < -0.5  # a line of words over the first
+    assert top == -8.5  # two lines of words over the first
+    assert figure.layout.meta["ratio"] == pytest.approx((bottom - top) / (right + 0.5))
     corners = {(label.x + 0.5, label.y + 0.5) for label in figure.layout.annotations}
     assert corners == {(image.x0, image.y0) for image in images}
 
 
 def test_every_value_lies_on_its_patch_or_pixel() -> None:
     fine = np.random.default_rng(1).normal(size=(20, 32)).astype(np.float32)
-    coarse, pixels = heatmaps(overlays(900, [MAPS[0], fine], [True, True]))
+    figure = overlays([MAPS[0], fine], [True, True])
+    coarse, pixels = heatmaps(figure)
     assert (coarse.x0, coarse.dx, coarse.y0, coarse.dy) == (7.5, 16, 1.5, 4)
     assert coarse.text[3][1] == "a, patch (3, 1)"
     assert np.array_equal(coarse.z, MAPS[0])
     assert (pixels.x0, pixels.dx, pixels.y0, pixels.dy) == (34, 1, 0, 1)
     assert pixels.text[13][17] == "b, patch (3, 1)"
-    figure = overlays(900, [MAPS[0], fine], [True, True])
     assert figure.layout.shapes[1].path == "M15.5,11.5H31.5V15.5H15.5Z M49.5,11.5H65.5V15.5H49.5Z"
 
 
+@pytest.mark.parametrize("cells", [(ROWS, COLS), (20, 32)])
+def test_a_cell_is_found_on_its_patch_again(cells: tuple[int, int]) -> None:
+    values = np.zeros(cells, np.float32)
+    (heat,) = heatmaps(overlays([values], [True]))
+    for row, col in np.ndindex(cells):
+        found = figures.overlay_patch(cells, (ROWS, COLS), (row, col))
+        assert heat.text[row][col] == "a, " + figures.place(*found)
+    for wrong in ((-1, 0), (0, cells[1]), (cells[0], 0)):
+        with pytest.raises(IndexError):
+            figures.overlay_patch(cells, (ROWS, COLS), wrong)
+
+
 def test_signed_maps_share_a_scale_and_unsigned_ones_have_their_own() -> None:
-    first, second, third = heatmaps(overlays(900, [MAPS[0], np.abs(MAPS[1]), 9 * MAPS[2]], [True, False, True]))
+    maps, signed = [MAPS[0], np.abs(MAPS[1]), 9 * MAPS[2]], [True, False, True]
+    figure = overlays(maps, signed)
+    first, second, third = heatmaps(figure)
     span = np.percentile(np.abs([MAPS[0], 9 * MAPS[2]]), 99)
+    assert figures.signed_span(maps, signed) == pytest.approx(span)
     for trace in (first, third):
         assert -trace.zmin == trace.zmax == pytest.approx(span)
-    assert second.zmin is None
+    assert (second.zmin, second.zmax) == (0, np.abs(MAPS[1]).max())
     assert second.colorscale != first.colorscale
-    assert [trace.showscale for trace in (first, second, third)] == [True, False, False]
+    bar = figure.data[-1].marker
+    assert (bar.cmin, bar.cmax, bar.showscale) == (first.zmin, first.zmax, True)
+    assert not any(trace.showscale for trace in (first, second, third))
+
+
+def test_a_map_that_is_not_known_leaves_its_place_empty() -> None:
+    known, unknown = heatmaps(overlays([MAPS[0], None], [True, True]))
+    assert np.array_equal(known.z, MAPS[0])
+    assert np.isnan(np.asarray(unknown.z, float)).all()
+    assert len(overlays([None, None], [False, True]).data) == 5
 
 
 def test_curves_are_named_with_their_areas() -> None:
     own, reverse = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3)[:, ::-1]
     areas, band = np.array([[0.25, 0.5], [0.75, 1]]), np.array([[0.0, 1, 2], [3, 4, 5]])
-    bare = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", None)
+    bare = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", 1, None)
     names = ["A (area 0.25)", "A, reverse (area 0.75)", "B (area 0.50)", "B, reverse (area 1.00)"]
     assert [trace.name for trace in bare.data] == names
     assert [list(trace.y) for trace in bare.data] == [[0, 1, 2], [2, 1, 0], [3, 4, 5], [5, 4, 3]]
+    assert bare.layout.shapes[0].x0 == bare.layout.shapes[0].x1 == 1
     colours = [trace.line.color for trace in bare.data]
     assert colours[0] == colours[1] != colours[2] == colours[3]
-    figure = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", (band, 0.6))
+    figure = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", 1, (band, 0.6))
     high, low = figure.data[:2]
     assert (list(high.y), list(low.y), low.fill) == ([3, 4, 5], [0, 1, 2], "tonexty")
     assert low.name == "9 of 10 random orders (mean area 0.60)"

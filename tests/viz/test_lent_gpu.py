@@ -16,11 +16,13 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from tests.viz.explained import ask
-from viz import attribution, lent_gpu
+from viz import lent_gpu
+from viz.attribution.attribute import attribute_in_steps
+from viz.attribution.methods import SHAPLEY, Settings
+from viz.attribution.question import Question
 from viz.capture import capture
 from viz.lent_gpu import on_lent_gpu
 from viz.mixing import influence
-from viz.question import Question
 
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = """
@@ -66,12 +68,12 @@ def test_elsewhere_nothing_is_changed() -> None:
     assert on_lent_gpu(question) is question
 
 
-@pytest.mark.parametrize("method", ["Integrated Gradients", attribution.SHAPLEY])
+@pytest.mark.parametrize("method", ["Integrated Gradients", SHAPLEY])
 def test_attributions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer, method: str) -> None:
-    question, settings = ask(network.config), attribution.Settings(samples=3, steps=4)
-    want = list(attribution.attribute_in_steps(network, question, method, settings))
+    question, settings = ask(network.config), Settings(draws=3, steps=4)
+    want = list(attribute_in_steps(network, question, method, settings))
     with capture(network, ["stem"]):  # as another thread may be doing
-        got = list(on_lent_gpu(attribution.attribute_in_steps)(network, question, method, settings=settings))
+        got = list(on_lent_gpu(attribute_in_steps)(network, question, method, settings=settings))
     assert len(lent) == 1
     assert len(got) == len(want)
     for one, other in zip(got, want, strict=True):

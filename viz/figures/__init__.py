@@ -19,7 +19,14 @@ from viz.figures.charts import (
     ranked,
     reliability,
 )
-from viz.figures.explanations import against_chance, agreement, overlays, randomised
+from viz.figures.explanations import (
+    against_chance,
+    agreement,
+    overlay_patch,
+    overlays,
+    randomised,
+    signed_span,
+)
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
 from viz.figures.style import class_colour, place
 from viz.figures.tiles import (
@@ -55,6 +62,7 @@ __all__ = [
     "lines_of_blocks",
     "lines_over_depth",
     "over_picture",
+    "overlay_patch",
     "overlays",
     "patch_matrix",
     "patch_pixels",
@@ -64,6 +72,7 @@ __all__ = [
     "randomised",
     "ranked",
     "reliability",
+    "signed_span",
     "tile_at",
     "tile_columns",
     "tiles",

@@ -11,8 +11,10 @@ from plotly.basedatatypes import BaseTraceType
 from viz.figures.style import (
     ACCENT,
     INK,
+    OVER,
     SEQUENTIAL,
     SIGNED,
+    bar_as_seen,
     bare,
     caption,
     colorbar_below,
@@ -24,67 +26,98 @@ from viz.figures.style import (
 
 LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
 """colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
+ABREAST = 3
+"""maps side by side at most: names stay legible on a phone"""
 
 
 def overlays(
     picture: UInt8[np.ndarray, "height width 3"],
-    maps: Sequence[Float[np.ndarray, "_rows _cols"]],
+    maps: Sequence[Float[np.ndarray, "_rows _cols"] | None],
     names: Sequence[str],
     signed: Sequence[bool],
     label: str,
-    opacity: float,
     patches: tuple[int, int],
     chosen: tuple[int, int],
-    room: int,
 ) -> go.Figure:
     """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
 
-    maps: a value for each patch or for each pixel
-    opacity: of the maps, 0 to 1
+    Two traces a map, the picture's and its own, in the order of the maps; then the bar of the signed ones.
+
+    maps: a value for each patch or for each pixel; None where there is none yet
+    names: what stands over each, `<br>` between its lines
     patches: (rows, columns) of the grid, in which `chosen` is framed
-    room: how wide the figure will be, in the pixels of a screen; it decides how many maps stand side by side
     """
     height, width, _ = picture.shape
     (rows, cols), (row, col) = patches, chosen
-    columns = max(1, min(len(maps), 4, room // 140))
-    across, down = width + max(1, width // 16), height + max(1, height // 7)  # room for a line of words
+    lines = -(-len(maps) // ABREAST)
+    columns = -(-len(maps) // lines)
+    words = max(name.count("<br>") + 1 for name in names)
+    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
+    across, down = width + gap, height + words * line
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
-    directed = [np.abs(values).ravel() for values, has_sign in zip(maps, signed, strict=True) if has_sign]
-    span = float(np.percentile(np.concatenate(directed), 99)) or 1.0 if directed else 1.0
-    traces = list[BaseTraceType]()
-    for i, (values, name, has_sign, (x, y)) in enumerate(zip(maps, names, signed, spots, strict=True)):
+    span = signed_span(maps, signed)
+    traces, directed = list[BaseTraceType](), {"colorscale": SIGNED, "zmin": -span, "zmax": span}
+    for values, name, has_sign, (x, y) in zip(maps, names, signed, spots, strict=True):
+        values = np.full(patches, np.nan) if values is None else values
         cells_down, cells_across = values.shape
         dy, dx = height / cells_down, width / cells_across
-        scale = {"colorscale": SIGNED, "zmin": -span, "zmax": span} if has_sign else {"colorscale": SEQUENTIAL}
+        short = name.split("<br>")[0]
         heat = go.Heatmap(
             z=values,
             x0=x + dx / 2 - 0.5,
             dx=dx,
             y0=y + dy / 2 - 0.5,
             dy=dy,
-            name=name,
-            opacity=opacity,
+            name=short,
+            opacity=OVER,
             text=[
-                [f"{name}, {place(r * rows // cells_down, c * cols // cells_across)}" for c in range(cells_across)]
+                [
+                    f"{short}, {place(*overlay_patch((cells_down, cells_across), patches, (r, c)))}"
+                    for c in range(cells_across)
+                ]
                 for r in range(cells_down)
             ],
             hovertemplate="%{text}: %{z:.3g}<extra></extra>",
-            showscale=has_sign and not any(signed[:i]),
-            colorbar=colorbar_below(label),
-            **scale,
+            hoverongaps=False,
+            showscale=False,
+            **(directed if has_sign else {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": _largest(values)}),
         )
         traces += [under(picture, x, y), heat]
+    if any(signed):
+        traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
     dy, dx = height / rows, width / cols
-    lines = -(-len(maps) // columns)
-    cell = min(240, room / columns)
+    whole = columns * across - gap, lines * down
     return bare(
         traces,
-        round(110 + lines * cell * down / across),
+        None,
+        meta={"ratio": whole[1] / whole[0], "extra": 80, "most": 80 + 320 * lines},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
-        xaxis={"range": [-0.5, (columns - 1) * across + width - 0.5]},
-        yaxis={"range": [lines * down - 0.5, -down + height - 0.5]},
+        xaxis={"range": [-0.5, whole[0] - 0.5]},
+        yaxis={"range": [whole[1] - words * line - 0.5, -words * line - 0.5]},
     )
+
+
+def _largest(values: Float[np.ndarray, "_rows _cols"]) -> float:
+    return float(values.max()) if (values > 0).any() else 1.0
+
+
+def overlay_patch(cells: tuple[int, int], patches: tuple[int, int], index: tuple[int, int]) -> tuple[int, int]:
+    """The (row, column) of the patch in which a cell of one of `overlays` lies.
+
+    cells: (down, across) of that map. Raises IndexError where there is no such cell.
+    """
+    if not all(0 <= i < count for i, count in zip(index, cells, strict=True)):
+        raise IndexError(f"there is no cell {index} among {cells}")
+    (row, col), (down, across), (rows, cols) = index, cells, patches
+    return row * rows // down, col * cols // across
+
+
+def signed_span(maps: Sequence[Float[np.ndarray, "_rows _cols"] | None], signed: Sequence[bool]) -> float:
+    """Where the scale of all signed maps ends: at the 99th percentile of their sizes."""
+    known = zip(maps, signed, strict=True)
+    sizes = [np.abs(values).ravel() for values, has_sign in known if has_sign and values is not None]
+    return float(np.percentile(np.concatenate(sizes), 99)) or 1.0 if sizes else 1.0
 
 
 def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequence[str]) -> go.Figure:
@@ -111,12 +144,16 @@ def against_chance(
     names: Sequence[str],
     label: str,
     steps: str,
+    chosen: int,
     chance: tuple[Float[np.ndarray, "2 points"], float] | None,
 ) -> go.Figure:
     """F while patches go or come in the order of each method, and in the reverse order.
 
+    Point number k of every line is for k patches.
+
     areas: under the curves of `own`, and under those of `reverse`
     steps: what is counted along the horizontal axis
+    chosen: how many of them a dotted line marks
     chance: between which bounds most random orders stay, and the mean area under them; None where not known yet
     """
     count = np.arange(own.shape[1])
@@ -141,7 +178,9 @@ def against_chance(
             name = f"{name} (area {area:.2f})"
             lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told))
     room = _legend_below(300, 2 * len(own) + 1)
-    return diagram(lines, xaxis={"title": steps}, yaxis={"title": label}, **room)
+    here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
+    mark = here | {"line": {"color": INK, "dash": "dot"}}
+    return diagram(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 
 def randomised(

@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
 from viz.figures.style import (
+    OVER,
+    bar_as_seen,
     bare,
     caption,
     cells,
@@ -32,16 +34,18 @@ def over_picture(
 ) -> go.Figure:
     """A value for each patch, as colour over the picture. span: where the scale ends; without it, where the data do."""
     rows, cols = values.shape
+    look = scale(values, signed, span)
     heat = go.Heatmap(
         z=values,
         **cells(picture, rows, cols),
-        opacity=0.65,
+        opacity=OVER,
         text=[[place(r, c) for c in range(cols)] for r in range(rows)],
         hovertemplate="%{text}: %{z:.3g}<extra></extra>",
-        colorbar=colorbar(label),
-        **scale(values, signed, span),
+        showscale=False,
+        **look,
     )
-    return bare([under(picture), heat], 320, shapes=frame_patch(picture, rows, cols, chosen))
+    bar = bar_as_seen(look, values, picture, colorbar(label))
+    return bare([under(picture), heat, bar], 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def answers_over_picture(

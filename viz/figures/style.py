@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import UInt8
 from plotly.basedatatypes import BaseTraceType
-from plotly.colors import diverging
+from plotly.colors import diverging, sample_colorscale, unlabel_rgb
 
 Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
@@ -29,6 +30,10 @@ MOST = 10
 """as many classes as one figure can show side by side"""
 
 AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True}
+PALE = (200, 255)
+"""the greys from which to which a picture goes under a map"""
+OVER = 0.75
+"""the opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"
 
@@ -82,9 +87,40 @@ def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
     return {"x0": dx / 2 - 0.5, "dx": dx, "y0": dy / 2 - 0.5, "dy": dy}
 
 
-def under(picture: np.ndarray, x: float = 0, y: float = 0) -> go.Image:
-    """The picture that something is drawn over, with its first pixel at (x, y)."""
-    return go.Image(z=picture, x0=x, y0=y, hoverinfo="skip")
+def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture in light grey, so that none of its colours can be taken for that of a map over it."""
+    low, high = PALE
+    brightness = picture @ np.array([0.299, 0.587, 0.114])  # as the eye weighs the colours (Rec. 601)
+    return np.repeat((low + (high - low) / 255 * brightness).round().astype(np.uint8)[..., None], 3, 2)
+
+
+def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
+    """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
+    return go.Image(z=pale(picture), x0=x, y0=y, hoverinfo="skip")
+
+
+def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
+    """A colour scale as it looks over a picture: mixed with the mean of the greys under it."""
+    ground = float(pale(picture).mean())
+    shades = (unlabel_rgb(shade) for shade in sample_colorscale(colours, 41))
+    return ["rgb({},{},{})".format(*(round(OVER * c + (1 - OVER) * ground) for c in shade)) for shade in shades]
+
+
+def bar_as_seen(
+    look: dict[str, Any], values: np.ndarray, picture: UInt8[np.ndarray, "height width 3"], bar: dict[str, Any]
+) -> go.Scatter:
+    """A colour bar with the colours that a map over a picture has on the page.
+
+    Plotly draws a map's own bar as if nothing lay under the map; so this one belongs to a trace without points.
+
+    look: the `scale` of the map
+    """
+    low, high = look.get("zmin", np.nanmin(values)), look.get("zmax", np.nanmax(values))
+    marker = {"color": [low], "cmin": low, "cmax": high, "showscale": True, "colorbar": bar}
+    seen = as_seen(look["colorscale"], picture)
+    return go.Scatter(
+        x=[None], y=[None], mode="markers", hoverinfo="skip", showlegend=False, marker=marker | {"colorscale": seen}
+    )
 
 
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
@@ -107,7 +143,7 @@ def fitting(letters: int, width: float, height: float) -> int:
 def caption(text: str, x: float, y: float) -> dict:
     """Words that stand on the upper left corner of the cell (x, y)."""
     spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": text, **spot, "showarrow": False, "font": {"size": 12}}
+    return {"text": text, **spot, "align": "left", "showarrow": False, "font": {"size": 12}}
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:

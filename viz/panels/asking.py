@@ -1,72 +1,97 @@
-"""What the panels that explain share: how a question is put, and how its answers are come by."""
+"""How Attribution and Doubt put a question: what there is to choose from, and what a selection asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
-import gradio as gr
+from mixer.model import MixerConfig
+from viz.attribution.attribute import Attribution
+from viz.attribution.baselines import BASELINES, FILLINGS
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.remembered import Asked
+from viz.doubt.remembered import Doubted
+from viz.microscope import Microscope
+from viz.running import Measurement
+from viz.selection import Choice, Selection, Several
 
-from viz.attribution import METHODS, Attribution
-from viz.baselines import BASELINES
-from viz.explanations import Asked
-from viz.methods import Settings
-from viz.microscope import Microscope, Selection
-from viz.panels.lens import Lens
+FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
+"""a gradient, a removal and a look at the tokens: what is chosen at first, as far as it does not take long"""
+LONG = 50e9
+"""multiply-adds: about three seconds of two cores"""
+JUDGED = 3
+"""methods that are held against each other in Doubt"""
 
-LOGIT, PROBABILITY = "logit", "probability"
-QUEUE: dict[str, Any] = {"concurrency_id": "explanations", "concurrency_limit": 1, "api_visibility": "private"}
-"""explanations wait for each other, not for what the other lenses draw"""
+BASELINE = Choice("baseline", "Compared with", tuple((name, name) for name in BASELINES), "mean colour")
+OUTPUT = Choice("output", "Of the class's", tuple((name, name) for name in ("logit", "probability")), "logit")
+FILLING = Choice("filling", "A patch that is gone becomes", tuple((name, name) for name in FILLINGS), FILLINGS[0])
 
-
-def baseline_choice() -> gr.Dropdown:
-    return gr.Dropdown(list(BASELINES), label="Compared with", min_width=160)
-
-
-def output_choice() -> gr.Radio:
-    return gr.Radio([LOGIT, PROBABILITY], value=LOGIT, label="Of the class's", min_width=160)
-
-
-def method_choices(scope: Microscope) -> list[tuple[str, str]]:
-    """Each method with its cost in seconds, as far as it is known beforehand."""
-    return [(f"{name} ({_expected(scope, name)})", name) for name in METHODS]
+Listed = Callable[[Selection], tuple[str, ...]]
+"""which methods a view shows"""
 
 
-def put(selection: Selection, baseline: str, output: Any, target: int | None = None) -> Asked:
+def methods_of(config: MixerConfig) -> Several:
+    """The choice of methods. What is chosen at first depends on the network alone, so that a link says the same on
+    every machine."""
+    first = list[str]()
+    for name in FAST:
+        if not first or sum(_cost(config, each) for each in [*first, name]) < LONG:
+            first.append(name)
+    chosen = ",".join(name for name in METHODS if name in first)
+    return Several("methods", "Methods", tuple((name, name) for name in METHODS), chosen)
+
+
+def judged(methods: Several) -> Listed:
+    """The methods that Doubt shows: the first few of those that are chosen."""
+    return lambda selection: methods.of(selection)[:JUDGED]
+
+
+def put(selection: Selection, target: int | None = None) -> Asked:
     """The question about what is selected. target: another class than the one selected"""
     target = selection.target if target is None else target
-    return Asked(selection.picture, target, baseline, output, selection.block)
+    output: Any = OUTPUT.of(selection)
+    return Asked(selection.picture, target, BASELINE.of(selection), output, selection.block)
 
 
-def asked_by(ask: Callable[..., Any], state: gr.State, options: list[Any], shown: gr.State) -> Lens:
-    """A lens that only says what is to be shown: what `ask` makes of the selection and the options."""
-    for option in options:
-        option.input(
-            ask,
-            [state, *options],
-            shown,
-            trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
-        )
-    return Lens([shown], lambda *values: [ask(*values)], options)
+def heard(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
+    """The question as each method hears it: all of the selection that their answers depend on."""
+    return tuple((put(selection).to(method), method) for method in methods)
 
 
-def explain(scope: Microscope, questions: list[tuple[Asked, str]], found: list[Attribution]) -> Iterator[int]:
-    """Collects the answers to pairs of question and method in `found`. Yields the samples done so far.
-
-    Raises gr.Error, in words, for a question that makes no sense.
-    """
-    known, done = scope.explanations, 0
-    try:
-        for asked, method in questions:
-            cost = known.cost(asked, [method])
-            for step in known.steps(asked, method):
-                yield done + min(cost, step.samples)
-            found.append(step)
-            done += cost
-    except ValueError as error:
-        raise gr.Error(f"{error}.") from error
+def doubted(selection: Selection, methods: Sequence[str]) -> tuple[Doubted, ...]:
+    return tuple(Doubted(asked, method, FILLING.of(selection)) for asked, method in heard(selection, methods))
 
 
-def _expected(scope: Microscope, method: str) -> str:
-    seconds = METHODS[method].samples(scope.grid.patches, Settings()) * scope.explanations.seconds_per_sample
-    return f"{seconds:.1f} s" if seconds < 1 else f"{seconds:.0f} s"
+def known(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
+    """The answers that are remembered."""
+    found = {method: scope.explanations.known(put(selection), method) for method in methods}
+    return {method: answer for method, answer in found.items() if answer is not None}
+
+
+def needed(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
+    """What has to be measured before all of them are `known`."""
+    return [one for method in methods for one in scope.explanations.needed(put(selection), method)]
+
+
+def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
+    """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
+    if not methods:
+        return "No method is chosen."
+    costs = [
+        f"{escape(method)} ({scope.explanations.passes(method):,} passes of the network)"
+        for method in methods
+        if method not in answers
+    ]
+    return f"Not measured yet: {', '.join(costs)}." if costs else ""
+
+
+def asked_of(scope: Microscope, selection: Selection) -> str:
+    """What the values are made of."""
+    return f"{OUTPUT.of(selection)} for {scope.classes[selection.target]}"
+
+
+def _cost(config: MixerConfig, method: str) -> float:
+    """In multiply-adds of the layers, on one picture."""
+    patches, hidden = config.grid.patches, config.hidden_dim
+    block = 2 * patches * hidden * (config.tokens_mlp_dim + config.channels_mlp_dim)
+    one_pass = patches * hidden * config.grid.values + config.num_blocks * block
+    return METHODS[method].passes(patches, Settings()) * one_pass

@@ -12,7 +12,7 @@ import gradio as gr
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import events, mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, events, mixing, model, overview, specimen, tokens
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
 from viz.panels.upload import Upload
@@ -47,6 +47,8 @@ class Instrument:
             overview.lens(scope),
             tokens.lens(scope),
             *mixing.lenses(scope),
+            attribution.lens(scope),
+            doubt.lens(scope),
             model.lens(scope),
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}

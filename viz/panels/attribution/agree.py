@@ -1,27 +1,33 @@
 """Do the methods agree? The rank correlation of each with each."""
 
-from collections.abc import Sequence
-
-import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.attribution import Attribution
-from viz.panels.lens import view
-from viz.sanity import agreement
+from viz.doubt.sanity import agreement
+from viz.microscope import Microscope
+from viz.panels.asking import Listed, heard, known, missing, needed
+from viz.panels.view import Drawn, Numbers, View
+from viz.selection import Selection
 
 
-def build() -> gr.Plot:
-    return view(
-        "attribution-agreement",
+def view(listed: Listed) -> View:
+    return View(
+        "agreement",
         "Do the methods agree?",
         "The rank correlation of the patches' values between each two methods: 1 for the same order, 0 for none. Of "
         "magnitudes, where one is unsigned. For two methods or more.",
         "Methods that share a flaw agree, too: the gradient methods all look at the same gradients.",
+        lambda selection: heard(selection, listed(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection)),
+        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
     )
 
 
-def draw(answers: Sequence[Attribution]) -> figures.go.Figure | None:
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
+    answers = known(scope, selection, methods)
+    words = "Choose two methods or more." if len(methods) < 2 else missing(scope, methods, answers)
     if len(answers) < 2:
-        return None
-    return figures.agreement(agreement(answers).astype(np.float32), [answer.method for answer in answers])
+        return Drawn(words=words)
+    names, values = list(answers), agreement(list(answers.values())).astype(np.float32)
+    numbers = Numbers("rank correlation", {"method": names, "with": names}, values)
+    return Drawn(figures.agreement(values, names), words=words, numbers=numbers)

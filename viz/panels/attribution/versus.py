@@ -1,51 +1,86 @@
 """Why this class rather than another? The difference of two attributions."""
 
-from collections.abc import Sequence
-
-import gradio as gr
+from functools import partial
+from html import escape
 
 from viz import figures
-from viz.attribution import METHODS, Attribution
-from viz.microscope import Microscope, Selection
-from viz.panels.attribution.shown import Shown
-from viz.panels.lens import view
+from viz.attribution.methods import METHODS
+from viz.microscope import Microscope
+from viz.panels.asking import OUTPUT, Listed, heard, put
+from viz.panels.view import Drawn, Numbers, View, pick_patch, places
+from viz.running import Measurement
+from viz.selection import Choice, Selection
 
-RUNNER_UP = "the next likely class"
+NEXT = "next"
+MANY = 60
+"""classes from which on they are chosen by their rank: nobody looks through a list of a thousand"""
+RANKS = 10
 
 
-def build(scope: Microscope) -> tuple[gr.Plot, gr.Dropdown]:
-    """The figure, and the choice of the other class."""
-    choices = [RUNNER_UP, *scope.classes]
-    other = gr.Dropdown(choices, value=RUNNER_UP, label="Rather than", render=False, elem_id="rather-than")
-    plot = view(
-        "attribution-difference",
+def view(scope: Microscope, listed: Listed) -> View:
+    option = rather_than(scope)
+    return View(
+        "difference",
         "Why this class rather than another?",
         "The values for the class asked about less those for another one: red speaks for the first, blue for the "
-        "second. By the first signed method above.",
+        "second. By the first signed method that is chosen.",
         "What speaks for both classes alike does not show, however strongly it does.",
-        within=[other],
+        lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
+        partial(draw, listed, option),
+        options=(option,),
+        pick=pick_patch,
+        needs=partial(needs, listed, option),
     )
-    return plot, other
 
 
-def class_of(scope: Microscope, selection: Selection, other: str) -> int:
-    """The number of the other class: the one that is named, or the most likely but for the one asked about."""
-    if other != RUNNER_UP:
-        return scope.classes.index(other)
+def rather_than(scope: Microscope) -> Choice:
+    """The option: which other class."""
+    if len(scope.classes) > MANY:
+        others = [(f"top-{rank}", f"number {rank} by probability") for rank in range(1, RANKS + 1)]
+    else:
+        others = [(scope.class_text(i), name) for i, name in enumerate(scope.classes)]
+    return Choice("rather-than", "Rather than", ((NEXT, "the next likely class"), *others), NEXT)
+
+
+def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
+    """The number of the other class."""
+    chosen = option.of(selection)
     ranked = scope.probabilities(selection.picture).argsort()[::-1].tolist()
-    return next(i for i in ranked if i != selection.target)
+    if chosen == NEXT:
+        return next((i for i in ranked if i != selection.target), selection.target)
+    return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)
 
 
-def method_for(shown: Shown) -> str | None:
+def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:
     """The first signed method, if there is one."""
-    return next((name for name in shown.methods if METHODS[name].signed), None)
+    return tuple(name for name in listed(selection) if METHODS[name].signed)[:1]
 
 
-def draw(scope: Microscope, shown: Shown, answers: Sequence[Attribution], against: Attribution) -> figures.go.Figure:
-    """against: the answer of `method_for` for the other class"""
-    mine = next(answer for answer in answers if answer.method == against.method)
-    names = f"{scope.classes[mine.target]} - {scope.classes[against.target]}"
-    values = (mine.values - against.values).reshape(scope.grid.rows, scope.grid.cols)
-    chosen = scope.grid.position(shown.selection.patch)
-    label = f"{shown.output}: {names}, {mine.method}"
-    return figures.over_picture(scope.pixels(shown.selection.picture), values, label, signed=True, chosen=chosen)
+def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
+    both = selection.target, class_of(scope, selection, option)
+    return [
+        one
+        for method in signed(listed, selection)
+        for target in dict.fromkeys(both)
+        for one in scope.explanations.needed(put(selection, target), method)
+    ]
+
+
+def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
+    methods, other = signed(listed, selection), class_of(scope, selection, option)
+    if not methods:
+        return Drawn(words="No signed method is chosen.")
+    if other == selection.target:
+        return Drawn(words="That is the class asked about: choose another.")
+    mine, theirs = (
+        scope.explanations.known(put(selection, target), methods[0]) for target in (selection.target, other)
+    )
+    names = f"{scope.classes[selection.target]} - {scope.classes[other]}"
+    words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."
+    if mine is None or theirs is None:
+        return Drawn(words=f"{words} Not measured yet.")
+    values = scope.grid.map(mine.values - theirs.values)
+    label = f"{OUTPUT.of(selection)}: {names}"
+    chosen = scope.grid.position(selection.patch)
+    figure = figures.over_picture(scope.pixels(selection.picture), values, label, signed=True, chosen=chosen)
+    return Drawn(figure, words=words, numbers=Numbers(label, places(scope), values))

@@ -1,55 +1,87 @@
 """Does the answer go with its patches, and come back with them? Curves of several methods, against chance."""
 
 from collections.abc import Sequence
+from functools import partial
 
-import gradio as gr
 import numpy as np
 
 from viz import figures
-from viz.doubts import Doubts
-from viz.faithfulness import RandomOrders, area, band
+from viz.doubt.faithfulness import area, band
 from viz.microscope import Microscope
-from viz.panels.doubt.shown import Shown
-from viz.panels.lens import view
+from viz.panels.asking import Listed, asked_of, doubted
+from viz.panels.view import Drawn, Numbers, Point, View
+from viz.running import Measurement
+from viz.selection import Number, Selection, Words
 
 
-def build() -> list[gr.Plot]:
-    deletion = view(
-        "doubt-deletion",
+def deletion(listed: Listed, removed: Number) -> View:
+    return _view(
+        listed,
+        removed,
+        "deletion",
         "Does the answer go with its patches?",
         "Patches are removed, those that speak most for the class first. If the values are right, its logit or "
         "probability falls faster than for nearly all random orders (grey): a small area is good.",
         "A picture with holes is unlike all that the network has seen. Only the distance from the grey counts, and "
         "only what holds for several fillings.",
     )
-    insertion = view(
-        "doubt-insertion",
+
+
+def insertion(listed: Listed, removed: Number) -> View:
+    return _view(
+        listed,
+        removed,
+        "insertion",
         "Does it come back with them?",
         "The other way round: patches come into an empty picture, those that speak most for the class first. The "
         "curve should rise above the grey: a large area is good.",
         "An early peak above the end means that other patches speak against the class, not that the order is bad.",
     )
-    return [deletion, insertion]
 
 
-def draw(scope: Microscope, doubts: Doubts, shown: Shown) -> Sequence[figures.go.Figure | None]:
-    """Both figures, with the random orders where they are remembered."""
-    if not shown.methods:
-        return [None, None]
-    own = [doubts.curves(one) for one in shown.doubted]
-    reverse = [curves.reverse for curves in own]
-    random = doubts.chance(shown.doubted[0])
-    label = f"{shown.asked.output} for {scope.classes[shown.asked.target]}"
-    found = []
-    for name, steps in (("deletion", "patches gone"), ("insertion", "patches there")):
-        lines, backwards = (np.stack([getattr(curves, name) for curves in kind]) for kind in (own, reverse))
-        areas, chance = np.stack([area(lines), area(backwards)]), _chance(random, name)
-        found.append(figures.against_chance(lines, backwards, areas, shown.methods, label, steps, chance))
-    return found
+def needs(listed: Listed, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return scope.doubts.curves_needed(doubted(selection, listed(selection)))
 
 
-def _chance(random: RandomOrders | None, name: str) -> tuple[np.ndarray, float] | None:
-    if random is None:
-        return None
-    curves = getattr(random, name)
-    return band(curves), float(area(curves).mean())
+def _view(listed: Listed, removed: Number, id: str, title: str, question: str, caution: str) -> View:
+    return View(
+        id,
+        title,
+        question,
+        caution,
+        lambda selection: (doubted(selection, listed(selection)), removed.of(selection)),
+        partial(_draw, id, listed, removed),
+        pick=partial(_pick, removed),
+        needs=partial(needs, listed),
+    )
+
+
+def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Words:
+    """Every line has a point for each number of patches."""
+    (count,) = point.index
+    return {removed.name: str(count)}
+
+
+def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
+    """kind: deletion or insertion. With the random orders where they are known."""
+    own = {one.method: curves for one in doubted(selection, listed(selection)) if (curves := scope.doubts.curves(one))}
+    if not own:
+        return Drawn(words="Not measured yet." if listed(selection) else "No method is chosen.")
+    lines, backwards = (
+        np.stack([getattr(curves, kind) for curves in several])
+        for several in (own.values(), [curves.reverse for curves in own.values()])
+    )
+    orders = scope.doubts.orders(doubted(selection, listed(selection))[0])
+    random = getattr(orders, kind) if orders else None
+    figure = figures.against_chance(
+        lines,
+        backwards,
+        np.stack([area(lines), area(backwards)]),
+        list(own),
+        asked_of(scope, selection),
+        "patches gone" if kind == "deletion" else "patches there",
+        removed.of(selection),
+        None if random is None else (band(random), float(area(random).mean())),
+    )
+    numbers = Numbers(asked_of(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
+    return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)

@@ -1,29 +1,44 @@
 """Does it depend on what was learned? Attributions while the weights are randomised."""
 
-import gradio as gr
+from html import escape
+
 import numpy as np
 
 from viz import figures
-from viz.doubts import Doubts
-from viz.panels.doubt.shown import Shown
-from viz.panels.lens import view
+from viz.microscope import Microscope
+from viz.panels.asking import Listed, doubted, heard
+from viz.panels.view import Drawn, Numbers, View
+from viz.running import Measurement
+from viz.selection import Selection
 
 
-def build(doubts: Doubts) -> gr.Plot:
-    return view(
-        "doubt-randomisation",
+def view(scope: Microscope, listed: Listed) -> View:
+    return View(
+        "randomisation",
         "Does it depend on what was learned?",
-        f"The attribution again while the weights are randomised, from the head down, in {doubts.stages} stages: how "
-        "far it still puts the patches into the same order (Adebayo et al. 2018). The button above starts it.",
+        f"The attribution again while the weights are randomised, from the head down, in {scope.doubts.stages} stages: "
+        "how far it still puts the patches into the same order (Adebayo et al. 2018). Takes as many attributions, and "
+        "some more of pictures with noise that nobody sees.",
         "A line that stays near 1 shows the picture, not the network's reasons. One that falls may still be wrong.",
+        lambda selection: heard(selection, listed(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection)),
+        needs=lambda scope, selection: needs(scope, selection, listed(selection)),
     )
 
 
-def draw(doubts: Doubts, shown: Shown) -> figures.go.Figure | None:
-    """None until something is measured."""
-    known = {one.method: found for one in shown.doubted if (found := doubts.disturbed(one))}
+def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
+    return [found for one in doubted(selection, methods) for found in scope.doubts.disturbing(one)]
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
+    if not methods:
+        return Drawn(words="No method is chosen.")
+    known = {one.method: found for one in doubted(selection, methods) if (found := scope.doubts.disturbed(one))}
+    missing = [escape(method) for method in methods if method not in known]
+    words = f"Not measured yet: {', '.join(missing)}." if missing else ""
     if not known:
-        return None
+        return Drawn(words=words)
     lines = np.array([[stage.correlation for stage in found.stages] for found in known.values()])
     stages = [stage.stage for stage in next(iter(known.values())).stages]
-    return figures.randomised(stages, lines, list(known))
+    numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": stages}, lines)
+    return Drawn(figures.randomised(stages, lines, list(known)), words=words, numbers=numbers)

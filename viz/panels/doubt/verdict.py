@@ -1,30 +1,61 @@
 """Should I believe it? All that was measured of each method in words, with its rule."""
 
+from dataclasses import astuple
 from html import escape
 
-from viz.doubts import Doubts
-from viz.panels.doubt.shown import Shown
-from viz.verdict import RULES, Evidence, Finding, findings
+import numpy as np
 
-WHEN = {"randomisation": "the button below measures it", "sensitivity": "the button below measures it"}
+from viz.attribution.methods import METHODS
+from viz.doubt.rules import RULES, Evidence, Finding, findings
+from viz.microscope import Microscope
+from viz.panels.asking import JUDGED, Listed, doubted
+from viz.panels.view import Drawn, Numbers, View
+from viz.running import Measurement
+from viz.selection import Selection, Several
 
 
-def draw(doubts: Doubts, shown: Shown) -> str:
-    """HTML: a card for each method."""
-    cards = (_card(one.method, doubts.evidence(one)) for one in shown.doubted)
-    return f"<div class='verdicts'>{''.join(cards)}</div>"
+def view(methods: Several, listed: Listed) -> View:
+    """methods: the option, of which `listed` are judged"""
+    return View(
+        "verdict",
+        "Should I believe it?",
+        "What was measured of these attributions, each with the rule it is held to.",
+        "The limits are this project's choice. To meet them all proves nothing; not to meet one is a reason to look at "
+        "another method, or to give up on this picture.",
+        # those that are not judged are named
+        lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
+        needs=lambda scope, selection: needs(scope, selection, listed(selection)),
+    )
+
+
+def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
+    judged = doubted(selection, methods)
+    return [*scope.doubts.needed(judged), *(one for each in judged for one in scope.doubts.disturbing(each))]
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chosen: tuple[str, ...]) -> Drawn:
+    if not methods:
+        return Drawn(words="No method is chosen.")
+    evidence = {one.method: scope.doubts.evidence(one) for one in doubted(selection, methods)}
+    cards = "".join(_card(method, found) for method, found in evidence.items())
+    left_out = [escape(method) for method in chosen if method not in methods]
+    words = f"At most {JUDGED} methods at a time: without {', '.join(left_out)}." if left_out else ""
+    values = np.array([astuple(found) for found in evidence.values()], float)  # NaN where nothing was measured
+    numbers = Numbers("measured", {"method": methods, "what": list(RULES)}, values)
+    return Drawn(html=f"<div class='verdicts'>{cards}</div>", words=words, numbers=numbers)
 
 
 def _card(method: str, evidence: Evidence) -> str:
     found = findings(evidence)
     lines = "".join(map(_line, found))
     lines += "".join(
-        f"<li class='open'>{escape(rule.about)}: not measured yet; {WHEN[name]}</li>"
+        f"<li class='open'>{escape(rule.about)}: not measured yet</li>"
         for name, rule in RULES.items()
-        if name in WHEN and getattr(evidence, name) is None
+        if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
     )
-    count = f"meets {sum(f.met for f in found)} of {len(found)} rules"
-    return f"<section><h4>{escape(method)} <span>{count}</span></h4><ul>{lines}</ul></section>"
+    met = f"meets {sum(f.met for f in found)} of {len(found)} rules" if found else "not measured yet"
+    return f"<section><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></section>"
 
 
 def _line(finding: Finding) -> str:

@@ -62,7 +62,7 @@ def _measurement(scope: Microscope) -> Measurement:
         scope.remember(KEY, np.concatenate(parts))
 
     count = len(scope.samples)
-    seconds = count * scope.explanations.seconds_per_sample
+    seconds = count * scope.explanations.seconds_per_pass
     return Measurement(KEY, "What drives the units", "samples", count, seconds, steps, asked=True)
 
 

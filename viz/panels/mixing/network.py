@@ -96,5 +96,5 @@ def _measurement(scope: Microscope, picture: bytes) -> Measurement:
             yield result.done
 
     # every probe goes back through the network once for each patch, at about the cost of one pass
-    seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_sample
+    seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_pass
     return Measurement(_key(picture), "Influence through the network", "probes", PROBES, seconds, steps, asked=True)

@@ -453,4 +453,4 @@ def test_shuffling_again_takes_the_next_order_and_begins_anew_after_the_last(lab
 def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_machine(lab: Lab):
     (probes,) = lab.views["mixing.network", "matrix"].needs(lab.scope, lab.selection)
     assert probes.total == 16
-    assert probes.seconds == 16 * PATCHES * lab.scope.explanations.seconds_per_sample
+    assert probes.seconds == 16 * PATCHES * lab.scope.explanations.seconds_per_pass

@@ -4,11 +4,11 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
-from viz import faithfulness
-from viz.attribution import METHODS, attribute
-from viz.method_table import COLUMNS, SETTINGS, in_words, method_table, rows
-from viz.methods import Settings
-from viz.question import Question
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question
+from viz.doubt import faithfulness
+from viz.doubt.survey import COLUMNS, SETTINGS, in_words, rows, survey
 
 
 def images(config: MixerConfig, count: int) -> torch.Tensor:
@@ -16,9 +16,9 @@ def images(config: MixerConfig, count: int) -> torch.Tensor:
 
 
 def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viz.method_table.STEPS", 16)  # as many as there are patches
+    monkeypatch.setattr("viz.doubt.survey.STEPS", 16)  # as many as there are patches
     model, pictures = bent(tiny), images(tiny, 9)
-    table = method_table(model, pictures)
+    table = survey(model, pictures)
     areas = []
     for image in pictures:
         question = Question(image, torch.zeros_like(image), int(model(image[None]).argmax()), "probability")
@@ -30,7 +30,7 @@ def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.M
 
 
 def test_where_all_is_linear_ablation_beats_chance_and_nothing_is_missing(tiny: MixerConfig) -> None:
-    methods = method_table(straight(tiny), images(tiny, 8))["methods"]
+    methods = survey(straight(tiny), images(tiny, 8))["methods"]
     for name in ("Patch ablation", "Shapley values"):
         assert methods[name]["deletion"] < methods["random order"]["deletion"]
         assert methods[name]["insertion"] > methods["random order"]["insertion"]
@@ -41,7 +41,7 @@ def test_where_all_is_linear_ablation_beats_chance_and_nothing_is_missing(tiny: 
 def test_steps_of_several_patches_hardly_change_an_area() -> None:
     model = bent(MixerConfig(patch_size=(4, 8), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17))
     pictures = images(model.config, 8)
-    table = method_table(model, pictures)["methods"]["Patch ablation"]
+    table = survey(model, pictures)["methods"]["Patch ablation"]
     exact = []
     for image in pictures:
         question = Question(image, torch.zeros_like(image), int(model(image[None]).argmax()), "probability")
@@ -54,12 +54,12 @@ def test_steps_of_several_patches_hardly_change_an_area() -> None:
 def test_progress_goes_over_the_images(network: Mixer) -> None:
     seen = []
 
-    def follow(numbers):
+    def progress(numbers):
         for number in numbers:
             seen.append(number)
             yield number
 
-    method_table(network, images(network.config, 8), follow)
+    survey(network, images(network.config, 8), progress)
     assert seen == list(range(8))
 
 
@@ -74,8 +74,8 @@ def test_the_best_at_deletion_comes_first() -> None:
 
 
 def test_it_says_how_it_was_measured(network: Mixer) -> None:
-    table = method_table(network, images(network.config, 8))
+    table = survey(network, images(network.config, 8))
     assert in_words(table) == (
-        f"8 images, probability, against mean colour, {SETTINGS.steps} steps, {SETTINGS.samples} copies or orders, "
+        f"8 images, probability, against mean colour, {SETTINGS.steps} steps, {SETTINGS.draws} copies or orders, "
         "block 2, patches removed in 8 steps."
     )

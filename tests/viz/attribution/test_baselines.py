@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from mixer.data import normalise
 from mixer.model import PRESETS, MixerConfig
-from viz.baselines import BASELINES, FILLINGS, baseline
+from viz.attribution.baselines import BASELINES, FILLINGS, baseline, pixels
 
 CONFIG = MixerConfig((30, 42), (6, 7), mean=(0.5, 0.25, 0.125), std=(0.5, 0.25, 0.2))
 
@@ -56,6 +57,13 @@ def test_all_keep_shape_and_leave_the_image_alone(name: str, size: tuple[int, in
     assert torch.isfinite(found).all()
     found.add_(1)
     assert torch.equal(image, before)
+
+
+def test_pixels_are_those_that_were_normalised():
+    colours = np.random.default_rng(0).integers(256, size=(30, 42, 3), dtype=np.uint8)
+    image = normalise(torch.from_numpy(colours).permute(2, 0, 1), CONFIG)
+    np.testing.assert_array_equal(pixels(image, CONFIG), colours)
+    assert pixels(image.new_full((3, 2, 2), -9), CONFIG).max() == 0  # there is no darker than black
 
 
 def test_names():

@@ -21,14 +21,14 @@ from captum.attr import (
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
-from viz.attribution import METHODS, SHAPLEY, attribute, seconds_per_sample
+from viz.attribution.attribute import attribute, seconds_per_pass
+from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.question import Question, batch_size, ends, score
 from viz.capture import trace
-from viz.methods import Settings
 from viz.mixing.shuffle import permute_patches, permuted_copy
-from viz.question import Question, batch_size, ends, score
 from viz.tokens import votes
 
-QUICK = Settings(steps=6, samples=5)
+QUICK = Settings(steps=6, draws=5)
 COMPARING = [name for name, method in METHODS.items() if method.baseline and not method.block]
 COMPLETE = [name for name, method in METHODS.items() if method.complete]
 OF_BLOCKS = [name for name, method in METHODS.items() if method.block]
@@ -69,7 +69,7 @@ def test_on_a_linear_network_all_are_w_times_x_minus_b(tiny: MixerConfig, questi
 
 def test_gradient_shap_compares_with_the_mean_of_many(tiny: MixerConfig, question: Question):
     model = straight(tiny)
-    found = attribute(model, question, "GradientShap", Settings(samples=9))
+    found = attribute(model, question, "GradientShap", Settings(draws=9))
     mean = replace(question, baseline=question.background.mean(0))
     np.testing.assert_allclose(found.values, contributions(model, mean), rtol=1e-4, atol=1e-6)
     assert found.gap == pytest.approx(0, abs=1e-5)
@@ -206,7 +206,7 @@ def captum(model: Mixer, question: Question, name: str):
 def test_the_same_as_captum_in_one_batch(model: Mixer, question: Question, name: str, monkeypatch: pytest.MonkeyPatch):
     expected = captum(model, question, name)
     for memory in (2**28, 1):  # all at once, one by one
-        monkeypatch.setattr("viz.question.MEMORY", memory)
+        monkeypatch.setattr("viz.attribution.question.MEMORY", memory)
         found = attribute(model, question, name, replace(QUICK, block=1))
         np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-5)
 
@@ -226,18 +226,18 @@ def test_smoothgrad_and_gradientshap_have_captums_expectation(model: Mixer, ques
     noise = 0.15 * float(x.max() - x.min())
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 (Captum draws from it)
-    runs, samples = range(30), 18
+    runs, draws = range(30), 18
     smooth = NoiseTunnel(Saliency(f))
     captums = {
         "SmoothGrad x input": lambda: (
-            smooth.attribute(x, nt_samples=samples, stdevs=noise, abs=False) * (x - question.baseline)
+            smooth.attribute(x, nt_samples=draws, stdevs=noise, abs=False) * (x - question.baseline)
         ),
-        "GradientShap": lambda: GradientShap(f).attribute(x, question.background, n_samples=samples),
+        "GradientShap": lambda: GradientShap(f).attribute(x, question.background, n_samples=draws),
     }
     question = replace(question, background=question.background.repeat(2, 1, 1, 1))
     for name, other in captums.items():
         expected = np.stack([per_patch(model, other()) for _ in runs])
-        found = np.stack([attribute(model, question, name, Settings(samples=18, seed=seed)).values for seed in runs])
+        found = np.stack([attribute(model, question, name, Settings(draws=18, seed=seed)).values for seed in runs])
         error = np.sqrt((found.var(0, ddof=1) + expected.var(0, ddof=1)) / len(runs))
         assert np.abs((found.mean(0) - expected.mean(0)) / error).max() < 4
 
@@ -257,24 +257,24 @@ def test_grad_cam_by_hand(model: Mixer, question: Question):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_cost_is_known_beforehand(model: Mixer, question: Question, name: str):
-    samples = 0
+    passes = 0
 
     def count(module, args, output):
-        nonlocal samples
-        samples += len(output) * (2 if torch.is_grad_enabled() else 1)
+        nonlocal passes
+        passes += len(output) * (2 if torch.is_grad_enabled() else 1)
 
     hook = model.head.register_forward_hook(count)
     start = time.perf_counter()
     found = attribute(model, question, name, QUICK)
     waited = time.perf_counter() - start
     hook.remove()
-    expected = METHODS[name].samples(16, QUICK)
-    assert samples == found.samples == expected
+    expected = METHODS[name].passes(16, QUICK)
+    assert passes == found.passes == expected
     assert 0 < found.seconds <= waited
 
 
-def test_time_per_sample(model: Mixer):
-    assert 0 < seconds_per_sample(model.train()) < 1
+def test_time_per_pass(model: Mixer):
+    assert 0 < seconds_per_pass(model.train()) < 1
     assert model.training
 
 
@@ -313,6 +313,14 @@ def test_other_grids(name: str):
 def test_a_network_of_one_patch(name: str):
     config = MixerConfig((4, 5), (4, 5), 3, 2, 7, 6, 8)
     assert attribute(bent(config), ask(config, target=2), name, QUICK).values.shape == (1,)
+
+
+def test_a_gap_is_told_as_a_share_of_what_there_is_to_explain(model: Mixer, question: Question):
+    found = attribute(model, question, "Integrated Gradients", QUICK)
+    assert found.gap_share == pytest.approx(abs(found.total / found.difference - 1), rel=1e-6)
+    assert replace(found, gap=-0.5, difference=2.0).gap_share == 0.25
+    assert replace(found, gap=None).gap_share is None  # it promises nothing
+    assert replace(found, difference=0.0).gap_share is None  # there is nothing to explain
 
 
 # traces
@@ -407,7 +415,7 @@ def test_an_output_that_there_is_not(model: Mixer, question: Question):
 
 
 def test_settings_that_make_no_sense(model: Mixer, question: Question):
-    for wrong in ({"steps": 0}, {"samples": 0}, {"samples": -3}, {"noise": 0.0}, {"noise": float("nan")}):
+    for wrong in ({"steps": 0}, {"draws": 0}, {"draws": -3}, {"noise": 0.0}, {"noise": float("nan")}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Settings(**wrong)
     for name in OF_BLOCKS:

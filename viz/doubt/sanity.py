@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from viz.attribution import Attribution
+from viz.attribution.attribute import Attribution
 from viz.capture import evaluating
 
 
@@ -31,7 +31,10 @@ class Randomised:
 
 
 def randomisation(
-    model: Mixer, explain: Callable[[Mixer], Float[np.ndarray, "patches"]], seed: int
+    model: Mixer,
+    explain: Callable[[Mixer], Float[np.ndarray, "patches"]],
+    original: Float[np.ndarray, "patches"],
+    seed: int,
 ) -> Iterator[Randomised]:
     """Randomise the network from the head down and explain it anew at every stage (Adebayo et al. 2018).
 
@@ -41,13 +44,13 @@ def randomisation(
 
     explain: an attribution of the model it is given, for example
         `lambda model: attribute(model, question, "Patch ablation").values`
+    original: what it gives for the trained network
 
     Yields for the head (with the pre-head LayerNorm), the blocks from last to first (counted from 1 in the names), and
-    the stem. Cost: blocks + 3 explanations. The same seed gives the same weights.
+    the stem. Cost: blocks + 2 explanations. The same seed gives the same weights.
     """
     with evaluating(model):  # so that the copy does not inherit the hooks of another thread
         copy = deepcopy(model)
-    original = explain(copy)
     generator = torch.Generator().manual_seed(seed)
     stages = _stages(copy)
     for done, (stage, modules) in enumerate(stages.items(), 1):
@@ -59,31 +62,28 @@ def randomisation(
 def sensitivity(
     explain: Callable[[Float[Tensor, "3 height width"]], Float[np.ndarray, "patches"]],
     image: Float[Tensor, "3 height width"],
+    original: Float[np.ndarray, "patches"],
     radius: float,
-    samples: int,
+    draws: int,
     seed: int,
-) -> float:
-    """Captum's sensitivity_max (Yeh et al. 2019): how much an explanation changes at most, as a share of its length,
-    when every value of the image changes by up to `radius` at random.
+) -> Iterator[float]:
+    """How much an explanation changes at most, as a share of its length, when every value of the image changes by up to
+    `radius` at random (sensitivity_max of Yeh et al. 2019).
 
+    original: the explanation of the image itself
     radius: in normalised units; 0.02, about one step of 256, is invisible
-    Cost: samples + 1 explanations. Raises ValueError for fewer than one sample.
+    Yields the largest change so far after every draw. Cost: draws explanations. Raises ValueError for fewer than one
+    draw. The same seed gives the same numbers.
     """
-    from captum.metrics import sensitivity_max  # here, as in viz.methods
-
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, not {samples}")
-    generator = torch.Generator().manual_seed(seed)
-
-    def disturb(images: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor]:
-        noise = torch.rand(images.shape, generator=generator, dtype=torch.float64) * 2 - 1
-        return (images + radius * noise.to(images),)
-
-    def explain_all(images: tuple[Tensor]) -> tuple[Float[Tensor, "batch patches"]]:
-        return (torch.stack([torch.from_numpy(explain(image)) for image in images[0]]),)
-
-    found = sensitivity_max(explain_all, image[None], disturb, n_perturb_samples=samples, max_examples_per_batch=1)
-    return float(found)
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, not {draws}")
+    generator, largest = torch.Generator().manual_seed(seed), 0.0
+    length = float(np.linalg.norm(original)) or 1.0
+    for _ in range(draws):
+        noise = torch.rand(image.shape, generator=generator, dtype=torch.float64) * 2 - 1
+        change = explain(image + radius * noise.to(image)) - original
+        largest = max(largest, float(np.linalg.norm(change)) / length)
+        yield largest
 
 
 def agreement(attributions: Sequence[Attribution]) -> Float64[np.ndarray, "methods methods"]:

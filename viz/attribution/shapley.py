@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from mixer.model import Mixer
-from viz.question import Question, check, ends, walk
+from viz.attribution.question import Question, check, ends, walk
+from viz.spread import Spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterato
     """Shapley values, better with every random order (Castro et al. 2009; Strumbelj and Kononenko 2010).
 
     A patch's contribution in one order is what F gains as the patch comes in. In any one order the contributions add
-    up to F(image) - F(baseline), hence so do their means. One order takes patches - 1 samples in one bounded batch.
+    up to F(image) - F(baseline), hence so do their means. One order takes patches - 1 passes in one bounded batch.
 
     Own lines, as Captum's ShapleyValueSampling tells neither a standard error nor how far it is, and draws from
     torch's global random state. The model is free for other threads between the orders.
@@ -38,18 +39,14 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterato
     """
     check(model, question)
     if orders < 1:
-        raise ValueError(f"samples must be at least 1, not {orders}")
+        raise ValueError(f"draws must be at least 1, not {orders}")
     empty, whole = ends(model, question)
     generator = np.random.default_rng(seed)
     patches = model.config.grid.patches
-    mean, deviations = np.zeros(patches), np.zeros(patches)
+    spread = Spread()
     for done in range(1, orders + 1):
         order = generator.permutation(patches)
         gains = np.empty(patches)
         gains[order] = np.diff(walk(model, question, order, (empty, whole)))
-        # Welford's running mean and sum of squared deviations
-        step = gains - mean
-        mean = mean + step / done
-        deviations = deviations + step * (gains - mean)
-        error = np.sqrt(deviations / (done - 1) / done) if done > 1 else np.full(patches, np.nan)
-        yield ShapleyEstimate(done, orders, mean, error, whole - empty)
+        spread.add(gains)
+        yield ShapleyEstimate(done, orders, spread.mean, spread.standard_error, whole - empty)

@@ -1,7 +1,8 @@
-"""How the methods of `viz.attribution` are computed, most of them by Captum.
+"""The methods, and how each is computed; most of them by Captum.
 
 Every function takes (model, question, settings) and gives one value per colour of each pixel, (3, height, width), or
 one per patch. They want the model alone for this thread, in eval mode, with gradients enabled: `attribute` sees to it.
+A new method is a function here and a row of `METHODS`.
 
 What is random is drawn here, from a generator of its own, although Captum has NoiseTunnel and GradientShap: both draw
 from the global states of torch and numpy, which neither stay as they were nor belong to one thread.
@@ -17,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.question import Question, batch_size, score
+from viz.attribution.question import Question, batch_size, score
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Settings:
 
     steps: int = 50
     """points on the path from the baseline to the image"""
-    samples: int = 20
+    draws: int = 20
     """noisy copies, baselines or orders that are averaged over"""
     noise: float = 0.15
     """SmoothGrad: the standard deviation, as a share of the image's range (Smilkov et al. advise 0.1 to 0.2)"""
@@ -35,7 +36,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "samples"):
+        for name in ("steps", "draws"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.noise > 0:
@@ -90,13 +91,13 @@ def gradient_shap(model: Mixer, question: Question, settings: Settings) -> Float
     return (_gradients(model, question, points) * (image - baselines)).mean(0)
 
 
-def drawn(question: Question, settings: Settings) -> Float[Tensor, "samples 3 height width"]:
+def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
     """The images of the background that serve as baselines. Raises ValueError where there are too few."""
     there = 0 if question.background is None else len(question.background)
-    if question.background is None or there < settings.samples:
-        raise ValueError(f"GradientShap draws {settings.samples} baselines from the background, which has {there}")
+    if question.background is None or there < settings.draws:
+        raise ValueError(f"GradientShap draws {settings.draws} baselines from the background, which has {there}")
     generator = torch.Generator().manual_seed(settings.seed)
-    chosen = torch.randperm(there, generator=generator)[: settings.samples]
+    chosen = torch.randperm(there, generator=generator)[: settings.draws]
     return question.background.detach()[chosen.to(question.background.device)]
 
 
@@ -156,7 +157,7 @@ Compute = Callable[[Mixer, Question, Settings], Tensor]
 def _smooth_gradient(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
     image = question.image
     generator = torch.Generator().manual_seed(settings.seed)
-    noise = torch.randn(settings.samples, *image.shape, generator=generator).to(image)
+    noise = torch.randn(settings.draws, *image.shape, generator=generator).to(image)
     points = image + settings.noise * (image.max() - image.min()) * noise
     return _gradients(model, question, points).mean(0)
 
@@ -188,3 +189,53 @@ def _at_block(
         hook.remove()
     (gradients,) = torch.autograd.grad(scores.sum(), seen)
     return seen[0].detach(), gradients
+
+
+SHAPLEY = "Shapley values"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is known of a method before it runs."""
+
+    passes: Callable[[int, Settings], int]
+    """the cost for (patches, settings), in forward passes of one image. A gradient counts as two: on the way back to
+    the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
+    compute: Compute | None = None
+    """None for Shapley values, which come in steps"""
+    pixels: bool = False
+    """whether it tells pixels apart, not only patches"""
+    signed: bool = True
+    complete: bool = False
+    """whether its values are meant to add up to F(image) - F(baseline)"""
+    baseline: bool = True
+    """whether it compares with the question's baseline"""
+    background: bool = False
+    """whether it compares with the question's background instead"""
+    block: bool = False
+    """whether it explains the tokens after a block, in place of the image"""
+
+
+# The first term is the method itself; F(image) and F(baseline), with which it is compared, are two passes more.
+METHODS: dict[str, Method] = {
+    "Gradient x input": Method(lambda p, s: 2 + 2, gradient_x_input, pixels=True),
+    "Saliency": Method(lambda p, s: 2 + 2, saliency, pixels=True, signed=False, baseline=False),
+    "SmoothGrad x input": Method(lambda p, s: 2 * s.draws + 2, smooth_gradient_x_input, pixels=True),
+    "SmoothGrad": Method(lambda p, s: 2 * s.draws + 2, smooth_saliency, pixels=True, signed=False, baseline=False),
+    "Integrated Gradients": Method(lambda p, s: 2 * s.steps + 2, integrated_gradients, pixels=True, complete=True),
+    "GradientShap": Method(
+        lambda p, s: 2 * s.draws + 1 + s.draws,
+        gradient_shap,
+        pixels=True,
+        complete=True,
+        baseline=False,
+        background=True,
+    ),
+    "Patch ablation": Method(lambda p, s: p + 1 + 2, ablation),
+    SHAPLEY: Method(lambda p, s: (p - 1) * s.draws + 2, complete=True),
+    "Token Grad-CAM": Method(lambda p, s: 2 + 2, grad_cam, baseline=False, block=True),
+    "Layer Integrated Gradients": Method(
+        lambda p, s: 2 * s.steps + 2 + 2, layer_integrated_gradients, complete=True, block=True
+    ),
+    "Layer Conductance": Method(lambda p, s: 2 * (s.steps + 1) + 2, layer_conductance, complete=True, block=True),
+}

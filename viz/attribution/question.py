@@ -65,7 +65,7 @@ def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
 
 
 def batch_size(model: Mixer, gradients: bool) -> int:
-    """How many samples pass together: for gradients what all blocks compute is kept, else that of one."""
+    """How many images pass together: for gradients what all blocks compute is kept, else that of one."""
     config, device = model.config, next(model.parameters()).device
     tokens = config.grid.patches * (6 * config.hidden_dim + 2 * config.channels_mlp_dim)
     block = 4 * (tokens + 2 * config.hidden_dim * config.tokens_mlp_dim)  # bytes in float32
@@ -80,9 +80,9 @@ def answers(
 
 
 def answers_with(
-    model: Mixer, question: Question, present: Bool[np.ndarray, "samples patches"]
-) -> Float64[np.ndarray, "samples"]:
-    """F of images that have only some patches of the image: present[sample, patch]."""
+    model: Mixer, question: Question, present: Bool[np.ndarray, "images patches"]
+) -> Float64[np.ndarray, "images"]:
+    """F of images that have only some patches of the image: present[image, patch]."""
     grid = model.config.grid
     image, baseline = (grid.to_tokens(x.detach()[None]) for x in (question.image, question.baseline))
     parts = torch.from_numpy(present)[..., None].to(image.device).split(batch_size(model, gradients=False))
@@ -96,18 +96,23 @@ def ends(model: Mixer, question: Question) -> tuple[float, float]:
 
 
 def walk(
-    model: Mixer, question: Question, order: Int64[np.ndarray, "patches"], ends: tuple[float, float]
-) -> Float64[np.ndarray, "patches+1"]:
+    model: Mixer,
+    question: Question,
+    order: Int64[np.ndarray, "patches"],
+    ends: tuple[float, float],
+    counts: Int64[np.ndarray, "points"] | None = None,
+) -> Float64[np.ndarray, "points"]:
     """F(baseline), F with the first patch of the order, with the first two, ..., F(image); all in one bounded batch.
 
-    ends: as of `ends`, so that they are not computed again with every walk: patches - 1 samples
+    ends: as of `ends`, so that they are not computed again with every walk: patches - 1 passes
+    counts: with how many patches, from none to all; without it, with every number of them
     """
-    counts = np.arange(1, len(order))
-    between = answers_with(model, question, np.argsort(order) < counts[:, None])
+    counts = np.arange(len(order) + 1) if counts is None else counts
+    between = answers_with(model, question, np.argsort(order) < counts[1:-1, None])
     return np.array([ends[0], *between, ends[1]])
 
 
-def _answers(model: Mixer, question: Question, batches: Iterable[Tensor]) -> Float64[np.ndarray, "samples"]:
+def _answers(model: Mixer, question: Question, batches: Iterable[Tensor]) -> Float64[np.ndarray, "images"]:
     with evaluating(model), torch.no_grad():
         parts = [score(model, question)(batch) for batch in batches]
     return torch.cat(parts).cpu().double().numpy()

@@ -10,7 +10,7 @@ is the ablation.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,68 +19,11 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz import methods
+from viz.attribution.methods import METHODS, SHAPLEY, Settings, drawn
+from viz.attribution.question import Output, Question, answers, batch_size, check
+from viz.attribution.shapley import shapley
 from viz.capture import evaluating
 from viz.lent_gpu import on_lent_gpu
-from viz.methods import Settings, drawn
-from viz.question import Output, Question, answers, batch_size, check
-from viz.shapley import shapley
-
-SHAPLEY = "Shapley values"
-
-
-@dataclass(frozen=True)
-class Method:
-    """What is known of a method before it runs."""
-
-    samples: Callable[[int, Settings], int]
-    """the cost for (patches, settings), in forward passes of one image. A gradient counts as two: on the way back to
-    the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
-    compute: methods.Compute | None = None
-    """None for Shapley values, which come in steps"""
-    pixels: bool = False
-    """whether it tells pixels apart, not only patches"""
-    signed: bool = True
-    complete: bool = False
-    """whether its values are meant to add up to F(image) - F(baseline)"""
-    slow: bool = False
-    baseline: bool = True
-    """whether it compares with the question's baseline"""
-    background: bool = False
-    """whether it compares with the question's background instead"""
-    block: bool = False
-    """whether it explains the tokens after a block, in place of the image"""
-
-
-# The first term is the method itself; F(image) and F(baseline), with which it is compared, are two samples more.
-METHODS: dict[str, Method] = {
-    "Gradient x input": Method(lambda p, s: 2 + 2, methods.gradient_x_input, pixels=True),
-    "Saliency": Method(lambda p, s: 2 + 2, methods.saliency, pixels=True, signed=False, baseline=False),
-    "SmoothGrad x input": Method(lambda p, s: 2 * s.samples + 2, methods.smooth_gradient_x_input, pixels=True),
-    "SmoothGrad": Method(
-        lambda p, s: 2 * s.samples + 2, methods.smooth_saliency, pixels=True, signed=False, baseline=False
-    ),
-    "Integrated Gradients": Method(
-        lambda p, s: 2 * s.steps + 2, methods.integrated_gradients, pixels=True, complete=True
-    ),
-    "GradientShap": Method(
-        lambda p, s: 2 * s.samples + 1 + s.samples,
-        methods.gradient_shap,
-        pixels=True,
-        complete=True,
-        baseline=False,
-        background=True,
-    ),
-    "Patch ablation": Method(lambda p, s: p + 1 + 2, methods.ablation),
-    SHAPLEY: Method(lambda p, s: (p - 1) * s.samples + 2, complete=True, slow=True),
-    "Token Grad-CAM": Method(lambda p, s: 2 + 2, methods.grad_cam, baseline=False, block=True),
-    "Layer Integrated Gradients": Method(
-        lambda p, s: 2 * s.steps + 2 + 2, methods.layer_integrated_gradients, complete=True, block=True
-    ),
-    "Layer Conductance": Method(
-        lambda p, s: 2 * (s.steps + 1) + 2, methods.layer_conductance, complete=True, block=True
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +46,15 @@ class Attribution:
     """F(image) - F(baseline), or less the mean F of the baselines"""
     gap: float | None
     """total - difference where that should be 0 (for a path method: Captum's convergence delta); None elsewhere"""
-    samples: int
-    """the cost so far, counted as in `Method.samples`"""
+    passes: int
+    """the cost so far, counted as in `Method.passes`"""
     seconds: float
     """spent on it so far"""
+
+    @property
+    def gap_share(self) -> float | None:
+        """The size of the gap as a share of what there is to explain; None where there is none of the two."""
+        return abs(self.gap / self.difference) if self.gap is not None and self.difference else None
 
 
 def attribute(model: Mixer, question: Question, method: str, settings: Settings = Settings()) -> Attribution:
@@ -128,7 +76,7 @@ def attribute_in_steps(
 ) -> Iterator[Attribution]:
     """As `attribute`, with what is known on the way: Shapley values after every order, other methods once.
 
-    How far it is, is told by the samples so far against `METHODS[method].samples(patches, settings)`. The model is not
+    How far it is, is told by the passes so far against `METHODS[method].passes(patches, settings)`. The model is not
     held while the caller has the word.
     """
     if method not in METHODS:
@@ -139,8 +87,8 @@ def attribute_in_steps(
         yield _computed(model, question, method, settings)
 
 
-def seconds_per_sample(model: Mixer) -> float:
-    """How long one forward pass of one image takes here and now, in a batch: times `Method.samples`, the wait."""
+def seconds_per_pass(model: Mixer) -> float:
+    """How long one forward pass of one image takes here and now, in a batch: times `Method.passes`, the wait."""
     images = next(model.parameters()).new_zeros(batch_size(model, True), 3, *model.config.image_size)
     with evaluating(model), torch.no_grad():
         model(images[:1])  # the first pass is slower
@@ -176,14 +124,14 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
         total=total,
         difference=difference,
         gap=total - difference if method.complete else None,
-        samples=method.samples(model.config.grid.patches, settings),
+        passes=method.passes(model.config.grid.patches, settings),
         seconds=seconds,
     )
 
 
 def _shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[Attribution]:
     seconds, start = 0.0, time.perf_counter()
-    for estimate in shapley(model, question, settings.samples, settings.seed):
+    for estimate in shapley(model, question, settings.draws, settings.seed):
         seconds += time.perf_counter() - start
         total = float(estimate.values.sum())
         yield Attribution(
@@ -197,7 +145,7 @@ def _shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[A
             total=total,
             difference=estimate.difference,
             gap=total - estimate.difference,
-            samples=METHODS[SHAPLEY].samples(len(estimate.values), replace(settings, samples=estimate.done)),
+            passes=METHODS[SHAPLEY].passes(len(estimate.values), replace(settings, draws=estimate.done)),
             seconds=seconds,
         )
         start = time.perf_counter()

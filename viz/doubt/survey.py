@@ -11,12 +11,13 @@ from torch import Tensor
 
 from mixer.evaluate import at_once
 from mixer.model import Mixer
-from viz.attribution import METHODS, attribute
-from viz.baselines import baseline
-from viz.methods import Settings
-from viz.question import Question, answers_with, ends
+from viz.attribution.attribute import attribute
+from viz.attribution.baselines import baseline
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question
+from viz.doubt.faithfulness import curves
 
-SETTINGS = Settings(steps=20, samples=4)
+SETTINGS = Settings(steps=20, draws=4)
 """less work than in the app, so that 200 images are a matter of minutes"""
 STEPS = 8
 """in which the patches go and come: one patch at a time is four times the work, for areas that are nearly the same"""
@@ -29,33 +30,33 @@ CAUTION = (
 )
 
 
-def method_table(
+def survey(
     model: Mixer,
     images: Float[Tensor, "images 3 height width"],
-    follow: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> dict[str, Any]:
     """Mean areas, median gap and mean time of every method, and the areas of random orders, one for each image.
 
     images: normalised, on the model's device; each is explained for the class that the network answers, by its
         probability, against the mean colour of the training set. Block methods explain the middle block.
-    follow: goes through the images, for a display of the progress
+    progress: goes through the images, for a display of the progress
     """
-    middle = Settings(SETTINGS.steps, SETTINGS.samples, block=len(model.blocks) // 2)
+    middle = Settings(SETTINGS.steps, SETTINGS.draws, block=len(model.blocks) // 2)
     with torch.no_grad():
         targets = torch.cat([model(batch) for batch in images.split(at_once(images.device))]).argmax(1).tolist()
     rows: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in METHODS}
     chance = []
-    for i in follow(range(len(images))):
+    for i in progress(range(len(images))):
         against = baseline(BASELINE, images[i], model.config)
         question = Question(images[i], against, targets[i], "probability", images)
-        whole = ends(model, question)
-        chance.append(_areas(model, question, np.random.default_rng(i).random(model.config.grid.patches), whole))
+        random = np.random.default_rng(i).random(model.config.grid.patches)
+        chance.append(curves(model, question, random, STEPS).areas)
         for name in METHODS:
             begin = time.perf_counter()
             found = attribute(model, question, name, middle)
             seconds = time.perf_counter() - begin
-            gap = abs(found.gap / found.difference) if found.gap is not None and found.difference else np.nan
-            rows[name].append((*_areas(model, question, found.values, whole), gap, seconds))
+            gap = np.nan if found.gap_share is None else found.gap_share
+            rows[name].append((*curves(model, question, found.values, STEPS).areas, gap, seconds))
     means = {name: np.array(values) for name, values in rows.items()}
     methods = {
         name: {
@@ -72,29 +73,12 @@ def method_table(
         "methods": methods,
         "images": len(images),
         "steps": SETTINGS.steps,
-        "samples": SETTINGS.samples,
+        "samples": SETTINGS.draws,  # so called in the records of all checkpoints
         "block": middle.block + 1,
         "removals": STEPS,
         "baseline": BASELINE,
         "output": "probability",
     }
-
-
-def _areas(
-    model: Mixer, question: Question, values: Float[np.ndarray, "patches"], ends: tuple[float, float]
-) -> tuple[float, float]:
-    """Under the curves of deletion and insertion, as `faithfulness.area`, but in `STEPS` steps and one batch."""
-    (empty, whole), patches = ends, len(values)
-    rank = np.argsort(np.argsort(-values, kind="stable"))
-    counts = np.unique(np.linspace(0, patches, STEPS + 1).round().astype(int))
-    there = rank < counts[1:-1, None]
-    found = answers_with(model, question, np.concatenate([~there, there]))
-    deletion, insertion = (
-        np.array([first, *between, last])
-        for first, between, last in zip((whole, empty), np.split(found, 2), (empty, whole), strict=True)
-    )
-    widths = np.diff(counts) / patches
-    return float((deletion[1:] + deletion[:-1]) / 2 @ widths), float((insertion[1:] + insertion[:-1]) / 2 @ widths)
 
 
 def rows(table: dict[str, Any]) -> list[list[str]]:

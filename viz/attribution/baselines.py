@@ -6,8 +6,9 @@ black. So the choice is shown beside the answer, and what does not hold for seve
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mixer.data import normalise
@@ -56,3 +57,10 @@ def baseline(name: str, image: Float[Tensor, "3 height width"], config: MixerCon
         raise ValueError(f"no baseline is named {name!r}: there are {', '.join(BASELINES)}")
     with torch.no_grad():
         return BASELINES[name](image, config)
+
+
+def pixels(image: Float[Tensor, "3 height width"], config: MixerConfig) -> UInt8[np.ndarray, "height width 3"]:
+    """A normalised image as colours from 0 to 255, for the eye."""
+    mean, std = (image.new_tensor(values).view(3, 1, 1) for values in (config.mean, config.std))
+    colours = (image * std + mean).mul(255).round().clamp(0, 255)
+    return colours.permute(1, 2, 0).cpu().numpy().astype(np.uint8)

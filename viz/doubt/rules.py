@@ -100,22 +100,11 @@ class Finding:
     means: str
     """what to make of it; empty where the rule is met"""
 
-    def __str__(self) -> str:
-        return f"{self.words} (rule: {self.rule}; {'met' if self.met else 'NOT met'})"
-
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
     """What was measured, in the order of `RULES`."""
     figures = {name: figure for name, figure in asdict(evidence).items() if figure is not None}
     return tuple(_finding(name, figures[name], rule) for name, rule in RULES.items() if name in figures)
-
-
-def verdict(evidence: Evidence) -> str:
-    """All findings in one sentence, after how many rules are met. Says so where nothing was measured."""
-    found = findings(evidence)
-    if not found:
-        return "Nothing was measured yet."
-    return f"Meets {sum(f.met for f in found)} of {len(found)} rules: {'; '.join(map(str, found))}."
 
 
 def _finding(name: str, figure: float, rule: Rule) -> Finding:

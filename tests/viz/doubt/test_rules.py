@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from viz.verdict import RULES, Evidence, findings, verdict
+from viz.doubt.rules import RULES, Evidence, findings
 
 
 def test_every_figure_has_a_rule():
@@ -10,12 +10,12 @@ def test_every_figure_has_a_rule():
 
 
 def test_words_and_rule_stand_together():
-    found = verdict(Evidence(deletion=0.98, insertion=0.62, randomisation=-0.11))
-    assert found == (
-        "Meets 2 of 3 rules: better than 98% of random orders at deletion (rule: at least 95%; met); "
-        "better than 62% of random orders at insertion (rule: at least 95%; NOT met); "
-        "rank correlation -0.11 with itself once all weights are random (rule: at most 0.50; met)."
-    )
+    found = findings(Evidence(deletion=0.98, insertion=0.62, randomisation=-0.11))
+    assert [(f.words, f.rule, f.met) for f in found] == [
+        ("better than 98% of random orders at deletion", "at least 95%", True),
+        ("better than 62% of random orders at insertion", "at least 95%", False),
+        ("rank correlation -0.11 with itself once all weights are random", "at most 0.50", True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_rules(evidence: Evidence, met: bool):
 
 
 def test_what_was_not_measured_is_not_judged():
-    assert verdict(Evidence()) == "Nothing was measured yet."
+    assert findings(Evidence()) == ()
     assert [finding.figure for finding in findings(Evidence(gap=0.0, deletion=0.0))] == ["deletion", "gap"]
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from captum.metrics import sensitivity_max
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent, hooks_on, straight
-from viz.attribution import attribute
-from viz.methods import Settings
-from viz.question import Question
-from viz.sanity import agreement, randomisation, rank_correlation, sensitivity
+from viz.attribution.attribute import attribute
+from viz.attribution.methods import Settings
+from viz.attribution.question import Question
+from viz.doubt.sanity import agreement, randomisation, rank_correlation, sensitivity
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_where_all_are_equal_nothing_correlates():
 
 
 def test_a_constant_method_does_not_change(model: Mixer):
-    steps = list(randomisation(model, lambda model: np.arange(16.0), seed=0))
+    steps = list(randomisation(model, lambda model: np.arange(16.0), np.arange(16.0), seed=0))
     assert [step.correlation for step in steps] == pytest.approx([1] * 5)
     assert [step.stage for step in steps] == ["head", "block 3", "block 2", "block 1", "stem"]
     assert [(step.done, step.total) for step in steps] == [(n, 5) for n in range(1, 6)]
@@ -56,11 +57,10 @@ def test_each_stage_randomises_one_part_more(model: Mixer):
         changed.append({name for name, value in before.items() if not torch.equal(value, now[name])})
         return np.arange(16.0)
 
-    list(randomisation(model, explain, seed=0))
-    assert not changed[0]
+    list(randomisation(model, explain, np.arange(16.0), seed=0))
     parts = [("head.", "pre_head_norm."), ("blocks.2.",), ("blocks.1.",), ("blocks.0.",), ("stem.",)]
-    for stage in range(1, 6):
-        done = tuple(prefix for part in parts[:stage] for prefix in part)
+    for stage in range(5):
+        done = tuple(prefix for part in parts[: stage + 1] for prefix in part)
         assert changed[stage] == {name for name in before if name.startswith(done)}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -68,8 +68,13 @@ def test_each_stage_randomises_one_part_more(model: Mixer):
 def test_weights_keep_their_mean_and_spread(tiny: MixerConfig):
     large = replace(tiny, hidden_dim=300, num_blocks=1)
     model, seen = bent(large), []
-    list(randomisation(model, lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0), seed=0))
-    trained, random = seen[0], seen[-1]
+    list(
+        randomisation(
+            model, lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0), np.arange(16.0), seed=0
+        )
+    )
+    trained, random = model.stem.weight, seen[-1]
+    assert torch.equal(seen[0], trained)  # the stem is the last to go
     assert random.std().item() == pytest.approx(trained.std().item(), rel=0.02)
     assert random.mean().item() == pytest.approx(trained.mean().item(), abs=0.01 * trained.std().item())
     assert abs(torch.corrcoef(torch.stack([random.flatten(), trained.flatten()]))[0, 1]) < 0.02
@@ -79,7 +84,9 @@ def test_a_method_that_looks_at_the_weights_changes(model: Mixer, question: Ques
     def explain(model: Mixer) -> np.ndarray:
         return attribute(model, question, "Patch ablation").values
 
-    first, again, other = ([s.correlation for s in randomisation(model, explain, seed)] for seed in (0, 0, 1))
+    first, again, other = (
+        [s.correlation for s in randomisation(model, explain, explain(model), seed)] for seed in (0, 0, 1)
+    )
     assert first == again != other
     assert abs(first[-1]) < 0.7
     assert all(-1 <= correlation <= 1 for correlation in first)
@@ -87,12 +94,17 @@ def test_a_method_that_looks_at_the_weights_changes(model: Mixer, question: Ques
 
 def test_randomisation_leaves_no_trace(model: Mixer, question: Question):
     model.train()
-    random = torch.get_rng_state()
-    for _ in randomisation(model, lambda copy: attribute(copy, question, "Saliency").values, seed=0):
+    original, random = attribute(model, question, "Saliency").values, torch.get_rng_state()
+    for _ in randomisation(model, lambda copy: attribute(copy, question, "Saliency").values, original, seed=0):
         assert model.training
     assert torch.equal(torch.get_rng_state(), random)
     assert all(p.grad is None for p in model.parameters())
     assert hooks_on(model) == 0
+
+
+def last(changes) -> float:
+    *_, largest = changes
+    return largest
 
 
 def test_sensitivity_by_hand(tiny: MixerConfig, question: Question):
@@ -104,28 +116,54 @@ def test_sensitivity_by_hand(tiny: MixerConfig, question: Question):
 
     image = question.image.clone()
     image[0, 0, 0] = 0
-    found = sensitivity(explain, image, radius=0.5, samples=6, seed=0)
-    assert torch.equal(seen[0], image)
-    assert len(seen) == 7
-    changes = torch.stack(seen[1:]) - image
+    found = list(sensitivity(explain, image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
+    assert len(seen) == 6
+    changes = torch.stack(seen) - image
     assert changes.abs().max() <= 0.5
     assert changes.abs().mean() == pytest.approx(0.25, abs=0.01)
-    assert found == pytest.approx(changes[:, 0, 0, 0].abs().max().item() / 25, rel=1e-5)
-    assert found == sensitivity(explain, image, radius=0.5, samples=6, seed=0)
+    largest = np.maximum.accumulate(changes[:, 0, 0, 0].abs().numpy()) / 25  # the length of (7, 24)
+    np.testing.assert_allclose(found, largest, rtol=1e-5)
+    assert found == list(sensitivity(explain, image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
+
+
+def test_sensitivity_is_captums(tiny: MixerConfig, question: Question):
+    model = bent(tiny)
+
+    def explain(image: torch.Tensor) -> np.ndarray:
+        return attribute(model, replace(question, image=image), "Saliency").values
+
+    generator = torch.Generator().manual_seed(0)
+
+    def disturb(images: torch.Tensor) -> tuple[torch.Tensor]:
+        noise = torch.rand(images.shape, generator=generator, dtype=torch.float64) * 2 - 1
+        return (images + 0.1 * noise.to(images),)
+
+    captums = sensitivity_max(
+        lambda images: (torch.stack([torch.from_numpy(explain(image)) for image in images[0]]),),
+        question.image[None],
+        disturb,
+        n_perturb_samples=4,
+        max_examples_per_batch=1,
+    )
+    found = last(sensitivity(explain, question.image, explain(question.image), 0.1, draws=4, seed=0))
+    assert found == pytest.approx(captums.item(), rel=1e-4)
 
 
 def test_saliency_of_a_linear_network_is_insensitive(tiny: MixerConfig, question: Question):
-    model = straight(tiny)
+    model, image = straight(tiny), question.image
 
-    def explain(name: str):
-        return lambda image: attribute(model, replace(question, image=image), name).values
+    def changes(name: str) -> float:
+        def explain(image: torch.Tensor) -> np.ndarray:
+            return attribute(model, replace(question, image=image), name).values
 
-    assert sensitivity(explain("Saliency"), question.image, 0.1, samples=3, seed=0) == pytest.approx(0, abs=1e-5)
-    assert sensitivity(explain("Patch ablation"), question.image, 0.1, samples=3, seed=0) > 1e-3
+        return last(sensitivity(explain, image, explain(image), 0.1, draws=3, seed=0))
+
+    assert changes("Saliency") == pytest.approx(0, abs=1e-5)
+    assert changes("Patch ablation") > 1e-3
 
 
 def test_agreement(tiny: MixerConfig, question: Question):
-    model, settings = straight(tiny), Settings(steps=4, samples=3)
+    model, settings = straight(tiny), Settings(steps=4, draws=3)
     names = ["Patch ablation", "Integrated Gradients", "Saliency"]
     found = agreement([attribute(model, question, name, settings) for name in names])
     np.testing.assert_allclose(found, found.T)
@@ -136,5 +174,5 @@ def test_agreement(tiny: MixerConfig, question: Question):
 
 
 def test_wrong_values(question: Question):
-    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
-        sensitivity(lambda image: np.zeros(16), question.image, 0.1, samples=0, seed=0)
+    with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
+        last(sensitivity(lambda image: np.zeros(16), question.image, np.zeros(16), 0.1, draws=0, seed=0))

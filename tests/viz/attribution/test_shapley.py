@@ -10,10 +10,10 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent
-from viz.attribution import SHAPLEY, attribute, attribute_in_steps
-from viz.methods import Settings
-from viz.question import Question, ends
-from viz.shapley import shapley
+from viz.attribution.attribute import attribute, attribute_in_steps
+from viz.attribution.methods import SHAPLEY, Settings
+from viz.attribution.question import Question, ends
+from viz.attribution.shapley import shapley
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def question(tiny: MixerConfig) -> Question:
 
 def test_shapley_values_are_efficient_after_every_order(model: Mixer, question: Question):
     empty, whole = ends(model, question)
-    for count, found in enumerate(attribute_in_steps(model, question, SHAPLEY, Settings(samples=4)), 1):
+    for count, found in enumerate(attribute_in_steps(model, question, SHAPLEY, Settings(draws=4)), 1):
         assert found.gap == pytest.approx(0, abs=1e-9)
         assert found.difference == whole - empty
         assert found.values.sum() == pytest.approx(whole - empty, abs=1e-4)
-        assert found.samples == 15 * count + 2
+        assert found.passes == 15 * count + 2
 
 
 def test_shapley_values_against_all_orders(question: Question):
@@ -49,26 +49,26 @@ def test_shapley_values_against_all_orders(question: Question):
     for row, order in zip(gains, permutations(range(4)), strict=True):
         for place, patch in enumerate(order):
             row[patch] = value(order[: place + 1]) - value(order[:place])
-    found = attribute(model, question, SHAPLEY, Settings(samples=250))
+    found = attribute(model, question, SHAPLEY, Settings(draws=250))
     assert np.abs((found.values - gains.mean(0)) / found.standard_error).max() < 4
     np.testing.assert_allclose(found.standard_error, gains.std(0) / np.sqrt(250), rtol=0.15)
 
 
 def test_shapley_steps_seed_and_first_error(model: Mixer, question: Question):
     first, again, other = (
-        list(attribute_in_steps(model, question, SHAPLEY, Settings(samples=3, seed=seed))) for seed in (7, 7, 8)
+        list(attribute_in_steps(model, question, SHAPLEY, Settings(draws=3, seed=seed))) for seed in (7, 7, 8)
     )
     assert np.isnan(first[0].standard_error).all()
     assert (first[1].standard_error >= 0).all()
     np.testing.assert_array_equal(first[-1].values, again[-1].values)
     assert (first[-1].values != other[-1].values).any()
     np.testing.assert_array_equal(
-        attribute(model, question, SHAPLEY, Settings(samples=3, seed=7)).values, first[-1].values
+        attribute(model, question, SHAPLEY, Settings(draws=3, seed=7)).values, first[-1].values
     )
 
 
 def test_shapley_leaves_the_model_to_others_between_the_orders(model: Mixer, question: Question):
-    steps = attribute_in_steps(model.train(), question, SHAPLEY, Settings(samples=2))
+    steps = attribute_in_steps(model.train(), question, SHAPLEY, Settings(draws=2))
     next(steps)
     assert model.training
     with ThreadPoolExecutor(1) as other:
@@ -77,7 +77,7 @@ def test_shapley_leaves_the_model_to_others_between_the_orders(model: Mixer, que
 
 
 def test_wrong_values(model: Mixer, question: Question):
-    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
         next(shapley(model, question, orders=0, seed=0))
     with pytest.raises(ValueError, match="class 10 does not exist"):
         next(shapley(model, replace(question, target=10), orders=1, seed=0))

@@ -10,8 +10,19 @@ from captum.metrics import infidelity as captum_infidelity
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, straight
-from viz.faithfulness import Curves, RandomOrders, area, band, better_than, curves, infidelity, random_orders
-from viz.question import Question, ends
+from viz.attribution.question import Question, ends
+from viz.doubt.faithfulness import (
+    Curves,
+    Infidelity,
+    RandomOrders,
+    area,
+    band,
+    better_than,
+    curves,
+    infidelity,
+    random_orders,
+    random_removals,
+)
 
 
 @pytest.fixture
@@ -29,9 +40,13 @@ def model(tiny: MixerConfig) -> Mixer:
     return bent(replace(tiny, pre_head_norm=True))
 
 
-def last(steps) -> RandomOrders:
+def last(steps):
     *_, step = steps
     return step
+
+
+def told_badly(model: Mixer, question: Question, values: np.ndarray, removals: int) -> Infidelity:
+    return infidelity(values, last(random_removals(model, question, removals, seed=0)))
 
 
 def test_curves_of_an_additive_network(linear: Mixer, question: Question):
@@ -61,7 +76,7 @@ def test_curves_follow_the_order_that_is_given(model: Mixer, question: Question)
     assert found.deletion[0] == found.insertion[16] == ends(model, question)[1]
 
 
-def test_the_reverse_order_needs_no_samples(model: Mixer, question: Question):
+def test_the_reverse_order_needs_no_passes(model: Mixer, question: Question):
     values = np.random.default_rng(0).standard_normal(16)
     own, other = curves(model, question, values), curves(model, question, -values)
     np.testing.assert_allclose(own.reverse.deletion, other.deletion, atol=1e-5)
@@ -119,12 +134,12 @@ def test_others_get_the_model_between_the_orders(model: Mixer, question: Questio
 def test_area_and_ties_by_hand():
     assert area(np.array([4.0, 2.0, 0.0, 2.0])) == pytest.approx((3 + 1 + 1) / 3)
     assert area(np.array([[1.0, 1.0], [0.0, 4.0]])).tolist() == [1, 2]
-    own = Curves(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]))
+    own = Curves(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]), np.arange(3))
     others = RandomOrders(4, 4, np.array([[0.0, y, 2.0] for y in (0.0, 1.0, 3.0, 4.0)]))
     assert better_than(own, others) == (0.5, 0.25)  # equal is not better
 
 
-def test_cost_in_samples_and_batches(model: Mixer, question: Question):
+def test_cost_in_passes_and_batches(model: Mixer, question: Question):
     batches: list[int] = []
     hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
     curves(model, question, np.arange(16.0))
@@ -133,14 +148,14 @@ def test_cost_in_samples_and_batches(model: Mixer, question: Question):
     last(random_orders(model, question, 4, seed=0))
     assert batches == [2, *[8, 7] * 4]
     batches.clear()
-    infidelity(model, question, np.arange(16.0), samples=7, seed=0)
+    last(random_removals(model, question, 7, seed=0))
     assert sorted(batches) == [1, 7]
     hook.remove()
 
 
 def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pytest.MonkeyPatch):
     expected = curves(model, question, np.arange(16.0))
-    monkeypatch.setattr("viz.question.at_once", lambda device: 6)
+    monkeypatch.setattr("viz.attribution.question.at_once", lambda device: 6)
     batches: list[int] = []
     hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
     found = curves(model, question, np.arange(16.0))
@@ -152,9 +167,9 @@ def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pyte
 def test_infidelity_of_the_truth_at_any_scale(linear: Mixer, question: Question):
     gains = contributions(linear, question)
     for scale in (1, 1000, -3):
-        found = infidelity(linear, question, scale * gains, samples=30, seed=0)
+        found = told_badly(linear, question, scale * gains, 30)
         assert found.share == pytest.approx(0, abs=1e-6)
-    nothing = infidelity(linear, question, np.zeros(16), samples=30, seed=0)
+    nothing = told_badly(linear, question, np.zeros(16), 30)
     assert nothing.share == pytest.approx(1)
     assert nothing.value > 0
 
@@ -169,7 +184,7 @@ def test_infidelity_by_hand(model: Mixer, question: Question):
     told = gone @ values
     beta = told @ losses / (told @ told)
     expected = np.mean((beta * told - losses) ** 2)
-    found = infidelity(model, question, values, samples=7, seed=0)
+    found = told_badly(model, question, values, 7)
     assert found.value == pytest.approx(expected, rel=1e-4)
     assert found.share == pytest.approx(expected / np.mean(losses**2), rel=1e-4)
     assert 0 < found.share < 1
@@ -187,9 +202,37 @@ def test_infidelity_by_hand(model: Mixer, question: Question):
     assert found.value == pytest.approx(other.item(), rel=1e-2)
 
 
+def test_patches_may_go_several_at_a_time(model: Mixer, question: Question):
+    values = np.random.default_rng(0).permutation(16).astype(np.float32)
+    whole, few = curves(model, question, values), curves(model, question, values, steps=5)
+    assert few.counts.tolist() == [0, 3, 6, 10, 13, 16]
+    np.testing.assert_allclose(few.deletion, whole.deletion[few.counts], atol=1e-5)
+    np.testing.assert_allclose(few.insertion, whole.insertion[few.counts], atol=1e-5)
+    trapezes = np.diff(few.counts) * (few.insertion[1:] + few.insertion[:-1]) / 2
+    assert few.areas[1] == pytest.approx(trapezes.sum() / 16)
+    backwards = curves(model, question, -values, steps=5)
+    np.testing.assert_allclose(few.reverse.deletion, backwards.deletion, atol=1e-5)
+    np.testing.assert_allclose(few.reverse.areas, backwards.areas, atol=1e-5)
+
+
+def test_uneven_steps_are_turned_round_with_their_curve():
+    own = Curves(np.array([4.0, 2.0, 0.0]), np.array([0.0, 1.0, 4.0]), np.array([0, 1, 4]))
+    assert own.areas == ((1 * 3 + 3 * 1) / 4, (1 * 0.5 + 3 * 2.5) / 4)
+    assert own.reverse.counts.tolist() == [0, 3, 4]
+    assert own.reverse.areas == own.areas[::-1]
+
+
+def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mixer, question: Question):
+    steps = list(random_removals(model, question, 70, seed=0))
+    assert [len(step.losses) for step in steps] == [len(step.gone) for step in steps] == [32, 64, 70]
+    again, other = (last(random_removals(model, question, 70, seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(steps[-1].losses, again.losses)
+    assert (steps[-1].losses != other.losses).any()
+
+
 def test_nothing_to_explain(model: Mixer, question: Question):
     same = replace(question, image=question.baseline)
-    found = infidelity(model, same, np.arange(16.0), samples=5, seed=0)
+    found = told_badly(model, same, np.arange(16.0), 5)
     assert found.value == pytest.approx(0, abs=1e-9)
     assert 0 <= found.share <= 1
 
@@ -197,13 +240,13 @@ def test_nothing_to_explain(model: Mixer, question: Question):
 def test_wrong_values(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
         last(random_orders(model, question, 0, seed=0))
-    with pytest.raises(ValueError, match="samples must be at least 1, not 0"):
-        infidelity(model, question, np.zeros(16), samples=0, seed=0)
+    with pytest.raises(ValueError, match="removals must be at least 1, not 0"):
+        last(random_removals(model, question, 0, seed=0))
     wrong = replace(question, target=10)
     for call in (
         lambda: curves(model, wrong, np.zeros(16)),
         lambda: last(random_orders(model, wrong, 1, seed=0)),
-        lambda: infidelity(model, wrong, np.zeros(16), 3, seed=0),
+        lambda: last(random_removals(model, wrong, 3, seed=0)),
     ):
         with pytest.raises(ValueError, match="class 10 does not exist"):
             call()

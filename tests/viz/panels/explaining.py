@@ -1,0 +1,64 @@
+"""What the tests of Attribution and Doubt share: a small network, and what the page does with a view."""
+
+import re
+from dataclasses import replace
+
+import torch
+
+from mixer.model import Mixer, MixerConfig
+from tests.viz.explained import bent
+from viz.microscope import Microscope
+from viz.panels.view import Drawn, Lens, View
+from viz.running import Measurement
+from viz.selection import Page, Selection, change, first
+
+
+def microscope(**changes) -> Microscope:
+    """8 x 2 patches of 4 x 16 pixels, 3 blocks, 11 channels; weights that bend."""
+    sizes = {"num_blocks": 3, "hidden_dim": 11, "tokens_mlp_dim": 13, "channels_mlp_dim": 17}
+    model: Mixer = bent(MixerConfig(**{"patch_size": (4, 16), **sizes, **changes}))
+    return Microscope(model, {}, torch.device("cpu"))
+
+
+def page_of(*lenses: Lens) -> Page:
+    options = {option for lens in lenses for option in lens.options}
+    options |= {option for lens in lenses for view in lens.views for option in view.options}
+    return Page([lens.id for lens in lenses], options)
+
+
+def view_of(lens: Lens, name: str) -> View:
+    (found,) = (view for view in lens.views if view.id == name)
+    return found
+
+
+def select(scope: Microscope, lens: Lens, **words: str) -> Selection:
+    """What the page opens on, changed by the words of a link; `_` stands for `-` in their names."""
+    page = page_of(lens)
+    named = {name.replace("_", "-"): text for name, text in words.items()}
+    selection, wrong = change(scope, page, first(scope, page), named)
+    assert not wrong
+    return replace(selection, lens=lens.id)
+
+
+def measure(scope: Microscope, view: View, selection: Selection, asked: bool = False) -> list[Measurement]:
+    """As the page does, until nothing is needed but what waits to be asked for."""
+    made = list[Measurement]()
+    while waiting := [one for one in view.needs(scope, selection) if asked or not one.asked]:
+        for one in waiting:
+            done = list(one.steps())
+            assert done == sorted(done)
+            assert done[-1] == one.total
+        made += waiting
+    return made
+
+
+def told(drawn: Drawn) -> tuple[str | None, str, str, str | None]:
+    """All that a view shows, to be compared."""
+    figure = drawn.figure and drawn.figure.to_json()
+    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.csv({})
+
+
+def cells(html: str) -> list[list[str]]:
+    """What stands in the body of a table, row by row."""
+    rows = re.findall(r"<tr><th scope='row'>.*?</tr>", html)
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in rows]
