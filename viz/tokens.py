@@ -187,8 +187,9 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
         yield sum(found.shape[1] for found in own)
     band = torch.cat(own, 1).quantile(torch.tensor([0.05, 0.95], device=images.device), dim=1)
     count = len(images)
-    lengths, updates, votes = (_plain(total / count) for total in sums)
-    yield Typical(count, lengths, updates, votes, torch.stack(leads).sum(0).cpu().numpy(), _plain(band))
+    lengths, written, votes = (total / count for total in sums)
+    leaders = torch.stack(leads).sum(0).cpu().numpy()
+    yield Typical(count, _plain(lengths), _plain(written), _plain(votes), leaders, _plain(band))
 
 
 def neighbours(

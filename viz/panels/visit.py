@@ -18,7 +18,7 @@ class Visit:
         self.selection = selection
         self.photo: Photo | None = None
         """the visitor's own photo, while it is the picture"""
-        self.sent: dict[str, Hashable] = {}
+        self.sent: dict[str | None, Hashable] = {}
         """for the id of each part of the page, what it depended on when it was sent"""
         self.asked: set[Hashable] = set()
         """measurements that the visitor started"""

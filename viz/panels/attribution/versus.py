@@ -38,7 +38,7 @@ def rather_than(scope: Microscope) -> Choice:
     if len(scope.classes) > MANY:
         others = [(f"top-{rank}", f"number {rank} by probability") for rank in range(1, RANKS + 1)]
     else:
-        others = [(scope.class_text(i), name) for i, name in enumerate(scope.classes)]
+        others = [(name, name) for name in scope.classes]
     return Choice("rather-than", "Rather than", ((NEXT, "the next likely class"), *others), NEXT)
 
 

@@ -86,7 +86,7 @@ def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
 
 def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
     (place,) = point.index
-    return {"class": scope.class_text(_listed(experiment(scope, selection))[place])}
+    return {"class": scope.classes[_listed(experiment(scope, selection))[place]]}
 
 
 def _listed(found: PermutationExperiment) -> list[int]:
