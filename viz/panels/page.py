@@ -113,7 +113,7 @@ class Instrument:
         visit: Visit = self.visit.value
         for made, value in self.refresh(visit).items():
             made.value = value
-        self.status.props["running"] = int(bool(self.wanted(visit)))
+        self.status.props["running"] = visit.next() if self.wanted(visit) else 0
 
     def _listen(self, page: gr.Blocks, upload: Upload) -> None:
         outputs: list[Any] = [*(part.component for part in self.parts), self.status]
@@ -171,26 +171,31 @@ class Instrument:
         return self._updates(visit, [], None)
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[Any, Any]]:
-        """Measure what is wanted, until nothing is; yields updates that say how far it is."""
-        visit.run += 1
-        mine, finished = visit.run, 0
-        while todo := await on_model_thread(self.wanted, visit):
-            measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
-            steps = measurement.steps()
-            slow = sum(m.seconds for m in todo) > SHORT
-            done: int | None = 0
-            while done is not None and visit.run == mine:
-                if slow and time.monotonic() - looked > REFRESH:
-                    looked = time.monotonic()
-                    yield {self.status: gr.HTML(wait=_wait(measurement, done, clock.left(done), len(todo) - 1))}
-                done = await on_model_thread(self._step, visit, measurement, steps)
-                slow = slow or (done is not None and clock.left(done) > SHORT)
-            if visit.run != mine:
-                return
-            finished += 1
-            yield {self.status: gr.HTML(redraw=f"{mine}.{finished}")}
-        # drawn anew in any case: another visitor may have measured it meanwhile
-        yield {self.status: gr.HTML(wait=None, redraw=f"{mine}.end")}
+        """Measure what is wanted, until nothing is; yields updates that say how far it is. One at a time for a visit."""
+        if visit.measuring:
+            return
+        visit.measuring = True
+        try:
+            while todo := await on_model_thread(self.wanted, visit):
+                async for wait in self._measure(visit, todo):
+                    yield {self.status: gr.HTML(wait=wait)}
+                yield {self.status: gr.HTML(redraw=visit.next())}
+            # drawn anew in any case: another visitor may have measured it meanwhile
+            yield {self.status: gr.HTML(wait=None, redraw=visit.next())}
+        finally:
+            visit.measuring = False
+
+    async def _measure(self, visit: Visit, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
+        """Measure the first; yields how far it is, where it takes a while."""
+        measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
+        steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
+        done: int | None = 0
+        while done is not None:
+            if slow and time.monotonic() - looked > REFRESH:
+                looked = time.monotonic()
+                yield _wait(measurement, done, clock.left(done), len(todo) - 1)
+            done = await on_model_thread(self._step, visit, measurement, steps)
+            slow = slow or (done is not None and clock.left(done) > SHORT)
 
     def _step(self, visit: Visit, measurement: Measurement, steps: Iterator[int]) -> int | None:
         """How much is done after one step more; None where all is, where it failed or is no longer wanted."""
@@ -241,7 +246,8 @@ class Instrument:
         updates = self.refresh(visit)
         waits = self.wanted(visit)
         status: dict[str, Any] = {"link": to_link(self.scope, self.page, visit.selection), "said": " ".join(said)}
-        status["running"] = visit.run + 1 if waits else 0
+        if waits and not visit.measuring:
+            status["running"] = visit.next()
         if not waits:
             status["wait"] = None
         if file:

@@ -24,8 +24,14 @@ class Visit:
         """measurements that the visitor started"""
         self.stopped: dict[Hashable, str] = {}
         """measurements that the visitor cancelled or that failed, with the words for it"""
-        self.run = 0
-        """which of the runs may go on: the newest"""
+        self.measuring = False
+        """whether a run is under way"""
+        self._count = 0
+
+    def next(self) -> int:
+        """Another number than ever before, for a browser to see that something is new."""
+        self._count += 1
+        return self._count
 
     def starts(self, measurement: Measurement) -> bool:
         """Whether it is to be made now."""

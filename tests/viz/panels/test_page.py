@@ -223,18 +223,34 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
     assert not instrument.wanted(visit)
 
 
-def test_of_two_runs_of_one_visitor_the_older_ends(instrument: Instrument, slow: set[str]) -> None:
+def test_a_visitor_has_one_run_at_a_time(instrument: Instrument, slow: set[str]) -> None:
+    """Else every click would begin a long measurement anew."""
     visit = Visit(first(instrument.scope, instrument.page))
 
-    async def both() -> int:
+    async def both() -> tuple[int, int]:
         older = instrument.run(visit)
         await anext(older)
-        async for _ in instrument.run(visit):
-            pass
-        return len([update async for update in older])
+        newer = len([update async for update in instrument.run(visit)])
+        return newer, len([update async for update in older])
 
-    assert asyncio.run(both()) == 0
+    newer, older = asyncio.run(both())
+    assert newer == 0
+    assert older > 1
     assert slow
+    assert not visit.measuring
+
+
+def test_a_run_is_asked_for_whenever_something_is_wanted_and_none_is_under_way(
+    instrument: Instrument, slow: set[str]
+) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    asked = [
+        instrument.answer(visit, {"words": {"patch": f"{row},1"}})[instrument.status].constructor_args["running"]
+        for row in range(3)
+    ]
+    assert len(set(asked)) == 3  # each another number, or the browser would not see that it is asked again
+    visit.measuring = True
+    assert "running" not in instrument.answer(visit, {"redraw": True})[instrument.status].constructor_args
 
 
 def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> None:
