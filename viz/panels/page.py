@@ -296,15 +296,19 @@ class Instrument:
             "facts": " · ".join(f"{name}: {fact}" for name, fact in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "waiting": any(map(visit.starts, needs)),
-            "measure": "".join(_offer(visit, m) for m in needs if not visit.starts(m)),
+            "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
         }
 
 
-def _offer(visit: Visit, measurement: Measurement) -> str:
+def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
     """HTML: a button for what is not measured unasked, and why it is not there."""
-    about = f"{measurement.label} ({measurement.total:,} {measurement.unit}, about {measurement.seconds:.0f} s)"
-    reason = escape(visit.stopped.get(measurement.key, ""))
-    return f'<button type="button" data-do="measure">Measure</button> <span>{reason} {escape(about)}</span> '
+    if not waiting:
+        return ""
+    seconds = sum(measurement.seconds for measurement in waiting)
+    names = "; ".join(measurement.label for measurement in waiting)
+    reasons = dict.fromkeys(visit.stopped[m.key] for m in waiting if m.key in visit.stopped)
+    words = " ".join([*reasons, f"{names}: about {max(1, round(seconds)):,} s."])
+    return f'<button type="button" data-do="measure">Measure</button> <span>{escape(words)}</span>'
 
 
 def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict[str, Any]:
