@@ -2,14 +2,15 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from mixer.data import CLASSES
 from viz.microscope import Microscope
 
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -25,65 +26,251 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    """A fresh visit, at desktop width; whatever goes wrong in the browser fails the test."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page, errors = context.new_page(), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
-    expect(page.locator("#overview-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
-    yield page
-    context.close()
+def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
+    """Opens the page as a visitor of their own, at desktop width; what goes wrong in the browser fails the test."""
+    contexts, errors = [], list[str]()
+
+    def open_page(link: str = "", **settings: Any) -> Page:
+        contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | settings))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{url}{link}")
+        expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
     assert not errors
 
 
+@pytest.fixture
+def page(visit: Callable[..., Page]) -> Page:
+    return visit()
+
+
 def answer(page: Page) -> str:
-    return page.locator("#answer h2, #answer .output-class").first.inner_text().strip()
+    return page.locator("#answer h2").inner_text().strip()
 
 
-def chosen_patch(page: Page) -> str:
-    return page.locator('#picker button[aria-pressed="true"]').get_attribute("aria-label") or ""
+def figure(page: Page, view: str) -> Locator:
+    return page.locator(f"#{view} .js-plotly-plot")
+
+
+def click_cell(page: Page, view: str, x: float, y: float, curve: int = 0) -> None:
+    """A click on a place of a figure, in the coordinates of its axes."""
+    plot = figure(page, view)
+    plot.scroll_into_view_if_needed()
+    place = plot.evaluate(
+        """(plot, [x, y]) => {
+          const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+          const at = (axis, value) => axis._offset + axis.d2p(value);
+          return [box.left + at(xaxis, x), box.top + at(yaxis, y)];
+        }""",
+        [x, y],
+    )
+    page.mouse.move(*place)  # plotly clicks on what it hovers over
+    page.wait_for_timeout(80)
+    page.mouse.click(*place)
 
 
 def test_it_opens_on_a_classified_sample_with_the_first_lens_filled(page: Page, scope: Microscope) -> None:
-    assert answer(page) == scope.classes[scope.sample_answers()[0]]
-    expect(page.locator("#words")).to_contain_text("Test image 3, labelled airplane")
-    expect(page.locator("#overview-votes .js-plotly-plot")).to_be_visible()
+    assert answer(page) == scope.classes[scope.answer(scope.sample_picture(0))]
+    expect(page.locator("#words")).to_contain_text("Test image 3 of CIFAR-10, labelled airplane")
+    expect(figure(page, "overview-lens")).to_be_visible()
+    expect(figure(page, "overview-votes")).to_be_visible()
     expect(page.locator("#header")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
+    assert page.evaluate("location.search") == ""
 
 
 def test_choosing_a_sample_classifies_it(page: Page, scope: Microscope) -> None:
-    page.locator("#samples button.thumbnail-item, #samples .thumbnail-item").nth(7).click()  # the second cat
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
-    assert answer(page) == scope.classes[scope.sample_answers()[61]]
+    assert answer(page) == scope.classes[scope.answer(scope.sample_picture(61))]
+    expect(figure(page, "overview-votes")).to_contain_text(f"logit for {answer(page)}")
 
 
 def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) -> None:
+    chosen = page.locator('#picker button[aria-pressed="true"]')
     page.locator('#picker button[data-patch="5"]').click()
-    expect(page.locator('#picker button[data-patch="5"]')).to_have_attribute("aria-pressed", "true")
-    expect(page.locator("#patch input")).to_have_value("(1, 1)")
+    expect(chosen).to_have_attribute("aria-label", "patch (1, 1)")
+    expect(page.locator("#patch")).to_have_value("1,1")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    expect(page.locator('#picker button[data-patch="8"]')).to_have_attribute("aria-pressed", "true")
-    assert chosen_patch(page) == "patch (2, 0)"
-    page.locator("#patch input").click()
-    page.get_by_role("option", name="(7, 3)").click()
-    expect(page.locator('#picker button[data-patch="31"]')).to_have_attribute("aria-pressed", "true")
+    expect(chosen).to_have_attribute("data-patch", "8")
+    assert page.evaluate("document.activeElement.dataset.patch") == "8"  # and goes on from there
+    page.locator("#patch").focus()
+    page.locator("#patch").select_option("7,3")
+    expect(chosen).to_have_attribute("data-patch", "31")
+    assert page.evaluate("document.activeElement.id") == "patch"
 
 
-def test_the_class_asked_about_can_be_changed(page: Page) -> None:
-    page.locator("#target input").click()
-    page.get_by_role("option", name="truck").click()
-    expect(page.locator("#overview-votes .js-plotly-plot")).to_contain_text("logit for truck")
-    expect(page.locator("#overview-lens .js-plotly-plot")).to_contain_text("truck")
+def test_a_class_is_asked_about_from_the_list_and_by_a_row_of_the_answer(page: Page) -> None:
+    page.locator("#target").select_option("truck")
+    expect(figure(page, "overview-votes")).to_contain_text("logit for truck")
+    expect(figure(page, "overview-lens")).to_contain_text("truck")
+    second = page.locator("#answer .answers button").nth(1)
+    name = second.locator("span").first.inner_text()
+    second.click()
+    expect(page.locator("#target")).to_have_value(name)
+    expect(figure(page, "overview-votes")).to_contain_text(f"logit for {name}")
 
 
-def test_a_photo_is_classified_and_a_text_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
-    Image.new("RGB", (640, 480), (20, 90, 200)).save(tmp_path / "photo.jpg")
-    page.get_by_role("tab", name="Your picture").click()
+def test_the_depth_is_chosen_by_its_name(page: Page) -> None:
+    page.locator("#depth").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator("#depth")).to_have_attribute("aria-valuetext", "11a")
+    expect(page.locator("#answer output")).to_have_text("11a")
+    page.wait_for_function("location.search === '?depth=11a'")
+
+
+def test_a_link_brings_everything_back_after_a_reload_and_on_another_machine(
+    visit: Callable[..., Page], scope: Microscope
+) -> None:
+    first = visit()
+    first.locator('#picker button[data-patch="13"]').click()
+    first.locator("#target").select_option("cat")
+    first.get_by_role("tab", name="Token mixing").click()
+    first.get_by_role("tab", name="One unit").click()
+    number = first.locator("#mixing-unit-which input[type=number]")
+    number.fill("287")
+    number.press("Enter")
+    expect(first.locator("#mixing-unit-which .words")).to_contain_text("287")
+    link = "?class=cat&patch=3,1&unit=287&lens=mixing.unit"
+    first.wait_for_function(f"location.search === {link!r}")
+    first.reload()
+    for page in (first, visit(link)):
+        expect(page.locator("#mixing-unit-which .words")).to_contain_text("287", timeout=15_000)
+        expect(page.locator("#patch")).to_have_value("3,1")
+        expect(page.locator("#target")).to_have_value("cat")
+        expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
+        assert page.evaluate("location.search") == link
+
+
+def test_wrong_values_of_a_link_are_said_and_the_rest_is_used(visit: Callable[..., Page]) -> None:
+    page = visit("?sample=999&patch=2,3&depth=77b&weather=fine&__theme=light")
+    said = page.locator("#status .said")
+    expect(said).to_contain_text("Sample is a whole number from 0 to 199, not '999'.")
+    expect(said).to_contain_text("Depth is one of stem, 1a, 1b to 12b, not '77b'.")
+    expect(said).to_contain_text("nothing here called 'weather'")
+    expect(page.locator("#patch")).to_have_value("2,3")
+    assert page.evaluate("location.search") == "?__theme=light&patch=2,3"
+
+
+def test_the_back_button_comes_back_to_the_same_view(page: Page) -> None:
+    page.locator('#picker button[data-patch="13"]').click()
+    page.wait_for_function("location.search === '?patch=3,1'")
+    page.goto("about:blank")
+    page.go_back()
+    expect(page.locator("#patch")).to_have_value("3,1", timeout=15_000)
+
+
+def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
+    page = visit("?patch=2,3", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("/?patch=2,3")
+
+
+def test_a_cell_of_a_map_sets_the_patch(page: Page) -> None:
+    """Of 8 x 4 patches of 4 x 8 pixels: row 6, column 1 is no patch where rows and columns are swapped."""
+    click_cell(page, "overview-votes", 12, 26)
+    expect(page.locator("#patch")).to_have_value("6,1")
+
+
+def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    heat = figure(page, "tokens-norms").evaluate(
+        "plot => { const {x, y} = plot._fullData[0]; return [[...x], [...y]]; }"
+    )
+    middle = [[(a + b) / 2 for a, b in pairwise(edges)] for edges in heat]
+    # 4 columns and a gap, 3 rows of gap and 8: the third tile of the second line is 4a; its row 6, column 1
+    click_cell(page, "tokens-norms", middle[0][2 * 5 + 1], middle[1][11 + 3 + 6])
+    expect(page.locator("#patch")).to_have_value("6,1")
+    expect(page.locator("#answer output")).to_have_text("4a")
+    line = figure(page, "tokens-lens")
+    name = line.evaluate("plot => plot.data.find(line => line.showlegend).name")
+    height = line.evaluate("plot => plot._fullData.find(line => line.showlegend && line.visible).y[20]")
+    click_cell(page, "tokens-lens", 20, height)
+    expect(page.locator("#answer output")).to_have_text("10b")
+    expect(page.locator("#target")).to_have_value(name)
+
+
+def test_a_neighbour_opens_its_picture_at_its_patch(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens&depth=2b")
+    crop = page.locator("#tokens-neighbours [data-words]").first
+    expect(crop).to_be_visible(timeout=60_000)
+    words = dict(pair.split("=") for pair in (crop.get_attribute("data-words") or "").split("&"))
+    crop.click()
+    expect(page.locator("#patch")).to_have_value(words["patch"])
+    page.wait_for_function(f"location.search.includes('sample={words['sample']}&')")
+
+
+def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=model")
+    click_cell(page, "model-confusion", 5, 3)  # cats, taken for dogs
+    page.wait_for_function("location.search.includes('samples=cat%3Edog')")
+    page.get_by_role("button", name="Choose a picture").click()
+    expect(page.locator("#option-samples")).to_have_value("cat>dog")
+    expect(page.locator("#specimen-samples .html button").first).to_contain_text("cat, taken for dog", timeout=30_000)
+
+
+def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    norms = figure(page, "tokens-norms")
+    norms.scroll_into_view_if_needed()
+    norms.evaluate(
+        "plot => { plot.dataset.mark = 'the same'; plot.on('plotly_afterplot', () => plot.dataset.mark = 'drawn anew'); }"
+    )
+    before = page.evaluate("scrollY")
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(figure(page, "tokens-similarity")).to_contain_text("cosine with (1, 1)")
+    assert norms.get_attribute("data-mark") == "the same"
+    assert page.evaluate("scrollY") == before
+
+
+def test_the_specimen_stays_in_sight(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    page.locator("#tokens-votes").scroll_into_view_if_needed()
+    for part in ("#picker", "#answer h2", "#target", "#depth"):
+        expect(page.locator(part)).to_be_in_viewport()
+    top = page.locator("#picker").bounding_box()
+    bottom = page.locator("#depth").bounding_box()
+    assert top and bottom and bottom["y"] + bottom["height"] - top["y"] <= 640
+
+
+def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(page: Page) -> None:
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('role')") == "tab":
+            break
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Patch tokens")).to_have_attribute("aria-selected", "true")
+    expect(figure(page, "tokens-given")).to_be_visible(timeout=15_000)
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="Model")).to_be_focused()
+
+
+def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    photo = Image.new("RGB", (640, 320), (20, 90, 200))
+    photo.paste((230, 40, 40), (320, 0, 640, 320))  # blue to the left, red to the right
+    photo.save(tmp_path / "photo.jpg")
+    page.get_by_role("button", name="Choose a picture").click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.jpg")
     expect(page.locator("#words")).to_contain_text("gives one of them to any picture", timeout=15_000)
+    expect(page.locator("#words")).not_to_contain_text("of the time")
+    expect(page.locator("#photo .photo i")).to_have_css("left", re.compile("[1-9]"))
+    middle = page.evaluate("location.search")
+    page.locator("#option-position").fill("20")
+    page.wait_for_function(f"location.search !== {middle!r}")
+    expect(page.locator("#photo .photo i")).to_have_attribute("style", re.compile("left: 50.00%"))
+    page.locator("#option-framing").select_option("whole")
+    expect(page.locator("#photo")).to_contain_text("all of it")
     before = answer(page)
     (tmp_path / "text.jpg").write_text("I am no picture")
     page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
@@ -92,72 +279,128 @@ def test_a_photo_is_classified_and_a_text_file_is_refused_in_words(page: Page, t
     assert answer(page) == before
 
 
+def test_a_photo_is_in_the_link_as_the_network_sees_it(
+    visit: Callable[..., Page], tmp_path: Path, scope: Microscope
+) -> None:
+    Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "photo.png")
+    page = visit()
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.png")
+    page.wait_for_function("location.search.startsWith('?picture=')")
+    other = visit(page.evaluate("location.search"))
+    expect(other.locator("#words")).to_contain_text("any picture", timeout=15_000)
+    for share in (".answers", "h2"):
+        assert other.locator(f"#answer {share}").inner_text() == page.locator(f"#answer {share}").inner_text()
+
+
 def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
-        page.locator(".view", has=page.locator("#overview-lens")).get_by_role("button", name="Numbers").click()
+        page.locator("#overview-lens").get_by_role("button", name="Numbers").click()
+    assert download.value.suggested_filename == "airplane-3_12b_lens.csv"
     lines = download.value.path().read_text().splitlines()
-    assert lines[0] == '"series","x","y","value","label"'
-    assert len(lines) == 1 + 25 * 10
-    assert {line.split(",")[0].strip('"') for line in lines[1:]} == set(CLASSES)
+    assert "# picture: airplane-3" in lines
+    assert lines[-251] == "depth,class,probability"
+    assert lines[-250].startswith("stem,airplane,0.")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "SVG"])
+def test_a_figure_can_be_taken_into_a_paper(page: Page, kind: str) -> None:
+    with page.expect_download() as download:
+        page.locator("#overview-votes").get_by_role("button", name=kind).click()
+    assert download.value.suggested_filename == f"airplane-3_12b_votes.{kind.lower()}"
+    file = download.value.path()
+    if kind == "PNG":
+        width = page.locator("#overview-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
+        assert Image.open(file).width == pytest.approx(3 * width, abs=6)
+    else:
+        text = file.read_text()
+        assert "<svg" in text
+        assert "picture: airplane-3" in text
+        assert "MLP-Mixer, 6,782,858 parameters" in text
 
 
 def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
     page.get_by_role("tab", name="Attribution").click()
-    expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=30_000)
-    expect(page.locator("#attribution-table")).to_contain_text("Patch ablation")
-    page.locator('#attribution-methods input[name="Saliency"]').check()
-    expect(page.locator("#attribution-maps .js-plotly-plot")).to_contain_text("Saliency (unsigned)", timeout=30_000)
+    table = page.locator("#attribution-sums")
+    expect(table).to_contain_text("Patch ablation", timeout=30_000)
+    page.locator('#attribution-asks input[value="Saliency"]').check()
+    expect(figure(page, "attribution-maps")).to_contain_text("Saliency (unsigned)", timeout=30_000)
     page.locator('#picker button[data-patch="5"]').click()
-    expect(page.locator("#attribution-table")).to_contain_text("patch (1, 1)", timeout=30_000)
+    expect(table).to_contain_text("patch (1, 1)", timeout=30_000)
 
     page.get_by_role("tab", name="Doubt").click()
-    expect(page.locator("#doubt-deletion .js-plotly-plot")).to_be_visible(timeout=60_000)
-    expect(page.locator("#doubt-wait")).to_contain_text("remembered", timeout=60_000)
-    expect(page.locator("#doubt-verdict")).to_contain_text("not measured yet")
-    page.locator("#doubt-start").click()
-    expect(page.locator("#doubt-randomisation .js-plotly-plot")).to_be_visible(timeout=120_000)
-    expect(page.locator("#doubt-verdict")).to_contain_text("of 5 rules")
+    expect(page.locator('#doubt-asks input[value="Saliency"]')).to_be_checked()  # both lenses ask the same
+    expect(figure(page, "doubt-deletion")).to_be_visible(timeout=90_000)
+    expect(page.locator("#doubt-verdict")).to_contain_text("rules", timeout=90_000)
+    expect(page.locator("#doubt-verdict")).not_to_contain_text("0 of 0")
+    expect(page.locator("#status .wait")).to_be_hidden(timeout=90_000)
 
 
-def test_a_long_explanation_can_be_cancelled_and_is_given_up_for_another_picture(page: Page) -> None:
+def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page) -> None:
     page.get_by_role("tab", name="Attribution").click()
-    expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=30_000)
-    shapley = page.locator('#attribution-methods input[name="Shapley values"]')
-    shapley.check()
-    expect(page.locator("#attribution-wait progress")).to_be_visible()
-    expect(page.locator("#attribution-wait")).to_contain_text("of 622 samples")
-    page.locator("#samples .thumbnail-item").nth(7).click()
-    expect(page.locator("#attribution-wait")).to_contain_text("of 669 samples", timeout=15_000)
-    page.locator("#attribution-cancel").click()
-    expect(page.locator("#attribution-wait")).to_contain_text("Cancelled")
-    expect(page.locator("#attribution-cancel")).to_be_hidden()
-    shapley.uncheck()
-    expect(page.locator("#attribution-maps .js-plotly-plot")).to_contain_text("logit for cat", timeout=15_000)
+    expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM", timeout=30_000)
+    page.locator('#attribution-asks input[value="Shapley values"]').check()
+    wait = page.locator("#status .wait")
+    expect(wait).to_contain_text("Shapley values", timeout=30_000)
+    expect(wait).to_contain_text("of 622 passes")
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator('#specimen-samples [data-words="sample=61"]').click()
+    expect(page.locator("#words")).to_contain_text("labelled cat")
+    expect(figure(page, "attribution-maps")).to_contain_text("logit for cat", timeout=30_000)
+    expect(wait).to_contain_text("Shapley values", timeout=30_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(wait).to_be_hidden()
+    expect(page.locator("#attribution-maps .measure")).to_contain_text("Cancelled.")
+    expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM")  # what is finished, of this picture
+    expect(figure(page, "attribution-maps")).to_contain_text("logit for cat")
+    page.locator('#picker button[data-patch="5"]').click()  # and does not begin again with the next click
+    expect(page.locator("#patch")).to_have_value("1,1")
+    expect(wait).to_be_hidden()
 
 
-def test_patch_tokens_and_token_mixing_open(page: Page) -> None:
-    page.get_by_role("tab", name="Patch tokens").click()
-    expect(page.locator("#tokens-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
-    expect(page.locator("#tokens-neighbours li")).to_have_count(12, timeout=60_000)
-    page.get_by_role("tab", name="Token mixing").click()
-    expect(page.locator("#mixing-units .js-plotly-plot")).to_be_visible(timeout=30_000)
-    page.get_by_role("tab", name="Shuffle").click()
-    expect(page.locator("#mixing-shuffle-words")).to_contain_text("which is rounding", timeout=30_000)
+def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=mixing.units&depth=3a")
+    plot = figure(page, "mixing-units-units")
+    x, y, unit = plot.evaluate(
+        """plot => { const {x, y, customdata} = plot._fullData[0];
+          const row = 12, column = 7;  // somewhere in a tile
+          return [(x[column] + x[column + 1]) / 2, (y[row] + y[row + 1]) / 2, customdata[row][column][0]]; }"""
+    )
+    click_cell(page, "mixing-units-units", x, y)
+    expect(page.locator("#mixing-unit-which .words")).to_contain_text(f"Unit {unit}", timeout=15_000)
+    expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
 
 
-def test_the_model_lens_shows_the_figures_of_the_checkpoint(page: Page, scope: Microscope) -> None:
-    page.get_by_role("tab", name="Model").click()
-    expect(page.locator("#model-confusion .js-plotly-plot")).to_be_visible(timeout=15_000)
-    expect(
-        page.get_by_text(f"{scope.metrics['accuracy']:.2%} of {scope.metrics['images']:,} test images")
-    ).to_be_visible()
+@pytest.mark.parametrize("lens", ["mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "model"])
+def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
+    page = visit(f"?lens={lens}")
+    panel = page.locator(f"#lens-{lens.replace('.', '-')}")
+    for view in panel.locator(".view").all():
+        expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, url: str, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(url)
-    expect(page.locator("#overview-lens .js-plotly-plot")).to_be_visible(timeout=30_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page], scheme: str) -> None:
+    page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    for tab in ("Overview", "Attribution", "Model", "Patch tokens"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#tokens-norms").scroll_into_view_if_needed()
+    for part in ("#picker", "#target", "#depth"):
+        expect(page.locator(part)).to_be_in_viewport()
+
+
+def test_a_finger_scrolls_past_a_figure(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    plot = figure(page, "tokens-norms")
+    plot.scroll_into_view_if_needed()
+    box, before = plot.bounding_box(), page.evaluate("scrollY")
+    assert box
+    client = page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, min(box["y"] + box["height"] / 2, 700)
+    client.send("Input.synthesizeScrollGesture", {"x": x, "y": y, "yDistance": -300, "gestureSourceType": "touch"})
+    assert page.evaluate("scrollY") > before + 200
+    assert plot.evaluate("plot => plot.layout.xaxis.range ?? null") == plot.evaluate(
+        "plot => plot._fullLayout.xaxis.range"
+    )

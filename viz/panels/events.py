@@ -10,6 +10,7 @@
 
 from typing import Any
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# "multiple": by default, Gradio drops what is chosen while an earlier choice is still on its way
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
 DRAW: dict[str, Any] = PRIVATE | {"concurrency_id": "draw", "concurrency_limit": 1}
 MEASURE: dict[str, Any] = PRIVATE | {"concurrency_id": "measure", "concurrency_limit": None}

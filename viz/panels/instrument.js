@@ -33,7 +33,9 @@ window.instrument = (() => {
   const set = (element, values) => {
     for (const control of element.querySelectorAll("[data-word]")) {
       const value = values[control.dataset.word];
-      if (value === undefined || control === document.activeElement && control.type === "number") continue;
+      if (value === undefined) continue;
+      if (control.sent === value) control.sent = undefined;
+      if (control.sent !== undefined && control === document.activeElement) continue; // the answer is on its way
       if (control.dataset.values) control.value = control.dataset.values.split(",").indexOf(value);
       else if (control.type === "checkbox") control.checked = value.split(",").includes(control.value);
       else control.value = value;
@@ -54,7 +56,9 @@ window.instrument = (() => {
     });
     element.addEventListener("change", event => {
       const control = event.target.closest("[data-word]");
-      if (control) trigger("select", {words: {[control.dataset.word]: said(control)}});
+      if (!control) return;
+      control.sent = said(control);
+      trigger("select", {words: {[control.dataset.word]: control.sent}});
     });
   };
 

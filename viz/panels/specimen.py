@@ -160,7 +160,8 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
 def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:
     name, words = escape(scope.classes[number]), urlencode({"class": scope.classes[number]})
     return (
-        f"<li><button type='button' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
+        # not a tab stop: the list under them gives the same choice
+        f"<li><button type='button' tabindex='-1' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
         f"aria-label='{name}, {probability:.1%}: ask about this class' style='--share: {probability:.1%}'>"
         f"<span>{name}</span><span>{probability:.1%}</span></button></li>"
     )
