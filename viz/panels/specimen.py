@@ -87,7 +87,9 @@ def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
 def _samples(scope: Microscope) -> View:
     kinds_of = [(TWO, "two of each class"), *((name, name) for name in CLASSES)]
     if scope.knows_samples:
-        confused = [(f"{a}>{b}", f"{a}, taken for {b}") for a in CLASSES for b in CLASSES if a != b]
+        confused = [
+            (f"{a}>{b}", f"{a}, answered rightly" if a == b else f"{a}, taken for {b}") for a in CLASSES for b in CLASSES
+        ]
         kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
@@ -103,29 +105,27 @@ def _samples(scope: Microscope) -> View:
 
 
 def _draw_samples(scope: Microscope, kind: str) -> Drawn:
-    truths, answers = [scope.truth(i) for i in range(len(scope.samples))], scope.sample_answers()
+    truths = [scope.truth(i) for i in range(len(scope.samples))]
     if kind == TWO:
-        chosen = sorted(truths.index(name) + i for name in CLASSES for i in range(2))
+        names = {truths.index(name) + i: name for name in CLASSES for i in range(2)}
     elif kind in CLASSES:
-        chosen = [i for i, truth in enumerate(truths) if truth == kind]
-    elif answers is None:
+        names = {i: truth for i, truth in enumerate(truths) if truth == kind}
+    elif (answers := scope.sample_answers()) is None:
         return Drawn()
     else:
-        taken = [scope.classes[answer] for answer in answers]
-        pairs = list(enumerate(zip(truths, taken, strict=True)))
-        chosen = [i for i, (a, b) in pairs if a != b and kind in (WRONG, f"{a}>{b}")]
-    names = [_thumbnail_name(truths[i], None if answers is None else scope.classes[answers[i]]) for i in chosen]
+        taken = [(truth, scope.classes[answer]) for truth, answer in zip(truths, answers, strict=True)]
+        names = {
+            i: a if a == b else f"{a}, taken for {b}"
+            for i, (a, b) in enumerate(taken)
+            if kind == f"{a}>{b}" or (kind == WRONG and a != b)
+        }
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
-        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
-        for i, name in zip(chosen, names, strict=True)
+        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(names[i])}</button></li>"
+        for i in sorted(names)
     )
-    words = "" if chosen else "None of the shipped samples."
+    words = "" if names else "None of the shipped samples."
     return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
-
-
-def _thumbnail_name(truth: str, answer: str | None) -> str:
-    return truth if answer in (None, truth) else f"{truth}, taken for {answer}"
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""A page of a small network, whose sizes are pairwise distinct, and measurements made to their end."""
-
-from collections.abc import Callable
+"""A page of a small network, whose sizes are pairwise distinct."""
 
 import pytest
 import torch
@@ -8,8 +6,6 @@ import torch
 from mixer.model import Mixer
 from viz.microscope import Microscope
 from viz.panels.page import Instrument
-from viz.panels.view import View
-from viz.selection import Selection
 
 
 @pytest.fixture(scope="session")
@@ -25,16 +21,3 @@ def instrument(small: Microscope) -> Instrument:
     made = Instrument(small)
     made.build()
     return made
-
-
-@pytest.fixture(scope="session")
-def measure(small: Microscope) -> Callable[[View, Selection], None]:
-    """Measures all that a view needs."""
-
-    def complete(view: View, selection: Selection) -> None:
-        for measurement in view.needs(small, selection):
-            for _ in measurement.steps():
-                pass
-        assert not view.needs(small, selection), view.title
-
-    return complete

@@ -8,14 +8,14 @@ import pytest
 from plotly.graph_objects import Figure, Heatmap
 
 from mixer.model import PRESETS
-from tests.viz.panels.explaining import cells, measure, microscope, page_of, select, told, view_of
+from tests.viz.panels.looking import cells, measure, microscope, page_of, select, view_of
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
 from viz.microscope import Microscope
 from viz.panels import attribution, doubt
 from viz.panels.asking import methods_of, put
 from viz.panels.view import Lens, Point
-from viz.selection import Selection, change, first
+from viz.selection import Selection
 
 
 @pytest.fixture(scope="module")
@@ -153,28 +153,32 @@ def test_a_cell_of_any_map_chooses_its_patch(scope: Microscope, lens: Lens, reso
         if trace.type != "heatmap":
             continue
         for index in np.ndindex(np.asarray(trace.z).shape):
-            words = view.pick(scope, selection, Point(curve, index))
+            words = view.pick(scope, selection, Point(curve, "", index))
             row, col = words["patch"].split(",")
             assert trace.text[index[0]][index[1]].endswith(f"patch ({row}, {col})")
             chosen.add((curve, words["patch"]))
     assert len(chosen) == 2 * 16
-    for wrong in (Point(4, (0, 0)), Point(1, (32, 0)), Point(1, (0, -1)), Point(1, (3,)), Point(9, (0, 0))):
+    for wrong in (
+        Point(4, "", (0, 0)),
+        Point(1, "", (32, 0)),
+        Point(1, "", (0, -1)),
+        Point(1, "", (3,)),
+        Point(9, "", (0, 0)),
+    ):
         with pytest.raises((IndexError, ValueError)):
             view.pick(scope, selection, wrong)
 
 
 def test_the_difference_of_two_classes(scope: Microscope, lens: Lens) -> None:
     view = view_of(lens, "difference")
-    selection = select(
-        scope, lens, methods="Saliency,Patch ablation", rather_than="truck", sample="11", **{"class": "bird"}
-    )
+    selection = select(scope, lens, methods="Saliency,Patch ablation", rather_than="truck", sample="11", class_="bird")
     assert [one.label for one in view.needs(scope, selection)] == ["Patch ablation"] * 2
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
     expected = values(scope, selection, "Patch ablation", 2) - values(scope, selection, "Patch ablation", 9)
     np.testing.assert_allclose(np.ravel(drawn.figure.data[1].z), expected, rtol=1e-4, atol=1e-6)
     assert "<b>bird - truck</b>, by Patch ablation" in drawn.words
-    assert view.pick(scope, selection, Point(1, (5, 1))) == {"patch": "5,1"}
+    assert view.pick(scope, selection, Point(1, "", (5, 1))) == {"patch": "5,1"}
 
 
 def test_the_next_likely_class_is_not_the_one_asked_about(scope: Microscope, lens: Lens) -> None:
@@ -183,7 +187,7 @@ def test_the_next_likely_class_is_not_the_one_asked_about(scope: Microscope, len
     for target, other in ((ranked[0], ranked[1]), (ranked[5], ranked[0])):
         asked = replace(selection, target=target)
         assert f"{scope.classes[target]} - {scope.classes[other]}" in view.draw(scope, asked).words
-    same = select(scope, lens, rather_than="cat", **{"class": "cat"})
+    same = select(scope, lens, rather_than="cat", class_="cat")
     assert "choose another" in view.draw(scope, same).words
 
 
@@ -254,47 +258,3 @@ def test_both_lenses_share_what_is_chosen(scope: Microscope, lens: Lens) -> None
     assert {option.name for option in shared} == {"methods", "baseline", "output"}
     names = [option.name for option in page_of(lens, doubt.lens(scope)).options]
     assert len(names) == len(set(names))
-
-
-def changes(scope: Microscope, lens: Lens) -> dict[str, Selection]:
-    """A selection, and others that differ from it in one thing each."""
-    base = {"methods": "Patch ablation,Saliency,Token Grad-CAM", "depth": "2a"}
-    words = {
-        "the base": {},
-        "picture": {"sample": "5"},
-        "class": {"class": "frog"},
-        "patch": {"patch": "3,1"},
-        "another half of the block": {"depth": "2b"},
-        "block": {"depth": "3a"},
-        "unit": {"unit": "7"},
-        "fewer methods": {"methods": "Patch ablation,Token Grad-CAM"},
-        "more methods": {"methods": "Patch ablation,Saliency,Token Grad-CAM,Gradient x input"},
-        "methods without blocks": {"methods": "Patch ablation,Saliency"},
-        "baseline": {"baseline": "black"},
-        "output": {"output": "probability"},
-        "resolution": {"resolution": "pixels"},
-        "rather-than": {"rather-than": "deer"},
-        "filling": {"filling": "blurred"},
-        "removed": {"removed": "9"},
-    }
-    lenses = attribution.lens(scope), doubt.lens(scope)
-    page = page_of(*lenses)
-    found = {name: change(scope, page, first(scope, page), base | extra)[0] for name, extra in words.items()}
-    return {"the base": found["the base"]} | found | {"lens": replace(found["the base"], lens="doubt")}
-
-
-@pytest.mark.parametrize("which", ["attribution", "doubt"])
-def test_a_view_sees_what_changes_it_and_nothing_else(which: str) -> None:
-    scope = microscope(image_size=(16, 32), num_blocks=3)
-    lenses = {"attribution": attribution.lens(scope), "doubt": doubt.lens(scope)}
-    selections = changes(scope, lenses[which])
-    for selection in selections.values():
-        for lens in lenses.values():
-            for view in lens.views:
-                measure(scope, view, selection, asked=True)
-    for view in lenses[which].views:
-        drawn = {name: told(view.draw(scope, selection)) for name, selection in selections.items()}
-        seen = {name: view.sees(selection) for name, selection in selections.items()}
-        for name in selections:
-            assert (drawn[name] != drawn["the base"]) == (seen[name] != seen["the base"]), (view.id, name)
-        assert told(view.draw(scope, selections["the base"])) == drawn["the base"]

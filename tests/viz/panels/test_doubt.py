@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.viz.panels.explaining import cells, measure, microscope, select, view_of
+from tests.viz.panels.looking import cells, measure, microscope, select, view_of
 from viz.attribution.attribute import attribute
 from viz.doubt import faithfulness
 from viz.doubt.rules import RULES
@@ -54,9 +54,9 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
             np.testing.assert_allclose(line.y, curve, rtol=1e-5)
             np.testing.assert_allclose(drawn.numbers.values[i], curve, rtol=1e-5)
         assert drawn.figure.layout.shapes[0].x0 == 3
-        assert view.pick(scope, selection, Point(3, (7,))) == {"removed": "7"}
+        assert view.pick(scope, selection, Point(3, "", (7,))) == {"removed": "7"}
         with pytest.raises(ValueError, match="unpack"):
-            view.pick(scope, selection, Point(3, (7, 1)))
+            view.pick(scope, selection, Point(3, "", (7, 1)))
 
 
 def test_what_is_not_measured_is_said_and_never_counted(scope: Microscope, lens: Lens) -> None:

@@ -1,7 +1,6 @@
-"""Token mixing: every view shows what it says, of any block, patch and network, and depends on what it says it sees."""
+"""Token mixing: every view shows what it says, of any block, patch and network."""
 
 import re
-from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 
 from mixer.model import PRESETS, Mixer, MixerConfig
+from tests.viz.panels.looking import page_of
 from viz.capture import trace
 from viz.figures import Figure
 from viz.microscope import Microscope
@@ -19,7 +19,7 @@ from viz.mixing.shuffle import permute_patches
 from viz.panels.mixing import lenses
 from viz.panels.mixing.chosen import unit_of
 from viz.panels.view import Drawn, Lens, Point
-from viz.selection import Page, Selection, change, first
+from viz.selection import Selection, change, first
 
 PATCHES = 16
 
@@ -32,9 +32,7 @@ class Lab:
         self.scope = Microscope(Mixer(config), {}, torch.device("cpu"))
         self.lenses: dict[str, Lens] = {lens.id: lens for lens in lenses(self.scope)}
         self.views = {(lens.id, view.id): view for lens in self.lenses.values() for view in lens.views}
-        options = {o for lens in self.lenses.values() for o in lens.options}
-        options |= {option for view in self.views.values() for option in view.options}
-        self.page = Page(list(self.lenses), options)
+        self.page = page_of(*self.lenses.values())
         self.selection = first(self.scope, self.page)
 
     def change(self, selection: Selection | None = None, **words: str) -> Selection:
@@ -54,7 +52,7 @@ class Lab:
     def pick(self, lens: str, view: str, curve: int, *index: int, **words: str) -> dict[str, str]:
         pick = self.views[lens, view].pick
         assert pick is not None
-        return dict(pick(self.scope, self.change(**words), Point(curve, index)))
+        return dict(pick(self.scope, self.change(**words), Point(curve, "", index)))
 
     def measure(self, lens: str, view: str, **words: str) -> None:
         """Whatever the view needs, until it needs nothing."""
@@ -106,13 +104,6 @@ def test_the_lenses_and_their_views_have_names_of_their_own(lab: Lab):
     assert sorted(options) == ["filters", "order", "shuffle", "side"]
 
 
-def test_every_view_says_its_question_and_how_not_to_read_it(lab: Lab):
-    for view in lab.views.values():
-        assert view.title.endswith("?")
-        assert view.question.endswith(".")
-        assert view.caution.endswith(".")
-
-
 @pytest.mark.parametrize("name", ["tiny", "seed", "seed-rows"])
 def test_every_view_draws_any_block_and_patch(name: str, tiny: MixerConfig):
     lab = Lab(tiny if name == "tiny" else PRESETS[name])
@@ -121,50 +112,6 @@ def test_every_view_draws_any_block_and_patch(name: str, tiny: MixerConfig):
         for view in lab.views.values():
             drawn = view.draw(lab.scope, lab.change(depth=depth, patch=patch))
             assert drawn.figure or drawn.html or drawn.words
-
-
-def test_every_figure_has_its_numbers(measured: Lab):
-    for name, view in measured.views.items():
-        drawn = view.draw(measured.scope, measured.selection)
-        assert (drawn.numbers is None) == (name == ("mixing.image", "formula"))
-        if drawn.numbers:
-            assert tuple(map(len, drawn.numbers.axes.values())) == drawn.numbers.values.shape
-            assert "nan" not in drawn.numbers.in_words()
-
-
-def look_of(drawn: Drawn) -> Hashable:
-    return drawn.figure and drawn.figure.to_json(), drawn.html, drawn.words
-
-
-CHANGES = (
-    {"sample": "7"},
-    {"patch": "1,0"},
-    {"depth": "2a"},
-    {"depth": "2b"},
-    {"unit": "4"},
-    {"to": "cat"},
-    {"lens": "mixing.unit"},
-    {"side": "writes"},
-    {"order": "patch"},
-    {"order": "pairs"},
-    {"filters": "index"},
-    {"shuffle": "3"},
-)
-
-
-def pairs_of_selections(lab: Lab) -> Iterator[tuple[str, Selection, Selection]]:
-    """(what differs, before, after), from two beginnings, as a unit that is chosen hides what one that is not shows."""
-    for begin in (lab.change(depth="2b"), lab.change(depth="1a", unit="6", order="patch", shuffle="1")):
-        for words in CHANGES:
-            yield ", ".join(words), begin, lab.change(begin, **words)
-
-
-def test_a_view_changes_with_what_it_sees_and_with_nothing_else(measured: Lab):
-    scope = measured.scope
-    for (lens, _), view in measured.views.items():
-        for what, before, after in pairs_of_selections(measured):
-            same = look_of(view.draw(scope, before)) == look_of(view.draw(scope, after))
-            assert same == (view.sees(before) == view.sees(after)), (lens, view.id, what)
 
 
 def test_the_words_of_the_block_follow_the_depth(lab: Lab):

@@ -1,10 +1,12 @@
-"""What the tests of Attribution and Doubt share: a small network, and what the page does with a view."""
+"""What the tests of views share: a small network, selections in the words of a link, and what the page does."""
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from mixer.data import CLASSES
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent
 from viz.microscope import Microscope
@@ -13,17 +15,18 @@ from viz.running import Measurement
 from viz.selection import Page, Selection, change, first
 
 
-def microscope(**changes) -> Microscope:
+def microscope(**changes: Any) -> Microscope:
     """8 x 2 patches of 4 x 16 pixels, 3 blocks, 11 channels; weights that bend."""
     sizes = {"num_blocks": 3, "hidden_dim": 11, "tokens_mlp_dim": 13, "channels_mlp_dim": 17}
-    model: Mixer = bent(MixerConfig(**{"patch_size": (4, 16), **sizes, **changes}))
+    settings = {"patch_size": (4, 16), **sizes, **changes}
+    if settings.get("num_classes", 10) == 10:
+        settings["classes"] = CLASSES
+    model: Mixer = bent(MixerConfig(**settings))
     return Microscope(model, {}, torch.device("cpu"))
 
 
 def page_of(*lenses: Lens) -> Page:
-    options = {option for lens in lenses for option in lens.options}
-    options |= {option for lens in lenses for view in lens.views for option in view.options}
-    return Page([lens.id for lens in lenses], options)
+    return Page([lens.id for lens in lenses], {option for lens in lenses for option in lens.all_options})
 
 
 def view_of(lens: Lens, name: str) -> View:
@@ -32,16 +35,16 @@ def view_of(lens: Lens, name: str) -> View:
 
 
 def select(scope: Microscope, lens: Lens, **words: str) -> Selection:
-    """What the page opens on, changed by the words of a link; `_` stands for `-` in their names."""
+    """What the page opens on, changed by the words of a link; `_` stands for `-` in their names, and ends `class_`."""
     page = page_of(lens)
-    named = {name.replace("_", "-"): text for name, text in words.items()}
+    named = {name.strip("_").replace("_", "-"): text for name, text in words.items()}
     selection, wrong = change(scope, page, first(scope, page), named)
     assert not wrong
     return replace(selection, lens=lens.id)
 
 
 def measure(scope: Microscope, view: View, selection: Selection, asked: bool = False) -> list[Measurement]:
-    """As the page does, until nothing is needed but what waits to be asked for."""
+    """As the page does, until nothing is needed but what waits to be asked for; with `asked`, until nothing is."""
     made = list[Measurement]()
     while waiting := [one for one in view.needs(scope, selection) if asked or not one.asked]:
         for one in waiting:
@@ -55,7 +58,7 @@ def measure(scope: Microscope, view: View, selection: Selection, asked: bool = F
 def told(drawn: Drawn) -> tuple[str | None, str, str, str | None]:
     """All that a view shows, to be compared."""
     figure = drawn.figure and drawn.figure.to_json()
-    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.csv({})
+    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.in_words()
 
 
 def cells(html: str) -> list[list[str]]:
