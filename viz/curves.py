@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-
 from mixer import files
 from mixer.run import history
 from viz import figures
@@ -34,7 +32,7 @@ def show(run: Path, again: bool = False) -> None:
     display(HTML(_draw(run).to_html(include_plotlyjs="cdn")), display_id=str(run), update=again)
 
 
-def of_stages(stages: Sequence[dict[str, Any]]) -> go.Figure:
+def of_stages(stages: Sequence[dict[str, Any]]) -> figures.Figure:
     """The curves of a network that was trained in stages."""
     drawn = lines(stages)
     return figures.learning_curves(*([line[k] for line in drawn] for k in ("epoch", "loss", "validation_accuracy")))
@@ -49,6 +47,6 @@ def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _draw(run: Path) -> go.Figure:
+def _draw(run: Path) -> figures.Figure:
     known = history(run)
     return of_stages([{"history": known, "epochs": known[-1]["epoch"]}])

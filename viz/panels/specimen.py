@@ -87,9 +87,7 @@ def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
 def _samples(scope: Microscope) -> View:
     kinds_of = [(TWO, "two of each class"), *((name, name) for name in CLASSES)]
     if scope.knows_samples:
-        confused = [
-            (f"{a}>{b}", f"{a}, answered rightly" if a == b else f"{a}, taken for {b}") for a in CLASSES for b in CLASSES
-        ]
+        confused = [(f"{a}>{b}", _told(a, b)) for a in CLASSES for b in CLASSES]
         kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
@@ -113,19 +111,19 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
     elif (answers := scope.sample_answers()) is None:
         return Drawn()
     else:
-        taken = [(truth, scope.classes[answer]) for truth, answer in zip(truths, answers, strict=True)]
-        names = {
-            i: a if a == b else f"{a}, taken for {b}"
-            for i, (a, b) in enumerate(taken)
-            if kind == f"{a}>{b}" or (kind == WRONG and a != b)
-        }
+        pairs = list(zip(truths, (scope.classes[answer] for answer in answers), strict=True))
+        names = {i: _told(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)}
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
-        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(names[i])}</button></li>"
-        for i in sorted(names)
+        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
+        for i, name in sorted(names.items())
     )
     words = "" if names else "None of the shipped samples."
     return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
+
+
+def _told(truth: str, answer: str) -> str:
+    return f"{truth}, answered rightly" if truth == answer else f"{truth}, taken for {answer}"
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:

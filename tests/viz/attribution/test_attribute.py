@@ -297,7 +297,7 @@ def test_batches_suit_the_cache_of_a_cpu(model: Mixer):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_other_grids(name: str):
-    config = MixerConfig((15, 14), (3, 7), 4, 2, 9, 6, 8, norm_eps=1e-6, pre_head_norm=True, gelu="tanh")
+    config = MixerConfig((15, 14), (3, 7), 4, (), 2, 9, 6, 8, norm_eps=1e-6, pre_head_norm=True, gelu="tanh")
     found = attribute(bent(config), ask(config), name, replace(QUICK, block=1))
     assert found.values.shape == (10,)
     assert np.isfinite(found.values).all()
@@ -311,7 +311,7 @@ def test_other_grids(name: str):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_network_of_one_patch(name: str):
-    config = MixerConfig((4, 5), (4, 5), 3, 2, 7, 6, 8)
+    config = MixerConfig((4, 5), (4, 5), 3, (), 2, 7, 6, 8)
     assert attribute(bent(config), ask(config, target=2), name, QUICK).values.shape == (1,)
 
 

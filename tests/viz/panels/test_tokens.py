@@ -109,8 +109,7 @@ def test_lengths_and_likeness_are_those_of_the_tokens(scope: Microscope, lens: L
 
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microscope, lens: Lens) -> None:
-    looks = [trace(scope.model, image[None]) for image in scope.sample_inputs]
-    depths = torch.stack([look.depths[:, 0] for look in looks])  # samples depths patches channels
+    depths = trace(scope.model, scope.sample_inputs).depths.transpose(0, 1)  # samples depths patches channels
     written = torch.cat([depths[:, :1], depths.diff(dim=1)], 1)
     with torch.no_grad():
         votes = scope.model.head(depths[:, 4])[..., 6]
@@ -133,9 +132,8 @@ def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
 
 def test_the_band_says_what_is_usual_of_the_own_answer(scope: Microscope, lens: Lens) -> None:
     words = draw(scope, lens, "lens").words
-    looks = [trace(scope.model, image[None]) for image in scope.sample_inputs]
     with torch.no_grad():
-        leads = torch.stack([scope.model.head(look.depths.mean(2)).argmax(-1)[:, 0] for look in looks])
+        leads = scope.model.head(trace(scope.model, scope.sample_inputs).depths.mean(2)).argmax(-1).T
     told = re.search(r"At (\w+), (\w+) leads for (\d+) of the 200 samples", words)
     assert told is not None
     depth, name, count = told.groups()
@@ -225,8 +223,8 @@ def crops(html: str) -> list[tuple[int, str, str, float]]:
 def test_the_nearest_are_the_most_alike_and_never_the_specimen(scope: Microscope, lens: Lens) -> None:
     found = crops(draw(scope, lens, "neighbours", sample="47", depth="2a", patch="4,1").html)
     assert len(found) == tokens.CROPS
-    depths = torch.stack([trace(scope.model, image[None]).depths[3, 0] for image in scope.sample_inputs])
-    cosines = torch.cosine_similarity(depths, depths[47, 9], dim=-1)
+    tokens_there = trace(scope.model, scope.sample_inputs).depths[3]
+    cosines = torch.cosine_similarity(tokens_there, tokens_there[47, 9], dim=-1)
     cosines[47] = -1
     assert [cosine for *_, cosine in found] == pytest.approx(cosines.flatten().topk(12).values.tolist(), abs=6e-4)
     sample, patch = divmod(int(cosines.argmax()), 16)

@@ -224,7 +224,8 @@ def test_which_unit_offers_those_that_add_most(lab: Lab):
 
 def test_the_samples_that_drive_a_unit(measured: Lab):
     scope, selection = measured.scope, measured.change(depth="2b", unit="4")
-    traces = [trace(scope.model, image[None]) for image in scope.sample_inputs]
+    seen = trace(scope.model, scope.sample_inputs)
+    traces = [seen.image(i) for i in range(200)]
     strengths = [units.strengths(scope.model, seen, 1)[4] for seen in traces]
     best = np.argsort(strengths)[::-1][:10].tolist()
     html = measured.views["mixing.unit", "drivers"].draw(scope, selection).html
