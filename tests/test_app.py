@@ -1,11 +1,14 @@
 """The app over its API, as another program sees it."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -18,7 +21,13 @@ from PIL import Image
 import app
 from mixer.data import CLASSES, normalise, samples
 from mixer.model import Mixer
+from mixer.picture import NO_PICTURE, TRANSPARENT, decode
+from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
+from viz.panels.boundary import BROKEN
+from viz.panels.endpoint import NO_BASE64, NOTHING
+from viz.panels.photo import Photo
+from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +49,22 @@ def test_classify_gives_the_network_s_own_probabilities(client: Client, scope: M
     assert got == pytest.approx(dict(zip(CLASSES, want.tolist(), strict=True)), abs=1e-5)
 
 
-def test_classify_is_the_only_endpoint_and_documented(client: Client) -> None:
+def test_classify_is_the_only_endpoint_and_documented_by_names(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(endpoints) == ["/classify"]
+    classify = endpoints["/classify"]
+    assert classify["description"].startswith("Classify a picture.")
+    (given,), (answer,) = classify["parameters"], classify["returns"]
+    assert (given["parameter_name"], given["label"], answer["label"]) == ("picture", "picture", "answer")
+    assert given["python_type"]["type"].startswith("filepath | str")
+    assert answer["python_type"]["type"] == (
+        "dict(label: str, confidences: list[dict(label: str, confidence: float)], notes: list[str])"
+    )
+
+
+def test_every_other_event_is_private(client: Client) -> None:
+    public = [one for one in client.config["dependencies"] if one["api_visibility"] != "private"]
+    assert [one["api_name"] for one in public] == ["classify"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG in CMYK", "GIF", "WebP", "TIFF of 16 bits", "PNG of one pixel", "huge JPEG"])
@@ -81,17 +103,126 @@ def test_other_files_get_words_and_the_app_goes_on(client: Client, tmp_path: Pat
     assert client.predict(handle_file(sample_file(tmp_path, 0)), api_name="/classify")["label"] in CLASSES
 
 
-def test_nothing_to_classify_is_said(client: Client) -> None:
-    with pytest.raises(AppError, match="no picture to classify"):
-        client.predict(None, api_name="/classify")
+def over_http(url: str, picture: Any, version: str = "") -> Any:
+    """What plain HTTP gets, as with curl: the answer, or the words of the error."""
+    call = f"{url}gradio_api/call/{version}classify"
+    event = httpx.post(call, json={"picture": picture} if version else {"data": [picture]}).json()["event_id"]
+    first, data = httpx.get(f"{url}gradio_api/call/classify/{event}", timeout=30).text.splitlines()[:2]
+    found = json.loads(data.removeprefix("data: "))
+    return found[0] if first == "event: complete" else found["error"]
 
 
-def test_a_file_of_the_server_cannot_be_asked_for(client: Client, tmp_path: Path) -> None:
-    here = str(sample_file(tmp_path, 0))  # a picture that nobody uploaded
-    for given in ({"path": here}, {"path": here, "meta": {"_type": "gradio.FileData"}}, {"path": None}):
-        call = f"{client.src}gradio_api/call/classify"
-        event = httpx.post(call, json={"data": [given]}).json()["event_id"]
-        assert httpx.get(f"{call}/{event}").text.startswith("event: error")
+def by_client(client: Client, picture: Any) -> Any:
+    try:
+        return client.predict(picture, api_name="/classify")
+    except AppError as error:
+        return str(error)
+
+
+def uploaded(url: str, file: Path) -> str:
+    with file.open("rb") as content:
+        return httpx.post(f"{url}gradio_api/upload", files={"files": content}).json()[0]
+
+
+FILE = {"meta": {"_type": "gradio.FileData"}}
+
+
+def test_a_file_and_base64_get_one_answer_by_every_way(client: Client, tmp_path: Path) -> None:
+    file = sample_file(tmp_path, 31)
+    path, text = uploaded(client.src, file), b64encode(file.read_bytes()).decode()
+    answer = client.predict(picture=handle_file(file), api_name="/classify")
+    assert answer["label"] == answer["confidences"][0]["label"]
+    assert {line["label"] for line in answer["confidences"]} == set(CLASSES)
+    assert answer["notes"] == []
+    in_lines = "\n".join(text[i : i + 76] for i in range(0, len(text), 76))  # as base64 writes it
+    for picture in (text, in_lines, f"data:image/png;base64,{text}", f"data:;base64,{text}"):
+        assert over_http(client.src, picture) == by_client(client, picture) == answer
+    for file_data in ({"path": path} | FILE, {"path": path}, {"path": path, "size": "large", "meta": None}):
+        assert over_http(client.src, file_data) == over_http(client.src, file_data, "v2/") == answer
+
+
+def test_what_is_left_out_of_a_picture_is_said(client: Client, tmp_path: Path) -> None:
+    Image.new("RGBA", (90, 60), (200, 20, 20, 100)).save(tmp_path / "wide.png")
+    assert client.predict(handle_file(tmp_path / "wide.png"), api_name="/classify")["notes"] == [
+        TRANSPARENT,
+        "The network gets the middle of it: 60 x 60 of 90 x 60 pixels.",
+    ]
+
+
+def test_the_endpoint_sees_what_the_page_sees(client: Client, scope: Microscope, tmp_path: Path) -> None:
+    file = tmp_path / "photo.png"
+    photo().resize((2500, 1700)).save(file)
+    want = scope.probabilities(Photo.of(decode(file)).picture(scope.grid.image_size))
+    got = {
+        line["label"]: line["confidence"]
+        for line in client.predict(handle_file(file), api_name="/classify")["confidences"]
+    }
+    assert got == pytest.approx(dict(zip(scope.classes, want.tolist(), strict=True)))
+
+
+ADDRESS = "http://127.0.0.1:9/cat.png"
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (None, NOTHING),
+        ("", NOTHING),
+        ("photo.jpg", NO_BASE64),
+        ("I am text", NO_BASE64),
+        ("ä", NO_BASE64),
+        ("data:image/svg+xml,<svg/>", NO_BASE64),
+        ("data:image/png;base64,****", NO_BASE64),
+        (b64encode(b"I am text").decode(), NO_PICTURE),
+        (ADDRESS, NOT_FETCHED),
+        ("HTTPS://example.org/cat.png", NOT_FETCHED),
+        ({"path": ADDRESS} | FILE, NOT_FETCHED),
+        ({"path": ADDRESS}, NOT_FETCHED),
+        ({"path": __file__} | FILE, NOT_UPLOADED),
+        ({"path": __file__}, NOT_UPLOADED),
+        ({"path": None}, NOT_UPLOADED),
+        ({"path": "a\0b"} | FILE, NOT_UPLOADED),
+        ({"path": "x" * 5000}, NOT_UPLOADED),
+        ({"url": ADDRESS}, NOT_UPLOADED),
+        ([{"path": __file__} | FILE], NOT_UPLOADED),
+        ({}, NOT_UPLOADED),
+        (7, NOT_UPLOADED),
+    ],
+)
+def test_what_is_no_picture_gets_words(client: Client, picture: Any, words: str) -> None:
+    assert over_http(client.src, picture) == over_http(client.src, picture, "v2/") == words
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [(None, NOTHING), ("photo.jpg", NO_BASE64), (ADDRESS, NOT_FETCHED), (handle_file(ADDRESS), NOT_FETCHED)],
+)
+def test_the_client_gets_the_same_words(client: Client, picture: Any, words: str) -> None:
+    assert by_client(client, picture) == words
+
+
+def test_a_file_of_the_server_cannot_be_asked_for_from_among_the_uploads(client: Client, tmp_path: Path) -> None:
+    path = uploaded(client.src, sample_file(tmp_path, 0))
+    assert over_http(client.src, {"path": f"{path}/../../../../..{__file__}"} | FILE) == NOT_UPLOADED
+    assert over_http(client.src, {"path": f"{path}.gone"} | FILE) == NOT_ARRIVED
+    assert over_http(client.src, {"path": str(Path(path).parent)} | FILE) == NOT_ARRIVED
+
+
+def test_a_request_with_nothing_in_it_gets_words(client: Client) -> None:
+    call = f"{client.src}gradio_api/call/classify"
+    for event in (httpx.post(call, json={"data": []}), httpx.post(f"{client.src}gradio_api/call/v2/classify", json={})):
+        assert NOTHING in httpx.get(f"{call}/{event.json()['event_id']}").text
+
+
+def test_an_error_of_the_program_is_a_sentence_for_who_asks_and_a_traceback_in_the_log(
+    client: Client, scope: Microscope, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = b64encode(png_of_size(2, 2)).decode()
+    with monkeypatch.context() as broken:
+        broken.setattr(Microscope, "probabilities", lambda *_: {}["a mistake"])
+        assert over_http(client.src, picture) == by_client(client, picture) == BROKEN
+    assert "KeyError: 'a mistake'" in caplog.text
+    assert "a mistake" not in BROKEN
 
 
 def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:

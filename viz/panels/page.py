@@ -12,7 +12,8 @@ import gradio as gr
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import attribution, doubt, events, mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, endpoint, events, mixing, model, overview, specimen, tokens
+from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
 from viz.panels.upload import Upload
@@ -63,7 +64,7 @@ class Instrument:
         self.first = first(scope, self.page)
 
     def build(self) -> gr.Blocks:
-        with gr.Blocks(
+        with Guarded(
             title="MLP-Mixer microscope", fill_width=True, delete_cache=(3600, 3600), analytics_enabled=False
         ) as page:
             self.visit = gr.State(Visit(self.first))
@@ -80,6 +81,7 @@ class Instrument:
                         self._lens(lens)
             self._fill()
             self._listen(page, upload)
+            endpoint.add(self.scope)
         return page
 
     def _specimen(self) -> None:

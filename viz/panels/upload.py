@@ -1,4 +1,4 @@
-"""A visitor's own picture: from the file that the browser sent to a decoded picture, or to words."""
+"""A picture from outside: from the file that somebody uploaded to a decoded picture, or to words."""
 
 from abc import ABCMeta
 from typing import Any
@@ -10,7 +10,43 @@ from gradio.utils import is_in_or_equal
 from mixer.picture import Decoded, Unreadable, decode
 
 NOT_UPLOADED = "Upload the picture: a file of this server cannot be asked for."
+NOT_FETCHED = "Upload the picture: this server fetches nothing from another address."
 NOT_ARRIVED = "The picture did not arrive. Upload it again."
+
+
+class Refused(gr.Error):
+    """What somebody sent cannot be taken. The message is for them; it is nothing for the log."""
+
+    def __init__(self, message: str):
+        super().__init__(message, print_exception=False)
+
+
+def is_address(text: Any) -> bool:
+    """Whether this stands for something on another machine."""
+    return isinstance(text, str) and text.strip().lower().startswith(("http:", "https:", "ftp:"))
+
+
+def check_uploaded(path: Any, folder: str) -> None:
+    """Raise Refused unless this is the path of something in the folder into which uploads go."""
+    if is_address(path):
+        raise Refused(NOT_FETCHED)
+    try:
+        uploaded = isinstance(path, str) and path != "" and is_in_or_equal(path, folder)
+    except (OSError, ValueError):  # no path at all: of a zero byte, for one
+        uploaded = False
+    if not uploaded:
+        raise Refused(NOT_UPLOADED)
+
+
+def read(path: Any, folder: str) -> Decoded:
+    """The picture in an uploaded file. Raises Refused, in words, for any other file and for what is no picture."""
+    check_uploaded(path, folder)
+    try:
+        return decode(path)
+    except Unreadable as error:
+        raise Refused(str(error)) from error
+    except OSError as error:
+        raise Refused(NOT_ARRIVED) from error
 
 
 class _WithoutStub(ComponentMeta):
@@ -30,14 +66,5 @@ class Upload(gr.Image, metaclass=_WithoutStub):
     is_template = True  # in the browser, this is Gradio's own
 
     def preprocess(self, payload: Any) -> Decoded | None:  # type: ignore[override]
-        """Raises gr.Error, in words, for what is no picture and for any place where a visitor cannot have put it."""
-        if payload is None:
-            return None
-        if not payload.path or not is_in_or_equal(payload.path, self.GRADIO_CACHE):
-            raise gr.Error(NOT_UPLOADED)
-        try:
-            return decode(payload.path)
-        except Unreadable as error:
-            raise gr.Error(str(error)) from error
-        except OSError as error:
-            raise gr.Error(NOT_ARRIVED) from error
+        """Raises Refused, in words, for what is no picture and for any place where a visitor cannot have put it."""
+        return None if payload is None else read(payload.path, self.GRADIO_CACHE)
