@@ -12,7 +12,7 @@ window.bench = (() => {
     }));
 
   // since the navigation began: until every view of the open lens has its figure or its HTML
-  const drawn = view => view.querySelector(".main-svg .plot :is(path, image)") ?? view.querySelector("[data-part=html] *");
+  const drawn = view => view.querySelector(".mlayer :is(path, image)") ?? view.querySelector("[data-part=html] *");
   const opened = new Promise(resolve => {
     const observer = new MutationObserver(() => {
       const views = [...document.querySelectorAll(`${lens} .view`)];

@@ -38,10 +38,14 @@ def served() -> Iterator[tuple[str, int]]:
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
-    while process.poll() is None and time.monotonic() - begin < PATIENCE:
-        try:
-            httpx.get(f"{url}/gradio_api/startup-events", timeout=5)
-            return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError("the app did not start: try `python app.py`")
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() - begin > PATIENCE:
+            raise RuntimeError("the app did not start: try `python app.py`")
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=PATIENCE).is_success
+    except httpx.TransportError:
+        return False
