@@ -1,7 +1,7 @@
 """Interleaved timing: what is compared runs in turns, so that a slow moment of the machine hits both."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -34,6 +34,12 @@ class Timing:
     median: float
     quartiles: tuple[float, float]
 
+    @staticmethod
+    def of(seconds: Sequence[float]) -> "Timing":
+        """Of two calls at least."""
+        low, _, high = quantiles(seconds, n=4)
+        return Timing(median(seconds), (low, high))
+
     @property
     def spread(self) -> float:
         """Half the distance of the quartiles, as a share of the median."""
@@ -50,7 +56,7 @@ def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2)
             wait_for_device()
             if turn >= warmup:
                 kept.append(time.perf_counter() - begin)
-    return [Timing(median(kept), (quantiles(kept, n=4)[0], quantiles(kept, n=4)[2])) for kept in seconds]
+    return list(map(Timing.of, seconds))
 
 
 def spread(timings: list[Timing]) -> str:

@@ -4,13 +4,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 
-import gradio as gr
 import torch
 from captum.attr import FeatureAblation
-from viz.panels.neighbours import nearest
 
 from bench.measure import DEVICE, Ratio, interleaved, spread
 from mixer.checkpoint import DEFAULT, load
@@ -22,7 +19,8 @@ from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.doubt import faithfulness
 from viz.microscope import Microscope
-from viz.panels import mixing, overview, specimen, tokens
+from viz.panels.page import Instrument
+from viz.panels.visit import Visit
 
 PAGE = """
 import app, torch
@@ -36,7 +34,7 @@ from viz.attribution import baselines
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import SHAPLEY
 from viz.attribution.question import Question
-image = scope.input(scope.first().picture)
+image = scope.input(scope.sample_picture(0))
 attribute(scope.model, Question(image, baselines.baseline("black", image, scope.model.config), 3), SHAPLEY)
 """
 TRAIN = """
@@ -57,25 +55,22 @@ PEAK = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if li
 
 
 def looking() -> Iterator[Ratio]:
-    """From a choice to all figures of a panel, against one bare pass of the network."""
-    scope = _scope()
-    shown = scope.first()
-    image = scope.input(shown.picture)[None]
-    scope.bank(shown.depth)  # read once for a depth, with progress
-    turn = count()
-    with gr.Blocks():
-        left = specimen.Specimen([], scope)
-        over, all_tokens = (module.build(scope, gr.State(shown)) for module in (overview, tokens))
+    """From what the browser says was chosen to all that is sent back, against one bare pass of the network."""
+    instrument = _instrument()
+    scope, first = instrument.scope, instrument.first
+    image = scope.input(first.picture)[None]
+    over, own = Visit(first), Visit(first)
+    for visit, lens in ((over, "overview"), (own, "tokens")):
+        instrument.answer(visit, {"words": {"lens": lens}})
+        _measure(instrument, visit)
+    turn = count(1)
 
     def choose_sample() -> None:
-        selection = scope.show_sample(shown, next(turn) % len(scope.samples))
-        left.draw(selection)
-        over.draw(selection)
+        instrument.answer(over, {"words": {"sample": str(next(turn) % len(scope.samples))}})
 
     def choose_patch() -> None:
-        selection = replace(shown, patch=next(turn) % scope.grid.patches)
-        all_tokens.draw(selection, tokens.JOINT)
-        nearest(scope, selection, gr.Progress())
+        row, col = scope.grid.position(next(turn) % scope.grid.patches)
+        instrument.answer(own, {"words": {"patch": f"{row},{col}"}})
 
     with torch.inference_mode():
         times = interleaved(
@@ -90,31 +85,29 @@ def looking() -> Iterator[Ratio]:
 
 
 def first_looks() -> Iterator[Ratio]:
-    """Opening a panel that nobody opened before: all that it shows unasked."""
-    scope = _scope()
-    shown = scope.first()
-    with gr.Blocks():
-        state = gr.State(shown)
-        panels = {module.NAME: module.build(scope, state) for module in (tokens, *mixing.PARTS)}
-    defaults = {tokens.NAME: (tokens.JOINT,)}
-    seconds = {}
-    for name, lens in panels.items():
+    """Opening a lens that nobody opened before: all that it shows at once; and, as a note, all that it measures."""
+    instrument = _instrument()
+    visit = Visit(instrument.first)
+    _measure(instrument, visit)
+    shown, measured = {}, {}
+    for lens in instrument.lenses:
         begin = time.perf_counter()
-        lens.draw(shown, *defaults.get(name, ()))
-        seconds[name] = time.perf_counter() - begin
-    own = seconds.pop(tokens.NAME)
-    slowest = max(seconds, key=lambda name: seconds[name])
-    yield Ratio("open Patch tokens for the first time, against 0.5 s", own / 0.5, 1, False, f"{own:.2f} s")
-    note = f"{seconds[slowest]:.2f} s, {slowest}"
-    yield Ratio(
-        "open the slowest part of Token mixing for the first time, against 1 s", seconds[slowest], 1, False, note
-    )
+        instrument.answer(visit, {"words": {"lens": lens.id}})
+        shown[lens.id] = time.perf_counter() - begin
+        _measure(instrument, visit)
+        measured[lens.id] = time.perf_counter() - begin
+    note = f"{shown['tokens']:.2f} s; {measured['tokens']:.1f} s with all neighbours"
+    yield Ratio("open Patch tokens for the first time, against 0.5 s", shown["tokens"] / 0.5, 1, False, note)
+    slowest = max((lens for lens in instrument.lenses if lens.group), key=lambda lens: measured[lens.id])
+    slow = measured[slowest.id]
+    note = f"{slow:.2f} s, {slowest.name}"
+    yield Ratio("open the slowest part of Token mixing for the first time, against 1 s", slow, 1, False, note)
 
 
 def explaining() -> Iterator[Ratio]:
     """What attributions and their checks cost, against each other and against Captum used plainly."""
     scope = _scope()
-    image, model = scope.input(scope.first().picture), scope.model
+    image, model = scope.input(scope.sample_picture(0)), scope.model
     black = baselines.baseline("black", image, model.config)
     question = Question(image, black, 0, background=scope.sample_inputs)
     values = attribute(model, question, "Patch ablation").values
@@ -163,6 +156,21 @@ def memory() -> Iterator[Ratio]:
 
 def _scope() -> Microscope:
     return Microscope(*load(DEFAULT, Mixer), DEVICE)
+
+
+def _instrument() -> Instrument:
+    """With its page, as the app builds it."""
+    instrument = Instrument(_scope())
+    instrument.build()
+    return instrument
+
+
+def _measure(instrument: Instrument, visit: Visit) -> None:
+    """Until nothing waits that is measured unasked; then what it changes is drawn."""
+    while wanted := instrument.wanted(visit):
+        for _ in wanted[0].steps():
+            pass
+    instrument.answer(visit, {"redraw": True})
 
 
 def _python(code: str) -> str:

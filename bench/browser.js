@@ -1,0 +1,57 @@
+// What the page shows, and when: measured in the page, by its own clock, in milliseconds.
+window.bench = (() => {
+  const QUIET_MS = 400; // nothing has changed for so long: it is finished; this wait is not counted
+  const lens = ".lens.open";
+
+  // resolves with the moment when the next frame is on the screen
+  const painted = () => new Promise(resolve =>
+    requestAnimationFrame(() => {
+      const {port1, port2} = new MessageChannel();
+      port1.onmessage = () => resolve(performance.now());
+      port2.postMessage(null);
+    }));
+
+  // since the navigation began: until every view of the open lens has its figure or its HTML
+  const drawn = view => view.querySelector(".mlayer :is(path, image)") ?? view.querySelector("[data-part=html] *");
+  const opened = new Promise(resolve => {
+    const observer = new MutationObserver(() => {
+      const views = [...document.querySelectorAll(`${lens} .view`)];
+      if (!views.length || !views.every(drawn)) return;
+      observer.disconnect();
+      painted().then(resolve);
+    });
+    observer.observe(document, {subtree: true, childList: true});
+  });
+
+  // from the next click: until the last of the open lens's views that change is on the screen
+  let repainted;
+  const watch = () => {
+    const changed = new Set(), observers = [];
+    let clicked, last, quiet;
+    addEventListener("click", event => { clicked = event.timeStamp; }, {once: true, capture: true});
+    repainted = new Promise(resolve => {
+      const finish = () => {
+        observers.forEach(observer => observer.disconnect());
+        resolve({seconds: (last - clicked) / 1000, views: [...changed]});
+      };
+      const note = view => {
+        if (clicked === undefined) return;
+        changed.add(view.dataset.view);
+        clearTimeout(quiet);
+        painted().then(now => {
+          last = now;
+          clearTimeout(quiet);
+          quiet = setTimeout(finish, QUIET_MS);
+        });
+      };
+      for (const view of document.querySelectorAll(`${lens} .view`)) {
+        const observer = new MutationObserver(() => note(view));
+        observer.observe(view, {subtree: true, childList: true, attributes: true, characterData: true});
+        observers.push(observer);
+      }
+    });
+  };
+  const settled = () => !document.querySelector(`${lens} .view[aria-busy=true]`);
+
+  return {opened, watch, repainted: () => repainted, settled};
+})();

@@ -1,0 +1,114 @@
+"""The time between a hand and an eye: the app as users start it, looked at in a real Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from bench.measure import Ratio, Timing, spread
+from bench.server import served
+
+SCRIPT = Path(__file__).with_name("browser.js").read_text()
+OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+BYTES_BEFORE = 452e3
+"""sent for a click on a patch before a view was a value"""
+
+
+@dataclass
+class Clicks:
+    """What followed each of several clicks."""
+
+    seconds: list[float] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    """bytes, as they are before any compression"""
+    views: set[str] = field(default_factory=set)
+    """those that changed"""
+
+
+def visiting(rounds: int = 15) -> Iterator[Ratio]:
+    """An address typed, a sample chosen, a patch chosen, until what follows is on the screen.
+
+    rounds: how often each, after one that does not count
+    """
+    with served() as (url, _), _chromium() as browser:
+        first, *later = [_visit(browser, url) for _ in range(1 + rounds)]
+        sample, patch = _clicks(browser, url, rounds)
+    visits, samples, patches = map(Timing.of, (later, sample.seconds, patch.seconds))
+    note = f"{visits.median:.2f} s; {spread([visits])}; {first:.2f} s in a server that nobody visited before"
+    yield Ratio("address typed -> first figures on screen, against 2 s", visits.median / 2, 1, False, note)
+    note = f"{patches.median:.3f} s, {len(patch.views)} views; {spread([patches])}"
+    yield Ratio("click on a patch -> last view on screen, against 0.25 s", patches.median / 0.25, 1, False, note)
+    note = f"{samples.median:.3f} s, {len(sample.views)} views; {spread([samples])}"
+    yield Ratio("sample chosen -> overview on screen, against 0.3 s", samples.median / 0.3, 1, False, note)
+    most = max(patch.received)
+    name = f"bytes sent for a click on a patch, against {BYTES_BEFORE / 1e3:g} kB"
+    yield Ratio(name, most / BYTES_BEFORE, 0.5, False, f"{most / 1e3:.0f} kB, the most of {rounds} clicks")
+
+
+def _visit(browser: Browser, url: str) -> float:
+    """Seconds from the address to the first lens's figures, with nothing in the browser's cache."""
+    with _page(browser, url) as page:
+        seconds: float = page.evaluate("bench.opened") / 1000
+        page.wait_for_function("bench.settled()")
+    return seconds
+
+
+def _clicks(browser: Browser, url: str, rounds: int) -> tuple[Clicks, Clicks]:
+    """Of samples, with the overview open, and of patches, with all views of their tokens."""
+    with _page(browser, url) as page:
+        page.evaluate("bench.opened")
+        page.get_by_role("button", name="Choose a picture").click()
+        buttons = page.locator("#specimen-samples [data-words]")
+        sample = _each(page, [buttons.nth(1 + i % (buttons.count() - 1)) for i in range(1 + rounds)])
+        page.get_by_role("tab", name="Patch tokens").click()
+        page.wait_for_function("document.querySelector('#tokens-neighbours li') && bench.settled()", timeout=120_000)
+        buttons = page.locator('#picker button[aria-pressed="false"]')
+        patch = _each(page, [buttons.nth(7 * i % buttons.count()) for i in range(1 + rounds)])
+    return sample, patch
+
+
+def _each(page: Page, buttons: list[Locator]) -> Clicks:
+    """Click one after the other, each when all that followed the one before is on the screen."""
+    clicks, received = Clicks(), 0
+
+    def note(event: dict[str, Any]) -> None:
+        nonlocal received
+        received += event["dataLength"]
+
+    network = page.context.new_cdp_session(page)
+    network.on("Network.dataReceived", note)
+    network.send("Network.enable")
+    for turn, button in enumerate(buttons):
+        page.evaluate("bench.watch()")
+        received = 0
+        button.click()
+        found = page.evaluate("bench.repainted()")
+        if turn:  # the first does not count
+            clicks.seconds.append(found["seconds"])
+            clicks.received.append(received)
+            clicks.views |= set(found["views"])
+    network.detach()
+    return clicks
+
+
+@contextmanager
+def _chromium() -> Iterator[Browser]:
+    installed = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=OFFLINE)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def _page(browser: Browser, url: str) -> Iterator[Page]:
+    """A new visitor's, on a desk."""
+    with browser.new_context(viewport={"width": 1400, "height": 900}) as context:
+        page = context.new_page()
+        page.add_init_script(SCRIPT)
+        page.goto(url, wait_until="commit")
+        yield page
