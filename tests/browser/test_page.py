@@ -223,7 +223,7 @@ def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callab
     norms = figure(page, "tokens-norms")
     norms.scroll_into_view_if_needed()
     norms.evaluate(
-        "plot => { plot.dataset.mark = 'the same'; plot.on('plotly_afterplot', () => plot.dataset.mark = 'drawn anew'); }"
+        "plot => { plot.dataset.mark = 'the same'; plot.on('plotly_afterplot', () => plot.dataset.mark = 'anew'); }"
     )
     before = page.evaluate("scrollY")
     page.locator('#picker button[data-patch="5"]').click()
@@ -239,7 +239,9 @@ def test_the_specimen_stays_in_sight(visit: Callable[..., Page]) -> None:
         expect(page.locator(part)).to_be_in_viewport()
     top = page.locator("#picker").bounding_box()
     bottom = page.locator("#depth").bounding_box()
-    assert top and bottom and bottom["y"] + bottom["height"] - top["y"] <= 640
+    assert top
+    assert bottom
+    assert bottom["y"] + bottom["height"] - top["y"] <= 640
 
 
 def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(page: Page) -> None:

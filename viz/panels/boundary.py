@@ -35,6 +35,6 @@ class Guarded(gr.Blocks):
 
 
 def _uploaded(file: dict[str, Any]) -> dict[str, Any]:
-    """A file as it is named in a request, with nothing else that is said of it there. Raises Refused if it is not here."""
+    """A file as a request names it, and nothing else that is said of it there. Raises Refused if it is not here."""
     check_uploaded(file["path"], get_upload_folder())
     return {"path": file["path"], "meta": {"_type": "gradio.FileData"}}

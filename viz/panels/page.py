@@ -173,7 +173,7 @@ class Instrument:
         return self._updates(visit, [], None)
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[Any, Any]]:
-        """Measure what is wanted, until nothing is; yields updates that say how far it is. One at a time for a visit."""
+        """Measure what is wanted, until nothing is; yields how far it is. One at a time for a visit."""
         if visit.measuring:
             return
         visit.measuring = True
