@@ -240,6 +240,9 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
             if view.pick is None:
                 continue
             figure, name = view.draw(foreign.scope, start).figure, element_id(lens, view)
+            if view.id == "difference" and len(foreign.scope.classes) == 1:
+                assert figure is None  # there is no other class
+                continue
             assert figure is not None, name
             clicks = [{"view": name, **point} for point in points(figure)]
             chosen = [(click, words) for click in clicks if (words := foreign._picked(Visit(start), click))]
