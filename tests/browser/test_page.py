@@ -313,7 +313,8 @@ def test_a_figure_can_be_taken_into_a_paper(page: Page, kind: str) -> None:
     file = download.value.path()
     if kind == "PNG":
         width = page.locator("#overview-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
-        assert Image.open(file).width == pytest.approx(3 * width, abs=6)
+        with Image.open(file) as image:
+            assert image.width == pytest.approx(3 * width, abs=6)
     else:
         text = file.read_text()
         assert "<svg" in text
@@ -350,7 +351,7 @@ def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page) -> None:
     expect(page.locator("#words")).to_contain_text("labelled cat")
     expect(figure(page, "attribution-maps")).to_contain_text("logit for cat", timeout=30_000)
     expect(wait).to_contain_text("Shapley values", timeout=30_000)
-    page.get_by_role("button", name="Cancel").click()
+    page.locator("#status [data-do=stop]").click()
     expect(wait).to_be_hidden()
     expect(page.locator("#attribution-maps .measure")).to_contain_text("Cancelled.")
     expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM")  # what is finished, of this picture

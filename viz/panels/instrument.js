@@ -68,6 +68,8 @@ window.instrument = (() => {
     const id = box.dataset.view;
     let turn = 0, fresh;
     listen(element, trigger);
+    // plotly would hold a finger that wants to scroll; a tap still reaches it, as a click of a mouse
+    figure.addEventListener("touchstart", event => event.stopPropagation(), {capture: true, passive: true});
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
     const show = async () => {
       const value = props.value, mine = ++turn;
@@ -207,7 +209,7 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
-        button.tabIndex = patch.chosen ? 0 : -1;
+        button.tabIndex = patch.chosen === "true" ? 0 : -1;
       });
     };
     const place = patch => `${Math.floor(patch / props.value.cols)},${patch % props.value.cols}`;
