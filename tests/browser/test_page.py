@@ -349,13 +349,11 @@ def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page) -> None:
     page.get_by_role("button", name="Choose a picture").click()
     page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
-    expect(figure(page, "attribution-maps")).to_contain_text("logit for cat", timeout=30_000)
-    expect(wait).to_contain_text("Shapley values", timeout=30_000)
     page.locator("#status [data-do=stop]").click()
     expect(wait).to_be_hidden()
     expect(page.locator("#attribution-maps .measure")).to_contain_text("Cancelled.")
-    expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM")  # what is finished, of this picture
     expect(figure(page, "attribution-maps")).to_contain_text("logit for cat")
+    expect(figure(page, "attribution-maps")).not_to_contain_text("airplane")
     page.locator('#picker button[data-patch="5"]').click()  # and does not begin again with the next click
     expect(page.locator("#patch")).to_have_value("1,1")
     expect(wait).to_be_hidden()
