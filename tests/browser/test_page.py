@@ -401,7 +401,7 @@ def test_a_finger_scrolls_past_a_figure(visit: Callable[..., Page]) -> None:
     client = page.context.new_cdp_session(page)
     x, y = box["x"] + box["width"] / 2, min(box["y"] + box["height"] / 2, 700)
     client.send("Input.synthesizeScrollGesture", {"x": x, "y": y, "yDistance": -300, "gestureSourceType": "touch"})
-    assert page.evaluate("scrollY") > before + 200
+    page.wait_for_function(f"scrollY > {before + 200}")  # it may go on for a while
     assert plot.evaluate("plot => plot.layout.xaxis.range ?? null") == plot.evaluate(
         "plot => plot._fullLayout.xaxis.range"
     )
