@@ -232,6 +232,27 @@ def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callab
     assert page.evaluate("scrollY") == before
 
 
+def test_a_change_of_the_link_loads_nothing_and_keeps_references_within_the_page(visit: Callable[..., Page]) -> None:
+    """Gradio's <base> made of every "#id" an address of its own: each click fetched the page, the skip link left it."""
+    page = visit("?lens=tokens")
+    expect(page.locator("#tokens-neighbours li")).to_have_count(12, timeout=60_000)
+    documents = list[str]()
+    page.on("request", lambda request: documents.append(request.url) if "/gradio_api/" not in request.url else None)
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(page.locator("#patch")).to_have_value("1,1")
+    expect(page).to_have_url(re.compile("patch=1"))
+    clips = page.locator("#tokens-votes [clip-path]").evaluate_all(
+        "all => all.map(one => one.getAttribute('clip-path'))"
+    )
+    assert clips
+    assert all(clip.startswith("url(#") for clip in clips)
+    page.evaluate("window.same = true")
+    page.locator("a.skip").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.same")
+    assert not [url for url in documents if not url.startswith("data:") and not url.endswith("favicon.ico")]
+
+
 def test_the_specimen_stays_in_sight(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens")
     page.locator("#tokens-votes").scroll_into_view_if_needed()

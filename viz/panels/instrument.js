@@ -1,4 +1,5 @@
 // The page in the browser: what is clicked goes to the server in the words of a link, what comes back is shown.
+document.querySelector("base")?.remove(); // with Gradio's "./", "#id" is of another page once the link has changed
 window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
