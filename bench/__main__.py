@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 
+from bench.browser import visiting
+from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
 from bench.microscope import cold_start, explaining, first_looks, looking, memory
 from bench.network import PLOT, inference, scaling, training
 
 HERE = Path(__file__).parent
-CASES = (inference, first_looks, looking, explaining, scaling, training, cold_start, memory)
+CASES = (inference, first_looks, looking, explaining, scaling, training, cold_start, memory, visiting, crowd)
 
 
 def machine() -> str:

@@ -1,0 +1,125 @@
+"""Memory under many visitors: 16 at a time who look around and have pictures classified."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+from PIL import Image
+
+from bench.measure import Ratio
+from bench.server import served
+from mixer.data import CLASSES
+
+CLIENTS = 16
+LENSES = ("overview", "tokens", "mixing.units", "mixing.unit", "attribution")
+DEPTHS = ("stem", "1a", "6b", "12b")
+PATIENCE = 600
+"""seconds until an answer must be there, whoever is before in the queue"""
+
+
+def crowd(early: int = 50, late: int = 500) -> Iterator[Ratio]:
+    """What the app holds after many requests, against what it holds after the first of them.
+
+    early, late: after how many
+    """
+    with served() as (url, process):
+        before, after = asyncio.run(_held(url, process, (early, late)))
+    note = f"{before:.2f} and {after:.2f} GB"
+    name = f"memory of the app after {late} mixed requests of {CLIENTS} clients, against after {early}"
+    yield Ratio(name, after / before, 1.1, False, note)
+
+
+async def _held(url: str, process: int, counts: tuple[int, ...]) -> list[float]:
+    """GB that the process holds after each of so many requests, counted from the first."""
+    held, done = [], 0
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as http:
+        config = (await http.get("/config")).json()
+        clients = [Client(http, config, random.Random(i)) for i in range(CLIENTS)]
+        for total in counts:
+            turns = iter(range(done, total))
+            await asyncio.gather(*(_until_none(client, turns) for client in clients))
+            held.append(_resident(process))
+            done = total
+    return held
+
+
+async def _until_none(client: "Client", turns: Iterator[int]) -> None:
+    for turn in turns:  # which all clients share
+        await client.request(turn)
+
+
+class Client:
+    """A visitor with a session, who asks as the page in a browser does."""
+
+    def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], chance: random.Random):
+        self._http, self._chance, self._session = http, chance, uuid4().hex
+        self._functions = {function["api_name"]: function for function in config["dependencies"]}
+
+    async def request(self, turn: int) -> None:
+        """Every other time a picture to classify; else a choice, and the measurements that it begins."""
+        if turn % 2:
+            await self._ask("classify", [await self._upload()])
+            return
+        answer = await self._ask("act", [None], {"words": self._choice()})
+        if _running(answer):
+            await self._ask("run", [None])
+            await self._ask("act", [None], {"redraw": True})
+
+    def _choice(self) -> dict[str, str]:
+        pick = self._chance.choice
+        sample, patch = self._chance.randrange(200), f"{self._chance.randrange(8)},{self._chance.randrange(4)}"
+        return pick(
+            (
+                {"sample": str(sample)},
+                {"patch": patch},
+                {"class": pick(CLASSES)},
+                {"depth": pick(DEPTHS)},
+                {"lens": pick(LENSES)},
+            )
+        )
+
+    async def _upload(self) -> dict[str, Any]:
+        size = (self._chance.randrange(32, 1024), self._chance.randrange(32, 1024))
+        file = BytesIO()
+        Image.effect_noise(size, 80).convert("RGB").save(file, "JPEG")
+        answer = await self._http.post("/gradio_api/upload", files={"files": ("photo.jpg", file.getvalue())})
+        return {"path": answer.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
+
+    async def _ask(self, name: str, data: list[Any], event: dict[str, Any] | None = None) -> list[Any]:
+        """What a function of the app answers at last. Raises RuntimeError where it fails."""
+        body = {
+            "data": data,
+            "event_data": event,
+            "fn_index": self._functions[name]["id"],
+            "session_hash": self._session,
+        }
+        (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status()
+        query = urlencode({"session_hash": self._session})
+        async with self._http.stream("GET", f"/gradio_api/queue/data?{query}") as stream:
+            async for line in stream.aiter_lines():
+                message = json.loads(line.removeprefix("data:")) if line else {}
+                if message.get("msg") == "process_completed":
+                    if not message["success"]:
+                        raise RuntimeError(f"{name} failed: {message['output']}")
+                    found: list[Any] = message["output"]["data"]
+                    return found
+        raise RuntimeError(f"{name} did not answer")
+
+
+def _running(answer: list[Any]) -> bool:
+    """Whether the page would begin to measure: the status, which comes last, says so."""
+    return bool(answer[-1]["props"].get("running"))
+
+
+def _resident(process: int) -> float:
+    """GB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) * 1024 / 1e9
