@@ -73,13 +73,18 @@ def _clicks(browser: Browser, url: str, rounds: int) -> tuple[Clicks, Clicks]:
 
 def _each(page: Page, buttons: list[Locator]) -> Clicks:
     """Click one after the other, each when all that followed the one before is on the screen."""
-    clicks, received = Clicks(), 0
+    clicks, received, inline = Clicks(), 0, set[str]()
+
+    def ask(event: dict[str, Any]) -> None:
+        if event["request"]["url"].startswith("data:"):  # already here, within another answer
+            inline.add(event["requestId"])
 
     def note(event: dict[str, Any]) -> None:
         nonlocal received
-        received += event["dataLength"]
+        received += event["dataLength"] if event["requestId"] not in inline else 0
 
     network = page.context.new_cdp_session(page)
+    network.on("Network.requestWillBeSent", ask)
     network.on("Network.dataReceived", note)
     network.send("Network.enable")
     for turn, button in enumerate(buttons):
