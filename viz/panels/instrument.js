@@ -12,6 +12,7 @@ window.instrument = (() => {
     script.onerror = () => reject(new Error("the figures' library did not load: reload the page"));
     document.head.append(script);
   }));
+  plotly().catch(() => {}); // begin before the first figure is there; whoever waits for it hears of a failure
   const dressed = element => {
     const style = getComputedStyle(element);
     return {family: style.fontFamily, size: 13, color: style.color};
