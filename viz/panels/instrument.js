@@ -70,8 +70,6 @@ window.instrument = (() => {
     const id = box.dataset.view;
     let turn = 0, fresh;
     listen(element, trigger);
-    // plotly would hold a finger that wants to scroll; a tap still reaches it, as a click of a mouse
-    figure.addEventListener("touchstart", event => event.stopPropagation(), {capture: true, passive: true});
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
     const show = async () => {
       const value = props.value, mine = ++turn;
