@@ -1,1 +1,1 @@
-"""The Gradio panels: the specimen on the left, and one lens a file."""
+"""The page: the specimen, the lenses, each a file or a folder, and what puts them into a browser."""
