@@ -19,6 +19,7 @@ from mixer.augment import MOST_SHIFT, auto_augment, crop_and_flip, cutmix, mixup
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
+from mixer.muon import Muon
 from mixer.run import Run
 
 SAVE_SECONDS = 300
@@ -32,45 +33,47 @@ class TrainConfig:
     """length of the whole run; a run can be continued with more"""
     warmup_epochs: float = 0.3
     """the rates rise from zero over so many"""
-    decay_epochs: float = 12
-    """the rates fall to zero over the last so many; between, they are constant"""
-    batch_size: int = 128
+    decay_epochs: float | None = None
+    """the rates fall to zero over the last so many, and are constant before; None: they fall from the warm-up on"""
+    batch_size: int = 256
     micro_batch: int | None = None
     """images in one forward and backward pass; None: 32 on a CPU, which suits its cache, the whole batch on a GPU"""
-    muon_lr: float = 3e-3
+    muon_lr: float = 4e-3
     """rate of Muon, for the matrices of the blocks"""
-    adamw_lr: float = 2e-3
+    adamw_lr: float = 2.5e-3
     """rate of AdamW, for stem, head, norms and biases"""
     weight_decay: float = 0.05
     """of all matrices"""
-    average: float = 0.998
+    average: float = 0.999
     """share of the averaged weights that stays after a step; the average is what is evaluated and shipped"""
     crop: int = 4
     """pixels by which an image may be moved"""
     auto_augment: bool = True
     """change colours and geometry at random, too"""
-    mix: float = 0.5
+    mix: float = 0.6
     """share of the batches that are mixed, by CutMix or mixup in turn"""
-    hard_labels: float = 0.5
+    hard_labels: float = 0.25
     """share of the true labels in the target where there is a teacher; its answer has the rest"""
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "decay_epochs")
-        ranges.check(self, 0, math.inf, "muon_lr", "adamw_lr", "weight_decay")
+        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
         ranges.check(self, 0, 1, "average", "mix", "hard_labels")
         ranges.check(self, 0, MOST_SHIFT, "crop")
         ranges.check(self, 0, 2**32 - 1, "seed")
         ranges.check(self, 1, math.inf, "batch_size", *(["micro_batch"] if self.micro_batch is not None else []))
-        if self.epochs < self.warmup_epochs + self.decay_epochs:
+        ranges.check(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
+        if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(
-                f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}"
+                f"{self.epochs} epochs are shorter than warm-up and decay, "
+                f"{self.warmup_epochs} + {self.decay_epochs or 0}"
             )
 
     def rate(self, epoch: float) -> float:
         """The factor of both rates, 0 to 1: up, constant, down."""
         up = epoch / self.warmup_epochs if self.warmup_epochs else 1.0
-        down = (self.epochs - epoch) / self.decay_epochs if self.decay_epochs else 1.0
+        decay = self.epochs - self.warmup_epochs if self.decay_epochs is None else self.decay_epochs
+        down = (self.epochs - epoch) / decay if decay else 1.0
         return max(0.0, min(1.0, up, down))
 
 
@@ -216,12 +219,10 @@ def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -
 
 def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices of the blocks; AdamW for the rest, without decay for all that is not a matrix."""
-    if not hasattr(torch.optim, "Muon"):
-        raise ValueError(f"training wants torch 2.9 or newer, for its Muon; this is {torch.__version__}")
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]
-    muon = torch.optim.Muon(inner, config.muon_lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(inner, config.muon_lr, config.weight_decay)
     adamw = torch.optim.AdamW(
         [{"params": outer, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}],
         config.adamw_lr,

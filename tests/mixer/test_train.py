@@ -107,9 +107,18 @@ def test_rate_rises_stays_and_falls() -> None:
     assert [config.rate(e) for e in (0, 1, 2, 5, 6, 8, 10)] == [0, 0.5, 1, 1, 1, 0.5, 0]
 
 
+def test_rate_falls_from_the_warm_up_on_unless_told_otherwise() -> None:
+    config = TrainConfig(epochs=10, warmup_epochs=2)
+    assert [config.rate(e) for e in (0, 1, 2, 4, 8, 10)] == [0, 0.5, 1, 0.75, 0.25, 0]
+    longer = TrainConfig(epochs=18, warmup_epochs=2)
+    assert longer.rate(10) == 0.5
+
+
 def test_impossible_recipes_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter than warm-up and decay"):
         TrainConfig(epochs=3, warmup_epochs=1, decay_epochs=3)
+    with pytest.raises(ValueError, match="shorter than warm-up and decay"):
+        TrainConfig(epochs=3, warmup_epochs=4)
     with pytest.raises(ValueError, match="at least 1"):
         TrainConfig(batch_size=0)
 
@@ -127,11 +136,3 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(
     with pytest.raises(FloatingPointError, match="step 5"):
         next(steps)
     assert (tmp_path / "state.pt").read_bytes() == kept
-
-
-def test_an_old_torch_is_an_error_in_words(
-    tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ValueError, match="training wants torch"):
-        next(train(fresh(tiny), coloured, coloured, SHORT, tmp_path, CPU))
