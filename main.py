@@ -119,6 +119,7 @@ def train_teacher(
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
     checkpoint.check_target(output)
+    torch.manual_seed(config.seed)
     model = Teacher(TeacherConfig())
     data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
     history, began = [], time.monotonic()
