@@ -1,11 +1,11 @@
-.PHONY: help app test lint train bench space chromium
+.PHONY: help app test lint train bench space gpu-train chromium
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 16
 
 app: .venv/app ## install what is needed and serve the microscope; prints its address
 	$(BIN)/python app.py
@@ -26,6 +26,13 @@ bench: .venv/dev ## measure speed and memory against the others (on a quiet mach
 
 space: .venv/dev ## put a Hugging Face Space together in build/space and try it (PYTHON=... with another Python)
 	$(BIN)/python -m tools.space --python $(PYTHON)
+
+# with the machine's own PyTorch; what was packed here arrives in build/gpu/up, and what goes back is left in OUT
+STORE ?= /tmp/mixer-gpu
+OUT ?= build/gpu/out
+gpu-train: ## on a lent GPU machine: take what has come, train, leave what goes back (docs/training.md; OPTIONS=...)
+	$(PYTHON) tools/parts.py build/gpu/up $(STORE)
+	PYTHONPATH=.:$(STORE)/site $(PYTHON) -m tools.gpu_train --store $(STORE) --out $(OUT) $(OPTIONS)
 
 # the browser of the tests: one that is there, else Debian's, else Playwright's own
 chromium: .venv/dev

@@ -36,6 +36,7 @@ CIFAR = tuple(name for name, config in PRESETS.items() if config.image_size == (
 CifarPreset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(CIFAR))]
 Flat = tyro.conf.OmitArgPrefixes
 TEACHER = checkpoint.DEFAULT.with_name("teacher")
+TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented")))
 
 
 def train(
@@ -43,7 +44,7 @@ def train(
     preset: CifarPreset = "seed",
     blocks: int | None = None,
     run: Path | None = None,
-    teacher: tuple[str, ...] | None = (str(TEACHER),),
+    teacher: tuple[str, ...] | None = TEACHERS,
     init: str | None = None,
     all_images: bool = False,
     data_root: Path | None = None,
@@ -118,6 +119,7 @@ def train_teacher(
         download: fetch CIFAR-10 (170 MB) if it is not there
     """
     checkpoint.check_target(output)
+    torch.manual_seed(config.seed)
     model = Teacher(TeacherConfig())
     data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
     history, began = [], time.monotonic()

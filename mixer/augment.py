@@ -28,17 +28,6 @@ def crop_and_flip(
     return padded[each, colour, rows[:, None, :, None], cols[:, None, None, :]]
 
 
-def auto_augment(images: UInt8[Tensor, "batch 3 height width"]) -> UInt8[Tensor, "batch 3 height width"]:
-    """Colours and geometry changed at random, by AutoAugment's policy for CIFAR-10 (Cubuk et al. 2019).
-
-    Eight images share what is drawn: an eighth of the calls, as each is slow however few images it changes.
-    """
-    from torchvision.transforms import v2  # here, as it takes long to load
-
-    policy = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
-    return torch.cat([policy(part) for part in images.split(8)])
-
-
 def mixup(
     images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch classes"]
 ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:

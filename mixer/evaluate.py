@@ -23,13 +23,13 @@ def at_once(device: torch.device) -> int:
 def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torch.device) -> float:
     """Share of images whose true class gets the highest logit, in bf16: for choices made while training."""
     model.eval()
-    right = 0
+    right = torch.zeros((), dtype=torch.long, device=device)  # read once, as reading waits for a GPU
     size = at_once(device)
     for images, labels in zip(data.images.split(size), data.labels.split(size), strict=True):
         with torch.autocast(device.type, torch.bfloat16):
             logits = model(normalise(images.to(device), config))
-        right += int((logits.argmax(1).cpu() == labels).sum())
-    return right / len(data)
+        right += (logits.argmax(1) == labels.to(device)).sum()
+    return right.item() / len(data)
 
 
 @torch.inference_mode()

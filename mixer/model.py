@@ -129,7 +129,7 @@ class MixerBlock(nn.Module):
         self.channel_mixing = Mlp(dim, config.channels_mlp_dim, config.dropout, config.gelu)
 
     def forward(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
-        x = x + self.token_mixing(self.norm1(x).mT).mT
+        x = x + self.token_mixing(self.norm1(x).mT.contiguous()).mT  # contiguous: the product then adds the bias, too
         return x + self.channel_mixing(self.norm2(x))
 
 

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mixer import ranges
-from mixer.augment import MOST_SHIFT, auto_augment, crop_and_flip
+from mixer.augment import MOST_SHIFT, crop_and_flip
+from mixer.autoaugment import auto_augment
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import MixerConfig
@@ -165,7 +166,7 @@ def train_teacher(
         model.train()
         whiten_bias.requires_grad_(epoch < config.whiten_epochs)
         mirrored = ~mirrored  # every image in turn as it is and mirrored, instead of by chance
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=device)  # read once an epoch, as reading waits for a GPU
         for index in torch.randperm(len(data), device=device)[: per_epoch * config.batch_size].split(config.batch_size):
             batch = crop_and_flip(images[index], config.shift, mirrored[index])
             if config.auto_augment:
@@ -177,13 +178,13 @@ def train_teacher(
             loss.backward()
             optimizer.step()
             schedule.step()
-            total += loss.item()
-        if not math.isfinite(total):
+            total += loss.detach()
+        if not total.isfinite():
             raise FloatingPointError(
                 f"the loss is no longer finite in epoch {epoch + 1}: choose a lower lr than {config.lr}"
             )
         yield {
             "epoch": epoch + 1,
-            "loss": total / per_epoch,
+            "loss": total.item() / per_epoch,
             "validation_accuracy": accuracy(model, validation, inputs, device),
         }

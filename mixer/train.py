@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mixer import parallel, ranges
-from mixer.augment import MOST_SHIFT, auto_augment, crop_and_flip, cutmix, mixup
+from mixer.augment import MOST_SHIFT, crop_and_flip, cutmix, mixup
+from mixer.autoaugment import auto_augment
+from mixer.compiled import compiled
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
+from mixer.muon import Muon
 from mixer.run import Run
 
 SAVE_SECONDS = 300
+SAVE_SHARE = 0.05
+"""of the time, that saving at the end of epochs may take"""
 
 
 @dataclass(frozen=True)
@@ -32,45 +38,47 @@ class TrainConfig:
     """length of the whole run; a run can be continued with more"""
     warmup_epochs: float = 0.3
     """the rates rise from zero over so many"""
-    decay_epochs: float = 12
-    """the rates fall to zero over the last so many; between, they are constant"""
-    batch_size: int = 128
+    decay_epochs: float | None = None
+    """the rates fall to zero over the last so many, and are constant before; None: they fall from the warm-up on"""
+    batch_size: int = 256
     micro_batch: int | None = None
     """images in one forward and backward pass; None: 32 on a CPU, which suits its cache, the whole batch on a GPU"""
-    muon_lr: float = 3e-3
+    muon_lr: float = 4e-3
     """rate of Muon, for the matrices of the blocks"""
-    adamw_lr: float = 2e-3
+    adamw_lr: float = 2.5e-3
     """rate of AdamW, for stem, head, norms and biases"""
     weight_decay: float = 0.05
     """of all matrices"""
-    average: float = 0.998
+    average: float = 0.999
     """share of the averaged weights that stays after a step; the average is what is evaluated and shipped"""
     crop: int = 4
     """pixels by which an image may be moved"""
     auto_augment: bool = True
     """change colours and geometry at random, too"""
-    mix: float = 0.5
+    mix: float = 0.6
     """share of the batches that are mixed, by CutMix or mixup in turn"""
-    hard_labels: float = 0.5
+    hard_labels: float = 0.25
     """share of the true labels in the target where there is a teacher; its answer has the rest"""
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "decay_epochs")
-        ranges.check(self, 0, math.inf, "muon_lr", "adamw_lr", "weight_decay")
+        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
         ranges.check(self, 0, 1, "average", "mix", "hard_labels")
         ranges.check(self, 0, MOST_SHIFT, "crop")
         ranges.check(self, 0, 2**32 - 1, "seed")
         ranges.check(self, 1, math.inf, "batch_size", *(["micro_batch"] if self.micro_batch is not None else []))
-        if self.epochs < self.warmup_epochs + self.decay_epochs:
+        ranges.check(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
+        if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(
-                f"{self.epochs} epochs are shorter than warm-up and decay, {self.warmup_epochs} + {self.decay_epochs}"
+                f"{self.epochs} epochs are shorter than warm-up and decay, "
+                f"{self.warmup_epochs} + {self.decay_epochs or 0}"
             )
 
     def rate(self, epoch: float) -> float:
         """The factor of both rates, 0 to 1: up, constant, down."""
         up = epoch / self.warmup_epochs if self.warmup_epochs else 1.0
-        down = (self.epochs - epoch) / self.decay_epochs if self.decay_epochs else 1.0
+        decay = self.epochs - self.warmup_epochs if self.decay_epochs is None else self.decay_epochs
+        down = (self.epochs - epoch) / decay if decay else 1.0
         return max(0.0, min(1.0, up, down))
 
 
@@ -91,17 +99,19 @@ def train(
     TrainConfig, the teacher and the device.
 
     Everything random about a step follows from (seed, step), so a run that was stopped or killed and continued gives
-    the same weights as one that was not. The state is saved every five minutes, at every epoch and when the caller
-    stops iterating. When it ends, `model` holds the averaged weights. Of several processes (`mixer.parallel`), all
-    train alike, and the first writes.
+    the same weights as one that was not. The state is saved every five minutes, at the end of every epoch unless epochs
+    are too short for that, and when the caller stops iterating. When it ends, `model` holds the averaged weights. Of
+    several processes (`mixer.parallel`), all train alike, and the first writes.
 
     run: a folder, or the run that the caller has entered already
     """
     with nullcontext(run) if isinstance(run, Run) else Run(run) as run:
         model.to(device).train()
         images, labels = data.images.to(device), data.labels.to(device)
+        validation = Labelled(validation.images.to(device), validation.labels.to(device))
+        answers = compiled(model, device)
         if teacher is not None:
-            teacher.to(device).eval()
+            teacher = compiled(teacher.to(device).to(memory_format=torch.channels_last).eval(), device)
         averaged = AveragedModel(Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.average))
         muon, adamw = _optimizers(model, config)
         parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
@@ -113,10 +123,14 @@ def train(
         if at.images < end:
             run.begin(asdict(config))
         began = time.monotonic() - at.seconds
-        saved = time.monotonic()
+        saved, cost = time.monotonic(), 0.0
 
         def save() -> None:
+            nonlocal saved, cost
+            started = time.monotonic()
             run.save({name: part.state_dict() for name, part in parts.items()})
+            saved = time.monotonic()
+            cost = saved - started
 
         while at.images < end:
             torch.manual_seed(config.seed * 1_000_003 + at.step)
@@ -124,13 +138,14 @@ def train(
             rate = config.rate((at.images + config.batch_size) / len(data))
             for group in (*muon.param_groups, *adamw.param_groups):
                 group["lr"] = group["peak"] * rate
-            index = _batch(at.images, config, len(data)).to(device)
-            loss = _step(model, images[index], labels[index], config, at.step, teacher)
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss is no longer finite at step {at.step}; the saved state is intact")
+            index = _batch(at.images, config, len(data)).to(device, non_blocking=True)
+            total = _step(model, answers, images[index], labels[index], config, at.step, teacher)
             muon.step()
             adamw.step()
             averaged.update_parameters(model)
+            loss = total.item()  # not before, as it waits for the GPU
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss is no longer finite at step {at.step}; the saved state is intact")
             at.step += 1
             at.images += config.batch_size
             at.loss += loss
@@ -140,7 +155,8 @@ def train(
                 "epoch": at.images / len(data),
                 "loss": loss,
             }
-            if at.images // len(data) > epochs_before or at.images >= end:
+            ended = at.images >= end
+            if at.images // len(data) > epochs_before or ended:
                 metrics |= {
                     "loss": at.loss / (at.step - at.since),
                     "rate": rate,
@@ -149,11 +165,10 @@ def train(
                 }
                 at.loss, at.since = 0.0, at.step
                 run.note(metrics)
-                saved = -math.inf
             at.seconds = time.monotonic() - began
-            if time.monotonic() - saved > SAVE_SECONDS:
+            since = time.monotonic() - saved
+            if ended or since > SAVE_SECONDS or ("rate" in metrics and since * SAVE_SHARE > cost):
                 save()
-                saved = time.monotonic()
             try:
                 yield metrics
             except GeneratorExit:
@@ -169,22 +184,29 @@ def _batch(seen: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
     Each epoch is a new permutation, which follows from (seed, epoch).
     """
     epoch, place = divmod(seen, images)
-    orders = [
-        torch.randperm(images, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + number))
-        for number in range(epoch, (seen + config.batch_size - 1) // images + 1)
-    ]
-    return torch.cat(orders)[place : place + config.batch_size]
+    epochs = range(epoch, (seen + config.batch_size - 1) // images + 1)
+    orders = torch.cat([_order(config.seed, number, images) for number in epochs])
+    return orders[place : place + config.batch_size]
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, images: int) -> Int[Tensor, "images"]:
+    return torch.randperm(images, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def _step(
     model: Mixer,
+    answers: nn.Module,
     images: UInt8[Tensor, "batch 3 height width"],
     labels: Int[Tensor, "batch"],
     config: TrainConfig,
     step: int,
     teacher: nn.Module | None,
-) -> float:
-    """Gradients of one batch, left in the parameters; returns the loss."""
+) -> Float[Tensor, "1"]:
+    """Gradients of one batch, left in the parameters; returns the loss.
+
+    answers: the model, or what is compiled of it
+    """
     images = crop_and_flip(images, config.crop)
     if config.auto_augment:
         images = auto_augment(images)
@@ -200,12 +222,12 @@ def _step(
     total = torch.zeros(1, device=inputs.device)
     for x, y in zip(inputs.split(micro), targets.split(micro), strict=True):
         with torch.autocast(x.device.type, torch.bfloat16):
-            logits = model(x)
+            logits = answers(x)
         loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(images)
         loss.backward()
         total += loss.detach()
     parallel.add_up([total, *(p.grad for p in model.parameters() if p.grad is not None)])
-    return total.item()
+    return total
 
 
 @torch.no_grad()
@@ -216,12 +238,10 @@ def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -
 
 def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Muon for the matrices of the blocks; AdamW for the rest, without decay for all that is not a matrix."""
-    if not hasattr(torch.optim, "Muon"):
-        raise ValueError(f"training wants torch 2.9 or newer, for its Muon; this is {torch.__version__}")
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]
-    muon = torch.optim.Muon(inner, config.muon_lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(inner, config.muon_lr, config.weight_decay)
     adamw = torch.optim.AdamW(
         [{"params": outer, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}],
         config.adamw_lr,

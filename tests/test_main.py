@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     before, longer = metrics["stages"]
     assert before == stage
     assert [line["epoch"] for line in longer["history"]] == [1]
-    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, [str(main.TEACHER)])
+    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(main.TEACHERS))
     assert metrics["epochs"] == 3
 
     first = str(tmp_path / "run" / "checkpoint")
@@ -326,3 +327,12 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         assert result.returncode != 0, arguments
         assert words in " ".join(result.stderr.replace("│", "").split())
         assert "Traceback" not in result.stderr
+
+
+def test_the_default_teachers_ship_with_the_project_and_small_enough_for_a_plain_push() -> None:
+    assert signature(main.train).parameters["teacher"].default == main.TEACHERS
+    for name in main.TEACHERS:
+        metrics = checkpoint.load(name, Teacher)[1]
+        assert metrics["recipe"].get("auto_augment", False) == ("augmented" in name)
+        assert metrics["validation_accuracy"] > 0.92
+        assert max(path.stat().st_size for path in Path(name).iterdir()) < 10_000_000

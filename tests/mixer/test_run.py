@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import multiprocessing
 import os
 import random
@@ -24,6 +25,12 @@ from mixer.train import TrainConfig, train
 CPU = torch.device("cpu")
 TINY = MixerConfig(patch_size=(4, 16), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, dropout=0.2)
 RECIPE = TrainConfig(epochs=5, warmup_epochs=0.5, decay_epochs=1, batch_size=7, micro_batch=4, average=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _every_epoch_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short it is: here, an epoch takes as long as a save."""
+    monkeypatch.setattr(training, "SAVE_SHARE", math.inf)
 
 
 def pictures(number: int = 30, seed: int = 0) -> Labelled:

@@ -1,7 +1,10 @@
 import json
+import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from torch import nn
 
 from mixer.data import Labelled
 from mixer.model import Mixer, MixerConfig
+from mixer.run import Run
 from mixer.train import TrainConfig, train
 
 CPU = torch.device("cpu")
@@ -107,9 +111,18 @@ def test_rate_rises_stays_and_falls() -> None:
     assert [config.rate(e) for e in (0, 1, 2, 5, 6, 8, 10)] == [0, 0.5, 1, 1, 1, 0.5, 0]
 
 
+def test_rate_falls_from_the_warm_up_on_unless_told_otherwise() -> None:
+    config = TrainConfig(epochs=10, warmup_epochs=2)
+    assert [config.rate(e) for e in (0, 1, 2, 4, 8, 10)] == [0, 0.5, 1, 0.75, 0.25, 0]
+    longer = TrainConfig(epochs=18, warmup_epochs=2)
+    assert longer.rate(10) == 0.5
+
+
 def test_impossible_recipes_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter than warm-up and decay"):
         TrainConfig(epochs=3, warmup_epochs=1, decay_epochs=3)
+    with pytest.raises(ValueError, match="shorter than warm-up and decay"):
+        TrainConfig(epochs=3, warmup_epochs=4)
     with pytest.raises(ValueError, match="at least 1"):
         TrainConfig(batch_size=0)
 
@@ -129,9 +142,20 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state(
     assert (tmp_path / "state.pt").read_bytes() == kept
 
 
-def test_an_old_torch_is_an_error_in_words(
+def test_saving_at_the_end_of_epochs_takes_a_twentieth_of_the_time_at_most(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(ValueError, match="training wants torch"):
-        next(train(fresh(tiny), coloured, coloured, SHORT, tmp_path, CPU))
+    clock = iter(range(10**9))
+    moment = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: moment[0] + 1e-9 * next(clock))
+    saved: list[int] = []
+
+    def save(run: Run, parts: Mapping[str, Any]) -> None:
+        saved.append(run.progress.step)
+        moment[0] += 1.0  # s, which a save takes
+
+    monkeypatch.setattr(Run, "save", save)
+    config = replace(SHORT, epochs=50.4, auto_augment=False)
+    for _ in train(fresh(tiny), coloured, coloured, config, tmp_path, CPU):
+        moment[0] += 0.19  # five steps, so 0.95 s, an epoch
+    assert saved == [5, 115, 225, 252], "the first epoch; then every 22 epochs, 20.9 s; the end"
