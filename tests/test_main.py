@@ -314,7 +314,7 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("--data-root", str(tmp_path)), "Three ways to get it"),
         (("evaluate", str(tmp_path)), "config.json is missing or damaged"),
         (("convert", "nowhere.npz", str(tmp_path / "out")), "is not an MLP-Mixer"),
-        (("train", "--epochs", "1"), "shorter than warm-up and decay"),
+        (("train", "--epochs", "1", "--decay-epochs", "3"), "shorter than warm-up and decay"),
         (("train", "--crop", "40"), "crop must be from 0 to 31, not 40"),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
