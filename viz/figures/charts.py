@@ -1,6 +1,7 @@
 """Diagrams with axes: lines, bars, matrices."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -35,7 +36,7 @@ READABLE = 25
 
 MOST_ACROSS, MOST_DOWN = 4, 8
 """names on an axis of patches"""
-CELLS = 230
+CELLS = 220
 """pixels: how wide the cells of a matrix of classes are together on a phone"""
 
 
@@ -108,12 +109,15 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     )
     traces, size = [heat], len(names)
     if fits(len(str(count.max())), CELLS / size, 30):
-        y, x = np.indices(count.shape).reshape(2, -1)
         grounds = [rgb(colour) for colour in sample_colorscale(SHARES, shade.ravel().tolist())]
-        traces.append(written(x, y, list(map(str, count.ravel())), grounds))
-    across = {"title": "answer<br>numbers: counts; shade: share of the row"}
-    down = {"title": of_all("true class", size, len(classes)), "autorange": "reversed"}
-    return diagram(traces, 180 + 30 * max(10, size), xaxis=across, yaxis=down)
+        down, across = zip(*product(names, names), strict=True)
+        traces.append(written(across, down, list(map(str, count.ravel())), grounds))
+    return diagram(
+        traces,
+        180 + 30 * max(10, size),
+        xaxis={"title": "answer<br>counts; shade: share of the row"},
+        yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"},
+    )
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
@@ -181,7 +185,7 @@ def patch_matrix(
     return bare(
         heat,
         None,
-        (1, BAR + 20, 480),
+        (1, BAR - 26, 480),
         shapes=frames([(0, chosen)], count, 1),
         xaxis=across | {"side": "top"},
         yaxis=down | {"autorange": "reversed"},
@@ -256,7 +260,6 @@ def grouped_bars(
         340,
         xaxis={"tickangle": 0},
         yaxis={"title": of_all(label, len(drawn), len(names)), "tickformat": ".0%", "rangemode": "tozero"},
-        legend={"y": 1.02, "yanchor": "bottom"},
     )
 
 

@@ -1,6 +1,7 @@
 """Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from plotly.colors import sample_colorscale
 from viz.figures.style import (
     ACCENT,
     BAR,
+    EDGES,
     INK,
     OVER,
     PLACE,
+    PLAIN,
     SEQUENTIAL,
     SIGNED,
     bar_as_seen,
@@ -33,7 +36,7 @@ from viz.figures.style import (
 LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
 """colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
 ABREAST = 3
-"""maps side by side at most: names stay legible on a phone"""
+"""maps side by side at most, where that takes one line; else two: names stay legible on a phone"""
 
 
 def overlays(
@@ -55,10 +58,10 @@ def overlays(
     """
     height, width, _ = picture.shape
     (rows, cols), (row, col) = patches, chosen
-    lines = -(-len(maps) // ABREAST)
-    columns = -(-len(maps) // lines)
+    columns = len(maps) if len(maps) <= ABREAST else 2
+    lines = -(-len(maps) // columns)
     words = max(name.count("<br>") + 1 for name in names)
-    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
+    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words where two are side by side on a phone
     across, down = width + gap, height + words * line
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
     span = signed_span(maps, signed)
@@ -83,20 +86,21 @@ def overlays(
             **(directed if has_sign else {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": _largest(values)}),
         )
         traces += [under(picture, x, y), heat]
-    extra = 16
+    extra = PLAIN
     if any(signed):
         extra = BAR
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
     traces.append(captions(names, spots))
     dy, dx = height / rows, width / cols
-    whole = columns * across - gap, lines * down
+    whole, over = (columns * across - gap, lines * down - words * line), 16 * words
     return bare(
         traces,
         None,
-        (whole[1] / whole[0], extra, extra + 320 * lines),
+        (whole[1] / whole[0], extra + over, extra + over + 320 * lines),
         shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
         xaxis={"range": [-0.5, whole[0] - 0.5]},
-        yaxis={"range": [whole[1] - words * line - 0.5, -words * line - 0.5]},
+        yaxis={"range": [whole[1] - 0.5, -0.5]},
+        margin={"t": EDGES["t"] + over},
     )
 
 
@@ -134,13 +138,13 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
         zmax=1,
         showscale=False,
     )
-    y, x = np.indices(correlations.shape).reshape(2, -1)
+    down, across = zip(*product(names, names), strict=True)
     values = correlations.ravel().tolist()
     grounds = [
         rgb(colour)
         for colour in sample_colorscale(SIGNED, np.clip([(value + 1) / 2 for value in values], 0, 1).tolist())
     ]
-    numbers = written(x, y, [f"{value:.2f}" for value in values], grounds)
+    numbers = written(across, down, [f"{value:.2f}" for value in values], grounds)
     height = max(340, 140 + 34 * len(names))
     return diagram([heat, numbers], height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
 

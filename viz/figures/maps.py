@@ -11,6 +11,7 @@ from viz.figures.style import (
     BAR,
     OVER,
     PLACE,
+    PLAIN,
     bar_as_seen,
     bare,
     captions,
@@ -97,7 +98,7 @@ def answers_over_picture(
         across, down = place["x0"] + x * place["dx"], place["y0"] + y * place["dy"]
         traces.append(written(across, down, [name for line in names for name in line], grounds))
     whole = {"xaxis": {"range": [-0.5, picture.shape[1] - 0.5]}, "yaxis": {"range": [picture.shape[0] - 0.5, -0.5]}}
-    shape = (_ratio(picture), 16, WIDE + 16)
+    shape = (_ratio(picture), PLAIN, WIDE + PLAIN)
     return bare(traces, None, shape, shapes=frame_patch(picture, rows, cols, chosen), **whole)
 
 

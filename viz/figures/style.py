@@ -40,7 +40,8 @@ PALE = (200, 255)
 """the greys from which to which a picture goes under a map"""
 OVER = 0.65
 """the opacity of a map over a picture"""
-GUTTER = 1
+UNSEEN = {"opacity": 0, "showscale": False}
+"""of a map that does not show, over what does: it tells the pointer what is there, and hears clicks"""
 ACCENT = "#2a7fb8"
 
 
@@ -122,11 +123,6 @@ def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "hei
 def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
     """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
     return go.Image(source=png_url(pale(picture)[..., 0]), x0=x, y0=y, hoverinfo="skip")
-
-
-def unseen(**trace: Any) -> go.Heatmap:
-    """A map that does not show, over what does: it tells the pointer what is there, and hears clicks."""
-    return go.Heatmap(opacity=0, showscale=False, hoverongaps=False, **trace)
 
 
 def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
@@ -224,8 +220,11 @@ def colorbar(label: str) -> dict:
     return {"title": title, "tickfont": {"size": SMALL}, "thickness": 12, "outlinewidth": 0}
 
 
-BAR = 62
-"""pixels that `colorbar_below` takes"""
+EDGES = {"l": 8, "r": 8, "t": 12, "b": 8}
+BAR = 80
+"""pixels that `colorbar_below` takes, and the edges"""
+PLAIN = 20
+"""pixels that the edges take"""
 
 
 def colorbar_below(label: str) -> dict:
@@ -253,8 +252,8 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
             "font": {"size": TEXT},
             "hoverlabel": POINTER,
             **layout,
-            "margin": {"l": 8, "r": 8, "t": 12, "b": 8} | layout.get("margin", {}),
-            "legend": {"orientation": "h", "y": 1.12, "x": 0} | layout.get("legend", {}),
+            "margin": EDGES | layout.get("margin", {}),
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0} | layout.get("legend", {}),
             **{name: AXIS | axis for name, axis in titled.items()},
         },
     )

@@ -8,9 +8,22 @@ import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
 from viz.figures.png import png_url
-from viz.figures.style import BAR, PLACE, bare, captions, cells, colorbar_below, frames, positions, scale, small, unseen
+from viz.figures.style import (
+    BAR,
+    PLACE,
+    PLAIN,
+    UNSEEN,
+    bare,
+    captions,
+    cells,
+    colorbar_below,
+    frames,
+    positions,
+    scale,
+    small,
+)
 
-PLAIN, CAPTIONED = 1, 3
+BARE, CAPTIONED = 1, 3
 """gaps over a tile: without, and with words in them"""
 
 Point: TypeAlias = Sequence[int]
@@ -46,8 +59,11 @@ def tiles(
     chosen: (row, column) of a patch to frame in every tile
     """
     shown = _layout(maps.shape, columns)
-    heat, corners = _heatmap(maps, shown, cell, CAPTIONED)
-    heat.update(
+    heat, corners = _heatmap(
+        maps,
+        shown,
+        cell,
+        _gaps(maps.shape, cell, CAPTIONED),
         text=_names(names, shown),
         customdata=small(shown[..., 1:].clip(0)),
         hovertemplate=f"%{{text}}, {PLACE}: %{{z:.3g}}<extra></extra>",
@@ -81,8 +97,11 @@ def unit_tiles(
     group: after so many tiles of a line, the gap is wider
     """
     shown = _layout(maps.shape, columns, group)
-    heat, corners = _heatmap(maps, shown, cell, PLAIN)
-    heat.update(
+    heat, corners = _heatmap(
+        maps,
+        shown,
+        cell,
+        _gaps(maps.shape, cell, BARE),
         customdata=small(np.dstack([shown[..., 1:], units[shown[..., 0]]]).clip(0)),
         hovertemplate=f"unit %{{customdata[2]}}, {PLACE}: %{{z:.3g}}<extra></extra>",
         colorbar=colorbar_below(label),
@@ -122,35 +141,32 @@ def _heatmap(
     maps: Float32[np.ndarray, "tiles rows cols"],
     shown: Int[np.ndarray, "down across 3"],
     cell: tuple[int, int],
-    over: int,
+    gaps: tuple[int, int],
+    **look: Any,
 ) -> tuple[go.Heatmap, list[tuple[float, float]]]:
-    """Maps where a layout has them, and the corner (x, y) of each. over: how many gaps high the gap over a tile is"""
-    down, across = _edges(maps.shape, shown, cell, over)
+    """Maps where a layout has them, and the corner (x, y) of each.
+
+    cell: (height, width) of one
+    gaps: how high the gaps over tiles are, and how wide those between them
+    """
     filled = shown[..., 0] >= 0
+    sizes = (np.where(filled.any(1 - axis), cell[axis], gaps[axis]) for axis in range(2))
+    down, across = (np.append(0, each.cumsum()).astype(np.float32) - np.float32(0.5) for each in sizes)
     heat = go.Heatmap(
         z=np.where(filled, maps[tuple(np.moveaxis(shown, -1, 0))], np.float32(np.nan)),
         x=across,
         y=down,
         hoverongaps=False,
+        **look,
     )
     first = np.argwhere(filled & (shown[..., 1:] == 0).all(-1))
     return heat, [(float(across[x] + 0.5), float(down[y] + 0.5)) for y, x in first]
 
 
-def _edges(
-    shape: Shape, shown: Int[np.ndarray, "down across 3"], cell: tuple[int, int], over: int
-) -> list[Float32[np.ndarray, "_edges"]]:
-    """Where the cells of a layout begin and end, downwards and across, in pixels of the picture.
-
-    A gap is an eighth of a picture, whatever a patch's shape: room for words.
-    """
-    filled = shown[..., 0] >= 0
-    edges = []
-    for axis, gaps in ((0, over), (1, 1)):
-        gap = gaps * max(1, round(shape[1 + axis] * cell[axis] / 8))
-        sizes = np.where(filled.any(1 - axis), cell[axis], gap)
-        edges.append(np.append(0, sizes.cumsum()).astype(np.float32) - np.float32(0.5))
-    return edges
+def _gaps(shape: Shape, cell: tuple[int, int], over: int) -> tuple[int, int]:
+    """An eighth of the picture, whatever a patch's shape: room for words. over: how many of these are over a tile"""
+    high, wide = (max(1, round(shape[1 + axis] * cell[axis] / 8)) for axis in range(2))
+    return over * high, wide
 
 
 def _names(names: Sequence[str], shown: Int[np.ndarray, "down across 3"]) -> list[list[str]]:
@@ -179,25 +195,26 @@ def colour_tiles(
     colours: Float32[np.ndarray, "tiles rows cols 3"], names: Sequence[str], columns: int, cell: tuple[int, int]
 ) -> go.Figure:
     """As `tiles`, for maps of colours, from 0 to 1."""
-    shown = _layout(colours.shape[:3], columns)
-    hidden, corners = _heatmap(colours[..., 0], shown, cell, CAPTIONED)
-    filled = shown[..., :1] >= 0
-    shades = (colours * 255).round()[tuple(np.moveaxis(shown, -1, 0))]
-    canvas = np.where(filled, np.concatenate([shades, np.full(filled.shape, 255)], 2), 0).astype(np.uint8)
-    told = np.dstack([shown[..., 1:], (100 * colours).round()[tuple(np.moveaxis(shown, -1, 0))].astype(int)])
-    pointed = unseen(
-        z=hidden.z,
-        x=hidden.x,
-        y=hidden.y,
+    shape = colours.shape[:3]
+    shown = _layout(shape, columns)
+    index = tuple(np.moveaxis(shown, -1, 0))
+    canvas = _canvas((colours * 255).round().astype(np.uint8), shown)
+    percent = (100 * colours).round().astype(int)[index]
+    pointed, corners = _heatmap(
+        colours[..., 0],
+        shown,
+        cell,
+        _gaps(shape, cell, CAPTIONED),
         text=_names(names, shown),
-        customdata=small(told.clip(0)),
+        customdata=small(np.dstack([shown[..., 1:], percent]).clip(0)),
         hovertemplate=f"%{{text}}, {PLACE}: red %{{customdata[2]}} %, green %{{customdata[3]}} %, "
         "blue %{customdata[4]} %<extra></extra>",
+        **UNSEEN,
     )
-    heights, widths = (np.diff(edges).astype(int) for edges in (hidden.y, hidden.x))
+    heights, widths = (np.diff(edges).astype(int) for edges in (pointed.y, pointed.x))
     pitch = (int(np.gcd.reduce(heights)), int(np.gcd.reduce(widths)))  # no finer than the edges need it
     image = canvas.repeat(heights // pitch[0], 0).repeat(widths // pitch[1], 1)
-    return _tiled([_image(image, pitch), pointed, captions(names, corners)], pointed, 10, 600)
+    return _tiled([_image(image, pitch), pointed, captions(names, corners)], pointed, PLAIN, 600)
 
 
 def filter_tiles(
@@ -207,19 +224,21 @@ def filter_tiles(
 
     channels: the number of each filter's channel
     """
-    shown = _layout(filters.shape[:3], columns)
-    filled, index = shown[..., :1] >= 0, tuple(np.moveaxis(shown, -1, 0))
-    shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round()[index]
-    canvas = np.where(filled, np.concatenate([shades, np.full(filled.shape, 255)], 2), 0).astype(np.uint8)
-    pointed = unseen(
-        z=np.where(filled[..., 0], np.asarray(channels, np.float32)[shown[..., 0]], np.float32(np.nan)),
-        customdata=small((1000 * filters).round().astype(int)[index]),
-        hovertemplate="channel %{z:d}, thousandths: red %{customdata[0]}, green %{customdata[1]}, "
-        "blue %{customdata[2]}<extra></extra>",
+    count, height, width, _ = filters.shape
+    shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
+    image = _image(_canvas(shades, _layout((count, height, width), columns)))
+    whole = _layout((count, 1, 1), columns)
+    ends = np.stack([filters.min((1, 2, 3)), filters.max((1, 2, 3))], 1)
+    pointed, _ = _heatmap(
+        np.asarray(channels, np.float32).reshape(count, 1, 1),
+        whole,
+        (height, width),
+        (1, 1),
+        customdata=ends[whole[..., 0]],
+        hovertemplate="channel %{z:d}: weights from %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
+        **UNSEEN,
     )
-    high, wide = canvas.shape[:2]
-    ranges = {"xaxis": {"range": [-0.5, wide - 0.5]}, "yaxis": {"range": [high - 0.5, -0.5]}}
-    return bare([_image(canvas), pointed], None, (high / wide, 10, 900), **ranges)
+    return _tiled([image, pointed], pointed, PLAIN, 900)
 
 
 def pictures(
@@ -236,18 +255,29 @@ def pictures(
     wide = width + gap
     canvas = np.zeros((height, count * wide - gap, 4), np.uint8)
     for i, picture in enumerate(shown):
-        canvas[:, i * wide : i * wide + width] = np.dstack([picture, np.full((height, width), 255, np.uint8)])
+        canvas[:, i * wide : i * wide + width, :3] = picture
+        canvas[:, i * wide : i * wide + width, 3] = 255
     pointed = []
     for i, words in enumerate(told):
         rows, cols = len(words), len(words[0])
         place = cells(shown[i], rows, cols)
         place["x0"] += i * wide
         nothing = np.zeros((rows, cols), np.int8)
-        pointed.append(unseen(z=nothing, **place, text=words, hovertemplate="%{text}<extra></extra>"))
+        pointed.append(go.Heatmap(z=nothing, **place, text=words, hovertemplate="%{text}<extra></extra>", **UNSEEN))
     over = captions(names, [(i * wide, 0) for i in range(count)])
     across, down = [-0.5, canvas.shape[1] - 0.5], [height - 0.5, -gap - 0.5]
-    shape = ((height + gap) / canvas.shape[1], 10, 420)
+    shape = ((height + gap) / canvas.shape[1], PLAIN, 420)
     return bare([_image(canvas), *pointed, over], None, shape, xaxis={"range": across}, yaxis={"range": down})
+
+
+def _canvas(
+    shades: UInt8[np.ndarray, "tiles rows cols 3"], shown: Int[np.ndarray, "down across 3"]
+) -> UInt8[np.ndarray, "down across 4"]:
+    """Colours where a layout has them; between them, nothing is drawn."""
+    canvas = np.zeros((*shown.shape[:2], 4), np.uint8)
+    filled = shown[..., 0] >= 0
+    canvas[filled, :3], canvas[filled, 3] = shades[tuple(shown[filled].T)], 255
+    return canvas
 
 
 def _image(canvas: UInt8[np.ndarray, "height width 4"], pitch: tuple[int, int] = (1, 1)) -> go.Image:
