@@ -227,4 +227,4 @@ def randomised(
 def _legend_below(height: int, names: int) -> dict[str, Any]:
     """Of a layout: names one under the other, below the axis, where they cover nothing."""
     below = {"orientation": "v", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"}
-    return {"height": height + 20 * names, "margin": {"b": 62 + 20 * names}, "legend": below}
+    return {"height": height + 20 * names, "margin": {"b": 48 + 20 * names}, "legend": below}

@@ -17,9 +17,9 @@ window.instrument = (() => {
     const style = getComputedStyle(element);
     return {family: style.fontFamily, size: 13, color: style.color};
   };
-  const height = (layout, width) => {
-    const shape = layout.meta;
-    return shape ? Math.min(shape.ratio * width + shape.extra, shape.most) : layout.height ?? 320;
+  const height = (layout, width, own) => {
+    const shape = layout.meta, large = document.fullscreenElement ? 0.8 * window.innerHeight : 0;
+    return shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large);
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
@@ -68,7 +68,7 @@ window.instrument = (() => {
     const part = name => element.querySelector(`[data-part="${name}"]`);
     const figure = part("figure"), box = element.querySelector("section");
     const id = box.dataset.view;
-    let turn = 0, fresh;
+    let turn = 0, fresh, own;
     listen(element, trigger);
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
     const show = async () => {
@@ -93,10 +93,12 @@ window.instrument = (() => {
       figure.hidden = false;
       figure.ariaLabel = value.alt;
       layout.font = dressed(figure);
-      figure.style.height = `${height(layout, figure.clientWidth)}px`;
+      own = layout.height ?? 320;
+      figure.style.height = `${height(layout, figure.clientWidth, own)}px`;
       delete layout.height;
       const begun = Boolean(figure.data);
       await Plotly.react(figure, data, layout, CONFIG);
+      if (begun && figure._fullLayout.height !== figure.clientHeight) await Plotly.Plots.resize(figure);
       box.classList.remove("stale");
       if (begun) return;
       figure.on("plotly_click", event => {
@@ -107,7 +109,7 @@ window.instrument = (() => {
       new ResizeObserver(() => {
         if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
         width = figure.clientWidth;
-        figure.style.height = `${height(figure.layout, width)}px`;
+        figure.style.height = `${height(figure.layout, width, own)}px`;
       }).observe(figure);
     };
     element.addEventListener("click", event => {
@@ -168,7 +170,8 @@ window.instrument = (() => {
       }
       for (const parts of element.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== group;
       for (const panel of document.querySelectorAll(".lens")) panel.classList.toggle("open", panel.id === `lens-${lens.replace(".", "-")}`);
-      element.querySelector('[role=tablist] [aria-selected="true"]')?.scrollIntoView({block: "nearest", inline: "nearest"});
+      for (const tab of element.querySelectorAll('[role=tablist]:not([hidden]) [aria-selected="true"]'))
+        tab.scrollIntoView({block: "nearest", inline: "nearest"});
     };
     const choose = tab => {
       const lens = tab.dataset.lens ?? last[tab.dataset.group] ?? tab.dataset.first;
