@@ -9,6 +9,7 @@ import plotly
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
+    bars,
     confusion,
     grouped_bars,
     learning_curves,
@@ -27,11 +28,12 @@ from viz.figures.explanations import (
     signed_span,
 )
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
-from viz.figures.png import png_url
 from viz.figures.style import class_colour, place
 from viz.figures.tiles import (
+    colour_tile_at,
     colour_tiles,
     filter_tiles,
+    picture_at,
     pictures,
     tile_at,
     tile_columns,
@@ -49,7 +51,9 @@ __all__ = [
     "against_chance",
     "agreement",
     "answers_over_picture",
+    "bars",
     "class_colour",
+    "colour_tile_at",
     "colour_tiles",
     "confusion",
     "filter_tiles",
@@ -62,9 +66,9 @@ __all__ = [
     "overlays",
     "patch_matrix",
     "patch_pixels",
+    "picture_at",
     "pictures",
     "place",
-    "png_url",
     "randomised",
     "ranked",
     "reliability",

@@ -1,7 +1,6 @@
 """Diagrams with axes: lines, bars, matrices."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,33 +10,24 @@ from plotly.colors import sample_colorscale
 
 from viz.figures.style import (
     ACCENT,
-    BAR,
     GROUND,
     INK,
     SEQUENTIAL,
     bare,
     class_symbol,
     colorbar,
-    colorbar_below,
     diagram,
     few,
-    fits,
-    frames,
     of_all,
-    rgb,
+    place,
     scale,
-    small,
-    written,
 )
 
-SHARES = "Blues"
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
-MOST_ACROSS, MOST_DOWN = 4, 8
-"""names on an axis of patches"""
-CELLS = 220
-"""pixels: how wide the cells of a matrix of classes are together on a phone"""
+MOST_NAMES = 8
+"""on an axis of patches"""
 
 
 def lines_over_depth(
@@ -67,7 +57,7 @@ def lines_over_depth(
     lines = [
         go.Scatter(
             x=list(depths),
-            y=values[:, i].astype(np.float32),
+            y=values[:, i],
             name=names[i],
             mode="lines+markers" if i in shown else "lines",
             line={"color": colours[i], "width": 3 if i in shown else 1},
@@ -83,9 +73,26 @@ def lines_over_depth(
         [*ground, *lines],
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
-        xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13},
+        xaxis={"title": "depth (a: token mixing, b: channel mixing)", "tickangle": 0, "nticks": 13},
         yaxis={"title": of_all(label, len(drawn), len(names))},
     )
+
+
+def bars(
+    values: Sequence[float], names: Sequence[str], colours: Sequence[str] | str, label: str, format: str = ".1%"
+) -> go.Figure:
+    """One horizontal bar for each name, the first on top; of many, the few longest."""
+    drawn = few(values)
+    bar = go.Bar(
+        x=[values[i] for i in drawn],
+        y=[names[i] for i in drawn],
+        orientation="h",
+        marker={"color": colours if isinstance(colours, str) else [colours[i] for i in drawn]},
+        texttemplate=f"%{{x:{format}}}",
+        hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
+    )
+    across = {"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"}
+    return diagram(bar, 60 + 28 * len(drawn), xaxis=across, yaxis={"autorange": "reversed"})
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
@@ -95,29 +102,20 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
     drawn = np.sort(np.argsort(-mistakes, kind="stable")[:READABLE])
     names = [classes[i] for i in drawn]
-    shade, count = shares[np.ix_(drawn, drawn)], images[np.ix_(drawn, drawn)]
     heat = go.Heatmap(
-        z=shade.astype(np.float32),
+        z=shares[np.ix_(drawn, drawn)],
         x=names,
         y=names,
-        customdata=small(count),
-        hovertemplate="%{y}, answered %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
-        colorscale=SHARES,
+        text=images[np.ix_(drawn, drawn)].astype(str),
+        texttemplate="%{text}",
+        hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
+        colorscale="Blues",
         zmin=0,
         zmax=1,
         showscale=False,
     )
-    traces, size = [heat], len(names)
-    if fits(len(str(count.max())), CELLS / size, 30):
-        grounds = [rgb(colour) for colour in sample_colorscale(SHARES, shade.ravel().tolist())]
-        down, across = zip(*product(names, names), strict=True)
-        traces.append(written(across, down, list(map(str, count.ravel())), grounds))
-    return diagram(
-        traces,
-        180 + 30 * max(10, size),
-        xaxis={"title": "answer<br>counts; shade: share of the row"},
-        yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"},
-    )
+    down = {"title": of_all("true class", len(names), len(classes)), "autorange": "reversed"}
+    return diagram(heat, 160 + 30 * max(10, len(names)), xaxis={"title": "answer"}, yaxis=down)
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
@@ -158,36 +156,28 @@ def patch_matrix(
     error: the standard error of each value, for the hover text
     axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
     """
-    count = len(values)
-    names = [f"({patch // cols}, {patch % cols})" for patch in range(count)]
+    names = [place(*divmod(i, cols)) for i in range(len(values))]
+    rows = range(0, len(values) // cols, -(-(len(values) // cols) // MOST_NAMES))
+    ticks = {"tickvals": [cols * row for row in rows], "ticktext": [f"({row}, 0)" for row in rows], "ticks": "outside"}
+    named = {"visible": True, "showgrid": False, "zeroline": False, **ticks}
+    text = [[relation.format(one=one, other=other) for other in names] for one in names]
+    uncertain = "" if error is None else " ± %{customdata:.2g}"
     heat = go.Heatmap(
         z=values,
-        x=names,
-        y=names,
+        text=text,
         customdata=error,
-        hovertemplate=f"{relation.format(one='patch %{y}', other='patch %{x}')}: %{{z:.3g}}"
-        f"{'' if error is None else ' ± %{customdata:.2g}'}<extra></extra>",
-        colorbar=colorbar_below(label),
+        hovertemplate=f"%{{text}}: %{{z:.3g}}{uncertain}<extra></extra>",
+        colorbar=colorbar(label),
         **scale(values, signed, span),
     )
-    across, down = (
-        {
-            "visible": True,
-            "showgrid": False,
-            "zeroline": False,
-            "ticks": "outside",
-            "tickangle": 0,
-            "tickvals": names[:: cols * -(-count // cols // most)],
-            "title": {"text": title, "standoff": 8},
-        }
-        for title, most in zip(axes, (MOST_ACROSS, MOST_DOWN), strict=True)
-    )
+    row = {"type": "rect", "x0": -0.5, "x1": len(values) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
+    across, down = ({**named, "title": {"text": title, "standoff": 8}} for title in axes)
     return bare(
         heat,
         None,
-        (1, BAR - 26, 480),
-        shapes=frames([(0, chosen)], count, 1),
-        xaxis=across | {"side": "top"},
+        (1, -30, 460),
+        shapes=[row | {"line": {"color": INK, "width": 2}}],
+        xaxis=across,
         yaxis=down | {"autorange": "reversed"},
     )
 
@@ -203,38 +193,37 @@ def lines_of_blocks(
     scale = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.85, 11).tolist())  # the rest is too pale on white
     last = max(1, len(values) - 1)
     shades = sample_colorscale(scale, [i / last for i in range(len(values))])
-    places = x.astype(np.float32)
     lines = [
         go.Scatter(
-            x=places,
-            y=line.astype(np.float32),
+            x=x,
+            y=line,
             name=f"block {i + 1}",
             mode="lines+markers",
             line={"color": shade, "width": 4 if i == chosen else 1},
-            marker={"size": 8 if i == chosen else 3},
+            marker={"color": shade, "size": 8}
+            if i == chosen
+            else {"color": [i + 1] * len(x), "coloraxis": "coloraxis", "size": 3},
             showlegend=i == chosen,
             hovertemplate=f"block {i + 1}, {across} %{{x:.3g}}: %{{y:.3g}}<extra></extra>",
         )
         for i, (line, shade) in enumerate(zip(values, shades, strict=True))
     ]
-    colours = {"color": [1], "cmin": 1, "cmax": last + 1, "colorscale": scale, "showscale": True}
-    marker = colours | {"colorbar": colorbar("block")}
-    bar = go.Scatter(x=[None], y=[None], mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
-    return diagram([*lines, bar], 360, xaxis={"title": across}, yaxis={"title": label, "rangemode": "tozero"})
+    axis = {"colorscale": scale, "cmin": 1, "cmax": last + 1, "colorbar": colorbar("block")}
+    return diagram(lines, 360, coloraxis=axis, xaxis={"title": across}, yaxis={"title": label, "rangemode": "tozero"})
 
 
 def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
     """One value for each of many things, the largest first; the pointer tells which it is."""
     order = np.argsort(-values, kind="stable")
     line = go.Scatter(
-        x=small(np.arange(1, len(values) + 1)),
-        y=values[order].astype(np.float32),
-        customdata=small(order),
+        x=np.arange(1, len(values) + 1),
+        y=values[order],
+        text=[f"{thing} {i}" for i in order],
         name=label,
         mode="lines",
         fill="tozeroy",
         line={"color": ACCENT, "width": 2},
-        hovertemplate=f"{thing} %{{customdata}}: %{{y:.3g}}<extra></extra>",
+        hovertemplate="%{text}: %{y:.3g}<extra></extra>",
     )
     return diagram(line, 320, xaxis={"title": f"{thing}s, the largest first"}, yaxis={"title": label})
 
@@ -260,50 +249,31 @@ def grouped_bars(
         340,
         xaxis={"tickangle": 0},
         yaxis={"title": of_all(label, len(drawn), len(names)), "tickformat": ".0%", "rangemode": "tozero"},
+        legend={"y": 1.02, "yanchor": "bottom"},
     )
 
 
-def learning_curves(
-    epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float], begins: Sequence[float] = ()
-) -> go.Figure:
-    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it.
-
-    begins: after how many epochs the second stage begins, and every later one; a line is there
-    """
+def learning_curves(epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float]) -> go.Figure:
+    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it."""
     curves = [
         go.Scatter(
             x=list(epochs),
             y=list(values),
-            yaxis=axis,
+            xaxis=f"x{i}",
+            yaxis=f"y{i}",
             mode="lines+markers",
             line={"color": ACCENT},
             hovertemplate=f"epoch %{{x:.4g}}: {form}<extra></extra>",
             showlegend=False,
         )
-        for values, axis, form in ((losses, "y", "%{y:.3f}"), (accuracies, "y2", "%{y:.2%}"))
+        for i, (values, form) in enumerate(((losses, "%{y:.3f}"), (accuracies, "%{y:.2%}")), 1)
     ]
-    line = np.append(np.linspace(0, 1, 25), np.nan).astype(np.float32)  # the pointer finds points, nothing between
-    stages = [
-        go.Scatter(
-            x=np.repeat(np.array(begins, np.float32), len(line)),
-            y=np.tile(line, len(begins)),
-            yaxis=axis,
-            mode="lines",
-            line={"color": INK, "width": 1},
-            customdata=small(np.repeat(np.arange(len(begins)) + 2, len(line))),
-            hovertemplate="stage %{customdata} begins, after epoch %{x:.4g}<extra></extra>",
-            showlegend=False,
-        )
-        for axis in ("y3", "y4")
-        if len(begins)
-    ]
-    whole = {"range": [0, 1], "visible": False}
+    across = {"title": "epoch", "tickangle": 0}
     return diagram(
-        [*curves, *stages],
-        420,
-        xaxis={"title": "epoch", "tickangle": 0, "anchor": "y2"},
-        yaxis={"title": "training loss", "domain": [0.54, 1]},
-        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "domain": [0, 0.46]},
-        yaxis3={**whole, "overlaying": "y"},
-        yaxis4={**whole, "overlaying": "y2"},
+        curves,
+        320,
+        xaxis={**across, "domain": [0, 0.45]},
+        xaxis2={**across, "domain": [0.55, 1], "anchor": "y2"},
+        yaxis={"title": "training loss"},
+        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "anchor": "x2"},
     )

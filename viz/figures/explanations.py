@@ -1,42 +1,33 @@
 """Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
 from plotly.basedatatypes import BaseTraceType
-from plotly.colors import sample_colorscale
 
 from viz.figures.style import (
     ACCENT,
-    BAR,
-    EDGES,
     INK,
     OVER,
-    PLACE,
-    PLAIN,
     SEQUENTIAL,
     SIGNED,
     bar_as_seen,
     bare,
-    captions,
+    caption,
     colorbar_below,
     diagram,
     frames,
-    positions,
-    rgb,
-    small,
+    place,
     under,
-    written,
 )
 
 LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
 """colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
 ABREAST = 3
-"""maps side by side at most, where that takes one line; else two: names stay legible on a phone"""
+"""maps side by side at most: names stay legible on a phone"""
 
 
 def overlays(
@@ -50,7 +41,7 @@ def overlays(
 ) -> go.Figure:
     """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
 
-    Two traces a map, the picture's and its own, in the order of the maps; then the bar of the signed ones, and names.
+    Two traces a map, the picture's and its own, in the order of the maps; then the bar of the signed ones.
 
     maps: a value for each patch or for each pixel; None where there is none yet
     names: what stands over each, `<br>` between its lines
@@ -58,16 +49,16 @@ def overlays(
     """
     height, width, _ = picture.shape
     (rows, cols), (row, col) = patches, chosen
-    columns = len(maps) if len(maps) <= ABREAST else 2
-    lines = -(-len(maps) // columns)
+    lines = -(-len(maps) // ABREAST)
+    columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
-    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words where two are side by side on a phone
+    line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
     across, down = width + gap, height + words * line
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
     span = signed_span(maps, signed)
     traces, directed = list[BaseTraceType](), {"colorscale": SIGNED, "zmin": -span, "zmax": span}
     for values, name, has_sign, (x, y) in zip(maps, names, signed, spots, strict=True):
-        values = np.full(patches, np.nan, np.float32) if values is None else values.astype(np.float32)
+        values = np.full(patches, np.nan) if values is None else values
         cells_down, cells_across = values.shape
         dy, dx = height / cells_down, width / cells_across
         short = name.split("<br>")[0]
@@ -79,28 +70,31 @@ def overlays(
             dy=dy,
             name=short,
             opacity=OVER,
-            customdata=small(positions(cells_down, cells_across) * patches // values.shape),
-            hovertemplate=f"{short}, {PLACE}: %{{z:.3g}}<extra></extra>",
+            text=[
+                [
+                    f"{short}, {place(*overlay_patch((cells_down, cells_across), patches, (r, c)))}"
+                    for c in range(cells_across)
+                ]
+                for r in range(cells_down)
+            ],
+            hovertemplate="%{text}: %{z:.3g}<extra></extra>",
             hoverongaps=False,
             showscale=False,
             **(directed if has_sign else {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": _largest(values)}),
         )
         traces += [under(picture, x, y), heat]
-    extra = PLAIN
     if any(signed):
-        extra = BAR
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
-    traces.append(captions(names, spots))
     dy, dx = height / rows, width / cols
-    whole, over = (columns * across - gap, lines * down - words * line), 16 * words
+    whole = columns * across - gap, lines * down
     return bare(
         traces,
         None,
-        (whole[1] / whole[0], extra + over, extra + over + 320 * lines),
+        meta={"ratio": whole[1] / whole[0], "extra": 80, "most": 80 + 320 * lines},
+        annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
         xaxis={"range": [-0.5, whole[0] - 0.5]},
-        yaxis={"range": [whole[1] - 0.5, -0.5]},
-        margin={"t": EDGES["t"] + over},
+        yaxis={"range": [whole[1] - words * line - 0.5, -words * line - 0.5]},
     )
 
 
@@ -132,21 +126,15 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
         z=correlations,
         x=list(names),
         y=list(names),
+        texttemplate="%{z:.2f}",
         hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
         colorscale=SIGNED,
         zmin=-1,
         zmax=1,
         showscale=False,
     )
-    down, across = zip(*product(names, names), strict=True)
-    values = correlations.ravel().tolist()
-    grounds = [
-        rgb(colour)
-        for colour in sample_colorscale(SIGNED, np.clip([(value + 1) / 2 for value in values], 0, 1).tolist())
-    ]
-    numbers = written(across, down, [f"{value:.2f}" for value in values], grounds)
     height = max(340, 140 + 34 * len(names))
-    return diagram([heat, numbers], height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
+    return diagram(heat, height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
 
 
 def against_chance(
@@ -168,7 +156,7 @@ def against_chance(
     chosen: how many of them a dotted line marks
     chance: between which bounds most random orders stay, and the mean area under them; None where not known yet
     """
-    count = small(np.arange(own.shape[1]))
+    count = np.arange(own.shape[1])
     lines = list[BaseTraceType]()
     if chance is not None:
         (low, high), area = chance
@@ -176,10 +164,8 @@ def against_chance(
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
         lines += [
-            go.Scatter(
-                x=count, y=high.astype(np.float32), name="random orders, 95th percentile", showlegend=False, **unseen
-            ),
-            go.Scatter(x=count, y=low.astype(np.float32), name=name, **unseen, **fill),
+            go.Scatter(x=count, y=high, name="random orders, 95th percentile", showlegend=False, **unseen),
+            go.Scatter(x=count, y=low, name=name, **unseen, **fill),
         ]
     solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
     for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
@@ -190,7 +176,7 @@ def against_chance(
             told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
             line = {"color": colour, **look}
             name = f"{name} (area {area:.2f})"
-            lines.append(go.Scatter(x=count, y=values.astype(np.float32), name=name, line=line, hovertemplate=told))
+            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     mark = here | {"line": {"color": INK, "dash": "dot"}}

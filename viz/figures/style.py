@@ -6,15 +6,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 from plotly.basedatatypes import BaseTraceType
-from plotly.colors import diverging, hex_to_rgb, sample_colorscale, unlabel_rgb
-
-from viz.figures.png import png_url
+from plotly.colors import diverging, sample_colorscale, unlabel_rgb
 
 Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
-INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground: enough for lines, not for text
+INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
 GRID = "rgba(125, 131, 140, 0.25)"
 GROUND = "rgba(125, 131, 140, 0.22)"
 """of a band of what is usual"""
@@ -31,17 +29,12 @@ FILLED_SYMBOLS = 25
 MOST = 10
 """as many classes as one figure can show side by side"""
 
-SMALL, TEXT = 12, 13
-"""pixels: the smallest text, and that of titles; its colour is the page's, but on what has a colour of its own"""
-AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True, "tickfont": {"size": SMALL}}
-POINTER = {"bgcolor": "#1e293b", "bordercolor": "#1e293b", "font": {"size": TEXT, "color": "white"}}
-"""what the pointer tells: readable whatever the colour is that it points at"""
+AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True}
 PALE = (200, 255)
 """the greys from which to which a picture goes under a map"""
-OVER = 0.65
+OVER = 0.75
 """the opacity of a map over a picture"""
-UNSEEN = {"opacity": 0, "showscale": False}
-"""of a map that does not show, over what does: it tells the pointer what is there, and hears clicks"""
+GUTTER = 1
 ACCENT = "#2a7fb8"
 
 
@@ -80,20 +73,6 @@ def place(row: int, col: int) -> str:
     return f"patch ({row}, {col})"
 
 
-PLACE = "patch (%{customdata[0]}, %{customdata[1]})"
-"""as `place`, where the pointer is told numbers"""
-
-
-def positions(rows: int, cols: int) -> Int[np.ndarray, "rows cols 2"]:
-    """(row, column) of each cell of a grid."""
-    return np.moveaxis(np.indices((rows, cols)), 0, -1)
-
-
-def small(numbers: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
-    """In as few bytes as hold them all: what the pointer is told is most of a figure."""
-    return numbers.astype(np.min_scalar_type(min(int(numbers.min()), -1 - int(numbers.max()))))
-
-
 def scale(values: np.ndarray, signed: bool, span: float | None = None) -> dict:
     """The colour scale of the data: one for magnitudes, one around zero for signed values."""
     if not signed:
@@ -109,20 +88,15 @@ def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
 
 
 def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
-    """A picture in light grey, so that none of its colours can be taken for that of a map over it.
-
-    Its darkest pixel gets the darkest of these greys, its brightest white: few as they are, its shapes are to be seen.
-    """
+    """A picture in light grey, so that none of its colours can be taken for that of a map over it."""
     low, high = PALE
     brightness = picture @ np.array([0.299, 0.587, 0.114])  # as the eye weighs the colours (Rec. 601)
-    brightness -= brightness.min()
-    greys = low + (high - low) * brightness / max(1, brightness.max())
-    return np.repeat(greys.round().astype(np.uint8)[..., None], 3, 2)
+    return np.repeat((low + (high - low) / 255 * brightness).round().astype(np.uint8)[..., None], 3, 2)
 
 
 def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
     """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
-    return go.Image(source=png_url(pale(picture)[..., 0]), x0=x, y0=y, hoverinfo="skip")
+    return go.Image(z=pale(picture), x0=x, y0=y, hoverinfo="skip")
 
 
 def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
@@ -149,32 +123,6 @@ def bar_as_seen(
     )
 
 
-def rgb(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue from 0 to 255 of a colour of ours: "#rrggbb" or "rgb(r, g, b)"."""
-    return hex_to_rgb(colour) if colour.startswith("#") else unlabel_rgb(colour)
-
-
-def luminance(colour: Sequence[float]) -> float:
-    """How bright a colour (0 to 255) is, from 0 to 1 (WCAG 2.2, relative luminance)."""
-    parts = np.asarray(colour) / 255
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
-
-
-def legible(ground: Sequence[float]) -> str:
-    """Black or white, whichever stands out more from a colour (0 to 255): by 4.58 : 1 at least (WCAG 2.2)."""
-    return "black" if luminance(ground) > 0.1791 else "white"
-
-
-def written(x: Sequence[Any], y: Sequence[Any], words: Sequence[str], grounds: Sequence[Sequence[float]]) -> go.Scatter:
-    """Words in the middle of coloured cells.
-
-    grounds: the colour of each cell, as it is seen
-    """
-    font = {"size": SMALL, "color": [legible(ground) for ground in grounds]}
-    return go.Scatter(x=x, y=y, text=words, mode="text", textfont=font, hoverinfo="skip", showlegend=False)
-
-
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
     (row, col), dy, dx = chosen, picture.shape[0] / rows, picture.shape[1] / cols
     return frames([(col * dx, row * dy)], dx, dy)
@@ -186,25 +134,16 @@ def steps(colours: Sequence[str]) -> list[tuple[float, str]]:
     return [(i / count, colour) for j, colour in enumerate(colours) for i in (j, j + 1)]
 
 
-def fits(letters: int, width: float, height: float) -> bool:
-    """Whether a word of so many letters has room in so many pixels."""
-    return width >= 7.2 * letters and height >= 1.3 * SMALL
+def fitting(letters: int, width: float, height: float) -> int:
+    """The font size at which so many letters fit into so many pixels, at most 11; 0 where they would be too small."""
+    size = int(min(11, 1.6 * width / letters, 0.85 * height))
+    return size if size >= 7 else 0
 
 
-def captions(words: Sequence[str], corners: Sequence[tuple[float, float]]) -> go.Scatter:
-    """Words that stand on the upper left corner (x, y) of cells. One trace, where notes would be most of a figure."""
-    x, y = (np.array(corners, np.float32).T - 0.5).tolist()
-    return go.Scatter(
-        x=x,
-        y=y,
-        text=list(words),
-        mode="text",
-        textposition="top right",
-        textfont={"size": SMALL},
-        hoverinfo="skip",
-        showlegend=False,
-        cliponaxis=False,
-    )
+def caption(text: str, x: float, y: float) -> dict:
+    """Words that stand on the upper left corner of the cell (x, y)."""
+    spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
+    return {"text": text, **spot, "align": "left", "showarrow": False, "font": {"size": 12}}
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
@@ -216,22 +155,13 @@ def frames(corners: Sequence[tuple[float, float]], width: float, height: float) 
 
 
 def colorbar(label: str) -> dict:
-    title = {"text": label, "side": "right", "font": {"size": TEXT}}
-    return {"title": title, "tickfont": {"size": SMALL}, "thickness": 12, "outlinewidth": 0}
-
-
-EDGES = {"l": 8, "r": 8, "t": 12, "b": 8}
-BAR = 80
-"""pixels that `colorbar_below` takes, and the edges"""
-PLAIN = 20
-"""pixels that the edges take"""
+    return {"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
 
 
 def colorbar_below(label: str) -> dict:
-    """For whatever needs all of its width, as a picture does; no longer than a picture on a phone is wide."""
-    below = {"orientation": "h", "x": 0.5, "lenmode": "pixels", "len": 240, "y": -0.02, "yanchor": "top"}
-    bar = colorbar(label)
-    return bar | below | {"title": bar["title"] | {"side": "bottom"}}
+    """For wide figures, which need all of their width."""
+    below = {"orientation": "h", "x": 0.5, "len": 0.6, "y": -0.02, "yanchor": "top"}
+    return colorbar(label) | below | {"title": {"text": label, "side": "bottom"}}
 
 
 def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
@@ -240,7 +170,6 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
     All at once: plotly takes seven times as long for a figure that is changed afterwards.
     """
     axes = {"xaxis": {}, "yaxis": {}} | {name: value for name, value in layout.items() if name[1:5] == "axis"}
-    titled = {name: {**axis, "title": _title(axis.get("title", {}))} for name, axis in axes.items()}
     return go.Figure(
         traces,
         {
@@ -249,19 +178,14 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
             "dragmode": False,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": TEXT},
-            "hoverlabel": POINTER,
+            "font": {"color": INK, "size": 12},
+            "hoverlabel": {"font": {"size": 13}},
             **layout,
-            "margin": EDGES | layout.get("margin", {}),
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0} | layout.get("legend", {}),
-            **{name: AXIS | axis for name, axis in titled.items()},
+            "margin": {"l": 8, "r": 8, "t": 12, "b": 8} | layout.get("margin", {}),
+            "legend": {"orientation": "h", "y": 1.12, "x": 0} | layout.get("legend", {}),
+            **{name: AXIS | axis for name, axis in axes.items()},
         },
     )
-
-
-def _title(title: str | dict) -> dict:
-    """Of an axis: plotly would write it larger than all else."""
-    return ({"text": title} if isinstance(title, str) else title) | {"font": {"size": TEXT}}
 
 
 def bare(traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any) -> go.Figure:

@@ -1,30 +1,16 @@
 """Many small pictures on one scale."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
-from viz.figures.png import png_url
-from viz.figures.style import (
-    BAR,
-    PLACE,
-    PLAIN,
-    UNSEEN,
-    bare,
-    captions,
-    cells,
-    colorbar_below,
-    frames,
-    positions,
-    scale,
-    small,
-)
+from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale
 
-BARE, CAPTIONED = 1, 3
-"""gaps over a tile: without, and with words in them"""
+CAPTION = 3 * GUTTER
+"""cells over a tile that has a caption"""
 
 Point: TypeAlias = Sequence[int]
 """(row, column) of a cell, as a browser tells it"""
@@ -58,28 +44,17 @@ def tiles(
     span: where a signed scale ends; without it, at the 99th percentile
     chosen: (row, column) of a patch to frame in every tile
     """
-    shown = _layout(maps.shape, columns)
-    heat, corners = _heatmap(
-        maps,
-        shown,
-        cell,
-        _gaps(maps.shape, cell, CAPTIONED),
-        text=_names(names, shown),
-        customdata=small(shown[..., 1:].clip(0)),
-        hovertemplate=f"%{{text}}, {PLACE}: %{{z:.3g}}<extra></extra>",
-        colorbar=colorbar_below(label),
-        **scale(maps, signed, span),
-    )
-    shapes = _framed(corners, cell, chosen)
-    return _tiled([heat, captions(names, corners)], heat, BAR, 640, shapes=shapes)
+    shown = _layout(maps.shape, columns, CAPTION)
+    text = [[f"{names[i]}, {place(r, c)}" if i >= 0 else "" for i, r, c in line] for line in shown.tolist()]
+    heat, corners = _heatmap(maps, shown, cell, label, signed, span)
+    heat.update(text=text, hovertemplate="%{text}: %{z:.3g}<extra></extra>")
+    captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
+    return bare(heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen))
 
 
 def tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
-    """(tile, row, column) of a cell of `tiles` or `colour_tiles`, whose maps have that shape.
-
-    Raises ValueError for a gap.
-    """
-    return _shown_at(point, _layout(shape, columns))
+    """(tile, row, column) of a cell of `tiles`, whose maps have that shape. Raises ValueError for a gap."""
+    return _shown_at(point, _layout(shape, columns, CAPTION))
 
 
 def unit_tiles(
@@ -96,36 +71,32 @@ def unit_tiles(
     units: the number of each map's unit
     group: after so many tiles of a line, the gap is wider
     """
-    shown = _layout(maps.shape, columns, group)
-    heat, corners = _heatmap(
-        maps,
-        shown,
-        cell,
-        _gaps(maps.shape, cell, BARE),
-        customdata=small(np.dstack([shown[..., 1:], units[shown[..., 0]]]).clip(0)),
-        hovertemplate=f"unit %{{customdata[2]}}, {PLACE}: %{{z:.3g}}<extra></extra>",
-        colorbar=colorbar_below(label),
-        **scale(maps, True),
+    shown = _layout(maps.shape, columns, GUTTER, group)
+    heat, corners = _heatmap(maps, shown, cell, label, True, None)
+    told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
+    heat.update(
+        customdata=told.astype(np.min_scalar_type(-1 - told.max())),
+        hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value
-    return _tiled([heat], heat, BAR, 900, shapes=black)
+    return bare(heat, None, (_ratio(heat), 60, 900), shapes=black)
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
     """As `tile_at`, for `unit_tiles`."""
-    return _shown_at(point, _layout(shape, columns, group))
+    return _shown_at(point, _layout(shape, columns, GUTTER, group))
 
 
-def _layout(shape: Shape, columns: int, group: int = 1) -> Int[np.ndarray, "down across 3"]:
-    """(tile, row, column) of what each cell of a canvas shows; -1 between the tiles, and over them."""
+def _layout(shape: Shape, columns: int, top: int, group: int = 1) -> Int[np.ndarray, "down across 3"]:
+    """(tile, row, column) of what each cell of a canvas shows; -1 between the tiles. top: how many cells over a tile"""
     count, rows, cols = shape
-    high, wide = rows + 1, cols + 1
-    left = np.arange(columns) * wide + np.arange(columns) // group * (group > 1)
+    high, wide = rows + top, cols + GUTTER
+    left = np.arange(columns) * wide + np.arange(columns) // group * GUTTER * (group > 1)
     canvas = np.full((-(-count // columns) * high, left[-1] + wide, 3), -1)
     for i in range(count):
-        y, x = i // columns * high + 1, left[i % columns]
+        y, x = i // columns * high + top, left[i % columns]
         canvas[y : y + rows, x : x + cols, 0] = i
-        canvas[y : y + rows, x : x + cols, 1:] = positions(rows, cols)
+        canvas[y : y + rows, x : x + cols, 1:] = np.moveaxis(np.indices((rows, cols)), 0, -1)
     return canvas
 
 
@@ -141,44 +112,30 @@ def _heatmap(
     maps: Float32[np.ndarray, "tiles rows cols"],
     shown: Int[np.ndarray, "down across 3"],
     cell: tuple[int, int],
-    gaps: tuple[int, int],
-    **look: Any,
+    label: str,
+    signed: bool,
+    span: float | None,
 ) -> tuple[go.Heatmap, list[tuple[float, float]]]:
-    """Maps where a layout has them, and the corner (x, y) of each.
-
-    cell: (height, width) of one
-    gaps: how high the gaps over tiles are, and how wide those between them
-    """
+    """Maps where a layout has them, and the corner (x, y) of each."""
     filled = shown[..., 0] >= 0
-    sizes = (np.where(filled.any(1 - axis), cell[axis], gaps[axis]) for axis in range(2))
-    down, across = (np.append(0, each.cumsum()).astype(np.float32) - np.float32(0.5) for each in sizes)
+    gap = (maps.shape[1] * cell[0] / 8, maps.shape[2] * cell[1] / 8)  # room for words, whatever a patch's shape
+    heights, widths = (np.where(filled.any(1 - axis), cell[axis], gap[axis]) for axis in range(2))
+    down, across = (np.append(0, sizes.cumsum()).astype(np.float32) - 0.5 for sizes in (heights, widths))
     heat = go.Heatmap(
         z=np.where(filled, maps[tuple(np.moveaxis(shown, -1, 0))], np.float32(np.nan)),
         x=across,
         y=down,
         hoverongaps=False,
-        **look,
+        colorbar=colorbar_below(label),
+        **scale(maps, signed, span),
     )
     first = np.argwhere(filled & (shown[..., 1:] == 0).all(-1))
     return heat, [(float(across[x] + 0.5), float(down[y] + 0.5)) for y, x in first]
 
 
-def _gaps(shape: Shape, cell: tuple[int, int], over: int) -> tuple[int, int]:
-    """An eighth of the picture, whatever a patch's shape: room for words. over: how many of these are over a tile"""
-    high, wide = (max(1, round(shape[1 + axis] * cell[axis] / 8)) for axis in range(2))
-    return over * high, wide
-
-
-def _names(names: Sequence[str], shown: Int[np.ndarray, "down across 3"]) -> list[list[str]]:
-    """What the tile of each cell is called."""
-    return [[names[i] if i >= 0 else "" for i in line] for line in shown[..., 0].tolist()]
-
-
-def _tiled(traces: list, heat: go.Heatmap, extra: int, most: int, **layout: Any) -> go.Figure:
-    """A figure of all that lies on the canvas of a heatmap."""
-    (left, *_, right), (top, *_, bottom) = heat.x.tolist(), heat.y.tolist()
-    shape = ((bottom - top) / (right - left), extra, most)
-    return bare(traces, None, shape, xaxis={"range": [left, right]}, yaxis={"range": [bottom, top]}, **layout)
+def _ratio(heat: go.Heatmap) -> float:
+    """Of height to width."""
+    return float((heat.y[-1] - heat.y[0]) / (heat.x[-1] - heat.x[0]))
 
 
 def _framed(
@@ -194,94 +151,109 @@ def _framed(
 def colour_tiles(
     colours: Float32[np.ndarray, "tiles rows cols 3"], names: Sequence[str], columns: int, cell: tuple[int, int]
 ) -> go.Figure:
-    """As `tiles`, for maps of colours, from 0 to 1."""
-    shape = colours.shape[:3]
-    shown = _layout(shape, columns)
-    index = tuple(np.moveaxis(shown, -1, 0))
-    canvas = _canvas((colours * 255).round().astype(np.uint8), shown)
-    percent = (100 * colours).round().astype(int)[index]
-    pointed, corners = _heatmap(
-        colours[..., 0],
-        shown,
-        cell,
-        _gaps(shape, cell, CAPTIONED),
-        text=_names(names, shown),
-        customdata=small(np.dstack([shown[..., 1:], percent]).clip(0)),
-        hovertemplate=f"%{{text}}, {PLACE}: red %{{customdata[2]}} %, green %{{customdata[3]}} %, "
-        "blue %{customdata[4]} %<extra></extra>",
-        **UNSEEN,
+    """Many colour maps (0 to 1) over the picture, with gaps between them.
+
+    A picture's cells are all of one size, so a patch is drawn as several where the picture has fewer than 8 across or
+    down: the gaps are to be an eighth of it.
+    """
+    count, rows, cols, _ = colours.shape
+    split_y, split_x = -(-8 // rows), -(-8 // cols)
+    rows, cols, dy, dx = rows * split_y, cols * split_x, cell[0] / split_y, cell[1] / split_x
+    top, gap = 3 * round(rows / 8), round(cols / 8)
+    high, wide = rows + top, cols + gap
+    canvas = np.zeros((-(-count // columns) * high, columns * wide, 4), np.uint8)
+    text = np.full(canvas.shape[:2], "", object)
+    corners = []
+    for i, (name, tile) in enumerate(zip(names, colours, strict=True)):
+        y, x = i // columns * high + top, i % columns * wide
+        corners.append((x * dx, y * dy))
+        canvas[y : y + rows, x : x + cols, :3] = (tile * 255).round().repeat(split_y, 0).repeat(split_x, 1)
+        canvas[y : y + rows, x : x + cols, 3] = 255
+        told = [
+            [f"{name}, {place(r, c)}: red {p:.2f}, green {q:.2f}, blue {s:.2f}" for c, (p, q, s) in enumerate(line)]
+            for r, line in enumerate(tile.tolist())
+        ]
+        text[y : y + rows, x : x + cols] = np.array(told, object).repeat(split_y, 0).repeat(split_x, 1)
+    image = go.Image(
+        z=canvas,
+        colormodel="rgba256",
+        x0=dx / 2 - 0.5,
+        dx=dx,
+        y0=dy / 2 - 0.5,
+        dy=dy,
+        text=text.tolist(),
+        hovertemplate="%{text}<extra></extra>",
     )
-    heights, widths = (np.diff(edges).astype(int) for edges in (pointed.y, pointed.x))
-    pitch = (int(np.gcd.reduce(heights)), int(np.gcd.reduce(widths)))  # no finer than the edges need it
-    image = canvas.repeat(heights // pitch[0], 0).repeat(widths // pitch[1], 1)
-    return _tiled([_image(image, pitch), pointed, captions(names, corners)], pointed, PLAIN, 600)
+    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
+    captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
+    return bare(image, None, shape, annotations=captions)
+
+
+def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
+    """As `tile_at`, for `colour_tiles`."""
+    (y, x), (count, rows, cols) = point, shape
+    split_y, split_x = -(-8 // rows), -(-8 // cols)
+    rows, cols = rows * split_y, cols * split_x
+    top, gap = 3 * round(rows / 8), round(cols / 8)
+    (line, row), (column, col) = divmod(y, rows + top), divmod(x, cols + gap)
+    tile = line * columns + column
+    if min(y, x) < 0 or row < top or col >= cols or column >= columns or tile >= count:
+        raise ValueError(f"no tile is at cell ({y}, {x})")
+    return tile, (row - top) // split_y, col // split_x
 
 
 def filter_tiles(
-    filters: Float32[np.ndarray, "filters height width 3"], channels: Sequence[int], columns: int, span: float
+    filters: Float32[np.ndarray, "filters height width 3"], names: Sequence[str], columns: int, span: float
 ) -> go.Figure:
-    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour.
-
-    channels: the number of each filter's channel
-    """
-    count, height, width, _ = filters.shape
+    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour."""
     shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
-    image = _image(_canvas(shades, _layout((count, height, width), columns)))
-    whole = _layout((count, 1, 1), columns)
-    ends = np.stack([filters.min((1, 2, 3)), filters.max((1, 2, 3))], 1)
-    pointed, _ = _heatmap(
-        np.asarray(channels, np.float32).reshape(count, 1, 1),
-        whole,
-        (height, width),
-        (1, 1),
-        customdata=ends[whole[..., 0]],
-        hovertemplate="channel %{z:d}: weights from %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>",
-        **UNSEEN,
-    )
-    return _tiled([image, pointed], pointed, PLAIN, 900)
+    text = [
+        [
+            [f"{name}, pixel ({y}, {x}): red {r:.3f}, green {g:.3f}, blue {b:.3f}" for x, (r, g, b) in enumerate(line)]
+            for y, line in enumerate(tile.tolist())
+        ]
+        for name, tile in zip(names, filters, strict=True)
+    ]
+    tiles = _pixel_tiles(shades, text, columns, GUTTER)
+    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 900))
 
 
 def pictures(
-    shown: UInt8[np.ndarray, "pictures height width 3"],
-    names: Sequence[str],
-    told: Sequence[Sequence[Sequence[str]]],
+    shown: UInt8[np.ndarray, "pictures height width 3"], names: Sequence[str], places: Sequence[Sequence[str]]
 ) -> go.Figure:
-    """Pictures side by side under their names. A click on the first is one on trace 1, on the second on trace 2, ...
-
-    told: for each picture what the pointer says of its patches, row by row
-    """
+    """Pictures side by side under their names. places: what the pointer says of each pixel, line by line."""
     count, height, width, _ = shown.shape
+    text = np.array(places, object).reshape(count, height, width)
     gap = -(-width // 8)
-    wide = width + gap
-    canvas = np.zeros((height, count * wide - gap, 4), np.uint8)
-    for i, picture in enumerate(shown):
-        canvas[:, i * wide : i * wide + width, :3] = picture
-        canvas[:, i * wide : i * wide + width, 3] = 255
-    pointed = []
-    for i, words in enumerate(told):
-        rows, cols = len(words), len(words[0])
-        place = cells(shown[i], rows, cols)
-        place["x0"] += i * wide
-        nothing = np.zeros((rows, cols), np.int8)
-        pointed.append(go.Heatmap(z=nothing, **place, text=words, hovertemplate="%{text}<extra></extra>", **UNSEEN))
-    over = captions(names, [(i * wide, 0) for i in range(count)])
-    across, down = [-0.5, canvas.shape[1] - 0.5], [height - 0.5, -gap - 0.5]
-    shape = ((height + gap) / canvas.shape[1], PLAIN, 420)
-    return bare([_image(canvas), *pointed, over], None, shape, xaxis={"range": across}, yaxis={"range": down})
+    captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
+    tiles = _pixel_tiles(shown, text.tolist(), count, gap)
+    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 420), annotations=captions)
 
 
-def _canvas(
-    shades: UInt8[np.ndarray, "tiles rows cols 3"], shown: Int[np.ndarray, "down across 3"]
-) -> UInt8[np.ndarray, "down across 4"]:
-    """Colours where a layout has them; between them, nothing is drawn."""
-    canvas = np.zeros((*shown.shape[:2], 4), np.uint8)
-    filled = shown[..., 0] >= 0
-    canvas[filled, :3], canvas[filled, 3] = shades[tuple(shown[filled].T)], 255
-    return canvas
+def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
+    """(picture, row, column) of a pixel of `pictures`, of (pictures, height, width). Raises ValueError for a gap."""
+    (y, x), (count, height, width) = point, shape
+    gap = -(-width // 8)
+    picture, column = divmod(x, width + gap)
+    if not (0 <= picture < count and 0 <= y - gap < height and column < width):
+        raise ValueError(f"no picture is at pixel ({y}, {x})")
+    return picture, y - gap, column
 
 
-def _image(canvas: UInt8[np.ndarray, "height width 4"], pitch: tuple[int, int] = (1, 1)) -> go.Image:
-    """A picture from the corner of the axes on, whose pixels are so (high, wide); what lies over it tells of it."""
-    (dy, dx) = pitch
-    place = {"x0": dx / 2 - 0.5, "dx": dx, "y0": dy / 2 - 0.5, "dy": dy}
-    return go.Image(source=png_url(canvas), **place, hoverinfo="skip")
+def _pixel_tiles(
+    shades: UInt8[np.ndarray, "tiles height width 3"],
+    text: Sequence[Sequence[Sequence[str]]],
+    columns: int,
+    gap: int,
+) -> go.Image:
+    """Small pictures with gaps between them, and above them, as one."""
+    count, rows, cols, _ = shades.shape
+    high, wide = rows + gap, cols + gap
+    lines = -(-count // columns)
+    canvas = np.zeros((lines * high, columns * wide - gap, 4), np.uint8)
+    hover = np.full(canvas.shape[:2], "", object)
+    for i, tile in enumerate(shades):
+        y, x = i // columns * high + gap, i % columns * wide
+        canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
+        hover[y : y + rows, x : x + cols] = text[i]
+    return go.Image(z=canvas, colormodel="rgba256", text=hover.tolist(), hovertemplate="%{text}<extra></extra>")

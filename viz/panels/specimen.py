@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from mixer.data import CLASSES
-from viz import figures
 from viz.microscope import Microscope
 from viz.panels import photo
 from viz.panels.components import component, select, slider
+from viz.panels.pictures import png_url
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, View
 from viz.panels.visit import Part, Visit
@@ -115,8 +115,7 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
         names = {i: _told(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)}
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
-        f"<img src='{figures.png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}"
-        "</button></li>"
+        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
         for i, name in sorted(names.items())
     )
     words = "" if names else "None of the shipped samples."
@@ -134,7 +133,7 @@ def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
         for patch in range(grid.patches)
     ]
     return {
-        "image": figures.png_url(scope.pixels(selection.picture)),
+        "image": png_url(scope.pixels(selection.picture)),
         "cols": grid.cols,
         "aspect": f"{grid.image_size[1]} / {grid.image_size[0]}",
         "patches": patches,

@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from viz import figures, tokens
 from viz.microscope import Microscope
+from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
@@ -57,6 +58,11 @@ def _tiles(
 def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a row of maps: the depth, and the patch."""
     depth, row, col = figures.tile_at(point.index, _maps(scope), COLUMNS)
+    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
@@ -128,7 +134,7 @@ def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
         f"left: {col / grid.cols:.2%}; top: {row / grid.rows:.2%}; "
         f"width: {1 / grid.cols:.2%}; height: {1 / grid.rows:.2%}"
     )
-    picture = figures.png_url(scope.pixels(scope.sample_picture(sample)))
+    picture = png_url(scope.pixels(scope.sample_picture(sample)))
     return (
         f"<li><button type='button' data-words='sample={sample}&patch={row},{col}' aria-label='{name}, patch ({row}, "
         f"{col}), cosine {cosine:.3f}'><span class='thumb'><img src='{picture}' alt=''><i style='{frame}'></i></span>"
@@ -317,7 +323,7 @@ PCA = View(
     lambda s: s.picture,
     _draw_pca,
     options=(BASIS,),
-    pick=_pick_tile,
+    pick=_pick_colour_tile,
 )
 NORMS = View(
     "norms",

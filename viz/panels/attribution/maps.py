@@ -20,8 +20,8 @@ from viz.selection import Choice, Selection, Words
 
 PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "A value for each of the", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
-LETTERS = 13
-"""in a line over a map: as many as a phone has room for"""
+LETTERS = 19
+"""of a method's name in a line over its map: as many as a phone has room for"""
 NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not doubted yet"
 
 
@@ -138,7 +138,7 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
 
 def _title(name: str, mark: str) -> str:
     lines = wrap(name if METHODS[name].signed else f"{name} (unsigned)", LETTERS)
-    return "<br>".join([*lines, *wrap(mark, LETTERS)])
+    return "<br>".join([*lines, mark] if mark else lines)
 
 
 def _values(scope: Microscope, answer: Attribution, fine: bool) -> Float32[np.ndarray, "_rows _cols"]:

@@ -45,7 +45,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
     shown = scope.doubts.pictures(one, count)
-    places = [[figures.place(row, col) for col in range(grid.cols)] for row in range(grid.rows)]
+    places = [figures.place(*grid.position(int(patch))) for patch in grid.mask().flatten()]
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "

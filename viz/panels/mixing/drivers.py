@@ -5,10 +5,10 @@ from html import escape
 
 import numpy as np
 
-from viz import figures
 from viz.microscope import Microscope
 from viz.mixing import units
 from viz.panels.mixing import block, chosen
+from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Numbers, View
 from viz.running import Measurement
 from viz.selection import Selection
@@ -67,7 +67,7 @@ def _measurement(scope: Microscope) -> Measurement:
 
 
 def _button(scope: Microscope, sample: int) -> str:
-    url = figures.png_url(scope.pixels(scope.sample_picture(sample)))
+    url = png_url(scope.pixels(scope.sample_picture(sample)))
     return (
         f"<button type='button' data-words='sample={sample}' aria-label='sample {sample}, "
         f"{escape(scope.truth(sample), True)}'><img src='{url}' alt=''></button>"

@@ -53,10 +53,11 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     shuffled = np.empty_like(pixels)
     for place, patch in enumerate(order.tolist()):
         shuffled[grid.pixels(place)] = pixels[grid.pixels(patch)]
+    inside = grid.mask().flatten().tolist()
     names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
-    moved = [f"{name}: here from {names[patch]}" for name, patch in zip(names, order, strict=True)]
-    told = [np.reshape(words, (grid.rows, grid.cols)).tolist() for words in (names, moved)]
-    figure = figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], told)
+    here = [names[patch] for patch in inside]
+    moved = [f"{names[place]}: here from {names[order[place]]}" for place in inside]
+    figure = figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], [here, moved])
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
     origins = np.stack(np.divmod(grid.map(order), grid.cols), -1)
@@ -67,8 +68,9 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
 def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
     """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
     row, col = point.index
-    place = scope.grid.index(row, col)
-    patch = experiment(scope, selection).order[place] if point.curve == 2 else place
+    shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
+    place = scope.grid.patch_at(y, x)
+    patch = experiment(scope, selection).order[place] if shuffled else place
     row, col = scope.grid.position(int(patch))
     return {"patch": f"{row},{col}"}
 
