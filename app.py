@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from mixer.checkpoint import DEFAULT, load
-from mixer.model import Mixer
+from mixer.checkpoint import DEFAULT
 from mixer.outside import in_words, without_proxies
 from viz.lent_gpu import LENT
 from viz.microscope import Microscope
@@ -54,7 +53,7 @@ def main(
     """
     check_address(host, port)
     device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-    scope = Microscope(*load(network, Mixer), device)
+    scope = Microscope.of(network, device)
     print(f"{network} on {device.type.upper()}")
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
