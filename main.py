@@ -118,7 +118,8 @@ def train(
         print(
             layer_table(model), f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}"
         )
-        print(*([] if known else parts.said()), sep="\n", end="")
+        for line in [] if known else parts.said():
+            print(line)
         steps = training(model, training_images, parts.validation, config, ours, device, taught_by)
         if not follow(steps, round(config.epochs * len(training_images)), folder):
             print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")

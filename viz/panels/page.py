@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 class Instrument:
     """One network's page, and what happens on it."""
 
-    def __init__(self, scope: Microscope):
-        self.scope = scope
+    def __init__(self, scope: Microscope, fetch: bool = False):
+        """fetch: whether other programs may name pictures by addresses on the public internet"""
+        self.scope, self.fetch = scope, fetch
         self.specimen = specimen.lens(scope)
         self.lenses = (
             overview.lens(scope),
@@ -81,7 +82,7 @@ class Instrument:
                         self._lens(lens)
             self._fill()
             self._listen(page, upload)
-            endpoint.add(self.scope)
+            endpoint.add(self.scope, self.fetch)
         return page
 
     def _specimen(self) -> None:
@@ -319,7 +320,7 @@ def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict
     return {"done": done, "total": measurement.total, "text": text}
 
 
-def build(scope: Microscope) -> gr.Blocks:
-    """The whole page of a network."""
+def build(scope: Microscope, fetch: bool = False) -> gr.Blocks:
+    """The whole page of a network. fetch: as for `Instrument`"""
     gr.set_static_paths(figures.PLOTLY_JS)
-    return Instrument(scope).build()
+    return Instrument(scope, fetch).build()
