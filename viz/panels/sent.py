@@ -94,5 +94,7 @@ async def _fetched(address: str) -> bytes:
                 if len(content) > MOST_MEGABYTES * 2**20:
                     raise Refused(TOO_LONG.format(MOST_MEGABYTES))
             return bytes(content)
+    except Refused:
+        raise
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise Refused(NOT_THERE) from error
