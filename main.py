@@ -17,7 +17,7 @@ import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, malloc, parallel
+from mixer import checkpoint, files, malloc, parallel
 from mixer.convert import convert as convert_weights
 from mixer.data import (
     CLASSES,
@@ -39,7 +39,8 @@ from mixer.folder import Parts
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer, MixerConfig
-from mixer.outside import in_words
+from mixer.outside import in_words, without_proxies
+from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
 from mixer.summary import summary as layer_table
@@ -47,6 +48,7 @@ from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
 from mixer.train import TrainConfig
 from mixer.train import train as training
+from viz.running import Measurement
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
 CIFAR = get_args(Cifar)
@@ -242,6 +244,41 @@ def convert(
     print(f"{parameters(model):,} parameters saved in {output}")
 
 
+def write_report(
+    picture: tyro.conf.Positional[Path],
+    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    out: Path | None = None,
+) -> None:
+    """Write all that the microscope shows of a picture into one HTML file, without a browser.
+
+    What a visitor has to ask for on the page, as it takes long, is left out, and said.
+
+    Args:
+        picture: the file of the picture
+        source: folder of the network, or the id of a model on the Hugging Face Hub
+        out: the file; without it, PICTURE-report.html in this folder
+    """
+    out = out or Path(f"{picture.stem}-report.html")
+    files.check(out, files.signed)
+    decoded = decode(picture)
+    with without_proxies():  # here, as the page loads Gradio
+        from viz.microscope import Microscope
+        from viz.panels import report as reports
+        from viz.panels.page import Instrument
+        from viz.panels.photo import Photo
+        from viz.panels.visit import Visit
+        from viz.selection import show
+
+    instrument = Instrument(Microscope.of(source, best_device()))
+    scope, photo = instrument.scope, Photo.of(decoded)
+    visit = Visit(show(scope, instrument.first, photo.picture(scope.grid.image_size)))
+    visit.photo = photo
+    reports.measure(scope, instrument.lenses, visit.selection, measured)
+    text = reports.report(scope, instrument.page, instrument.lenses, visit, "")
+    files.write_signed(out, reports.whole(text))
+    print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
+
+
 def plot(run: tyro.conf.Positional[Path]) -> None:
     """Draw the learning curves of a run, finished or not, into the file curves.html in its folder.
 
@@ -385,6 +422,14 @@ def measure_methods(model: Mixer, samples: Samples, device: torch.device) -> dic
     return survey(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
 
 
+def measured(measurement: Measurement) -> Iterator[int]:
+    """Does a measurement, and shows how far it is where that takes a while."""
+    with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
+        for done in measurement.steps():
+            bar.update(done - bar.n)
+            yield done
+
+
 def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -395,6 +440,7 @@ COMMANDS: dict[str, Any] = {
     "evaluate": evaluate,
     "summary": summary,
     "convert": convert,
+    "report": write_report,
     "plot": plot,
     "push": push,
 }

@@ -16,6 +16,7 @@ from viz.panels import attribution, doubt, endpoint, events, mixing, model, over
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
+from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.panels.visit import Part, Visit
@@ -238,6 +239,9 @@ class Instrument:
             for measurement in self.views[event["measure"]].needs(self.scope, visit.selection):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked.add(measurement.key)
+        if "report" in event:
+            text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
+            return said, {"name": name_of(self.scope, visit.selection), "text": text}
         return said, self._file(visit, event["csv"]) if "csv" in event else None
 
     def _place(self, visit: Visit, photo: Photo | None) -> None:
