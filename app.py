@@ -3,14 +3,14 @@
 import errno
 import os
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import tyro
 
-from mixer.checkpoint import DEFAULT, load
-from mixer.model import Mixer
+from mixer.checkpoint import DEFAULT
 from mixer.outside import in_words, without_proxies
 from viz.lent_gpu import LENT
 from viz.microscope import Microscope
@@ -37,6 +37,7 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "enable_monitoring": False,
     "ssr_mode": False,
+    "mcp_server": find_spec("mcp") is not None,  # of the extra gradio[mcp]: the endpoints are tools, too
 }
 
 
@@ -44,6 +45,7 @@ def main(
     host: str | None = None,
     port: int | None = None,
     network: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(DEFAULT),
+    fetch: bool = False,
 ) -> None:
     """Serve the microscope for MLP-Mixers.
 
@@ -51,15 +53,16 @@ def main(
         host: address to listen on (default 127.0.0.1; 0.0.0.0 lets other machines in)
         port: port to listen on (default: the first free one from 7860 on)
         network: folder of a trained network, or the id of a model on the Hugging Face Hub
+        fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
     """
     check_address(host, port)
     device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-    scope = Microscope(*load(network, Mixer), device)
+    scope = Microscope.of(network, device)
     print(f"{network} on {device.type.upper()}")
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        build(scope).launch(server_name=host, server_port=port, **LAUNCH)
+        build(scope, fetch).launch(server_name=host, server_port=port, **LAUNCH)
 
 
 def check_address(host: str | None, port: int | None) -> None:

@@ -1,6 +1,7 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
 import json
+import math
 import signal
 import sys
 import time
@@ -9,20 +10,37 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import torch
 import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, malloc, parallel
+from mixer import checkpoint, files, malloc, parallel
 from mixer.convert import convert as convert_weights
-from mixer.data import Split, cifar10, cifar10_numbers, class_names, normalise, samples
+from mixer.data import (
+    CLASSES,
+    Cifar,
+    Labelled,
+    OtherClasses,
+    Samples,
+    choose_samples,
+    cifar,
+    cifar10,
+    class_names,
+    class_numbers,
+    few,
+    normalise,
+    statistics,
+)
 from mixer.evaluate import headline
+from mixer.folder import Parts
+from mixer.folder import read as read_folder
 from mixer.hub import push as publish
-from mixer.model import PRESETS, Mixer
-from mixer.outside import in_words
+from mixer.model import PRESETS, Mixer, MixerConfig
+from mixer.outside import in_words, without_proxies
+from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
 from mixer.summary import summary as layer_table
@@ -30,10 +48,10 @@ from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.teacher import train_teacher as teacher_training
 from mixer.train import TrainConfig
 from mixer.train import train as training
+from viz.running import Measurement
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
-CIFAR = tuple(name for name, config in PRESETS.items() if config.image_size == (32, 32))
-CifarPreset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(CIFAR))]
+CIFAR = get_args(Cifar)
 Flat = tyro.conf.OmitArgPrefixes
 TEACHER = checkpoint.DEFAULT.with_name("teacher")
 TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented")))
@@ -41,7 +59,9 @@ TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented"))
 
 def train(
     config: Annotated[TrainConfig, Flat] = TrainConfig(),
-    preset: CifarPreset = "seed",
+    data: str = "cifar10",
+    preset: Preset | None = None,
+    image_size: int | None = None,
     blocks: int | None = None,
     run: Path | None = None,
     teacher: tuple[str, ...] | None = TEACHERS,
@@ -50,7 +70,7 @@ def train(
     data_root: Path | None = None,
     download: bool = False,
 ) -> None:
-    """Train a network on CIFAR-10, or continue a run that was stopped; then evaluate it once on the test images.
+    """Train a network, or continue a run that was stopped; then evaluate it once on the test images.
 
     Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. Recipe and
     teacher may change on the way; the network, the images and the seed may not. In a notebook, the learning curves are
@@ -58,34 +78,52 @@ def train(
     its part of every batch.
 
     Args:
-        preset: the network
+        data: cifar10, cifar100, or a folder of images that are sorted into one folder for each class
+        preset: the network; without it seed for CIFAR, small for a folder
+        image_size: height and width in pixels that it gets of each image; without it the preset's, of CIFAR 32. The
+            patches grow along, so that there are as many
         blocks: train only so many of its blocks, which is faster; --init continues with more
-        run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET
+        run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET for CIFAR-10,
+            runs/DATA for others
         teacher: checkpoints of teachers to learn from, besides the labels (made by train-teacher), whose probabilities
-            are averaged; None for none
+            are averaged; None for none. They know CIFAR-10's classes: without this, other data have none
         init: checkpoint to start from; blocks that it lacks start as the identity
         all_images: train on the validation images too (their accuracy then says nothing)
-        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
-        download: fetch CIFAR-10 (170 MB) if it is not there
+        data_root: folder that holds cifar-10-batches-py or cifar-100-python; without it $CIFAR10_ROOT, without that
+            ./data
+        download: fetch CIFAR (170 MB) if it is not there
     """
-    folder = run or Path("runs", preset)
+    known = data in CIFAR
+    name = data if known else Path(data).resolve().name
+    preset = preset or ("seed" if known else "small")
+    folder = run or Path("runs", preset if data == "cifar10" else name)
     checkpoint.check_target(folder / "checkpoint")
     device = best_device()
-    split: Split = "train+validation" if all_images else "train"
+    if known and image_size not in (None, 32):
+        raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
+    network = resized(preset, 32 if known else image_size)
     with parallel.first_before_others():
-        data = cifar10(split, data_root, download)
-    validation, test = cifar10("validation", data_root), cifar10("test", data_root)
-    taught_by = Average(checkpoint.load(name, Teacher)[0] for name in teacher) if teacher else None
+        parts = parts_of(data, network.image_size, data_root, download)
+    if teacher == TEACHERS and parts.test.classes != CLASSES:
+        teacher = None
+    taught_by = Average(map(partial(teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
-    with Run(folder, {"preset": preset, "split": split}, teacher or (), where) as ours:
+    split = "train+validation" if all_images else "train"
+    of = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
+    with Run(folder, of, teacher or (), where) as ours:
         if init or not ours.begun:
             ours.of["init"] = init
         if init and not ours.begun:
             ours.earlier = checkpoint.load(init, Mixer)[1].get("stages", [])
-        model = start(preset, blocks, None if ours.begun else init, config.seed)
-        print(layer_table(model), f"\n{len(data):,} training images, on {device_name(device)}, run in {folder}")
-        steps = training(model, data, validation, config, ours, device, taught_by)
-        if not follow(steps, round(config.epochs * len(data)), folder):
+        model = start(preset, blocks, None if ours.begun else init, config.seed, fitting(network, parts.train, init))
+        training_images = parts.with_validation() if all_images else parts.train
+        print(
+            layer_table(model), f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}"
+        )
+        for line in [] if known else parts.said():
+            print(line)
+        steps = training(model, training_images, parts.validation, config, ours, device, taught_by)
+        if not follow(steps, round(config.epochs * len(training_images)), folder):
             print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")
             return
         if not parallel.is_first():
@@ -97,8 +135,12 @@ def train(
                 f"no more; a larger --epochs prolongs it. Its network is in {folder / 'checkpoint'}"
             )
             return
-        metrics = report(model, test, validation, device) | effort(stages)
-        checkpoint.save(folder / "checkpoint", model, metrics)
+        metrics = report(model, parts.test, parts.validation, device) | effort(stages)
+        if data != "cifar10":
+            metrics["data"] = parts.record()
+        checkpoint.save(
+            folder / "checkpoint", model, metrics, None if data == "cifar10" else choose_samples(parts.test)
+        )
     print(
         headline(metrics),
         f"\nSaved in {folder / 'checkpoint'}; look inside: python app.py --checkpoint {folder / 'checkpoint'}",
@@ -134,26 +176,31 @@ def evaluate(
     source: tyro.conf.Positional[str] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
+    data: str = "cifar10",
     attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
-    """Read the 10,000 test images once, print what came out, and write it into the checkpoint's metrics.json.
+    """Read the test images once, print what came out, and write it into the checkpoint's metrics.json.
 
     Args:
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
-        attributions: measure all attribution methods on the 200 samples, too (about 15 minutes on two cores)
+        data: cifar10, cifar100, or the folder of images that the network was trained on
+        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
     if attributions:
         checkpoint.check_metrics(source)
     model, metrics = checkpoint.load(source, Mixer)
-    cifar10_numbers(class_names(model.config))  # before anything is fetched
-    test, validation = cifar10("test", data_root, download), cifar10("validation", data_root)
-    metrics |= report(model, test, validation, best_device())
+    if data == "cifar10":
+        class_numbers(class_names(model.config))  # before anything is fetched
+    parts = parts_of(data, model.config.image_size, data_root, download)
+    metrics |= report(model, parts.test, parts.validation, best_device())
+    if data != "cifar10":
+        metrics["data"] = parts.record()
     if attributions:
-        metrics["attributions"] = measure_methods(model, best_device())
+        metrics["attributions"] = measure_methods(model, checkpoint.load_samples(source), best_device())
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
     print(json.dumps(short) if as_json else headline(metrics), flush=True)
     if Path(source).is_dir():
@@ -197,6 +244,41 @@ def convert(
     print(f"{parameters(model):,} parameters saved in {output}")
 
 
+def write_report(
+    picture: tyro.conf.Positional[Path],
+    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    out: Path | None = None,
+) -> None:
+    """Write all that the microscope shows of a picture into one HTML file, without a browser.
+
+    What a visitor has to ask for on the page, as it takes long, is left out, and said.
+
+    Args:
+        picture: the file of the picture
+        source: folder of the network, or the id of a model on the Hugging Face Hub
+        out: the file; without it, PICTURE-report.html in this folder
+    """
+    out = out or Path(f"{picture.stem}-report.html")
+    files.check(out, files.signed)
+    decoded = decode(picture)
+    with without_proxies():  # here, as the page loads Gradio
+        from viz.microscope import Microscope
+        from viz.panels import report as reports
+        from viz.panels.page import Instrument
+        from viz.panels.photo import Photo
+        from viz.panels.visit import Visit
+        from viz.selection import show
+
+    instrument = Instrument(Microscope.of(source, best_device()))
+    scope, photo = instrument.scope, Photo.of(decoded)
+    visit = Visit(show(scope, instrument.first, photo.picture(scope.grid.image_size)))
+    visit.photo = photo
+    reports.measure(scope, instrument.lenses, visit.selection, measured)
+    text = reports.report(scope, instrument.page, instrument.lenses, visit, "")
+    files.write_signed(out, reports.whole(text))
+    print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
+
+
 def plot(run: tyro.conf.Positional[Path]) -> None:
     """Draw the learning curves of a run, finished or not, into the file curves.html in its folder.
 
@@ -220,9 +302,58 @@ def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str])
     print(f"Published as {repo_id}; look inside: python app.py --checkpoint {repo_id}")
 
 
-def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer:
-    """A network before training: blocks that pass their input on, under the weights of `init` where it has any."""
-    config = PRESETS[preset] if blocks is None else replace(PRESETS[preset], num_blocks=blocks)
+def parts_of(data: str, size: tuple[int, int], root: Path | None, download: bool) -> Parts:
+    """Training, validation and test images. data: cifar10, cifar100 or a folder, whose images come at that size"""
+    if data not in CIFAR:
+        return read_folder(Path(data), size, partial(tqdm, desc="reading the images", unit="image", delay=1))
+    kind = cast(Cifar, data)
+    train = cifar(kind, "train", root, download)
+    return Parts(train, cifar(kind, "validation", root), cifar(kind, "test", root), "as published, the last validate")
+
+
+def resized(preset: str, side: int | None) -> MixerConfig:
+    """A preset for images of another size: its patches grow along, so that there are as many."""
+    config = PRESETS[preset]
+    (height, width), grid = config.image_size, config.grid
+    if side is None or side == height == width:
+        return config
+    if side < 1 or side % grid.rows or side % grid.cols:
+        every = math.lcm(grid.rows, grid.cols)
+        raise ValueError(
+            f"image_size must be a multiple of {every} for {preset}, as it has {grid.rows} x {grid.cols} patches"
+        )
+    patch = side // grid.rows, side // grid.cols
+    return replace(config, image_size=(side, side), patch_size=patch)
+
+
+def fitting(config: MixerConfig, train: Labelled, init: str | None) -> MixerConfig:
+    """For the classes of these images; pixels are scaled as for CIFAR-10, as by `init`, or by these images' own."""
+    named = replace(config, num_classes=len(train.classes), classes=train.classes)
+    if train.classes == CLASSES:
+        return named
+    first = checkpoint.load(init, Mixer)[0].config if init else None
+    mean, std = (first.mean, first.std) if first else statistics(train)
+    return replace(named, mean=mean, std=std)
+
+
+def teacher_of(train: Labelled, name: str) -> Teacher:
+    """Raises OtherClasses for a teacher that does not know the classes of these images: all of them know CIFAR-10's."""
+    teacher = checkpoint.load(name, Teacher)[0]
+    if train.classes != CLASSES:
+        raise OtherClasses(
+            f"{name} is a teacher of CIFAR-10's classes, and {train.source}'s are others ({few(train.classes)}): leave "
+            "out --teacher"
+        )
+    return teacher
+
+
+def start(preset: str, blocks: int | None, init: str | None, seed: int, network: MixerConfig | None = None) -> Mixer:
+    """A network before training: blocks that pass their input on, under the weights of `init` where it has any.
+
+    network: the preset as it fits the images, where it is not to be as it is
+    """
+    config = network or PRESETS[preset]
+    config = config if blocks is None else replace(config, num_blocks=blocks)
     torch.manual_seed(seed)
     model = Mixer(config)
     model.start_as_identity()
@@ -283,12 +414,20 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def measure_methods(model: Mixer, device: torch.device) -> dict[str, Any]:
-    """How far each attribution method can be believed on the shipped samples."""
+def measure_methods(model: Mixer, samples: Samples, device: torch.device) -> dict[str, Any]:
+    """How far each attribution method can be believed on the samples."""
     from viz.doubt.survey import survey  # here, as it loads Captum
 
-    inputs = normalise(samples().images.to(device), model.config)
+    inputs = normalise(samples.images.to(device), model.config)
     return survey(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
+
+
+def measured(measurement: Measurement) -> Iterator[int]:
+    """Does a measurement, and shows how far it is where that takes a while."""
+    with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
+        for done in measurement.steps():
+            bar.update(done - bar.n)
+            yield done
 
 
 def best_device() -> torch.device:
@@ -301,6 +440,7 @@ COMMANDS: dict[str, Any] = {
     "evaluate": evaluate,
     "summary": summary,
     "convert": convert,
+    "report": write_report,
     "plot": plot,
     "push": push,
 }

@@ -1,4 +1,5 @@
-"""A checkpoint is a folder: `config.json`, `metrics.json` and weights in safetensors shards below 10 MB each.
+"""A checkpoint is a folder: `config.json`, `metrics.json` and weights in safetensors shards below 10 MB each. One that
+was trained on other images than CIFAR-10's has some of its test images in `samples.npz`.
 
 It is read from a local folder or, by its id, from the Hugging Face Hub. Nothing in it is ever unpickled.
 """
@@ -9,20 +10,28 @@ import re
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import safetensors
+import torch
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
 
 from mixer import files, record
+from mixer.data import MOST_SAMPLE_BYTES, Samples
+from mixer.data import samples as shipped_samples
 from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig
 from mixer.teacher import Teacher, TeacherConfig
 
 DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
-FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json"]
+SAMPLES = "samples.npz"
+FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json", SAMPLES]
 LFS_POINTER = b"version https://git-lfs"
 CONFIGS = {Mixer: MixerConfig, Teacher: TeacherConfig}
-OURS = re.compile(r"(config|metrics)\.json|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
+OURS = re.compile(
+    r"(config|metrics)\.json|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json|samples\.npz"
+)
 
 Network = TypeVar("Network", Mixer, Teacher)
 
@@ -43,8 +52,10 @@ def check_metrics(source: Path | str) -> None:
     files.check(Path(source) / "metrics.json", _ours_beside)
 
 
-def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
+def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any], samples: Samples | None = None) -> None:
     """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
+
+    samples: for the microscope, where those that ship with the project are not of the network's images
 
     Raises NotWritable where something else stands there, OSError where writing fails.
     """
@@ -58,6 +69,9 @@ def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any]) -> None:
             raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else error from error
         _write(new / "config.json", {"network": type(model).__name__, **asdict(model.config)})
         _write(new / "metrics.json", metrics)
+        if samples is not None:
+            arrays = {name: getattr(samples, name).numpy() for name in ("images", "labels", "indices")}
+            np.savez_compressed(new / SAMPLES, classes=samples.classes, source=samples.source, **arrays)
 
 
 def ours(folder: Path) -> set[Path]:
@@ -106,6 +120,30 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
         why = error.__cause__ or error  # the error itself may advise to load pickles
         raise CheckpointError(f"{folder}: the weights are incomplete, damaged or of another shape: {why}") from error
     return model.eval(), metrics
+
+
+def load_samples(source: Path | str) -> Samples:
+    """The samples of a checkpoint: its own, or else those that ship with the project.
+
+    Raises CheckpointError where its own are damaged, or not what `save` writes.
+    """
+    file = _folder(source) / SAMPLES
+    if not file.exists():
+        return shipped_samples()
+    try:
+        with ZipFile(file) as archive:  # which states the sizes before anything is unpacked
+            if sum(part.file_size for part in archive.infolist()) > 2 * MOST_SAMPLE_BYTES:
+                raise ValueError("it holds more than samples")
+        with np.load(file, allow_pickle=False) as arrays:
+            images, labels, indices = (torch.from_numpy(arrays[name]) for name in ("images", "labels", "indices"))
+            classes, name = tuple(map(str, arrays["classes"])), str(arrays["source"])
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
+            raise ValueError(f"its images are {images.dtype} of {tuple(images.shape)}")
+        if not labels.shape == indices.shape == (len(images),) or not 0 <= labels.min() <= labels.max() < len(classes):
+            raise ValueError("its labels do not fit to its images and classes")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
+        raise CheckpointError(f"{file} is damaged, or not from here: {error}; delete it to go on without") from error
+    return Samples(images, labels.long(), indices.long(), classes=classes, source=name)
 
 
 def check_fetched(weights: Path) -> None:

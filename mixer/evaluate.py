@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mixer.data import Labelled, cifar10_numbers, class_names, normalise
+from mixer.data import Labelled, class_names, class_numbers, normalise
 from mixer.model import Mixer, MixerConfig
 
 
@@ -34,7 +34,7 @@ def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torc
 
 @torch.inference_mode()
 def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    """All that is reported of a network's answers to CIFAR-10, in float32; for `metrics.json`.
+    """All that is reported of a network's answers to a data set, in float32; for `metrics.json`.
 
     Accuracies are shares (0 to 1), the interval is Wilson's at 95 %; `class_accuracy` is of the classes that have test
     images. `flip_accuracy` averages the probabilities of an image and its mirror image. `calibration_error` is the
@@ -46,7 +46,7 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
     """
     model.to(device).eval()
     names = class_names(model.config)
-    numbers = cifar10_numbers(names)
+    numbers = class_numbers(names, test.classes, test.source)
     if not len(test) or not len(validation):
         raise ValueError(f"no network can be evaluated on {len(test)} test and {len(validation)} validation images")
     labels = numbers[test.labels]

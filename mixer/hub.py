@@ -7,7 +7,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from mixer import checkpoint, files
-from mixer.data import cifar10_numbers, class_names
+from mixer.data import class_names, class_numbers
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
 
@@ -42,7 +42,7 @@ def push(folder: Path, repo_id: str) -> str:
     if not folder.is_dir():
         raise checkpoint.CheckpointError(f"there is no folder {folder}: name the folder of a checkpoint")
     model, metrics = checkpoint.load(folder, Mixer)
-    cifar10_numbers(class_names(model.config))
+    class_numbers(class_names(model.config))
     missing = [name for name in STATED if name not in metrics]
     if missing:
         raise NotPushed(

@@ -87,6 +87,16 @@ def _paper(patch: int, num_blocks: int, hidden_dim: int, tokens_mlp_dim: int, ch
 PRESETS: dict[str, MixerConfig] = {
     "seed": MixerConfig(classes=CIFAR10_CLASSES),
     "seed-rows": MixerConfig(patch_size=(1, 32), classes=CIFAR10_CLASSES),
+    # for some hundred or thousand images: minutes on a CPU
+    "small": MixerConfig(
+        image_size=(64, 64),
+        patch_size=(8, 8),
+        num_blocks=4,
+        hidden_dim=128,
+        tokens_mlp_dim=128,
+        channels_mlp_dim=256,
+        classes=CIFAR10_CLASSES,
+    ),
     # Table 1 of the paper
     "S/32": _paper(32, 8, 512, 256, 2048),
     "S/16": _paper(16, 8, 512, 256, 2048),

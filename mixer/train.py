@@ -40,7 +40,8 @@ class TrainConfig:
     """the rates rise from zero over so many"""
     decay_epochs: float | None = None
     """the rates fall to zero over the last so many, and are constant before; None: they fall from the warm-up on"""
-    batch_size: int = 256
+    batch_size: int | None = None
+    """None: 256, or as many as make 20 steps an epoch where the images are few, but 8 at least"""
     micro_batch: int | None = None
     """images in one forward and backward pass; None: 32 on a CPU, which suits its cache, the whole batch on a GPU"""
     muon_lr: float = 4e-3
@@ -49,8 +50,9 @@ class TrainConfig:
     """rate of AdamW, for stem, head, norms and biases"""
     weight_decay: float = 0.05
     """of all matrices"""
-    average: float = 0.999
-    """share of the averaged weights that stays after a step; the average is what is evaluated and shipped"""
+    average: float | None = None
+    """share of the averaged weights that stays after a step; the average is what is evaluated and shipped. None: 0.999,
+    or what averages over a tenth of a run that is shorter than 10,000 steps"""
     crop: int = 4
     """pixels by which an image may be moved"""
     auto_augment: bool = True
@@ -63,16 +65,25 @@ class TrainConfig:
 
     def __post_init__(self):
         ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
-        ranges.check(self, 0, 1, "average", "mix", "hard_labels")
+        ranges.check(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
         ranges.check(self, 0, MOST_SHIFT, "crop")
         ranges.check(self, 0, 2**32 - 1, "seed")
-        ranges.check(self, 1, math.inf, "batch_size", *(["micro_batch"] if self.micro_batch is not None else []))
+        ranges.check(self, 1, math.inf, *(n for n in ("batch_size", "micro_batch") if getattr(self, n) is not None))
         ranges.check(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
         if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(
                 f"{self.epochs} epochs are shorter than warm-up and decay, "
                 f"{self.warmup_epochs} + {self.decay_epochs or 0}"
             )
+
+    def batch(self, images: int) -> int:
+        """Images in a batch, of so many."""
+        return self.batch_size or max(8, min(256, images // 20))
+
+    def kept(self, images: int) -> float:
+        """The share of the average that stays after a step, with so many images."""
+        steps = self.epochs * images / self.batch(images)
+        return min(0.999, max(0.0, 1 - 10 / max(1.0, steps))) if self.average is None else self.average
 
     def rate(self, epoch: float) -> float:
         """The factor of both rates, 0 to 1: up, constant, down."""
@@ -105,6 +116,9 @@ def train(
 
     run: a folder, or the run that the caller has entered already
     """
+    if config.crop >= min(model.config.image_size):
+        raise ValueError(f"crop must be less than the images' sides, {model.config.image_size}, not {config.crop}")
+    size = config.batch(len(data))
     with nullcontext(run) if isinstance(run, Run) else Run(run) as run:
         model.to(device).train()
         images, labels = data.images.to(device), data.labels.to(device)
@@ -112,7 +126,9 @@ def train(
         answers = compiled(model, device)
         if teacher is not None:
             teacher = compiled(teacher.to(device).to(memory_format=torch.channels_last).eval(), device)
-        averaged = AveragedModel(Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        averaged = AveragedModel(
+            Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.kept(len(data)))
+        )
         muon, adamw = _optimizers(model, config)
         parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
         for name, state in run.resume(model.config, data, config.seed).items():
@@ -121,7 +137,7 @@ def train(
             parts[name].load_state_dict(state)
         at, end = run.progress, round(config.epochs * len(data))
         if at.images < end:
-            run.begin(asdict(config))
+            run.begin(asdict(config) | {"batch_size": size, "average": config.kept(len(data))})
         began = time.monotonic() - at.seconds
         saved, cost = time.monotonic(), 0.0
 
@@ -135,10 +151,10 @@ def train(
         while at.images < end:
             torch.manual_seed(config.seed * 1_000_003 + at.step)
             epochs_before = at.images // len(data)
-            rate = config.rate((at.images + config.batch_size) / len(data))
+            rate = config.rate((at.images + size) / len(data))
             for group in (*muon.param_groups, *adamw.param_groups):
                 group["lr"] = group["peak"] * rate
-            index = _batch(at.images, config, len(data)).to(device, non_blocking=True)
+            index = _batch(at.images, size, config.seed, len(data)).to(device, non_blocking=True)
             total = _step(model, answers, images[index], labels[index], config, at.step, teacher)
             muon.step()
             adamw.step()
@@ -147,7 +163,7 @@ def train(
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the loss is no longer finite at step {at.step}; the saved state is intact")
             at.step += 1
-            at.images += config.batch_size
+            at.images += size
             at.loss += loss
             metrics: dict[str, Any] = {
                 "step": at.step,
@@ -178,15 +194,15 @@ def train(
         model.eval()
 
 
-def _batch(seen: int, config: TrainConfig, images: int) -> Int[Tensor, "batch"]:
+def _batch(seen: int, size: int, seed: int, images: int) -> Int[Tensor, "batch"]:
     """Which images come after so many: the epochs follow each other without a gap, so any size of batch fits in.
 
     Each epoch is a new permutation, which follows from (seed, epoch).
     """
     epoch, place = divmod(seen, images)
-    epochs = range(epoch, (seen + config.batch_size - 1) // images + 1)
-    orders = torch.cat([_order(config.seed, number, images) for number in epochs])
-    return orders[place : place + config.batch_size]
+    epochs = range(epoch, (seen + size - 1) // images + 1)
+    orders = torch.cat([_order(seed, number, images) for number in epochs])
+    return orders[place : place + size]
 
 
 @lru_cache(maxsize=2)

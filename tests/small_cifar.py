@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from mixer import data
 from mixer.data import Labelled
@@ -28,3 +28,22 @@ def accept(set_attribute: Callable[[object, str, object], None] = setattr) -> No
     set_attribute(CIFAR10, "test_list", [["test_batch", None]])
     set_attribute(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": None})
     set_attribute(data, "VALIDATION_IMAGES", VALIDATION_IMAGES)
+
+
+def write_100(root: Path, images: Labelled) -> tuple[str, ...]:
+    """The same for CIFAR-100; returns its classes."""
+    folder = root / CIFAR100.base_folder
+    folder.mkdir(parents=True)
+    batch = {"data": images.images.flatten(1).numpy(), "fine_labels": images.labels.tolist()}
+    for name in ("train", "test"):
+        (folder / name).write_bytes(pickle.dumps(batch))
+    names = tuple(f"thing {i}" for i in range(10))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": list(names)}))
+    return names
+
+
+def accept_100(set_attribute: Callable[[object, str, object], None] = setattr) -> None:
+    """As `accept`, for CIFAR-100."""
+    set_attribute(CIFAR100, "train_list", [["train", None]])
+    set_attribute(CIFAR100, "test_list", [["test", None]])
+    set_attribute(CIFAR100, "meta", {"filename": "meta", "key": "fine_label_names", "md5": None})

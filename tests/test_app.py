@@ -25,8 +25,8 @@ from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
 from viz.panels.boundary import BROKEN
-from viz.panels.endpoint import NO_BASE64, NOTHING
 from viz.panels.photo import Photo
+from viz.panels.sent import NO_BASE64, NOTHING
 from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED
 
 
@@ -47,24 +47,6 @@ def test_classify_gives_the_network_s_own_probabilities(client: Client, scope: M
     assert answer["label"] == CLASSES[want.argmax()]
     got = {line["label"]: line["confidence"] for line in answer["confidences"]}
     assert got == pytest.approx(dict(zip(CLASSES, want.tolist(), strict=True)), abs=1e-5)
-
-
-def test_classify_is_the_only_endpoint_and_documented_by_names(client: Client) -> None:
-    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/classify"]
-    classify = endpoints["/classify"]
-    assert classify["description"].startswith("Classify a picture.")
-    (given,), (answer,) = classify["parameters"], classify["returns"]
-    assert (given["parameter_name"], given["label"], answer["label"]) == ("picture", "picture", "answer")
-    assert given["python_type"]["type"].startswith("filepath | str")
-    assert answer["python_type"]["type"] == (
-        "dict(label: str, confidences: list[dict(label: str, confidence: float)], notes: list[str])"
-    )
-
-
-def test_every_other_event_is_private(client: Client) -> None:
-    public = [one for one in client.config["dependencies"] if one["api_visibility"] != "private"]
-    assert [one["api_name"] for one in public] == ["classify"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG in CMYK", "GIF", "WebP", "TIFF of 16 bits", "PNG of one pixel", "huge JPEG"])

@@ -16,12 +16,14 @@ import torch
 
 import main
 from mixer import checkpoint
-from mixer.data import normalise
+from mixer.data import Labelled, OtherClasses, normalise, statistics
 from mixer.files import NotWritable
+from mixer.folder import read as read_folder
 from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
+from tests import photos, small_cifar
 from viz.doubt.survey import survey
 
 ROOT = Path(__file__).parent.parent
@@ -74,9 +76,9 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
 def test_all_attribution_methods_are_measured_on_demand(
     tiny: MixerConfig, cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = main.samples()
+    shipped = checkpoint.load_samples(checkpoint.DEFAULT)
     few = replace(shipped, images=shipped.images[:5], labels=shipped.labels[:5], indices=shipped.indices[:5])
-    monkeypatch.setattr(main, "samples", lambda: few)
+    monkeypatch.setattr(checkpoint, "load_samples", lambda source: few)
     checkpoint.save(tmp_path / "tiny", Mixer(tiny), {})
     main.evaluate(str(tmp_path / "tiny"), cifar, attributions=True)
     model, metrics = checkpoint.load(tmp_path / "tiny", Mixer)
@@ -169,6 +171,87 @@ def test_a_run_stays_what_it_is_of(
         assert checkpoint.load(tmp_path / "runs" / preset / "checkpoint", Mixer)[0].config.patch_size
 
 
+PHOTOS = TrainConfig(epochs=1, batch_size=8, auto_augment=False)
+
+
+def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = str(photos.write(tmp_path / "mine", 30, ("discs", "stripes", "wide stripes")))
+    (tmp_path / "mine" / "discs" / "notes.txt").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    main.train(PHOTOS, data, image_size=16, blocks=1)
+    out = capsys.readouterr().out
+    assert "1 files are no pictures that can be read: discs/notes.txt." in out
+    folder = tmp_path / "runs" / "mine" / "checkpoint"
+    model, metrics = checkpoint.load(folder, Mixer)
+    parts = read_folder(tmp_path / "mine", (16, 16))
+    assert model.config == replace(
+        PRESETS["small"],
+        num_blocks=1,
+        image_size=(16, 16),
+        patch_size=(2, 2),
+        num_classes=3,
+        classes=("discs", "stripes", "wide stripes"),
+        mean=statistics(parts.train)[0],
+        std=statistics(parts.train)[1],
+    )
+    assert metrics["data"] == parts.record()
+    assert metrics["images"] == len(parts.test) == metrics["data"]["test images"]
+    assert f"{metrics['accuracy']:.2%} of {len(parts.test)} test images right" in out
+    assert metrics["stages"][0]["recipe"]["teacher"] == []
+    own = checkpoint.load_samples(folder)
+    assert torch.equal(own.images, parts.test.images[own.indices])
+    assert (own.classes, own.source) == (model.config.classes, "mine")
+
+    main.evaluate(str(folder), data=data, as_json=True)
+    assert json.loads(capsys.readouterr().out)["accuracy"] == metrics["accuracy"]
+    with pytest.raises(OtherClasses, match=r"not CIFAR-10's .* name its own images with --data"):
+        main.evaluate(str(folder))
+
+    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes, and mine's are others"):
+        main.train(PHOTOS, data, image_size=16, blocks=1, teacher=main.TEACHERS[:1])
+    assert "is finished" in train_again(capsys, data)
+    shutil.rmtree(tmp_path / "mine" / "wide stripes")  # other classes: another network
+    with pytest.raises(RunError, match=r"is a run of .*num_classes 3"):
+        main.train(PHOTOS, data, image_size=16, blocks=1)
+
+
+def train_again(capsys: pytest.CaptureFixture[str], data: str) -> str:
+    main.train(PHOTOS, data, image_size=16, blocks=1)
+    return capsys.readouterr().out
+
+
+def test_a_run_stays_with_the_test_images_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = str(photos.write(tmp_path / "mine", 30))
+    monkeypatch.chdir(tmp_path)
+    main.train(PHOTOS, data, image_size=16, blocks=1)
+    before = files(tmp_path / "runs" / "mine")
+    photos.write(tmp_path / "more", 30, seed=3)
+    (tmp_path / "more" / "discs").rename(tmp_path / "mine" / "discs" / "more")
+    with pytest.raises(RunError, match="digest"):
+        main.train(replace(PHOTOS, epochs=2), data, image_size=16, blocks=1)
+    assert files(tmp_path / "runs" / "mine") == before
+    first = "runs/mine/checkpoint"
+    main.train(PHOTOS, data, image_size=16, blocks=1, run=tmp_path / "on", init=first)  # goes on, with the new ones
+    assert checkpoint.load(tmp_path / "on" / "checkpoint", Mixer)[1]["data"]["training images"] > 42
+
+
+def test_cifar100_is_learned_by_its_own_names(
+    cifar: Path, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = small_cifar.write_100(cifar, coloured)
+    small_cifar.accept_100(monkeypatch.setattr)
+    main.train(SHORT, "cifar100", blocks=1, run=tmp_path / "run", data_root=cifar)
+    model, metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)
+    assert model.config.classes == names
+    assert model.config.patch_size == (4, 8)
+    assert metrics["data"]["name"] == "CIFAR-100"
+    assert metrics["images"] == 60
+    assert checkpoint.load_samples(tmp_path / "run" / "checkpoint").source == "CIFAR-100"
+    main.evaluate(str(tmp_path / "run" / "checkpoint"), cifar, data="cifar100")
+
+
 def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
     cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +325,7 @@ def test_nothing_is_written_over_what_is_somebody_s(
 ) -> None:
     """All refuse before any work: there is no data to train on, and the weights are not read."""
     monkeypatch.setattr(main, "cifar10", None)
+    monkeypatch.setattr(main, "parts_of", None)
     monkeypatch.setattr(main, "convert_weights", None)
     before = {path: path.read_bytes() for path in downloads.iterdir()}
     for work in (
@@ -316,6 +400,11 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("convert", "nowhere.npz", str(tmp_path / "out")), "is not an MLP-Mixer"),
         (("train", "--epochs", "1", "--decay-epochs", "3"), "shorter than warm-up and decay"),
         (("train", "--crop", "40"), "crop must be from 0 to 31, not 40"),
+        (("--data", str(tmp_path / "nowhere")), "--data takes cifar10, cifar100, or a folder of images"),
+        (("--data", str(tmp_path)), "sort the images into one folder for each class, two at least"),
+        (("--data", "cifar100", "--data-root", str(tmp_path)), "CIFAR-100 is not in"),
+        (("--image-size", "48"), "cifar10's images have 32 x 32 pixels: leave out --image-size 48"),
+        (("--data", str(tmp_path), "--image-size", "50"), "image_size must be a multiple of 8 for small"),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
         (("plot", str(tmp_path)), "no run that has finished an epoch"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,7 +11,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from mixer.data import CLASSES, class_names, samples
+from mixer.checkpoint import load, load_samples
+from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
@@ -30,19 +32,25 @@ T = TypeVar("T")
 class Microscope:
     """A network on its device, the shipped samples, and what was recently found of which picture."""
 
-    def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device):
+    def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device, own_samples: Samples | None = None):
+        """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
         self.model = model.to(device).eval()
         self.metrics = metrics
         self.device = device
         self.grid = model.config.grid
         self.classes = class_names(model.config)
         self.depth_names = depth_names(model.config.num_blocks)
-        self.samples = samples()
+        self.samples = samples() if own_samples is None else own_samples
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
         self.doubts = Doubts(self.explanations)
         self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
         self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
+
+    @classmethod
+    def of(cls, source: Path | str, device: torch.device) -> "Microscope":
+        """The network of a checkpoint, with its samples. Raises CheckpointError as `mixer.checkpoint.load` does."""
+        return cls(*load(source, Mixer), device, load_samples(source))
 
     @property
     def name(self) -> str:
@@ -54,7 +62,7 @@ class Microscope:
         """How good it is, as far as that was measured on images of its classes."""
         if not self.knows_samples or "accuracy" not in self.metrics:
             return "not evaluated"
-        return f"{self.metrics['accuracy']:.2%} of CIFAR-10's test images right"
+        return f"{self.metrics['accuracy']:.2%} of {self.samples.source}'s test images right"
 
     @property
     def parameters(self) -> int:
@@ -118,12 +126,12 @@ class Microscope:
 
     def truth(self, sample: int) -> str:
         """What a sample is labelled, whether the network knows that class or not."""
-        return CLASSES[self.samples.labels[sample]]
+        return self.samples.classes[self.samples.labels[sample]]
 
     @property
     def knows_samples(self) -> bool:
         """Whether the network's classes are the samples': only then can an answer to a sample be right or wrong."""
-        return set(self.classes) == set(CLASSES)
+        return set(self.classes) == set(self.samples.classes)
 
     def truth_class(self, sample: int) -> int | None:
         """The number that a sample's true class has in this network; None where its classes are others."""

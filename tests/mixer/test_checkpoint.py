@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
 
 from mixer import checkpoint
 from mixer.checkpoint import CheckpointError
-from mixer.data import CLASSES, class_names, samples
+from mixer.data import CLASSES, Samples, class_names, samples
 from mixer.files import NotWritable, write_signed
 from mixer.model import PRESETS, Mixer
 from mixer.teacher import Teacher, TeacherConfig
@@ -255,3 +256,40 @@ def test_the_shipped_network_knows_its_samples() -> None:
         right = (model(normalise(shipped.images, model.config)).argmax(1) == shipped.labels).float().mean().item()
     assert abs(right - metrics["accuracy"]) < 0.1  # 200 of the 10,000 test images: four standard errors
     assert max(path.stat().st_size for path in checkpoint.DEFAULT.iterdir()) < 10_000_000
+
+
+def own_samples() -> Samples:
+    images = torch.randint(256, (3, 3, 4, 6), dtype=torch.uint8)
+    return Samples(images, torch.tensor([0, 1, 1]), torch.tensor([7, 2, 9]), classes=("ä>b", "c"), source="mine")
+
+
+def test_a_checkpoint_keeps_its_own_samples(network: Mixer, folder: Path) -> None:
+    assert torch.equal(checkpoint.load_samples(folder).images, samples().images)  # those that ship
+    made = own_samples()
+    checkpoint.save(folder, network, {}, made)
+    found = checkpoint.load_samples(folder)
+    assert all(torch.equal(getattr(found, name), getattr(made, name)) for name in ("images", "labels", "indices"))
+    assert (found.classes, found.source) == (made.classes, made.source)
+    checkpoint.save(folder, network, {})  # is ours, so it is replaced
+    assert not (folder / "samples.npz").exists()
+
+
+def test_damaged_samples_are_refused_in_words(network: Mixer, folder: Path) -> None:
+    made = own_samples()
+    arrays = {name: getattr(made, name).numpy() for name in ("images", "labels", "indices")}
+    right = {**arrays, "classes": made.classes, "source": made.source}
+    for wrong in (
+        {"images": np.zeros((3, 4, 6), np.uint8)},
+        {"images": np.zeros((3, 3, 4, 6), np.float32)},
+        {"images": np.zeros((2, 3, 4, 6), np.uint8)},
+        {"images": np.zeros((100, 3, 300, 300), np.uint8)},  # a few kB that unpack to 27 MB
+        {"labels": np.array([0, 1, 2])},
+        {"indices": np.array([[0, 1, 2]])},
+        {"classes": np.array([{}], object)},
+    ):
+        np.savez_compressed(folder / "samples.npz", **right | wrong)
+        with pytest.raises(CheckpointError, match=r"samples\.npz is damaged, or not from here: .*; delete it"):
+            checkpoint.load_samples(folder)
+    (folder / "samples.npz").write_bytes(b"cut off")
+    with pytest.raises(CheckpointError, match=r"samples\.npz is damaged"):
+        checkpoint.load_samples(folder)

@@ -20,8 +20,8 @@ from mixer.data import (
     Labelled,
     OtherClasses,
     cifar10,
-    cifar10_numbers,
     class_names,
+    class_numbers,
     normalise,
     samples,
 )
@@ -62,9 +62,9 @@ def test_classes_of_the_same_name_are_told_apart() -> None:
 
 
 def test_cifar10_s_labels_are_renumbered_for_a_network_with_the_same_classes() -> None:
-    assert cifar10_numbers(CLASSES).tolist() == list(range(10))
+    assert class_numbers(CLASSES).tolist() == list(range(10))
     turned = CLASSES[3:] + CLASSES[:3]
-    numbers = cifar10_numbers(turned)
+    numbers = class_numbers(turned)
     assert [turned[i] for i in numbers.tolist()] == list(CLASSES)
 
 
@@ -73,7 +73,7 @@ def test_cifar10_s_labels_are_renumbered_for_a_network_with_the_same_classes() -
 )
 def test_of_other_classes_no_label_is_known(names: tuple[str, ...]) -> None:
     with pytest.raises(OtherClasses, match=f"classes .{len(names)}: {names[0]}.* are not CIFAR-10's"):
-        cifar10_numbers(names)
+        class_numbers(names)
 
 
 def test_missing_data_says_the_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -379,10 +379,10 @@ def test_another_recipe_is_followed_and_recorded_from_where_it_began(tmp_path: P
 def test_each_epoch_shows_every_image_once_whatever_the_batches() -> None:
     sizes, seen, order = random.Random(0), 0, []
     while seen < 5 * 30:
-        config = replace(RECIPE, batch_size=sizes.choice([1, 4, 7, 30, 64]))
-        order.append(training._batch(seen, config, 30))
-        assert len(order[-1]) == config.batch_size
-        seen += config.batch_size
+        size = sizes.choice([1, 4, 7, 30, 64])
+        order.append(training._batch(seen, size, RECIPE.seed, 30))
+        assert len(order[-1]) == size
+        seen += size
     epochs = torch.cat(order)[: 5 * 30].split(30)
     for epoch in epochs:
         assert epoch.sort().values.tolist() == list(range(30))

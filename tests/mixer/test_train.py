@@ -106,6 +106,22 @@ def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: 
     assert (model(torch.randn(5, 3, 32, 32)).argmax(1) == 7).all()
 
 
+def test_batch_and_average_fit_the_number_of_images() -> None:
+    default = TrainConfig()
+    assert [default.batch(images) for images in (45_000, 50_000, 5_120, 350, 20)] == [256, 256, 256, 17, 8]
+    assert default.kept(45_000) == 0.999  # the recipe that was measured best stays as it was
+    assert default.kept(350) == pytest.approx(1 - 10 / (60 * 350 / 17))
+    assert replace(default, epochs=0.4).kept(8) == 0
+    assert replace(default, batch_size=5, average=0.5).batch(45_000) == 5
+    assert replace(default, average=0.5).kept(350) == 0.5
+
+
+def test_a_shift_larger_than_the_images_is_refused(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
+    small = replace(tiny, image_size=(8, 16), patch_size=(4, 4))
+    with pytest.raises(ValueError, match=r"crop must be less than the images' sides, \(8, 16\), not 8"):
+        next(train(fresh(small), coloured, coloured, replace(SHORT, crop=8), tmp_path, CPU))
+
+
 def test_rate_rises_stays_and_falls() -> None:
     config = TrainConfig(epochs=10, warmup_epochs=2, decay_epochs=4)
     assert [config.rate(e) for e in (0, 1, 2, 5, 6, 8, 10)] == [0, 0.5, 1, 1, 1, 0.5, 0]

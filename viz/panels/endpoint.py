@@ -1,23 +1,27 @@
-"""The endpoint /classify, for other programs: a picture, and how probable the network finds each class."""
+"""What other programs can ask: /classify, /attribute, /tokens and /mixing, each of one picture. See docs/endpoints.md.
 
-import asyncio
-import re
-from base64 import b64decode
-from typing import TypedDict
+With the package `gradio[mcp]`, they are tools of an MCP server, too.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypedDict
 
 import gradio as gr
+import numpy as np
 from gradio.context import Context
-from gradio.utils import get_upload_folder
 
-from mixer.picture import Decoded, Framing, Unreadable, decode, taken
+from viz import tokens as token_questions
+from viz.attribution.methods import METHODS
+from viz.attribution.remembered import Asked
 from viz.microscope import Microscope
-from viz.panels.photo import Photo
-from viz.panels.upload import NOT_FETCHED, Refused, is_address, read
+from viz.mixing.influence import token_jacobian
+from viz.panels.asking import BASELINE, FAST, OUTPUT
+from viz.panels.sent import Sent, taken_from
+from viz.panels.upload import Refused
 from viz.running import on_model_thread
 
-NOTHING = "There is no picture to classify."
-NO_BASE64 = "This text is no picture. Upload the picture as a file, or send it in base64."
-DATA_URL = re.compile(r"\s*data:[^,]*;base64,", re.IGNORECASE)
+Map = list[list[float]]
+"""a number for each patch: rows of columns, from the top left"""
 
 
 class Confidence(TypedDict):
@@ -34,58 +38,214 @@ class Answer(TypedDict):
     """what was left out or changed of the picture, in sentences"""
 
 
-def add(scope: Microscope) -> None:
-    """Put the endpoint on the page that is being built."""
+class Attributed(TypedDict):
+    label: str
+    """the class that was asked about"""
+    method: str
+    baseline: str
+    output: str
+    """what the values are made of: the logit or the probability of the class"""
+    values: Map
+    """what each patch contributes; of saliencies, how strongly each counts, without sign"""
+    total: float
+    """the sum of the values"""
+    difference: float
+    """the output for the picture less that for the baseline: what a complete method's total should be"""
+    passes: int
+    """what it cost, in passes of the network"""
+    notes: list[str]
 
-    async def classify(picture: gr.FileData | str | None = None) -> Answer:
+
+class Tokens(TypedDict):
+    depth: str
+    channels: int
+    lengths: Map
+    """the Euclidean length of each token"""
+    answers: list[list[str]]
+    """the class that the network's classifier would give each token alone"""
+    similarity: Map | None
+    """the cosine of each token with that of the patch that was named"""
+    vectors: list[list[list[float]]] | None
+    """the tokens themselves, where they were asked for: rows of columns of channels"""
+    notes: list[str]
+
+
+class Mixing(TypedDict):
+    block: int
+    patches: list[list[int]]
+    """[row, column] of each patch, in the order of the influence's rows and columns"""
+    influence: Map
+    """how strongly the block's token mixing lets each patch (column) act on each patch (row), on this picture"""
+    notes: list[str]
+
+
+def add(scope: Microscope, fetch: bool) -> None:
+    """Put the endpoints on the page that is being built. fetch: whether pictures may be named by public addresses"""
+    size = scope.grid.image_size
+
+    async def classify(picture: Sent = None) -> Answer:
         """Classify a picture.
 
-        It is an uploaded file (handle_file of gradio_client uploads one) or base64, plain or as a data URL. The network
-        gets what it gets on the page: the largest part of its own shape in the middle, in its own size.
+        The network gets what it gets on the page: the largest part of its own shape in the middle, in its own size.
+
+        Args:
+            picture: an uploaded file (handle_file of gradio_client uploads one), or base64, plain or as a data URL
         """
-        # as it came, whatever it was said to be
-        pixels, notes = await asyncio.to_thread(_taken, picture, scope.grid.image_size)
-        return await on_model_thread(_answer, scope, pixels, notes)
+        pixels, notes = await taken_from(picture, size, fetch)
+        return await on_model_thread(_classified, scope, pixels, notes)
 
-    added = gr.api(classify, api_name="classify")
-    for number, name in zip((*added["inputs"], *added["outputs"]), ("picture", "answer"), strict=True):
-        Context.root_block.blocks[number].label = name  # in the documentation, where Gradio writes "1st"
+    async def attribute(
+        picture: Sent = None,
+        label: str | None = None,
+        method: str | None = None,
+        baseline: str | None = None,
+        output: str | None = None,
+        block: int | None = None,
+    ) -> Attributed:
+        """Which patches made the network say so? One value for each patch.
+
+        Args:
+            picture: as for classify
+            label: the class that is asked about; without it, the answer
+            method: as on the page, such as Integrated Gradients; without it, Gradient x input
+            baseline: what the picture is compared with, as on the page; without it, mean colour
+            output: logit or probability; without it, logit
+            block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+        """
+        pixels, notes = await taken_from(picture, size, fetch)
+        number = await on_model_thread(scope.answer, pixels) if label is None else _class(scope, label)
+        kind = _one_of("method", method or FAST[0], tuple(METHODS))
+        against = _one_of("baseline", baseline or BASELINE.default, tuple(name for name, _ in BASELINE.choices))
+        of: Any = _one_of("output", output or OUTPUT.default, tuple(name for name, _ in OUTPUT.choices))
+        asked = Asked(pixels, number, against, of, _block(scope, block))
+        for measurement in scope.explanations.needed(asked, kind):
+            steps = measurement.steps()
+            while await on_model_thread(next, steps, None) is not None:
+                pass  # the page's visitors have their turn between two steps
+        return await on_model_thread(_attributed, scope, asked, kind, notes)
+
+    async def tokens(
+        picture: Sent = None, depth: str | None = None, patch: list[int] | None = None, vectors: bool | None = None
+    ) -> Tokens:
+        """What does each place of the picture hold, at a depth?
+
+        Args:
+            picture: as for classify
+            depth: stem, 1a (after token mixing), 1b (after channel mixing), 2a, ...; without it, the last
+            patch: [row, column], counted from 0 at the top left: compare all tokens with this one
+            vectors: whether to return the tokens themselves, too
+        """
+        pixels, notes = await taken_from(picture, size, fetch)
+        at = scope.depth_names.index(_one_of("depth", depth or scope.depth_names[-1], scope.depth_names))
+        one = None if patch is None else _patch(scope, patch)
+        return await on_model_thread(_tokens, scope, pixels, at, one, bool(vectors), notes)
+
+    async def mixing(picture: Sent = None, block: int | None = None) -> Mixing:
+        """Who talks to whom in a block, on this picture? The gain of each patch on each, without sign.
+
+        A small random change of a patch's token by e in every channel changes the update of another by gain x e.
+
+        Args:
+            picture: as for classify
+            block: counted from 1; without it, the last
+        """
+        pixels, notes = await taken_from(picture, size, fetch)
+        return await on_model_thread(_mixing, scope, pixels, _block(scope, block), notes)
+
+    for function, returned in (
+        (classify, "answer"),
+        (attribute, "attribution"),
+        (tokens, "tokens"),
+        (mixing, "mixing"),
+    ):
+        _publish(function, returned)
 
 
-def _taken(given: object, size: tuple[int, int]) -> tuple[bytes, list[str]]:
-    """What the network gets of a picture, and what there is to say about it. Raises Refused for what is none."""
-    decoded = _decoded(given)
-    notes, (width, height) = list(decoded.notes), decoded.image.size
-    left, top, right, bottom = taken(decoded.image.size, size, Framing())
-    if (right - left, bottom - top) != (width, height):
-        notes.append(
-            f"The network gets the middle of it: {right - left} x {bottom - top} of {width} x {height} pixels."
-        )
-    return Photo.of(decoded).picture(size), notes
+def _publish(function: Callable[..., Awaitable[Any]], returned: str) -> None:
+    """Make an endpoint of it, whose parameters and result have their own names in the documentation."""
+    added = gr.api(function, api_name=function.__name__)
+    names = [*function.__annotations__][: len(added["inputs"])]
+    for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
+        Context.root_block.blocks[number].label = name  # where Gradio writes "1st"
 
 
-def _decoded(given: object) -> Decoded:
-    if given is None or given == "":
-        raise Refused(NOTHING)
-    if isinstance(given, str):
-        return _of_text(given)
-    return read(given.get("path") if isinstance(given, dict) else None, get_upload_folder())
-
-
-def _of_text(text: str) -> Decoded:
-    if is_address(text):
-        raise Refused(NOT_FETCHED)
-    try:
-        data = b64decode("".join(DATA_URL.sub("", text, count=1).split()), validate=True)
-    except ValueError as error:
-        raise Refused(NO_BASE64) from error
-    try:
-        return decode(data)
-    except Unreadable as error:
-        raise Refused(str(error)) from error
-
-
-def _answer(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
+def _classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
     probabilities, best = scope.probabilities(picture), scope.leading(picture, len(scope.classes))
     confidences: list[Confidence] = [{"label": scope.classes[i], "confidence": float(probabilities[i])} for i in best]
     return {"label": confidences[0]["label"], "confidences": confidences, "notes": notes}
+
+
+def _attributed(scope: Microscope, asked: Asked, method: str, notes: list[str]) -> Attributed:
+    found = scope.explanations.answer(asked, method)
+    return {
+        "label": scope.classes[asked.target],
+        "method": method,
+        "baseline": asked.baseline,
+        "output": asked.output,
+        "values": _map(scope, found.values),
+        "total": found.total,
+        "difference": found.difference,
+        "passes": found.passes,
+        "notes": notes,
+    }
+
+
+def _tokens(
+    scope: Microscope, picture: bytes, depth: int, patch: int | None, vectors: bool, notes: list[str]
+) -> Tokens:
+    seen = scope.look(picture)
+    best = scope.grid.map(token_questions.votes(seen, scope.model, depth).argmax(1))
+    held = seen.depths[depth, 0].cpu().numpy()
+    return {
+        "depth": scope.depth_names[depth],
+        "channels": held.shape[1],
+        "lengths": _map(scope, token_questions.norms(seen)[depth]),
+        "answers": [[scope.classes[number] for number in row] for row in best],
+        "similarity": None if patch is None else _map(scope, token_questions.similarity(seen, patch)[depth]),
+        "vectors": held.reshape(scope.grid.rows, scope.grid.cols, -1).tolist() if vectors else None,
+        "notes": notes,
+    }
+
+
+def _mixing(scope: Microscope, picture: bytes, block: int, notes: list[str]) -> Mixing:
+    gains = token_jacobian(scope.model, scope.input(picture), block)
+    places = [list(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    return {"block": block + 1, "patches": places, "influence": gains.tolist(), "notes": notes}
+
+
+def _map(scope: Microscope, values: np.ndarray) -> Map:
+    return scope.grid.map(values).tolist()
+
+
+# what was chosen: other programs send anything
+
+
+def _class(scope: Microscope, label: object) -> int:
+    return scope.classes.index(_one_of("label", label, scope.classes))
+
+
+def _one_of(name: str, given: object, right: tuple[str, ...]) -> str:
+    if not isinstance(given, str) or given not in right:
+        known = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
+        raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {known}.")
+    return given
+
+
+def _block(scope: Microscope, given: object) -> int:
+    """Its number, counted from 0."""
+    count = len(scope.model.blocks)
+    return count - 1 if given is None else _whole("block", given, 1, count) - 1
+
+
+def _patch(scope: Microscope, given: object) -> int:
+    if not isinstance(given, (list, tuple)) or len(given) != 2:
+        raise Refused(f"A patch is [row, column], not {str(given)[:50]!r}.")
+    row = _whole("the row of the patch", given[0], 0, scope.grid.rows - 1)
+    return scope.grid.index(row, _whole("the column of the patch", given[1], 0, scope.grid.cols - 1))
+
+
+def _whole(name: str, given: object, low: int, high: int) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
+        sentence = f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}."
+        raise Refused(sentence[0].upper() + sentence[1:])
+    return given

@@ -6,7 +6,7 @@
   every step, so clicks go on between two steps, and several visitors' measurements advance in turn. It sends only how
   far it is. When something is finished it lets `act` draw, so nothing is ever drawn out of order.
 - A picture that is uploaded is read and decoded before it comes to the model's thread.
-- The endpoint takes one request at a time, in a lane of its own; on the model's thread it is one more visitor.
+- Each endpoint takes one request at a time, in a lane of its own; on the model's thread it is one more visitor.
 """
 
 from typing import Any

@@ -4,10 +4,11 @@ window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
+  const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
   let loading;
   const plotly = () => (loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = `${root()}/gradio_api/file=${PLOTLY_JS}`;
+    script.src = library();
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => reject(new Error("the figures' library did not load: reload the page"));
     document.head.append(script);
@@ -280,10 +281,20 @@ window.instrument = (() => {
       bar.value = wait.done;
       part("wait").textContent = wait.text;
     });
-    watch("file", () => {
-      const url = URL.createObjectURL(new Blob([props.file.text], {type: "text/csv"}));
-      save(url, props.file.name);
+    watch("file", async () => {
+      const {name, text} = props.file, report = name.endsWith(".html");
+      const [before, after] = text.split("<template id=library></template>");
+      const parts = report ? [before, "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
+      const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
+      save(url, name);
       URL.revokeObjectURL(url);
+      for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report";
+    });
+    document.addEventListener("click", event => {
+      const button = event.target.closest("[data-do=report]");
+      if (!button) return;
+      button.textContent = "Making …";
+      trigger("select", {report: location.href.split(/[?#]/)[0]});
     });
     element.addEventListener("click", event => {
       if (event.target.closest("[data-do=stop]")) trigger("select", {stop: true});

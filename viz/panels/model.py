@@ -8,7 +8,7 @@ from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import curves, figures
 from viz.microscope import Microscope
-from viz.panels.view import Drawn, Lens, Numbers, Point, View
+from viz.panels.view import MOST_PAIRED, Drawn, Lens, Numbers, Point, View
 from viz.selection import Selection, Words
 
 
@@ -42,6 +42,8 @@ def _confusion(scope: Microscope, selection: Selection) -> Drawn:
 def _confused(scope: Microscope, selection: Selection, point: Point) -> Words:
     """The samples of that true class with that answer."""
     truth, answer = point.index
+    if len(scope.classes) > MOST_PAIRED:
+        return {"samples": scope.classes[truth]}
     return {"samples": f"{scope.classes[truth]}>{scope.classes[answer]}"}
 
 
@@ -83,7 +85,7 @@ RELIABILITY = View(
     "reliability",
     "Is it as right as it is sure?",
     "Test images grouped by the probability of the answer: how often was it right?",
-    "Holds for pictures like CIFAR-10's. For other pictures the probability promises nothing.",
+    "Holds for pictures like those. For other pictures the probability promises nothing.",
     _nothing,
     _reliability,
 )

@@ -16,6 +16,7 @@ from viz.panels import attribution, doubt, endpoint, events, mixing, model, over
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
+from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.panels.visit import Part, Visit
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 class Instrument:
     """One network's page, and what happens on it."""
 
-    def __init__(self, scope: Microscope):
-        self.scope = scope
+    def __init__(self, scope: Microscope, fetch: bool = False):
+        """fetch: whether other programs may name pictures by addresses on the public internet"""
+        self.scope, self.fetch = scope, fetch
         self.specimen = specimen.lens(scope)
         self.lenses = (
             overview.lens(scope),
@@ -86,7 +88,7 @@ class Instrument:
                         self._lens(lens)
             self._fill()
             self._listen(page, upload)
-            endpoint.add(self.scope)
+            endpoint.add(self.scope, self.fetch)
         return page
 
     def _specimen(self) -> None:
@@ -242,6 +244,9 @@ class Instrument:
             for measurement in self.views[event["measure"]].needs(self.scope, visit.selection):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked.add(measurement.key)
+        if "report" in event:
+            text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
+            return said, {"name": name_of(self.scope, visit.selection), "text": text}
         return said, self._file(visit, event["csv"]) if "csv" in event else None
 
     def _place(self, visit: Visit, photo: Photo | None) -> None:
@@ -324,7 +329,7 @@ def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict
     return {"done": done, "total": measurement.total, "text": text}
 
 
-def build(scope: Microscope) -> gr.Blocks:
-    """The whole page of a network."""
+def build(scope: Microscope, fetch: bool = False) -> gr.Blocks:
+    """The whole page of a network. fetch: as for `Instrument`"""
     gr.set_static_paths(figures.PLOTLY_JS)
-    return Instrument(scope).build()
+    return Instrument(scope, fetch).build()

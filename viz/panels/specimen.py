@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Hashable
 from html import escape
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 
-from mixer.data import CLASSES
 from viz.microscope import Microscope
 from viz.panels import photo
 from viz.panels.components import component, select, slider
 from viz.panels.pictures import png_url
 from viz.panels.upload import Upload
-from viz.panels.view import Drawn, Lens, View
+from viz.panels.view import MOST_PAIRED, Drawn, Lens, View
 from viz.panels.visit import Part, Visit
 from viz.selection import Choice, Selection, patch_text
 
@@ -37,7 +37,8 @@ def header(scope: Microscope) -> str:
 <p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
 See what it does.</p>
 <ul class="badges">{badges}</ul>
-<button type="button" data-do="link">Copy link</button>"""
+<p class="take"><button type="button" data-do="link">Copy link</button>
+<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 
 
 def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> Upload:
@@ -85,9 +86,11 @@ def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
 
 
 def _samples(scope: Microscope) -> View:
-    kinds_of = [(TWO, "two of each class"), *((name, name) for name in CLASSES)]
+    names = scope.samples.classes
+    kinds_of = [(TWO, "two of each class"), *((name, name) for name in _own(scope))]
     if scope.knows_samples:
-        confused = [(f"{a}>{b}", _told(a, b)) for a in CLASSES for b in CLASSES]
+        pairs = product(names, names) if len(names) <= MOST_PAIRED else ()
+        confused = [(f"{a}>{b}", _told(a, b)) for a, b in pairs]
         kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
@@ -98,15 +101,17 @@ def _samples(scope: Microscope) -> View:
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),
         options=(kinds,),
-        needs=lambda scope, s: () if kinds.of(s) in (TWO, *CLASSES) else scope.bank_needed(len(scope.depth_names) - 1),
+        needs=lambda scope, s: (
+            () if kinds.of(s) in (TWO, *_own(scope)) else scope.bank_needed(len(scope.depth_names) - 1)
+        ),
     )
 
 
 def _draw_samples(scope: Microscope, kind: str) -> Drawn:
     truths = [scope.truth(i) for i in range(len(scope.samples))]
     if kind == TWO:
-        names = {truths.index(name) + i: name for name in CLASSES for i in range(2)}
-    elif kind in CLASSES:
+        names = {i: truth for i, truth in enumerate(truths) if truths.index(truth) + 2 > i}
+    elif kind in _own(scope):
         names = {i: truth for i, truth in enumerate(truths) if truth == kind}
     elif (answers := scope.sample_answers()) is None:
         return Drawn()
@@ -120,6 +125,11 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
     )
     words = "" if names else "None of the shipped samples."
     return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
+
+
+def _own(scope: Microscope) -> list[str]:
+    """The classes whose samples can be asked for by their name alone."""
+    return [name for name in scope.samples.classes if name not in (TWO, WRONG)]
 
 
 def _told(truth: str, answer: str) -> str:
@@ -172,7 +182,7 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     if selection.sample is None:
         return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
     truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
-    label = f"Test image {number} of CIFAR-10, labelled <b>{escape(truth)}</b>"
+    label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
         return [f"{label}: a class that this network does not know, so its answer is neither right nor wrong."]
     verdict = "right" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"

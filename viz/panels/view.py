@@ -14,6 +14,9 @@ from viz.microscope import Microscope
 from viz.running import Measurement
 from viz.selection import Option, Selection, Words
 
+MOST_PAIRED = 20
+"""classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
+
 
 @dataclass(frozen=True, eq=False)
 class Numbers:

@@ -1,0 +1,175 @@
+"""Images of one's own: which part each is in, and what is refused in words."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from mixer.data import DataMissing, choose_samples, statistics
+from mixer.folder import GIVEN, LEAST, RULE, Parts, UnusableData, read
+from mixer.picture import decode, to_picture
+from tests import photos
+
+SIZE = (16, 24)
+PARTS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photos.write(tmp_path_factory.mktemp("photos") / "mine", 40)
+
+
+@pytest.fixture
+def mine(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "mine")
+
+
+def contents(parts: Parts) -> dict[str, set[bytes]]:
+    return {name: {image.numpy().tobytes() for image in getattr(parts, name).images} for name in PARTS}
+
+
+def test_every_image_is_in_one_part_by_the_bytes_of_its_file(mine: Path) -> None:
+    parts, want = read(mine, SIZE), {name: set() for name in PARTS}
+    for file in sorted(mine.rglob("*.jpg")):
+        place = int(hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest(), 16) / 2**64
+        name = "test" if place < 0.15 else "validation" if place < 0.3 else "train"
+        want[name].add(to_picture(decode(file).image, SIZE).transpose(2, 0, 1).tobytes())
+    assert contents(parts) == want
+    assert sum(map(len, want.values())) == 80
+    assert parts.rule == RULE
+    for name in PARTS:
+        part = getattr(parts, name)
+        assert (part.classes, part.source) == (("discs", "stripes"), "mine")
+        assert part.images.shape[1:] == (3, *SIZE)
+
+
+def test_labels_are_those_of_the_folders(mine: Path) -> None:
+    (mine / "discs").rename(mine / "zebras")
+    turned = read(mine, SIZE)
+    assert turned.test.classes == ("stripes", "zebras")
+    for file in (mine / "zebras").iterdir():
+        pixels = torch.from_numpy(to_picture(decode(file).image, SIZE)).permute(2, 0, 1)
+        found = [
+            label
+            for name in PARTS
+            for image, label in zip(getattr(turned, name).images, getattr(turned, name).labels, strict=True)
+            if torch.equal(image, pixels)
+        ]
+        assert found == [1]
+
+
+def test_what_is_renamed_or_added_moves_no_other_image(mine: Path) -> None:
+    before = contents(read(mine, SIZE))
+    for number, file in enumerate(sorted((mine / "discs").iterdir())):
+        file.rename(file.with_name(f"{99 - number}.jpeg"))
+    photos.write(mine / "more", 30, seed=5)
+    for name in ("discs", "stripes"):
+        (mine / "more" / name).rename(mine / name / "more")  # folders within a class belong to it
+    (mine / "more").rmdir()
+    after = contents(read(mine, SIZE))
+    assert sum(map(len, after.values())) == 140
+    for name in PARTS:
+        assert before[name] <= after[name]
+
+
+def test_copies_count_once_and_contradictions_not_at_all(mine: Path) -> None:
+    whole = read(mine, SIZE)
+    shutil.copy(mine / "discs" / "IMG_0003.jpg", mine / "discs" / "again.jpg")
+    shutil.copy(mine / "discs" / "IMG_0004.jpg", mine / "stripes" / "wrong.jpg")
+    parts = read(mine, SIZE)
+    assert (parts.copies, parts.contradictory) == (1, 2)
+    assert sum(len(getattr(parts, name)) for name in PARTS) == 79
+    assert sum(len(getattr(whole, name)) for name in PARTS) == 80
+    said = " ".join(parts.said())
+    assert "1 files are copies of others, which are counted." in said
+    assert "2 files stand in two classes, and were left out." in said
+
+
+def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
+    (mine / "discs" / "a.jpg").write_text("no picture")
+    (mine / "discs" / "b.txt").write_text("notes")
+    (mine / "discs" / ".hidden").write_text("passed over")
+    (mine / "README").write_text("beside the classes: passed over")
+    parts = read(mine, SIZE)
+    assert parts.unreadable == ("discs/a.jpg", "discs/b.txt")
+    assert "2 files are no pictures that can be read: discs/a.jpg, discs/b.txt." in parts.said()
+    assert parts.record()["unreadable"] == 2
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_parts_that_somebody_made_stay_and_no_test_image_is_trained_on(
+    mine: Path, tmp_path: Path, validated: bool
+) -> None:
+    names = {"train": range(25), "val": range(25, 32), "test": range(32, 40)}
+    for part, numbers in names.items():
+        for kind in ("discs", "stripes"):
+            (tmp_path / "parts" / part / kind).mkdir(parents=True)
+            for i in numbers:
+                shutil.copy(mine / kind / f"IMG_{i:04}.jpg", tmp_path / "parts" / part / kind)
+    shutil.copy(mine / "discs" / "IMG_0035.jpg", tmp_path / "parts" / "train" / "discs" / "leak.jpg")
+    if not validated:
+        shutil.rmtree(tmp_path / "parts" / "val")
+    parts = read(tmp_path / "parts", SIZE)
+    assert parts.rule == GIVEN
+    assert parts.copies == 1
+    found = contents(parts)
+    assert not found["test"] & (found["train"] | found["validation"])
+    assert len(parts.test) == 16
+    if validated:
+        assert (len(parts.train), len(parts.validation)) == (50, 14)
+    else:
+        assert len(parts.train) + len(parts.validation) == 50
+        assert 0 < len(parts.validation) < 20
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "mine holds 0 folders: sort the images into one folder for each class, two at least"),
+        (("discs",), "mine holds 1 folders"),
+    ],
+)
+def test_a_folder_that_is_not_sorted_is_refused(mine: Path, names: tuple[str, ...], words: str) -> None:
+    for name in ("discs", "stripes"):
+        if name not in names:
+            shutil.rmtree(mine / name)
+    with pytest.raises(UnusableData, match=words):
+        read(mine, SIZE)
+
+
+def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
+    (mine / "cats").mkdir()
+    for i in range(LEAST - 1):
+        shutil.copy(mine / "discs" / f"IMG_{i:04}.jpg", mine / "cats" / f"{i}.jpg")
+        (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
+    (mine / "cats" / "broken.jpg").write_text("no picture")
+    with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*1 files could not be read"):
+        read(mine, SIZE)
+
+
+def test_no_folder_says_what_data_takes(tmp_path: Path) -> None:
+    with pytest.raises(DataMissing, match="--data takes cifar10, cifar100, or a folder of images"):
+        read(tmp_path / "cifar1000", SIZE)
+
+
+def test_mean_and_deviation_are_those_of_the_pixels(mine: Path) -> None:
+    train = read(mine, SIZE).train
+    mean, std = statistics(train)
+    pixels = train.images.double().movedim(1, 0).flatten(1) / 255
+    torch.testing.assert_close(torch.tensor(mean), pixels.mean(1).float(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.tensor(std), pixels.std(1, correction=0).float(), atol=1e-4, rtol=0)
+
+
+def test_samples_are_test_images_of_every_class_in_turn(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = read(mine, SIZE).test
+    whole = choose_samples(test)
+    assert torch.equal(whole.images, test.images[whole.indices])
+    assert torch.equal(whole.labels, test.labels[whole.indices])
+    assert whole.labels.tolist() == sorted(whole.labels.tolist())
+    assert len(whole) == len(test)
+    monkeypatch.setattr("mixer.data.MOST_SAMPLE_BYTES", 5 * 3 * 16 * 24)
+    few = choose_samples(test)
+    assert few.labels.tolist() == [0, 0, 0, 1, 1]
+    assert few.indices.tolist() == [*range(3), *(test.labels == 1).nonzero()[:2, 0].tolist()]

@@ -1,0 +1,298 @@
+"""The endpoints as other programs use them: gradio_client, plain HTTP as by curl, and an MCP client."""
+
+import asyncio
+import json
+import re
+import socket
+import subprocess
+import threading
+from ast import literal_eval
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from mixer.data import CLASSES
+from tests.mixer.picture_files import photo
+from viz import tokens as token_questions
+from viz.attribution.baselines import BASELINES
+from viz.attribution.methods import METHODS
+from viz.attribution.remembered import Asked
+from viz.microscope import Microscope
+from viz.mixing.influence import token_jacobian
+from viz.panels import sent
+from viz.panels.upload import NOT_FETCHED, Refused
+
+NAMES = {
+    "/classify": (["picture"], "answer"),
+    "/attribute": (["picture", "label", "method", "baseline", "output", "block"], "attribution"),
+    "/tokens": (["picture", "depth", "patch", "vectors"], "tokens"),
+    "/mixing": (["picture", "block"], "mixing"),
+}
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Client:
+    return Client(url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def picture() -> str:
+    """A sample in base64."""
+    return b64encode(png()).decode()
+
+
+def png() -> bytes:
+    file = BytesIO()
+    photo().resize((32, 32)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pixels(scope: Microscope) -> bytes:
+    return scope.picture_of(photo().resize((32, 32)))
+
+
+def over_http(url: str, name: str, **arguments: Any) -> Any:
+    """What plain HTTP gets: the answer, or the words of the error."""
+    call = f"{url}gradio_api/call"
+    event = httpx.post(f"{call}/v2/{name}", json=arguments).json()["event_id"]
+    first, data = httpx.get(f"{call}/{name}/{event}", timeout=60).text.splitlines()[:2]
+    found = json.loads(data.removeprefix("data: "))
+    return found[0] if first == "event: complete" else found["error"]
+
+
+def test_these_are_all_endpoints_and_named(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert list(endpoints) == list(NAMES)
+    for name, (given, returned) in NAMES.items():
+        parameters = endpoints[name]["parameters"]
+        assert [each["parameter_name"] for each in parameters] == given
+        assert [each["label"] for each in parameters] == given
+        assert [each["label"] for each in endpoints[name]["returns"]] == [returned]
+        assert endpoints[name]["description"]
+    confidences = "confidences: list[dict(label: str, confidence: float)]"
+    (answer,) = endpoints["/classify"]["returns"]
+    assert answer["python_type"]["type"] == f"dict(label: str, {confidences}, notes: list[str])"
+
+
+def test_every_other_event_is_private(client: Client) -> None:
+    public = [one["api_name"] for one in client.config["dependencies"] if one["api_visibility"] != "private"]
+    assert [f"/{name}" for name in public] == list(NAMES)
+
+
+def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
+    for method in ("Gradient x input", "Patch ablation", "Layer Integrated Gradients"):
+        found = client.predict(picture, "cat", method, "black", "probability", 3, api_name="/attribute")
+        want = scope.explanations.answer(Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method)
+        np.testing.assert_allclose(found["values"], scope.grid.map(want.values), atol=1e-6)
+        assert (found["label"], found["method"], found["output"]) == ("cat", method, "probability")
+        assert found["total"] == pytest.approx(want.total, abs=1e-5)
+        assert found["difference"] == pytest.approx(want.difference, abs=1e-5)
+        assert found["passes"] == want.passes
+
+
+def test_what_is_not_said_is_the_answer_and_the_page_s_first_choice(url: str, scope: Microscope, picture: str) -> None:
+    found = over_http(url, "attribute", picture=picture)
+    assert found["label"] == over_http(url, "classify", picture=picture)["label"]
+    assert (found["method"], found["baseline"], found["output"]) == ("Gradient x input", "mean colour", "logit")
+    assert np.shape(found["values"]) == (8, 4)
+
+
+def test_tokens_are_those_of_the_network(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
+    seen, depth = scope.look(pixels), scope.depth_names.index("2a")
+    found = client.predict(picture, "2a", [3, 1], True, api_name="/tokens")
+    held = seen.depths[depth, 0].reshape(8, 4, 512)
+    np.testing.assert_allclose(found["vectors"], held, atol=1e-5)
+    np.testing.assert_allclose(found["lengths"], held.norm(dim=2), rtol=1e-4)
+    directions = held / held.norm(dim=2, keepdim=True)
+    np.testing.assert_allclose(found["similarity"], directions @ directions[3, 1], atol=1e-5)
+    votes = token_questions.votes(seen, scope.model, depth).argmax(1).reshape(8, 4)
+    assert found["answers"] == [[CLASSES[number] for number in row] for row in votes]
+    assert (found["depth"], found["channels"]) == ("2a", 512)
+    short = client.predict(picture, api_name="/tokens")
+    assert (short["depth"], short["similarity"], short["vectors"]) == ("12b", None, None)
+
+
+def test_mixing_is_the_jacobian_of_the_block(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
+    found = client.predict(picture, 2, api_name="/mixing")
+    np.testing.assert_allclose(found["influence"], token_jacobian(scope.model, scope.input(pixels), 1), rtol=1e-4)
+    assert found["block"] == 2
+    assert found["patches"][13] == [3, 1]
+    assert client.predict(picture, api_name="/mixing")["block"] == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("attribute", {"label": "tiger"}, "There is no label 'tiger' here. There are: airplane, automobile"),
+        ("attribute", {"label": 3}, "There is no label '3' here."),
+        ("attribute", {"method": "DeepLift"}, "There is no method 'DeepLift' here. There are: Gradient x input"),
+        ("attribute", {"baseline": "grey"}, "There is no baseline 'grey' here. There are: "),
+        ("attribute", {"output": "loss"}, "There is no output 'loss' here. There are: logit, probability."),
+        ("attribute", {"block": 0}, "Block is a whole number from 1 to 12, not '0'."),
+        ("mixing", {"block": 13}, "Block is a whole number from 1 to 12, not '13'."),
+        ("mixing", {"block": True}, "Block is a whole number from 1 to 12, not 'True'."),
+        ("mixing", {"block": "2"}, "Block is a whole number from 1 to 12, not '2'."),
+        ("tokens", {"depth": "13a"}, "There is no depth '13a' here. There are: stem, 1a, 1b"),
+        ("tokens", {"depth": ["stem"]}, "There is no depth"),
+        ("tokens", {"patch": [8, 0]}, "The row of the patch is a whole number from 0 to 7, not '8'."),
+        ("tokens", {"patch": [0, -1]}, "The column of the patch is a whole number from 0 to 3, not '-1'."),
+        ("tokens", {"patch": "3,1"}, "A patch is [row, column], not '3,1'."),
+        ("tokens", {"patch": [1]}, "A patch is [row, column], not '[1]'."),
+        ("tokens", {"picture": None}, sent.NOTHING),
+        ("mixing", {"picture": "I am text"}, sent.NO_BASE64),
+        ("attribute", {"picture": "http://127.0.0.1:9/cat.png"}, NOT_FETCHED),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(
+    url: str, picture: str, name: str, arguments: dict[str, Any], words: str
+) -> None:
+    assert over_http(url, name, **{"picture": picture, **arguments}).startswith(words)
+
+
+def test_the_client_gets_the_words_too(client: Client, picture: str) -> None:
+    with pytest.raises(AppError, match="There is no label 'tiger' here"):
+        client.predict(picture, "tiger", api_name="/attribute")
+
+
+def test_a_file_is_taken_by_every_endpoint(client: Client, tmp_path: Path, picture: str) -> None:
+    (tmp_path / "file.png").write_bytes(png())
+    for name in NAMES:
+        given = handle_file(tmp_path / "file.png")
+        assert client.predict(given, api_name=name) == client.predict(picture, api_name=name)
+
+
+# pictures by address
+
+
+@contextmanager
+def server(status: int, content: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:9/secret")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
+        threading.Thread(target=made.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{made.server_port}/cat.png"
+        finally:
+            made.shutdown()
+
+
+def take(address: str) -> tuple[bytes, list[str]]:
+    return asyncio.run(sent.taken_from(address, (32, 32), True))
+
+
+def words_for(address: str) -> str:
+    with pytest.raises(Refused) as refused:
+        take(address)
+    return str(refused.value.message)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "10.1.2.3", "192.168.0.1", "169.254.169.254", "[::1]", "0.0.0.0"]
+)
+def test_nothing_is_fetched_from_within(host: str) -> None:
+    with server(200, png()) as address:
+        port = address.split(":")[2]
+        assert words_for(f"http://{host}:{port}") == sent.NOT_PUBLIC
+
+
+def test_a_public_address_is_fetched_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch, pixels: bytes) -> None:
+    with monkeypatch.context() as public:
+        public.setattr(sent, "ip_address", lambda number: type("Public", (), {"is_global": True}))
+        with server(200, png()) as address:
+            assert take(address) == (pixels, [])
+            with public.context() as short:
+                short.setattr(sent, "MOST_MEGABYTES", 0)
+                assert words_for(address) == sent.TOO_LONG.format(0)
+        with server(302, b"") as address:
+            assert words_for(address) == sent.NOT_GIVEN.format(302)
+        with server(200, b"I am text") as address:
+            assert "no picture that can be read" in words_for(address)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            assert words_for(f"http://127.0.0.1:{free.getsockname()[1]}/") == sent.NOT_THERE
+    assert words_for("http://nobody.invalid/cat.png") == sent.NOT_THERE
+    assert words_for("http:///cat.png") == sent.NOT_THERE
+    assert words_for("ftp://example.org/cat.png") == NOT_FETCHED
+
+
+# MCP
+
+
+def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, picture: str) -> None:
+    mcp = pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def visit() -> tuple[list[Any], list[Any]]:
+        async with (
+            streamable_http_client(f"{url}gradio_api/mcp/") as (reading, writing, _),
+            mcp.ClientSession(reading, writing) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            calls = [("classify", {}), ("attribute", {"label": "cat"}), ("mixing", {"block": 99})]
+            answers = [await session.call_tool(name, {"picture": picture} | more) for name, more in calls]
+            return tools, answers
+
+    tools, (classified, attributed, refused) = asyncio.run(visit())
+    assert [f"/{tool.name}" for tool in tools] == list(NAMES)
+    for tool in tools:
+        described = tool.inputSchema["properties"]
+        assert list(described) == NAMES[f"/{tool.name}"][0]
+        assert all(each["description"] for each in described.values())
+    assert literal_eval(classified.content[0].text) == over_http(url, "classify", picture=picture)
+    assert literal_eval(attributed.content[0].text)["label"] == "cat"
+    assert refused.isError
+    assert "Block is a whole number from 1 to 12" in refused.content[0].text
+
+
+def test_the_documentation_names_everything_and_its_examples_work(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text()
+    for name, (given, _) in NAMES.items():
+        assert f"## {name.removeprefix('/')}\n" in text
+        assert all(f"`{parameter}`" in text for parameter in given)
+    assert all(name in text for name in (*METHODS, *BASELINES))
+    (tmp_path / "photo.jpg").write_bytes(png())
+    monkeypatch.chdir(tmp_path)
+    code = [line[4:] for line in text.splitlines() if re.match(r"    (from|microscope|picture)\b", line)]
+    *setup, classify, attribute, tokens, mixing = code
+    names: dict[str, Any] = {}
+    exec("\n".join(setup).replace("http://127.0.0.1:7860", url), names)
+    assert len(eval(classify, names)["confidences"]) == 10
+    assert np.shape(eval(attribute, names)["values"]) == (8, 4)
+    assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
+    assert np.shape(eval(mixing, names)["influence"]) == (32, 32)
+
+
+def test_the_documentation_s_commands_work_as_they_stand(url: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text()
+    (tmp_path / "photo.jpg").write_bytes(png())
+    lines = re.search(r"    (\(printf.*?)\n    (curl .*?)\n", text, re.DOTALL)
+    assert lines is not None
+    first, second = (line.replace("http://127.0.0.1:7860/", url) for line in lines.groups())
+    command = {"shell": True, "cwd": tmp_path, "text": True, "timeout": 60}
+    event = json.loads(subprocess.check_output(first.replace("curl", "curl -s"), **command))["event_id"]
+    said = subprocess.check_output(second.replace("curl", "curl -s").replace("EVENT_ID", event), **command)
+    assert said.startswith("event: complete")
+    assert '"confidences"' in said
