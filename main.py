@@ -21,7 +21,7 @@ from mixer.convert import convert as convert_weights
 from mixer.data import Split, cifar10, cifar10_numbers, class_names, normalise, samples
 from mixer.evaluate import headline
 from mixer.hub import push as publish
-from mixer.model import PRESETS, Mixer
+from mixer.model import PRESETS, Mixer, untrained
 from mixer.outside import in_words
 from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
@@ -223,9 +223,7 @@ def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str])
 def start(preset: str, blocks: int | None, init: str | None, seed: int) -> Mixer:
     """A network before training: blocks that pass their input on, under the weights of `init` where it has any."""
     config = PRESETS[preset] if blocks is None else replace(PRESETS[preset], num_blocks=blocks)
-    torch.manual_seed(seed)
-    model = Mixer(config)
-    model.start_as_identity()
+    model = untrained(config, seed)
     if init:
         first = checkpoint.load(init, Mixer)[0]
         there, here = asdict(first.config), asdict(config)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,13 +11,16 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from mixer.checkpoint import DEFAULT
 from mixer.data import CLASSES, class_names, samples
 from mixer.model import Mixer
+from mixer.opening import open_network, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
 from viz.doubt.remembered import Doubts
+from viz.lent_gpu import LENT
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -30,7 +34,9 @@ T = TypeVar("T")
 class Microscope:
     """A network on its device, the shipped samples, and what was recently found of which picture."""
 
-    def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device):
+    def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device, source: str = ""):
+        self.source = source
+        """what `load` makes it of"""
         self.model = model.to(device).eval()
         self.metrics = metrics
         self.device = device
@@ -44,6 +50,13 @@ class Microscope:
         self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
 
+    @classmethod
+    def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
+        """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
+        if device is None:
+            device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
+        return cls(*open_network(source), device, str(source))
+
     @property
     def name(self) -> str:
         """Which network this is, in a few words."""
@@ -52,7 +65,9 @@ class Microscope:
     @property
     def quality(self) -> str:
         """How good it is, as far as that was measured on images of its classes."""
-        if not self.knows_samples or "accuracy" not in self.metrics:
+        if "accuracy" not in self.metrics:
+            return told(self.metrics)
+        if not self.knows_samples:
             return "not evaluated"
         return f"{self.metrics['accuracy']:.2%} of CIFAR-10's test images right"
 

@@ -4,10 +4,11 @@ window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
+  const site = () => root().replace(/\/networks\/[^/]*$/, ""); // of the first page, where the others are listed
   let loading;
   const plotly = () => (loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = `${root()}/gradio_api/file=${PLOTLY_JS}`;
+    script.src = `${site()}/gradio_api/file=${PLOTLY_JS}`;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => reject(new Error("the figures' library did not load: reload the page"));
     document.head.append(script);
@@ -283,7 +284,23 @@ window.instrument = (() => {
     else if (props.running) trigger("change");
   };
 
+  // the choice among the networks: each has its own page, and the link goes along
+  const networks = async label => {
+    const answer = await fetch(`${site()}/networks/list.json`);
+    if (!answer.ok) return;
+    const list = await answer.json(), here = root().slice(site().length + 1);
+    const select = label.querySelector("select");
+    const option = (text, address) => new Option(text, address, false, address.replace(/\/$/, "") === here);
+    select.replaceChildren(
+      ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
+      option("others ...", "networks/"),
+    );
+    select.onchange = () => { location.href = `${site()}/${select.value}${location.search}`; };
+    label.hidden = false;
+  };
+
   const header = element => {
+    networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
     element.addEventListener("click", async event => {
       const button = event.target.closest("[data-do=link]");
       if (!button) return;
