@@ -32,6 +32,8 @@ MOST = 4
 """networks in memory beside the first; one more takes the place of the one that was looked at longest ago"""
 PAGE = Path(__file__).with_name("networks.html")
 CLOSED = "This server opens only the networks that are listed here."
+FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
+"""headers of a proxy"""
 
 Open = tuple[ASGIApp, AsyncExitStack]
 """a page, and what ends it"""
@@ -137,7 +139,7 @@ class Networks:
 
     def _may_open(self, request: Request) -> bool:
         """Whether this visitor may name a network. Whoever comes through a proxy may be anybody."""
-        return self._hub is None and not {"forwarded", "x-forwarded-for", "x-forwarded-host"} & request.headers.keys()
+        return self._hub is None and FORWARDED.isdisjoint(request.headers)
 
 
 def name_of(source: str) -> str:
