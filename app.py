@@ -64,9 +64,7 @@ def main(
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        build(scope).launch(
-            server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH
-        )
+        build(scope).launch(server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH)
 
 
 def is_private(host: str | None) -> bool:

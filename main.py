@@ -22,6 +22,7 @@ from mixer.data import Split, cifar10, cifar10_numbers, class_names, normalise, 
 from mixer.evaluate import headline
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer, untrained
+from mixer.opening import open_network, told
 from mixer.outside import in_words
 from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
@@ -197,6 +198,19 @@ def convert(
     print(f"{parameters(model):,} parameters saved in {output}")
 
 
+def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
+    """Keep a network as it is now, of a run that goes on for one, as a checkpoint of half precision, half as large.
+
+    Args:
+        source: folder of the run
+        output: folder for the checkpoint
+    """
+    checkpoint.check_target(output)
+    model, metrics = open_network(source)
+    checkpoint.save(output, model, metrics, torch.float16)
+    print(f"{told(metrics)}; saved in {output}")
+
+
 def plot(run: tyro.conf.Positional[Path]) -> None:
     """Draw the learning curves of a run, finished or not, into the file curves.html in its folder.
 
@@ -299,6 +313,7 @@ COMMANDS: dict[str, Any] = {
     "evaluate": evaluate,
     "summary": summary,
     "convert": convert,
+    "snapshot": snapshot,
     "plot": plot,
     "push": push,
 }

@@ -46,9 +46,7 @@ def check_metrics(source: Path | str) -> None:
     files.check(Path(source) / "metrics.json", _ours_beside)
 
 
-def save(
-    folder: Path, model: Mixer | Teacher, metrics: dict[str, Any], precision: torch.dtype = torch.float32
-) -> None:
+def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any], precision: torch.dtype = torch.float32) -> None:
     """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
 
     precision: of the weights in the files

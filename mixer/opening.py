@@ -121,7 +121,11 @@ def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
     averaged = state["parts"]["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
     record = run.Run(
-        folder, state["of"], earlier=state["earlier"], stages=state["stages"], progress=run.Progress(**state["progress"])
+        folder,
+        state["of"],
+        earlier=state["earlier"],
+        stages=state["stages"],
+        progress=run.Progress(**state["progress"]),
     ).record()
     return model.eval(), {"parameters": parameters(model)} | effort(record)
 

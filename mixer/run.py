@@ -190,7 +190,7 @@ class Run:
         return None
 
     def _check(self, state: Any, file: Path) -> None:
-        if not isinstance(state, dict) or not STATE <= state.keys():
+        if not isinstance(state, dict) or not state.keys() >= STATE:
             raise RunError(
                 f"{file} does not say what it is a run of: an earlier version of this program wrote it, or another "
                 f"program. Choose another folder with --run; --init goes on from a checkpoint, if the run has one"
@@ -252,7 +252,7 @@ def saved(folder: Path) -> dict[str, Any]:
         state = _read(folder / NEWEST)
     except (FileNotFoundError, _Damaged) as error:
         raise RunError(f"{folder} has no state that can be read: {error}") from error
-    if not isinstance(state, dict) or not STATE <= state.keys():
+    if not isinstance(state, dict) or not state.keys() >= STATE:
         raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
     return state
 

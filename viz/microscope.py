@@ -113,8 +113,8 @@ class Microscope:
             raise ValueError(f"this network knows no class {text!r}")
         return self.classes.index(text)
 
-    def picture_of(self, image: Image.Image) -> bytes:
-        """Any image of Pillow's as a picture for a selection: its middle. Raises ValueError if it cannot be read."""
+    def picture_of(self, image: Image.Image | Path | str) -> bytes:
+        """An image of Pillow's or a file as a picture for a selection: its middle. Raises ValueError for others."""
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
     def sample_image(self, sample: int) -> Image.Image:

@@ -118,6 +118,7 @@ window.instrument = (() => {
       if (does === "csv") trigger("select", {csv: id});
       if (does === "measure") trigger("select", {measure: id});
       if (does === "png" || does === "svg") picture(figure, box, props.value, does);
+      if (does === "python") copy(event.target, props.value.python);
       if (does === "large") enlarge(box, figure);
     });
     watch("value", () => show().catch(error => { part("words").textContent = error.message; }));
@@ -146,6 +147,19 @@ window.instrument = (() => {
     const Plotly = await plotly();
     const url = await Plotly.toImage({data: figure.data, layout}, {format, ...size, scale: format === "png" ? 3 : 1});
     save(url, `${value.name}.${format}`);
+  };
+  const copy = async (button, text) => {
+    const label = button.dataset.label ??= button.textContent;
+    try { await navigator.clipboard.writeText(text); }
+    catch { // only a page by https, or of this machine, has a clipboard
+      const area = Object.assign(document.createElement("textarea"), {value: text});
+      button.after(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = label; }, 2000);
   };
   const save = (url, name) => {
     const link = document.createElement("a");
@@ -301,12 +315,9 @@ window.instrument = (() => {
 
   const header = element => {
     networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
-    element.addEventListener("click", async event => {
+    element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");
-      if (!button) return;
-      try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied"; }
-      catch { window.prompt("The link of this view:", location.href); }
-      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+      if (button) copy(button, location.href);
     });
   };
 
