@@ -7,12 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import tyro
 
 from mixer.checkpoint import DEFAULT
 from mixer.outside import in_words, without_proxies
-from viz.lent_gpu import LENT
 from viz.microscope import Microscope
 
 with in_words(), without_proxies():
@@ -20,6 +18,7 @@ with in_words(), without_proxies():
     from gradio.themes.utils.fonts import LocalFont
 
     from viz.panels.components import head
+    from viz.panels.networks import Networks
     from viz.panels.page import build
 
 LAUNCH: dict[str, Any] = {
@@ -45,6 +44,7 @@ def main(
     host: str | None = None,
     port: int | None = None,
     network: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(DEFAULT),
+    hub: tuple[str, ...] | None = None,
     fetch: bool = False,
 ) -> None:
     """Serve the microscope for MLP-Mixers.
@@ -52,17 +52,30 @@ def main(
     Args:
         host: address to listen on (default 127.0.0.1; 0.0.0.0 lets other machines in)
         port: port to listen on (default: the first free one from 7860 on)
-        network: folder of a trained network, or the id of a model on the Hugging Face Hub
+        network: a network: the folder of a checkpoint or of a run, weights of timm's or the authors', or the id of a
+            model on the Hugging Face Hub
+        hub: ids of models on the Hub that visitors may open beside what is in checkpoints and runs. Without it, they
+            may open whatever they name, files of this machine included, if only this machine can reach the page;
+            otherwise nothing else
         fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
     """
     check_address(host, port)
-    device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-    scope = Microscope.of(network, device)
-    print(f"{network} on {device.type.upper()}")
+    scope = Microscope.load(network)
+    print(f"{network} on {scope.device.type.upper()}")
+    if hub is None and not is_private(host):
+        hub = ()
+    networks = Networks(network, LAUNCH, hub)
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        build(scope, fetch).launch(server_name=host, server_port=port, **LAUNCH)
+        page = build(scope, fetch)
+        page.launch(server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH)
+
+
+def is_private(host: str | None) -> bool:
+    """Whether only this machine can reach the page; not behind a reverse proxy, which has told Gradio its path."""
+    name = (host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1").strip("[]")
+    return name in ("127.0.0.1", "localhost", "::1") and not os.environ.get("GRADIO_ROOT_PATH")
 
 
 def check_address(host: str | None, port: int | None) -> None:

@@ -38,7 +38,8 @@ from mixer.evaluate import headline
 from mixer.folder import Parts
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
-from mixer.model import PRESETS, Mixer, MixerConfig
+from mixer.model import PRESETS, Mixer, MixerConfig, untrained
+from mixer.opening import open_network, told
 from mixer.outside import in_words, without_proxies
 from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
@@ -269,7 +270,7 @@ def write_report(
         from viz.panels.visit import Visit
         from viz.selection import show
 
-    instrument = Instrument(Microscope.of(source, best_device()))
+    instrument = Instrument(Microscope.load(source))
     scope, photo = instrument.scope, Photo.of(decoded)
     visit = Visit(show(scope, instrument.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
@@ -277,6 +278,19 @@ def write_report(
     text = reports.report(scope, instrument.page, instrument.lenses, visit, "")
     files.write_signed(out, reports.whole(text))
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
+
+
+def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
+    """Keep a network as it is now, of a run that goes on for one, as a checkpoint of half precision, half as large.
+
+    Args:
+        source: folder of the run
+        output: folder for the checkpoint
+    """
+    checkpoint.check_target(output)
+    model, metrics = open_network(source)
+    checkpoint.save(output, model, metrics, precision=torch.float16)
+    print(f"{told(metrics)}; saved in {output}")
 
 
 def plot(run: tyro.conf.Positional[Path]) -> None:
@@ -354,9 +368,7 @@ def start(preset: str, blocks: int | None, init: str | None, seed: int, network:
     """
     config = network or PRESETS[preset]
     config = config if blocks is None else replace(config, num_blocks=blocks)
-    torch.manual_seed(seed)
-    model = Mixer(config)
-    model.start_as_identity()
+    model = untrained(config, seed)
     if init:
         first = checkpoint.load(init, Mixer)[0]
         there, here = asdict(first.config), asdict(config)
@@ -441,6 +453,7 @@ COMMANDS: dict[str, Any] = {
     "summary": summary,
     "convert": convert,
     "report": write_report,
+    "snapshot": snapshot,
     "plot": plot,
     "push": push,
 }

@@ -2,8 +2,10 @@
 was trained on other images than CIFAR-10's has some of its test images in `samples.npz`.
 
 It is read from a local folder or, by its id, from the Hugging Face Hub. Nothing in it is ever unpickled.
+An untrained network needs no weights: `start` in its `config.json` has the seed, and a digest of what that must give.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -20,7 +22,7 @@ from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_do
 from mixer import files, record
 from mixer.data import MOST_SAMPLE_BYTES, Samples
 from mixer.data import samples as shipped_samples
-from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig
+from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig, untrained
 from mixer.teacher import Teacher, TeacherConfig
 
 DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
@@ -52,16 +54,24 @@ def check_metrics(source: Path | str) -> None:
     files.check(Path(source) / "metrics.json", _ours_beside)
 
 
-def save(folder: Path, model: Mixer | Teacher, metrics: dict[str, Any], samples: Samples | None = None) -> None:
+def save(
+    folder: Path,
+    model: Mixer | Teacher,
+    metrics: dict[str, Any],
+    samples: Samples | None = None,
+    precision: torch.dtype = torch.float32,
+) -> None:
     """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
 
     samples: for the microscope, where those that ship with the project are not of the network's images
+    precision: of the weights in the files
 
     Raises NotWritable where something else stands there, OSError where writing fails.
     """
     with files.replacing(folder, ours) as new:
         new.mkdir()
-        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        weights = {name: t.to(precision) if t.is_floating_point() else t for name, t in state.items()}
         try:
             save_torch_state_dict(weights, new, max_shard_size=SHARD_BYTES)
         except safetensors.SafetensorError as error:  # its library's words for OSError, as on a full disk
@@ -84,7 +94,7 @@ def ours(folder: Path) -> set[Path]:
     except CheckpointError:
         return set()
     stated = (of for network, of in CONFIGS.items() if config.get("network") == network.__name__)
-    if not any(config.keys() <= {"network", *(field.name for field in fields(of))} for of in stated):
+    if not any(config.keys() <= {"network", "start", *(field.name for field in fields(of))} for of in stated):
         return set()
     parts = {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()}
     return parts | files.signed(folder / "README.md")
@@ -104,6 +114,7 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     config = read_json(folder / "config.json")
     if config.pop("network", None) != network.__name__:
         raise CheckpointError(f"{folder}: config.json does not describe a {network.__name__} of this project")
+    start = config.pop("start", None)
     metrics = read_json(folder / "metrics.json")
     if network is Mixer and "stages" in metrics:  # of our training, which before configs held names was on CIFAR-10
         config.setdefault("classes", CIFAR10_CLASSES)
@@ -112,6 +123,8 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: config.json does not fit: {error}") from error
     _check_record(folder, metrics, model.config.num_classes)
+    if start is not None and isinstance(model, Mixer):
+        return _started(folder, model.config, start).eval(), metrics
     try:
         for weights in folder.glob("*.safetensors"):
             check_fetched(weights)
@@ -155,6 +168,14 @@ def check_fetched(weights: Path) -> None:
             )
 
 
+def digest(model: Mixer) -> str:
+    """16 hexadecimal digits that tell the weights of a network from all others (BLAKE2b)."""
+    content = hashlib.blake2b(digest_size=8)
+    for tensor in model.state_dict().values():
+        content.update(tensor.contiguous().cpu().numpy().data)
+    return content.hexdigest()
+
+
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Replace the metrics of a checkpoint. Raises NotWritable and OSError as `save` does."""
     with files.replacing(folder / "metrics.json", _ours_beside) as new:
@@ -185,6 +206,17 @@ def _folder(source: Path | str) -> Path:
             f"there is no folder {source}, and the Hub gave no model of that name: check the name, and the connection "
             f"({why})"
         ) from error
+
+
+def _started(folder: Path, config: MixerConfig, start: Any) -> Mixer:
+    """Raises CheckpointError where the seed does not give the weights that were meant."""
+    try:
+        model = untrained(config, start["seed"])
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{folder}: start must be a seed and a digest, not {start!r}") from error
+    if digest(model) != start.get("digest"):
+        raise CheckpointError(f"{folder}: this version of PyTorch draws other weights from seed {start['seed']}")
+    return model
 
 
 def read_json(path: Path) -> dict[str, Any]:

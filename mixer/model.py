@@ -185,3 +185,12 @@ class Mixer(nn.Module):
             if isinstance(mlp, Mlp):
                 nn.init.zeros_(mlp.fc2.weight)
                 nn.init.zeros_(mlp.fc2.bias)
+
+
+def untrained(config: MixerConfig, seed: int) -> Mixer:
+    """The network that training starts from: random weights of this seed, and blocks that pass their input on."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Mixer(config)
+    model.start_as_identity()
+    return model

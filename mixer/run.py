@@ -25,6 +25,9 @@ from mixer.model import MixerConfig
 
 NEWEST, PREVIOUS, DAMAGED, HISTORY, WORK = "state.pt", "state.previous.pt", "state.damaged.pt", "history.jsonl", ".work"
 
+STATE = {"of", "earlier", "stages", "progress", "parts"}
+"""what a state says"""
+
 
 class RunError(ValueError):
     """A run cannot be started, continued or saved in its folder; the message says why, and what to do."""
@@ -187,7 +190,7 @@ class Run:
         return None
 
     def _check(self, state: Any, file: Path) -> None:
-        if not isinstance(state, dict) or not {"of", "earlier", "stages", "progress", "parts"} <= state.keys():
+        if not isinstance(state, dict) or not state.keys() >= STATE:
             raise RunError(
                 f"{file} does not say what it is a run of: an earlier version of this program wrote it, or another "
                 f"program. Choose another folder with --run; --init goes on from a checkpoint, if the run has one"
@@ -241,6 +244,17 @@ def history(folder: Path) -> list[dict[str, Any]]:
     if not lines:
         raise RunError(f"{folder} is no run that has finished an epoch: there is nothing in {file}")
     return lines
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    """The state of a run as it was last saved, also while it goes on: `parts` has the weights. Raises RunError."""
+    try:
+        state = _read(folder / NEWEST)
+    except (FileNotFoundError, _Damaged) as error:
+        raise RunError(f"{folder} has no state that can be read: {error}") from error
+    if not isinstance(state, dict) or not state.keys() >= STATE:
+        raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
+    return state
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:

@@ -74,7 +74,7 @@ def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="session")
 def scope() -> Microscope:
     """With the network that ships."""
-    return Microscope(*load(DEFAULT, Mixer), torch.device("cpu"))
+    return Microscope.load(DEFAULT, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session", params=[1, 2, 10, 60, 1000], ids="{} classes".format)
@@ -98,6 +98,7 @@ def url(scope: Microscope) -> Iterator[str]:
     import app  # here, as only the tests that visit it need Gradio
 
     page = app.build(scope)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    others = {"routes": app.Networks(scope.source, app.LAUNCH).routes}
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
     yield url
     page.close()

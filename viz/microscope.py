@@ -11,14 +11,16 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from mixer.checkpoint import load, load_samples
+from mixer.checkpoint import DEFAULT, load_samples
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
+from mixer.opening import open_network, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
 from viz.doubt.remembered import Doubts
+from viz.lent_gpu import LENT
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -32,8 +34,17 @@ T = TypeVar("T")
 class Microscope:
     """A network on its device, the shipped samples, and what was recently found of which picture."""
 
-    def __init__(self, model: Mixer, metrics: dict[str, Any], device: torch.device, own_samples: Samples | None = None):
+    def __init__(
+        self,
+        model: Mixer,
+        metrics: dict[str, Any],
+        device: torch.device,
+        source: str = "",
+        own_samples: Samples | None = None,
+    ):
         """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
+        self.source = source
+        """what `load` makes it of"""
         self.model = model.to(device).eval()
         self.metrics = metrics
         self.device = device
@@ -48,9 +59,11 @@ class Microscope:
         self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
 
     @classmethod
-    def of(cls, source: Path | str, device: torch.device) -> "Microscope":
-        """The network of a checkpoint, with its samples. Raises CheckpointError as `mixer.checkpoint.load` does."""
-        return cls(*load(source, Mixer), device, load_samples(source))
+    def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
+        """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
+        if device is None:
+            device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
+        return cls(*open_network(source), device, str(source), load_samples(source))
 
     @property
     def name(self) -> str:
@@ -60,7 +73,9 @@ class Microscope:
     @property
     def quality(self) -> str:
         """How good it is, as far as that was measured on images of its classes."""
-        if not self.knows_samples or "accuracy" not in self.metrics:
+        if "accuracy" not in self.metrics:
+            return told(self.metrics)
+        if not self.knows_samples:
             return "not evaluated"
         return f"{self.metrics['accuracy']:.2%} of {self.samples.source}'s test images right"
 
@@ -106,8 +121,8 @@ class Microscope:
             raise ValueError(f"this network knows no class {text!r}")
         return self.classes.index(text)
 
-    def picture_of(self, image: Image.Image) -> bytes:
-        """Any image of Pillow's as a picture for a selection: its middle. Raises ValueError if it cannot be read."""
+    def picture_of(self, image: Image.Image | Path | str) -> bytes:
+        """An image of Pillow's or a file as a picture for a selection: its middle. Raises ValueError for others."""
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
     def sample_image(self, sample: int) -> Image.Image:

@@ -180,6 +180,11 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
 
 def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
     """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
+    return urlencode(to_words(scope, page, selection), safe=",")
+
+
+def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, str]:
+    """What a link says: all in which the selection differs from what the page opens on."""
     begin = first(scope, page)
     words: dict[str, str] = {}
     if selection.sample is None:
@@ -196,7 +201,7 @@ def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
         words["unit"] = str(selection.unit)
     if selection.lens != begin.lens:
         words["lens"] = selection.lens
-    return urlencode(words | dict(selection.options), safe=",")
+    return words | dict(selection.options)
 
 
 def patch_text(scope: Microscope, patch: int) -> str:

@@ -49,6 +49,7 @@ def view_component(lens: Lens, view: View) -> gr.HTML:
     <p class="take">
       <button type="button" data-do="png">PNG</button><button type="button" data-do="svg">SVG</button>
       <button type="button" data-do="csv">Numbers (CSV)</button>
+      <button type="button" data-do="python">Copy as Python</button>
       <button type="button" data-do="large">Enlarge</button>
     </p>
   </footer>

@@ -4,7 +4,8 @@ window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
-  const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
+  const site = () => root().replace(/\/networks\/[^/]*$/, ""); // of the first page, where the others are listed
+  const library = () => `${site()}/gradio_api/file=${PLOTLY_JS}`;
   let loading;
   const plotly = () => (loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -127,6 +128,7 @@ window.instrument = (() => {
       if (does === "csv") trigger("select", {csv: id});
       if (does === "measure") trigger("select", {measure: id});
       if (does === "png" || does === "svg") picture(figure, box, props.value, does);
+      if (does === "python") copy(event.target, props.value.python);
       if (does === "large") enlarge(box, figure);
     });
     watch("value", () => show().catch(error => { part("words").textContent = error.message; }));
@@ -155,6 +157,19 @@ window.instrument = (() => {
     const Plotly = await plotly();
     const url = await Plotly.toImage({data: figure.data, layout}, {format, ...size, scale: format === "png" ? 3 : 1});
     save(url, `${value.name}.${format}`);
+  };
+  const copy = async (button, text) => {
+    const label = button.dataset.label ??= button.textContent;
+    try { await navigator.clipboard.writeText(text); }
+    catch { // only a page by https, or of this machine, has a clipboard
+      const area = Object.assign(document.createElement("textarea"), {value: text});
+      button.after(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = label; }, 2000);
   };
   const save = (url, name) => {
     const link = document.createElement("a");
@@ -304,13 +319,26 @@ window.instrument = (() => {
     else if (props.running) trigger("change");
   };
 
+  // the choice among the networks: each has its own page, and the link goes along
+  const networks = async label => {
+    const answer = await fetch(`${site()}/networks/list.json`);
+    if (!answer.ok) return;
+    const list = await answer.json(), here = root().slice(site().length + 1);
+    const select = label.querySelector("select");
+    const option = (text, address) => new Option(text, address, false, address.replace(/\/$/, "") === here);
+    select.replaceChildren(
+      ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
+      option("others ...", "networks/"),
+    );
+    select.onchange = () => { location.href = `${site()}/${select.value}${location.search}`; };
+    label.hidden = false;
+  };
+
   const header = element => {
-    element.addEventListener("click", async event => {
+    networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
+    element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");
-      if (!button) return;
-      try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied"; }
-      catch { window.prompt("The link of this view:", location.href); }
-      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
+      if (button) copy(button, location.href);
     });
   };
 

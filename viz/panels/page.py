@@ -18,7 +18,7 @@ from viz.panels.components import component, element_id, lens_header, tabs_compo
 from viz.panels.photo import WORDS, Photo
 from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
-from viz.panels.view import Drawn, Lens, Point, View, facts_of, file_name
+from viz.panels.view import Drawn, Lens, Point, View, as_python, facts_of, file_name
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, on_model_thread
 from viz.selection import Page, Words, change, first, option_text, show, to_link
@@ -305,6 +305,7 @@ class Instrument:
             "words": drawn.words,
             "alt": f"{view.title} {drawn.numbers.in_words() if drawn.numbers else ''}",
             "name": file_name(self.scope, selection, view),
+            "python": as_python(self.scope, self.page, lens, view, selection),
             "facts": " · ".join(f"{name}: {fact}" for name, fact in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "waiting": any(map(visit.starts, needs)),

@@ -37,6 +37,7 @@ def header(scope: Microscope) -> str:
 <p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
 See what it does.</p>
 <ul class="badges">{badges}</ul>
+<label id="network" hidden>Network <select></select></label>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 

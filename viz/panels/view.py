@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from viz.figures import Figure
 from viz.microscope import Microscope
 from viz.running import Measurement
-from viz.selection import Option, Selection, Words
+from viz.selection import Option, Page, Selection, Words, to_words
 
 MOST_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
@@ -178,3 +178,20 @@ def file_name(scope: Microscope, selection: Selection, view: View) -> str:
     """Such as airplane-3_12b_votes."""
     name = f"{picture_name(scope, selection)}_{scope.depth_names[selection.depth]}_{view.id}"
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def full_name(lens: Lens, view: View) -> str:
+    """Such as mixing.unit.reads."""
+    return f"{lens.id}.{view.id}"
+
+
+def as_python(scope: Microscope, page: Page, lens: Lens, view: View, selection: Selection) -> str:
+    """A program that shows the same view of the same selection (`viz.panels.notebook`)."""
+    unseen = {option.name for option in page.options} - {option.name for option in (*lens.options, *view.options)}
+    words = {name: text for name, text in to_words(scope, page, selection).items() if name not in {"lens", *unseen}}
+    named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
+    return (
+        "from viz import Microscope, view\n\n"
+        f"scope = Microscope.load({scope.source!r})\n"
+        f"view(scope, {full_name(lens, view)!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
+    )

@@ -1,0 +1,163 @@
+"""Any Mixer, from wherever it is: a checkpoint, a run that still trains, timm's or the authors' weights, the Hub.
+
+Which networks are present on this machine, and what is known of each without loading it.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+from mixer import checkpoint, run
+from mixer.checkpoint import CheckpointError
+from mixer.convert import convert
+from mixer.model import Mixer, MixerConfig
+from mixer.record import effort, parameters
+
+ROOT = Path(__file__).parent.parent
+CHECKPOINTS, RUNS = "checkpoints", "runs"
+ROOM = 3
+"""how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""
+
+
+class NotOpened(CheckpointError):
+    """A network is too large for this machine, private, or none of ours; the message says which, and what helps."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """A network that is on this machine."""
+
+    name: str
+    source: str
+    """its folder, for `open_network`"""
+    words: str
+    """how good it is, as far as that is known"""
+
+
+def present(root: Path = ROOT) -> list[Present]:
+    """The checkpoints of Mixers in `checkpoints`, and the runs in `runs`, finished or not; what is damaged is left out.
+
+    A run goes on: its name has the time at which it was saved, so that one name always means the same weights.
+    """
+    found = []
+    for folder in _folders(root / CHECKPOINTS):
+        with suppress(CheckpointError):
+            if checkpoint.read_json(folder / "config.json").get("network") == Mixer.__name__:
+                found.append(Present(folder.name, str(folder), _told_of(folder)))
+    for folder in _folders(root / RUNS):
+        with suppress(ValueError, OSError, KeyError, TypeError):
+            saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
+            words = _told_of(ended) if (ended := _ended(folder)) else _told_of_line(run.history(folder)[-1])
+            found.append(Present(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
+    return found
+
+
+def told(metrics: dict[str, Any]) -> str:
+    """How good a network is, as far as its record says."""
+    if "accuracy" in metrics:
+        return f"{metrics['accuracy']:.2%} of the test images right"
+    if metrics.get("epochs") == 0:
+        return "untrained"
+    lines = [line for stage in metrics.get("stages", []) for line in stage.get("history", [])]
+    return _told_of_line(lines[-1] | {"epoch": metrics["epochs"]}) if lines else "not evaluated"
+
+
+def _told_of_line(line: dict[str, Any]) -> str:
+    return f"{line['validation_accuracy']:.2%} of the validation images right, after {line['epoch']:.1f} epochs"
+
+
+def _told_of(folder: Path) -> str:
+    return told(checkpoint.read_json(folder / "metrics.json"))
+
+
+def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
+    """The network, ready to answer, and its metrics.
+
+    source: a checkpoint's folder, a run's, timm's, a file of timm's or of the authors'; or the id of a model on the
+    Hub. A path that is not there is also looked for in the folder of this project.
+    Raises CheckpointError, in words, for what is none of these, and where the memory does not suffice for it.
+    """
+    path = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
+    if path is None:
+        path = _fetched(str(source))
+    if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
+        return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
+    check_room(str(source), _sizes(path))
+    if path.is_dir() and "network" in checkpoint.read_json(path / "config.json"):
+        return checkpoint.load(path, Mixer)
+    model = convert(path)
+    return model, {"source": path.name, "parameters": parameters(model)}
+
+
+def check_room(name: str, sizes: Sequence[int]) -> None:
+    """Raise NotOpened where files of so many bytes make a network that is larger than the memory that is free."""
+    needed, free = ROOM * sum(sizes), psutil.virtual_memory().available
+    if needed > free:
+        raise NotOpened(
+            f"{name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free on this machine: "
+            "end other programs, or open it on a larger machine"
+        )
+
+
+def _ended(folder: Path) -> Path | None:
+    """The checkpoint of a run that has ended, and was not prolonged since."""
+    made, state = folder / "checkpoint" / "metrics.json", folder / run.NEWEST
+    return made.parent if made.is_file() and made.stat().st_mtime >= state.stat().st_mtime else None
+
+
+def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
+    """The averaged weights of a run as they were last saved, and its record so far."""
+    state = run.saved(folder)
+    model = Mixer(MixerConfig(**state["of"]["network"]))
+    prefix = "module."  # of torch's AveragedModel
+    averaged = state["parts"]["averaged"].items()
+    model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
+    record = run.Run(
+        folder,
+        state["of"],
+        earlier=state["earlier"],
+        stages=state["stages"],
+        progress=run.Progress(**state["progress"]),
+    ).record()
+    return model.eval(), {"parameters": parameters(model)} | effort(record)
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a model of the Hub's, fetched if it is a Mixer that fits here. Raises NotOpened, in words."""
+    try:
+        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text())
+        if config.get("network") != Mixer.__name__ and not str(config.get("architecture")).startswith("mixer_"):
+            raise NotOpened(f"{name} on the Hub is no MLP-Mixer of this project's or of timm's")
+        files = HfApi().model_info(name, files_metadata=True).siblings or []
+        check_room(name, [file.size or 0 for file in files if file.rfilename.endswith(".safetensors")])
+        return Path(snapshot_download(name, allow_patterns=checkpoint.FILES))
+    except NotOpened:
+        raise
+    except (GatedRepoError, RepositoryNotFoundError) as error:
+        raise NotOpened(
+            f"there is no folder {name}, and no model of that name on the Hub that all may read. If it is private: "
+            "hf auth login, with the token of someone who may read it"
+        ) from error
+    except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
+        why = str(error).strip().partition("\n")[0]
+        raise NotOpened(
+            f"there is no folder {name}, and the Hub gave no model of that name: check the name, and the connection "
+            f"({why})"
+        ) from error
+
+
+def _sizes(path: Path) -> list[int]:
+    files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.npz")]
+    return [file.stat().st_size for file in files]
+
+
+def _folders(of: Path) -> list[Path]:
+    return sorted(path for path in of.iterdir() if path.is_dir()) if of.is_dir() else []

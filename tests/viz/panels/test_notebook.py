@@ -1,0 +1,123 @@
+"""The views outside of the page: what is copied as Python shows what the page shows."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import viz
+from mixer import checkpoint
+from tests.viz.panels.looking import measure, microscope, told
+from viz.microscope import Microscope
+from viz.panels.notebook import Shown
+from viz.panels.page import Instrument
+from viz.panels.view import Drawn, as_python, full_name
+from viz.selection import Words, change, first
+
+BEGINNINGS: tuple[Words, ...] = (
+    {"sample": "61", "class": "cat", "patch": "2,1", "depth": "2a", "lens": "model"},
+    {
+        "compare": "unusual",
+        "order": "patch",
+        "methods": "Saliency",
+        "rather-than": "horse",
+        "removed": "3",
+        "unit": "6",
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def instrument(tmp_path_factory: pytest.TempPathFactory) -> Instrument:
+    """Of a small network in a folder."""
+    folder = tmp_path_factory.mktemp("network")
+    made = microscope(image_size=(16, 32), patch_size=(4, 16), num_blocks=2)
+    checkpoint.save(folder / "small", made.model, {})
+    return Instrument(Microscope.load(folder / "small", torch.device("cpu")))
+
+
+def ran(program: str) -> Any:
+    """What the last line of a program gives."""
+    *lines, last = ast.parse(program).body
+    assert isinstance(last, ast.Expr)
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(lines, []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+
+
+def untimed(drawn: Drawn) -> list[str | None]:
+    """All that a view shows, but for how long it took."""
+    return [part and re.sub(r"(data-label='seconds'>)[^<]*", r"\1", part) for part in told(drawn)]
+
+
+@pytest.mark.parametrize("words", BEGINNINGS, ids=["places", "options"])
+def test_every_view_copied_as_python_is_the_same(
+    instrument: Instrument, words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Microscope, "load", cache(Microscope.load))  # one file, read once for all the programs
+    scope, page = instrument.scope, instrument.page
+    selection, wrong = change(scope, page, first(scope, page), words)
+    assert not wrong
+    for lens in (instrument.specimen, *instrument.lenses):
+        for view in lens.views:
+            measure(scope, view, selection, asked=True)
+            program = as_python(scope, page, lens, view, selection)
+            shown = ran(program)
+            assert untimed(shown.drawn) == untimed(view.draw(scope, selection)), program
+            assert full_name(lens, view) in viz.views(scope)
+
+
+def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> None:
+    from viz.panels.visit import Visit
+
+    instrument.build()
+    visit = Visit(instrument.first)
+    updates = instrument.answer(visit, {"words": {"lens": "tokens", "patch": "0,1", "compare": "unusual"}})
+    (sent,) = (value for made, value in updates.items() if made.elem_id == "tokens-norms")
+    assert sent["python"].splitlines()[-1] == "view(scope, 'tokens.norms', patch='0,1', compare='unusual')"
+
+
+def test_what_is_shown_shows_itself_with_its_caution_and_its_numbers(instrument: Instrument) -> None:
+    shown: Shown = viz.view(instrument.scope, "tokens.norms", sample=12, patch="3,1")
+    html = shown._repr_html_()
+    assert shown.view.title in html
+    assert shown.view.caution in html
+    assert "plotly" in html
+    assert shown.numbers is not None
+    norms = instrument.scope.look(instrument.scope.sample_picture(12)).depths[:, 0].norm(dim=-1)
+    places = {tuple(row[:-1]): row[-1] for row in shown.numbers.rows()}
+    assert len(places) == shown.numbers.values.size
+    assert max(places.values()) <= norms.max() + 1e-4
+
+
+def test_a_picture_of_ones_own_is_an_image_or_a_file(instrument: Instrument, tmp_path: Path) -> None:
+    pixels = np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    for picture in (Image.fromarray(pixels), tmp_path / "own.png", str(tmp_path / "own.png")):
+        shown = viz.view(instrument.scope, "tokens.norms", picture=picture)
+        assert shown.selection.picture == pixels.tobytes()
+        assert shown.selection.sample is None
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "error"),
+    [
+        ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
+        ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
+        ("tokens.norms", {"colour": "red"}, "There is nothing here called 'colour'."),
+    ],
+)
+def test_what_is_not_there_is_said(instrument: Instrument, name: str, words: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        viz.view(instrument.scope, name, **words)
+
+
+def test_viz_offers_no_more_than_it_has() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        viz.nothing  # noqa: B018
