@@ -39,7 +39,7 @@ from mixer.folder import Parts
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
-from mixer.opening import open_network, told
+from mixer.opening import open_network, samples_of, told
 from mixer.outside import in_words, without_proxies
 from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
@@ -201,7 +201,7 @@ def evaluate(
     if data != "cifar10":
         metrics["data"] = parts.record()
     if attributions:
-        metrics["attributions"] = measure_methods(model, checkpoint.load_samples(source), best_device())
+        metrics["attributions"] = measure_methods(model, samples_of(source), best_device())
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
     print(json.dumps(short) if as_json else headline(metrics), flush=True)
     if Path(source).is_dir():

@@ -135,13 +135,13 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     return model.eval(), metrics
 
 
-def load_samples(source: Path | str) -> Samples:
+def load_samples(folder: Path) -> Samples:
     """The samples of a checkpoint: its own, or else those that ship with the project.
 
     Raises CheckpointError where its own are damaged, or not what `save` writes.
     """
-    file = _folder(source) / SAMPLES
-    if not file.exists():
+    file = folder / SAMPLES
+    if not file.is_file():
         return shipped_samples()
     try:
         with ZipFile(file) as archive:  # which states the sizes before anything is unpacked

@@ -18,6 +18,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from mixer import checkpoint, run
 from mixer.checkpoint import CheckpointError
 from mixer.convert import convert
+from mixer.data import Samples
 from mixer.model import Mixer, MixerConfig
 from mixer.record import effort, parameters
 
@@ -85,9 +86,7 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
     Hub. A path that is not there is also looked for in the folder of this project.
     Raises CheckpointError, in words, for what is none of these, and where the memory does not suffice for it.
     """
-    path = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
-    if path is None:
-        path = _fetched(str(source))
+    path = _located(source)
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
         return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
     check_room(str(source), _sizes(path))
@@ -95,6 +94,17 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
         return checkpoint.load(path, Mixer)
     model = convert(path)
     return model, {"source": path.name, "parameters": parameters(model)}
+
+
+def samples_of(source: Path | str) -> Samples:
+    """Those of a network that `open_network` opens: its own, or else those that ship with the project."""
+    path = _located(source)
+    return checkpoint.load_samples(path / "checkpoint" if (path / run.NEWEST).is_file() else path)
+
+
+def _located(source: Path | str) -> Path:
+    here = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
+    return here or _fetched(str(source))
 
 
 def check_room(name: str, sizes: Sequence[int]) -> None:

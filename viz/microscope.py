@@ -11,10 +11,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from mixer.checkpoint import DEFAULT, load_samples
+from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.opening import open_network, told
+from mixer.opening import open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
@@ -63,7 +63,7 @@ class Microscope:
         """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-        return cls(*open_network(source), device, str(source), load_samples(source))
+        return cls(*open_network(source), device, str(source), samples_of(source))
 
     @property
     def name(self) -> str:
