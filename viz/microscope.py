@@ -1,6 +1,6 @@
 """The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from viz import tokens
 from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
 from viz.doubt.remembered import Doubts
+from viz.intervene import edits
+from viz.intervene.edits import Edit
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -77,6 +79,11 @@ class Microscope:
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
+
+    def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
+        """A picture with edits."""
+        original, config = self.pixels(picture), self.model.config
+        return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
         """The picture as the network takes it, on its device."""

@@ -10,6 +10,7 @@ from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
     bars,
+    before_after,
     confusion,
     grouped_bars,
     learning_curves,
@@ -52,6 +53,7 @@ __all__ = [
     "agreement",
     "answers_over_picture",
     "bars",
+    "before_after",
     "class_colour",
     "colour_tile_at",
     "colour_tiles",

@@ -95,6 +95,34 @@ def bars(
     return diagram(bar, 60 + 28 * len(drawn), xaxis=across, yaxis={"autorange": "reversed"})
 
 
+def before_after(
+    values: Float[np.ndarray, "2 names"], names: Sequence[str], times: tuple[str, str], label: str
+) -> go.Figure:
+    """For each name two horizontal bars, before and after, with the change in percentage points beside the second."""
+    looks = (INK, ""), (ACCENT, "/")
+    changes = 100 * (values[1] - values[0])
+    beside = [
+        [f"{value:.1%}" for value in values[0]],
+        [f"{v:.1%} ({c:+.1f})" for v, c in zip(values[1], changes, strict=True)],
+    ]
+    bars = [
+        go.Bar(
+            x=line,
+            y=list(names),
+            orientation="h",
+            name=time,
+            text=text,
+            textposition="outside",
+            cliponaxis=False,
+            marker={"color": colour, "pattern": {"shape": hatching, "fgcolor": "white", "size": 4}},
+            hovertemplate=f"%{{y}}, {time}: %{{x:.2%}}<extra></extra>",
+        )
+        for line, text, time, (colour, hatching) in zip(values, beside, times, looks, strict=True)
+    ]
+    across = {"title": label, "tickformat": ".0%", "range": [0, 1.3], "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    return diagram(bars, 90 + 46 * len(names), xaxis=across, yaxis={"autorange": "reversed"}, legend={"y": 1.06})
+
+
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
     """How many images of each class (rows) got each answer (columns); of many classes, those most often confused."""
     images = np.asarray(counts)
