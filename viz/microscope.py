@@ -77,6 +77,14 @@ class Microscope:
     def remember(self, key: Hashable, result: Any) -> None:
         self._results[key] = result
 
+    def keep(self, key: Hashable, parts: Iterator[int | T]) -> Iterator[int]:
+        """The numbers of what measures step by step and ends with its result, which is remembered."""
+        for part in parts:
+            if isinstance(part, int):
+                yield part
+            else:
+                self.remember(key, part)
+
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
 
@@ -163,11 +171,7 @@ class Microscope:
 
     def typical_needed(self) -> list[Measurement]:
         def steps() -> Iterator[int]:
-            for found in tokens.typical(self.model, self.sample_inputs):
-                if isinstance(found, int):
-                    yield found
-                else:
-                    self.remember("typical", found)
+            return self.keep("typical", tokens.typical(self.model, self.sample_inputs))
 
         return [] if self.typical() else [self._over_samples("typical", "What is usual over the samples", steps)]
 

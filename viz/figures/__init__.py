@@ -9,9 +9,11 @@ import plotly
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
+    HALVES,
     bars,
     before_after,
     confusion,
+    effects,
     grouped_bars,
     learning_curves,
     lines_of_blocks,
@@ -47,6 +49,7 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
 
 __all__ = [
+    "HALVES",
     "PLOTLY_JS",
     "Figure",
     "against_chance",
@@ -58,6 +61,7 @@ __all__ = [
     "colour_tile_at",
     "colour_tiles",
     "confusion",
+    "effects",
     "filter_tiles",
     "grouped_bars",
     "learning_curves",

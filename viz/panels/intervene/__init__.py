@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from viz.microscope import Microscope
-from viz.panels.intervene import edit
+from viz.panels.intervene import edit, knockout, patching, smallest
 from viz.panels.view import Lens
 
 NAME = "What if"
-PARTS = (edit,)
+PARTS = (edit, patching, knockout, smallest)
 
 
 def lenses(scope: Microscope) -> tuple[Lens, ...]:
