@@ -58,7 +58,7 @@ def without_halves_over(
     spread, done = Spread(), 0
     for batch in images.split(AT_ONCE):
         for change in np.stack(list(without_halves(model, batch, means)), 1):
-            spread.add(change)
+            spread.add(change.astype(np.float64))
         done += len(batch)
         yield done
     yield spread
@@ -88,7 +88,7 @@ def without_unit_over(
     for batch in images.split(AT_ONCE):
         seen = trace(model, batch)
         units = torch.full((len(batch),), unit, device=batch.device)
-        for change in (_silenced(model, seen.depths[2 * block], block, units) - seen.logits).cpu().numpy():
+        for change in (_silenced(model, seen.depths[2 * block], block, units) - seen.logits).double().cpu().numpy():
             spread.add(change)
         done += len(batch)
         yield done

@@ -91,7 +91,7 @@ def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConf
     model = bent(tiny)
     with capture(model, half_blocks(model)) as updates, torch.no_grad():
         model(two)
-    weight = model.head.weight[3] - model.head.weight[7]
+    weight = (model.head.weight[3] - model.head.weight[7]).detach()
     this, other = updates["blocks.2.channel_mixing"]
     found = update_effects(model, two[0], two[1], BETWEEN)
     assert found.shape == (6,)

@@ -101,7 +101,7 @@ def test_a_margin_is_that_of_the_mixed_picture(tiny: MixerConfig) -> None:
     sets = np.random.default_rng(0).random((5, 16)) < 0.5
     for found, patches in zip(margins(model, wanted, sets), sets, strict=True):
         with torch.no_grad():
-            logits = model(mixed(model, wanted, tuple(np.flatnonzero(patches)))[None])[0]
+            logits = model(mixed(model, wanted, tuple(np.flatnonzero(patches).tolist()))[None])[0]
         others = torch.cat([logits[:4], logits[5:]]).max()
         assert found == pytest.approx(float(logits[4] - others), abs=1e-4)
 
