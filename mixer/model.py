@@ -139,7 +139,12 @@ class MixerBlock(nn.Module):
         self.channel_mixing = Mlp(dim, config.channels_mlp_dim, config.dropout, config.gelu)
 
     def forward(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
-        x = x + self.token_mixing(self.norm1(x).mT.contiguous()).mT  # contiguous: the product then adds the bias, too
+        return self.mix_channels(self.mix_tokens(x))
+
+    def mix_tokens(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
+        return x + self.token_mixing(self.norm1(x).mT.contiguous()).mT  # contiguous: the product then adds the bias
+
+    def mix_channels(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
         return x + self.channel_mixing(self.norm2(x))
 
 
@@ -163,7 +168,10 @@ class Mixer(nn.Module):
         height, width = self.config.image_size
         if images.ndim != 4 or images.shape[1:] != (3, height, width):
             raise ValueError(f"expected images of (batch, 3, {height}, {width}), not {tuple(images.shape)}")
-        x = self.blocks(self.stem(self.patches(images)))  # batch patches channels
+        return self.classify(self.blocks(self.stem(self.patches(images))))
+
+    def classify(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch classes"]:
+        """The logits that tokens of the last block make."""
         if self.pre_head_norm is not None:
             x = self.pre_head_norm(x)
         pooled = self.pool(rearrange(x, "b p c -> b c p"))  # batch channels 1

@@ -41,7 +41,7 @@ WALLS = {
         ("viz/figures/**/*.py",), frozenset({"torch", "mixer", "gradio", "captum", "viz.panels", "viz.microscope"})
     ),
     "questions know no figure and no page": Wall(
-        ("viz/*.py", "viz/mixing/**/*.py", "viz/attribution/**/*.py", "viz/doubt/**/*.py"),
+        ("viz/*.py", "viz/mixing/**/*.py", "viz/attribution/**/*.py", "viz/doubt/**/*.py", "viz/intervene/**/*.py"),
         frozenset({"gradio", "plotly", "viz.figures", "viz.panels", "app", "main"}),
         (("viz/curves.py", "viz.figures"),),  # it draws how a training went, for the notebook and `main.py plot`, too
     ),
@@ -51,7 +51,7 @@ WALLS = {
     "a lens is a value": Wall(
         (
             *(f"viz/panels/{lens}.py" for lens in ("overview", "tokens", "model", "view", "asking")),
-            *(f"viz/panels/{lens}/**/*.py" for lens in ("mixing", "attribution", "doubt")),
+            *(f"viz/panels/{lens}/**/*.py" for lens in ("mixing", "attribution", "doubt", "intervene")),
         ),
         frozenset({"gradio", "viz.panels.page", "viz.panels.components"}),
     ),

@@ -1,7 +1,7 @@
-"""What a network computes on the way to its answer, read by hooks on named modules."""
+"""What a network computes on the way to its answer, read and changed by hooks on named modules."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 
 INPUT = ".input"
+
+Change = Callable[[Tensor], Tensor]
+"""from what a module computed, or was given, to what takes its place: of the same shape, and a tensor of its own"""
 
 # Beside the models rather than in them: a lock can be neither copied nor saved, a model must be.
 _LOCKS: WeakKeyDictionary[nn.Module, AbstractContextManager[bool]] = WeakKeyDictionary()
@@ -90,23 +93,34 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def capture(model: nn.Module, names: Collection[str]) -> Iterator[dict[str, Tensor]]:
+def capture(
+    model: nn.Module, names: Collection[str], changes: Mapping[str, Change] | None = None
+) -> Iterator[dict[str, Tensor]]:
     """Record the outputs of named modules while the context lasts; their hooks are gone when it ends, however it ends.
 
     names: as in `model.named_modules()`; with `.input` at the end, the first argument of the module in place of its
         output (`blocks.0.norm2.input`).
+    changes: what takes the place of an output (or input) of that name, for all that is computed from it. What is
+        recorded is what took its place. The input of a module is changed for that module alone: the residual path
+        around it keeps what it had.
 
     Yields a dictionary from name to detached tensor, filled by each pass with its own; mode and gradients are the
     caller's business. The model is this thread's alone meanwhile (`exclusive`); captures may be nested.
 
     Raises ValueError for a name that the model does not have.
     """
-    modules = dict(model.named_modules())
-    for name in names:
+    modules, changes = dict(model.named_modules()), changes or {}
+    for name in (*names, *changes):
         if name.removesuffix(INPUT) not in modules:
             raise ValueError(f"no module is named {name!r}: see model.named_modules(), {INPUT!r} may be added")
     seen: dict[str, Tensor] = {}
     with exclusive(model), ExitStack() as hooks:
+        for name, change in changes.items():
+            module = modules[name.removesuffix(INPUT)]
+            if name.endswith(INPUT):
+                hooks.enter_context(module.register_forward_pre_hook(_input_changer(change)))
+            else:
+                hooks.enter_context(module.register_forward_hook(_output_changer(change)))
         for name in names:
             hooks.enter_context(modules[name.removesuffix(INPUT)].register_forward_hook(_recorder(seen, name)))
         yield seen
@@ -117,6 +131,14 @@ def _recorder(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, tuple[
         seen[name] = (args[0] if name.endswith(INPUT) else output).detach()
 
     return record
+
+
+def _output_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    return lambda module, args, output: change(output)
+
+
+def _input_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    return lambda module, args: (change(args[0]), *args[1:])
 
 
 def depth_names(num_blocks: int) -> tuple[str, ...]:
@@ -151,3 +173,16 @@ def trace(model: Mixer, images: Float[Tensor, "batch 3 height width"]) -> Trace:
         pooled=seen[head],
         logits=logits,
     )
+
+
+def resume(model: Mixer, tokens: Float[Tensor, "batch patches channels"], depth: int) -> Float[Tensor, "batch classes"]:
+    """The logits that the network comes to from tokens at a depth (as in `depth_names`): all that lies behind it.
+
+    From the tokens of a pass at any depth it comes to the logits of that pass. Mode, gradients and the model's lock
+    are the caller's business. Raises ValueError if there is no such depth.
+    """
+    if not 0 <= depth <= 2 * len(model.blocks):
+        raise ValueError(f"depth {depth} does not exist: there are {2 * len(model.blocks) + 1}, counted from 0")
+    if depth % 2:  # halfway through a block
+        tokens = model.block_at(depth // 2).mix_channels(tokens)
+    return model.classify(model.blocks[(depth + 1) // 2 :](tokens))

@@ -1,6 +1,6 @@
 """The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
 from viz.doubt.remembered import Doubts
 from viz.lent_gpu import LENT
+from viz.intervene import edits
+from viz.intervene.edits import Edit
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -98,8 +100,21 @@ class Microscope:
     def remember(self, key: Hashable, result: Any) -> None:
         self._results[key] = result
 
+    def keep(self, key: Hashable, parts: Iterator[int | T]) -> Iterator[int]:
+        """The numbers of what measures step by step and ends with its result, which is remembered."""
+        for part in parts:
+            if isinstance(part, int):
+                yield part
+            else:
+                self.remember(key, part)
+
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
+
+    def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
+        """A picture with edits."""
+        original, config = self.pixels(picture), self.model.config
+        return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
         """The picture as the network takes it, on its device."""
@@ -179,11 +194,7 @@ class Microscope:
 
     def typical_needed(self) -> list[Measurement]:
         def steps() -> Iterator[int]:
-            for found in tokens.typical(self.model, self.sample_inputs):
-                if isinstance(found, int):
-                    yield found
-                else:
-                    self.remember("typical", found)
+            return self.keep("typical", tokens.typical(self.model, self.sample_inputs))
 
         return [] if self.typical() else [self._over_samples("typical", "What is usual over the samples", steps)]
 

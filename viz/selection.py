@@ -1,7 +1,8 @@
 """What a visitor looks at: everything that was chosen, options included; and the link that says it.
 
-A link is the selection in words: `sample=12&class=cat&patch=3,1&depth=5a&lens=mixing.unit`. It holds only what differs
-from what the page opens on. A click changes the selection by the same words, so there is one way in: `change`.
+A link is the selection in words: `sample=12&edits=mean:2,1&class=cat&patch=3,1&depth=5a&lens=mixing.unit`. It holds
+only what differs from what the page opens on. A click changes the selection by the same words, so there is one way in:
+`change`.
 """
 
 import zlib
@@ -10,6 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from viz.intervene import edits
+from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 
 Words = Mapping[str, str]
@@ -108,9 +111,14 @@ class Selection:
     """Plain values only, so that it can be compared, kept and sent."""
 
     picture: bytes
-    """the picture as the network sees it: height x width x 3 bytes of RGB"""
+    """the picture as the network sees it, with its edits: height x width x 3 bytes of RGB"""
     sample: int | None = None
-    """its number among the shipped samples; None for a visitor's own picture"""
+    """its number among the shipped samples, before any edit; None for a visitor's own picture"""
+    unedited: bytes = b""
+    """the picture before its edits; empty where it has none: see `original`"""
+    edits: tuple[Edit, ...] = ()
+    undone: tuple[Edit, ...] = ()
+    """edits that were taken back, the next to be done again first"""
     target: int = 0
     """the class that is asked about"""
     patch: int = 0
@@ -127,6 +135,11 @@ class Selection:
     def block(self) -> int:
         """The block that the depth lies in, counted from 0; at the stem, the first, which reads it."""
         return max(0, (self.depth - 1) // 2)
+
+    @property
+    def original(self) -> bytes:
+        """The picture before its edits."""
+        return self.unedited or self.picture
 
     @property
     def options(self) -> Words:
@@ -150,8 +163,11 @@ def first(scope: Microscope, page: Page) -> Selection:
 
 
 def show(scope: Microscope, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:
-    """Put a picture under the microscope; the class that is asked about becomes the answer."""
-    return replace(selection, picture=picture, sample=sample, target=scope.answer(picture), unit=None)
+    """Put a picture under the microscope, unedited; the class that is asked about becomes the answer."""
+    target = scope.answer(picture)
+    return replace(
+        selection, picture=picture, sample=sample, target=target, unit=None, unedited=b"", edits=(), undone=()
+    )
 
 
 def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selection:
@@ -180,7 +196,7 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
 
 def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
     """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
-    return urlencode(to_words(scope, page, selection), safe=",")
+    return urlencode(to_words(scope, page, selection), safe=",:;@")
 
 
 def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, str]:
@@ -188,10 +204,14 @@ def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, s
     begin = first(scope, page)
     words: dict[str, str] = {}
     if selection.sample is None:
-        words["picture"] = _picture_text(selection.picture)
+        words["picture"] = _picture_text(selection.original)
     elif selection.sample != begin.sample:
         words["sample"] = str(selection.sample)
-    if selection.target != scope.answer(selection.picture):
+    if selection.edits:
+        words["edits"] = edits.text(selection.edits, scope.grid)
+    if selection.undone:
+        words["undone"] = edits.text(selection.undone, scope.grid)
+    if selection.target != scope.answer(selection.original):
         words["class"] = scope.classes[selection.target]
     if selection.depth != begin.depth:
         words["depth"] = scope.depth_names[selection.depth]
@@ -231,6 +251,17 @@ def _set_sample(scope: Microscope, page: Page, selection: Selection, text: str) 
     return show_sample(scope, selection, _whole("sample", text, 0, len(scope.samples) - 1))
 
 
+def _set_edits(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    """All edits of the picture, which replace those it had; the class that is asked about stays."""
+    found, original = edits.parse(text, scope.grid, len(scope.samples)), selection.original
+    unedited = original if found else b""
+    return replace(selection, picture=scope.edited(original, found), unedited=unedited, edits=found, undone=())
+
+
+def _set_undone(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return replace(selection, undone=edits.parse(text, scope.grid, len(scope.samples)))
+
+
 def _set_class(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
     return replace(selection, target=scope.class_number(text))
 
@@ -261,9 +292,11 @@ def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) ->
     return replace(selection, lens=text)
 
 
-_SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class, a depth the unit
+_SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class and its edits, a depth the unit
     "picture": _set_picture,
     "sample": _set_sample,
+    "edits": _set_edits,
+    "undone": _set_undone,
     "class": _set_class,
     "depth": _set_depth,
     "patch": _set_patch,

@@ -21,6 +21,11 @@ class Spread:
     @property
     def standard_error(self) -> Float64[np.ndarray, "..."]:
         """Of the mean; NaN after one draw, which cannot tell."""
+        return self.deviation / np.sqrt(max(1, self.draws))
+
+    @property
+    def deviation(self) -> Float64[np.ndarray, "..."]:
+        """The standard deviation of the draws; NaN after one draw, which cannot tell."""
         if self.draws < 2:
             return np.full(self.mean.shape, np.nan)
-        return np.sqrt(self._deviations / (self.draws - 1) / self.draws)
+        return np.sqrt(self._deviations / (self.draws - 1))

@@ -246,3 +246,47 @@ def test_many_visitors_share_one_model(model, images):
 def test_each_model_has_its_own_lock(model, network):
     assert exclusive(model) is exclusive(model)
     assert exclusive(model) is not exclusive(network)
+
+
+def test_what_a_module_computes_can_be_changed_for_all_that_follows(model, images):
+    with capture(model, ["blocks.1.input", "stem"], {"stem": lambda tokens: tokens * 2}) as seen, torch.no_grad():
+        logits = model(images)
+    stem = 2 * model.stem(model.patches(images))
+    torch.testing.assert_close(seen["stem"], stem)
+    torch.testing.assert_close(seen["blocks.1.input"], model.blocks[0](stem))
+    torch.testing.assert_close(logits, model.classify(model.blocks(stem)))
+
+
+def test_the_input_of_a_module_is_changed_for_it_alone(model, images):
+    """The residual path around a LayerNorm keeps what it had."""
+    name = "blocks.0.norm2.input"
+    with capture(model, [name, "blocks.0"], {name: torch.zeros_like}) as seen, torch.no_grad():
+        model(images)
+        block, stem = model.blocks[0], model.stem(model.patches(images))
+        halfway = block.mix_tokens(stem)
+    assert not seen[name].any()
+    added = block.channel_mixing(block.norm2(torch.zeros_like(halfway)))
+    torch.testing.assert_close(seen["blocks.0"], halfway + added)
+
+
+def test_changes_are_gone_after_success_nesting_and_exception(model, images):
+    before = model(images)
+    with capture(model, ["head"], {"stem": torch.zeros_like}) as outer:
+        with capture(model, ["stem"], {"blocks.0": torch.ones_like, "head.input": torch.zeros_like}) as inner:
+            model(images)
+            assert not inner["stem"].any()
+            torch.testing.assert_close(outer["head"], model.head.bias.expand(6, -1))
+        assert hooks_on(model) == 2
+    assert hooks_on(model) == 0
+    torch.testing.assert_close(model(images), before, rtol=0, atol=0)
+
+    def fails(tokens):
+        raise RuntimeError("in the change")
+
+    with pytest.raises(RuntimeError, match="in the change"), capture(model, ["head"], {"blocks.1": fails}):
+        model(images)
+    assert hooks_on(model) == 0
+    with pytest.raises(ValueError, match="nowhere"), capture(model, [], {"stem": torch.ones_like, "nowhere": fails}):
+        pytest.fail("the context must not be entered")
+    assert hooks_on(model) == 0
+    torch.testing.assert_close(model(images), before, rtol=0, atol=0)

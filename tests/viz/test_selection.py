@@ -63,6 +63,8 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
             "kinds": random.choice(["", "x", "y y,z", "x,z"]),
             "count": str(random.integers(2, 41)),
         }
+        words |= {"edits": random.choice(["mean:2,1-0,0", "grey;swap:0,0-7,1", "paste:12@3,1;shuffle:7"])}
+        words |= {"undone": "noise;black:1,1"} if random.random() < 0.5 else {}
         words |= {"unit": str(random.integers(13))} if random.random() < 0.5 else {}
         words |= {"class": str(random.choice(small.classes))} if random.random() < 0.5 else {}
         selection, said = change(small, PAGE, selection, words)
@@ -89,6 +91,18 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("kinds=x,q", "kinds are of x, y y, z, not 'q'"),
         ("kinds=x,y+y,z", "at most 2"),
         ("count=41", "count is a whole number from 2 to 40"),
+        (
+            "edits=melt:0,0",
+            "an edit is one of mean, black, blur, noise, grey, original, swap, shuffle, paste, not 'melt'",
+        ),
+        ("edits=mean:8,0", "'mean:8,0' needs a whole number from 0 to 7 where it has '8'"),
+        ("edits=mean:0", "needs a whole number from 0 to 1 where it has ''"),
+        ("edits=paste", "'paste' needs a whole number from 0 to 199 where it has ''"),
+        ("edits=paste:200@0,0", "needs a whole number from 0 to 199"),
+        ("edits=shuffle:x", "needs a whole number from 0 to 999 where it has 'x'"),
+        ("edits=swap:0,0", "a swap is of two patches, as in swap:0,0-7,1, not 'swap:0,0'"),
+        ("edits=mean:0,0-0,0", "names a patch twice"),
+        ("edits=" + "grey;" * 65, "at most 64 edits, not 65"),
         ("weather=fine", "nothing here called 'weather'"),
         ("picture=%%%", "picture of this link is damaged"),
         ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 3071)).decode(), "picture of this link is damaged"),
@@ -121,6 +135,24 @@ def test_a_picture_asks_about_its_answer_and_a_block_about_its_strongest_unit(sm
     picture, _ = change(small, PAGE, start, {"sample": "77"})
     assert picture.target == small.answer(picture.picture)
     assert picture.unit is None
+
+
+def test_edits_change_what_the_network_sees_and_not_what_is_asked(small: Microscope) -> None:
+    start, _ = opened(small, "sample=40")
+    edited, said = change(small, PAGE, start, {"edits": "black:0,0;black:0,1"})
+    assert said == []
+    assert small.pixels(edited.picture)[:4].max() == 0
+    assert (small.pixels(edited.picture)[4:] == small.pixels(start.picture)[4:]).all()
+    assert (edited.original, edited.sample, edited.target) == (start.picture, 40, start.target)
+    assert to_link(small, PAGE, edited) == "sample=40&edits=black:0,0;black:0,1"
+    fewer, _ = change(small, PAGE, edited, {"edits": "black:0,0", "undone": "black:0,1"})
+    assert fewer.original == start.picture
+    again, _ = change(small, PAGE, fewer, {"edits": "black:0,0;black:0,1"})
+    assert again == edited
+    none, _ = change(small, PAGE, edited, {"edits": ""})
+    assert none == start
+    other, _ = change(small, PAGE, edited, {"sample": "41"})
+    assert (other.edits, other.picture) == ((), small.sample_picture(41))
 
 
 def test_a_large_picture_is_not_in_the_link_which_says_so() -> None:

@@ -9,7 +9,10 @@ import plotly
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
+    HALVES,
+    before_after,
     confusion,
+    effects,
     grouped_bars,
     learning_curves,
     lines_of_blocks,
@@ -45,15 +48,18 @@ PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 """what draws the figures in a browser; of the same version"""
 
 __all__ = [
+    "HALVES",
     "PLOTLY_JS",
     "Figure",
     "against_chance",
     "agreement",
     "answers_over_picture",
+    "before_after",
     "class_colour",
     "colour_tile_at",
     "colour_tiles",
     "confusion",
+    "effects",
     "filter_tiles",
     "grouped_bars",
     "learning_curves",

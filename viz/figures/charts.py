@@ -33,6 +33,10 @@ SHARES = "Blues"
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
+HALVES = "half-block (a: token mixing, b: channel mixing)"
+RISES, FALLS = "#B2182B", "#2166AC"
+"""the ends of the signed scale, in solid colours"""
+
 MOST_ACROSS, MOST_DOWN = 4, 8
 """names on an axis of patches"""
 CELLS = 220
@@ -84,6 +88,93 @@ def lines_over_depth(
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
         xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13},
         yaxis={"title": of_all(label, len(drawn), len(names))},
+    )
+
+
+def before_after(
+    values: Float[np.ndarray, "2 names"], names: Sequence[str], times: tuple[str, str], label: str
+) -> go.Figure:
+    """For each name two horizontal bars, before and after, with the change in percentage points beside the second."""
+    looks = (INK, ""), (ACCENT, "/")
+    changes = 100 * (values[1] - values[0])
+    beside = [
+        [f"{value:.1%}" for value in values[0]],
+        [f"{v:.1%} ({c:+.1f})" for v, c in zip(values[1], changes, strict=True)],
+    ]
+    bars = [
+        go.Bar(
+            x=line,
+            y=list(names),
+            orientation="h",
+            name=time,
+            text=text,
+            textposition="outside",
+            cliponaxis=False,
+            marker={
+                "color": colour,
+                "pattern": {"shape": hatching, "fgcolor": "white", "size": 4, "fillmode": "overlay"},
+            },
+            hovertemplate=f"%{{y}}, {time}: %{{x:.2%}}<extra></extra>",
+        )
+        for line, text, time, (colour, hatching) in zip(values, beside, times, looks, strict=True)
+    ]
+    across = {"title": label, "tickformat": ".0%", "range": [0, 1.3], "tickvals": [0, 0.25, 0.5, 0.75, 1]}
+    return diagram(
+        bars,
+        90 + 46 * len(names),
+        xaxis=across,
+        yaxis={"autorange": "reversed"},
+        legend={"y": 1, "yanchor": "bottom"},
+        margin={"t": 32},
+    )
+
+
+def effects(
+    values: Float[np.ndarray, "things"],
+    names: Sequence[str],
+    label: str,
+    across: str,
+    chosen: int,
+    usual: Float[np.ndarray, "2 things"] | None = None,
+) -> go.Figure:
+    """A signed bar for each of some things, red for and blue against; the chosen one, if it is there, is framed.
+
+    across: what the things are
+    usual: mean and standard deviation over the samples, as a point with its spread; NaN where they are not known
+    """
+    bar = go.Bar(
+        x=list(names),
+        y=values,
+        name="this picture",
+        marker={
+            "color": [RISES if value > 0 else FALLS for value in values],
+            "line": {"width": [3 if i == chosen else 0 for i in range(len(names))], "color": INK},
+        },
+        hovertemplate="%{x}: %{y:+.3f}<extra></extra>",
+        showlegend=False,
+    )
+    traces = list[BaseTraceType]([bar])
+    if usual is not None:
+        mean, deviation = usual
+        spread = go.Scatter(
+            x=list(names),
+            y=mean,
+            error_y={"array": deviation, "color": INK, "thickness": 1.5, "width": 3},
+            name="the samples: mean and standard deviation",
+            mode="markers",
+            marker={"color": INK, "symbol": "diamond", "size": 6},
+            customdata=deviation,
+            hovertemplate="%{x}, the samples: %{y:+.3f} ± %{customdata:.3f}<extra></extra>",
+            showlegend=True,
+        )
+        traces.append(spread)
+    return diagram(
+        traces,
+        340,
+        xaxis={"title": across, "tickangle": 0, "nticks": 13, "type": "category"},
+        yaxis={"title": label},
+        legend={"y": 1, "yanchor": "bottom"},
+        margin={"t": 32},
     )
 
 

@@ -12,7 +12,7 @@ import gradio as gr
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import attribution, doubt, endpoint, events, mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, endpoint, events, intervene, mixing, model, overview, specimen, tokens
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
@@ -52,6 +52,7 @@ class Instrument:
             *mixing.lenses(scope),
             attribution.lens(scope),
             doubt.lens(scope),
+            *intervene.lenses(scope),
             model.lens(scope),
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}

@@ -71,7 +71,11 @@ def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> 
         elem_id="answer",
     )
     parts.append(
-        _part(answer, lambda s: (s.picture, s.sample, s.target, s.patch, s.depth), lambda s: _answer(scope, s))
+        _part(
+            answer,
+            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
+            lambda s: _answer(scope, s),
+        )
     )
     return upload
 
@@ -178,6 +182,8 @@ def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str
 
 def in_words(scope: Microscope, selection: Selection) -> list[str]:
     """HTML: right or wrong, and how far to trust the number. Reliability is known of test images alone."""
+    if selection.edits:
+        return [_edited_in_words(scope, selection)]
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
@@ -196,3 +202,14 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
             f"the time ({near['images']:,} images)."
         )
     return lines
+
+
+def _edited_in_words(scope: Microscope, selection: Selection) -> str:
+    """HTML: it is neither right nor wrong about such a picture, and nothing is known of how sure it may be."""
+    count, before = len(selection.edits), scope.probabilities(selection.original)
+    name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"
+    return (
+        f"{name}, with <b>{count} edit{'s' * (count > 1)}</b> of yours. Before: "
+        f"<b>{escape(scope.classes[before.argmax()])}</b> ({before.max():.1%}). "
+        "<button type='button' data-words='edits='>Show it unedited</button>"
+    )

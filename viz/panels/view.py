@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from viz.figures import Figure
+from viz.intervene import edits
 from viz.microscope import Microscope
 from viz.running import Measurement
 from viz.selection import Option, Page, Selection, Words, to_words
@@ -157,8 +158,10 @@ def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:
     """What a figure is of, for those who see it without the page."""
     row, col = scope.grid.position(selection.patch)
+    changed = {"edits": edits.text(selection.edits, scope.grid)} if selection.edits else {}
     return {
         "picture": picture_name(scope, selection),
+        **changed,
         "answer": scope.classes[scope.answer(selection.picture)],
         "class asked about": scope.classes[selection.target],
         "patch": f"({row}, {col})",
@@ -169,9 +172,13 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
 
 
 def picture_name(scope: Microscope, selection: Selection) -> str:
-    if selection.sample is None:
-        return "own picture"
-    return f"{scope.truth(selection.sample)}-{scope.samples.indices[selection.sample]}"
+    name = "own picture" if selection.sample is None else sample_name(scope, selection.sample)
+    return f"{name} edited" if selection.edits else name
+
+
+def sample_name(scope: Microscope, sample: int) -> str:
+    """Its label, and its number among the test images."""
+    return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
 
 
 def file_name(scope: Microscope, selection: Selection, view: View) -> str:

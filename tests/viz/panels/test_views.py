@@ -69,6 +69,8 @@ def others(scope: Microscope, options: Collection[Option], selection: Selection)
     fields = {
         "picture": [{"sample": "133"}, {"picture": in_link(slope)}],
         "whether it is a sample": [{"picture": in_link(selection.picture)}],
+        "edits": [{"edits": "black:1,1"}, {"edits": "swap:0,0-2,1;shuffle:3"}],
+        "edits taken back": [{"undone": "black:1,1"}],
         "class": [{"class": "deer"}],
         "patch": [{"patch": "3,1"}, {"patch": "1,0"}],
         "unit": [{"unit": unit}],

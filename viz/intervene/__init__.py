@@ -1,0 +1,1 @@
+"""What if? Pictures and networks that are changed on purpose, and what the answer does."""

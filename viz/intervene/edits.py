@@ -1,0 +1,176 @@
+"""What is changed in a picture: edits, one after the other, each in the words of a link.
+
+`mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1` fills patch (3, 1) with the mean colour, lets two patches trade places,
+shuffles all patches (random order number 7), and puts patch (3, 1) of sample 12 in its place. Places are joined by `-`;
+without any, the edit is of all patches. An edit acts on what the ones before it left.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from jaxtyping import UInt8
+
+from mixer.grid import PatchGrid
+from mixer.model import MixerConfig
+from mixer.picture import to_input
+from viz.attribution.baselines import baseline, pixels
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+
+MOST = 64
+"""edits of one picture"""
+ORDERS = 1000
+"""random orders to shuffle by"""
+GREY = np.array([0.299, 0.587, 0.114])
+"""how the eye weighs red, green and blue (Rec. 601)"""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a picture."""
+
+    kind: str
+    """one of `KINDS`"""
+    number: int | None
+    """the sample to paste from, or the random order; None for the other kinds"""
+    places: tuple[int, ...]
+    """the patches that it changes; for a swap, two"""
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """A picture on the way, and where an edit may take other pixels from."""
+
+    now: Pixels
+    """as the edits so far left it"""
+    original: Pixels
+    config: MixerConfig
+    sample: Callable[[int], Pixels]
+    """a shipped sample, as the network sees it"""
+
+
+def _filled(name: str) -> Callable[[Edit, Edited], Pixels]:
+    """One of `BASELINES`, in whole pixel values."""
+
+    def source(edit: Edit, picture: Edited) -> Pixels:
+        config = picture.config
+        return pixels(baseline(name, to_input(picture.now, config), config), config)
+
+    return source
+
+
+def _noise(edit: Edit, picture: Edited) -> Pixels:
+    """Normally distributed, with mean and deviation of the training images; the same at every time."""
+    drawn = np.random.default_rng(0).normal(picture.config.mean, picture.config.std, picture.now.shape)
+    return (255 * drawn).round().clip(0, 255).astype(np.uint8)
+
+
+def _grey(edit: Edit, picture: Edited) -> Pixels:
+    return np.repeat((picture.now @ GREY).round().astype(np.uint8)[..., None], 3, 2)
+
+
+def _original(edit: Edit, picture: Edited) -> Pixels:
+    return picture.original
+
+
+def _sample(edit: Edit, picture: Edited) -> Pixels:
+    assert edit.number is not None
+    return picture.sample(edit.number)
+
+
+def _swapped(edit: Edit, picture: Edited) -> Pixels:
+    return _moved(picture, edit.places, edit.places[::-1])
+
+
+def _shuffled(edit: Edit, picture: Edited) -> Pixels:
+    order = np.random.default_rng(edit.number).permutation(len(edit.places))
+    return _moved(picture, edit.places, [edit.places[i] for i in order])
+
+
+def _moved(picture: Edited, places: Sequence[int], origins: Sequence[int]) -> Pixels:
+    """Each place gets the patch that its origin has now."""
+    grid, moved = picture.config.grid, picture.now.copy()
+    for place, origin in zip(places, origins, strict=True):
+        moved[grid.pixels(place)] = picture.now[grid.pixels(origin)]
+    return moved
+
+
+KINDS: dict[str, Callable[[Edit, Edited], Pixels]] = {
+    "mean": _filled("mean colour"),
+    "black": _filled("black"),
+    "blur": _filled("blurred"),
+    "noise": _noise,
+    "grey": _grey,
+    "original": _original,
+    "swap": _swapped,
+    "shuffle": _shuffled,
+    "paste": _sample,
+}
+"""for each kind of edit, the picture from which the places are taken"""
+
+
+def parse(text: str, grid: PatchGrid, samples: int) -> tuple[Edit, ...]:
+    """The edits that a link says. Raises ValueError, in words, for one that cannot be.
+
+    samples: how many there are to paste from
+    """
+    parts = [part for part in text.split(";") if part]
+    if len(parts) > MOST:
+        raise ValueError(f"a picture takes at most {MOST} edits, not {len(parts)}")
+    return tuple(_parse(part, grid, samples) for part in parts)
+
+
+def text(edits: Sequence[Edit], grid: PatchGrid) -> str:
+    """The inverse of `parse`."""
+    return ";".join(_text(edit, grid) for edit in edits)
+
+
+def apply(edits: Sequence[Edit], original: Pixels, config: MixerConfig, sample: Callable[[int], Pixels]) -> Pixels:
+    """The picture with all edits. sample: gives a shipped sample as the network sees it"""
+    return reduce(lambda now, edit: _apply(edit, Edited(now, original, config, sample)), edits, original)
+
+
+def _apply(edit: Edit, picture: Edited) -> Pixels:
+    source, changed = KINDS[edit.kind](edit, picture), picture.now.copy()
+    for place in edit.places:
+        rows, cols = picture.config.grid.pixels(place)
+        changed[rows, cols] = source[rows, cols]
+    return changed
+
+
+def _parse(part: str, grid: PatchGrid, samples: int) -> Edit:
+    kind, _, rest = part.partition(":")
+    if kind not in KINDS:
+        raise ValueError(f"an edit is one of {', '.join(KINDS)}, not {kind!r}")
+    number = None
+    if most := {"shuffle": ORDERS, "paste": samples}.get(kind):
+        digits, _, rest = rest.partition("@")
+        number = _whole(part, digits, most)
+    places = [_place(part, place, grid) for place in rest.split("-")] if rest else range(grid.patches)
+    if len(set(places)) != len(places):
+        raise ValueError(f"the edit {part!r} names a patch twice")
+    if kind == "swap" and len(places) != 2:
+        raise ValueError(f"a swap is of two patches, as in swap:0,0-{grid.rows - 1},{grid.cols - 1}, not {part!r}")
+    return Edit(kind, number, tuple(places))
+
+
+def _place(part: str, place: str, grid: PatchGrid) -> int:
+    row, _, col = place.partition(",")
+    return grid.index(_whole(part, row, grid.rows), _whole(part, col, grid.cols))
+
+
+def _whole(part: str, digits: str, count: int) -> int:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10 and int(digits) < count):
+        raise ValueError(f"the edit {part!r} needs a whole number from 0 to {count - 1} where it has {digits!r}")
+    return int(digits)
+
+
+def _text(edit: Edit, grid: PatchGrid) -> str:
+    places = "-".join("{},{}".format(*grid.position(place)) for place in edit.places)
+    if edit.kind != "swap" and edit.places == tuple(range(grid.patches)):
+        places = ""
+    if edit.number is None:
+        return f"{edit.kind}:{places}" if places else edit.kind
+    return f"{edit.kind}:{edit.number}@{places}" if places else f"{edit.kind}:{edit.number}"

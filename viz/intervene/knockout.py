@@ -1,0 +1,110 @@
+"""Knock out: what becomes of the answer when a part of the network does not do its work.
+
+A half-block that is skipped adds nothing to the tokens; one that is averaged adds what it adds to each place in the
+mean over many pictures (mean ablation; Wang et al., "Interpretability in the wild", 2022), so that what is lost is only
+what it says about this picture. All that lies behind it reacts.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from mixer.model import Mixer
+from viz.attribution.question import batch_size
+from viz.capture import capture, evaluating, resume, trace
+from viz.spread import Spread
+
+AT_ONCE = 8
+"""pictures that pass together"""
+
+Updates = Float[Tensor, "halves patches channels"]
+
+
+def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Updates]:
+    """What each half-block adds to each place, in the mean over many pictures; yields how many passed, then the means.
+
+    The model is free for other threads between the batches.
+    """
+    total, done = torch.zeros(()), 0
+    for batch in images.split(AT_ONCE):
+        total = total.to(batch.device) + trace(model, batch).depths.diff(dim=0).sum(1)
+        done += len(batch)
+        yield done
+    yield total / len(images)
+
+
+def without_halves(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
+) -> Iterator[Float32[np.ndarray, "images classes"]]:
+    """The change of all logits when one half-block is skipped, or adds its mean; yields once for each half-block.
+
+    images: few, which pass together
+    """
+    seen = trace(model, images)
+    for half, tokens in enumerate(seen.depths[:-1]):
+        with evaluating(model), torch.no_grad():
+            logits = resume(model, tokens if means is None else tokens + means[half], half + 1)
+        yield (logits - seen.logits).float().cpu().numpy()
+
+
+def without_halves_over(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
+) -> Iterator[int | Spread]:
+    """`without_halves` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
+    spread, done = Spread(), 0
+    for batch in images.split(AT_ONCE):
+        for change in np.stack(list(without_halves(model, batch, means)), 1):
+            spread.add(change.astype(np.float64))
+        done += len(batch)
+        yield done
+    yield spread
+
+
+def without_units(
+    model: Mixer, image: Float[Tensor, "3 height width"], block: int
+) -> Iterator[int | Float32[np.ndarray, "units classes"]]:
+    """The change of all logits when one hidden unit of a block's token mixing is silent: 0 in every channel.
+
+    Yields how many units are done, at last the result. Only what lies behind the block's input is computed again.
+    """
+    seen, found, done = trace(model, image[None]), [], 0
+    enters, count = seen.depths[2 * block], model.config.tokens_mlp_dim
+    for units in torch.arange(count, device=image.device).split(batch_size(model, gradients=False)):
+        found.append(_silenced(model, enters.expand(len(units), -1, -1), block, units) - seen.logits)
+        done += len(units)
+        yield done
+    yield torch.cat(found).float().cpu().numpy()
+
+
+def without_unit_over(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
+) -> Iterator[int | Spread]:
+    """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
+    spread, done = Spread(), 0
+    for batch in images.split(AT_ONCE):
+        seen = trace(model, batch)
+        units = torch.full((len(batch),), unit, device=batch.device)
+        for change in (_silenced(model, seen.depths[2 * block], block, units) - seen.logits).double().cpu().numpy():
+            spread.add(change)
+        done += len(batch)
+        yield done
+    yield spread
+
+
+def _silenced(
+    model: Mixer, enters: Float[Tensor, "batch patches channels"], block: int, units: Tensor
+) -> Float[Tensor, "batch classes"]:
+    """The logits from the tokens that enter a block, in each row with another unit silent."""
+    changes = {f"blocks.{block}.token_mixing.gelu": partial(_without, units)}
+    with evaluating(model), torch.no_grad(), capture(model, [], changes):
+        return resume(model, enters, 2 * block)
+
+
+def _without(units: Tensor, hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
+    changed = hidden.clone()
+    changed[torch.arange(len(units)), :, units] = 0
+    return changed

@@ -1,0 +1,89 @@
+"""Patching (causal tracing): what one picture's pass computed is put into the pass of another.
+
+After Vig et al., "Causal mediation analysis" (2020), and Meng et al., "Locating and editing factual associations in
+GPT" (2022). How much of the difference between the two answers comes along says how much of it passes that place.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from mixer.model import Mixer
+from viz.attribution.question import batch_size
+from viz.capture import Trace, capture, evaluating, resume
+
+
+@dataclass(frozen=True)
+class Between:
+    """What tells two answers apart: the logit of one class less the logit of another."""
+
+    toward: int
+    away: int | None
+    """None where both pictures get one answer: then the logit of that class is looked at"""
+
+    def of(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
+        return logits[:, self.toward] - (0 if self.away is None else logits[:, self.away])
+
+
+def map_work(depths: int, patches: int) -> int:
+    """Half-blocks that `token_map` computes, one token patched at a time; the classifier counts as one."""
+    return patches * depths * (depths + 1) // 2
+
+
+def token_map(
+    model: Mixer, this: Trace, other: Trace, between: Between
+) -> Iterator[int | Float32[np.ndarray, "depths patches"]]:
+    """The change of `between` when the token of one place, at one depth, is the other picture's.
+
+    Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
+    Both traces must be of one picture each. The model is free for other threads between the batches.
+    """
+    before, mine, others = between.of(this.logits), this.depths[:, 0], other.depths[:, 0]
+    found, done = [], 0
+    for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
+        for places in torch.arange(len(tokens), device=tokens.device).split(batch_size(model, gradients=False)):
+            changed = tokens.repeat(len(places), 1, 1)
+            changed[torch.arange(len(places)), places] = put[places]
+            with evaluating(model), torch.no_grad():
+                found.append(between.of(resume(model, changed, depth)) - before)
+            done += len(places) * (len(mine) - depth)
+            yield done
+    yield torch.cat(found).reshape(len(mine), -1).float().cpu().numpy()
+
+
+def update_effects(
+    model: Mixer, this: Float[Tensor, "3 height width"], other: Float[Tensor, "3 height width"], between: Between
+) -> Float32[np.ndarray, "halves"]:
+    """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
+
+    The rest of the pass reacts to it. In each row of a batch another half-block is changed.
+    """
+    names = half_blocks(model)
+    with evaluating(model), torch.no_grad():
+        before = between.of(model(this[None]))
+        with capture(model, names) as updates:
+            model(other[None])
+        found = []
+        for part in torch.arange(len(names)).split(batch_size(model, gradients=False)):
+            changes = {names[i]: partial(_with_row, row, updates[names[i]][0]) for row, i in enumerate(part.tolist())}
+            with capture(model, [], changes):
+                found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
+        return torch.cat(found).float().cpu().numpy()
+
+
+def half_blocks(model: Mixer) -> list[str]:
+    """The modules whose outputs are added to the tokens, in the order of the depths that they lead to."""
+    return [
+        f"blocks.{block}.{half}" for block in range(len(model.blocks)) for half in ("token_mixing", "channel_mixing")
+    ]
+
+
+def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:
+    changed = output.clone()
+    changed[row] = put
+    return changed

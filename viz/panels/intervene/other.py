@@ -1,0 +1,17 @@
+"""The other picture: where patches, tokens and updates are taken from."""
+
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection
+
+FIRST = 60
+"""a cat"""
+
+
+def other_of(scope: Microscope) -> Choice:
+    """The choice among the samples."""
+    names = tuple((str(i), f"{scope.truth(i)} {scope.samples.indices[i]}") for i in range(len(scope.samples)))
+    return Choice("other", "The other picture", names, str(FIRST))
+
+
+def other_picture(scope: Microscope, other: Choice, selection: Selection) -> bytes:
+    return scope.sample_picture(int(other.of(selection)))

@@ -1,0 +1,192 @@
+"""Smallest change: how little has to change for another answer, and how little is enough for this one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+
+from viz import figures
+from viz.intervene import edits, search
+from viz.intervene.edits import Edit
+from viz.intervene.search import Found, Wanted
+from viz.microscope import Microscope
+from viz.panels.intervene.edit import TOOLS
+from viz.panels.intervene.other import other_of, other_picture
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.running import Measurement
+from viz.selection import Choice, Selection, Words
+
+FILL = Choice(
+    "gone",
+    "A patch that is gone becomes",
+    tuple((kind, TOOLS[kind]) for kind in ("mean", "black", "blur", "noise")),
+    "mean",
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: patches of one picture to put into another, until the answer is as wanted."""
+
+    into: bytes
+    put: bytes
+    target: int
+    kept: bool
+    """whether the answer is to be the target, or any other class"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one of the views looks for, and what it makes of the picture."""
+
+    search: Callable[[Microscope, Selection], Search]
+    edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
+    """what puts it under the microscope"""
+    nothing: str
+    """in words: no patch at all is enough"""
+    never: str
+    """in words: no number of patches is"""
+
+
+def lens(scope: Microscope) -> Lens:
+    other = other_of(scope)
+    remove = _view(
+        "remove",
+        "What has to go for another answer?",
+        "The fewest patches whose removal changes the answer to this picture.",
+        "Without them the picture is one that the network never met: the answer may change because of the holes. Try "
+        "another filling.",
+        FILL,
+        Question(
+            lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
+            lambda scope, s, found: Edit(FILL.of(s), None, found),
+            "",
+            "With all patches gone the answer is still the same.",
+        ),
+    )
+    keep = _view(
+        "keep",
+        "What alone is enough for this answer?",
+        "The fewest patches that keep the answer when all others are removed.",
+        "Enough is not needed: other patches may be enough as well. And where very few are enough, the filling alone "
+        "may nearly give this answer.",
+        FILL,
+        Question(
+            lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
+            lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
+            "None: with all patches gone the answer is the same.",
+            "",
+        ),
+    )
+    paste = _view(
+        "paste",
+        "What carries the other answer over?",
+        "The fewest patches of the other picture that, put in their places in this one, make its answer the other's.",
+        "Pasted patches have edges that no photo has, and what they meant in their own picture is not around them.",
+        other,
+        Question(
+            lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
+            lambda scope, s, found: Edit("paste", int(other.of(s)), found),
+            "None: both pictures have this answer.",
+            "",
+        ),
+    )
+    asks = "How little has to change for another answer, and how little is enough for this one?"
+    return Lens("whatif.smallest", "Smallest change", asks, ((remove, keep, paste),), (FILL, other))
+
+
+def _view(id: str, title: str, question: str, caution: str, option: Choice, asked: Question) -> View:
+    """option: the one of the lens that it depends on"""
+    return View(
+        id,
+        title,
+        question,
+        caution,
+        sees=lambda s: (s.picture, s.edits, option.of(s)),
+        draw=partial(draw, asked),
+        pick=pick,
+        needs=partial(needs, asked),
+    )
+
+
+def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
+    looked = asked.search(scope, selection)
+    found = scope.recall(("proof", looked)) or scope.recall(("greedy", looked))
+    if found is None:
+        return Drawn()
+    if not found.patches:
+        return Drawn(words=asked.never if found.patches is None else asked.nothing)
+    edit = asked.edit(scope, selection, found.patches)
+    picture = scope.edited(selection.picture, [edit]) if edit.places else selection.picture
+    inside = [figures.place(*scope.grid.position(patch)) for patch in scope.grid.mask().flatten().tolist()]
+    figure = figures.pictures(
+        scope.pixels(picture)[None], [f"answered {scope.classes[scope.answer(picture)]}"], [inside]
+    )
+    order = np.zeros(scope.grid.patches, int)
+    order[list(found.patches)] = range(1, len(found.patches) + 1)
+    numbers = Numbers("order in which it was found", places(scope), scope.grid.map(order))
+    return Drawn(figure, words=_in_words(scope, selection, found, edit), numbers=numbers)
+
+
+def needs(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
+    looked, patches, pace = asked.search(scope, selection), scope.grid.patches, scope.explanations.seconds_per_pass
+    found = scope.recall(("greedy", looked))
+    wanted = Wanted(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
+    if found is None:
+        total, key, label = search.most_passes(patches), ("greedy", looked), "Search, patch after patch, at most"
+
+        def steps() -> Iterator[int]:
+            return scope.keep(key, search.greedy(scope.model, wanted))
+
+        return [Measurement(key, label, "passes", total, total * pace, steps, asked=True)]
+    sets = search.smaller_sets(patches, found)
+    if not 0 < sets <= search.AFFORDABLE or scope.recall(("proof", looked)) is not None:
+        return ()
+
+    def proof() -> Iterator[int]:
+        return scope.keep(("proof", looked), search.prove(scope.model, wanted, found))
+
+    label = "Proof: trying all smaller sets"
+    return [Measurement(("proof", looked), label, "sets", sets, sets * pace, proof, asked=True)]
+
+
+def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
+    row, col = point.index
+    _, y, x = figures.picture_at((row, col), (1, *scope.grid.image_size))
+    row, col = scope.grid.position(scope.grid.patch_at(y, x))
+    return {"patch": f"{row},{col}"}
+
+
+def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
+    """HTML."""
+    assert found.patches is not None
+    named = ", ".join("({}, {})".format(*scope.grid.position(patch)) for patch in found.patches)
+    count, sets = len(found.patches), search.smaller_sets(scope.grid.patches, found)
+    if found.proven:
+        proof = "No smaller set does: all were tried."
+    elif sets > search.AFFORDABLE:
+        proof = f"Found greedily; whether fewer would do is not proven: {sets:,} smaller sets are too many to try."
+    else:
+        proof = "Found greedily; whether fewer would do is not tried yet."
+    button = ""
+    if edit.places and len(selection.edits) < edits.MOST:
+        words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
+        button = f" <button type='button' data-words='{escape(words)}'>Put it under the microscope</button>"
+    return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
+
+
+def _filled(scope: Microscope, selection: Selection) -> bytes:
+    """The picture with all patches gone."""
+    return scope.edited(selection.picture, [Edit(FILL.of(selection), None, tuple(range(scope.grid.patches)))])
+
+
+def _but(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(patch for patch in range(scope.grid.patches) if patch not in patches)
+
+
+def _toward(scope: Microscope, picture: bytes, other: bytes) -> Search:
+    return Search(picture, other, scope.answer(other), True)
