@@ -118,6 +118,8 @@ class Selection:
     """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
     unit: int | None = None
     """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
+    channel: int | None = None
+    """of the tokens; None: the one in which the unit is most active on this picture"""
     lens: str = ""
     """the id of the open lens"""
     chosen: tuple[tuple[str, str], ...] = ()
@@ -194,6 +196,8 @@ def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
         words["patch"] = patch_text(scope, selection.patch)
     if selection.unit is not None:
         words["unit"] = str(selection.unit)
+    if selection.channel is not None:
+        words["channel"] = str(selection.channel)
     if selection.lens != begin.lens:
         words["lens"] = selection.lens
     return urlencode(words | dict(selection.options), safe=",")
@@ -250,6 +254,10 @@ def _set_unit(scope: Microscope, page: Page, selection: Selection, text: str) ->
     return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
 
 
+def _set_channel(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return replace(selection, channel=_whole("channel", text, 0, scope.model.config.hidden_dim - 1))
+
+
 def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
     if text not in page.lenses:
         raise ValueError(f"lens is one of {', '.join(page.lenses)}, not {text!r}")
@@ -263,6 +271,7 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class, a
     "depth": _set_depth,
     "patch": _set_patch,
     "unit": _set_unit,
+    "channel": _set_channel,
     "lens": _set_lens,
 }
 

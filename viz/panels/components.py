@@ -91,7 +91,9 @@ def lens_header(lens: Lens) -> gr.HTML:
 
 
 def control(option: Option) -> str:
-    """HTML of an option."""
+    """HTML of an option; nothing where it has no label, as its view sets it by itself."""
+    if not option.label:
+        return ""
     name, label = escape(option.name), escape(option.label)
     if isinstance(option, Choice):
         return select(option.name, option.label, option.choices)

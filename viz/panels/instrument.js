@@ -46,11 +46,33 @@ window.instrument = (() => {
     }
   };
 
+  // new HTML in a part; who was on a button of it stays on the same one
+  const fill = (part, html) => {
+    const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word]");
+    part.innerHTML = html;
+    if (!kept) return;
+    const {words, word} = kept.dataset;
+    const again = words ? `[data-words="${CSS.escape(words)}"]` : `[data-word="${CSS.escape(word)}"]`;
+    part.querySelector(again)?.focus({preventScroll: true});
+  };
+
+  // to an element, as soon as it is on the page
+  const go = (id, until = performance.now() + 5000) => {
+    const element = document.getElementById(id);
+    if (!element?.checkVisibility()) {
+      if (performance.now() < until) requestAnimationFrame(() => go(id, until));
+    } else if (element.getBoundingClientRect().top > 0.7 * innerHeight) element.scrollIntoView({block: "center"});
+    else element.scrollIntoView({block: "nearest"});
+  };
+
   // clicks and controls of an element send words
   const listen = (element, trigger) => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
-      if (place) { event.preventDefault(); trigger("select", {words: words(place.dataset.words)}); }
+      if (!place || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      trigger("select", {words: words(place.dataset.words)});
+      if (place.dataset.go) go(place.dataset.go);
     });
     element.addEventListener("input", event => {
       const control = event.target.closest("[data-word][data-values]");
@@ -78,7 +100,7 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
-      const put = () => { part("words").innerHTML = value.words; part("html").innerHTML = value.html; };
+      const put = () => { part("words").innerHTML = value.words; fill(part("html"), value.html); };
       if (!value.figure) {
         if (value.waiting && (figure.data || part("html").innerHTML)) {
           box.classList.add("stale");
@@ -238,12 +260,7 @@ window.instrument = (() => {
     const show = () => {
       set(element, props.value.set);
       const html = element.querySelector('[data-part="html"]');
-      if (html) {
-        const kept = document.activeElement?.closest?.("[data-words]")?.dataset.words;
-        html.innerHTML = props.value.html ?? "";
-        if (kept && !document.activeElement?.closest?.("[data-words]"))
-          html.querySelector(`[data-words="${CSS.escape(kept)}"]`)?.focus({preventScroll: true});
-      }
+      if (html) fill(html, props.value.html ?? "");
     };
     listen(element, trigger);
     watch("value", show);

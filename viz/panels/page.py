@@ -12,7 +12,7 @@ import gradio as gr
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import attribution, doubt, endpoint, events, mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, endpoint, events, how, mixing, model, specimen, tokens
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.photo import WORDS, Photo
@@ -45,7 +45,7 @@ class Instrument:
         self.scope = scope
         self.specimen = specimen.lens(scope)
         self.lenses = (
-            overview.lens(scope),
+            how.lens(scope),
             tokens.lens(scope),
             *mixing.lenses(scope),
             attribution.lens(scope),
