@@ -107,7 +107,9 @@ def test_strength_is_what_is_added_against_what_was_there() -> None:
     """A stem of length 5 (3, 4), to which a block adds a tenth and then as much again as there is."""
     stem = torch.tensor([[[3.0, 0.0], [0.0, 4.0]]])
     halfway = stem * 1.1
-    seen = Trace(stem, (halfway,), (2 * halfway,), (torch.zeros(1, 2, 1),), (torch.zeros(1, 2, 1),), stem[:, 0], stem[:, 0])
+    seen = Trace(
+        stem, (halfway,), (2 * halfway,), (torch.zeros(1, 2, 1),), (torch.zeros(1, 2, 1),), stem[:, 0], stem[:, 0]
+    )
     np.testing.assert_allclose(how.strengths(seen), [0.1, 1.0], rtol=1e-6)
     nothing = replace(seen, stem=0 * stem, after_token_mixing=(0 * stem,), after_channel_mixing=(0 * stem,))
     assert how.strengths(nothing).tolist() == [0, 0]

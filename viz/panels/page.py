@@ -15,6 +15,7 @@ from viz.microscope import Microscope
 from viz.panels import attribution, doubt, endpoint, events, how, mixing, model, specimen, tokens
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
+from viz.panels.how import tour
 from viz.panels.photo import WORDS, Photo
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, Point, View, facts_of, file_name
@@ -75,6 +76,10 @@ class Instrument:
                 with gr.Column(scale=1, min_width=300, elem_id="specimen"):
                     upload = specimen.build(self.scope, self.parts, self._specimen)
                 with gr.Column(scale=3, min_width=320, elem_id="lenses"):
+                    bar = component("controls", '<div data-part="html"></div>', elem_id="tour")
+                    self.parts.append(
+                        Part(bar, self._touring, lambda v: {"set": {}, "html": tour.bar(self.scope, v.selection)})
+                    )
                     tabs = tabs_component(self.lenses, self.first.lens)
                     self.parts.append(Part(tabs, lambda v: v.selection.lens, lambda v: v.selection.lens))
                     for lens in self.lenses:
@@ -83,6 +88,10 @@ class Instrument:
             self._listen(page, upload)
             endpoint.add(self.scope)
         return page
+
+    def _touring(self, visit: Visit) -> Hashable:
+        """All that the bar of the tour depends on."""
+        return visit.selection, self.scope.typical() is not None
 
     def _specimen(self) -> None:
         for view in self.specimen.views:

@@ -51,7 +51,7 @@ def picture(scope: Microscope, picture: bytes, patch: int, label: str = "") -> s
 def over_grid(
     scope: Microscope,
     values: Float[np.ndarray, "patches"],
-    patch: int | None,
+    patch: int,
     signed: bool,
     span: float | None = None,
     label: str = "",
@@ -59,8 +59,8 @@ def over_grid(
     """SVG of a value for each patch, laid out as the patches are in the picture, with one of them framed."""
     grid = scope.grid
     pixels = figures.painted(grid.map(values.astype(np.float32)), signed, span)
-    frames = [] if patch is None else [(*reversed(grid.position(patch)), 1, 1)]
-    return cells(pixels, grid.image_size[1] / grid.image_size[0], *frames, label=label)
+    row, col = grid.position(patch)
+    return cells(pixels, grid.image_size[1] / grid.image_size[0], (col, row, 1, 1), label=label)
 
 
 def strip(values: Float[np.ndarray, "line"], place: int | None, label: str = "", span: float | None = None) -> str:

@@ -74,8 +74,8 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     )
     text = (
         f"The picture is cut into {grid.patches} patches, {grid.rows} rows of {grid.cols}; the network never sees it "
-        f"whole again. Each patch is {height} x {width} pixels in three colours, {grid.values} numbers, and becomes one "
-        "token: a row of the table on which everything below works."
+        f"whole again. Each patch is {height} x {width} pixels in three colours, {grid.values} numbers, and becomes "
+        "one token: a row of the table on which everything below works."
     )
     name = escape(_patch(scope, selection.patch))
     html = (
@@ -103,8 +103,8 @@ def draw_stem(scope: Microscope, selection: Selection) -> Drawn:
         return cells(figures.painted(wide.astype(np.float32), True), width / height)
 
     cards = (
-        f"{_card(tile(found.values), f'the numbers of {name}', 'p')}×"
-        f"{_card(tile(found.weights), f'the weights of channel {channel}', 'e')}→"
+        f"{_card(tile(found.values), f'the numbers of {name}', 'p')}&times;"
+        f"{_card(tile(found.weights), f'the weights of channel {channel}', 'e')}&rarr;"
         f"{_card(_table(scope, stem, selection.patch, channel), f'the table: row {name}, column {channel}', 'x')}"
     )
     pixels = [f"pixel ({r}, {c}), {k}" for r in range(height) for c in range(width) for k in ("red", "green", "blue")]
@@ -123,12 +123,12 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
     probability = float(scope.probabilities(selection.picture)[selection.target])
     normed = "after a last LayerNorm, " if config.pre_head_norm else ""
     text = (
-        f"The {scope.grid.patches} tokens are averaged, {normed}channel by channel: what is left is {config.hidden_dim} "
-        f"numbers. The logit of each class is one weighted sum of them; the softmax makes shares of the "
-        f"{config.num_classes} logits."
+        f"The {scope.grid.patches} tokens are averaged, {normed}channel by channel: what is left is "
+        f"{config.hidden_dim} numbers. Each class's logit is one weighted sum of them; the softmax makes shares of "
+        f"the {config.num_classes} logits."
     )
     cards = (
-        f"{_card(strip(found.values, None), 'the mean token', 'm')}×"
+        f"{_card(strip(found.values, None), 'the mean token', 'm')}&times;"
         f"{_card(strip(found.weights, None), f'the weights of the class {name}', 'w')}"
     )
     line = Line("channel", [f"channel {i}" for i in range(config.hidden_dim)], _channels(config.hidden_dim))
@@ -148,9 +148,9 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
     if token:
         title = f"{depth}: token mixing of block {selection.block + 1}"
         text = (
-            f"Every column of the table, one channel at all {grid.patches} places, goes through one small MLP, the same "
-            f"for all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything "
-            "pass from one place to another."
+            f"Every column of the table, one channel at all {grid.patches} places, goes through one small MLP, the "
+            f"same for all {config.hidden_dim} channels, and what comes out is added to the column. Only here does "
+            "anything pass from one place to another."
         )
         names = [_patch(scope, patch) for patch in range(grid.patches)]
         line = Line("patch", names, [f"patch={patch_text(scope, patch)}" for patch in range(grid.patches)])
@@ -158,12 +158,14 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
         title = f"{depth}: channel mixing of block {selection.block + 1}"
         text = (
             f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same "
-            f"for all {grid.patches} places, and what comes out is added to the row. No place hears of another: what is "
-            "there is put together to new features."
+            f"for all {grid.patches} places, and what comes out is added to the row. No place hears of another: what "
+            "is there is put together to new features."
         )
         line = Line("channel", [f"channel {i}" for i in range(config.hidden_dim)], _channels(config.hidden_dim))
     here = f"{name}, channel {channel}"
-    unit = _unit(scope, found.unit) if token else f"Unit <b>{found.unit}</b>, which adds most to this patch."
+    unit = (
+        _unit(scope, found.unit) if token else f"<span>Unit <b>{found.unit}</b>, which adds most to this patch.</span>"
+    )
     half: how.Half = "a" if token else "b"
     before = how.table_before(scope.look(selection.picture), selection.block, half).cpu().numpy()
     whole = _table(scope, before, None if token else selection.patch, channel if token else None)
@@ -172,12 +174,13 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
     def drawn(values: np.ndarray, signed_span: float | None = None) -> str:
         return over_grid(scope, values, selection.patch, True, signed_span) if token else strip(values, channel)
 
+    bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
     cards = (
-        f"{_card(whole, f'the table that comes in: {what}', 'x')}→"
-        f"{_card(drawn(found.read.values), f'{what}, after the LayerNorm', 'n')}×"
-        f"{_card(drawn(found.read.weights), f'how unit {found.unit} weighs it', 'w1')}→"
-        f"{_card(gelu(found.read.total, found.hidden), f'sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}', 's')}×"
-        f"{_card(drawn(found.writes), f'how it writes to each {line.kind}', 'w2')}→"
+        f"{_card(whole, f'the table that comes in: {what}', 'x')}&rarr;"
+        f"{_card(drawn(found.read.values), f'{what}, after the LayerNorm', 'n')}&times;"
+        f"{_card(drawn(found.read.weights), f'how unit {found.unit} weighs it', 'w1')}&rarr;"
+        f"{_card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
+        f"{_card(drawn(found.writes), f'how it writes to each {line.kind}', 'w2')}&rarr;"
         f"{_card(drawn(found.writes * found.hidden), 'what it adds', 'u')}"
     )
     others = Line("unit", [f"unit {i}" for i in range(units)], [f"unit={i}" if token else "" for i in range(units)])
@@ -217,16 +220,13 @@ def _sees(scope: Microscope, selection: Selection) -> Hashable:
 
 def _account(found: how.Sum, line: Line, first: int | None, total: str) -> str:
     """HTML: a sum, term by term; of many terms the largest, and the others together. first: a term to begin with"""
-    products = found.products
-    ranked = [i for i in np.argsort(-np.abs(products), kind="stable").tolist() if i != first]
+    products, read, by = found.products.tolist(), found.values.tolist(), found.weights.tolist()
+    ranked = [i for i in np.argsort(-np.abs(found.products), kind="stable").tolist() if i != first]
     listed = ([] if first is None else [first]) + ranked[: LISTED - (first is not None)]
     rest = len(products) - len(listed)
-    rows = [
-        _row(_choose(line.names[i], line.links[i]), _n(found.values[i]), _n(found.weights[i]), _n(products[i]))
-        for i in listed
-    ]
+    rows = [_row(_choose(line.names[i], line.links[i]), _n(read[i]), _n(by[i]), _n(products[i])) for i in listed]
     if rest:
-        rows.append(_row(f"{rest:,} others together", "", "", _n(products.sum() - products[listed].sum())))
+        rows.append(_row(f"{rest:,} others together", "", "", _n(sum(products) - sum(products[i] for i in listed))))
     rows += [_row("bias", "", "", _n(found.bias)), _row(f"<b>{escape(total)}</b>", "", "", f"<b>{_n(found.total)}</b>")]
     head = _row(line.kind, "value", "weight", "value x weight", cell="th")
     return f"<table class='account'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"

@@ -1,6 +1,5 @@
 """The network as a drawing: every part with what it holds of this picture, to be chosen."""
 
-from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -8,7 +7,7 @@ from jaxtyping import Float32
 
 from viz import how, tokens
 from viz.microscope import Microscope
-from viz.panels.how.cells import cells, over_grid, picture, strip, table, window
+from viz.panels.how.cells import over_grid, picture, strip, table, window
 from viz.panels.how.chosen import channel_of
 from viz.panels.how.part import Part, part_of, words_of
 from viz.panels.view import Drawn, Numbers, View
@@ -16,9 +15,7 @@ from viz.selection import Selection
 
 TOP = 5
 """classes of the answer that are shown"""
-ARROW = (
-    "<svg class='arrow' viewBox='0 0 28 12' aria-hidden='true'><path d='M0 6H24M19 1L25 6L19 11'/></svg>"
-)
+ARROW = "<svg class='arrow' viewBox='0 0 28 12' aria-hidden='true'><path d='M0 6H24M19 1L25 6L19 11'/></svg>"
 HALVES: dict[Part, str] = {"a": "token mixing", "b": "channel mixing"}
 
 
@@ -35,20 +32,22 @@ def view(scope: Microscope) -> View:
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    added = how.strengths(scope.look(selection.picture))
-    html = f"<div class='network'>{_given(scope, selection)}{_blocks(scope, selection, added)}{_end(scope, selection)}</div>"
-    numbers = Numbers("added, as a share of what was there", {"depth": scope.depth_names[1:]}, added)
+    strengths = how.strengths(scope.look(selection.picture))
+    added = strengths.tolist()
+    stages = _given(scope, selection), _blocks(scope, selection, added), _end(scope, selection)
+    html = f"<div class='network'>{''.join(stages)}</div>"
+    numbers = Numbers("added, as a share of what was there", {"depth": scope.depth_names[1:]}, strengths)
     return Drawn(html=html, words=_in_words(scope, selection, added), numbers=numbers)
 
 
-def settled_at(scope: Microscope, selection: Selection) -> int:
+def decided_at(scope: Microscope, selection: Selection) -> int:
     """The depth from which on the answer leads for good, if the network ended there."""
     return tokens.logit_lens(scope.look(selection.picture), scope.model).decided_at
 
 
-def _in_words(scope: Microscope, selection: Selection, added: Float32[np.ndarray, "halves"]) -> str:
-    names, most, answer = scope.depth_names, int(added.argmax()) + 1, scope.answer(selection.picture)
-    leads = settled_at(scope, selection)
+def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> str:
+    names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
+    leads = decided_at(scope, selection)
     return (
         f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on. "
         f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
@@ -73,20 +72,21 @@ def _given(scope: Microscope, selection: Selection) -> str:
     drawn = table(stem, shown, selection.patch, channel)
     size = f"table of {grid.patches} tokens x {config.hidden_dim} channels"
     part = "" if len(shown) == config.hidden_dim else f" ({shown.start} to {shown.stop - 1} shown)"
-    tokens_ = f"{drawn}<b>stem</b><small>{size}{part}: each patch's numbers through the same {config.hidden_dim} filters</small>"
+    how_made = f"{size}{part}: each patch's numbers through the same {config.hidden_dim} filters"
+    stage = f"{drawn}<b>stem</b><small>{how_made}</small>"
     return (
         f"<div class='stage'>{_button(scope, selection, 'picture', 0, image, f'The picture: {cut}')}{ARROW}"
-        f"{_button(scope, selection, 'stem', 0, tokens_, f'The stem: {size}')}</div>"
+        f"{_button(scope, selection, 'stem', 0, stage, f'The stem: {size}')}</div>"
     )
 
 
-def _blocks(scope: Microscope, selection: Selection, added: Float32[np.ndarray, "halves"]) -> str:
+def _blocks(scope: Microscope, selection: Selection, added: list[float]) -> str:
     written = tokens.update_norms(scope.look(selection.picture))  # halves patches
-    leads = settled_at(scope, selection)
+    leads = decided_at(scope, selection)
     items = []
     for block in range(len(scope.model.blocks)):
         halves = "<i class='stream'></i>".join(
-            _half(scope, selection, depth, written[depth - 1], float(added[depth - 1]), depth == leads)
+            _half(scope, selection, depth, written[depth - 1], added[depth - 1], depth == leads)
             for depth in (2 * block + 1, 2 * block + 2)
         )
         items.append(f"<li aria-label='block {block + 1}'>{halves}</li>")
@@ -99,7 +99,12 @@ def _blocks(scope: Microscope, selection: Selection, added: Float32[np.ndarray, 
 
 
 def _half(
-    scope: Microscope, selection: Selection, depth: int, written: Float32[np.ndarray, "patches"], added: float, here: bool
+    scope: Microscope,
+    selection: Selection,
+    depth: int,
+    written: Float32[np.ndarray, "patches"],
+    added: float,
+    here: bool,
 ) -> str:
     part: Part = "a" if depth % 2 else "b"
     name = scope.depth_names[depth]
@@ -115,17 +120,18 @@ def _half(
 def _end(scope: Microscope, selection: Selection) -> str:
     config, picture_ = scope.model.config, selection.picture
     pooled = scope.look(picture_).pooled[0].cpu().numpy()
-    mean = f"{strip(pooled, None)}<b>mean</b><small>over the {scope.grid.patches} tokens: {config.hidden_dim} numbers</small>"
+    size = f"over the {scope.grid.patches} tokens: {config.hidden_dim} numbers"
+    mean = f"{strip(pooled, None)}<b>mean</b><small>{size}</small>"
     best, probabilities = scope.leading(picture_, TOP), scope.probabilities(picture_)
     rows = "".join(
         f"<span class='strength' style='--share: {probabilities[i]:.1%}'>{escape(scope.classes[i])} "
-        f"{probabilities[i]:.1%}</span>"
+        f"<i>{probabilities[i]:.1%}</i></span>"
         for i in best
     )
     head = f"{rows}<b>head</b><small>{config.num_classes} classes, each a weighted sum of the mean</small>"
     last = len(scope.depth_names) - 1
     return (
-        f"<div class='stage'>{_button(scope, selection, 'head', last, mean, 'The mean of the tokens')}{ARROW}"
+        f"<div class='stage end'>{_button(scope, selection, 'head', last, mean, 'The mean of the tokens')}{ARROW}"
         f"{_button(scope, selection, 'head', last, head, f'The head: {scope.classes[best[0]]}')}</div>"
     )
 

@@ -1,4 +1,4 @@
-"""The formulas of the parts (paper, equation 1), each symbol with its shape in this network and bound to its picture."""
+"""The formulas of the parts (paper, equation 1), each symbol with its shape here and bound to its picture."""
 
 from typing import NamedTuple
 
@@ -69,7 +69,7 @@ def _ends(patches: int, channels: int, before: str, after: str) -> list[Symbol]:
         Symbol(
             "n", f"LayerNorm({before})", f"each token less its mean and divided by its deviation, then scaled: {table}"
         ),
-        Symbol("s", "σ", "the GELU, for each number by itself"),
+        Symbol("s", "&sigma;", "the GELU, for each number by itself"),
         Symbol("u", after, f"the table that goes on: {table}"),
     ]
 
