@@ -22,13 +22,13 @@ from viz.selection import Selection, change, first
 
 
 @pytest.fixture(scope="module")
-def bent_scope() -> Microscope:
+def lab() -> Microscope:
     return microscope()
 
 
 @pytest.fixture(scope="module")
-def lens(bent_scope: Microscope) -> Lens:
-    return how.lens(bent_scope)
+def lens(lab: Microscope) -> Lens:
+    return how.lens(lab)
 
 
 def text(html: str) -> str:
@@ -48,45 +48,45 @@ def accounts(html: str) -> list[list[list[str]]]:
 # the drawing
 
 
-def test_every_part_is_a_button_that_chooses_it(bent_scope: Microscope, lens: Lens) -> None:
-    html = drawing.draw(bent_scope, select(bent_scope, lens, depth="2a")).html
+def test_every_part_is_a_button_that_chooses_it(lab: Microscope, lens: Lens) -> None:
+    html = drawing.draw(lab, select(lab, lens, depth="2a")).html
     buttons = re.findall(r"<button[^>]*data-words='([^']+)'[^>]*aria-pressed='(\w+)' aria-label=['\"]([^'\"]+)", html)
     assert [words for words, pressed, _ in buttons if pressed == "true"] == ["depth=2a&amp;part=depth"]
     depths = [dict(parse_qsl(unescape(words)))["depth"] for words, *_ in buttons]
     assert depths == ["stem", "stem", "1a", "1b", "2a", "2b", "3a", "3b", "3b", "3b"]
     assert buttons[4][2].startswith("2a, token mixing of block 2: adds ")
-    chosen = [select(bent_scope, lens, **dict(parse_qsl(unescape(words)))) for words, *_ in buttons]
+    chosen = [select(lab, lens, **dict(parse_qsl(unescape(words)))) for words, *_ in buttons]
     parts = ["picture", "stem", *"ababab", "head", "head"]
-    assert [part.part_of(bent_scope, one) for one in chosen] == parts
+    assert [part.part_of(lab, one) for one in chosen] == parts
 
 
-def test_the_strengths_are_those_of_the_trace(bent_scope: Microscope, lens: Lens) -> None:
-    selection = select(bent_scope, lens)
-    drawn = drawing.draw(bent_scope, selection)
-    tables = bent_scope.look(selection.picture).depths[:, 0].double()
+def test_the_strengths_are_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens)
+    drawn = drawing.draw(lab, selection)
+    tables = lab.look(selection.picture).depths[:, 0].double()
     for depth in range(1, 7):
         share = float((tables[depth] - tables[depth - 1]).norm() / tables[depth - 1].norm())
-        assert f"{bent_scope.depth_names[depth]}, {'token' if depth % 2 else 'channel'} mixing of block " in drawn.html
+        assert f"{lab.depth_names[depth]}, {'token' if depth % 2 else 'channel'} mixing of block " in drawn.html
         assert f"adds {share:.0%} of what was there" in drawn.html
         assert drawn.numbers is not None
         assert drawn.numbers.values[depth - 1] == pytest.approx(share, rel=1e-5)
 
 
-def test_the_drawing_says_where_the_answer_is_decided(bent_scope: Microscope, lens: Lens) -> None:
+def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Lens) -> None:
     """The last depth at which the network would answer otherwise comes just before."""
     for sample in range(12):
-        selection = select(bent_scope, lens, sample=str(sample))
-        trace = bent_scope.look(selection.picture)
-        answers = [int(bent_scope.model.head(tokens.mean(0)).argmax()) for tokens in trace.depths[:, 0]]
+        selection = select(lab, lens, sample=str(sample))
+        trace = lab.look(selection.picture)
+        answers = [int(lab.model.head(tokens.mean(0)).argmax()) for tokens in trace.depths[:, 0]]
         other = [depth for depth, answer in enumerate(answers) if answer != answers[-1]]
-        decided = bent_scope.depth_names[max(other, default=-1) + 1]
-        drawn = drawing.draw(bent_scope, selection)
+        decided = lab.depth_names[max(other, default=-1) + 1]
+        drawn = drawing.draw(lab, selection)
         assert f"leads for good from <b>{decided}</b> on" in drawn.words
         assert drawn.html.count("<em>answer</em>") == (decided != "stem")
 
 
-def test_a_part_beyond_the_depths_is_there_only_at_the_ends(bent_scope: Microscope, lens: Lens) -> None:
-    found = {depth: part.part_of(bent_scope, select(bent_scope, lens, depth=depth, part="beyond")) for depth in bent_scope.depth_names}
+def test_a_part_beyond_the_depths_is_there_only_at_the_ends(lab: Microscope, lens: Lens) -> None:
+    found = {depth: part.part_of(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
     assert found == {"stem": "picture", "1a": "a", "1b": "b", "2a": "a", "2b": "b", "3a": "a", "3b": "head"}
 
 
@@ -105,13 +105,13 @@ def check_sums(rows: list[list[str]]) -> float:
 
 
 @pytest.mark.parametrize("depth", ["1a", "2b", "3a", "3b"])
-def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(bent_scope: Microscope, lens: Lens, depth: str) -> None:
-    selection = select(bent_scope, lens, depth=depth, patch="5,1", channel="4", unit="8")
-    drawn = detail.draw(bent_scope, selection)
-    trace, at = bent_scope.look(selection.picture), bent_scope.depth_names.index(depth)
+def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens, depth: str) -> None:
+    selection = select(lab, lens, depth=depth, patch="5,1", channel="4", unit="8")
+    drawn = detail.draw(lab, selection)
+    trace, at = lab.look(selection.picture), lab.depth_names.index(depth)
     before, after = (float(trace.depths[i, 0, 11, 4]) for i in (at - 1, at))
     read, written = accounts(drawn.html)
-    unit = 8 if depth[1] == "a" else detail.unit_at_work(bent_scope, selection)
+    unit = 8 if depth[1] == "a" else detail.unit_at_work(lab, selection)
     hidden = trace.token_hidden if depth[1] == "a" else trace.channel_hidden
     active = float(hidden[(at - 1) // 2][0, 4 if depth[1] == "a" else 11, unit])
     assert f"sum {check_sums(read):.4f}, after the GELU {active:.4f}" in drawn.html
@@ -121,38 +121,41 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(bent_scope: Micros
     assert f"{after:.4f} goes on" in text(drawn.html)
 
 
-def test_the_stem_and_the_head_add_up_to_those_of_the_trace(bent_scope: Microscope, lens: Lens) -> None:
-    selection = select(bent_scope, lens, depth="stem", channel="9", patch="2,0")
-    trace = bent_scope.look(selection.picture)
-    (rows,) = accounts(detail.draw(bent_scope, selection).html)
+def test_the_stem_and_the_head_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="stem", channel="9", patch="2,0")
+    trace = lab.look(selection.picture)
+    (rows,) = accounts(detail.draw(lab, selection).html)
     assert check_sums(rows) == pytest.approx(float(trace.stem[0, 4, 9]), abs=1e-4)
-    selection = select(bent_scope, lens, part="beyond", class_="frog")
-    (rows,) = accounts(detail.draw(bent_scope, selection).html)
-    assert check_sums(rows) == pytest.approx(float(trace.logits[0, bent_scope.classes.index("frog")]), abs=1e-4)
+    selection = select(lab, lens, part="beyond", class_="frog")
+    (rows,) = accounts(detail.draw(lab, selection).html)
+    assert check_sums(rows) == pytest.approx(float(trace.logits[0, lab.classes.index("frog")]), abs=1e-4)
 
 
-def test_a_term_chooses_its_patch_channel_or_unit(bent_scope: Microscope, lens: Lens) -> None:
-    html = detail.draw(bent_scope, select(bent_scope, lens, depth="2a", patch="5,1")).html
+def test_a_term_chooses_its_patch_channel_or_unit(lab: Microscope, lens: Lens) -> None:
+    html = detail.draw(lab, select(lab, lens, depth="2a", patch="5,1")).html
     words = re.findall(r"data-words='([^']+)'>(\w+ [^<]+)</button>", html)
     assert ("patch=5,1", "patch (5, 1)") in words
     for chosen, _ in words:
-        select(bent_scope, lens, **dict(parse_qsl(chosen)))
+        select(lab, lens, **dict(parse_qsl(chosen)))
 
 
-def test_the_formula_has_the_shapes_of_the_weights_and_each_symbol_its_picture(bent_scope: Microscope, lens: Lens) -> None:
-    for depth, mlp in (("2a", bent_scope.model.block_at(1).token_mixing), ("2b", bent_scope.model.block_at(1).channel_mixing)):
-        html = detail.draw(bent_scope, select(bent_scope, lens, depth=depth)).html
+def test_the_formula_has_the_shapes_of_the_weights_and_each_symbol_its_picture(lab: Microscope, lens: Lens) -> None:
+    for depth, mlp in (
+        ("2a", lab.model.block_at(1).token_mixing),
+        ("2b", lab.model.block_at(1).channel_mixing),
+    ):
+        html = detail.draw(lab, select(lab, lens, depth=depth)).html
         for layer in (mlp.fc1, mlp.fc2):
             assert "{} x {}".format(*layer.weight.shape) in html
         symbols = set(re.findall(r"<button[^>]*data-symbol='(\w+)'", html))
         assert symbols == set(re.findall(r"<figure data-symbol='(\w+)'", html)) == {"x", "n", "w1", "s", "w2", "u"}
 
 
-def test_without_a_choice_it_is_the_channel_in_which_the_unit_is_most_active(bent_scope: Microscope, lens: Lens) -> None:
-    selection = select(bent_scope, lens, depth="2a", unit="7")
-    active = bent_scope.look(selection.picture).token_hidden[1][0, :, 7].abs()
-    assert channel_of(bent_scope, selection) == int(active.argmax())
-    assert channel_of(bent_scope, replace(selection, channel=3)) == 3
+def test_without_a_choice_it_is_the_channel_in_which_the_unit_is_most_active(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="2a", unit="7")
+    active = lab.look(selection.picture).token_hidden[1][0, :, 7].abs()
+    assert channel_of(lab, selection) == int(active.argmax())
+    assert channel_of(lab, replace(selection, channel=3)) == 3
 
 
 # the tour
@@ -253,28 +256,27 @@ def test_where_the_answer_is_decided_for_this_picture(scope: Microscope, pages: 
 # what else there is to read
 
 
-def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(bent_scope: Microscope) -> None:
+def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscope) -> None:
     question, caution = glossary.underlined("Tokens of a patch, by token mixing.", "A <patch> is no token.")
     assert re.findall(r"<dfn[^>]*>(.*?)</dfn>", question) == ["Tokens", "patch", "token mixing"]
     assert caution == "A &lt;patch&gt; is no token."
     for name in re.findall(r"aria-describedby=\"([^\"]+)\"", question):
-        assert f"<dd id='{name}'>" in glossary.listed(bent_scope)
+        assert f"<dd id='{name}'>" in glossary.listed(lab)
 
 
-def test_the_paper_is_held_against_what_is_measured(bent_scope: Microscope, lens: Lens) -> None:
-    view, selection = view_of(lens, "paper"), select(bent_scope, lens)
-    assert "Being measured." in view.draw(bent_scope, selection).html
-    measure(bent_scope, view, selection)
-    html = view.draw(bent_scope, selection).html
-    shuffled = permutation_experiment(bent_scope.model, bent_scope.input(selection.picture), 0)
+def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens) -> None:
+    view, selection = view_of(lens, "paper"), select(lab, lens)
+    assert view.draw(lab, selection).words == "Being measured on this network."
+    measure(lab, view, selection)
+    html = view.draw(lab, selection).html
+    shuffled = permutation_experiment(lab.model, lab.input(selection.picture), 0)
     assert f"more than {shuffled.largest_logit_difference:.0e}" in html
-    assert "{:,} parameters in place of {:,}".format(*question.shared_weights(bent_scope.model)) in html
+    assert "{:,} parameters in place of {:,}".format(*question.shared_weights(lab.model)) in html
     assert html.count("Section") == 4
-    assert "Being measured." not in html
 
 
-def test_the_animation_moves_what_the_block_adds(bent_scope: Microscope, lens: Lens) -> None:
-    html = motion.draw(bent_scope, select(bent_scope, lens, depth="2a", channel="3", patch="6,1")).html
+def test_the_animation_moves_what_the_block_adds(lab: Microscope, lens: Lens) -> None:
+    html = motion.draw(lab, select(lab, lens, depth="2a", channel="3", patch="6,1")).html
     assert html.count("<li>") == 8
     assert "channel 3, at all 16 places" in html
     assert "patch (6, 1), with all 11 channels" in html

@@ -24,8 +24,8 @@ def view(scope: Microscope) -> View:
         "network",
         "What becomes of the picture?",
         "The whole network, with what it makes of this picture. Choose a part to see it at work below.",
-        "The colours of each little map have its own scale: they tell where a part adds most, and the number under it "
-        "how much that is. Much added is not much achieved: later parts may take it away again.",
+        "Each little map has a scale of its own: its colours tell where a part adds most, the number under it how much "
+        "in all. Much added is not much achieved: later parts may take it away again.",
         sees=lambda s: (s.picture, s.patch, s.depth, part_of(scope, s), channel_of(scope, s)),
         draw=draw,
     )
@@ -93,7 +93,7 @@ def _blocks(scope: Microscope, selection: Selection, added: list[float]) -> str:
     return (
         "<p class='lanes'><span>above: token mixing (a), each column of the table by itself</span>"
         "<span>below: channel mixing (b), each row by itself</span>"
-        "<span>in each map: how much is added at which place</span></p>"
+        "<span>map: how much is added at which place; under it: how much in all, against what was there</span></p>"
         f"<ol class='blocks'>{''.join(items)}</ol>"
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 from viz import how
 from viz.microscope import Microscope
 from viz.mixing import weights
-from viz.panels.mixing.shuffle import experiment
+from viz.panels.mixing.shuffle import SEED, experiment, experiment_needed
 from viz.panels.view import Drawn, View
 from viz.running import Measurement
 from viz.selection import Selection
@@ -23,13 +23,17 @@ def view(scope: Microscope) -> View:
         "Tolstikhin et al. 2021, arXiv 2105.01601: what one network can show of it, on this network.",
         "One network of one training, on small pictures, proves nothing about Mixers; and what the paper compares over "
         "many networks and data sets cannot be seen in one.",
-        sees=lambda s: (s.picture, s.options.get("shuffle")),
+        sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw,
         needs=needs,
     )
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return [*_pairs_needed(scope), *experiment_needed(scope, selection)]
+
+
+def _pairs_needed(scope: Microscope) -> list[Measurement]:
     def steps() -> Iterator[int]:
         medians = []
         for block in range(len(scope.model.blocks)):
@@ -45,6 +49,8 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
+    if needs(scope, selection):
+        return Drawn(words="Being measured on this network.")
     rows = (_shared(scope), _units(scope), _pairs(scope), _filters(scope), _shuffled(scope, selection))
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("in the paper", "here", "what differs"))
     body = "".join(
@@ -91,17 +97,12 @@ def _units(scope: Microscope) -> Row:
 def _pairs(scope: Microscope) -> Row:
     medians = scope.recall(KEY)
     chance = weights.untrained_median(scope.model.config.tokens_mlp_dim, scope.grid.patches)
-    found = "Being measured."
-    if medians:
-        most = int(np.argmin(medians))
-        found = (
-            f"Median correlation of the best pairs: {medians[0]:.2f} in block 1, {medians[-1]:.2f} in the last, most "
-            f"opposite in block {most + 1} ({medians[most]:.2f}). Chance alone makes {chance:.2f}."
-        )
+    most = int(np.argmin(medians))
     return (
         "Section 3.5, Figure 5.",
         "Many units come in pairs of opposite phase.",
-        found,
+        f"Median correlation of the best pairs: {medians[0]:.2f} in block 1, {medians[-1]:.2f} in the last, most "
+        f"opposite in block {most + 1} ({medians[most]:.2f}). Chance alone makes {chance:.2f}.",
         "The paper shows it by eye; here each unit gets the most opposite of those still free, so chance has its part.",
         "lens=mixing.units&depth=1a&order=pairs&side=reads",
     )

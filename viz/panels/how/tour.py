@@ -100,7 +100,7 @@ def _token_mixing(scope: Microscope, selection: Selection) -> str:
 
 def _units(scope: Microscope, selection: Selection) -> str:
     maps = weights.reads(scope.model, 0)
-    pairs, correlation = weights.opposite_pairs(maps)
+    pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
     if not len(pairs):
         return f"The weights of the {len(maps)} units of block 1, as maps over the picture. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)

@@ -1,5 +1,6 @@
 """Shuffle: does the network mind when the patches trade places?"""
 
+from collections.abc import Hashable, Iterator
 from html import escape
 
 import numpy as np
@@ -8,6 +9,7 @@ from viz import figures
 from viz.microscope import Microscope
 from viz.mixing.shuffle import PermutationExperiment, permutation_experiment
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.running import Measurement
 from viz.selection import Number, Selection, Words
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
@@ -43,9 +45,23 @@ def lens(scope: Microscope) -> Lens:
 
 def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
     picture, seed = selection.picture, SEED.of(selection)
-    return scope.remembered(
-        ("shuffle", picture, seed), lambda: permutation_experiment(scope.model, scope.input(picture), seed)
-    )
+    return scope.remembered(_key(selection), lambda: permutation_experiment(scope.model, scope.input(picture), seed))
+
+
+def experiment_needed(scope: Microscope, selection: Selection) -> list[Measurement]:
+    """What is to be measured before `experiment` takes no time."""
+
+    def steps() -> Iterator[int]:
+        experiment(scope, selection)
+        yield 1
+
+    key, seconds = _key(selection), 6 * scope.explanations.seconds_per_pass  # a copy of the network, and three passes
+    known = scope.recall(key) is not None
+    return [] if known else [Measurement(key, "Shuffled patches", "experiments", 1, seconds, steps)]
+
+
+def _key(selection: Selection) -> Hashable:
+    return "shuffle", selection.picture, SEED.of(selection)
 
 
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
