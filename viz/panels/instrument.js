@@ -65,8 +65,10 @@ window.instrument = (() => {
     const element = document.getElementById(id);
     if (!element?.checkVisibility()) {
       if (performance.now() < until) requestAnimationFrame(() => go(id, until));
-    } else if (document.body.classList.contains("lecturing")) lecture(element.querySelector(".view"));
-    else {
+    } else if (document.body.classList.contains("lecturing")) {
+      const view = element.querySelector(".view");
+      if (!view.classList.contains("lecture")) lecture(view);
+    } else {
       const {top, bottom} = element.getBoundingClientRect();
       if (top < 0 || Math.min(bottom, top + innerHeight / 2) > innerHeight) scrollBy(0, top - innerHeight / 2.2);
     }

@@ -76,12 +76,12 @@ class Instrument:
                 with gr.Column(scale=1, min_width=300, elem_id="specimen"):
                     upload = specimen.build(self.scope, self.parts, self._specimen)
                 with gr.Column(scale=3, min_width=320, elem_id="lenses"):
+                    tabs = tabs_component(self.lenses, self.first.lens)
+                    self.parts.append(Part(tabs, lambda v: v.selection.lens, lambda v: v.selection.lens))
                     bar = component("controls", '<div data-part="html"></div>', elem_id="tour")
                     self.parts.append(
                         Part(bar, self._touring, lambda v: {"set": {}, "html": tour.bar(self.scope, v.selection)})
                     )
-                    tabs = tabs_component(self.lenses, self.first.lens)
-                    self.parts.append(Part(tabs, lambda v: v.selection.lens, lambda v: v.selection.lens))
                     for lens in self.lenses:
                         self._lens(lens)
             self._fill()

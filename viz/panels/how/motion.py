@@ -7,10 +7,9 @@ from jaxtyping import Float
 
 from viz import figures
 from viz.microscope import Microscope
-from viz.mixing.shuffle import random_order
 from viz.panels.how.cells import cells, window
 from viz.panels.how.chosen import channel_of
-from viz.panels.mixing.shuffle import SEED
+from viz.panels.mixing.shuffle import SEED, order_of, shuffled_pixels
 from viz.panels.view import Drawn, View
 from viz.selection import Selection
 
@@ -35,7 +34,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     trace, block, grid = scope.look(selection.picture), selection.block, scope.grid
     tables = [trace.depths[2 * block + i, 0].cpu().numpy() for i in range(3)]
     channel, patch = channel_of(scope, selection), selection.patch
-    tables.append(tables[2][random_order(grid, SEED.of(selection))])
+    tables.append(tables[2][order_of(scope, selection)])
     shown = _few(window(scope, channel), channel)
     column, added_column = tables[0][:, [channel]], (tables[1] - tables[0])[:, [channel]]
     row, added_row = tables[1][[patch]][:, shown], (tables[2] - tables[1])[[patch]][:, shown]
@@ -46,11 +45,17 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         f"<div class='mover column' style='{across}'><div>{_cells(column)}</div><div>{_cells(added_column)}</div></div>"
         f"<div class='mover row' style='{down}'><div>{_cells(row)}</div><div>{_cells(added_row)}</div></div>"
     )
+    pixels = scope.pixels(selection.picture), shuffled_pixels(scope, selection)
+    wide, high = pixels[0].shape[1], pixels[0].shape[0]
+    pictures = "".join(
+        f"<div class='layer {steps}'>{cells(one, wide / high)}</div>"
+        for one, steps in zip(pixels, ("t0 t1 t2", "t3"), strict=True)
+    )
     steps = "".join(f"<li>{escape(step)}</li>" for step in _steps(scope, selection, len(shown)))
     html = (
         "<div class='motion' data-step='0'><div class='stagebox' aria-hidden='true'>"
         f"<div class='tablebox'>{layers}{moving}</div><div class='mlp'><span>token-mixing MLP</span>"
-        "<span>channel-mixing MLP</span></div></div>"
+        f"<span>channel-mixing MLP</span><div class='shuffled'>{pictures}</div></div></div>"
         "<p class='plays'><button type='button' data-do='play'>Start</button>"
         "<button type='button' data-do='step'>Step</button></p>"
         f"<ol aria-live='polite'>{steps}</ol></div>"

@@ -56,10 +56,9 @@ def bar(scope: Microscope, selection: Selection) -> str:
 
 
 def shows(scope: Microscope, selection: Selection, stop: Stop) -> bool:
-    """Whether what the stop is about is what is chosen."""
-    chosen = {"lens": selection.lens, "depth": scope.depth_names[selection.depth], **selection.options}
-    words = dict(parse_qsl(stop.link(scope, selection)))
-    return all(chosen.get(name, words[name]) == words[name] for name in words)
+    """Whether its lens is open, at its depth."""
+    chosen = {"lens": selection.lens, "depth": scope.depth_names[selection.depth]}
+    return chosen.items() <= (chosen | dict(parse_qsl(stop.link(scope, selection)))).items()
 
 
 def _way(

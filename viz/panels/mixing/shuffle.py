@@ -4,10 +4,11 @@ from collections.abc import Hashable, Iterator
 from html import escape
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
 from viz import figures
 from viz.microscope import Microscope
-from viz.mixing.shuffle import PermutationExperiment, permutation_experiment
+from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
 from viz.running import Measurement
 from viz.selection import Number, Selection, Words
@@ -64,16 +65,28 @@ def _key(selection: Selection) -> Hashable:
     return "shuffle", selection.picture, SEED.of(selection)
 
 
-def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    grid, pixels, order = scope.grid, scope.pixels(selection.picture), experiment(scope, selection).order
+def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
+    """Place i of the shuffled picture holds patch order[i]."""
+    return random_order(scope.grid, SEED.of(selection))
+
+
+def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray, "height width 3"]:
+    pixels = scope.pixels(selection.picture)
     shuffled = np.empty_like(pixels)
-    for place, patch in enumerate(order.tolist()):
-        shuffled[grid.pixels(place)] = pixels[grid.pixels(patch)]
+    for place, patch in enumerate(order_of(scope, selection).tolist()):
+        shuffled[scope.grid.pixels(place)] = pixels[scope.grid.pixels(patch)]
+    return shuffled
+
+
+def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
+    grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
     inside = grid.mask().flatten().tolist()
     names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
     here = [names[patch] for patch in inside]
     moved = [f"{names[place]}: here from {names[order[place]]}" for place in inside]
-    figure = figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], [here, moved])
+    figure = figures.pictures(
+        np.stack([pixels, shuffled_pixels(scope, selection)]), ["original", "shuffled"], [here, moved]
+    )
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
     origins = np.stack(np.divmod(grid.map(order), grid.cols), -1)
@@ -86,7 +99,7 @@ def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words
     row, col = point.index
     shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
     place = scope.grid.patch_at(y, x)
-    patch = experiment(scope, selection).order[place] if shuffled else place
+    patch = order_of(scope, selection)[place] if shuffled else place
     row, col = scope.grid.position(int(patch))
     return {"patch": f"{row},{col}"}
 
