@@ -43,7 +43,7 @@ def visiting(rounds: int = 15) -> Iterator[Ratio]:
     note = f"{patches.median:.3f} s, {len(patch.views)} views; {spread([patches])}"
     yield Ratio("click on a patch -> last view on screen, against 0.25 s", patches.median / 0.25, 1, False, note)
     note = f"{samples.median:.3f} s, {len(sample.views)} views; {spread([samples])}"
-    yield Ratio("sample chosen -> overview on screen, against 0.3 s", samples.median / 0.3, 1, False, note)
+    yield Ratio("sample chosen -> first lens on screen, against 0.3 s", samples.median / 0.3, 1, False, note)
     most = max(patch.received)
     name = f"bytes sent for a click on a patch, against {BYTES_BEFORE / 1e3:g} kB"
     yield Ratio(name, most / BYTES_BEFORE, 0.5, False, f"{most / 1e3:.0f} kB, the most of {rounds} clicks")
@@ -58,7 +58,7 @@ def _visit(browser: Browser, url: str) -> float:
 
 
 def _clicks(browser: Browser, url: str, rounds: int) -> tuple[Clicks, Clicks]:
-    """Of samples, with the overview open, and of patches, with all views of their tokens."""
+    """Of samples, with the first lens open, and of patches, with all views of their tokens."""
     with _page(browser, url) as page:
         page.evaluate("bench.opened")
         page.get_by_role("button", name="Choose a picture").click()

@@ -18,7 +18,7 @@ from bench.server import served
 from mixer.data import CLASSES
 
 CLIENTS = 16
-LENSES = ("overview", "tokens", "mixing.units", "mixing.unit", "attribution")
+LENSES = ("how", "tokens", "mixing.units", "mixing.unit", "attribution")
 DEPTHS = ("stem", "1a", "6b", "12b")
 PATIENCE = 600
 """seconds until an answer must be there, whoever is before in the queue"""

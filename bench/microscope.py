@@ -60,7 +60,7 @@ def looking() -> Iterator[Ratio]:
     scope, first = instrument.scope, instrument.first
     image = scope.input(first.picture)[None]
     over, own = Visit(first), Visit(first)
-    for visit, lens in ((over, "overview"), (own, "tokens")):
+    for visit, lens in ((over, "how"), (own, "tokens")):
         instrument.answer(visit, {"words": {"lens": lens}})
         _measure(instrument, visit)
     turn = count(1)
@@ -78,8 +78,8 @@ def looking() -> Iterator[Ratio]:
         )
     bare, traced, sample, patch = (t.median for t in times)
     yield Ratio("traced pass against a bare one", traced / bare, 1.3, False, spread(times))
-    yield Ratio("choose a sample -> answer and overview, against a bare pass", sample / bare, 10, False)
-    yield Ratio("choose a sample -> answer and overview, against 0.3 s", sample / 0.3, 1, False, f"{sample:.3f} s")
+    yield Ratio("choose a sample -> answer and first lens, against a bare pass", sample / bare, 10, False)
+    yield Ratio("choose a sample -> answer and first lens, against 0.3 s", sample / 0.3, 1, False, f"{sample:.3f} s")
     yield Ratio("choose a patch -> all views of its tokens, against a bare pass", patch / bare, 5, False)
     yield Ratio("choose a patch -> all views of its tokens, against 0.15 s", patch / 0.15, 1, False, f"{patch:.3f} s")
 

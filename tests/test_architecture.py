@@ -50,8 +50,8 @@ WALLS = {
     ),
     "a lens is a value": Wall(
         (
-            *(f"viz/panels/{lens}.py" for lens in ("overview", "tokens", "model", "view", "asking")),
-            *(f"viz/panels/{lens}/**/*.py" for lens in ("mixing", "attribution", "doubt", "intervene")),
+            *(f"viz/panels/{lens}.py" for lens in ("tokens", "model", "view", "asking", "glossary")),
+            *(f"viz/panels/{lens}/**/*.py" for lens in ("how", "mixing", "attribution", "doubt", "intervene")),
         ),
         frozenset({"gradio", "viz.panels.page", "viz.panels.components"}),
     ),

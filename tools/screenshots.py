@@ -44,7 +44,7 @@ class Shot:
 
 SAMPLE = "?sample=43"
 SHOTS = {
-    "overview": Shot(SAMPLE),
+    "overview": Shot(f"{SAMPLE}&depth=4a", height=1500),
     "tokens": Shot(f"{SAMPLE}&depth=4b&lens=tokens"),
     "mixing": Shot(f"{SAMPLE}&depth=4a&lens=mixing.units"),
     "attribution": Shot(f"{SAMPLE}&lens=attribution"),

@@ -20,9 +20,9 @@ from viz import tokens
 from viz.attribution.remembered import Explanations
 from viz.capture import Trace, depth_names, trace
 from viz.doubt.remembered import Doubts
-from viz.lent_gpu import LENT
 from viz.intervene import edits
 from viz.intervene.edits import Edit
+from viz.lent_gpu import LENT
 from viz.recent import Recent
 from viz.running import Measurement
 

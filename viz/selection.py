@@ -126,6 +126,8 @@ class Selection:
     """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
     unit: int | None = None
     """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
+    channel: int | None = None
+    """of the tokens; None: the one in which the unit is most active on this picture"""
     lens: str = ""
     """the id of the open lens"""
     chosen: tuple[tuple[str, str], ...] = ()
@@ -219,6 +221,8 @@ def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, s
         words["patch"] = patch_text(scope, selection.patch)
     if selection.unit is not None:
         words["unit"] = str(selection.unit)
+    if selection.channel is not None:
+        words["channel"] = str(selection.channel)
     if selection.lens != begin.lens:
         words["lens"] = selection.lens
     return words | dict(selection.options)
@@ -286,6 +290,10 @@ def _set_unit(scope: Microscope, page: Page, selection: Selection, text: str) ->
     return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
 
 
+def _set_channel(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+    return replace(selection, channel=_whole("channel", text, 0, scope.model.config.hidden_dim - 1))
+
+
 def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
     if text not in page.lenses:
         raise ValueError(f"lens is one of {', '.join(page.lenses)}, not {text!r}")
@@ -301,6 +309,7 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
     "depth": _set_depth,
     "patch": _set_patch,
     "unit": _set_unit,
+    "channel": _set_channel,
     "lens": _set_lens,
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Int, Int64
 from torch import Tensor
 
 from mixer.model import Mixer
@@ -38,6 +38,11 @@ class LogitLens:
     leads_from: int
     """the first depth at which the final answer is the most probable class (it may lose the lead again later)"""
 
+    @property
+    def decided_at(self) -> int:
+        """The first depth from which on the final answer is the most probable class at every depth."""
+        return int(leads_for_good(torch.from_numpy(self.probabilities).argmax(1)[:, None]))
+
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
@@ -63,6 +68,8 @@ class Typical:
     """for how many of the images each class is the most probable one, if the network ended at that depth"""
     band: Float32[np.ndarray, "2 depths"]
     """the 5th and the 95th percentile of the probability of each image's own final answer"""
+    decided: Int64[np.ndarray, "depths"]
+    """for how many of the images the final answer leads for good from that depth on, and not before"""
 
 
 def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
@@ -138,6 +145,15 @@ def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
     return LogitLens(_plain(logits.softmax(1)), leads_from)
 
 
+def leads_for_good(leaders: Int[Tensor, "depths images"]) -> Int[Tensor, "images"]:
+    """The first depth from which on the final answer leads at every depth.
+
+    leaders: the most probable class if the network ended at each depth
+    """
+    other = leaders != leaders[-1]
+    return len(leaders) - other.flip(0).int().cumsum(0).eq(0).sum(0)
+
+
 def answer(model: Mixer, tokens: Float[Tensor, "*any patches channels"]) -> Float[Tensor, "*any classes"]:
     """The logits that the network's own classifier gives tokens of the last depth (or of another, see `logit_lens`)."""
     with exclusive(model), torch.no_grad():
@@ -173,13 +189,14 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
     images: normalised, on the model's device. The model is free for other threads between the batches.
     """
     sums: list[Tensor] = []
-    leads, own = list[Tensor](), list[Tensor]()
+    leads, own, decided = list[Tensor](), list[Tensor](), list[Tensor]()
     for batch in images.split(BANK_BATCH):
         tokens = trace(model, batch).depths  # depths batch patches channels
         with exclusive(model), torch.no_grad():
             votes = torch.stack([model.head(_before_pooling(model, at_depth)).sum(0) for at_depth in tokens])
         probabilities = answer(model, tokens).softmax(-1)  # depths batch classes
         leads.append(F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).sum(1))
+        decided.append(leads_for_good(probabilities.argmax(-1)))
         own.append(probabilities.gather(2, probabilities[-1:].argmax(-1)[..., None].expand(len(tokens), -1, 1))[..., 0])
         written = torch.cat([tokens[:1], tokens.diff(dim=0)])
         new = [tokens.norm(dim=-1).sum(1), written.norm(dim=-1).sum(1), votes]
@@ -189,7 +206,8 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
     count = len(images)
     lengths, written, votes = (total / count for total in sums)
     leaders = torch.stack(leads).sum(0).cpu().numpy()
-    yield Typical(count, _plain(lengths), _plain(written), _plain(votes), leaders, _plain(band))
+    settled = torch.cat(decided).bincount(minlength=len(leaders)).cpu().numpy()
+    yield Typical(count, _plain(lengths), _plain(written), _plain(votes), leaders, _plain(band), settled)
 
 
 def neighbours(

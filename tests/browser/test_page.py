@@ -1,52 +1,15 @@
 """The page in a real Chromium, as a visitor uses it."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from viz.microscope import Microscope
-
-OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    installed = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=OFFLINE)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page as a visitor of their own, at desktop width; what goes wrong in the browser fails the test."""
-    contexts, errors = [], list[str]()
-
-    def open_page(link: str = "", **settings: Any) -> Page:
-        contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | settings))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{url}{link}")
-        expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not errors
-
-
-@pytest.fixture
-def page(visit: Callable[..., Page]) -> Page:
-    return visit()
 
 
 def answer(page: Page) -> str:
@@ -92,8 +55,8 @@ def test_the_patch_that_the_pointer_is_at_is_marked_in_the_picture(visit: Callab
 def test_it_opens_on_a_classified_sample_with_the_first_lens_filled(page: Page, scope: Microscope) -> None:
     assert answer(page) == scope.classes[scope.answer(scope.sample_picture(0))]
     expect(page.locator("#words")).to_contain_text("Test image 3 of CIFAR-10, labelled airplane")
-    expect(figure(page, "overview-lens")).to_be_visible()
-    expect(figure(page, "overview-votes")).to_be_visible()
+    expect(figure(page, "how-lens")).to_be_visible()
+    expect(figure(page, "how-votes")).to_be_visible()
     expect(page.locator("#header")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     assert page.evaluate("location.search") == ""
 
@@ -103,7 +66,7 @@ def test_choosing_a_sample_classifies_it(page: Page, scope: Microscope) -> None:
     page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
     assert answer(page) == scope.classes[scope.answer(scope.sample_picture(61))]
-    expect(figure(page, "overview-votes")).to_contain_text(f"logit for {answer(page)}")
+    expect(figure(page, "how-votes")).to_contain_text(f"logit for {answer(page)}")
 
 
 def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) -> None:
@@ -124,13 +87,13 @@ def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) ->
 
 def test_a_class_is_asked_about_from_the_list_and_by_a_row_of_the_answer(page: Page) -> None:
     page.locator("#target").select_option("truck")
-    expect(figure(page, "overview-votes")).to_contain_text("logit for truck")
-    expect(figure(page, "overview-lens")).to_contain_text("truck")
+    expect(figure(page, "how-votes")).to_contain_text("logit for truck")
+    expect(figure(page, "how-lens")).to_contain_text("truck")
     second = page.locator("#answer .answers button").nth(1)
     name = second.locator("span").first.inner_text()
     second.click()
     expect(page.locator("#target")).to_have_value(name)
-    expect(figure(page, "overview-votes")).to_contain_text(f"logit for {name}")
+    expect(figure(page, "how-votes")).to_contain_text(f"logit for {name}")
 
 
 def test_the_depth_is_chosen_by_its_name(page: Page) -> None:
@@ -192,7 +155,7 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
 
 def test_a_cell_of_a_map_sets_the_patch(page: Page) -> None:
     """Of 8 x 4 patches of 4 x 8 pixels: row 6, column 1 is no patch where rows and columns are swapped."""
-    click_cell(page, "overview-votes", 12, 26)
+    click_cell(page, "how-votes", 12, 26)
     expect(page.locator("#patch")).to_have_value("6,1")
 
 
@@ -333,7 +296,7 @@ def test_a_photo_is_in_the_link_as_the_network_sees_it(
 
 def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
-        page.locator("#overview-lens").get_by_role("button", name="Numbers").click()
+        page.locator("#how-lens").get_by_role("button", name="Numbers").click()
     assert download.value.suggested_filename == "airplane-3_12b_lens.csv"
     lines = download.value.path().read_text().splitlines()
     assert "# picture: airplane-3" in lines
@@ -344,11 +307,11 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "SVG"])
 def test_a_figure_can_be_taken_into_a_paper(page: Page, kind: str) -> None:
     with page.expect_download() as download:
-        page.locator("#overview-votes").get_by_role("button", name=kind).click()
+        page.locator("#how-votes").get_by_role("button", name=kind).click()
     assert download.value.suggested_filename == f"airplane-3_12b_votes.{kind.lower()}"
     file = download.value.path()
     if kind == "PNG":
-        width = page.locator("#overview-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
+        width = page.locator("#how-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
         with Image.open(file) as image:
             assert image.width == pytest.approx(3 * width, abs=6)
     else:
@@ -419,7 +382,7 @@ def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page], scheme: str) -> None:
     page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
-    for tab in ("Overview", "Attribution", "Model", "Patch tokens"):
+    for tab in ("How it works", "Attribution", "Model", "Patch tokens"):
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -29,7 +29,7 @@ from viz.figures.explanations import (
     randomised,
     signed_span,
 )
-from viz.figures.maps import answers_over_picture, over_picture, patch_pixels
+from viz.figures.maps import answers_over_picture, over_picture, painted, patch_pixels
 from viz.figures.style import class_colour, place
 from viz.figures.tiles import (
     colour_tile_at,
@@ -68,6 +68,7 @@ __all__ = [
     "over_picture",
     "overlay_patch",
     "overlays",
+    "painted",
     "patch_matrix",
     "patch_pixels",
     "picture_at",

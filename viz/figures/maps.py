@@ -1,13 +1,17 @@
 """One picture, with a value for each of its patches."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 from viz.figures.style import (
     OVER,
+    SEQUENTIAL,
+    SIGNED,
     bar_as_seen,
     bare,
     caption,
@@ -147,3 +151,22 @@ def patch_pixels(
         80 + min(400, round(400 * (y + height + gap) / (x + width))),
         annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
     )
+
+
+def painted(
+    values: Float32[np.ndarray, "rows cols"], signed: bool, span: float | None = None
+) -> UInt8[np.ndarray, "rows cols 3"]:
+    """A map as pixels in the colours of its scale: for one so small that it has no bar and no pointer finds its cells.
+
+    span: where the scale ends; without it, where the data do
+    """
+    look = scale(values, signed, span)
+    low, high = look.get("zmin", float(values.min())), look.get("zmax", float(values.max()))
+    steps = (values - low) / ((high - low) or 1)
+    return _shades(signed)[(steps.clip(0, 1) * 255).round().astype(np.int64)]
+
+
+@cache
+def _shades(signed: bool) -> UInt8[np.ndarray, "256 3"]:
+    colours = sample_colorscale(SIGNED if signed else SEQUENTIAL, 256)
+    return np.array([unlabel_rgb(colour) for colour in colours]).round().astype(np.uint8)

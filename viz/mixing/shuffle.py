@@ -28,6 +28,11 @@ class PermutationExperiment:
     """between `original` and `both_permuted`: 0 but for rounding"""
 
 
+def random_order(grid: PatchGrid, seed: int) -> Int64[np.ndarray, "patches"]:
+    """Place i gets patch order[i]; the same for the same seed."""
+    return np.random.default_rng(seed).permutation(grid.patches)
+
+
 def permute_patches(
     image: Float[Tensor, "3 height width"], grid: PatchGrid, order: Int[np.ndarray, "patches"]
 ) -> Float[Tensor, "3 height width"]:
@@ -61,7 +66,7 @@ def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"],
     it has learned where things are.
     """
     grid = model.config.grid
-    order = np.random.default_rng(seed).permutation(grid.patches)
+    order = random_order(grid, seed)
     shuffled = permute_patches(image, grid, order)
     # the copy is made inside, so that it does not inherit the hooks of another thread
     with torch.no_grad(), evaluating(model):

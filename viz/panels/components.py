@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from viz import figures
+from viz.panels.glossary import underlined
 from viz.panels.view import Lens, View
 from viz.selection import Choice, Number, Option, Several
 
@@ -35,17 +36,18 @@ def component(kind: str, template: str, value: Any = None, **settings: Any) -> g
 def view_component(lens: Lens, view: View) -> gr.HTML:
     """Its value is made by `view_value`."""
     name = element_id(lens, view)
+    question, caution = underlined(view.question, view.caution)
     template = f"""
 <section class="view" data-view="{name}" aria-labelledby="{name}-title">
   <h3 id="{name}-title">{escape(view.title)}</h3>
-  <p class="question">{escape(view.question)}</p>
+  <p class="question">{question}</p>
   <div class="options">{"".join(map(control, view.options))}</div>
   <div class="measure" data-part="measure"></div>
   <p class="words" data-part="words"></p>
   <div class="figure" data-part="figure" role="img" hidden></div>
   <div class="html" data-part="html"></div>
   <footer>
-    <p class="caution">{escape(view.caution)}</p>
+    <p class="caution">{caution}</p>
     <p class="take">
       <button type="button" data-do="png">PNG</button><button type="button" data-do="svg">SVG</button>
       <button type="button" data-do="csv">Numbers (CSV)</button>
@@ -92,7 +94,9 @@ def lens_header(lens: Lens) -> gr.HTML:
 
 
 def control(option: Option) -> str:
-    """HTML of an option."""
+    """HTML of an option; nothing where it has no label, as its view sets it by itself."""
+    if not option.label:
+        return ""
     name, label = escape(option.name), escape(option.label)
     if isinstance(option, Choice):
         return select(option.name, option.label, option.choices)

@@ -19,9 +19,13 @@ window.instrument = (() => {
     const style = getComputedStyle(element);
     return {family: style.fontFamily, size: 13, color: style.color};
   };
-  const height = (layout, width, own) => {
-    const shape = layout.meta, large = document.fullscreenElement ? 0.8 * window.innerHeight : 0;
-    return shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large);
+  const LECTURE = 1.5; // so much larger is everything there, as in the style sheet
+  const fit = (figure, own) => {
+    const shape = figure.shape, width = figure.clientWidth;
+    const large = figure.closest(".lecture") ? 0.75 * window.innerHeight / LECTURE : 0;
+    const high = shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large);
+    figure.style.height = `${high}px`;
+    figure.style.marginBottom = large ? `${(LECTURE - 1) * high}px` : "";
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
@@ -48,11 +52,116 @@ window.instrument = (() => {
     }
   };
 
+  // new HTML in a part; who was on a button of it stays on the same one
+  const fill = (part, html) => {
+    const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word]");
+    part.innerHTML = html;
+    if (!kept) return;
+    const {words, word} = kept.dataset;
+    const again = words ? `[data-words="${CSS.escape(words)}"]` : `[data-word="${CSS.escape(word)}"]`;
+    part.querySelector(again)?.focus({preventScroll: true});
+  };
+
+  // to an element, as soon as it is on the page
+  const go = (id, until = performance.now() + 5000) => {
+    const element = document.getElementById(id);
+    if (!element?.checkVisibility()) {
+      if (performance.now() < until) requestAnimationFrame(() => go(id, until));
+    } else if (document.body.classList.contains("lecturing")) {
+      const view = element.querySelector(".view");
+      if (!view.classList.contains("lecture")) lecture(view);
+    } else {
+      const {top, bottom} = element.getBoundingClientRect();
+      if (top < 0 || Math.min(bottom, top + innerHeight / 2) > innerHeight) scrollBy(0, top - innerHeight / 2.2);
+    }
+  };
+
+  // lecture mode: one view fills the screen; arrows go on, through a tour or through the views of the lens
+  const lecture = box => {
+    const before = document.querySelector(".view.lecture");
+    before?.classList.remove("lecture");
+    if (box === before) box = undefined;
+    box?.classList.add("lecture");
+    document.body.classList.toggle("lecturing", Boolean(box));
+    if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
+    if (!box && document.fullscreenElement) document.exitFullscreen();
+    for (const one of [before, box]) one?.dispatchEvent(new Event("resized"));
+    (box ?? before)?.querySelector("[data-do=large]")?.focus({preventScroll: Boolean(box)});
+  };
+  document.addEventListener("fullscreenchange", () => {
+    if (!document.fullscreenElement && document.querySelector(".view.lecture")) lecture();
+  });
+  document.addEventListener("keydown", event => {
+    const here = document.querySelector(".view.lecture");
+    if (!here || event.target.closest("input, select")) return;
+    if (event.key === "Escape") return lecture();
+    const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    if (document.querySelector("#tour .on")) return document.querySelector(`#tour [data-step=${step > 0 ? "next" : "back"}]`)?.click();
+    const views = [...document.querySelectorAll(".lens.open .view")];
+    const next = views[views.indexOf(here) + step];
+    if (next) lecture(next);
+  });
+
+  // what a term means, beside it
+  const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
+  const tell = term => {
+    if (!meaning.isConnected) document.body.append(meaning);
+    meaning.hidePopover();
+    const text = term && document.getElementById(term.getAttribute("aria-describedby"))?.textContent;
+    if (!text) return;
+    meaning.textContent = text;
+    meaning.showPopover();
+    const {left, bottom, top} = term.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
+    meaning.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+    meaning.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : top - height - 6}px`;
+  };
+  for (const [kind, of] of [["pointerover", "target"], ["focusin", "target"], ["pointerout", ""], ["focusout", ""], ["scroll", ""]])
+    document.addEventListener(kind, event => {
+      const term = event[of]?.closest?.("dfn");
+      if (term || meaning.matches(":popover-open")) tell(term);
+    }, {capture: true, passive: true});
+  document.addEventListener("keydown", event => { if (event.key === "Escape") tell(); });
+
+  // a symbol of a formula and its pictures
+  const mark = event => {
+    const symbol = event.target.closest?.("[data-symbol]"), view = symbol?.closest(".view");
+    for (const one of document.querySelectorAll(".marked")) one.classList.remove("marked");
+    for (const one of view?.querySelectorAll(`[data-symbol="${symbol.dataset.symbol}"]`) ?? []) one.classList.add("marked");
+  };
+  document.addEventListener("pointerover", mark);
+  document.addEventListener("focusin", mark);
+  document.addEventListener("click", event => {
+    const symbol = event.target.closest("button[data-symbol]");
+    symbol?.closest(".view").querySelector(`figure[data-symbol="${symbol.dataset.symbol}"]`)?.scrollIntoView({block: "center"});
+  });
+
+  // what moves in steps: `data-step` is where it is, the style sheet moves it there
+  const play = (motion, does) => {
+    const count = motion.querySelectorAll("ol > li").length, button = motion.querySelector("[data-do=play]");
+    const step = () => {
+      motion.dataset.step = (Number(motion.dataset.step) + 1) % count;
+      return motion.isConnected && motion.dataset.step < count - 1;
+    };
+    const running = motion.timer;
+    clearInterval(motion.timer);
+    motion.timer = undefined;
+    if (does === "play" && !running) {
+      step();
+      motion.timer = setInterval(() => { if (!step()) play(motion, "stop"); }, 2400);
+    } else if (does === "step") step();
+    button.textContent = motion.timer ? "Stop" : "Start";
+  };
+
   // clicks and controls of an element send words
   const listen = (element, trigger) => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
-      if (place) { event.preventDefault(); trigger("select", {words: words(place.dataset.words)}); }
+      if (!place || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      trigger("select", {words: words(place.dataset.words)});
+      if (place.dataset.go) go(place.dataset.go);
     });
     element.addEventListener("input", event => {
       const control = event.target.closest("[data-word][data-values]");
@@ -87,7 +196,7 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
-      const put = () => { part("words").innerHTML = value.words; part("html").innerHTML = value.html; };
+      const put = () => { part("words").innerHTML = value.words; fill(part("html"), value.html); };
       if (!value.figure) {
         if (value.waiting && (figure.data || part("html").innerHTML)) {
           box.classList.add("stale");
@@ -103,7 +212,8 @@ window.instrument = (() => {
       figure.ariaLabel = value.alt;
       layout.font = dressed(figure);
       own = layout.height ?? 320;
-      figure.style.height = `${height(layout, figure.clientWidth, own)}px`;
+      figure.shape = layout.meta;
+      fit(figure, own);
       delete layout.height;
       const begun = Boolean(figure.data);
       await Plotly.react(figure, data, layout, CONFIG);
@@ -120,16 +230,22 @@ window.instrument = (() => {
       new ResizeObserver(() => {
         if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
         width = figure.clientWidth;
-        figure.style.height = `${height(figure.layout, width, own)}px`;
+        fit(figure, own);
       }).observe(figure);
     };
+    box.addEventListener("resized", () => {
+      if (!figure.data) return;
+      fit(figure, own);
+      window.Plotly.Plots.resize(figure);
+    });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (does === "csv") trigger("select", {csv: id});
       if (does === "measure") trigger("select", {measure: id});
       if (does === "png" || does === "svg") picture(figure, box, props.value, does);
       if (does === "python") copy(event.target, props.value.python);
-      if (does === "large") enlarge(box, figure);
+      if (does === "large") lecture(box);
+      if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
     watch("value", () => show().catch(error => { part("words").textContent = error.message; }));
     show().catch(error => { part("words").textContent = error.message; });
@@ -176,10 +292,6 @@ window.instrument = (() => {
     link.href = url;
     link.download = name;
     link.click();
-  };
-  const enlarge = (box, figure) => {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else box.requestFullscreen?.().then(() => { if (figure.data) window.Plotly.Plots.resize(figure); });
   };
 
   const tabs = (element, props, trigger, watch) => {
@@ -264,12 +376,7 @@ window.instrument = (() => {
     const show = () => {
       set(element, props.value.set);
       const html = element.querySelector('[data-part="html"]');
-      if (html) {
-        const kept = document.activeElement?.closest?.("[data-words]")?.dataset.words;
-        html.innerHTML = props.value.html ?? "";
-        if (kept && !document.activeElement?.closest?.("[data-words]"))
-          html.querySelector(`[data-words="${CSS.escape(kept)}"]`)?.focus({preventScroll: true});
-      }
+      if (html) fill(html, props.value.html ?? "");
     };
     listen(element, trigger);
     watch("value", show);

@@ -12,9 +12,10 @@ import gradio as gr
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import attribution, doubt, endpoint, events, intervene, mixing, model, overview, specimen, tokens
+from viz.panels import attribution, doubt, endpoint, events, how, intervene, mixing, model, specimen, tokens
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
+from viz.panels.how import tour
 from viz.panels.photo import WORDS, Photo
 from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
@@ -47,7 +48,7 @@ class Instrument:
         self.scope, self.fetch = scope, fetch
         self.specimen = specimen.lens(scope)
         self.lenses = (
-            overview.lens(scope),
+            how.lens(scope),
             tokens.lens(scope),
             *mixing.lenses(scope),
             attribution.lens(scope),
@@ -85,12 +86,20 @@ class Instrument:
                 with gr.Column(scale=3, min_width=320, elem_id="lenses"):
                     tabs = tabs_component(self.lenses, self.first.lens)
                     self.parts.append(Part(tabs, lambda v: v.selection.lens, lambda v: v.selection.lens))
+                    bar = component("controls", '<div data-part="html"></div>', elem_id="tour")
+                    self.parts.append(
+                        Part(bar, self._touring, lambda v: {"set": {}, "html": tour.bar(self.scope, v.selection)})
+                    )
                     for lens in self.lenses:
                         self._lens(lens)
             self._fill()
             self._listen(page, upload)
             endpoint.add(self.scope, self.fetch)
         return page
+
+    def _touring(self, visit: Visit) -> Hashable:
+        """All that the bar of the tour depends on."""
+        return visit.selection, self.scope.typical() is not None
 
     def _specimen(self) -> None:
         for view in self.specimen.views:

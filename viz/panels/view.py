@@ -166,7 +166,7 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
         "class asked about": scope.classes[selection.target],
         "patch": f"({row}, {col})",
         "depth": scope.depth_names[selection.depth],
-        **{option.label: option.said(selection) for option in options},
+        **{option.label: option.said(selection) for option in options if option.label},
         "network": scope.name,
     }
 

@@ -125,8 +125,8 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words="measured" if done else "not yet")
 
-    votes = replace(instrument.views["overview-votes"], needs=needs, draw=draw)
-    monkeypatch.setitem(instrument.views, "overview-votes", votes)
+    votes = replace(instrument.views["how-votes"], needs=needs, draw=draw)
+    monkeypatch.setitem(instrument.views, "how-votes", votes)
     monkeypatch.setattr("viz.panels.page.REFRESH", 0)
     return done
 
@@ -155,7 +155,7 @@ def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument
     assert not instrument.wanted(visit)
     instrument.answer(visit, {"words": {"patch": "2,1"}})
     assert not instrument.wanted(visit)
-    instrument.answer(visit, {"measure": "overview-votes"})
+    instrument.answer(visit, {"measure": "how-votes"})
     assert [m.key for m in instrument.wanted(visit)] == ["it"]
 
 
@@ -181,8 +181,8 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
     def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
         return [Measurement("it", "Something", "steps", 10, 1.0, steps)]
 
-    votes = replace(instrument.views["overview-votes"], needs=needs)
-    monkeypatch.setitem(instrument.views, "overview-votes", votes)
+    votes = replace(instrument.views["how-votes"], needs=needs)
+    monkeypatch.setitem(instrument.views, "how-votes", votes)
     visit = Visit(first(instrument.scope, instrument.page))
     run(instrument, visit)
     assert visit.stopped == {"it": "the picture holds no numbers."}

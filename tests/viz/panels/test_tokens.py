@@ -12,7 +12,7 @@ from tests.viz.panels.looking import measure, microscope, select, told, view_of
 from viz.capture import trace
 from viz.figures import Figure
 from viz.microscope import Microscope
-from viz.panels import overview, tokens
+from viz.panels import how, tokens
 from viz.panels.view import Drawn, Lens, Point
 from viz.tokens import LogitLens
 
@@ -153,8 +153,8 @@ def test_the_mean_of_the_votes_is_the_logit_at_the_last_depth_only(scope: Micros
         assert drawn.words.endswith("is the mean of the votes." if equal else "only at the last depth, 3b.")
 
 
-def test_the_overview_shows_the_votes_of_the_last_depth_whatever_the_depth(scope: Microscope, lens: Lens) -> None:
-    whole = overview.lens(scope)
+def test_the_first_lens_shows_the_votes_of_the_last_depth_whatever_the_depth(scope: Microscope, lens: Lens) -> None:
+    whole = how.lens(scope)
     at_end = draw(scope, lens, "votes", depth="3b", class_="frog").numbers.values
     for depth in ("stem", "3b"):
         np.testing.assert_array_equal(draw(scope, whole, "votes", depth=depth, class_="frog").numbers.values, at_end)

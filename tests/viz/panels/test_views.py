@@ -17,6 +17,8 @@ from viz.selection import Choice, Option, Selection, Several, Words, change, fir
 
 SIZES = {"image_size": (16, 32), "patch_size": (4, 16), "num_blocks": 2}
 """4 x 2 patches, 5 depths: quick"""
+READ = {"how-motion", "how-reading", "how-paper", "how-glossary"}
+"""an animation, and texts"""
 BEGINNINGS: tuple[Words, ...] = (
     {"depth": "2b", "removed": "4"},
     # a unit that is chosen hides the strongest, and an option that is set what its default shows
@@ -74,6 +76,7 @@ def others(scope: Microscope, options: Collection[Option], selection: Selection)
         "class": [{"class": "deer"}],
         "patch": [{"patch": "3,1"}, {"patch": "1,0"}],
         "unit": [{"unit": unit}],
+        "channel": [{"channel": "5"}, {"channel": "8"}],
         "depth": [{"depth": "1b"}, {"depth": "2a"}],
         "lens": [{"lens": "mixing.stem"}],
     }
@@ -170,7 +173,7 @@ def test_every_figure_and_table_has_its_numbers(instrument: Instrument, views: d
         assert "nan" not in drawn.numbers.in_words(), name
     # pictures to choose from, a formula, a text that is a table of its own, and a survey that was not made
     unmeasured = set() if "attributions" in scope.metrics else {"doubt-survey"}
-    assert without == {"specimen-samples", "mixing-image-formula", "model-layers"} | unmeasured
+    assert without == {"specimen-samples", "mixing-image-formula", "model-layers", *READ} | unmeasured
 
 
 def test_no_two_options_of_the_page_have_one_name(instrument: Instrument) -> None:

@@ -1,13 +1,16 @@
 """Shuffle: does the network mind when the patches trade places?"""
 
+from collections.abc import Hashable, Iterator
 from html import escape
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
 from viz import figures
 from viz.microscope import Microscope
-from viz.mixing.shuffle import PermutationExperiment, permutation_experiment
+from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.running import Measurement
 from viz.selection import Number, Selection, Words
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
@@ -43,21 +46,47 @@ def lens(scope: Microscope) -> Lens:
 
 def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
     picture, seed = selection.picture, SEED.of(selection)
-    return scope.remembered(
-        ("shuffle", picture, seed), lambda: permutation_experiment(scope.model, scope.input(picture), seed)
-    )
+    return scope.remembered(_key(selection), lambda: permutation_experiment(scope.model, scope.input(picture), seed))
+
+
+def experiment_needed(scope: Microscope, selection: Selection) -> list[Measurement]:
+    """What is to be measured before `experiment` takes no time."""
+
+    def steps() -> Iterator[int]:
+        experiment(scope, selection)
+        yield 1
+
+    key, seconds = _key(selection), 6 * scope.explanations.seconds_per_pass  # a copy of the network, and three passes
+    known = scope.recall(key) is not None
+    return [] if known else [Measurement(key, "Shuffled patches", "experiments", 1, seconds, steps)]
+
+
+def _key(selection: Selection) -> Hashable:
+    return "shuffle", selection.picture, SEED.of(selection)
+
+
+def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
+    """Place i of the shuffled picture holds patch order[i]."""
+    return random_order(scope.grid, SEED.of(selection))
+
+
+def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray, "height width 3"]:
+    pixels = scope.pixels(selection.picture)
+    shuffled = np.empty_like(pixels)
+    for place, patch in enumerate(order_of(scope, selection).tolist()):
+        shuffled[scope.grid.pixels(place)] = pixels[scope.grid.pixels(patch)]
+    return shuffled
 
 
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    grid, pixels, order = scope.grid, scope.pixels(selection.picture), experiment(scope, selection).order
-    shuffled = np.empty_like(pixels)
-    for place, patch in enumerate(order.tolist()):
-        shuffled[grid.pixels(place)] = pixels[grid.pixels(patch)]
+    grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
     inside = grid.mask().flatten().tolist()
     names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
     here = [names[patch] for patch in inside]
     moved = [f"{names[place]}: here from {names[order[place]]}" for place in inside]
-    figure = figures.pictures(np.stack([pixels, shuffled]), ["original", "shuffled"], [here, moved])
+    figure = figures.pictures(
+        np.stack([pixels, shuffled_pixels(scope, selection)]), ["original", "shuffled"], [here, moved]
+    )
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
     origins = np.stack(np.divmod(grid.map(order), grid.cols), -1)
@@ -70,7 +99,7 @@ def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words
     row, col = point.index
     shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
     place = scope.grid.patch_at(y, x)
-    patch = experiment(scope, selection).order[place] if shuffled else place
+    patch = order_of(scope, selection)[place] if shuffled else place
     row, col = scope.grid.position(int(patch))
     return {"patch": f"{row},{col}"}
 

@@ -1,0 +1,160 @@
+"""How does it come to its answer? One pass, a number at a time: what each part adds, and the sums that make a number.
+
+A trace must hold one image (`trace.image(i)` takes one of several). Blocks, patches, channels, units and classes are
+counted from 0; one that does not exist raises ValueError. Sums are made in float64, of the weights as they are.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64
+from torch import Tensor, nn
+
+from mixer.model import Mixer
+from viz.capture import Trace, exclusive
+
+Half = Literal["a", "b"]
+"""token mixing, channel mixing"""
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """One output of a linear layer: the values that it reads times their weights, added up, plus a bias."""
+
+    values: Float64[np.ndarray, "terms"]
+    weights: Float64[np.ndarray, "terms"]
+    bias: float
+
+    @property
+    def products(self) -> Float64[np.ndarray, "terms"]:
+        return self.values * self.weights
+
+    @property
+    def total(self) -> float:
+        return float(self.products.sum()) + self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """One number of the table on its way through a half-block (paper, equation 1), by way of one hidden unit.
+
+    Token mixing reads the column that the number stands in (all patches, its channel), channel mixing its row (its
+    patch, all channels): below, the line.
+    """
+
+    unit: int
+    line: Float64[np.ndarray, "line"]
+    """of the table that comes in"""
+    place: int
+    """of the number on its line"""
+    read: Sum
+    """how the unit reads the line, after the LayerNorm: row `unit` of W1 (or W3)"""
+    hidden: float
+    """the unit's activity: the GELU of that sum, as the network computed it"""
+    write: Sum
+    """how all units write to the place: their activities times row `place` of W2 (or W4)"""
+    writes: Float64[np.ndarray, "line"]
+    """the unit's weights for every place of the line: its column of W2 (or W4)"""
+    after: float
+    """the number that comes out, as the network computed it"""
+
+    @property
+    def before(self) -> float:
+        return float(self.line[self.place])
+
+
+def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
+    """How much each half-block adds: the Frobenius norm of its update against that of the table that comes in.
+
+    Above 1, more is added than there was. 0 where there was nothing.
+    """
+    tables = _one(trace).depths[:, 0]
+    before, added = tables[:-1].norm(dim=(1, 2)), tables.diff(dim=0).norm(dim=(1, 2))
+    return (added / before.clamp_min(torch.finfo(before.dtype).tiny)).float().cpu().numpy()
+
+
+def stem_sum(model: Mixer, image: Float[Tensor, "3 height width"], patch: int, channel: int) -> Sum:
+    """How the stem makes one number of the first table: the values of a patch, in the order of `PatchGrid`."""
+    tokens = model.config.grid.to_tokens(image[None])[0]
+    _check("patch", patch, len(tokens))
+    return _sum(tokens[patch], model.stem, channel, "channel")
+
+
+def head_sum(model: Mixer, trace: Trace, target: int) -> Sum:
+    """How the head makes the logit of a class, of the mean token."""
+    return _sum(_one(trace).pooled[0], model.head, target, "class")
+
+
+def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int, unit: int) -> Mixing:
+    """One number of the table through a half-block, by way of one of its hidden units."""
+    layer, token = model.block_at(block), half == "a"
+    table = table_before(trace, block, half)
+    _check("patch", patch, table.shape[0])
+    _check("channel", channel, table.shape[1])
+    with exclusive(model), torch.no_grad():
+        normed = (layer.norm1 if token else layer.norm2)(table)
+    mlp = layer.token_mixing if token else layer.channel_mixing
+    hidden = trace.token_hidden[block][0, channel] if token else trace.channel_hidden[block][0, patch]
+    after = (trace.after_token_mixing if token else trace.after_channel_mixing)[block][0, patch, channel]
+    place = patch if token else channel
+    _check("unit", unit, len(hidden))
+    return Mixing(
+        unit,
+        _exact(table[:, channel] if token else table[patch]),
+        place,
+        _sum(normed[:, channel] if token else normed[patch], mlp.fc1, unit, "unit"),
+        float(hidden[unit]),
+        _sum(hidden, mlp.fc2, place, "place"),
+        _exact(mlp.fc2.weight[:, unit]),
+        float(after),
+    )
+
+
+def table_before(trace: Trace, block: int, half: Half) -> Float[Tensor, "patches channels"]:
+    """The table of tokens that a half-block gets."""
+    _check("block", block, len(_one(trace).after_token_mixing))
+    if half == "b":
+        return trace.after_token_mixing[block][0]
+    return trace.after_channel_mixing[block - 1][0] if block else trace.stem[0]
+
+
+def strongest_channel(trace: Trace, block: int, unit: int) -> int:
+    """The channel in which a unit of the token mixing is most active, whatever its sign."""
+    hidden = _one(trace).token_hidden[block][0]
+    _check("unit", unit, hidden.shape[1])
+    return int(hidden[:, unit].abs().argmax())
+
+
+def strongest_unit(model: Mixer, trace: Trace, block: int, patch: int) -> int:
+    """The unit of the channel mixing that adds most to a patch's token."""
+    hidden = _one(trace).channel_hidden[block][0]
+    _check("patch", patch, len(hidden))
+    return int((hidden[patch].abs() * model.block_at(block).channel_mixing.fc2.weight.norm(dim=0)).argmax())
+
+
+def shared_weights(model: Mixer) -> tuple[int, int]:
+    """The parameters of one token-mixing MLP, which all channels share; and of one MLP for each channel instead."""
+    shared = sum(parameter.numel() for parameter in model.block_at(0).token_mixing.parameters())
+    return shared, shared * model.config.hidden_dim
+
+
+def _sum(values: Float[Tensor, "terms"], layer: nn.Linear, output: int, kind: str) -> Sum:
+    _check(kind, output, len(layer.weight))
+    return Sum(_exact(values), _exact(layer.weight[output]), layer.bias[output].item())
+
+
+def _exact(values: Tensor) -> Float64[np.ndarray, "..."]:
+    return values.detach().double().cpu().numpy()
+
+
+def _one(trace: Trace) -> Trace:
+    if len(trace.logits) != 1:
+        raise ValueError(f"one image is looked at at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
+    return trace
+
+
+def _check(kind: str, number: int, count: int) -> None:
+    if not 0 <= number < count:
+        raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")

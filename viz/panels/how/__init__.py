@@ -1,0 +1,22 @@
+"""How it works: the network as a drawing with its own numbers, each part at work, and what to read about it."""
+
+from viz.microscope import Microscope
+from viz.panels.how import detail, drawing, motion, paper, reading
+from viz.panels.how.part import BEYOND
+from viz.panels.how.tour import TOUR
+from viz.panels.tokens import LOGIT_LENS, last_votes
+from viz.panels.view import Lens
+
+
+def lens(scope: Microscope) -> Lens:
+    rows = (
+        (drawing.view(scope),),
+        (detail.view(scope),),
+        (LOGIT_LENS, last_votes(scope)),
+        (motion.view(scope),),
+        (reading.view(scope),),
+        (paper.view(scope),),
+        (reading.words(scope),),
+    )
+    asks = "What becomes of the picture, and where does the answer come about?"
+    return Lens("how", "How it works", asks, rows, (BEYOND, TOUR))

@@ -1,0 +1,86 @@
+"""The formulas of the parts (paper, equation 1), each symbol with its shape here and bound to its picture."""
+
+from typing import NamedTuple
+
+from mixer.model import MixerConfig
+
+
+class Symbol(NamedTuple):
+    """What stands in a formula."""
+
+    name: str
+    """which pictures of the view are of it"""
+    html: str
+    meaning: str
+
+
+def formula(config: MixerConfig, part: str) -> str:
+    """HTML of the formula of a part, and under it what each symbol is. part: as `part_of` calls it"""
+    text, symbols = _OF[part](config)
+    for symbol in symbols:
+        mark = f"<button type='button' class='symbol' data-symbol='{symbol.name}'>{symbol.html}</button>"
+        text = text.replace(f"[{symbol.name}]", mark)
+    meanings = "".join(
+        f"<li data-symbol='{symbol.name}'><i>{symbol.html}</i> {symbol.meaning}</li>" for symbol in symbols
+    )
+    return f"<p class='formula'>{text}</p><ul class='symbols'>{meanings}</ul>"
+
+
+def _stem(config: MixerConfig) -> tuple[str, list[Symbol]]:
+    patches, channels, values = config.grid.patches, config.hidden_dim, config.grid.values
+    text = f"[x]<sub>j,*</sub> = [e] [p]<sub>j</sub>, for j = 1 … {patches}"
+    return text, [
+        Symbol("p", "p", f"the numbers of patch j: {values}"),
+        Symbol("e", "E", f"the filters, the same for all patches: {channels} x {values}"),
+        Symbol("x", "X", f"the first table: {patches} tokens x {channels} channels"),
+    ]
+
+
+def _token_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
+    patches, channels, units = config.grid.patches, config.hidden_dim, config.tokens_mlp_dim
+    text = (
+        "[u]<sub>*,i</sub> = [x]<sub>*,i</sub> + [w2] [s]( [w1] [n]<sub>*,i</sub> ), "
+        f"for i = 1 … {channels} &nbsp;<small>(paper, equation 1; it leaves out the biases)</small>"
+    )
+    return text, [
+        *_ends(patches, channels, "X", "U"),
+        Symbol("w1", "W<sub>1</sub>", f"how {units} units read the {patches} places: {units} x {patches}"),
+        Symbol("w2", "W<sub>2</sub>", f"how they write to them: {patches} x {units}"),
+    ]
+
+
+def _channel_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
+    patches, channels, units = config.grid.patches, config.hidden_dim, config.channels_mlp_dim
+    text = (
+        "[u]<sub>j,*</sub> = [x]<sub>j,*</sub> + [w2] [s]( [w1] [n]<sub>j,*</sub> ), "
+        f"for j = 1 … {patches} &nbsp;<small>(paper, equation 1; it leaves out the biases)</small>"
+    )
+    return text, [
+        *_ends(patches, channels, "U", "Y"),
+        Symbol("w1", "W<sub>3</sub>", f"how {units} units read the {channels} channels: {units} x {channels}"),
+        Symbol("w2", "W<sub>4</sub>", f"how they write to them: {channels} x {units}"),
+    ]
+
+
+def _ends(patches: int, channels: int, before: str, after: str) -> list[Symbol]:
+    table = f"{patches} x {channels}"
+    return [
+        Symbol("x", before, f"the table that comes in: {table}"),
+        Symbol(
+            "n", f"LayerNorm({before})", f"each token less its mean and divided by its deviation, then scaled: {table}"
+        ),
+        Symbol("s", "&sigma;", "the GELU, for each number by itself"),
+        Symbol("u", after, f"the table that goes on: {table}"),
+    ]
+
+
+def _head(config: MixerConfig) -> tuple[str, list[Symbol]]:
+    channels, classes = config.hidden_dim, config.num_classes
+    return "[z] = [w] [m] + b", [
+        Symbol("m", "m", f"the mean token: {channels} numbers"),
+        Symbol("w", "W", f"the weights of the classes: {classes} x {channels}"),
+        Symbol("z", "z", f"the logits: {classes}"),
+    ]
+
+
+_OF = {"stem": _stem, "a": _token_mixing, "b": _channel_mixing, "head": _head}
