@@ -176,7 +176,7 @@ window.instrument = (() => {
   };
 
   // the patch that the pointer is at in a figure is marked in the picture, which is always in sight
-  const mark = point => {
+  const pointAt = point => {
     for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
     const told = point && [point.hovertext ?? point.text, point.y].find(words => /\(\d+, \d+\)/.test(words));
     if (told) document.querySelector(`.picker [data-place="${told.match(/\(\d+, \d+\)/)[0]}"]`)?.classList.add("pointed");
@@ -224,8 +224,8 @@ window.instrument = (() => {
         const {curveNumber, pointNumber, data} = event.points[0];
         trigger("select", {view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()});
       });
-      figure.on("plotly_hover", event => mark(event.points[0]));
-      figure.on("plotly_unhover", () => mark());
+      figure.on("plotly_hover", event => pointAt(event.points[0]));
+      figure.on("plotly_unhover", () => pointAt());
       let width = figure.clientWidth;
       new ResizeObserver(() => {
         if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
