@@ -62,7 +62,8 @@ class Microscope:
         """How good it is, as far as that was measured on images of its classes."""
         if not self.knows_samples or "accuracy" not in self.metrics:
             return "not evaluated"
-        return f"{self.metrics['accuracy']:.2%} of {self.samples.source}'s test images right"
+        whose = f"{self.samples.source}'{'' if self.samples.source.endswith('s') else 's'}"
+        return f"{self.metrics['accuracy']:.2%} of {whose} test images right"
 
     @property
     def parameters(self) -> int:
