@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import threading
-from ast import literal_eval
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -259,8 +258,8 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         described = tool.inputSchema["properties"]
         assert list(described) == NAMES[f"/{tool.name}"][0]
         assert all(each["description"] for each in described.values())
-    assert literal_eval(classified.content[0].text) == over_http(url, "classify", picture=picture)
-    assert literal_eval(attributed.content[0].text)["label"] == "cat"
+    assert json.loads(classified.content[0].text) == over_http(url, "classify", picture=picture)
+    assert json.loads(attributed.content[0].text)["label"] == "cat"
     assert refused.isError
     assert "Block is a whole number from 1 to 12" in refused.content[0].text
 
@@ -283,6 +282,16 @@ def test_the_documentation_names_everything_and_its_examples_work(
     assert np.shape(eval(attribute, names)["values"]) == (8, 4)
     assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
     assert np.shape(eval(mixing, names)["influence"]) == (32, 32)
+
+
+def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    code = [line[4:] for line in text.splitlines() if re.match(r"    (from gradio_client|microscope)\b", line)]
+    (tmp_path / "photo.jpg").write_bytes(png())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec("\n".join(code[:-1]).replace("http://127.0.0.1:7860", url), names)
+    assert eval(code[-1], names)["label"] == "cat"
 
 
 def test_the_documentation_s_commands_work_as_they_stand(url: str, tmp_path: Path) -> None:

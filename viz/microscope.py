@@ -79,7 +79,8 @@ class Microscope:
             return told(self.metrics)
         if not self.knows_samples:
             return "not evaluated"
-        return f"{self.metrics['accuracy']:.2%} of {self.samples.source}'s test images right"
+        whose = f"{self.samples.source}'{'' if self.samples.source.endswith('s') else 's'}"
+        return f"{self.metrics['accuracy']:.2%} of {whose} test images right"
 
     @property
     def parameters(self) -> int:

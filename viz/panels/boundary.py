@@ -1,5 +1,6 @@
 """The boundary of the app: whatever fails between a request and its answer becomes a sentence for whoever asked."""
 
+import json
 import logging
 from typing import Any
 
@@ -19,6 +20,19 @@ class Guarded(gr.Blocks):
 
     Gradio itself fetches what is called by an address, and hides the message of every error but gr.Error.
     """
+
+    @property
+    def mcp_server_obj(self) -> Any:
+        """Gradio's MCP server, where the package for it is there. Its answers are JSON; by itself, it writes Python."""
+        return self._mcp
+
+    @mcp_server_obj.setter
+    def mcp_server_obj(self, server: Any) -> None:
+        self._mcp = server
+        if server is not None:
+            server.postprocess_output_data = lambda outputs, root: [
+                server.types.TextContent(type="text", text=json.dumps(output)) for output in outputs
+            ]
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> dict[str, Any]:
         """Every request, from a browser and from other programs. Raises gr.Error, and nothing else."""

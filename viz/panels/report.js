@@ -1,10 +1,17 @@
-// Draws the figures of a report, as high as on the page; once, at the width that a sheet of paper has, too.
-for (const figure of document.querySelectorAll(".report .figure")) {
+// Draws the figures of a report, as high as on the page: one after the other, so that one can read meanwhile.
+const draw = figure => {
   const {data, layout} = JSON.parse(figure.nextElementSibling.textContent);
   const width = figure.clientWidth, shape = layout.meta;
   const height = shape ? Math.min(shape.ratio * width + shape.extra, shape.most) : layout.height ?? 320;
   const {fontFamily, color} = getComputedStyle(document.body);
   Object.assign(layout, {width, height, font: {family: fontFamily, size: 13, color}});
-  Plotly.newPlot(figure, data, layout, {displayModeBar: false, doubleClick: false, showTips: false});
-}
+  return Plotly.newPlot(figure, data, layout, {displayModeBar: false, doubleClick: false, showTips: false});
+};
+addEventListener("load", async () => {
+  for (const figure of document.querySelectorAll(".report .figure")) {
+    await draw(figure);
+    await new Promise(resolve => setTimeout(resolve));
+  }
+  document.body.dataset.drawn = "all";
+});
 addEventListener("beforeprint", () => { for (const details of document.querySelectorAll("details")) details.open = true; });

@@ -105,12 +105,10 @@ def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) 
     """seen: the views that the report has already, to which these are added"""
     views = [view for view in lens.views if view not in seen]
     seen.update(views)
-    ready = [view for view in views if not view.needs(scope, selection)]
-    sections = "".join(_view(scope, lens, view, selection) for view in ready)
+    waiting = {view: {one.label: None for one in view.needs(scope, selection)} for view in views}
+    sections = "".join(_view(scope, lens, view, selection) for view in views if not waiting[view])
     missing = "".join(
-        f"<li>{escape(view.title)} ({escape(', '.join(one.label for one in view.needs(scope, selection)))})</li>"
-        for view in views
-        if view not in ready
+        f"<li>{escape(view.title)} ({escape(', '.join(labels))})</li>" for view, labels in waiting.items() if labels
     )
     if missing:
         missing = f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>"

@@ -1,0 +1,44 @@
+"""The report as a visitor gets it, opened on its own in a real Chromium; and a page of somebody's own photos."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.test_page import browser, visit  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def saved(visit: Callable[..., Page], tmp_path: Path) -> Path:  # noqa: F811
+    page = visit("?patch=2,3&depth=3b&lens=tokens")
+    with page.expect_download(timeout=60_000) as download:
+        page.get_by_role("button", name="Report").click()
+    expect(page.get_by_role("button", name="Report")).to_have_text("Report")
+    assert download.value.suggested_filename == "airplane-3_report.html"
+    download.value.save_as(tmp_path / "report.html")
+    return tmp_path / "report.html"
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_report_stands_on_its_own(saved: Path, browser: Browser, width: int) -> None:  # noqa: F811
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    page, errors = context.new_page(), list[str]()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: errors.append(request.url) if request.url.startswith("http") else None)
+    page.goto(saved.as_uri(), timeout=120_000)
+    figures = page.locator(".view .figure")
+    expect(page.locator("body")).to_have_attribute("data-drawn", "all", timeout=120_000)
+    assert figures.count() > 10
+    empty = "all => all.filter(each => !each.querySelector('.main-svg').childElementCount).length"
+    assert figures.evaluate_all(empty) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.get_by_role("cell", name="(2, 3)")).to_be_visible()
+    expect(page.get_by_role("cell", name="3b")).to_be_visible()
+    with page.expect_download() as numbers:
+        page.get_by_role("link", name="All numbers (CSV)").first.click()
+    assert numbers.value.path().read_text().startswith("# view:")
+    if width == 1400:
+        assert page.pdf()[:5] == b"%PDF-"
+    context.close()
+    assert not errors
