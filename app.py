@@ -14,7 +14,11 @@ from mixer.outside import in_words, without_proxies
 from viz.microscope import Microscope
 
 with in_words(), without_proxies():
-    import gradio as gr
+    try:
+        import gradio as gr
+    except ValueError as error:  # it reads numbers from the environment as it is imported
+        settings = ", ".join(f"{name}={text}" for name, text in os.environ.items() if name.startswith("GRADIO_"))
+        raise ValueError(f"{error}: correct or unset what the environment says to Gradio ({settings})") from error
     from gradio.themes.utils.fonts import LocalFont
 
     from viz.panels.components import head

@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import asdict, fields
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
@@ -113,25 +114,37 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     folder = _folder(source)
     config = read_json(folder / "config.json")
     if config.pop("network", None) != network.__name__:
-        raise CheckpointError(f"{folder}: config.json does not describe a {network.__name__} of this project")
+        raise CheckpointError(
+            f"{folder}: config.json does not describe a {network.__name__} of this project: name the folder of one"
+        )
     start = config.pop("start", None)
     metrics = read_json(folder / "metrics.json")
     if network is Mixer and "stages" in metrics:  # of our training, which before configs held names was on CIFAR-10
         config.setdefault("classes", CIFAR10_CLASSES)
     try:
-        model = network(CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder}: config.json does not fit: {error}") from error
-    _check_record(folder, metrics, model.config.num_classes)
-    if start is not None and isinstance(model, Mixer):
-        return _started(folder, model.config, start).eval(), metrics
+        stated = CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+        with torch.device("meta"):
+            parameters = record.parameters(network(stated))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder}: config.json does not fit: {error}; correct that entry, or get the checkpoint anew"
+        ) from error
+    _check_record(folder, metrics, stated.num_classes)
+    if start is not None and issubclass(network, Mixer):
+        return _started(folder, stated, start).eval(), metrics
+    shards = [weights for weights in folder.glob("*.safetensors") if weights.is_file()]
+    for weights in shards:
+        check_fetched(weights)
     try:
-        for weights in folder.glob("*.safetensors"):
-            check_fetched(weights)
-        load_torch_model(model, folder, strict=True)
+        held = sum(weights.stat().st_size for weights in shards)
+        if parameters > held:  # a number takes a byte at least; so no memory is asked for that they could not fill
+            raise ValueError(f"{held:,} bytes do not hold {parameters:,} parameters")
+        load_torch_model(model := network(stated), folder, strict=True)
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
-        why = error.__cause__ or error  # the error itself may advise to load pickles
-        raise CheckpointError(f"{folder}: the weights are incomplete, damaged or of another shape: {why}") from error
+        why = shorten(str(error.__cause__ or error), 300)  # the error itself may advise to load pickles
+        raise CheckpointError(
+            f"{folder}: the weights are incomplete, damaged or of another shape ({why}): get the checkpoint anew"
+        ) from error
     return model.eval(), metrics
 
 
@@ -188,14 +201,17 @@ def _folder(source: Path | str) -> Path:
     if path.is_dir():
         if not (path / "config.json").is_file() and (path / "checkpoint" / "config.json").is_file():
             raise CheckpointError(f"{path} is the folder of a run; its network is in {path / 'checkpoint'}")
+        if not (path / "config.json").exists() and (path / "state.pt").exists():
+            raise CheckpointError(f"{path} is a run that has not ended: the command that began it goes on with it")
         if (path / "config.json").is_file() and "architecture" in read_json(path / "config.json"):
             raise CheckpointError(
                 f"{path} holds a network of timm's; for a Mixer: python main.py convert {path} NEW_FOLDER"
             )
         return path
     if path.is_file():
+        here = f", here {path.parent}" if ours(path.parent) else ""
         raise CheckpointError(
-            f"{path} is a file, and a checkpoint a folder; for weights of the authors' or timm's: "
+            f"{path} is a file, and a checkpoint a folder{here}; for weights of the authors' or timm's: "
             f"python main.py convert {path} NEW_FOLDER"
         )
     try:
@@ -222,10 +238,13 @@ def _started(folder: Path, config: MixerConfig, start: Any) -> Mixer:
 def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is missing or damaged: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"{path} is missing or damaged ({why}): check the name of the folder, or get the file anew"
+        ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds {type(content).__name__}, not a dictionary")
+        raise CheckpointError(f"{path} holds {type(content).__name__}, not a dictionary: get the file anew")
     return content
 
 

@@ -15,6 +15,9 @@ from mixer.grid import PatchGrid
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+MOST_BLOCKS = 1_000
+"""the paper's largest network has 32; a number that cannot be meant is refused before it is built"""
+
 
 @dataclass(frozen=True)
 class MixerConfig:
@@ -46,8 +49,8 @@ class MixerConfig:
     """what the pixels of each colour are then divided by"""
 
     def __post_init__(self):
-        sizes = ("num_classes", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
-        ranges.check(self, 1, math.inf, *sizes)
+        ranges.check(self, 1, math.inf, "num_classes", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+        ranges.check(self, 1, MOST_BLOCKS, "num_blocks")
         ranges.check(self, 0, 1, "dropout")
         ranges.check(self, 1e-12, 1, "norm_eps")
         if self.gelu not in ("none", "tanh"):

@@ -37,7 +37,11 @@ def in_words() -> Iterator[None]:
     except BrokenPipeError:  # whoever read the output has seen enough, as in: main.py summary | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
         sys.exit(1)
-    except (OSError, ValueError, FloatingPointError, MemoryError, torch.OutOfMemoryError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
+        sys.exit(sentence(error))
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
         sys.exit(sentence(error))
     except KeyboardInterrupt:
         sys.exit("Stopped.")
@@ -45,13 +49,19 @@ def in_words() -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """An error from outside, for people: what is wrong with what, and the next step."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if lacks_memory(error):
         return "The memory does not suffice: end other programs, or take fewer images at once or a smaller network"
     if isinstance(error, OSError) and error.errno and error.strerror:
         name = f"{error.filename}: " if error.filename is not None else ""
         advice = f" ({ADVICE[error.errno]})" if error.errno in ADVICE else ""
         return f"{name}{error.strerror}{advice}"
     return str(error)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether there was too little memory; torch has an error of its own for a GPU's, and only words for a CPU's."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ history.jsonl                 a line for each epoch, for people and plots; the s
 checkpoint/                   the network, once the run has ended
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from mixer import parallel
 from mixer.data import Labelled
 from mixer.model import MixerConfig
 
+DRAWN = ("epoch", "loss", "validation_accuracy")
+"""of a line of the history, what the curves show"""
 NEWEST, PREVIOUS, DAMAGED, HISTORY, WORK = "state.pt", "state.previous.pt", "state.damaged.pt", "history.jsonl", ".work"
 
 STATE = {"of", "earlier", "stages", "progress", "parts"}
@@ -224,8 +227,9 @@ class Run:
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
+            remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
             raise RunError(
-                f"{target} could not be written: {error}. What was saved before is whole: make room, then the same "
+                f"{target} could not be written: {error}. What was saved before is whole: {remedy}, then the same "
                 "command goes on from there"
             ) from error
 
@@ -239,10 +243,15 @@ def history(folder: Path) -> list[dict[str, Any]]:
     text = file.read_text(errors="replace") if file.exists() else ""
     try:
         lines = [dict(json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
-    except (TypeError, ValueError) as error:
+        if any(not isinstance(line.get(name), (int, float)) for line in lines for name in DRAWN):
+            raise ValueError(f"a line lacks one of the numbers {', '.join(DRAWN)}")
+    except (TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: {error}. Continuing the run writes it anew from {NEWEST}") from error
     if not lines:
-        raise RunError(f"{folder} is no run that has finished an epoch: there is nothing in {file}")
+        raise RunError(
+            f"{folder} is no run that has finished an epoch: there is nothing in {file}. Name the folder of a run, as "
+            "runs/seed, or wait until its first epoch has ended"
+        )
     return lines
 
 

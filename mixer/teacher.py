@@ -52,7 +52,7 @@ class TeacherTrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 1, math.inf, "epochs", "batch_size")
+        ranges.check(self, 1, 1_000_000, "epochs", "batch_size")
         ranges.check(self, 0, math.inf, "lr", "weight_decay", "whiten_epochs")
         ranges.check(self, 1e-6, math.inf, "bias_factor")
         ranges.check(self, 0, 1, "label_smoothing")

@@ -28,6 +28,8 @@ from mixer.run import Run
 SAVE_SECONDS = 300
 SAVE_SHARE = 0.05
 """of the time, that saving at the end of epochs may take"""
+MOST_EPOCHS, MOST_AT_ONCE = 1_000_000, 100_000
+"""what nobody means is refused at once; CIFAR-10 has 60,000 images"""
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,13 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 0, math.inf, "epochs", "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
+        ranges.check(self, 0, math.inf, "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
+        ranges.check(self, 0, MOST_EPOCHS, "epochs")
         ranges.check(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
         ranges.check(self, 0, MOST_SHIFT, "crop")
         ranges.check(self, 0, 2**32 - 1, "seed")
-        ranges.check(self, 1, math.inf, *(n for n in ("batch_size", "micro_batch") if getattr(self, n) is not None))
+        given = (name for name in ("batch_size", "micro_batch") if getattr(self, name) is not None)
+        ranges.check(self, 1, MOST_AT_ONCE, *given)
         ranges.check(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
         if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(
@@ -119,6 +123,9 @@ def train(
     if config.crop >= min(model.config.image_size):
         raise ValueError(f"crop must be less than the images' sides, {model.config.image_size}, not {config.crop}")
     size = config.batch(len(data))
+    end = round(config.epochs * len(data))
+    if not end:
+        raise ValueError(f"epochs must be enough for one of the {len(data)} training images, not {config.epochs}")
     with nullcontext(run) if isinstance(run, Run) else Run(run) as run:
         model.to(device).train()
         images, labels = data.images.to(device), data.labels.to(device)
@@ -135,7 +142,7 @@ def train(
             if name in ("muon", "adamw"):  # rates and decay are those of the recipe, not those of the state
                 state["param_groups"] = parts[name].state_dict()["param_groups"]
             parts[name].load_state_dict(state)
-        at, end = run.progress, round(config.epochs * len(data))
+        at = run.progress
         if at.images < end:
             run.begin(asdict(config) | {"batch_size": size, "average": config.kept(len(data))})
         began = time.monotonic() - at.seconds
@@ -161,7 +168,10 @@ def train(
             averaged.update_parameters(model)
             loss = total.item()  # not before, as it waits for the GPU
             if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss is no longer finite at step {at.step}; the saved state is intact")
+                raise FloatingPointError(
+                    f"the loss is no longer finite at step {at.step}: choose a lower --muon-lr or --adamw-lr; what was "
+                    "saved before is whole, and the run goes on from there"
+                )
             at.step += 1
             at.images += size
             at.loss += loss
