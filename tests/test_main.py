@@ -209,7 +209,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     with pytest.raises(OtherClasses, match=r"not CIFAR-10's .* name its own images with --data"):
         main.evaluate(str(folder))
 
-    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes, and mine's are others"):
+    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes at 32 x 32 pixels, and mine has"):
         main.train(PHOTOS, data, image_size=16, blocks=1, teacher=main.TEACHERS[:1])
     assert "is finished" in train_again(capsys, data)
     shutil.rmtree(tmp_path / "mine" / "wide stripes")  # other classes: another network
