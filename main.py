@@ -1,7 +1,6 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
 import json
-import math
 import signal
 import sys
 import time
@@ -101,7 +100,7 @@ def train(
     device = best_device()
     if known and image_size not in (None, 32):
         raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
-    network = resized(preset, 32 if known else image_size)
+    network = PRESETS[preset].resized(32 if known else image_size)
     with parallel.first_before_others():
         parts = parts_of(data, network.image_size, data_root, download)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
@@ -311,21 +310,6 @@ def parts_of(data: str, size: tuple[int, int], root: Path | None, download: bool
     kind = cast(Cifar, data)
     train = cifar(kind, "train", root, download)
     return Parts(train, cifar(kind, "validation", root), cifar(kind, "test", root), "as published, the last validate")
-
-
-def resized(preset: str, side: int | None) -> MixerConfig:
-    """A preset for images of another size: its patches grow along, so that there are as many."""
-    config = PRESETS[preset]
-    (height, width), grid = config.image_size, config.grid
-    if side is None or side == height == width:
-        return config
-    if side < 1 or side % grid.rows or side % grid.cols:
-        every = math.lcm(grid.rows, grid.cols)
-        raise ValueError(
-            f"image_size must be a multiple of {every} for {preset}, as it has {grid.rows} x {grid.cols} patches"
-        )
-    patch = side // grid.rows, side // grid.cols
-    return replace(config, image_size=(side, side), patch_size=patch)
 
 
 def scaled(config: MixerConfig, train: Labelled, init: str | None) -> MixerConfig:

@@ -404,7 +404,10 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("--data", str(tmp_path)), "sort the images into one folder for each class, two at least"),
         (("--data", "cifar100", "--data-root", str(tmp_path)), "CIFAR-100 is not in"),
         (("--image-size", "48"), "cifar10's images have 32 x 32 pixels: leave out --image-size 48"),
-        (("--data", str(tmp_path), "--image-size", "50"), "image_size must be a multiple of 8 for small"),
+        (
+            ("--data", str(tmp_path), "--image-size", "50"),
+            "image_size must be a multiple of 8, as the network has 8 x 8 patches",
+        ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
         (("plot", str(tmp_path)), "no run that has finished an epoch"),
