@@ -182,7 +182,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     monkeypatch.chdir(tmp_path)
     main.train(PHOTOS, data, image_size=16, blocks=1)
     out = capsys.readouterr().out
-    assert "1 files are no pictures that can be read: discs/notes.txt." in out
+    assert "Files that are no picture, left out: 1 (discs/notes.txt)." in out
     folder = tmp_path / "runs" / "mine" / "checkpoint"
     model, metrics = checkpoint.load(folder, Mixer)
     parts = read_folder(tmp_path / "mine", (16, 16))
