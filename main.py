@@ -1,7 +1,6 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
 import json
-import math
 import signal
 import sys
 import time
@@ -102,11 +101,13 @@ def train(
     device = best_device()
     if known and image_size not in (None, 32):
         raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
-    network = resized(preset, 32 if known else image_size)
+    network = PRESETS[preset].resized(32 if known else image_size)
     with parallel.first_before_others():
         parts = parts_of(data, network.image_size, data_root, download)
-    if teacher == TEACHERS and parts.test.classes != CLASSES:
-        teacher = None
+    network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
+    if data != "cifar10":
+        network = scaled(network, parts.train, init)
+        teacher = None if teacher == TEACHERS else teacher
     taught_by = Average(map(partial(teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
@@ -116,7 +117,7 @@ def train(
             ours.of["init"] = init
         if init and not ours.begun:
             ours.earlier = checkpoint.load(init, Mixer)[1].get("stages", [])
-        model = start(preset, blocks, None if ours.begun else init, config.seed, fitting(network, parts.train, init))
+        model = start(preset, blocks, None if ours.begun else init, config.seed, network)
         training_images = parts.with_validation() if all_images else parts.train
         print(
             layer_table(model), f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}"
@@ -325,38 +326,20 @@ def parts_of(data: str, size: tuple[int, int], root: Path | None, download: bool
     return Parts(train, cifar(kind, "validation", root), cifar(kind, "test", root), "as published, the last validate")
 
 
-def resized(preset: str, side: int | None) -> MixerConfig:
-    """A preset for images of another size: its patches grow along, so that there are as many."""
-    config = PRESETS[preset]
-    (height, width), grid = config.image_size, config.grid
-    if side is None or side == height == width:
-        return config
-    if side < 1 or side % grid.rows or side % grid.cols:
-        every = math.lcm(grid.rows, grid.cols)
-        raise ValueError(
-            f"image_size must be a multiple of {every} for {preset}, as it has {grid.rows} x {grid.cols} patches"
-        )
-    patch = side // grid.rows, side // grid.cols
-    return replace(config, image_size=(side, side), patch_size=patch)
-
-
-def fitting(config: MixerConfig, train: Labelled, init: str | None) -> MixerConfig:
-    """For the classes of these images; pixels are scaled as for CIFAR-10, as by `init`, or by these images' own."""
-    named = replace(config, num_classes=len(train.classes), classes=train.classes)
-    if train.classes == CLASSES:
-        return named
+def scaled(config: MixerConfig, train: Labelled, init: str | None) -> MixerConfig:
+    """With mean and deviation of these images, or of those that `init` was trained on."""
     first = checkpoint.load(init, Mixer)[0].config if init else None
     mean, std = (first.mean, first.std) if first else statistics(train)
-    return replace(named, mean=mean, std=std)
+    return replace(config, mean=mean, std=std)
 
 
 def teacher_of(train: Labelled, name: str) -> Teacher:
-    """Raises OtherClasses for a teacher that does not know the classes of these images: all of them know CIFAR-10's."""
+    """Raises OtherClasses for a teacher that does not know such images: all of them know CIFAR-10's, at their size."""
     teacher = checkpoint.load(name, Teacher)[0]
-    if train.classes != CLASSES:
+    if train.classes != CLASSES or train.images.shape[2:] != (32, 32):
         raise OtherClasses(
-            f"{name} is a teacher of CIFAR-10's classes, and {train.source}'s are others ({few(train.classes)}): leave "
-            "out --teacher"
+            f"{name} is a teacher of CIFAR-10's classes at 32 x 32 pixels, and {train.source} has others "
+            f"({few(train.classes)}, {' x '.join(map(str, train.images.shape[2:]))} pixels): leave out --teacher"
         )
     return teacher
 

@@ -87,11 +87,11 @@ class Parts:
             f"training, {len(self.validation):,} validation and {len(self.test):,} test images, {self.rule}."
         ]
         if self.unreadable:
-            lines.append(f"{len(self.unreadable):,} files are no pictures that can be read: {few(self.unreadable)}.")
+            lines.append(f"Files that are no picture, left out: {len(self.unreadable):,} ({few(self.unreadable)}).")
         if self.copies:
-            lines.append(f"{self.copies:,} files are copies of others, which are counted.")
+            lines.append(f"Copies of other files, left out: {self.copies:,}.")
         if self.contradictory:
-            lines.append(f"{self.contradictory:,} files stand in two classes, and were left out.")
+            lines.append(f"Files that stand in two classes, left out: {self.contradictory:,}.")
         return lines
 
 
@@ -193,7 +193,7 @@ def _part(digest: bytes, given: str, validated: bool) -> str:
 def _check(root: Path, classes: Sequence[str], labels: dict[str, list[int]], unreadable: Sequence[str]) -> None:
     counts, training = Counter(label for part in labels.values() for label in part), Counter(labels["train"])
     small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < LEAST or not training[i]]
-    wrong = f" {len(unreadable):,} files could not be read: {few(unreadable)}." if unreadable else ""
+    wrong = f" Files that are no picture: {len(unreadable):,} ({few(unreadable)})." if unreadable else ""
     if small:
         raise UnusableData(
             f"{root}: each class needs at least {LEAST} different images that can be read, and one to train on; too "

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import torch
@@ -68,6 +68,18 @@ class MixerConfig:
     @property
     def grid(self) -> PatchGrid:
         return PatchGrid(self.image_size, self.patch_size)
+
+    def resized(self, side: int | None) -> "MixerConfig":
+        """For square images of another size, in as many patches as before. None: as it is."""
+        if side is None or (side, side) == self.image_size:
+            return self
+        rows, cols = self.grid.rows, self.grid.cols
+        if side < 1 or side % rows or side % cols:
+            raise ValueError(
+                f"image_size must be a multiple of {math.lcm(rows, cols)}, as the network has {rows} x {cols} patches, "
+                f"not {side}"
+            )
+        return replace(self, image_size=(side, side), patch_size=(side // rows, side // cols))
 
 
 def _paper(patch: int, num_blocks: int, hidden_dim: int, tokens_mlp_dim: int, channels_mlp_dim: int) -> MixerConfig:

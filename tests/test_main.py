@@ -182,7 +182,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     monkeypatch.chdir(tmp_path)
     main.train(PHOTOS, data, image_size=16, blocks=1)
     out = capsys.readouterr().out
-    assert "1 files are no pictures that can be read: discs/notes.txt." in out
+    assert "Files that are no picture, left out: 1 (discs/notes.txt)." in out
     folder = tmp_path / "runs" / "mine" / "checkpoint"
     model, metrics = checkpoint.load(folder, Mixer)
     parts = read_folder(tmp_path / "mine", (16, 16))
@@ -209,7 +209,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     with pytest.raises(OtherClasses, match=r"not CIFAR-10's .* name its own images with --data"):
         main.evaluate(str(folder))
 
-    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes, and mine's are others"):
+    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes at 32 x 32 pixels, and mine has"):
         main.train(PHOTOS, data, image_size=16, blocks=1, teacher=main.TEACHERS[:1])
     assert "is finished" in train_again(capsys, data)
     shutil.rmtree(tmp_path / "mine" / "wide stripes")  # other classes: another network
@@ -404,7 +404,10 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("--data", str(tmp_path)), "sort the images into one folder for each class, two at least"),
         (("--data", "cifar100", "--data-root", str(tmp_path)), "CIFAR-100 is not in"),
         (("--image-size", "48"), "cifar10's images have 32 x 32 pixels: leave out --image-size 48"),
-        (("--data", str(tmp_path), "--image-size", "50"), "image_size must be a multiple of 8 for small"),
+        (
+            ("--data", str(tmp_path), "--image-size", "50"),
+            "image_size must be a multiple of 8, as the network has 8 x 8 patches",
+        ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
         (("plot", str(tmp_path)), "no run that has finished an epoch"),

@@ -83,8 +83,8 @@ def test_copies_count_once_and_contradictions_not_at_all(mine: Path) -> None:
     assert sum(len(getattr(parts, name)) for name in PARTS) == 79
     assert sum(len(getattr(whole, name)) for name in PARTS) == 80
     said = " ".join(parts.said())
-    assert "1 files are copies of others, which are counted." in said
-    assert "2 files stand in two classes, and were left out." in said
+    assert "Copies of other files, left out: 1." in said
+    assert "Files that stand in two classes, left out: 2." in said
 
 
 def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
@@ -94,7 +94,7 @@ def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
     (mine / "README").write_text("beside the classes: passed over")
     parts = read(mine, SIZE)
     assert parts.unreadable == ("discs/a.jpg", "discs/b.txt")
-    assert "2 files are no pictures that can be read: discs/a.jpg, discs/b.txt." in parts.said()
+    assert "Files that are no picture, left out: 2 (discs/a.jpg, discs/b.txt)." in parts.said()
     assert parts.record()["unreadable"] == 2
 
 
@@ -145,7 +145,7 @@ def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
         shutil.copy(mine / "discs" / f"IMG_{i:04}.jpg", mine / "cats" / f"{i}.jpg")
         (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
     (mine / "cats" / "broken.jpg").write_text("no picture")
-    with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*1 files could not be read"):
+    with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*Files that are no picture: 1 "):
         read(mine, SIZE)
 
 

@@ -18,6 +18,7 @@ SEED_TABLE = (Path(__file__).parent / "expected" / "seed_summary.txt").read_text
 PARAMETERS = {
     "seed": 6_782_858,
     "seed-rows": 6_782_858,
+    "small": 358_026,  # stem 24,704, 4 blocks of 83,008, head 1,290
     "S/32": 19_104_624,
     "S/16": 18_528_264,
     "B/32": 60_293_428,
@@ -124,3 +125,18 @@ def test_blocks_are_counted_from_0(network: Mixer) -> None:
     for block in (-1, 3):
         with pytest.raises(ValueError, match=f"block {block} does not exist: there are 3, counted from 0"):
             network.block_at(block)
+
+
+def test_a_network_for_images_of_another_size_has_as_many_patches() -> None:
+    seed = PRESETS["seed"]
+    assert seed.resized(None) is seed.resized(32) is seed
+    larger = seed.resized(64)
+    assert (larger.image_size, larger.patch_size) == ((64, 64), (8, 16))
+    assert (larger.grid.rows, larger.grid.cols) == (8, 4)
+    assert PRESETS["small"].resized(24).patch_size == (3, 3)
+    with pytest.raises(
+        ValueError, match="image_size must be a multiple of 8, as the network has 8 x 4 patches, not 36"
+    ):
+        seed.resized(36)
+    with pytest.raises(ValueError, match="image_size must be a multiple of 8"):
+        seed.resized(-8)

@@ -391,7 +391,8 @@ window.instrument = (() => {
       const query = [foreign.toString(), props.link].filter(Boolean).join("&");
       history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`);
     });
-    watch("said", () => { part("said").textContent = props.said; });
+    const made = () => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report"; };
+    watch("said", () => { part("said").textContent = props.said; made(); });
     watch("running", () => { if (props.running) trigger("change"); });
     watch("redraw", () => trigger("select", {redraw: true}));
     watch("wait", () => {
@@ -410,7 +411,7 @@ window.instrument = (() => {
       const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
       save(url, name);
       URL.revokeObjectURL(url);
-      for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report";
+      made();
     });
     document.addEventListener("click", event => {
       const button = event.target.closest("[data-do=report]");

@@ -19,7 +19,7 @@ from viz.panels.specimen import TOP, in_words
 from viz.panels.view import Drawn, Lens, View, facts_of, file_name, picture_name
 from viz.panels.visit import Visit
 from viz.running import Measurement
-from viz.selection import Option, Page, Selection, to_link
+from viz.selection import NOT_IN_LINK, Option, Page, Selection, to_link
 
 HERE = Path(__file__).parent
 LIBRARY = "<template id=library></template>"
@@ -88,8 +88,6 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
     )
     said = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
     photo = visit.photo.html(scope.grid.image_size) if visit.photo else ""
-    link = to_link(scope, page, selection)
-    safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
     return f"""<header>
 <p class="kind">MLP-Mixer microscope: report</p>
 <h1>{escape(scope.classes[scope.answer(selection.picture)])}</h1>
@@ -97,8 +95,16 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
 <figcaption>as the network sees it</figcaption></figure>{photo}
 <div><ol class="best">{best}</ol>{said}</div></div>
 <table class="facts">{rows}</table>
-<p><a href="{escape(safe)}?{escape(link)}">Open this selection in a microscope of this network.</a></p>
+<p>{_link(to_link(scope, page, selection), address)}</p>
 </header>"""
+
+
+def _link(link: str, address: str) -> str:
+    if NOT_IN_LINK in link:
+        return "The picture is too large to be in a link: open its file in a microscope of this network."
+    safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
+    words = "Open this selection in a microscope of this network"
+    return f'<a href="{escape(safe)}?{escape(link)}">{words}</a> (python app.py serves one).'
 
 
 def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) -> str:

@@ -187,3 +187,10 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     Path("notes.txt").write_text("no picture")
     with pytest.raises(Unreadable, match="no picture that can be read"):
         main.write_report(Path("notes.txt"), "net")
+
+
+def test_a_picture_that_no_link_holds_is_said() -> None:
+    large = Instrument(microscope(image_size=(64, 128), patch_size=(8, 64)))
+    text = written(large, Visit(replace(large.first, sample=None)))
+    assert "The picture is too large to be in a link" in text
+    assert AT not in text
