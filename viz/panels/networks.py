@@ -32,6 +32,8 @@ MOST = 4
 """networks in memory beside the first; one more takes the place of the one that was looked at longest ago"""
 PAGE = Path(__file__).with_name("networks.html")
 CLOSED = "This server opens only the networks that are listed here."
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""what this machine calls itself"""
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
 """headers of a proxy"""
 
@@ -84,7 +86,8 @@ class Networks:
         first = [one for one in here if Path(one.source) == Path(self._first).resolve()]
         rows = [(first[0].name, "", first[0].words) if first else (self._first, "", "")]
         rows += [(one.name, f"networks/{quote(one.name)}/", one.words) for one in here if one not in first]
-        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items()]
+        names = {one.name for one in here}
+        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items() if name not in names]
         return [dict(zip(("name", "address", "words"), row, strict=True)) for row in rows]
 
     async def _page(self, name: str) -> ASGIApp:
@@ -116,13 +119,14 @@ class Networks:
         """Open the network that a visitor named, and lead to its page."""
         source = str((await request.form()).get("source", "")).strip()
         name = name_of(source)
+        if not self._may_open(request) or not _from_here(request):
+            return await self._list(request, CLOSED, source)
+        before = dict(self._named)
+        self._named[name] = source
         try:
-            if not self._may_open(request) or not _from_here(request):
-                raise ValueError(CLOSED)
-            self._named[name] = source
             await self._page(name)
         except (ValueError, OSError, MemoryError) as error:
-            self._named.pop(name, None)
+            self._named = before
             return await self._list(request, sentence(error), source)
         return RedirectResponse(f"{name}/", 303)
 
@@ -138,8 +142,8 @@ class Networks:
         return HTMLResponse(html, 404 if said else 200)
 
     def _may_open(self, request: Request) -> bool:
-        """Whether this visitor may name a network. Whoever comes through a proxy may be anybody."""
-        return self._hub is None and FORWARDED.isdisjoint(request.headers)
+        """Whether this visitor may name a network: not who comes through a proxy, or by a name of somebody else's."""
+        return self._hub is None and request.url.hostname in LOCAL and FORWARDED.isdisjoint(request.headers)
 
 
 def name_of(source: str) -> str:
