@@ -121,12 +121,13 @@ class Networks:
         name = name_of(source)
         if not self._may_open(request) or not _from_here(request):
             return await self._list(request, CLOSED, source)
-        before = dict(self._named)
+        new = name not in self._named
         self._named[name] = source
         try:
             await self._page(name)
         except (ValueError, OSError, MemoryError) as error:
-            self._named = before
+            if new:
+                del self._named[name]
             return await self._list(request, sentence(error), source)
         return RedirectResponse(f"{name}/", 303)
 

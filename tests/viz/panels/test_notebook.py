@@ -83,6 +83,12 @@ def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> 
     assert sent["python"].splitlines()[-1] == "view(scope, 'tokens.norms', patch='0,1', compare='unusual')"
 
 
+def test_a_network_of_the_project_is_named_by_its_path_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in (checkpoint.DEFAULT.with_name("seed-start"), "checkpoints/seed-start"):
+        assert Microscope.load(source, torch.device("cpu")).source == "checkpoints/seed-start"
+
+
 def test_what_is_shown_shows_itself_with_its_caution_and_its_numbers(instrument: Instrument) -> None:
     shown: Shown = viz.view(instrument.scope, "tokens.norms", sample=12, patch="3,1")
     html = shown._repr_html_()
