@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from PIL import Image
 from starlette.applications import Starlette
@@ -110,7 +111,7 @@ def test_a_public_server_opens_what_is_present_and_what_its_flag_allows(
 
     def load(source: str) -> Microscope:
         asked.append(source)
-        return Microscope(network, {}, "cpu")
+        return Microscope(network, {}, torch.device("cpu"))
 
     monkeypatch.setattr(networks.Microscope, "load", load)
     assert public.get(f"/networks/{name_of('owner/net')}/").is_success
@@ -124,7 +125,7 @@ def test_only_so_many_stay_in_memory(others: TestClient, network: Mixer, monkeyp
         asked.append(source)
         if source == "large":
             raise NotOpened("large needs about 9.0 GB of memory")
-        return Microscope(network, {}, "cpu")
+        return Microscope(network, {}, torch.device("cpu"))
 
     monkeypatch.setattr(networks.Microscope, "load", load)
     names = [f"net-{i}" for i in range(MOST + 1)]
