@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mixer.opening import present
+from mixer.opening import Present, present
 from mixer.outside import sentence
 from viz.microscope import Microscope
 from viz.panels.page import build
@@ -51,7 +51,9 @@ class Networks:
         hub: ids of models on the Hub that may be opened beside what is present. None: whatever a visitor names, folders
             of this machine included; for a server that nobody else can reach
         """
-        self._first, self._look, self._hub = first, look, hub
+        path = Path(first).resolve()
+        named = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
+        self._first, self._look, self._hub = next(named, Present(first, first, "")), look, hub
         self._named = {name_of(source): source for source in hub or ()}
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()
@@ -82,12 +84,10 @@ class Networks:
 
     def listed(self) -> list[dict[str, str]]:
         """The networks to choose from, the first page's first: names, addresses, and how good each is."""
-        here = present()
-        first = [one for one in here if Path(one.source) == Path(self._first).resolve()]
-        rows = [(first[0].name, "", first[0].words) if first else (self._first, "", "")]
-        rows += [(one.name, f"networks/{quote(one.name)}/", one.words) for one in here if one not in first]
-        names = {one.name for one in here}
-        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items() if name not in names]
+        here = {one.name: one for one in present() if one.name != self._first.name}
+        rows = [(self._first.name, "", self._first.words)]
+        rows += [(name, f"networks/{quote(name)}/", one.words) for name, one in here.items()]
+        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items() if name not in here]
         return [dict(zip(("name", "address", "words"), row, strict=True)) for row in rows]
 
     async def _page(self, name: str) -> ASGIApp:
