@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from mixer import checkpoint, run
 from mixer.checkpoint import CheckpointError
@@ -141,6 +141,8 @@ def _fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=checkpoint.FILES))
     except NotOpened:
         raise
+    except HFValidationError as error:
+        raise NotOpened(f"there is no file or folder {name}, and it is no OWNER/NAME of the Hub's: check it") from error
     except (GatedRepoError, RepositoryNotFoundError) as error:
         raise NotOpened(
             f"there is no folder {name}, and no model of that name on the Hub that all may read. If it is private: "

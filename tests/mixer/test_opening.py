@@ -129,6 +129,11 @@ def test_a_network_that_is_larger_than_the_memory_is_refused(
         open_network(tmp_path / "net")
 
 
+def test_a_path_that_is_not_there_is_said_without_asking_the_hub() -> None:
+    with pytest.raises(NotOpened, match="there is no file or folder /no/where, and it is no OWNER/NAME of the Hub's"):
+        open_network("/no/where")
+
+
 class Hub:
     """A Hub with one model, as far as it is asked; it notes what was fetched."""
 
