@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,14 @@ def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> 
     updates = instrument.answer(visit, {"words": {"lens": "tokens", "patch": "0,1", "compare": "unusual"}})
     (sent,) = (value for made, value in updates.items() if made.elem_id == "tokens-norms")
     assert sent["python"].splitlines()[-1] == "view(scope, 'tokens.norms', patch='0,1', compare='unusual')"
+
+
+def test_the_example_of_the_readme_shows_what_it_says() -> None:
+    readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text()
+    program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
+    shown = ran(dedent(program))
+    assert shown.selection.sample == 12
+    assert shown.view.id == "norms"
 
 
 def test_a_network_of_the_project_is_named_by_its_path_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
