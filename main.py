@@ -207,7 +207,7 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
     """
     checkpoint.check_target(output)
     model, metrics = open_network(source)
-    checkpoint.save(output, model, metrics, torch.float16)
+    checkpoint.save(output, model, metrics | {"weights": "half precision"}, torch.float16)
     print(f"{told(metrics)}; saved in {output}")
 
 

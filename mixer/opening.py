@@ -26,6 +26,9 @@ CHECKPOINTS, RUNS = "checkpoints", "runs"
 ROOM = 3
 """how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""
 
+DAMAGED = (ValueError, OSError, LookupError, TypeError, AttributeError)
+"""what comes of files in which something else stands than we write"""
+
 
 class NotOpened(CheckpointError):
     """A network is too large for this machine, private, or none of ours; the message says which, and what helps."""
@@ -49,11 +52,11 @@ def present(root: Path = ROOT) -> list[Present]:
     """
     found = []
     for folder in _folders(root / CHECKPOINTS):
-        with suppress(CheckpointError):
+        with suppress(*DAMAGED):
             if checkpoint.read_json(folder / "config.json").get("network") == Mixer.__name__:
                 found.append(Present(folder.name, str(folder), _told_of(folder)))
     for folder in _folders(root / RUNS):
-        with suppress(ValueError, OSError, KeyError, TypeError):
+        with suppress(*DAMAGED):
             saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
             words = _told_of(ended) if (ended := _ended(folder)) else _told_of_line(run.history(folder)[-1])
             found.append(Present(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
@@ -67,7 +70,9 @@ def told(metrics: dict[str, Any]) -> str:
     if metrics.get("epochs") == 0:
         return "untrained"
     lines = [line for stage in metrics.get("stages", []) for line in stage.get("history", [])]
-    return _told_of_line(lines[-1] | {"epoch": metrics["epochs"]}) if lines else "not evaluated"
+    return (
+        _told_of_line({**lines[-1], "epoch": metrics.get("epochs", lines[-1]["epoch"])}) if lines else "not evaluated"
+    )
 
 
 def _told_of_line(line: dict[str, Any]) -> str:
@@ -91,7 +96,8 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
         return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
     check_room(str(source), _sizes(path))
-    if path.is_dir() and "network" in checkpoint.read_json(path / "config.json"):
+    config = path / "config.json"
+    if config.is_file() and "network" in checkpoint.read_json(config):
         return checkpoint.load(path, Mixer)
     model = convert(path)
     return model, {"source": path.name, "parameters": parameters(model)}
