@@ -22,7 +22,7 @@ with in_words(), without_proxies():
     from gradio.themes.utils.fonts import LocalFont
 
     from viz.panels.components import head
-    from viz.panels.networks import Networks
+    from viz.panels.networks import LOCAL, Networks
     from viz.panels.page import build
 
 LAUNCH: dict[str, Any] = {
@@ -79,7 +79,7 @@ def main(
 def is_private(host: str | None) -> bool:
     """Whether only this machine can reach the page; not behind a reverse proxy, which has told Gradio its path."""
     name = (host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1").strip("[]")
-    return name in ("127.0.0.1", "localhost", "::1") and not os.environ.get("GRADIO_ROOT_PATH")
+    return name in LOCAL and not os.environ.get("GRADIO_ROOT_PATH")
 
 
 def check_address(host: str | None, port: int | None) -> None:

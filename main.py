@@ -290,7 +290,7 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
     """
     checkpoint.check_target(output)
     model, metrics = open_network(source)
-    checkpoint.save(output, model, metrics, precision=torch.float16)
+    checkpoint.save(output, model, metrics | {"weights": "half precision"}, precision=torch.float16)
     print(f"{told(metrics)}; saved in {output}")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 from mixer import checkpoint, run
 from mixer.checkpoint import CheckpointError
@@ -26,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 CHECKPOINTS, RUNS = "checkpoints", "runs"
 ROOM = 3
 """how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""
+
+DAMAGED = (ValueError, OSError, LookupError, TypeError, AttributeError)
+"""what comes of files in which something else stands than we write"""
 
 
 class NotOpened(CheckpointError):
@@ -50,11 +53,11 @@ def present(root: Path = ROOT) -> list[Present]:
     """
     found = []
     for folder in _folders(root / CHECKPOINTS):
-        with suppress(CheckpointError):
+        with suppress(*DAMAGED):
             if checkpoint.read_json(folder / "config.json").get("network") == Mixer.__name__:
                 found.append(Present(folder.name, str(folder), _told_of(folder)))
     for folder in _folders(root / RUNS):
-        with suppress(ValueError, OSError, KeyError, TypeError):
+        with suppress(*DAMAGED):
             saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
             words = _told_of(ended) if (ended := _ended(folder)) else _told_of_line(run.history(folder)[-1])
             found.append(Present(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
@@ -68,7 +71,9 @@ def told(metrics: dict[str, Any]) -> str:
     if metrics.get("epochs") == 0:
         return "untrained"
     lines = [line for stage in metrics.get("stages", []) for line in stage.get("history", [])]
-    return _told_of_line(lines[-1] | {"epoch": metrics["epochs"]}) if lines else "not evaluated"
+    return (
+        _told_of_line({**lines[-1], "epoch": metrics.get("epochs", lines[-1]["epoch"])}) if lines else "not evaluated"
+    )
 
 
 def _told_of_line(line: dict[str, Any]) -> str:
@@ -90,7 +95,8 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
         return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
     check_room(str(source), _sizes(path))
-    if path.is_dir() and "network" in checkpoint.read_json(path / "config.json"):
+    config = path / "config.json"
+    if config.is_file() and "network" in checkpoint.read_json(config):
         return checkpoint.load(path, Mixer)
     model = convert(path)
     return model, {"source": path.name, "parameters": parameters(model)}
@@ -151,6 +157,8 @@ def _fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=checkpoint.FILES))
     except NotOpened:
         raise
+    except HFValidationError as error:
+        raise NotOpened(f"there is no file or folder {name}, and it is no OWNER/NAME of the Hub's: check it") from error
     except (GatedRepoError, RepositoryNotFoundError) as error:
         raise NotOpened(
             f"there is no folder {name}, and no model of that name on the Hub that all may read. If it is private: "

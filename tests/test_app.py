@@ -233,6 +233,27 @@ def test_where_nothing_can_listen_is_said_before_the_network_is_loaded(
         app.main(host, port, "no network of that name")
 
 
+@pytest.mark.parametrize(
+    ("host", "environment", "private"),
+    [
+        (None, {}, True),
+        ("localhost", {}, True),
+        ("[::1]", {}, True),
+        ("0.0.0.0", {}, False),
+        (None, {"GRADIO_SERVER_NAME": "0.0.0.0"}, False),  # a Space
+        (None, {"GRADIO_ROOT_PATH": "/mixer"}, False),
+    ],
+)
+def test_who_can_reach_the_page_is_known(
+    host: str | None, environment: dict[str, str], private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GRADIO_SERVER_NAME", "GRADIO_ROOT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert app.is_private(host) == private
+
+
 def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -1,7 +1,6 @@
 """What happens inside a Mixer: records of its passes, measures on them, figures and panels.
 
-from viz import Microscope, view
-view(Microscope.load("checkpoints/seed"), "tokens.norms", sample=12, patch="3,1")
+In a notebook, `view(Microscope.load("checkpoints/seed"), "tokens.norms", sample=12)`, both from here, shows a view.
 """
 
 from importlib import import_module

@@ -14,7 +14,7 @@ from torch import Tensor
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.opening import open_network, samples_of, told
+from mixer.opening import ROOT, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
@@ -46,7 +46,7 @@ class Microscope:
     ):
         """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
         self.source = source
-        """what `load` makes it of"""
+        """what `load` makes it of; in this project's folder, by the path there"""
         self.model = model.to(device).eval()
         self.metrics = metrics
         self.device = device
@@ -65,7 +65,9 @@ class Microscope:
         """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-        return cls(*open_network(source), device, str(source), samples_of(source))
+        path = Path(source).resolve()
+        named = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else source)
+        return cls(*open_network(source), device, named, samples_of(source))
 
     @property
     def name(self) -> str:

@@ -153,6 +153,31 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
     assert page.evaluate("navigator.clipboard.readText()").endswith("/?patch=2,3")
 
 
+def test_a_view_is_copied_as_python(visit: Callable[..., Page]) -> None:
+    page = visit("?patch=2,3&lens=tokens", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#tokens-given").get_by_role("button", name="Copy as Python").click()
+    expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
+    program = page.evaluate("navigator.clipboard.readText()")
+    assert program.startswith("from viz import Microscope, view\n\nscope = Microscope.load('checkpoints/seed')\n")
+    assert program.endswith("view(scope, 'tokens.given', patch='2,3')\n")
+
+
+def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page]) -> None:
+    page = visit("?patch=2,3")
+    choice = page.get_by_label("Network")
+    expect(choice).to_have_value("")
+    choice.select_option(label="seed-start: untrained")
+    page.wait_for_url("**/networks/seed-start/?patch=2,3")
+    expect(page.locator("#patch")).to_have_value("2,3")
+    expect(page.locator("#header .badges")).to_contain_text("untrained")
+    page.get_by_label("Network").select_option(label="others ...")
+    page.get_by_label("folder, file, or id on the Hub").fill("checkpoints/teacher")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not describe a Mixer")
+    page.get_by_role("link", name="seed", exact=True).click()
+    expect(page.locator("#header .badges")).to_contain_text("90.03%")
+
+
 def test_a_cell_of_a_map_sets_the_patch(page: Page) -> None:
     """Of 8 x 4 patches of 4 x 8 pixels: row 6, column 1 is no patch where rows and columns are swapped."""
     click_cell(page, "how-votes", 12, 26)

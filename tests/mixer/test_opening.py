@@ -69,7 +69,9 @@ def test_weights_from_elsewhere_are_converted_on_the_fly(tmp_path: Path, tiny: M
     assert same_file.config.num_classes == 7
     authors = replace(tiny, image_size=(14, 14), patch_size=(7, 7), pre_head_norm=True)
     np.savez(tmp_path / "mixer.npz", **as_the_authors_save(Mixer(authors)))
-    assert open_network(tmp_path / "mixer.npz")[0].config.image_size == (14, 14)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "mixer.npz").rename(tmp_path / "theirs" / "mixer.npz")
+    assert open_network(tmp_path / "theirs")[0].config.image_size == (14, 14)
 
 
 def test_a_path_is_also_looked_for_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +112,9 @@ def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, 
     checkpoint.save(tmp_path / "checkpoints" / "good", network, {"accuracy": 0.5})
     (tmp_path / "checkpoints" / "bad").mkdir()
     (tmp_path / "checkpoints" / "bad" / "config.json").write_text("{")
+    (tmp_path / "checkpoints" / "odd").mkdir()
+    (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}')
+    (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}')
     (tmp_path / "runs" / "empty").mkdir(parents=True)
     assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "50.00% of the test images right")]
     assert {"seed", "seed-start"} <= {one.name for one in present()}
@@ -127,6 +132,11 @@ def test_a_network_that_is_larger_than_the_memory_is_refused(
     memory(monkeypatch, 1000)
     with pytest.raises(NotOpened, match=r"net needs about 0.0 GB of memory, and 0.0 GB are free on this machine: end"):
         open_network(tmp_path / "net")
+
+
+def test_a_path_that_is_not_there_is_said_without_asking_the_hub() -> None:
+    with pytest.raises(NotOpened, match="there is no file or folder /no/where, and it is no OWNER/NAME of the Hub's"):
+        open_network("/no/where")
 
 
 class Hub:

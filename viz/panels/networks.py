@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mixer.opening import present
+from mixer.opening import Present, present
 from mixer.outside import sentence
 from viz.microscope import Microscope
 from viz.panels.page import build
@@ -32,6 +32,8 @@ MOST = 4
 """networks in memory beside the first; one more takes the place of the one that was looked at longest ago"""
 PAGE = Path(__file__).with_name("networks.html")
 CLOSED = "This server opens only the networks that are listed here."
+LOCAL = ("127.0.0.1", "localhost", "::1")
+"""what this machine calls itself"""
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
 """headers of a proxy"""
 
@@ -49,7 +51,9 @@ class Networks:
         hub: ids of models on the Hub that may be opened beside what is present. None: whatever a visitor names, folders
             of this machine included; for a server that nobody else can reach
         """
-        self._first, self._look, self._hub = first, look, hub
+        path = Path(first).resolve()
+        named = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
+        self._first, self._look, self._hub = next(named, Present(first, first, "")), look, hub
         self._named = {name_of(source): source for source in hub or ()}
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()
@@ -80,11 +84,10 @@ class Networks:
 
     def listed(self) -> list[dict[str, str]]:
         """The networks to choose from, the first page's first: names, addresses, and how good each is."""
-        here = present()
-        first = [one for one in here if Path(one.source) == Path(self._first).resolve()]
-        rows = [(first[0].name, "", first[0].words) if first else (self._first, "", "")]
-        rows += [(one.name, f"networks/{quote(one.name)}/", one.words) for one in here if one not in first]
-        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items()]
+        here = {one.name: one for one in present() if one.name != self._first.name}
+        rows = [(self._first.name, "", self._first.words)]
+        rows += [(name, f"networks/{quote(name)}/", one.words) for name, one in here.items()]
+        rows += [(source, f"networks/{name}/", "") for name, source in self._named.items() if name not in here]
         return [dict(zip(("name", "address", "words"), row, strict=True)) for row in rows]
 
     async def _page(self, name: str) -> ASGIApp:
@@ -116,13 +119,15 @@ class Networks:
         """Open the network that a visitor named, and lead to its page."""
         source = str((await request.form()).get("source", "")).strip()
         name = name_of(source)
+        if not self._may_open(request) or not _from_here(request):
+            return await self._list(request, CLOSED, source)
+        new = name not in self._named
+        self._named[name] = source
         try:
-            if not self._may_open(request) or not _from_here(request):
-                raise ValueError(CLOSED)
-            self._named[name] = source
             await self._page(name)
         except (ValueError, OSError, MemoryError) as error:
-            self._named.pop(name, None)
+            if new:
+                del self._named[name]
             return await self._list(request, sentence(error), source)
         return RedirectResponse(f"{name}/", 303)
 
@@ -138,8 +143,8 @@ class Networks:
         return HTMLResponse(html, 404 if said else 200)
 
     def _may_open(self, request: Request) -> bool:
-        """Whether this visitor may name a network. Whoever comes through a proxy may be anybody."""
-        return self._hub is None and FORWARDED.isdisjoint(request.headers)
+        """Whether this visitor may name a network: not who comes through a proxy, or by a name of somebody else's."""
+        return self._hub is None and request.url.hostname in LOCAL and FORWARDED.isdisjoint(request.headers)
 
 
 def name_of(source: str) -> str:

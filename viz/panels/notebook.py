@@ -1,9 +1,4 @@
-"""The views without the page: in a notebook, or in any other program.
-
-from viz import Microscope, view
-scope = Microscope.load("checkpoints/seed")
-view(scope, "tokens.norms", sample=12, patch="3,1")
-"""
+"""The views without the page, in a notebook or any other program: docs/microscope.ipynb."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

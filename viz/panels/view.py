@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
@@ -194,11 +194,17 @@ def full_name(lens: Lens, view: View) -> str:
 
 def as_python(scope: Microscope, page: Page, lens: Lens, view: View, selection: Selection) -> str:
     """A program that shows the same view of the same selection (`viz.panels.notebook`)."""
-    unseen = {option.name for option in page.options} - {option.name for option in (*lens.options, *view.options)}
-    words = {name: text for name, text in to_words(scope, page, selection).items() if name not in {"lens", *unseen}}
+    unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
+    words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
     return (
         "from viz import Microscope, view\n\n"
         f"scope = Microscope.load({scope.source!r})\n"
         f"view(scope, {full_name(lens, view)!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
     )
+
+
+def _sees_option(view: View, selection: Selection, name: str) -> bool:
+    """Whether the figure depends on an option, be it its own or one of another view's."""
+    without = replace(selection, chosen=tuple(pair for pair in selection.chosen if pair[0] != name))
+    return name in {option.name for option in view.options} or view.sees(without) != view.sees(selection)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from PIL import Image
 from starlette.applications import Starlette
@@ -20,18 +21,22 @@ from viz.microscope import Microscope
 from viz.panels import networks
 from viz.panels.networks import CLOSED, MOST, Networks, name_of, source_of
 
+HERE = "http://127.0.0.1:7860"
+
 
 @pytest.fixture
 def others() -> Iterator[TestClient]:
     """The server's own part of the addresses, without the first page."""
-    with TestClient(Starlette(routes=Networks(str(DEFAULT), app.LAUNCH).routes)) as client:
+    routes = Networks(str(DEFAULT), app.LAUNCH).routes
+    with TestClient(Starlette(routes=routes), HERE) as client:
         yield client
 
 
 @pytest.fixture
 def public() -> Iterator[TestClient]:
     """Of a server that others can reach, and that may open one model of the Hub's."""
-    with TestClient(Starlette(routes=Networks(str(DEFAULT), app.LAUNCH, ("owner/net",)).routes)) as client:
+    routes = Networks(str(DEFAULT), app.LAUNCH, ("owner/net",)).routes
+    with TestClient(Starlette(routes=routes), HERE) as client:
         yield client
 
 
@@ -85,10 +90,13 @@ def test_nothing_is_opened_by_an_address_or_by_the_page_of_another_server(others
     folder = str(foreign.write(tmp_path / "net", foreign.mixer(2)))
     page = others.get(f"/networks/{name_of(folder)}/")
     assert (page.status_code, f"{folder} is not open here" in page.text) == (404, True)
-    for headers in ({"origin": "https://evil.example"}, {"x-forwarded-for": "192.0.2.7"}):
+    evil = {"origin": "http://evil.example:7860"}
+    for headers in (evil, evil | {"host": "evil.example:7860"}, {"x-forwarded-for": "192.0.2.7"}):
         page = others.post("/networks/", data={"source": folder}, headers=headers)
         assert (page.status_code, CLOSED in page.text) == (404, True)
-    assert others.post("/networks/", data={"source": folder}, headers={"origin": "http://testserver"}).is_success
+    assert others.post("/networks/", data={"source": folder}, headers={"origin": HERE}).is_success
+    others.post("/networks/", data={"source": folder}, headers=evil)
+    assert folder in [row["name"] for row in others.get("/networks/list.json").json()], "it stays open"
 
 
 def test_a_public_server_opens_what_is_present_and_what_its_flag_allows(
@@ -103,7 +111,7 @@ def test_a_public_server_opens_what_is_present_and_what_its_flag_allows(
 
     def load(source: str) -> Microscope:
         asked.append(source)
-        return Microscope(network, {}, "cpu")
+        return Microscope(network, {}, torch.device("cpu"))
 
     monkeypatch.setattr(networks.Microscope, "load", load)
     assert public.get(f"/networks/{name_of('owner/net')}/").is_success
@@ -117,7 +125,7 @@ def test_only_so_many_stay_in_memory(others: TestClient, network: Mixer, monkeyp
         asked.append(source)
         if source == "large":
             raise NotOpened("large needs about 9.0 GB of memory")
-        return Microscope(network, {}, "cpu")
+        return Microscope(network, {}, torch.device("cpu"))
 
     monkeypatch.setattr(networks.Microscope, "load", load)
     names = [f"net-{i}" for i in range(MOST + 1)]

@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,10 @@ def ran(program: str) -> Any:
     return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
-def untimed(drawn: Drawn) -> list[str | None]:
-    """All that a view shows, but for how long it took."""
-    return [part and re.sub(r"(data-label='seconds'>)[^<]*", r"\1", part) for part in told(drawn)]
+def untimed(drawn: Drawn) -> tuple[str | None, str, str]:
+    """The figure, the table and the words, but for how long it took."""
+    figure, html, words, _ = told(drawn)
+    return figure, re.sub(r"(data-label='seconds'>)[^<]*", r"\1", html), words
 
 
 @pytest.mark.parametrize("words", BEGINNINGS, ids=["places", "options"])
@@ -81,6 +83,20 @@ def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> 
     updates = instrument.answer(visit, {"words": {"lens": "tokens", "patch": "0,1", "compare": "unusual"}})
     (sent,) = (value for made, value in updates.items() if made.elem_id == "tokens-norms")
     assert sent["python"].splitlines()[-1] == "view(scope, 'tokens.norms', patch='0,1', compare='unusual')"
+
+
+def test_the_example_of_the_readme_shows_what_it_says() -> None:
+    readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text()
+    program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
+    shown = ran(dedent(program))
+    assert shown.selection.sample == 12
+    assert shown.view.id == "norms"
+
+
+def test_a_network_of_the_project_is_named_by_its_path_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in (checkpoint.DEFAULT.with_name("seed-start"), "checkpoints/seed-start"):
+        assert Microscope.load(source, torch.device("cpu")).source == "checkpoints/seed-start"
 
 
 def test_what_is_shown_shows_itself_with_its_caution_and_its_numbers(instrument: Instrument) -> None:
