@@ -122,7 +122,7 @@ def test_weights_of_another_network_are_not_taken_to_start_from(
 
 
 def test_a_network_without_blocks_is_refused() -> None:
-    with pytest.raises(ValueError, match="num_blocks must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="num_blocks must be from 1 to 1000, not 0"):
         main.start("seed", 0, None, seed=0)
 
 
@@ -409,7 +409,7 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
             "image_size must be a multiple of 8, as the network has 8 x 8 patches",
         ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
-        (("train-teacher", "--batch-size", "0"), "batch_size must be at least 1, not 0"),
+        (("train-teacher", "--batch-size", "0"), "batch_size must be from 1 to 100000, not 0"),
         (("plot", str(tmp_path)), "no run that has finished an epoch"),
         (("push", str(tmp_path / "nowhere"), "owner/name"), "there is no folder"),
         (("train-teacher", "--output", __file__), "is there already, and this program did not write it"),

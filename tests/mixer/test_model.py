@@ -114,7 +114,7 @@ def test_identity_blocks_pass_their_input_on(network: Mixer) -> None:
 def test_wrong_sizes_are_named(network: Mixer) -> None:
     with pytest.raises(ValueError, match=r"expected images of \(batch, 3, 32, 32\), not \(2, 3, 16, 32\)"):
         network(torch.zeros(2, 3, 16, 32))
-    with pytest.raises(ValueError, match="num_blocks must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="num_blocks must be from 1 to 1000, not 0"):
         MixerConfig(num_blocks=0)
     with pytest.raises(ValueError, match="cannot be cut"):
         MixerConfig(patch_size=(5, 8))

@@ -139,7 +139,7 @@ def test_impossible_recipes_are_refused() -> None:
         TrainConfig(epochs=3, warmup_epochs=1, decay_epochs=3)
     with pytest.raises(ValueError, match="shorter than warm-up and decay"):
         TrainConfig(epochs=3, warmup_epochs=4)
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="from 1 to 100000"):
         TrainConfig(batch_size=0)
 
 
