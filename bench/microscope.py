@@ -143,7 +143,7 @@ def intervening() -> Iterator[Ratio]:
     scope, visit = instrument.scope, Visit(instrument.first)
     instrument.answer(visit, {"words": {"lens": "whatif.edit"}})
     image, turn = scope.input(instrument.first.picture)[None], count(1)
-    this, other = (trace(scope.model, scope.input(scope.sample_picture(sample))[None]) for sample in (0, 60))
+    this, other = (scope.input(scope.sample_picture(sample)) for sample in (0, 60))
 
     def edit() -> None:
         row, col = scope.grid.position(next(turn) % scope.grid.patches)
