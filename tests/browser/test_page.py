@@ -421,6 +421,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     page.get_by_role("button", name="Undo").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
     page.get_by_role("button", name="Redo").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
     page.get_by_role("tab", name="Overview").click()

@@ -78,7 +78,13 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
-      const put = () => { part("words").innerHTML = value.words; part("html").innerHTML = value.html; };
+      const put = () => {
+        const buttons = () => [...part("words").querySelectorAll("button")];
+        const here = buttons().indexOf(document.activeElement);
+        part("words").innerHTML = value.words;
+        part("html").innerHTML = value.html;
+        buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
+      };
       if (!value.figure) {
         if (value.waiting && (figure.data || part("html").innerHTML)) {
           box.classList.add("stale");
