@@ -12,11 +12,23 @@ import torch
 from bench.browser import visiting
 from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
-from bench.microscope import cold_start, explaining, first_looks, looking, memory
+from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory
 from bench.network import PLOT, inference, scaling, training
 
 HERE = Path(__file__).parent
-CASES = (inference, first_looks, looking, explaining, scaling, training, cold_start, memory, visiting, crowd)
+CASES = (
+    inference,
+    first_looks,
+    looking,
+    explaining,
+    intervening,
+    scaling,
+    training,
+    cold_start,
+    memory,
+    visiting,
+    crowd,
+)
 
 
 def machine() -> str:

@@ -18,6 +18,7 @@ from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.doubt import faithfulness
+from viz.intervene.patching import Between, token_map
 from viz.microscope import Microscope
 from viz.panels.page import Instrument
 from viz.panels.visit import Visit
@@ -134,6 +135,32 @@ def explaining() -> Iterator[Ratio]:
     yield Ratio("all fast methods, against Integrated Gradients of 50 steps", all_fast / path, 3, False, names)
     yield Ratio("patch ablation against Captum one patch at a time", single / ablation, 4, note=f"{ablation:.2f} s")
     yield Ratio("both curves of a method, against one ablation", curves / ablation, 4, False, f"{curves:.2f} s")
+
+
+def intervening() -> Iterator[Ratio]:
+    """An edit by one click, with all that is redrawn; and the whole map of patching."""
+    instrument = _instrument()
+    scope, visit = instrument.scope, Visit(instrument.first)
+    instrument.answer(visit, {"words": {"lens": "whatif.edit"}})
+    image, turn = scope.input(instrument.first.picture)[None], count(1)
+    this, other = (scope.input(scope.sample_picture(sample)) for sample in (0, 60))
+
+    def edit() -> None:
+        row, col = scope.grid.position(next(turn) % scope.grid.patches)
+        instrument.answer(visit, {"words": {"edits": f"mean:{row},{col}"}})
+
+    def hundred() -> None:
+        for _ in range(100):
+            scope.model(image)
+
+    def patch() -> None:
+        list(token_map(scope.model, this, other, Between(3, 0)))
+
+    with torch.inference_mode():
+        times = interleaved(edit, hundred, patch, rounds=5)
+    edited, passes, patched = (t.median for t in times)
+    yield Ratio("edit a patch -> answer and bars, against 0.3 s", edited / 0.3, 1, False, f"{edited:.3f} s")
+    yield Ratio("the whole map of patching, against 100 bare passes", patched / passes, 12, False, spread(times))
 
 
 def cold_start() -> Iterator[Ratio]:

@@ -396,7 +396,9 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
     expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
 
 
-@pytest.mark.parametrize("lens", ["mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "model"])
+@pytest.mark.parametrize(
+    "lens", ["mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model"]
+)
 def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
     page = visit(f"?lens={lens}")
     panel = page.locator(f"#lens-{lens.replace('.', '-')}")
@@ -404,10 +406,68 @@ def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
         expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
 
 
+def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[..., Page]) -> None:
+    page = visit("?sample=43&lens=whatif.edit")
+    before = page.locator("#answer .answers").inner_text()
+    click_cell(page, "whatif-edit-picture", 36 + 12, 4 + 18)  # row 4, column 1 of the second picture
+    expect(page.locator("#whatif-edit-picture .words")).to_contain_text("(4, 1) mean colour")
+    expect(page.locator("#words")).to_contain_text("1 edit of yours")
+    page.get_by_role("button", name="Shuffle").click()
+    expect(page.locator("#words")).to_contain_text("2 edits")
+    link = "?sample=43&edits=mean:4,1;shuffle:0&lens=whatif.edit"
+    page.wait_for_function(f"location.search === {link!r}")
+    edited = page.locator("#answer .answers").inner_text()
+    assert edited != before
+    other = visit(link)
+    expect(other.locator("#words")).to_contain_text("2 edits", timeout=15_000)
+    assert other.locator("#answer .answers").inner_text() == edited
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#words")).to_contain_text("1 edit of yours")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.get_by_role("button", name="Redo").click()
+    expect(page.locator("#words")).to_contain_text("2 edits")
+    page.get_by_role("tab", name="Overview").click()
+    expect(figure(page, "overview-votes")).to_be_visible()
+    page.get_by_role("button", name="Show it unedited").click()
+    expect(page.locator("#words")).to_contain_text("Test image")
+    assert page.locator("#answer .answers").inner_text() == before
+
+
+def test_patching_is_measured_when_asked_and_a_click_on_it_chooses(visit: Callable[..., Page]) -> None:
+    page = visit("?sample=43&lens=whatif.patching")
+    expect(figure(page, "whatif-patching-updates")).to_be_visible(timeout=30_000)
+    measure = page.locator("#whatif-patching-map .measure")
+    expect(measure).to_contain_text("Patching every token: about")
+    measure.get_by_role("button", name="Measure").click()
+    expect(figure(page, "whatif-patching-map")).to_be_visible(timeout=60_000)
+    expect(page.locator("#whatif-patching-map .words")).to_contain_text("carries most")
+    click_cell(page, "whatif-patching-map", 8 + 4, 12 + 5 * 4 + 2)  # the first map, under its name: row 5, column 1
+    expect(page.locator("#patch")).to_have_value("5,1")
+    expect(page.locator("#answer output")).to_have_text("stem")
+
+
+def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Page]) -> None:
+    page = visit("?sample=43&lens=whatif.edit")
+    before = answer(page)
+    page.get_by_role("tab", name="Smallest change").click()
+    view = page.locator("#whatif-smallest-remove")
+    expect(view.locator(".measure")).to_contain_text("at most")
+    view.get_by_role("button", name="Measure").click()
+    expect(view.locator(".words")).to_contain_text("of 32", timeout=60_000)
+    view.get_by_role("button", name="Put it under the microscope").click()
+    expect(page.locator("#words")).to_contain_text("1 edit of yours")
+    assert answer(page) != before
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page], scheme: str) -> None:
     page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+<<<<<<< HEAD
     for tab in ("How it works", "Attribution", "Model", "Patch tokens"):
+=======
+    for tab in ("Overview", "Attribution", "What if", "Knock out", "Model", "Patch tokens"):
+>>>>>>> h-whatif
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -154,6 +154,30 @@ def test_grouped_bars_differ_in_more_than_colour():
     np.testing.assert_array_equal([bar.y for bar in figure.data], values)
     assert [bar.name for bar in figure.data] == ["x", "y", "z"]
     assert len({bar.marker.pattern.shape for bar in figure.data}) == 3
+    assert {bar.marker.pattern.fillmode for bar in figure.data} == {"overlay"}  # or they would be white on white
+
+
+def test_bars_before_and_after_tell_the_change_in_points():
+    figure = figures.before_after(np.array([[0.5, 0.125], [0.25, 0.375]]), ["cat", "dog"], ("before", "after"), "p")
+    before, after = figure.data
+    assert (before.x.tolist(), after.x.tolist()) == ([0.5, 0.125], [0.25, 0.375])
+    assert before.y == after.y == ("cat", "dog")
+    assert list(after.text) == ["25.0% (-25.0)", "37.5% (+25.0)"]
+    assert before.marker.color != after.marker.color
+    assert before.marker.pattern.shape != after.marker.pattern.shape
+
+
+def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
+    usual = np.array([[1.0, np.nan, 2.0], [0.5, np.nan, 0.25]])
+    figure = figures.effects(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
+    bar, spread = figure.data
+    assert bar.y.tolist() == [0.5, -1, 2]
+    assert (bar.marker.color[0], bar.marker.color[2]) == (figures.charts.RISES,) * 2
+    assert bar.marker.color[1] == figures.charts.FALLS
+    assert [width > 0 for width in bar.marker.line.width] == [False, True, False]
+    np.testing.assert_array_equal(spread.y, usual[0])
+    np.testing.assert_array_equal(spread.error_y.array, usual[1])
+    assert len(figures.effects(np.zeros(2), ["a", "b"], "change", "unit", 0).data) == 1
 
 
 def test_maps_that_are_compared_have_the_scale_they_are_given():

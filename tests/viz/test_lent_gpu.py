@@ -21,8 +21,10 @@ from viz.attribution.attribute import attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
 from viz.attribution.question import Question
 from viz.capture import capture
+from viz.intervene import knockout, patching, search
 from viz.lent_gpu import on_lent_gpu
 from viz.mixing import influence
+from viz.spread import Spread
 
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = """
@@ -89,6 +91,27 @@ def test_influence_is_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer) ->
     np.testing.assert_array_equal(got[-1].influence, want[-1].influence)
 
 
+def test_interventions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer) -> None:
+    this, other = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    wanted = search.Wanted(this, other, 3, kept=False)
+    for question, *args in (
+        (patching.token_map, this, other, patching.Between(3, 7)),
+        (knockout.without_units, this, 1),
+        (knockout.without_halves_over, torch.stack([this, other])),
+        (search.greedy, wanted),
+        (search.prove, wanted, search.Found((1, 2, 3), proven=False)),
+    ):
+        *_, got = on_lent_gpu(question)(network, *args)
+        *_, want = question(network, *args)
+        if isinstance(want, np.ndarray):
+            np.testing.assert_array_equal(got, want)
+        elif isinstance(want, Spread):
+            np.testing.assert_array_equal([got.mean, got.deviation], [want.mean, want.deviation])
+        else:
+            assert got == want
+    assert len(lent) == 5
+
+
 def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
     lent: list[Any], network: Mixer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,8 +127,8 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
     assert {p.device.type for p in network.parameters()} == {asked.image.device.type} == {"cpu"}
 
 
-def test_on_zerogpu_the_page_stays_on_the_cpu_and_two_questions_borrow(tmp_path: Path) -> None:
+def test_on_zerogpu_the_page_stays_on_the_cpu_and_seven_questions_borrow(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text(STAND_IN)
     environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SPACES_ZERO_GPU": "true"}
     done = subprocess.run([sys.executable, "-c", APP], capture_output=True, text=True, cwd=ROOT, env=environ)
-    assert done.stdout.splitlines()[-1:] == ["cpu 2"], done.stderr
+    assert done.stdout.splitlines()[-1:] == ["cpu 7"], done.stderr

@@ -1,7 +1,11 @@
 """Diagrams with axes: lines, bars, matrices."""
 
 from collections.abc import Sequence
+<<<<<<< HEAD
 from itertools import product
+=======
+from typing import Any
+>>>>>>> h-whatif
 
 import numpy as np
 import plotly.graph_objects as go
@@ -112,7 +116,7 @@ def before_after(
             cliponaxis=False,
             marker={
                 "color": colour,
-                "pattern": {"shape": hatching, "fgcolor": "white", "size": 4, "fillmode": "overlay"},
+                "pattern": _hatched(hatching),
             },
             hovertemplate=f"%{{y}}, {time}: %{{x:.2%}}<extra></extra>",
         )
@@ -176,6 +180,11 @@ def effects(
         legend={"y": 1, "yanchor": "bottom"},
         margin={"t": 32},
     )
+
+
+def _hatched(shape: str) -> dict[str, Any]:
+    """White lines over the colour of a bar; by default plotly puts them in place of it, unseen on white."""
+    return {"shape": shape, "fgcolor": "white", "size": 5, "fillmode": "overlay"}
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
@@ -340,7 +349,7 @@ def grouped_bars(
             x=[names[i] for i in drawn],
             y=line[drawn],
             name=group,
-            marker={"color": colour, "pattern": {"shape": hatching, "fgcolor": "white", "size": 5}},
+            marker={"color": colour, "pattern": _hatched(hatching)},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
         )
         for line, group, (colour, hatching) in zip(values, groups, looks, strict=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.attribution.question import batch_size
 from viz.capture import capture, evaluating, resume, trace
+from viz.lent_gpu import on_lent_gpu
 from viz.spread import Spread
 
 AT_ONCE = 8
@@ -51,6 +52,7 @@ def without_halves(
         yield (logits - seen.logits).float().cpu().numpy()
 
 
+@on_lent_gpu
 def without_halves_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | Spread]:
@@ -64,6 +66,7 @@ def without_halves_over(
     yield spread
 
 
+@on_lent_gpu
 def without_units(
     model: Mixer, image: Float[Tensor, "3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "units classes"]]:

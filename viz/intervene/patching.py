@@ -15,7 +15,8 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.question import batch_size
-from viz.capture import Trace, capture, evaluating, resume
+from viz.capture import capture, evaluating, resume, trace
+from viz.lent_gpu import on_lent_gpu
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,17 @@ def map_work(depths: int, patches: int) -> int:
     return patches * depths * (depths + 1) // 2
 
 
+@on_lent_gpu
 def token_map(
-    model: Mixer, this: Trace, other: Trace, between: Between
+    model: Mixer, this: Float[Tensor, "3 height width"], other: Float[Tensor, "3 height width"], between: Between
 ) -> Iterator[int | Float32[np.ndarray, "depths patches"]]:
     """The change of `between` when the token of one place, at one depth, is the other picture's.
 
     Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
-    Both traces must be of one picture each. The model is free for other threads between the batches.
+    The model is free for other threads between the batches.
     """
-    before, mine, others = between.of(this.logits), this.depths[:, 0], other.depths[:, 0]
+    here, there = (trace(model, image[None]) for image in (this, other))
+    before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
     found, done = [], 0
     for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
         for places in torch.arange(len(tokens), device=tokens.device).split(batch_size(model, gradients=False)):

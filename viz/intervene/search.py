@@ -17,6 +17,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.attribution.question import batch_size
 from viz.capture import evaluating
+from viz.lent_gpu import on_lent_gpu
 
 AFFORDABLE = 6000
 """sets that a proof may try: of 32 patches, all of up to three"""
@@ -55,6 +56,7 @@ def most_passes(patches: int) -> int:
     return 1 + patches * (patches + 1) // 2
 
 
+@on_lent_gpu
 def greedy(model: Mixer, wanted: Wanted) -> Iterator[int | Found]:
     """Patches, one after the other, until the answer is as wanted; yields the passes so far, at last what is found.
 
@@ -86,6 +88,7 @@ def smaller_sets(patches: int, found: Found) -> int:
     return sum(comb(patches, size) for size in range(2, len(found.patches)))
 
 
+@on_lent_gpu
 def prove(model: Mixer, wanted: Wanted, found: Found) -> Iterator[int | Found]:
     """Try all smaller sets, the smallest first; yields how many are tried, at last a smallest set, proven.
 

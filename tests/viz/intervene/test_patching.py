@@ -40,7 +40,7 @@ def test_there_is_nothing_behind_a_depth_that_does_not_exist(model: Mixer, two: 
 
 def test_a_map_is_what_a_whole_pass_with_that_token_gives(model: Mixer, two: Tensor) -> None:
     this, other = trace(model, two[:1]), trace(model, two[1:])
-    *done, found = token_map(model, this, other, BETWEEN)
+    *done, found = token_map(model, two[0], two[1], BETWEEN)
     assert done[-1] == map_work(7, 16)
     assert found.shape == (7, 16)
     before = BETWEEN.of(this.logits)
@@ -68,8 +68,7 @@ def test_a_map_is_what_a_whole_pass_with_that_token_gives(model: Mixer, two: Ten
 
 
 def test_a_picture_patched_with_itself_stays_as_it_is(model: Mixer, two: Tensor) -> None:
-    this = trace(model, two[:1])
-    *_, found = token_map(model, this, this, BETWEEN)
+    *_, found = token_map(model, two[0], two[0], BETWEEN)
     np.testing.assert_allclose(found, 0, atol=1e-5)
     np.testing.assert_allclose(update_effects(model, two[0], two[0], BETWEEN), 0, atol=1e-5)
 
@@ -78,7 +77,7 @@ def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(ti
     """A straight network is a mean over its tokens: a token carries over what it says more, at whichever depth."""
     model = straight(tiny)
     this, other = trace(model, two[:1]), trace(model, two[1:])
-    *_, found = token_map(model, this, other, BETWEEN)
+    *_, found = token_map(model, two[0], two[1], BETWEEN)
     weight = (model.head.weight[3] - model.head.weight[7]).detach()
     expected = ((other.stem - this.stem)[0] @ weight / 16).numpy()
     np.testing.assert_allclose(found, np.tile(expected, (7, 1)), atol=1e-6)

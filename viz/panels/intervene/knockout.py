@@ -169,7 +169,11 @@ def units_needed(scope: Microscope, selection: Selection) -> Sequence[Measuremen
 
 
 def _means(scope: Microscope, averaged: bool) -> knockout.Updates | None:
-    return scope.recall("mean updates") if averaged else None
+    """Raises RuntimeError where they are wanted and not known: nothing else may be taken for them."""
+    means = scope.recall("mean updates") if averaged else None
+    if averaged and means is None:
+        raise RuntimeError("the means over the samples were forgotten")
+    return means
 
 
 def _halves_key(selection: Selection) -> Hashable:

@@ -5,6 +5,7 @@ from functools import partial
 from html import escape
 
 import numpy as np
+from jaxtyping import Float32
 
 from viz import figures
 from viz.intervene.patching import Between, map_work, token_map, update_effects
@@ -14,6 +15,8 @@ from viz.panels.tokens import COLUMNS
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, picture_name, places, sample_name
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
+
+SHARE = "share of the difference that is carried over"
 
 
 def lens(scope: Microscope) -> Lens:
@@ -30,8 +33,8 @@ def lens(scope: Microscope) -> Lens:
     updates = View(
         "updates",
         "Which half-block carries it over?",
-        "One half-block adds to all tokens what it adds for the other picture; everything behind it reacts. How far "
-        "that moves the answer towards the other picture's.",
+        "One half-block adds to all tokens what it adds for the other picture; everything behind it reacts. How much "
+        "of the difference between the two answers that carries over.",
         "The bars do not add up to the whole difference: half-blocks can say the same thing twice, or undo each other.",
         sees=lambda s: (s.picture, s.depth, other.of(s)),
         draw=partial(draw_updates, other),
@@ -41,8 +44,8 @@ def lens(scope: Microscope) -> Lens:
     tokens = View(
         "map",
         "Where and when is the answer carried?",
-        "The token of one place, at one depth, is the other picture's; all else is this picture's until then. How far "
-        "that moves the answer towards the other picture's. Full red carries the whole difference over.",
+        "The token of one place, at one depth, is the other picture's; all else is this picture's until then. How much "
+        "of the difference between the two answers that carries over: all of it where it is full red.",
         "A place that carries nothing alone may be needed together with others. And a token put into a foreign pass "
         "is one that the network never met there.",
         sees=lambda s: (s.picture, s.patch, other.of(s)),
@@ -88,10 +91,10 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     values = scope.recall(("patched updates", selection.picture, second))
     if values is None:
         return Drawn()
-    names, label = scope.depth_names[1:], _label(scope, between(scope, selection.picture, second))
-    figure = figures.effects(values, names, f"change of {label}", figures.HALVES, selection.depth - 1)
+    shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
+    figure = figures.effects(shares, names, SHARE, figures.HALVES, selection.depth - 1)
     words = _difference_in_words(scope, selection.picture, second)
-    return Drawn(figure, words=words, numbers=Numbers(f"change of {label}", {"half-block": names}, values))
+    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
 
 
 def updates_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -119,25 +122,15 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     values = scope.recall(("token map", selection.picture, second))
     if values is None:
         return Drawn(words=_difference_in_words(scope, selection.picture, second))
-    label, whole = _label(scope, between(scope, selection.picture, second)), _whole(scope, selection.picture, second)
-    maps, names, signed = scope.grid.map(values), scope.depth_names, np.sign(whole) or 1.0
-    figure = figures.tiles(
-        maps * np.float32(signed),
-        names,
-        f"change of {label}, towards the other",
-        True,
-        COLUMNS,
-        scope.grid.patch_size,
-        span=abs(whole),
-        chosen=scope.grid.position(selection.patch),
-    )
-    depth, row, col = np.unravel_index((maps * signed).argmax(), maps.shape)
-    share = f" (<b>{maps[depth, row, col] / whole:.0%}</b>)" if whole else ""
+    maps, names = scope.grid.map(_shares(scope, selection.picture, second, values)), scope.depth_names
+    chosen = scope.grid.position(selection.patch)
+    figure = figures.tiles(maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, span=1, chosen=chosen)
+    depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     words = (
         f"{_difference_in_words(scope, selection.picture, second)} The one token that carries most: patch "
-        f"<b>({row}, {col})</b> at <b>{names[depth]}</b>, {maps[depth, row, col]:+.2f}{share}."
+        f"<b>({row}, {col})</b> at <b>{names[depth]}</b>, {maps[depth, row, col]:.0%} of it."
     )
-    return Drawn(figure, words=words, numbers=Numbers(f"change of {label}", {"depth": names, **places(scope)}, maps))
+    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"depth": names, **places(scope)}, maps))
 
 
 def map_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -146,7 +139,7 @@ def map_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequen
 
     def steps() -> Iterator[int]:
         found = between(scope, picture, second)
-        return scope.keep(key, token_map(scope.model, scope.look(picture), scope.look(second), found))
+        return scope.keep(key, token_map(scope.model, scope.input(picture), scope.input(second), found))
 
     if scope.recall(key) is not None:
         return ()
@@ -162,24 +155,27 @@ def pick_map(scope: Microscope, selection: Selection, point: Point) -> Words:
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
-def _whole(scope: Microscope, picture: bytes, other: bytes) -> float:
-    """What the other picture has more of it."""
-    found = between(scope, picture, other)
-    here, there = (float(found.of(scope.look(each).logits)) for each in (picture, other))
-    return there - here
+def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
+    """What tells the two answers apart, for this picture and for the other."""
+    here, there = (float(between(scope, picture, other).of(scope.look(each).logits)) for each in (picture, other))
+    return here, there
 
 
-def _label(scope: Microscope, found: Between) -> str:
-    toward = f"logit of {scope.classes[found.toward]}"
-    return toward if found.away is None else f"{toward} less that of {scope.classes[found.away]}"
+def _shares(scope: Microscope, picture: bytes, other: bytes, changes: Float32[np.ndarray, "*any"]) -> np.ndarray:
+    """Changes as shares of the whole difference between the pictures; as they are where there is none."""
+    here, there = _ends(scope, picture, other)
+    return changes / np.float32(there - here or 1)
 
 
 def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str:
     """HTML."""
-    found = between(scope, picture, other)
-    here, there = (float(found.of(scope.look(each).logits)) for each in (picture, other))
-    one = " Both pictures have one answer." if found.away is None else ""
+    found, (here, there) = between(scope, picture, other), _ends(scope, picture, other)
+    toward = escape(scope.classes[found.toward])
+    if found.away is None:
+        what = f"Both pictures have one answer. Its logit, of {toward}, is"
+    else:
+        what = f"The logit of {toward} less that of {escape(scope.classes[found.away])} is"
     return (
-        f"The {escape(_label(scope, found))} is <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the "
-        f"other: <b>{there - here:+.2f}</b> is to be carried over.{one}"
+        f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: <b>{there - here:+.2f}</b> "
+        "is to be carried over."
     )

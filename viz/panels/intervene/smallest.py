@@ -64,7 +64,7 @@ def lens(scope: Microscope) -> Lens:
             lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
             lambda scope, s, found: Edit(FILL.of(s), None, found),
             "",
-            "With all patches gone the answer is still the same.",
+            "No number of patches: with all of them gone the answer is still the same.",
         ),
     )
     keep = _view(
@@ -116,19 +116,20 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
     looked = asked.search(scope, selection)
     found = scope.recall(("proof", looked)) or scope.recall(("greedy", looked))
     if found is None:
-        return Drawn()
-    if not found.patches:
-        return Drawn(words=asked.never if found.patches is None else asked.nothing)
-    edit = asked.edit(scope, selection, found.patches)
-    picture = scope.edited(selection.picture, [edit]) if edit.places else selection.picture
+        return Drawn(words="Not searched yet.")
+    if found.patches:
+        edit = asked.edit(scope, selection, found.patches)
+        picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
+    else:
+        picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
     inside = [figures.place(*scope.grid.position(patch)) for patch in scope.grid.mask().flatten().tolist()]
-    figure = figures.pictures(
-        scope.pixels(picture)[None], [f"answered {scope.classes[scope.answer(picture)]}"], [inside]
-    )
+    name = f"answered {scope.classes[scope.answer(picture)]}"
+    figure = figures.pictures(scope.pixels(picture)[None], [name], [inside])
     order = np.zeros(scope.grid.patches, int)
-    order[list(found.patches)] = range(1, len(found.patches) + 1)
+    for number, patch in enumerate(found.patches or (), 1):
+        order[patch] = number
     numbers = Numbers("order in which it was found", places(scope), scope.grid.map(order))
-    return Drawn(figure, words=_in_words(scope, selection, found, edit), numbers=numbers)
+    return Drawn(figure, words=words, numbers=numbers)
 
 
 def needs(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -177,6 +178,11 @@ def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit)
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
         button = f" <button type='button' data-words='{escape(words)}'>Put it under the microscope</button>"
     return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
+
+
+def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:
+    """The picture with one edit more. An edit of no patch changes nothing."""
+    return scope.edited(selection.picture, [edit]) if edit.places else selection.picture
 
 
 def _filled(scope: Microscope, selection: Selection) -> bytes:
