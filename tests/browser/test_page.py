@@ -463,11 +463,7 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page], scheme: str) -> None:
     page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
-<<<<<<< HEAD
-    for tab in ("How it works", "Attribution", "Model", "Patch tokens"):
-=======
-    for tab in ("Overview", "Attribution", "What if", "Knock out", "Model", "Patch tokens"):
->>>>>>> h-whatif
+    for tab in ("How it works", "Attribution", "What if", "Knock out", "Model", "Patch tokens"):
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

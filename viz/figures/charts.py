@@ -1,11 +1,8 @@
 """Diagrams with axes: lines, bars, matrices."""
 
 from collections.abc import Sequence
-<<<<<<< HEAD
 from itertools import product
-=======
 from typing import Any
->>>>>>> h-whatif
 
 import numpy as np
 import plotly.graph_objects as go

@@ -196,17 +196,13 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
-<<<<<<< HEAD
-      const put = () => { part("words").innerHTML = value.words; fill(part("html"), value.html); };
-=======
       const put = () => {
         const buttons = () => [...part("words").querySelectorAll("button")];
         const here = buttons().indexOf(document.activeElement);
         part("words").innerHTML = value.words;
-        part("html").innerHTML = value.html;
+        fill(part("html"), value.html);
         buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
       };
->>>>>>> h-whatif
       if (!value.figure) {
         if (value.waiting && (figure.data || part("html").innerHTML)) {
           box.classList.add("stale");
