@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_page import browser, visit  # noqa: F401 (fixtures)
-
 
 @pytest.fixture
-def saved(visit: Callable[..., Page], tmp_path: Path) -> Path:  # noqa: F811
+def saved(visit: Callable[..., Page], tmp_path: Path) -> Path:
     page = visit("?patch=2,3&depth=3b&lens=tokens")
     with page.expect_download(timeout=60_000) as download:
         page.get_by_role("button", name="Report").click()
@@ -21,7 +19,7 @@ def saved(visit: Callable[..., Page], tmp_path: Path) -> Path:  # noqa: F811
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-def test_a_report_stands_on_its_own(saved: Path, browser: Browser, width: int) -> None:  # noqa: F811
+def test_a_report_stands_on_its_own(saved: Path, browser: Browser, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
     page, errors = context.new_page(), list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
