@@ -38,7 +38,7 @@ APP = """
 import spaces, torch
 torch.cuda.is_available = lambda: True  # so it seems on ZeroGPU
 import app
-app.build = lambda scope: print(scope.device, len(spaces.tasks)) or exit()
+app.build = lambda scope, fetch: print(scope.device, len(spaces.tasks)) or exit()
 app.main()
 """
 

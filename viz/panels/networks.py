@@ -53,7 +53,8 @@ class Networks:
         """
         path = Path(first).resolve()
         named = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
-        self._first, self._look, self._hub = next(named, Present(first, first, "")), look, hub
+        self._first, self._hub = next(named, Present(first, first, "")), hub
+        self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()

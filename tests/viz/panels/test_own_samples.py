@@ -39,7 +39,7 @@ def network(classes: tuple[str, ...], labels: list[int]) -> Microscope:
     indices = 100 + torch.arange(len(labels))
     own = Samples(images, torch.tensor(labels), indices, classes=classes, source="mine")
     metrics = METRICS if len(classes) == 4 else {}
-    return Microscope(bent(config), metrics, torch.device("cpu"), own)
+    return Microscope(bent(config), metrics, torch.device("cpu"), own_samples=own)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_of_many_classes_pairs_are_not_listed() -> None:
 def test_a_checkpoint_is_opened_with_its_samples(tmp_path) -> None:
     made = network(NAMES, [0, 1, 2, 3])
     save(tmp_path / "net", made.model, {}, made.samples)
-    found = Microscope.of(tmp_path / "net", torch.device("cpu"))
+    found = Microscope.load(tmp_path / "net", torch.device("cpu"))
     assert found.samples.classes == NAMES
     assert torch.equal(found.samples.images, load_samples(tmp_path / "net").images)
     assert found.sample_picture(2) == made.samples.images[2].permute(1, 2, 0).numpy().tobytes()
