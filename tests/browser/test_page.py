@@ -164,13 +164,13 @@ def test_a_view_is_copied_as_python(visit: Callable[..., Page]) -> None:
 
 def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page]) -> None:
     page = visit("?patch=2,3")
-    choice = page.get_by_label("Network")
+    choice = page.locator("#network select")
     expect(choice).to_have_value("")
     choice.select_option(label="seed-start: untrained")
     page.wait_for_url("**/networks/seed-start/?patch=2,3")
     expect(page.locator("#patch")).to_have_value("2,3")
     expect(page.locator("#header .badges")).to_contain_text("untrained")
-    page.get_by_label("Network").select_option(label="others ...")
+    page.locator("#network select").select_option(label="others ...")
     page.get_by_label("folder, file, or id on the Hub").fill("checkpoints/teacher")
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("does not describe a Mixer")
