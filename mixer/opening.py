@@ -148,6 +148,7 @@ def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
 
 def _fetched(name: str) -> Path:
     """The folder of a model of the Hub's, fetched if it is a Mixer that fits here. Raises NotOpened, in words."""
+    logging.set_verbosity_error()  # what the client says of each of its attempts would stand before ours
     try:
         config = json.loads(Path(hf_hub_download(name, "config.json")).read_text())
         if config.get("network") != Mixer.__name__ and not str(config.get("architecture")).startswith("mixer_"):

@@ -409,7 +409,7 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
             "image_size must be a multiple of 8, as the network has 8 x 8 patches",
         ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
-        (("train-teacher", "--batch-size", "0"), "batch_size must be from 1 to 100000, not 0"),
+        (("train-teacher", "--batch-size", "0"), "batch_size must be from 1 to 1000000, not 0"),
         (("plot", str(tmp_path)), "no run that has finished an epoch"),
         (("push", str(tmp_path / "nowhere"), "owner/name"), "there is no folder"),
         (("train-teacher", "--output", __file__), "is there already, and this program did not write it"),

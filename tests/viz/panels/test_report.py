@@ -20,6 +20,7 @@ from mixer.picture import Unreadable
 from tests.mixer.picture_files import photo
 from tests.viz.panels.looking import microscope
 from viz.figures import PLOTLY_JS
+from viz import tokens
 from viz.panels import report
 from viz.panels.components import element_id
 from viz.panels.page import Instrument
@@ -154,10 +155,10 @@ def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: V
 def test_a_view_that_fails_is_said_and_the_others_are_there(
     instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(picture: bytes) -> None:
+    def broken(trace: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(instrument.scope, "look", broken)
+    monkeypatch.setattr(tokens, "norms", broken)
     found = written(instrument, visit)
     assert report.BROKEN in found
     assert found.count("<section") == text.count("<section")
