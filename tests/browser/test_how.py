@@ -52,7 +52,7 @@ def test_the_animation_goes_by_steps_and_by_itself_and_stops(page: Page) -> None
     motion.get_by_role("button", name="Step").click()
     expect(motion).to_have_attribute("data-step", "1")
     expect(motion).to_contain_text("A column leaves it")
-    column = motion.locator(".column")
+    column = motion.locator(".col")
     expect(column).to_have_css("transform", re.compile(r"matrix\(1, 0, 0, 1, [1-9]"))
     motion.get_by_role("button", name="Start").click()
     expect(motion).to_have_attribute("data-step", "2")
@@ -74,7 +74,7 @@ def test_who_wants_no_motion_gets_steps_alone(visit: Callable[..., Page]) -> Non
     expect(motion.get_by_role("button", name="Start")).to_be_hidden()
     motion.get_by_role("button", name="Step").click()
     expect(motion).to_contain_text("A column leaves it")
-    expect(motion.locator(".column")).to_have_css("transition-duration", "0s")
+    expect(motion.locator(".col")).to_have_css("transition-duration", "0s")
 
 
 def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:
