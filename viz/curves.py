@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def show(run: Path, again: bool = False) -> None:
 def of_stages(stages: Sequence[dict[str, Any]]) -> figures.Figure:
     """The curves of a network that was trained in stages."""
     drawn = lines(stages)
-    return figures.learning_curves(*([line[k] for line in drawn] for k in ("epoch", "loss", "validation_accuracy")))
+    epochs, losses, accuracies = ([line[name] for line in drawn] for name in ("epoch", "loss", "validation_accuracy"))
+    begins = list(accumulate(stage.get("epochs", 0.0) for stage in stages))[:-1]
+    return figures.learning_curves(epochs, losses, accuracies, begins)
 
 
 def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,8 +20,8 @@ def figure(page: Page, view: str) -> Locator:
     return page.locator(f"#{view} .js-plotly-plot")
 
 
-def click_cell(page: Page, view: str, x: float, y: float, curve: int = 0) -> None:
-    """A click on a place of a figure, in the coordinates of its axes."""
+def point_at(page: Page, view: str, x: float, y: float) -> tuple[float, float]:
+    """Put the pointer on a place of a figure, in the coordinates of its axes; where that is on the page."""
     plot = figure(page, view)
     plot.scroll_into_view_if_needed()
     place = plot.evaluate(
@@ -32,9 +32,24 @@ def click_cell(page: Page, view: str, x: float, y: float, curve: int = 0) -> Non
         }""",
         [x, y],
     )
-    page.mouse.move(*place)  # plotly clicks on what it hovers over
+    page.mouse.move(*place)
     page.wait_for_timeout(80)
-    page.mouse.click(*place)
+    return place
+
+
+def click_cell(page: Page, view: str, x: float, y: float) -> None:
+    page.mouse.click(*point_at(page, view, x, y))  # plotly clicks on what it hovers over
+
+
+def test_the_patch_that_the_pointer_is_at_is_marked_in_the_picture(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    marked = page.locator("#picker .pointed")
+    point_at(page, "tokens-votes", 30, 13)  # column 3, row 3 of patches of 8 x 4 pixels
+    expect(marked).to_have_attribute("data-place", "(3, 3)")
+    point_at(page, "tokens-matrix", 20, 6)
+    expect(marked).to_have_attribute("data-place", "(1, 2)")
+    page.mouse.move(5, 5)
+    expect(marked).to_have_count(0)
 
 
 def test_it_opens_on_a_classified_sample_with_the_first_lens_filled(page: Page, scope: Microscope) -> None:

@@ -32,10 +32,12 @@ def test_both_curves_are_over_the_epochs_on_axes_of_their_own() -> None:
 
 def test_stages_follow_each_other() -> None:
     stages = [{"epochs": 2.5, "history": LINES}, {"epochs": 1.0, "history": LINES[:1]}]
-    loss, accuracy = curves.of_stages(stages).data
+    loss, accuracy, *begins = curves.of_stages(stages).data
     assert (list(loss.x), list(loss.y)) == ([1, 2, 3.5], [2.5, 1.5, 2.5])
     assert list(accuracy.y) == [0.25, 0.5, 0.25]
-    loss, _ = curves.of_stages([{"epochs": 2.0}, {}, {"history": LINES}]).data
+    assert [set(line.x) for line in begins] == [{2.5}, {2.5}], "a line in both where the second stage begins"
+    assert {int(stage) for line in begins for stage in line.customdata} == {2}
+    loss, *_ = curves.of_stages([{"epochs": 2.0}, {}, {"history": LINES}]).data
     assert list(loss.x) == [3, 4], "of earlier stages that hold nothing, nothing is shown"
 
 

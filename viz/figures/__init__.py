@@ -9,7 +9,6 @@ import plotly
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
-    bars,
     confusion,
     grouped_bars,
     learning_curves,
@@ -51,7 +50,6 @@ __all__ = [
     "against_chance",
     "agreement",
     "answers_over_picture",
-    "bars",
     "class_colour",
     "colour_tile_at",
     "colour_tiles",

@@ -1,6 +1,7 @@
 """Diagrams with axes: lines, bars, matrices."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,24 +11,32 @@ from plotly.colors import sample_colorscale
 
 from viz.figures.style import (
     ACCENT,
+    BAR,
     GROUND,
     INK,
     SEQUENTIAL,
     bare,
     class_symbol,
     colorbar,
+    colorbar_below,
     diagram,
     few,
+    fits,
     of_all,
-    place,
+    rgb,
     scale,
+    small,
+    written,
 )
 
+SHARES = "Blues"
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
-MOST_NAMES = 8
-"""on an axis of patches"""
+MOST_ACROSS, MOST_DOWN = 4, 8
+"""names on an axis of patches"""
+CELLS = 220
+"""pixels: how wide the cells of a matrix of classes are together on a phone"""
 
 
 def lines_over_depth(
@@ -73,26 +82,9 @@ def lines_over_depth(
         [*ground, *lines],
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
-        xaxis={"title": "depth (a: token mixing, b: channel mixing)", "tickangle": 0, "nticks": 13},
+        xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13},
         yaxis={"title": of_all(label, len(drawn), len(names))},
     )
-
-
-def bars(
-    values: Sequence[float], names: Sequence[str], colours: Sequence[str] | str, label: str, format: str = ".1%"
-) -> go.Figure:
-    """One horizontal bar for each name, the first on top; of many, the few longest."""
-    drawn = few(values)
-    bar = go.Bar(
-        x=[values[i] for i in drawn],
-        y=[names[i] for i in drawn],
-        orientation="h",
-        marker={"color": colours if isinstance(colours, str) else [colours[i] for i in drawn]},
-        texttemplate=f"%{{x:{format}}}",
-        hovertemplate=f"%{{y}}: %{{x:{format}}}<extra></extra>",
-    )
-    across = {"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"}
-    return diagram(bar, 60 + 28 * len(drawn), xaxis=across, yaxis={"autorange": "reversed"})
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
@@ -102,20 +94,29 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
     drawn = np.sort(np.argsort(-mistakes, kind="stable")[:READABLE])
     names = [classes[i] for i in drawn]
+    shade, count = shares[np.ix_(drawn, drawn)], images[np.ix_(drawn, drawn)]
     heat = go.Heatmap(
-        z=shares[np.ix_(drawn, drawn)],
+        z=shade,
         x=names,
         y=names,
-        text=images[np.ix_(drawn, drawn)].astype(str),
-        texttemplate="%{text}",
-        hovertemplate="%{y}, answered %{x}: %{text} images (%{z:.1%})<extra></extra>",
-        colorscale="Blues",
+        customdata=small(count),
+        hovertemplate="%{y}, answered %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
+        colorscale=SHARES,
         zmin=0,
         zmax=1,
         showscale=False,
     )
-    down = {"title": of_all("true class", len(names), len(classes)), "autorange": "reversed"}
-    return diagram(heat, 160 + 30 * max(10, len(names)), xaxis={"title": "answer"}, yaxis=down)
+    traces, size = [heat], len(names)
+    if fits(len(str(count.max())), CELLS / size, 30):
+        grounds = [rgb(colour) for colour in sample_colorscale(SHARES, shade.ravel().tolist())]
+        down, across = zip(*product(names, names), strict=True)
+        traces.append(written(across, down, list(map(str, count.ravel())), grounds))
+    return diagram(
+        traces,
+        180 + 30 * max(10, size),
+        xaxis={"title": "answer<br>counts; shade: share of the row"},
+        yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"},
+    )
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
@@ -156,28 +157,37 @@ def patch_matrix(
     error: the standard error of each value, for the hover text
     axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
     """
-    names = [place(*divmod(i, cols)) for i in range(len(values))]
-    rows = range(0, len(values) // cols, -(-(len(values) // cols) // MOST_NAMES))
-    ticks = {"tickvals": [cols * row for row in rows], "ticktext": [f"({row}, 0)" for row in rows], "ticks": "outside"}
-    named = {"visible": True, "showgrid": False, "zeroline": False, **ticks}
-    text = [[relation.format(one=one, other=other) for other in names] for one in names]
-    uncertain = "" if error is None else " ± %{customdata:.2g}"
+    count = len(values)
+    names = [f"({patch // cols}, {patch % cols})" for patch in range(count)]
     heat = go.Heatmap(
         z=values,
-        text=text,
+        x=names,
+        y=names,
         customdata=error,
-        hovertemplate=f"%{{text}}: %{{z:.3g}}{uncertain}<extra></extra>",
-        colorbar=colorbar(label),
+        hovertemplate=f"{relation.format(one='patch %{y}', other='patch %{x}')}: %{{z:.3g}}"
+        f"{'' if error is None else ' ± %{customdata:.2g}'}<extra></extra>",
+        colorbar=colorbar_below(label),
         **scale(values, signed, span),
     )
-    row = {"type": "rect", "x0": -0.5, "x1": len(values) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
-    across, down = ({**named, "title": {"text": title, "standoff": 8}} for title in axes)
+    across, down = (
+        {
+            "visible": True,
+            "showgrid": False,
+            "zeroline": False,
+            "ticks": "outside",
+            "tickangle": 0,
+            "tickvals": names[:: cols * -(-count // cols // most)],
+            "title": {"text": title, "standoff": 8},
+        }
+        for title, most in zip(axes, (MOST_ACROSS, MOST_DOWN), strict=True)
+    )
+    row = {"type": "rect", "x0": -0.5, "x1": count - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
     return bare(
         heat,
         None,
-        (1, -30, 460),
+        (1, BAR - 26, 480),
         shapes=[row | {"line": {"color": INK, "width": 2}}],
-        xaxis=across,
+        xaxis=across | {"side": "top"},
         yaxis=down | {"autorange": "reversed"},
     )
 
@@ -216,14 +226,14 @@ def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Fi
     """One value for each of many things, the largest first; the pointer tells which it is."""
     order = np.argsort(-values, kind="stable")
     line = go.Scatter(
-        x=np.arange(1, len(values) + 1),
+        x=small(np.arange(1, len(values) + 1)),
         y=values[order],
-        text=[f"{thing} {i}" for i in order],
+        customdata=small(order),
         name=label,
         mode="lines",
         fill="tozeroy",
         line={"color": ACCENT, "width": 2},
-        hovertemplate="%{text}: %{y:.3g}<extra></extra>",
+        hovertemplate=f"{thing} %{{customdata}}: %{{y:.3g}}<extra></extra>",
     )
     return diagram(line, 320, xaxis={"title": f"{thing}s, the largest first"}, yaxis={"title": label})
 
@@ -249,31 +259,50 @@ def grouped_bars(
         340,
         xaxis={"tickangle": 0},
         yaxis={"title": of_all(label, len(drawn), len(names)), "tickformat": ".0%", "rangemode": "tozero"},
-        legend={"y": 1.02, "yanchor": "bottom"},
     )
 
 
-def learning_curves(epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float]) -> go.Figure:
-    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it."""
+def learning_curves(
+    epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float], begins: Sequence[float] = ()
+) -> go.Figure:
+    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it.
+
+    begins: after how many epochs the second stage begins, and every later one; a line is there
+    """
     curves = [
         go.Scatter(
             x=list(epochs),
             y=list(values),
-            xaxis=f"x{i}",
-            yaxis=f"y{i}",
+            yaxis=axis,
             mode="lines+markers",
             line={"color": ACCENT},
             hovertemplate=f"epoch %{{x:.4g}}: {form}<extra></extra>",
             showlegend=False,
         )
-        for i, (values, form) in enumerate(((losses, "%{y:.3f}"), (accuracies, "%{y:.2%}")), 1)
+        for values, axis, form in ((losses, "y", "%{y:.3f}"), (accuracies, "y2", "%{y:.2%}"))
     ]
-    across = {"title": "epoch", "tickangle": 0}
+    line = np.append(np.linspace(0, 1, 25), np.nan)  # the pointer finds points, nothing between
+    stages = [
+        go.Scatter(
+            x=np.repeat(np.array(begins, np.float32), len(line)),
+            y=np.tile(line, len(begins)),
+            yaxis=axis,
+            mode="lines",
+            line={"color": INK, "width": 1},
+            customdata=small(np.repeat(np.arange(len(begins)) + 2, len(line))),
+            hovertemplate="stage %{customdata} begins, after epoch %{x:.4g}<extra></extra>",
+            showlegend=False,
+        )
+        for axis in ("y3", "y4")
+        if len(begins)
+    ]
+    whole = {"range": [0, 1], "visible": False}
     return diagram(
-        curves,
-        320,
-        xaxis={**across, "domain": [0, 0.45]},
-        xaxis2={**across, "domain": [0.55, 1], "anchor": "y2"},
-        yaxis={"title": "training loss"},
-        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "anchor": "x2"},
+        [*curves, *stages],
+        420,
+        xaxis={"title": "epoch", "tickangle": 0, "anchor": "y2"},
+        yaxis={"title": "training loss", "domain": [0.54, 1]},
+        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "domain": [0, 0.46]},
+        yaxis3={**whole, "overlaying": "y"},
+        yaxis4={**whole, "overlaying": "y2"},
     )

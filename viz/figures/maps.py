@@ -19,13 +19,21 @@ from viz.figures.style import (
     class_colour,
     colorbar,
     colorbar_below,
-    fitting,
+    fits,
     frame_patch,
+    pale,
     place,
+    rgb,
     scale,
     steps,
     under,
+    written,
 )
+
+PHONE = 280
+"""pixels: how wide and high a picture is on a phone"""
+OPAQUE = 0.85
+"""the opacity of the colours of classes: they are to be recognised"""
 
 
 def over_picture(
@@ -64,23 +72,28 @@ def answers_over_picture(
     first = best[..., 0]
     hover = [[_answer(place(r, c), logits[r, c], best[r, c], classes) for c in range(cols)] for r in range(rows)]
     given, numbers = np.unique(first, return_inverse=True)
-    names = [[classes[i] for i in line] for line in first]
-    size = fitting(max(len(name) for line in names for name in line), 300 / cols, 300 / rows)
+    colours, spots = [class_colour(i) for i in given.tolist()], cells(picture, rows, cols)
     heat = go.Heatmap(
         z=numbers.reshape(rows, cols),
-        **cells(picture, rows, cols),
-        opacity=0.85,
-        text=names,
-        texttemplate="%{text}" if size else None,
-        textfont={"size": size or None, "color": "black"},
+        **spots,
+        opacity=OPAQUE,
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
-        colorscale=steps([class_colour(i) for i in given.tolist()]),
+        colorscale=steps(colours),
         zmin=-0.5,
         zmax=len(given) - 0.5,
         showscale=False,
     )
-    return bare([under(picture), heat], 320, shapes=frame_patch(picture, rows, cols, chosen))
+    traces, names = [under(picture), heat], [classes[i] for i in first.ravel().tolist()]
+    if fits(max(map(len, names)), PHONE / cols, PHONE / rows):
+        y, x = np.indices((rows, cols)).reshape(2, -1)
+        greys = pale(picture).mean()
+        shades = OPAQUE * np.array([rgb(colour) for colour in colours]) + (1 - OPAQUE) * greys
+        grounds = shades[numbers.ravel()].tolist()
+        traces.append(
+            written((spots["x0"] + x * spots["dx"]).tolist(), (spots["y0"] + y * spots["dy"]).tolist(), names, grounds)
+        )
+    return bare(traces, 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def _answer(

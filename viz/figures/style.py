@@ -6,13 +6,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from plotly.basedatatypes import BaseTraceType
-from plotly.colors import diverging, sample_colorscale, unlabel_rgb
+from plotly.colors import diverging, hex_to_rgb, sample_colorscale, unlabel_rgb
 
 Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
-INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground
+INK = "#7d838c"  # 3.8 : 1 on white, 5 : 1 on Gradio's dark ground: enough for lines, not for text
 GRID = "rgba(125, 131, 140, 0.25)"
 GROUND = "rgba(125, 131, 140, 0.22)"
 """of a band of what is usual"""
@@ -29,7 +29,11 @@ FILLED_SYMBOLS = 25
 MOST = 10
 """as many classes as one figure can show side by side"""
 
-AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True}
+SMALL, TEXT = 12, 13
+"""pixels: the smallest text, and that of titles; its colour is the page's, but on what has a colour of its own"""
+AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True, "tickfont": {"size": SMALL}}
+POINTER = {"bgcolor": "#1e293b", "bordercolor": "#1e293b", "font": {"size": TEXT, "color": "white"}}
+"""what the pointer tells: readable whatever the colour is that it points at"""
 PALE = (200, 255)
 """the greys from which to which a picture goes under a map"""
 OVER = 0.75
@@ -123,6 +127,37 @@ def bar_as_seen(
     )
 
 
+def small(numbers: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """In as few bytes as hold them all."""
+    return numbers.astype(np.min_scalar_type(min(int(numbers.min()), -1 - int(numbers.max()))))
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue from 0 to 255 of a colour of ours: "#rrggbb" or "rgb(r, g, b)"."""
+    return hex_to_rgb(colour) if colour.startswith("#") else unlabel_rgb(colour)
+
+
+def luminance(colour: Sequence[float]) -> float:
+    """How bright a colour (0 to 255) is, from 0 to 1 (WCAG 2.2, relative luminance)."""
+    parts = np.asarray(colour) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def legible(ground: Sequence[float]) -> str:
+    """Black or white, whichever stands out more from a colour (0 to 255): by 4.58 : 1 at least (WCAG 2.2)."""
+    return "black" if luminance(ground) > 0.1791 else "white"
+
+
+def written(x: Sequence[Any], y: Sequence[Any], words: Sequence[str], grounds: Sequence[Sequence[float]]) -> go.Scatter:
+    """Words in the middle of coloured cells.
+
+    grounds: the colour of each cell, as it is seen
+    """
+    font = {"size": SMALL, "color": [legible(ground) for ground in grounds]}
+    return go.Scatter(x=x, y=y, text=words, mode="text", textfont=font, hoverinfo="skip", showlegend=False)
+
+
 def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
     (row, col), dy, dx = chosen, picture.shape[0] / rows, picture.shape[1] / cols
     return frames([(col * dx, row * dy)], dx, dy)
@@ -134,16 +169,15 @@ def steps(colours: Sequence[str]) -> list[tuple[float, str]]:
     return [(i / count, colour) for j, colour in enumerate(colours) for i in (j, j + 1)]
 
 
-def fitting(letters: int, width: float, height: float) -> int:
-    """The font size at which so many letters fit into so many pixels, at most 11; 0 where they would be too small."""
-    size = int(min(11, 1.6 * width / letters, 0.85 * height))
-    return size if size >= 7 else 0
+def fits(letters: int, width: float, height: float) -> bool:
+    """Whether a word of so many letters has room in so many pixels."""
+    return width >= 6.8 * letters and height >= 1.3 * SMALL
 
 
 def caption(text: str, x: float, y: float) -> dict:
     """Words that stand on the upper left corner of the cell (x, y)."""
     spot = {"x": x - 0.5, "y": y - 0.5, "xanchor": "left", "yanchor": "bottom"}
-    return {"text": text, **spot, "align": "left", "showarrow": False, "font": {"size": 12}}
+    return {"text": text, **spot, "align": "left", "showarrow": False, "font": {"size": SMALL}}
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
@@ -155,13 +189,19 @@ def frames(corners: Sequence[tuple[float, float]], width: float, height: float) 
 
 
 def colorbar(label: str) -> dict:
-    return {"title": {"text": label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    title = {"text": label, "side": "right", "font": {"size": TEXT}}
+    return {"title": title, "tickfont": {"size": SMALL}, "thickness": 12, "outlinewidth": 0}
+
+
+BAR = 80
+"""pixels that `colorbar_below` takes, and the edges"""
 
 
 def colorbar_below(label: str) -> dict:
-    """For wide figures, which need all of their width."""
-    below = {"orientation": "h", "x": 0.5, "len": 0.6, "y": -0.02, "yanchor": "top"}
-    return colorbar(label) | below | {"title": {"text": label, "side": "bottom"}}
+    """For whatever needs all of its width, as a picture does; no longer than a picture on a phone is wide."""
+    below = {"orientation": "h", "x": 0.5, "lenmode": "pixels", "len": 240, "y": -0.02, "yanchor": "top"}
+    bar = colorbar(label)
+    return bar | below | {"title": bar["title"] | {"side": "bottom"}}
 
 
 def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
@@ -170,6 +210,7 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
     All at once: plotly takes seven times as long for a figure that is changed afterwards.
     """
     axes = {"xaxis": {}, "yaxis": {}} | {name: value for name, value in layout.items() if name[1:5] == "axis"}
+    titled = {name: {**axis, "title": _title(axis.get("title", {}))} for name, axis in axes.items()}
     return go.Figure(
         traces,
         {
@@ -178,14 +219,19 @@ def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
             "dragmode": False,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": INK, "size": 12},
-            "hoverlabel": {"font": {"size": 13}},
+            "font": {"size": TEXT},
+            "hoverlabel": POINTER,
             **layout,
             "margin": {"l": 8, "r": 8, "t": 12, "b": 8} | layout.get("margin", {}),
-            "legend": {"orientation": "h", "y": 1.12, "x": 0} | layout.get("legend", {}),
-            **{name: AXIS | axis for name, axis in axes.items()},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0} | layout.get("legend", {}),
+            **{name: AXIS | axis for name, axis in titled.items()},
         },
     )
+
+
+def _title(title: str | dict) -> dict:
+    """Of an axis: plotly would write it larger than all else."""
+    return ({"text": title} if isinstance(title, str) else title) | {"font": {"size": TEXT}}
 
 
 def bare(traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any) -> go.Figure:

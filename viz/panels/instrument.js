@@ -173,6 +173,13 @@ window.instrument = (() => {
     });
   };
 
+  // the patch that the pointer is at in a figure is marked in the picture, which is always in sight
+  const mark = point => {
+    for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
+    const told = point && [point.hovertext ?? point.text, point.y].find(words => /\(\d+, \d+\)/.test(words));
+    if (told) document.querySelector(`.picker [data-place="${told.match(/\(\d+, \d+\)/)[0]}"]`)?.classList.add("pointed");
+  };
+
   const view = (element, props, trigger, watch) => {
     const part = name => element.querySelector(`[data-part="${name}"]`);
     const figure = part("figure"), box = element.querySelector("section");
@@ -215,6 +222,8 @@ window.instrument = (() => {
         const {curveNumber, pointNumber, data} = event.points[0];
         trigger("select", {view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()});
       });
+      figure.on("plotly_hover", event => mark(event.points[0]));
+      figure.on("plotly_unhover", () => mark());
       let width = figure.clientWidth;
       new ResizeObserver(() => {
         if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
@@ -309,6 +318,7 @@ window.instrument = (() => {
   };
 
   const picker = (element, props, trigger, watch) => {
+    const place = patch => `${Math.floor(patch / props.value.cols)},${patch % props.value.cols}`;
     const show = () => {
       const {image, cols, aspect, patches} = props.value;
       const group = element.querySelector(".picker");
@@ -324,10 +334,10 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
+        button.dataset.place = `(${place(i).replace(",", ", ")})`;
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
       });
     };
-    const place = patch => `${Math.floor(patch / props.value.cols)},${patch % props.value.cols}`;
     element.addEventListener("click", event => {
       const button = event.target.closest("button[data-patch]");
       if (button) trigger("select", {words: {patch: place(Number(button.dataset.patch))}});

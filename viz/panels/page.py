@@ -56,6 +56,11 @@ class Instrument:
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         self.views = {element_id(lens, view): view for lens in (self.specimen, *self.lenses) for view in lens.views}
+        self.settings = {
+            element_id(lens, view): (*lens.options, *view.options)
+            for lens in (self.specimen, *self.lenses)
+            for view in lens.views
+        }
         self.places: dict[str, str | None] = {
             element_id(lens, view): lens.id if lens is not self.specimen else None
             for lens in (self.specimen, *self.lenses)
@@ -279,7 +284,7 @@ class Instrument:
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
             return None
-        facts = {"view": f"{view.title} {view.question}", **facts_of(self.scope, selection, view.options)}
+        facts = {"view": f"{view.title} {view.question}", **facts_of(self.scope, selection, self.settings[name])}
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": numbers.csv(facts)}
 
     def _depends(self, visit: Visit, view: View) -> Hashable:
@@ -297,7 +302,7 @@ class Instrument:
             log.exception("%s could not be drawn", view.title)
             drawn = Drawn(words=BROKEN)
         needs = view.needs(self.scope, selection)
-        facts = facts_of(self.scope, selection, (*lens.options, *view.options))
+        facts = facts_of(self.scope, selection, self.settings[element_id(lens, view)])
         return {
             "figure": drawn.figure.to_json() if drawn.figure is not None else None,
             "html": drawn.html,

@@ -127,6 +127,11 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
     pixels = np.asarray(image.z)[4:, :32, :3]
     if count == 0:
         np.testing.assert_array_equal(pixels, scope.pixels(selection.picture))
+    # 4 x 2 patches of 4 x 16 pixels; the pictures begin 4 pixels down, and the second 36 across
+    assert view.pick(scope, selection, Point(0, "", (4 + 9, 17))) == {"patch": "2,1"}
+    assert view.pick(scope, selection, Point(0, "", (4 + 13, 36 + 2))) == {"patch": "3,0"}
+    with pytest.raises(ValueError, match="no picture"):
+        view.pick(scope, selection, Point(0, "", (2, 2)))
 
 
 def test_how_many_patches_are_gone_is_a_choice_of_all_numbers(scope: Microscope, lens: Lens) -> None:

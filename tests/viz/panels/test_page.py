@@ -236,3 +236,19 @@ def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None
     assert "# picture: airplane-3" in lines
     assert "# depth: 2a" in lines
     assert lines[-1 - 8 * 2 * 10] == "row,column,class,logit"
+
+
+def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    words = {"lens": "attribution", "methods": "Gradient x input", "baseline": "black", "output": "probability"}
+    updates = instrument.answer(visit, {"words": words})
+    shown = [value["facts"] for value in updates.values() if isinstance(value, dict) and "facts" in value]
+    assert any("black" in facts for facts in shown)
+    while todo := instrument.wanted(visit):
+        list(todo[0].steps())
+    file = instrument.answer(visit, {"csv": "attribution-maps"})[instrument.status].constructor_args["file"]
+    facts = [line for line in file["text"].splitlines() if line[0] == "#"]
+    options = {option.name: option for option in instrument.settings["attribution-maps"]}
+    for name in ("methods", "baseline", "output"):
+        assert f"# {options[name].label}: {options[name].said(visit.selection)}" in facts
+    assert any(fact.endswith(": Gradient x input") for fact in facts)

@@ -104,8 +104,8 @@ def test_lengths_and_likeness_are_those_of_the_tokens(scope: Microscope, lens: L
         assert similar[place] == pytest.approx(cosines[depth], abs=1e-5)
         added = there[depth] - there[depth - 1] if depth else there[0]
         assert updates[place] == pytest.approx(np.linalg.norm(added), rel=1e-4)
-    pairs = named(figure(scope, lens, "matrix", **words))
-    assert pairs["patch (3, 1) and patch (6, 0)"] == pytest.approx(cosines[4], abs=1e-5)
+    pairs = figure(scope, lens, "matrix", **words).data[0]
+    assert pairs.z[pairs.y.index("(3, 1)"), pairs.x.index("(6, 0)")] == pytest.approx(cosines[4], abs=1e-5)
 
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microscope, lens: Lens) -> None:

@@ -8,8 +8,8 @@ from viz import figures
 from viz.microscope import Microscope
 from viz.panels.asking import FILLING, OUTPUT, Listed, doubted
 from viz.panels.doubt import curves
-from viz.panels.view import Drawn, Numbers, View
-from viz.selection import Number, Selection
+from viz.panels.view import Drawn, Numbers, Point, View
+from viz.selection import Number, Selection, Words, patch_text
 
 
 def view(listed: Listed, removed: Number) -> View:
@@ -25,6 +25,7 @@ def view(listed: Listed, removed: Number) -> View:
         lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
         options=(removed,),
+        pick=pick,
         needs=lambda scope, selection: curves.needs(first, scope, selection),
     )
 
@@ -54,3 +55,10 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     values = np.array([[without, alone]])
     numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
     return Drawn(figures.pictures(shown, names, [places, places]), words=words, numbers=numbers)
+
+
+def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on one of the two pictures: the patch that lies there."""
+    y, x = point.index
+    _, row, col = figures.picture_at((y, x), (2, *scope.grid.image_size))
+    return {"patch": patch_text(scope, scope.grid.patch_at(row, col))}

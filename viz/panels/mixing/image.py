@@ -1,10 +1,16 @@
 """For this image: who acts on whom through the token mixing of one block."""
 
+from collections.abc import Hashable, Iterator, Sequence
+
+import numpy as np
+
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.panels.mixing import block
-from viz.panels.mixing.influence import Influence, Source, from_view, matrix_view, to_view
+from viz.panels.mixing.influence import GAIN, Influence, Matrix, Source, from_view, matrix_view, to_view
+from viz.panels.tokens import COMPARE, UNUSUAL
 from viz.panels.view import Drawn, Lens, View
+from viz.running import Measurement
 from viz.selection import Selection
 
 FORMULA = """
@@ -20,12 +26,12 @@ changes by entry times <i>e</i> in every channel, in the root mean square.</p>
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.block))
+    source = Source(influence, lambda s: (s.picture, s.block), needs, (COMPARE,))
     matrix = matrix_view(
         source,
         "Who acts on whom in this block?",
         "How strongly a small change of one patch's token (across) changes what the block's token mixing adds to "
-        "another (down), for this picture.",
+        "another (down), for this picture. Much of it is alike for every picture: compare with what is usual.",
     )
     formula = View(
         "formula",
@@ -40,10 +46,50 @@ def lens(scope: Microscope) -> Lens:
     return Lens("mixing.image", "For this image", asks, rows)
 
 
-def influence(scope: Microscope, selection: Selection) -> Influence:
-    picture, number = selection.picture, selection.block
-    gain = scope.remembered(
+def influence(scope: Microscope, selection: Selection) -> Influence | None:
+    """In the chosen block; None while what it is compared with is not known."""
+    gain, words = _gain(scope, selection.picture, selection.block), block.in_words(scope, selection)
+    if COMPARE.of(selection) != UNUSUAL:
+        return Influence(gain, words=words)
+    usual: Matrix | None = scope.recall(_usual_key(selection.block))
+    if usual is None:
+        return None
+    label = f"{GAIN}, less the usual"
+    return Influence(gain - usual, words=f"{words} {_alike_in_words(scope, gain, usual)}", label=label, signed=True)
+
+
+def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    number = selection.block
+    if COMPARE.of(selection) != UNUSUAL or scope.recall(_usual_key(number)) is not None:
+        return []
+
+    def steps() -> Iterator[int]:
+        total = np.zeros((scope.grid.patches, scope.grid.patches))
+        for done, image in enumerate(scope.sample_inputs, 1):
+            total += token_jacobian(scope.model, image, number)
+            yield done
+        scope.remember(_usual_key(number), (total / len(scope.samples)).astype(np.float32))
+
+    count = len(scope.samples)
+    seconds = count * scope.explanations.seconds_per_pass
+    return [Measurement(_usual_key(number), "What is usual over the samples", "samples", count, seconds, steps)]
+
+
+def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
+    return scope.remembered(
         ("influence in a block", picture, number),
         lambda: token_jacobian(scope.model, scope.input(picture), number),
     )
-    return Influence(gain, words=block.in_words(scope, selection))
+
+
+def _usual_key(number: int) -> Hashable:
+    return "usual influence in a block", number
+
+
+def _alike_in_words(scope: Microscope, gain: Matrix, usual: Matrix) -> str:
+    """How much of this picture's matrix is that of every picture."""
+    distance = np.linalg.norm(gain - usual) / (np.linalg.norm(gain) or 1)
+    return (
+        f"Less the mean over the {len(scope.samples)} samples. What differs from it has {distance:.0%} of the length "
+        "of this picture's own matrix."
+    )

@@ -10,7 +10,7 @@ from viz import figures
 from viz.microscope import Microscope
 from viz.panels.view import Drawn, Numbers, View, nothing_needed, pick_patch, pick_row, places
 from viz.running import Measurement
-from viz.selection import Selection
+from viz.selection import Option, Selection
 
 Matrix = Float32[np.ndarray, "patches patches"]
 
@@ -26,11 +26,14 @@ class Influence:
     error: Matrix | None = None
     """the standard error of each gain"""
     words: str = ""
+    label: str = GAIN
+    signed: bool = False
+    """whether it is a difference, which has a sign"""
 
     @property
     def others(self) -> Matrix:
-        """The gains, but 0 for that of a patch on itself."""
-        return np.where(np.eye(len(self.gain), dtype=bool), 0, self.gain)
+        """The size of the gains, but 0 for that of a patch on itself."""
+        return np.where(np.eye(len(self.gain), dtype=bool), 0, np.abs(self.gain))
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Source:
     sees: Callable[[Selection], Hashable]
     """all of the selection that it depends on, but the patch"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
+    options: tuple[Option, ...] = ()
 
 
 UNKNOWN = Drawn(words="Not estimated for this picture yet.")
@@ -63,6 +67,7 @@ def matrix_view(source: Source, title: str, question: str) -> View:
         draw=draw,
         pick=pick_row,
         needs=source.needs,
+        options=source.options,
     )
 
 
@@ -82,8 +87,8 @@ def _map_view(id: str, title: str, question: str, other: str, source: Source) ->
         line = scope.grid.map(found.gain[patch] if id == "to" else found.gain[:, patch])
         span = float(max(found.others[patch].max(), found.others[:, patch].max()))
         pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
-        figure = figures.over_picture(pixels, line, GAIN, False, place, span)
-        return Drawn(figure, numbers=Numbers(GAIN, places(scope), line))
+        figure = figures.over_picture(pixels, line, found.label, found.signed, place, span)
+        return Drawn(figure, numbers=Numbers(found.label, places(scope), line))
 
     return View(
         id,
@@ -95,13 +100,14 @@ def _map_view(id: str, title: str, question: str, other: str, source: Source) ->
         draw=draw,
         pick=pick_patch,
         needs=source.needs,
+        options=source.options,
     )
 
 
 def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
     span = float(found.others.max())
-    figure = matrix_figure(scope, selection, found.gain, GAIN, span, found.error)
-    return Drawn(figure, words=found.words, numbers=between(scope, GAIN, found.gain))
+    figure = matrix_figure(scope, selection, found.gain, found.label, span, found.error, found.signed)
+    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
 
 
 def matrix_figure(
@@ -111,13 +117,14 @@ def matrix_figure(
     label: str,
     span: float | None = None,
     error: Matrix | None = None,
+    signed: bool = False,
 ) -> figures.Figure:
     """Of how much each patch acts on each, with the chosen patch's row framed."""
     return figures.patch_matrix(
         values,
         scope.grid.cols,
         label,
-        signed=False,
+        signed=signed,
         relation="from {other} to {one}",
         chosen=selection.patch,
         span=span,

@@ -101,7 +101,7 @@ def test_the_lenses_and_their_views_have_names_of_their_own(lab: Lab):
     for lens in lab.lenses.values():
         assert len({view.id for view in lens.views}) == len(lens.views)
     options = [option.name for option in lab.page.options]
-    assert sorted(options) == ["filters", "order", "shuffle", "side"]
+    assert sorted(options) == ["compare", "filters", "order", "shuffle", "side"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "seed", "seed-rows"])
@@ -402,3 +402,19 @@ def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_mac
     (probes,) = lab.views["mixing.network", "matrix"].needs(lab.scope, lab.selection)
     assert probes.total == 16
     assert probes.seconds == 16 * PATCHES * lab.scope.explanations.seconds_per_pass
+
+
+def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
+    words = {"compare": "unusual", "depth": "2a", "patch": "4,1", "sample": "7"}
+    assert "less the usual" not in figure_of(measured.draw("mixing.image", "to", depth="2a")).to_json()
+    if measured.views["mixing.image", "matrix"].needs(measured.scope, measured.change(**words)):
+        assert measured.draw("mixing.image", "matrix", **words).figure is None, "not drawn before it is known"
+    measured.measure("mixing.image", "matrix", **words)
+    every = [token_jacobian(measured.scope.model, image, 1) for image in measured.scope.sample_inputs]
+    want = every[7] - np.mean(every, 0)
+    matrix = measured.heatmap("mixing.image", "matrix", **words)
+    np.testing.assert_allclose(matrix.z, want, atol=1e-5)
+    assert matrix.zmax == -matrix.zmin, "a difference has zero in the middle"
+    np.testing.assert_allclose(np.ravel(measured.heatmap("mixing.image", "from", **words).z), want[:, 9], atol=1e-5)
+    share = np.linalg.norm(want) / np.linalg.norm(every[7])
+    assert f"has {share:.0%} of the length" in measured.draw("mixing.image", "matrix", **words).words
