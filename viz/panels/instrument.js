@@ -123,13 +123,13 @@ window.instrument = (() => {
   document.addEventListener("keydown", event => { if (event.key === "Escape") tell(); });
 
   // a symbol of a formula and its pictures
-  const mark = event => {
+  const pair = event => {
     const symbol = event.target.closest?.("[data-symbol]"), view = symbol?.closest(".view");
     for (const one of document.querySelectorAll(".marked")) one.classList.remove("marked");
     for (const one of view?.querySelectorAll(`[data-symbol="${symbol.dataset.symbol}"]`) ?? []) one.classList.add("marked");
   };
-  document.addEventListener("pointerover", mark);
-  document.addEventListener("focusin", mark);
+  document.addEventListener("pointerover", pair);
+  document.addEventListener("focusin", pair);
   document.addEventListener("click", event => {
     const symbol = event.target.closest("button[data-symbol]");
     symbol?.closest(".view").querySelector(`figure[data-symbol="${symbol.dataset.symbol}"]`)?.scrollIntoView({block: "center"});
