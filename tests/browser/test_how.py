@@ -145,6 +145,7 @@ def test_in_a_lecture_arrows_follow_the_tour(page: Page) -> None:
     page.locator("#how-lens").get_by_role("button", name="Enlarge").click()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#how-votes .view")).to_have_class(re.compile("lecture"))
+    expect(page.locator("#tour")).to_contain_text("6 of 8")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#mixing-shuffle-answers .view")).to_have_class(re.compile("lecture"), timeout=15_000)
     expect(page.locator("#tour")).to_be_in_viewport()
