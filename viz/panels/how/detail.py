@@ -83,7 +83,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     values = scope.input(selection.picture)[:, rows, cols].cpu().numpy()
     span = float(np.abs(values).max()) or 1.0
     colours = "".join(
-        _card(cells(figures.painted(values[i], True, span), width / height, label=name), f"{name}")
+        _card(cells(figures.painted(values[i], True, span), width / height), name)
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
@@ -142,8 +142,8 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
         f"the {config.num_classes} logits."
     )
     cards = (
-        f"{_card(strip(found.values, None), 'the mean token', 'm')}&times;"
-        f"{_card(strip(found.weights, None), f'the weights of the class {name}', 'w')}"
+        f"{_card(strip(found.values), 'the mean token', 'm')}&times;"
+        f"{_card(strip(found.weights), f'the weights of the class {name}', 'w')}"
     )
     line = _channels(config.hidden_dim)
     html = (
@@ -174,8 +174,8 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
 def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
     config, patches = scope.model.config, range(scope.grid.patches)
     text = (
-        f"Every column of the table, one channel at all {len(patches)} places, goes through one small MLP, the same "
-        f"for all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything pass "
+        f"Every column of the table, one channel at all {len(patches)} places, goes through one MLP, the same for "
+        f"all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything pass "
         "from one place to another."
     )
     line = Line("patch", [_patch(scope, i) for i in patches], [f"patch={patch_text(scope, i)}" for i in patches])
