@@ -159,7 +159,7 @@ window.instrument = (() => {
   const listen = (element, trigger) => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
-      if (!place || event.ctrlKey || event.metaKey) return;
+      if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // a link opens in a tab of its own, too
       event.preventDefault();
       trigger("select", {words: words(place.dataset.words)});
       if (place.dataset.go) go(place.dataset.go);
