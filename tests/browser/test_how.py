@@ -106,7 +106,7 @@ def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
 @pytest.mark.parametrize("lens", ["how", "tokens"])
 def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., Page], lens: str) -> None:
     page = visit(f"?lens={lens}")
-    expect(page.locator(f"#lens-{lens}")).to_be_visible()
+    expect(page.locator(f"#lens-{lens}")).to_be_visible(timeout=15_000)
     term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
     meaning = page.locator("#meaning")
     term.hover()
