@@ -105,8 +105,8 @@ def _units(scope: Microscope, selection: Selection) -> str:
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     return (
         f"As all channels share its weights, a unit is one map over the picture: here the {len(maps)} of block 1. The "
-        f"paper sees many pairs of opposite ones. The {len(pairs)} most opposite pairs here have a median correlation of "
-        f"{np.median(correlation):.2f}; chance alone makes {chance:.2f}."
+        f"paper sees many pairs of opposite ones. The {len(pairs)} most opposite pairs here have a median "
+        f"correlation of {np.median(correlation):.2f}; chance alone makes {chance:.2f}."
     )
 
 
