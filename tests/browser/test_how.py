@@ -52,7 +52,7 @@ def test_the_animation_goes_by_steps_and_by_itself_and_stops(page: Page) -> None
     motion.get_by_role("button", name="Step").click()
     expect(motion).to_have_attribute("data-step", "1")
     expect(motion).to_contain_text("A column leaves it")
-    column = motion.locator(".column")
+    column = motion.locator(".col")
     expect(column).to_have_css("transform", re.compile(r"matrix\(1, 0, 0, 1, [1-9]"))
     motion.get_by_role("button", name="Start").click()
     expect(motion).to_have_attribute("data-step", "2")
@@ -74,7 +74,7 @@ def test_who_wants_no_motion_gets_steps_alone(visit: Callable[..., Page]) -> Non
     expect(motion.get_by_role("button", name="Start")).to_be_hidden()
     motion.get_by_role("button", name="Step").click()
     expect(motion).to_contain_text("A column leaves it")
-    expect(motion.locator(".column")).to_have_css("transition-duration", "0s")
+    expect(motion.locator(".col")).to_have_css("transition-duration", "0s")
 
 
 def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:
@@ -106,7 +106,7 @@ def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
 @pytest.mark.parametrize("lens", ["how", "tokens"])
 def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., Page], lens: str) -> None:
     page = visit(f"?lens={lens}")
-    expect(page.locator(f"#lens-{lens}")).to_be_visible()
+    expect(page.locator(f"#lens-{lens}")).to_be_visible(timeout=15_000)
     term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
     meaning = page.locator("#meaning")
     term.hover()
@@ -145,6 +145,7 @@ def test_in_a_lecture_arrows_follow_the_tour(page: Page) -> None:
     page.locator("#how-lens").get_by_role("button", name="Enlarge").click()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#how-votes .view")).to_have_class(re.compile("lecture"))
+    expect(page.locator("#tour")).to_contain_text("6 of 8")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#mixing-shuffle-answers .view")).to_have_class(re.compile("lecture"), timeout=15_000)
     expect(page.locator("#tour")).to_be_in_viewport()

@@ -11,7 +11,9 @@ import torch
 from mixer.model import Mixer
 from viz.capture import Trace, capture, trace
 from viz.tokens import (
+    LogitLens,
     bank,
+    leads_for_good,
     logit_lens,
     neighbours,
     norms,
@@ -267,3 +269,11 @@ def test_what_does_not_exist_is_named(network, image):
     }.items():
         with pytest.raises(ValueError, match=wrong):
             call()
+
+
+def test_an_answer_is_decided_where_it_begins_to_lead_for_good() -> None:
+    leaders = torch.tensor([[1, 2, 2, 4], [2, 2, 1, 4], [2, 1, 2, 4], [2, 2, 2, 4]])  # depths images
+    assert leads_for_good(leaders).tolist() == [1, 3, 2, 0]
+    probabilities = np.eye(5, dtype=np.float32)[[0, 3, 1, 3]]
+    found = LogitLens(probabilities, 1)
+    assert found.decided_at == 3

@@ -106,32 +106,35 @@ window.instrument = (() => {
 
   // what a term means, beside it
   const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
-  const tell = term => {
-    if (!meaning.isConnected) document.body.append(meaning);
-    meaning.hidePopover();
-    const text = term && document.getElementById(term.getAttribute("aria-describedby"))?.textContent;
-    if (!text) return;
-    meaning.textContent = text;
-    meaning.showPopover();
-    const {left, bottom, top} = term.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
+  let told;
+  const beside = () => {
+    const {left, bottom, top} = told.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
     meaning.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
     meaning.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : top - height - 6}px`;
   };
-  for (const [kind, of] of [["pointerover", "target"], ["focusin", "target"], ["pointerout", ""], ["focusout", ""], ["scroll", ""]])
-    document.addEventListener(kind, event => {
-      const term = event[of]?.closest?.("dfn");
-      if (term || meaning.matches(":popover-open")) tell(term);
-    }, {capture: true, passive: true});
-  document.addEventListener("keydown", event => { if (event.key === "Escape") tell(); });
+  const tell = term => {
+    if (!meaning.isConnected) document.body.append(meaning);
+    const text = document.getElementById(term?.getAttribute("aria-describedby"))?.textContent;
+    told = text && term;
+    if (!told) return meaning.hidePopover();
+    meaning.textContent = text;
+    meaning.showPopover();
+    beside();
+  };
+  const term = event => event.target.closest?.("dfn");
+  for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, event => { if (term(event)) tell(term(event)); });
+  for (const kind of ["pointerout", "focusout"]) document.addEventListener(kind, event => { if (term(event)) tell(); });
+  document.addEventListener("scroll", () => { if (told) beside(); }, {capture: true, passive: true});
+  document.addEventListener("keydown", event => { if (event.key === "Escape" && told) tell(); });
 
   // a symbol of a formula and its pictures
-  const mark = event => {
+  const pair = event => {
     const symbol = event.target.closest?.("[data-symbol]"), view = symbol?.closest(".view");
     for (const one of document.querySelectorAll(".marked")) one.classList.remove("marked");
     for (const one of view?.querySelectorAll(`[data-symbol="${symbol.dataset.symbol}"]`) ?? []) one.classList.add("marked");
   };
-  document.addEventListener("pointerover", mark);
-  document.addEventListener("focusin", mark);
+  document.addEventListener("pointerover", pair);
+  document.addEventListener("focusin", pair);
   document.addEventListener("click", event => {
     const symbol = event.target.closest("button[data-symbol]");
     symbol?.closest(".view").querySelector(`figure[data-symbol="${symbol.dataset.symbol}"]`)?.scrollIntoView({block: "center"});
@@ -158,7 +161,7 @@ window.instrument = (() => {
   const listen = (element, trigger) => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
-      if (!place || event.ctrlKey || event.metaKey) return;
+      if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // a link opens in a tab of its own, too
       event.preventDefault();
       trigger("select", {words: words(place.dataset.words)});
       if (place.dataset.go) go(place.dataset.go);

@@ -98,8 +98,9 @@ class Instrument:
         return page
 
     def _touring(self, visit: Visit) -> Hashable:
-        """All that the bar of the tour depends on."""
-        return visit.selection, self.scope.typical() is not None
+        """All that the bar of the tour depends on: where its stops are, and at one what it says."""
+        stop = tour.TOUR.of(visit.selection)
+        return (visit.selection, self.scope.typical() is not None) if stop else visit.selection.picture
 
     def _specimen(self) -> None:
         for view in self.specimen.views:

@@ -19,8 +19,8 @@ from mixer.model import Mixer
 from mixer.picture import Unreadable
 from tests.mixer.picture_files import photo
 from tests.viz.panels.looking import microscope
-from viz.figures import PLOTLY_JS
 from viz import tokens
+from viz.figures import PLOTLY_JS
 from viz.panels import report
 from viz.panels.components import element_id
 from viz.panels.page import Instrument

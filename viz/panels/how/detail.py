@@ -31,6 +31,20 @@ class Line(NamedTuple):
     """for each place the words of a link that choose it"""
 
 
+class Way(NamedTuple):
+    """How a half-block works: on the columns of the table, or on its rows."""
+
+    title: str
+    text: str
+    """HTML: what it does, in two sentences"""
+    what: str
+    """which column or row is looked at"""
+    line: Line
+    units: Line
+    unit: str
+    """HTML: which unit is looked at"""
+
+
 def view(scope: Microscope) -> View:
     return View(
         "detail",
@@ -69,7 +83,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     values = scope.input(selection.picture)[:, rows, cols].cpu().numpy()
     span = float(np.abs(values).max()) or 1.0
     colours = "".join(
-        _card(cells(figures.painted(values[i], True, span), width / height, label=name), f"{name}")
+        _card(cells(figures.painted(values[i], True, span), width / height), name)
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
@@ -128,10 +142,10 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
         f"the {config.num_classes} logits."
     )
     cards = (
-        f"{_card(strip(found.values, None), 'the mean token', 'm')}&times;"
-        f"{_card(strip(found.weights, None), f'the weights of the class {name}', 'w')}"
+        f"{_card(strip(found.values), 'the mean token', 'm')}&times;"
+        f"{_card(strip(found.weights), f'the weights of the class {name}', 'w')}"
     )
-    line = Line("channel", [f"channel {i}" for i in range(config.hidden_dim)], _channels(config.hidden_dim))
+    line = _channels(config.hidden_dim)
     html = (
         f"{_head('Mean and head', text)}<div class='cards wide'>{cards}</div>"
         f"{_account(found, line, None, f'logit of {name}')}<p>Beside the others, that logit is a probability of "
@@ -141,58 +155,75 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
-    token, config, grid = part_of(scope, selection) == "a", scope.model.config, scope.grid
     found, channel = mixing_at_work(scope, selection), channel_of(scope, selection)
-    name, depth = _patch(scope, selection.patch), scope.depth_names[selection.depth]
-    units = len(found.write.values)
-    if token:
-        title = f"{depth}: token mixing of block {selection.block + 1}"
-        text = (
-            f"Every column of the table, one channel at all {grid.patches} places, goes through one small MLP, the "
-            f"same for all {config.hidden_dim} channels, and what comes out is added to the column. Only here does "
-            "anything pass from one place to another."
-        )
-        names = [_patch(scope, patch) for patch in range(grid.patches)]
-        line = Line("patch", names, [f"patch={patch_text(scope, patch)}" for patch in range(grid.patches)])
-    else:
-        title = f"{depth}: channel mixing of block {selection.block + 1}"
-        text = (
-            f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same "
-            f"for all {grid.patches} places, and what comes out is added to the row. No place hears of another: what "
-            "is there is put together to new features."
-        )
-        line = Line("channel", [f"channel {i}" for i in range(config.hidden_dim)], _channels(config.hidden_dim))
-    here = f"{name}, channel {channel}"
-    unit = (
-        _unit(scope, found.unit) if token else f"<span>Unit <b>{found.unit}</b>, which adds most to this patch.</span>"
+    token = part_of(scope, selection) == "a"
+    way = (_columns if token else _rows)(scope, selection, found.unit)
+    here = f"{_patch(scope, selection.patch)}, channel {channel}"
+    html = (
+        f"{_head(f'{scope.depth_names[selection.depth]}: {way.title} of block {selection.block + 1}', way.text)}"
+        f"<div class='options'>{way.unit}{_channel(scope, channel)}</div>"
+        f"<div class='cards{'' if token else ' wide'}'>{_mixing_cards(scope, selection, found, way)}</div>"
+        f"<div class='accounts'>{_account(found.read, way.line, found.place, f'sum of unit {found.unit}')}"
+        f"{_account(found.write, way.units, found.unit, f'added to {here}')}</div>"
+        f"<p>{here}: <b>{_n(found.before)}</b> came in, <b>{_n(found.write.total)}</b> is added, "
+        f"<b>{_n(found.after)}</b> goes on.</p>{formula(scope.model.config, part_of(scope, selection))}"
     )
-    half: how.Half = "a" if token else "b"
-    before = how.table_before(scope.look(selection.picture), selection.block, half).cpu().numpy()
-    whole = _table(scope, before, None if token else selection.patch, channel if token else None)
-    what = f"column {channel}" if token else f"row {name}"
+    return Drawn(html=html, numbers=_terms(found.read, way.line))
 
-    def drawn(values: np.ndarray, signed_span: float | None = None) -> str:
-        return over_grid(scope, values, selection.patch, True, signed_span) if token else strip(values, channel)
 
+def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
+    config, patches = scope.model.config, range(scope.grid.patches)
+    text = (
+        f"Every column of the table, one channel at all {len(patches)} places, goes through one MLP, the same for "
+        f"all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything pass "
+        "from one place to another."
+    )
+    line = Line("patch", [_patch(scope, i) for i in patches], [f"patch={patch_text(scope, i)}" for i in patches])
+    units = [f"unit {i}" for i in range(config.tokens_mlp_dim)]
+    return Way(
+        "token mixing",
+        text,
+        f"column {channel_of(scope, selection)}",
+        line,
+        Line("unit", units, [name.replace(" ", "=") for name in units]),
+        _number("unit", "Unit", unit, config.tokens_mlp_dim),
+    )
+
+
+def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
+    config = scope.model.config
+    text = (
+        f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same for "
+        f"all {scope.grid.patches} places, and what comes out is added to the row. No place hears of another: what is "
+        "there is put together to new features."
+    )
+    return Way(
+        "channel mixing",
+        text,
+        f"row {_patch(scope, selection.patch)}",
+        _channels(config.hidden_dim),
+        Line("unit", [f"unit {i}" for i in range(config.channels_mlp_dim)], [""] * config.channels_mlp_dim),
+        f"<span>Unit <b>{unit}</b>, which adds most to this patch.</span>",
+    )
+
+
+def _mixing_cards(scope: Microscope, selection: Selection, found: how.Mixing, way: Way) -> str:
+    token = part_of(scope, selection) == "a"
+
+    def drawn(values: np.ndarray) -> str:
+        return over_grid(scope, values, selection.patch, True) if token else strip(values, found.place)
+
+    before = how.table_before(scope.look(selection.picture), selection.block, "a" if token else "b").cpu().numpy()
+    framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
     bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
-    cards = (
-        f"{_card(whole, f'the table that comes in: {what}', 'x')}&rarr;"
-        f"{_card(drawn(found.read.values), f'{what}, after the LayerNorm', 'n')}&times;"
+    return (
+        f"{_card(_table(scope, before, *framed), f'the table that comes in: {way.what}', 'x')}&rarr;"
+        f"{_card(drawn(found.read.values), f'{way.what}, after the LayerNorm', 'n')}&times;"
         f"{_card(drawn(found.read.weights), f'how unit {found.unit} weighs it', 'w1')}&rarr;"
         f"{_card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
-        f"{_card(drawn(found.writes), f'how it writes to each {line.kind}', 'w2')}&rarr;"
+        f"{_card(drawn(found.writes), f'how it writes to each {way.line.kind}', 'w2')}&rarr;"
         f"{_card(drawn(found.writes * found.hidden), 'what it adds', 'u')}"
     )
-    others = Line("unit", [f"unit {i}" for i in range(units)], [f"unit={i}" if token else "" for i in range(units)])
-    html = (
-        f"{_head(title, text)}<div class='options'>{unit}{_channel(scope, channel)}</div>"
-        f"<div class='cards{'' if token else ' wide'}'>{cards}</div><div class='accounts'>"
-        f"{_account(found.read, line, found.place, f'sum of unit {found.unit}')}"
-        f"{_account(found.write, others, found.unit, f'added to {here}')}</div>"
-        f"<p class='outcome'>{here}: <b>{_n(found.before)}</b> came in, <b>{_n(found.write.total)}</b> is added, "
-        f"<b>{_n(found.after)}</b> goes on.</p>{formula(config, half)}"
-    )
-    return Drawn(html=html, numbers=_terms(found.read, line))
 
 
 def gelu(summed: float, hidden: float) -> str:
@@ -263,10 +294,6 @@ def _channel(scope: Microscope, channel: int) -> str:
     return _number("channel", "Channel", channel, scope.model.config.hidden_dim)
 
 
-def _unit(scope: Microscope, unit: int) -> str:
-    return _number("unit", "Unit", unit, scope.model.config.tokens_mlp_dim)
-
-
 def _number(word: str, label: str, value: int, count: int) -> str:
     return (
         f"<label>{label} <input type='number' data-word='{word}' min='0' max='{count - 1}' step='1' value='{value}'>"
@@ -274,8 +301,8 @@ def _number(word: str, label: str, value: int, count: int) -> str:
     )
 
 
-def _channels(count: int) -> list[str]:
-    return [f"channel={i}" for i in range(count)]
+def _channels(count: int) -> Line:
+    return Line("channel", [f"channel {i}" for i in range(count)], [f"channel={i}" for i in range(count)])
 
 
 def _patch(scope: Microscope, patch: int) -> str:

@@ -121,7 +121,7 @@ def _end(scope: Microscope, selection: Selection) -> str:
     config, picture_ = scope.model.config, selection.picture
     pooled = scope.look(picture_).pooled[0].cpu().numpy()
     size = f"over the {scope.grid.patches} tokens: {config.hidden_dim} numbers"
-    mean = f"{strip(pooled, None)}<b>mean</b><small>{size}</small>"
+    mean = f"{strip(pooled)}<b>mean</b><small>{size}</small>"
     best, probabilities = scope.leading(picture_, TOP), scope.probabilities(picture_)
     rows = "".join(
         f"<span class='strength' style='--share: {probabilities[i]:.1%}'>{escape(scope.classes[i])} "

@@ -42,8 +42,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     across = f"--at: {(channel - shown.start) / len(shown):.4f}; --size: {1 / len(shown):.4f}"
     down = f"--at: {patch / grid.patches:.4f}; --size: {1 / grid.patches:.4f}"
     moving = (
-        f"<div class='mover column' style='{across}'><div>{_cells(column)}</div><div>{_cells(added_column)}</div></div>"
-        f"<div class='mover row' style='{down}'><div>{_cells(row)}</div><div>{_cells(added_row)}</div></div>"
+        f"<div class='mover col' style='{across}'><div>{_cells(column)}</div><div>{_cells(added_column)}</div></div>"
+        f"<div class='mover line' style='{down}'><div>{_cells(row)}</div><div>{_cells(added_row)}</div></div>"
     )
     pixels = scope.pixels(selection.picture), shuffled_pixels(scope, selection)
     wide, high = pixels[0].shape[1], pixels[0].shape[0]

@@ -104,9 +104,9 @@ def _units(scope: Microscope, selection: Selection) -> str:
         return f"The weights of the {len(maps)} units of block 1, as maps over the picture. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     return (
-        f"As all channels share its weights, a unit is one map over the picture: here the {len(maps)} of block 1. Many "
-        f"come in opposite pairs, as the paper shows: {len(pairs)} pairs with a median correlation of "
-        f"{np.median(correlation):.2f}, where chance makes {chance:.2f}."
+        f"As all channels share its weights, a unit is one map over the picture: here the {len(maps)} of block 1. The "
+        f"paper sees many pairs of opposite ones. The {len(pairs)} most opposite pairs here have a median "
+        f"correlation of {np.median(correlation):.2f}; chance alone makes {chance:.2f}."
     )
 
 
