@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import logging
 
 from mixer import checkpoint, run
 from mixer.checkpoint import CheckpointError
