@@ -447,7 +447,13 @@ window.instrument = (() => {
       ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
       option("others ...", "networks/"),
     );
-    select.onchange = () => { location.href = `${site()}/${select.value}${location.search}`; };
+    select.onchange = async () => {
+      const address = `${site()}/${select.value}`;
+      select.disabled = true;
+      await fetch(address).catch(() => {}); // made first: where a page does not come at once, Gradio reloads this one
+      select.disabled = false;
+      location.href = `${address}${location.search}`;
+    };
     label.hidden = false;
   };
 
