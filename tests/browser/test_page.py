@@ -363,6 +363,19 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
     expect(page.locator("#status .wait")).to_be_hidden(timeout=90_000)
 
 
+def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(visit: Callable[..., Page]) -> None:
+    methods = "methods=Shapley values"
+    first, second = visit(f"?lens=attribution&{methods}"), visit(f"?lens=attribution&sample=7&{methods}")
+    for page in (first, second):
+        expect(page.locator("#status .wait")).to_contain_text("Shapley values", timeout=60_000)
+    second.locator("#status [data-do=stop]").click()
+    expect(second.locator("#attribution-maps .measure")).to_contain_text("Cancelled.", timeout=30_000)
+    expect(second.locator("#status .wait")).to_be_hidden()
+    expect(first.locator("#status .wait")).to_be_hidden(timeout=120_000)
+    expect(first.locator("#attribution-sums")).to_contain_text("Shapley values")
+    expect(first.locator("#attribution-maps .measure")).not_to_contain_text("Cancelled.")
+
+
 def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page) -> None:
     page.get_by_role("tab", name="Attribution").click()
     expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM", timeout=30_000)
@@ -427,7 +440,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     page.get_by_role("button", name="Redo").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
-    page.get_by_role("tab", name="Overview").click()
+    page.get_by_role("tab", name="How it works").click()
     expect(figure(page, "overview-votes")).to_be_visible()
     page.get_by_role("button", name="Show it unedited").click()
     expect(page.locator("#words")).to_contain_text("Test image")
