@@ -441,7 +441,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     page.get_by_role("button", name="Redo").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
     page.get_by_role("tab", name="How it works").click()
-    expect(figure(page, "overview-votes")).to_be_visible()
+    expect(figure(page, "how-votes")).to_be_visible()
     page.get_by_role("button", name="Show it unedited").click()
     expect(page.locator("#words")).to_contain_text("Test image")
     assert page.locator("#answer .answers").inner_text() == before
