@@ -93,7 +93,7 @@ def decode(source: bytes | str | Path | Image.Image) -> Decoded:
         opened = None
     with _one_at_a_time, _in_words():
         loaded = _loaded(opened) if opened else _read(file)
-    image, notes = _rgb(loaded)
+        image, notes = _rgb(loaded)
     turn = TURNS.get(orientation(file.exif or loaded.image.info.get("exif", b"")))
     upright = image if turn is None else image.transpose(turn)
     said = ((SEVERAL, file.several or loaded.several), (CUT, file.cut or loaded.partly))

@@ -227,7 +227,8 @@ class Run:
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-            remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+            full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            remedy = "make room" if error.errno in full else "mend that"
             raise RunError(
                 f"{target} could not be written: {error}. What was saved before is whole: {remedy}, then the same "
                 "command goes on from there"

@@ -1,6 +1,7 @@
 import errno
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,12 @@ def test_what_is_no_checkpoint_is_refused_with_the_next_step(network: Mixer, fol
     weights = folder / "model.safetensors"
     with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {weights} NEW_FOLDER")):
         checkpoint.load(weights, Mixer)
+    with pytest.raises(CheckpointError, match=re.escape(f"a checkpoint a folder, here {folder};")):
+        checkpoint.load(folder / "config.json", Mixer)
+    shutil.rmtree(run / "checkpoint")
+    (run / "state.pt").touch()
+    with pytest.raises(CheckpointError, match="run is a run that has not ended: the command that began it goes on"):
+        checkpoint.load(run, Mixer)
     theirs = CASES / "miil"
     with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {theirs} NEW_FOLDER")):
         checkpoint.load(theirs, Mixer)
@@ -211,14 +218,12 @@ def truncate(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def reshape(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"hidden_dim": 12}))
+def state(**entries: object) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | entries))
 
-
-def add_key(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"attention_heads": 8}))
+    return write
 
 
 @pytest.mark.parametrize(
@@ -231,8 +236,12 @@ def add_key(folder: Path) -> None:
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "weights are incomplete"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
         (truncate, "weights are incomplete, damaged"),
-        (reshape, "weights are incomplete, damaged or of another shape"),
-        (add_key, "config.json does not fit: .*attention_heads"),
+        (state(hidden_dim=12), "weights are incomplete, damaged or of another shape"),
+        (state(hidden_dim=10**9), r"\d bytes do not hold 320,\d{3},\d{3},\d{3} parameters"),  # and none are made
+        (state(num_blocks=10**9), "num_blocks must be from 1 to 1000"),
+        (state(attention_heads=8), "config.json does not fit: .*attention_heads"),
+        (lambda folder: (folder / "config.json").write_text("[" * 100_000), "config.json is missing or damaged"),
+        (lambda folder: (folder / "metrics.json").write_text('{"a":' * 100_000), "metrics.json is missing or damaged"),
     ],
 )
 def test_a_damaged_checkpoint_is_an_error_in_words(folder: Path, damage, message: str) -> None:

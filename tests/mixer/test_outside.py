@@ -27,6 +27,7 @@ from mixer.outside import in_words, sentence, without_proxies
         (FloatingPointError("the loss is no longer finite"), "the loss is no longer finite"),
         (MemoryError(), "The memory does not suffice"),
         (torch.OutOfMemoryError("CUDA out of memory."), "The memory does not suffice"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you"), "The memory does not suffice"),
         (KeyboardInterrupt(), "Stopped."),
     ],
 )
@@ -45,6 +46,11 @@ def test_errors_of_our_own_stay_tracebacks(error: Exception) -> None:
 
 def test_an_error_with_a_path_that_is_no_text_is_a_sentence_too() -> None:
     assert "bin" in sentence(FileNotFoundError(errno.ENOENT, "No such file or directory", b"/bin/x"))
+
+
+def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
+    with pytest.raises(SystemExit, match="The memory does not suffice"), in_words():
+        torch.empty(2**60)
 
 
 def test_a_reader_who_leaves_early_is_no_error() -> None:

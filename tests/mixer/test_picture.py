@@ -144,6 +144,9 @@ def test_transparent_parts_of_a_cut_picture_are_not_made_of_what_is_missing() ->
         b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50),
         png_of_size(0, 5),
         png_of_size(5, 0),
+        png_of_size(5, 5).replace(
+            *(png_chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 5, 8, kind, 0, 0, 0)) for kind in (2, 3))
+        ),
     ],
 )
 def test_what_holds_no_picture_is_said_with_what_to_try(content: bytes) -> None:

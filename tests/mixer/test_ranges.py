@@ -14,11 +14,11 @@ from mixer.train import TrainConfig
 
 WRONG: dict[type, dict[str, list[Any]]] = {
     TrainConfig: {
-        "epochs": [-1, math.nan, math.inf],
+        "epochs": [-1, math.nan, math.inf, 1e308],
         "warmup_epochs": [-0.1, math.nan, math.inf],
         "decay_epochs": [-1, math.nan],
-        "batch_size": [0, -128],
-        "micro_batch": [0, -1],
+        "batch_size": [0, -128, 10**30],
+        "micro_batch": [0, -1, 10**30],
         "muon_lr": [-1e-3, math.nan, math.inf],
         "adamw_lr": [-1e-3, math.nan, math.inf],
         "weight_decay": [-0.1, math.nan],
@@ -32,7 +32,7 @@ WRONG: dict[type, dict[str, list[Any]]] = {
         "image_size": [(0, 32), (32, 30)],
         "patch_size": [(0, 8), (5, 8)],
         "num_classes": [0, -10],
-        "num_blocks": [0, -12],
+        "num_blocks": [0, -12, 10**30],
         "hidden_dim": [0],
         "tokens_mlp_dim": [0],
         "channels_mlp_dim": [0],
@@ -41,8 +41,8 @@ WRONG: dict[type, dict[str, list[Any]]] = {
     },
     TeacherConfig: {"widths": [(64, 0, 256)], "num_classes": [0]},
     TeacherTrainConfig: {
-        "epochs": [0, -16],
-        "batch_size": [0],
+        "epochs": [0, -16, 10**30],
+        "batch_size": [0, 10**30],
         "lr": [-1.5, math.nan, math.inf],
         "weight_decay": [-1e-3, math.nan],
         "bias_factor": [0, -64, math.nan],

@@ -292,13 +292,17 @@ def test_the_history_is_written_anew_from_the_state(tmp_path: Path, left: str) -
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
 
 
+LACKING = ('{"epoch": 1}\n', '{"epoch": "x", "loss": null, "validation_accuracy": []}\n', "[" * 100_000 + "\n")
+"""lines of JSON that no curve can be drawn of"""
+
+
 def test_a_history_whose_last_line_is_cut_is_read_and_one_that_is_damaged_is_named(tmp_path: Path) -> None:
     until(tmp_path, 14)
     file = tmp_path / "history.jsonl"
     both = file.read_text()
     file.write_text(both[:-20])
     assert [line["step"] for line in history(tmp_path)] == [5, 9]
-    for damaged in ("nonsense\n" + both, both.replace("{", "[", 1).replace("}", "]", 1), "12\n"):
+    for damaged in ("nonsense\n" + both, both.replace("{", "[", 1).replace("}", "]", 1), "12\n", *LACKING):
         file.write_text(damaged)
         with pytest.raises(RunError, match=r"history\.jsonl is damaged"):
             history(tmp_path)
@@ -318,6 +322,21 @@ def test_states_of_other_programs_and_of_earlier_versions_are_left_alone(tmp_pat
     with pytest.raises(RunError, match=r"does not say what it is a run of.*--init"):
         finish(tmp_path)
     assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_what_is_in_the_way_of_a_state_is_named_and_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    until(tmp_path, 7)
+    (tmp_path / "history.jsonl").unlink()
+    (tmp_path / "history.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"history\.jsonl could not be written: .*: mend that, then the same command"):
+        finish(tmp_path)
+
+
+@pytest.mark.parametrize("epochs", [0, 0.01])
+def test_a_training_that_sees_no_picture_is_none(tmp_path: Path, epochs: float) -> None:
+    with pytest.raises(ValueError, match=f"epochs must be enough for one of the 30 training images, not {epochs}"):
+        finish(tmp_path / "run", replace(RECIPE, epochs=epochs, warmup_epochs=0, decay_epochs=None))
+    assert not (tmp_path / "run").exists()
 
 
 def test_two_cannot_train_in_one_folder(tmp_path: Path) -> None:
