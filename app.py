@@ -87,6 +87,9 @@ def check_address(host: str | None, port: int | None) -> None:
 
     What is None is taken from $GRADIO_SERVER_NAME and $GRADIO_SERVER_PORT, as Gradio does, where they are set.
     """
+    root = os.environ.get("GRADIO_ROOT_PATH", "")
+    if root and not root.startswith(("/", "http://", "https://")):
+        raise ValueError(f"GRADIO_ROOT_PATH is where a reverse proxy serves the page, such as /mixer, not {root!r}")
     name = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
     number = port if port is not None else int(os.environ.get("GRADIO_SERVER_PORT") or 0)
     if (port is not None and number == 0) or not 0 <= number <= 65_535:

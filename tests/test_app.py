@@ -266,6 +266,15 @@ def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         app.check_address(None, None)
 
 
+def test_a_path_that_no_proxy_can_serve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("/mixer", "https://example.org/mixer", ""):
+        monkeypatch.setenv("GRADIO_ROOT_PATH", path)
+        app.check_address(None, None)
+    monkeypatch.setenv("GRADIO_ROOT_PATH", "mixer")
+    with pytest.raises(ValueError, match="GRADIO_ROOT_PATH is where a reverse proxy .* not 'mixer'"):
+        app.check_address(None, None)
+
+
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x:y"])
 def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) -> None:
     """As a process of its own: Gradio reads the proxies when it is imported, and asks its own address."""
