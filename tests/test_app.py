@@ -271,7 +271,7 @@ def test_a_path_that_no_proxy_can_serve_is_named(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("GRADIO_ROOT_PATH", path)
         app.check_address(None, None)
     monkeypatch.setenv("GRADIO_ROOT_PATH", "mixer")
-    with pytest.raises(ValueError, match="GRADIO_ROOT_PATH is where a reverse proxy .* not 'mixer'"):
+    with pytest.raises(ValueError, match=r"GRADIO_ROOT_PATH is where a reverse proxy .* not 'mixer'"):
         app.check_address(None, None)
 
 
