@@ -365,7 +365,7 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
 
 def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(visit: Callable[..., Page]) -> None:
     methods = "methods=Shapley values"
-    first, second = visit(f"?lens=attribution&{methods}"), visit(f"?lens=attribution&sample=7&{methods}")
+    first, second = (visit(f"?sample={i}&lens=attribution&{methods}") for i in (11, 12))
     for page in (first, second):
         expect(page.locator("#status .wait")).to_contain_text("Shapley values", timeout=60_000)
     second.locator("#status [data-do=stop]").click()
