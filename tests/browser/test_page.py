@@ -419,8 +419,10 @@ def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
         expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
 
 
-def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[..., Page]) -> None:
+def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?sample=43&lens=whatif.edit")
+    unedited = scope.classes[scope.answer(scope.sample_picture(43))]  # not the sample that the page opens on
+    expect(page.locator("#answer h2")).to_have_text(unedited)
     before = page.locator("#answer .answers").inner_text()
     click_cell(page, "whatif-edit-picture", 36 + 12, 4 + 18)  # row 4, column 1 of the second picture
     expect(page.locator("#whatif-edit-picture .words")).to_contain_text("(4, 1) mean colour")
