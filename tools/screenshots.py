@@ -49,6 +49,7 @@ SHOTS = {
     "mixing": Shot(f"{SAMPLE}&depth=4a&lens=mixing.units"),
     "attribution": Shot(f"{SAMPLE}&lens=attribution"),
     "doubt": Shot(f"{SAMPLE}&lens=doubt"),
+    "whatif": Shot(f"{SAMPLE}&lens=whatif.edit&edits=mean:3,1-3,2;swap:0,1-6,2"),
     "model": Shot(f"{SAMPLE}&lens=model"),
     "dark": Shot(f"{SAMPLE}&lens=attribution", scheme="dark"),
     "phone": Shot(SAMPLE, width=390, height=844),
