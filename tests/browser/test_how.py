@@ -168,5 +168,7 @@ def test_a_figure_in_a_lecture_answers_clicks_where_they_are(page: Page) -> None
     page.mouse.click(x, y)
     expect(page.locator("#patch")).to_have_value("6,1")
     page.keyboard.press("Escape")
+    expect(page.locator(".lecturing")).to_have_count(0)
+    page.wait_for_timeout(1000)  # the page and its figures are laid out anew
     click_cell(page, "how-votes", 20, 2)
     expect(page.locator("#patch")).to_have_value("0,2")
