@@ -10,8 +10,6 @@ import torch
 from captum.attr import FeatureAblation
 
 from bench.measure import DEVICE, Ratio, interleaved, spread
-from mixer.checkpoint import DEFAULT, load
-from mixer.model import Mixer
 from viz.attribution import baselines
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, Settings
@@ -25,9 +23,7 @@ from viz.panels.visit import Visit
 
 PAGE = """
 import app, torch
-from mixer.checkpoint import DEFAULT, load
-from mixer.model import Mixer
-scope = app.Microscope(*load(DEFAULT, Mixer), torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+scope = app.Microscope.load()
 page = app.build(scope)
 """
 SHAPLEY = """
@@ -182,7 +178,7 @@ def memory() -> Iterator[Ratio]:
 
 
 def _scope() -> Microscope:
-    return Microscope(*load(DEFAULT, Mixer), DEVICE)
+    return Microscope.load(device=DEVICE)
 
 
 def _instrument() -> Instrument:

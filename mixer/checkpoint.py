@@ -217,11 +217,16 @@ def _folder(source: Path | str) -> Path:
     try:
         return Path(snapshot_download(str(source), allow_patterns=FILES))
     except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
-        why = str(error).strip().partition("\n")[0]
-        raise CheckpointError(
-            f"there is no folder {source}, and the Hub gave no model of that name: check the name, and the connection "
-            f"({why})"
-        ) from error
+        raise CheckpointError(not_found(source, error)) from error
+
+
+def not_found(source: Path | str, error: Exception) -> str:
+    """In words: neither this machine nor the Hub has it."""
+    why = str(error).strip().partition("\n")[0]
+    return (
+        f"there is no folder {source}, and the Hub gave no model of that name: check the name, and the connection "
+        f"({why})"
+    )
 
 
 def _started(folder: Path, config: MixerConfig, start: Any) -> Mixer:

@@ -92,7 +92,7 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
     Hub. A path that is not there is also looked for in the folder of this project.
     Raises CheckpointError, in words, for what is none of these, and where the memory does not suffice for it.
     """
-    path = _located(source)
+    path = located(source)
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
         return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
     check_room(str(source), _sizes(path))
@@ -105,11 +105,12 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
 
 def samples_of(source: Path | str) -> Samples:
     """Those of a network that `open_network` opens: its own, or else those that ship with the project."""
-    path = _located(source)
+    path = located(source)
     return checkpoint.load_samples(path / "checkpoint" if (path / run.NEWEST).is_file() else path)
 
 
-def _located(source: Path | str) -> Path:
+def located(source: Path | str) -> Path:
+    """Where it is on this machine; fetched from the Hub, if it is one of its models. Raises NotOpened, in words."""
     here = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
     return here or _fetched(str(source))
 
@@ -167,11 +168,7 @@ def _fetched(name: str) -> Path:
             "hf auth login, with the token of someone who may read it"
         ) from error
     except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
-        why = str(error).strip().partition("\n")[0]
-        raise NotOpened(
-            f"there is no folder {name}, and the Hub gave no model of that name: check the name, and the connection "
-            f"({why})"
-        ) from error
+        raise NotOpened(checkpoint.not_found(name, error)) from error
 
 
 def _sizes(path: Path) -> list[int]:

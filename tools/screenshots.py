@@ -12,8 +12,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import app
-from mixer.checkpoint import DEFAULT, load
-from mixer.model import Mixer
 from mixer.outside import in_words, without_proxies
 from viz.microscope import Microscope
 from viz.panels.page import build
@@ -104,7 +102,7 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     wrong = [name for name in names if name not in SHOTS]
     if wrong:
         raise NoPicture(f"there is no picture {wrong[0]}: there are {', '.join(SHOTS)}")
-    page = build(Microscope(*load(DEFAULT, Mixer), torch.device("cpu")))
+    page = build(Microscope.load(device=torch.device("cpu")))
     with without_proxies():
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     installed = shutil.which("chromium") or shutil.which("google-chrome")

@@ -14,7 +14,7 @@ from torch import Tensor
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.opening import ROOT, open_network, samples_of, told
+from mixer.opening import ROOT, located, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
@@ -67,7 +67,8 @@ class Microscope:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
         path = Path(source).resolve()
         named = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else source)
-        return cls(*open_network(source), device, named, samples_of(source))
+        found = located(source)  # once: a model of the Hub's is fetched
+        return cls(*open_network(found), device, named, samples_of(found))
 
     @property
     def name(self) -> str:
@@ -199,7 +200,7 @@ class Microscope:
         def steps() -> Iterator[int]:
             return self.keep("typical", tokens.typical(self.model, self.sample_inputs))
 
-        return [] if self.typical() else [self._over_samples("typical", "What is usual over the samples", steps)]
+        return [] if self.typical() else [self.over_samples("typical", "What is usual over the samples", steps)]
 
     def _reading(self, depth: int) -> Measurement:
         def steps() -> Iterator[int]:
@@ -210,8 +211,17 @@ class Microscope:
                 yield done
             self._banks[depth] = torch.cat(parts)
 
-        return self._over_samples(("bank", depth), "Reading the samples", steps)
+        return self.over_samples(("bank", depth), "Reading the samples", steps)
 
-    def _over_samples(self, key: Hashable, label: str, steps: Callable[[], Iterator[int]]) -> Measurement:
+    def over_samples(
+        self,
+        key: Hashable,
+        label: str,
+        steps: Callable[[], Iterator[int]],
+        passes: float = 1,
+        asked: bool = False,
+    ) -> Measurement:
+        """What is measured on every sample. passes: what each costs"""
         count = len(self.samples)
-        return Measurement(key, label, "samples", count, count * self.explanations.seconds_per_pass, steps)
+        seconds = count * passes * self.explanations.seconds_per_pass
+        return Measurement(key, label, "samples", count, seconds, steps, asked)

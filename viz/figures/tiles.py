@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
-from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale
+from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale, small
 
 CAPTION = 3 * GUTTER
 """cells over a tile that has a caption"""
@@ -75,7 +75,7 @@ def unit_tiles(
     heat, corners = _heatmap(maps, shown, cell, label, True, None)
     told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
     heat.update(
-        customdata=told.astype(np.min_scalar_type(-1 - told.max())),
+        customdata=small(told),
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value

@@ -19,7 +19,7 @@ from viz.panels.how import tour
 from viz.panels.photo import WORDS, Photo
 from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
-from viz.panels.view import Drawn, Lens, Point, View, as_python, facts_of, file_name
+from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, on_model_thread
 from viz.selection import Page, Words, change, first, option_text, show, to_link
@@ -58,16 +58,11 @@ class Instrument:
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
-        self.views = {element_id(lens, view): view for lens in (self.specimen, *self.lenses) for view in lens.views}
-        self.settings = {
-            element_id(lens, view): (*lens.options, *view.options)
-            for lens in (self.specimen, *self.lenses)
-            for view in lens.views
-        }
+        placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
+        self.views = {name: view for name, (_, view) in placed.items()}
+        self.settings = {name: (*lens.options, *view.options) for name, (lens, view) in placed.items()}
         self.places: dict[str, str | None] = {
-            element_id(lens, view): lens.id if lens is not self.specimen else None
-            for lens in (self.specimen, *self.lenses)
-            for view in lens.views
+            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
         }
         self.parts: list[Part] = []
         self.first = first(scope, self.page)
@@ -291,8 +286,8 @@ class Instrument:
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
             return None
-        facts = {"view": f"{view.title} {view.question}", **facts_of(self.scope, selection, self.settings[name])}
-        return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": numbers.csv(facts)}
+        text = csv_of(self.scope, selection, view, self.settings[name], numbers)
+        return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
 
     def _depends(self, visit: Visit, view: View) -> Hashable:
         needs = view.needs(self.scope, visit.selection)
@@ -314,7 +309,7 @@ class Instrument:
             "figure": drawn.figure.to_json() if drawn.figure is not None else None,
             "html": drawn.html,
             "words": drawn.words,
-            "alt": f"{view.title} {drawn.numbers.in_words() if drawn.numbers else ''}",
+            "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
             "python": as_python(self.scope, self.page, lens, view, selection),
             "facts": " · ".join(f"{name}: {fact}" for name, fact in facts.items()),

@@ -16,7 +16,7 @@ from viz.microscope import Microscope
 from viz.panels.components import element_id
 from viz.panels.pictures import png_url
 from viz.panels.specimen import TOP, in_words
-from viz.panels.view import Drawn, Lens, View, facts_of, file_name, picture_name
+from viz.panels.view import Drawn, Lens, View, csv_of, facts_of, file_name, in_place, picture_name, safe_name
 from viz.panels.visit import Visit
 from viz.running import Measurement
 from viz.selection import NOT_IN_LINK, Option, Page, Selection, to_link
@@ -68,8 +68,7 @@ def whole(text: str) -> str:
 
 def name_of(scope: Microscope, selection: Selection) -> str:
     """What the file is called."""
-    name = f"{picture_name(scope, selection)}_report.html"
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    return safe_name(f"{picture_name(scope, selection)}_report.html")
 
 
 def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
@@ -132,13 +131,11 @@ def _view(scope: Microscope, lens: Lens, view: View, selection: Selection) -> st
     figure = numbers = ""
     if drawn.figure is not None:
         content = drawn.figure.to_json().replace("<", "\\u003c")
-        alt = escape(f"{view.title} {drawn.numbers.in_words() if drawn.numbers else ''}")
-        figure = f'<div class="figure" role="img" aria-label="{alt}"></div>'
+        figure = f'<div class="figure" role="img" aria-label="{escape(in_place(view, drawn))}"></div>'
         figure += f'<script type="application/json">{content}</script>'
     if drawn.numbers is not None:
-        options = (*lens.options, *view.options)
-        facts = {"view": f"{view.title} {view.question}", **facts_of(scope, selection, options)}
-        address = b64encode(drawn.numbers.csv(facts).encode()).decode()
+        csv = csv_of(scope, selection, view, (*lens.options, *view.options), drawn.numbers)
+        address = b64encode(csv.encode()).decode()
         words = drawn.numbers.in_words()
         numbers = (
             f"<p class='numbers'>{escape(drawn.numbers.name)}: {escape(words)}. <a download='"
@@ -152,5 +149,5 @@ def _view(scope: Microscope, lens: Lens, view: View, selection: Selection) -> st
 
 
 def _settings(options: Sequence[Option], selection: Selection) -> str:
-    said = (f"{option.label}: {option.said(selection)}" for option in options)
-    return f"<p class='settings'>{escape(' · '.join(said))}</p>" if options else ""
+    said = [f"{option.label}: {option.said(selection)}" for option in options if option.label]
+    return f"<p class='settings'>{escape(' · '.join(said))}</p>" if said else ""

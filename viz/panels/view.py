@@ -183,8 +183,22 @@ def sample_name(scope: Microscope, sample: int) -> str:
 
 def file_name(scope: Microscope, selection: Selection, view: View) -> str:
     """Such as airplane-3_12b_votes."""
-    name = f"{picture_name(scope, selection)}_{scope.depth_names[selection.depth]}_{view.id}"
+    return safe_name(f"{picture_name(scope, selection)}_{scope.depth_names[selection.depth]}_{view.id}")
+
+
+def safe_name(name: str) -> str:
+    """As files may be called everywhere."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def csv_of(scope: Microscope, selection: Selection, view: View, options: Sequence[Option], numbers: Numbers) -> str:
+    """The numbers of a view as a file, with what they are of."""
+    return numbers.csv({"view": f"{view.title} {view.question}", **facts_of(scope, selection, options)})
+
+
+def in_place(view: View, drawn: Drawn) -> str:
+    """What a figure shows, for those who cannot see it."""
+    return f"{view.title} {drawn.numbers.in_words() if drawn.numbers else ''}"
 
 
 def full_name(lens: Lens, view: View) -> str:

@@ -96,24 +96,17 @@ def halves_needed(scope: Microscope, selection: Selection) -> Sequence[Measureme
     if scope.recall(key) is None:
         needed.append(Measurement(key, "Knocking out", "half-blocks", halves, (1 + halves / 2) * pace, own))
     if scope.recall(usual_key) is None:
-        count = len(scope.samples)
-        seconds = count * (1 + halves / 2) * pace
-        needed += [
-            Measurement(usual_key, "Knocking out over the samples", "samples", count, seconds, usual, asked=True)
-        ]
+        needed.append(scope.over_samples(usual_key, "Knocking out over the samples", usual, 1 + halves / 2, asked=True))
     return needed
 
 
 def means_needed(scope: Microscope) -> list[Measurement]:
-    count = len(scope.samples)
-
     def steps() -> Iterator[int]:
         return scope.keep("mean updates", knockout.mean_updates(scope.model, scope.sample_inputs))
 
     if scope.recall("mean updates") is not None:
         return []
-    seconds = count * scope.explanations.seconds_per_pass
-    return [Measurement("mean updates", "What half-blocks add in the mean", "samples", count, seconds, steps)]
+    return [scope.over_samples("mean updates", "What half-blocks add in the mean", steps)]
 
 
 def draw_units(scope: Microscope, selection: Selection) -> Drawn:
@@ -149,8 +142,7 @@ def units_needed(scope: Microscope, selection: Selection) -> Sequence[Measuremen
     """All units for this picture at once; the chosen one over the samples when it is asked for."""
     model, block, unit = scope.model, selection.block, unit_of(scope, selection)
     key, usual_key, image = _units_key(selection), _usual_unit_key(selection, unit), scope.input(selection.picture)
-    behind = (1 - block / len(model.blocks)) * scope.explanations.seconds_per_pass
-    units, count = model.config.tokens_mlp_dim, len(scope.samples)
+    behind, units = 1 - block / len(model.blocks), model.config.tokens_mlp_dim
 
     def own() -> Iterator[int]:
         return scope.keep(key, knockout.without_units(model, image, block))
@@ -160,11 +152,11 @@ def units_needed(scope: Microscope, selection: Selection) -> Sequence[Measuremen
 
     needed = []
     if scope.recall(key) is None:
-        needed.append(Measurement(key, f"Silencing units of block {block + 1}", "units", units, units * behind, own))
+        seconds = units * behind * scope.explanations.seconds_per_pass
+        needed.append(Measurement(key, f"Silencing units of block {block + 1}", "units", units, seconds, own))
     if scope.recall(usual_key) is None:
-        seconds = count * (scope.explanations.seconds_per_pass + behind)
         name = f"Silencing unit {unit} over the samples"
-        needed.append(Measurement(usual_key, name, "samples", count, seconds, usual, asked=True))
+        needed.append(scope.over_samples(usual_key, name, usual, 1 + behind, asked=True))
     return needed
 
 

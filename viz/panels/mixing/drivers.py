@@ -61,9 +61,7 @@ def _measurement(scope: Microscope) -> Measurement:
             yield done
         scope.remember(KEY, np.concatenate(parts))
 
-    count = len(scope.samples)
-    seconds = count * scope.explanations.seconds_per_pass
-    return Measurement(KEY, "What drives the units", "samples", count, seconds, steps, asked=True)
+    return scope.over_samples(KEY, "What drives the units", steps, asked=True)
 
 
 def _button(scope: Microscope, sample: int) -> str:

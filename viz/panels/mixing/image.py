@@ -70,9 +70,7 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
             yield done
         scope.remember(_usual_key(number), (total / len(scope.samples)).astype(np.float32))
 
-    count = len(scope.samples)
-    seconds = count * scope.explanations.seconds_per_pass
-    return [Measurement(_usual_key(number), "What is usual over the samples", "samples", count, seconds, steps)]
+    return [scope.over_samples(_usual_key(number), "What is usual over the samples", steps)]
 
 
 def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
