@@ -23,7 +23,6 @@ with in_words(), without_proxies():
 
     from viz.panels.components import head
     from viz.panels.networks import LOCAL, Networks
-    from viz.panels.page import build
 
 LAUNCH: dict[str, Any] = {
     # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)
@@ -72,7 +71,7 @@ def main(
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        page = build(scope, fetch)
+        page = networks.build(scope, fetch)
         page.launch(server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH)
 
 

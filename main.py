@@ -266,17 +266,17 @@ def write_report(
     with without_proxies():  # here, as the page loads Gradio
         from viz.microscope import Microscope
         from viz.panels import report as reports
-        from viz.panels.page import Instrument
+        from viz.panels.lenses import Lenses
         from viz.panels.photo import Photo
         from viz.panels.visit import Visit
         from viz.selection import show
 
-    instrument = Instrument(Microscope.load(source))
-    scope, photo = instrument.scope, Photo.of(decoded)
-    visit = Visit(show(scope, instrument.first, photo.picture(scope.grid.image_size)))
+    lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
+    scope = lenses.scope
+    visit = Visit(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
-    reports.measure(scope, instrument.lenses, visit.selection, measured)
-    text = reports.report(scope, instrument.page, instrument.lenses, visit, "")
+    reports.measure(scope, lenses.lenses, visit.selection, measured)
+    text = reports.report(scope, lenses.page, lenses.lenses, visit, "")
     files.write_signed(out, reports.whole(text))
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 

@@ -24,7 +24,7 @@ from viz.panels.visit import Visit
 PAGE = """
 import app, torch
 scope = app.Microscope.load()
-page = app.build(scope)
+page = app.Networks(scope.source, app.LAUNCH).build(scope)
 """
 SHAPLEY = """
 from viz.attribution import baselines

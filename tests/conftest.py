@@ -97,8 +97,9 @@ def url(scope: Microscope) -> Iterator[str]:
     """Where the app is served."""
     import app  # here, as only the tests that visit it need Gradio
 
-    page = app.build(scope)
-    others = {"routes": app.Networks(scope.source, app.LAUNCH).routes}
+    networks = app.Networks(scope.source, app.LAUNCH)
+    page = networks.build(scope)
+    others = {"routes": networks.routes}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
     yield url
     page.close()

@@ -25,6 +25,7 @@ from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
 from viz.panels.boundary import BROKEN
+from viz.panels.page import Instrument
 from viz.panels.photo import Photo
 from viz.panels.sent import NO_BASE64, NOTHING
 from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED
@@ -211,7 +212,7 @@ def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
     from dataclasses import replace
 
     scope = Microscope(Mixer(replace(tiny, num_classes=7, classes=())), {}, torch.device("cpu"))
-    assert isinstance(app.build(scope), gr.Blocks)
+    assert isinstance(Instrument(scope).build(), gr.Blocks)
     assert scope.classes[6] == "class 6"
 
 
@@ -298,4 +299,4 @@ def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) 
 
 
 def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:
-    app.build(Microscope(scope.model, {"accuracy": 0.8754}, scope.device))
+    Instrument(Microscope(scope.model, {"accuracy": 0.8754}, scope.device)).build()

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -26,6 +27,7 @@ from viz import tokens as token_questions
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
 from viz.attribution.remembered import Asked
+from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.panels import sent
@@ -36,6 +38,7 @@ NAMES = {
     "/attribute": (["picture", "label", "method", "baseline", "output", "block"], "attribution"),
     "/tokens": (["picture", "depth", "patch", "vectors"], "tokens"),
     "/mixing": (["picture", "block"], "mixing"),
+    "/intervene": (["picture", "edits", "skip", "silence", "label"], "intervention"),
 }
 
 
@@ -130,9 +133,47 @@ def test_mixing_is_the_jacobian_of_the_block(client: Client, scope: Microscope, 
     assert client.predict(picture, api_name="/mixing")["block"] == 12
 
 
+@torch.no_grad()
+def test_an_intervention_changes_the_picture_and_the_network_at_once(
+    client: Client, scope: Microscope, picture: str, pixels: bytes
+) -> None:
+    found = client.predict(picture, "mean:3,1;shuffle:7", ["2a", "5b"], [[4, 17], [4, 3]], "dog", api_name="/intervene")
+    changes = (Edit("mean", None, (13,)), Edit("shuffle", 7, tuple(range(32))))
+    tokens = scope.model.stem(scope.model.patches(scope.input(scope.edited(pixels, changes))[None]))
+    for number, block in enumerate(scope.model.blocks, 1):  # by hand: x + f(x), without what is knocked out
+        if number != 2:
+            hidden = block.token_mixing.gelu(block.token_mixing.fc1(block.norm1(tokens).mT))
+            if number == 4:
+                hidden[..., [17, 3]] = 0
+            tokens = tokens + block.token_mixing.fc2(hidden).mT
+        if number != 5:
+            tokens = tokens + block.channel_mixing(block.norm2(tokens))
+    want = scope.model.classify(tokens)[0]
+    assert found["after"]["logit"] == pytest.approx(float(want[5]), abs=1e-4)
+    assert found["after"]["answer"] == CLASSES[int(want.argmax())]
+    assert found["before"]["logit"] == pytest.approx(float(scope.look(pixels).logits[0, 5]), abs=1e-4)
+    assert found["change"] == pytest.approx(found["after"]["logit"] - found["before"]["logit"])
+    assert found["label"] == "dog"
+
+
+def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str) -> None:
+    found = client.predict(picture, api_name="/intervene")
+    assert found["change"] == pytest.approx(0, abs=1e-5)
+    assert found["before"]["answer"] == found["after"]["answer"] == found["label"]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
+        ("intervene", {"edits": "tear:0,0"}, "An edit is one of mean, black"),
+        ("intervene", {"edits": "mean:8,0"}, "The edit 'mean:8,0' needs a whole number from 0 to 7"),
+        ("intervene", {"edits": 3}, "Edits are a text such as mean:0,1;shuffle:7, not '3'."),
+        ("intervene", {"skip": ["stem"]}, "There is no half-block 'stem' here. There are: 1a, 1b"),
+        ("intervene", {"skip": "2a"}, "Skip is a list, not '2a'."),
+        ("intervene", {"silence": [[1, 512]]}, "Unit is a whole number from 0 to 511, not '512'."),
+        ("intervene", {"silence": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
+        ("intervene", {"silence": [5]}, "A unit is [block, unit], not '5'."),
+        ("intervene", {"silence": {"block": 1}}, "Silence is a list, not"),
         ("attribute", {"label": "tiger"}, "There is no label 'tiger' here. There are: airplane, automobile"),
         ("attribute", {"label": 3}, "There is no label '3' here."),
         ("attribute", {"method": "DeepLift"}, "There is no method 'DeepLift' here. There are: Gradient x input"),
@@ -275,13 +316,14 @@ def test_the_documentation_names_everything_and_its_examples_work(
     (tmp_path / "photo.jpg").write_bytes(png())
     monkeypatch.chdir(tmp_path)
     code = [line[4:] for line in text.splitlines() if re.match(r"    (from|microscope|picture)\b", line)]
-    *setup, classify, attribute, tokens, mixing = code
+    *setup, classify, attribute, tokens, mixing, intervene = code
     names: dict[str, Any] = {}
     exec("\n".join(setup).replace("http://127.0.0.1:7860", url), names)
     assert len(eval(classify, names)["confidences"]) == 10
     assert np.shape(eval(attribute, names)["values"]) == (8, 4)
     assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
     assert np.shape(eval(mixing, names)["influence"]) == (32, 32)
+    assert eval(intervene, names)["change"] != 0
 
 
 def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

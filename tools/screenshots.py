@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import app
 from mixer.outside import in_words, without_proxies
 from viz.microscope import Microscope
-from viz.panels.page import build
 
 FOLDER = Path(__file__).parent.parent / "docs"
 MOST_BYTES = 200_000
@@ -102,9 +101,12 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     wrong = [name for name in names if name not in SHOTS]
     if wrong:
         raise NoPicture(f"there is no picture {wrong[0]}: there are {', '.join(SHOTS)}")
-    page = build(Microscope.load(device=torch.device("cpu")))
+    scope = Microscope.load(device=torch.device("cpu"))
+    networks = app.Networks(scope.source, app.LAUNCH)
+    page = networks.build(scope)
     with without_proxies():
-        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+        others = {"routes": networks.routes}
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
     installed = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])

@@ -141,6 +141,13 @@ def _input_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...]], 
     return lambda module, args: (change(args[0]), *args[1:])
 
 
+def half_blocks(model: Mixer) -> list[str]:
+    """The modules whose outputs are added to the tokens, in the order of the depths that they lead to."""
+    return [
+        f"blocks.{block}.{half}" for block in range(len(model.blocks)) for half in ("token_mixing", "channel_mixing")
+    ]
+
+
 def depth_names(num_blocks: int) -> tuple[str, ...]:
     """What the depths are called: stem, 1a (after the token mixing of block 1), 1b (after its channel mixing), ..."""
     return ("stem", *(f"{block}{half}" for block in range(1, num_blocks + 1) for half in "ab"))

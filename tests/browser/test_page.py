@@ -178,6 +178,41 @@ def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., 
     expect(page.locator("#header .badges")).to_contain_text("90.03%")
 
 
+def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens&depth=2a")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(page.locator("#pin")).to_contain_text("Pinned")
+    page.locator("#answer input[type=range]").fill("24")
+    view = page.locator("#tokens-votes")
+    expect(view.locator(".pinned .which")).to_contain_text("depth: 2a")
+    expect(view.locator(".pane:not(.pinned) .which")).to_contain_text("depth: 12b")
+    expect(view).to_contain_text("Both on one scale.")
+    ends = view.evaluate(
+        """box => [...box.querySelectorAll('.js-plotly-plot')].map(plot => {
+          const {zmin, zmax} = plot._fullData.find(({type}) => type === 'heatmap'); return [zmin, zmax]; })"""
+    )
+    assert ends[0] == ends[1]
+    expect(page.locator("#tokens-norms .pane")).to_have_count(1)  # it shows all depths
+    page.reload()
+    expect(view.locator(".pinned .js-plotly-plot")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Unpin").click()
+    expect(view.locator(".pane")).to_have_count(1)
+    assert "pin" not in page.url
+
+
+def test_two_networks_are_compared(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=mixing.wiring&sample=3")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.wait_for_function("location.search.includes('pin=')")
+    page.locator("#network select").select_option(label="seed-start: untrained")
+    page.wait_for_url("**/networks/seed-start/**")
+    expect(page.locator("#pin")).to_contain_text("seed", timeout=30_000)
+    shown = page.locator(".lens.open .view.beside").first
+    expect(shown.locator(".pinned .which")).to_contain_text("90.03%")
+    expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text("untrained")
+    expect(shown.locator(".js-plotly-plot")).to_have_count(2)
+
+
 def test_a_cell_of_a_map_sets_the_patch(page: Page) -> None:
     """Of 8 x 4 patches of 4 x 8 pixels: row 6, column 1 is no patch where rows and columns are swapped."""
     click_cell(page, "how-votes", 12, 26)

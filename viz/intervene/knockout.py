@@ -5,7 +5,7 @@ mean over many pictures (mean ablation; Wang et al., "Interpretability in the wi
 what it says about this picture. All that lies behind it reacts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.question import batch_size
-from viz.capture import capture, evaluating, resume, trace
+from viz.capture import capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
 from viz.spread import Spread
 
@@ -83,6 +83,25 @@ def without_units(
     yield torch.cat(found).float().cpu().numpy()
 
 
+def without(
+    model: Mixer,
+    images: Float[Tensor, "images 3 height width"],
+    halves: Collection[int],
+    units: Mapping[int, Sequence[int]],
+) -> Float32[np.ndarray, "images classes"]:
+    """The logits when several parts are knocked out at once.
+
+    halves: half-blocks that are skipped, counted from 0
+    units: hidden units of the token mixing that are silent, by block
+    """
+    names = half_blocks(model)
+    changes = {names[half]: torch.zeros_like for half in halves}
+    changes |= {f"blocks.{block}.token_mixing.gelu": partial(_silent, list(those)) for block, those in units.items()}
+    with evaluating(model), torch.no_grad(), capture(model, [], changes):
+        logits: Tensor = model(images)
+    return logits.float().cpu().numpy()
+
+
 def without_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | Spread]:
@@ -105,6 +124,13 @@ def _silenced(
     changes = {f"blocks.{block}.token_mixing.gelu": partial(_without, units)}
     with evaluating(model), torch.no_grad(), capture(model, [], changes):
         return resume(model, enters, 2 * block)
+
+
+def _silent(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
+    """The same units in every row."""
+    changed = hidden.clone()
+    changed[..., units] = 0
+    return changed
 
 
 def _without(units: Tensor, hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:

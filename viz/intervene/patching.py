@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.question import batch_size
-from viz.capture import capture, evaluating, resume, trace
+from viz.capture import capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
 
 
@@ -77,13 +77,6 @@ def update_effects(
             with capture(model, [], changes):
                 found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
         return torch.cat(found).float().cpu().numpy()
-
-
-def half_blocks(model: Mixer) -> list[str]:
-    """The modules whose outputs are added to the tokens, in the order of the depths that they lead to."""
-    return [
-        f"blocks.{block}.{half}" for block in range(len(model.blocks)) for half in ("token_mixing", "channel_mixing")
-    ]
 
 
 def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:

@@ -43,9 +43,13 @@ def view_component(lens: Lens, view: View) -> gr.HTML:
   <p class="question">{question}</p>
   <div class="options">{"".join(map(control, view.options))}</div>
   <div class="measure" data-part="measure"></div>
-  <p class="words" data-part="words"></p>
-  <div class="figure" data-part="figure" role="img" hidden></div>
-  <div class="html" data-part="html"></div>
+  <div class="panes"><div class="pane">
+    <p class="which" data-part="which"></p>
+    <p class="words" data-part="words"></p>
+    <div class="figure" data-part="figure" role="img" hidden></div>
+    <div class="html" data-part="html"></div>
+  </div></div>
+  <p class="which" data-part="scale"></p>
   <footer>
     <p class="caution">{caution}</p>
     <p class="take">

@@ -1,18 +1,22 @@
-"""What other programs can ask: /classify, /attribute, /tokens and /mixing, each of one picture. See docs/endpoints.md.
+"""What other programs can ask of a picture, or do to it: see docs/endpoints.md.
 
 With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypedDict
 
 import gradio as gr
 import numpy as np
 from gradio.context import Context
+from jaxtyping import Float32
 
 from viz import tokens as token_questions
 from viz.attribution.methods import METHODS
 from viz.attribution.remembered import Asked
+from viz.intervene.edits import Edit
+from viz.intervene.edits import parse as edits_of
+from viz.intervene.knockout import without
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.panels.asking import BASELINE, FAST, OUTPUT
@@ -76,6 +80,26 @@ class Mixing(TypedDict):
     """[row, column] of each patch, in the order of the influence's rows and columns"""
     influence: Map
     """how strongly the block's token mixing lets each patch (column) act on each patch (row), on this picture"""
+    notes: list[str]
+
+
+class Side(TypedDict):
+    """The answer on one side of an intervention."""
+
+    answer: str
+    """the most probable class"""
+    logit: float
+    """of the class that is asked about"""
+    probability: float
+
+
+class Intervened(TypedDict):
+    label: str
+    """the class that was asked about"""
+    before: Side
+    after: Side
+    change: float
+    """of the class's logit"""
     notes: list[str]
 
 
@@ -152,11 +176,34 @@ def add(scope: Microscope, fetch: bool) -> None:
         pixels, notes = await taken_from(picture, size, fetch)
         return await on_model_thread(_mixing, scope, pixels, _block(scope, block), notes)
 
+    async def intervene(
+        picture: Sent = None,
+        edits: str | None = None,
+        skip: list[str] | None = None,
+        silence: list[list[int]] | None = None,
+        label: str | None = None,
+    ) -> Intervened:
+        """What if the picture were another, or a part of the network did not do its work? All that is named, at once.
+
+        Args:
+            picture: as for classify
+            edits: of the picture, as a link says them, such as mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1
+            skip: half-blocks that add nothing to the tokens, by the depth that they lead to: 1a, 1b, 2a, ...
+            silence: hidden units of the token mixing that are 0 everywhere: [block, unit], the block counted from 1
+            label: the class that is asked about; without it, the answer before
+        """
+        pixels, notes = await taken_from(picture, size, fetch)
+        number = await on_model_thread(scope.answer, pixels) if label is None else _class(scope, label)
+        changed = await on_model_thread(scope.edited, pixels, _edits(scope, edits))
+        halves, units = _halves(scope, skip), _units(scope, silence)
+        return await on_model_thread(_intervened, scope, pixels, changed, halves, units, number, notes)
+
     for function, returned in (
         (classify, "answer"),
         (attribute, "attribution"),
         (tokens, "tokens"),
         (mixing, "mixing"),
+        (intervene, "intervention"),
     ):
         _publish(function, returned)
 
@@ -213,6 +260,28 @@ def _mixing(scope: Microscope, picture: bytes, block: int, notes: list[str]) -> 
     return {"block": block + 1, "patches": places, "influence": gains.tolist(), "notes": notes}
 
 
+def _intervened(
+    scope: Microscope,
+    picture: bytes,
+    changed: bytes,
+    halves: list[int],
+    units: dict[int, list[int]],
+    target: int,
+    notes: list[str],
+) -> Intervened:
+    before = without(scope.model, scope.input(picture)[None], (), {})
+    after = without(scope.model, scope.input(changed)[None], halves, units)
+    sides = [_side(scope, logits, target) for (logits,) in (before, after)]
+    change = sides[1]["logit"] - sides[0]["logit"]
+    return {"label": scope.classes[target], "before": sides[0], "after": sides[1], "change": change, "notes": notes}
+
+
+def _side(scope: Microscope, logits: Float32[np.ndarray, "classes"], target: int) -> Side:
+    shares = np.exp(logits - logits.max(), dtype=np.float64)
+    answer, probability = scope.classes[logits.argmax()], float(shares[target] / shares.sum())
+    return {"answer": answer, "logit": float(logits[target]), "probability": probability}
+
+
 def _map(scope: Microscope, values: np.ndarray) -> Map:
     return scope.grid.map(values).tolist()
 
@@ -229,6 +298,38 @@ def _one_of(name: str, given: object, right: tuple[str, ...]) -> str:
         known = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
         raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {known}.")
     return given
+
+
+def _edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
+    if not isinstance(given, str | None):
+        raise Refused(f"Edits are a text such as mean:0,1;shuffle:7, not {str(given)[:50]!r}.")
+    try:
+        return edits_of(given or "", scope.grid, len(scope.samples))
+    except ValueError as error:
+        raise Refused(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+
+
+def _halves(scope: Microscope, given: object) -> list[int]:
+    """Their numbers, counted from 0."""
+    names = scope.depth_names[1:]
+    return [names.index(_one_of("half-block", name, names)) for name in _list("skip", given)]
+
+
+def _units(scope: Microscope, given: object) -> dict[int, list[int]]:
+    """Their numbers, by block, both counted from 0."""
+    found: dict[int, list[int]] = {}
+    for pair in _list("silence", given):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise Refused(f"A unit is [block, unit], not {str(pair)[:50]!r}.")
+        unit = _whole("unit", pair[1], 0, scope.model.config.tokens_mlp_dim - 1)
+        found.setdefault(_block(scope, pair[0]), []).append(unit)
+    return found
+
+
+def _list(name: str, given: object) -> Sequence[object]:
+    if not isinstance(given, (list, tuple, type(None))):
+        raise Refused(f"{name[0].upper()}{name[1:]} is a list, not {str(given)[:50]!r}.")
+    return given or ()
 
 
 def _block(scope: Microscope, given: object) -> int:

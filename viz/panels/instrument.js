@@ -185,40 +185,23 @@ window.instrument = (() => {
     if (told) document.querySelector(`.picker [data-place="${told.match(/\(\d+, \d+\)/)[0]}"]`)?.classList.add("pointed");
   };
 
-  const view = (element, props, trigger, watch) => {
+  // one picture of a view: its words, and a figure, whose points can be picked, or HTML
+  const paneOf = (element, picked) => {
     const part = name => element.querySelector(`[data-part="${name}"]`);
-    const figure = part("figure"), box = element.querySelector("section");
-    const id = box.dataset.view;
-    let turn = 0, fresh, own;
-    listen(element, trigger);
+    const figure = part("figure");
+    let own;
+    const put = ({which, words, html}) => {
+      const buttons = () => [...part("words").querySelectorAll("button")];
+      const here = buttons().indexOf(document.activeElement);
+      part("which").textContent = which;
+      part("words").innerHTML = words;
+      fill(part("html"), html);
+      buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
+    };
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
-    const show = async () => {
-      const value = props.value, mine = ++turn;
-      if (!value) return;
-      clearTimeout(fresh);
-      set(element, value.set);
-      part("measure").innerHTML = value.measure;
-      box.ariaBusy = value.waiting;
-      const put = () => {
-        const buttons = () => [...part("words").querySelectorAll("button")];
-        const here = buttons().indexOf(document.activeElement);
-        part("words").innerHTML = value.words;
-        fill(part("html"), value.html);
-        buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
-      };
-      if (!value.figure) {
-        if (value.waiting && (figure.data || part("html").innerHTML)) {
-          box.classList.add("stale");
-          fresh = setTimeout(() => { box.classList.remove("stale"); empty(); put(); }, HOVER_MS);
-        } else { box.classList.remove("stale"); empty(); put(); }
-        return;
-      }
-      const {data, layout} = JSON.parse(value.figure);
-      const Plotly = await plotly();
-      if (mine !== turn) return;
-      put();
+    const draw = async (Plotly, {data, layout}, alt) => {
       figure.hidden = false;
-      figure.ariaLabel = value.alt;
+      figure.ariaLabel = alt;
       layout.font = dressed(figure);
       own = layout.height ?? 320;
       figure.shape = layout.meta;
@@ -227,37 +210,130 @@ window.instrument = (() => {
       const begun = Boolean(figure.data);
       await Plotly.react(figure, data, layout, CONFIG);
       if (begun && figure._fullLayout.height !== figure.clientHeight) await Plotly.Plots.resize(figure);
-      box.classList.remove("stale");
       if (begun) return;
-      figure.on("plotly_click", event => {
-        const {curveNumber, pointNumber, data} = event.points[0];
-        trigger("select", {view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()});
-      });
       figure.on("plotly_hover", event => pointAt(event.points[0]));
       figure.on("plotly_unhover", () => pointAt());
-      let width = figure.clientWidth;
-      new ResizeObserver(() => {
-        if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
-        width = figure.clientWidth;
-        fit(figure, own);
-      }).observe(figure);
+      if (picked) figure.on("plotly_click", event => picked(event.points[0]));
     };
-    box.addEventListener("resized", () => {
+    let width = 0;
+    new ResizeObserver(() => {
+      if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
+      width = figure.clientWidth;
+      fit(figure, own);
+    }).observe(figure);
+    const resize = () => {
       if (!figure.data) return;
       fit(figure, own);
       window.Plotly.Plots.resize(figure);
+    };
+    return {element, figure, put, empty, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
+  };
+
+  // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; whether
+  // their colours could be compared
+  const onOneScale = async (Plotly, one, other) => {
+    const both = [one, other];
+    const union = (low, high) => [Math.min(...low), Math.max(...high)];
+    const alike = one.data.length === other.data.length;
+    if (alike) one._fullData.forEach((trace, i) => {
+      const pair = both.map(figure => figure._fullData[i]);
+      const kind = ({type, colorscale}) => JSON.stringify([type, colorscale]);
+      if (trace.type === "heatmap" && kind(pair[0]) === kind(pair[1])) {
+        const [zmin, zmax] = union(pair.map(trace => trace.zmin), pair.map(trace => trace.zmax));
+        for (const figure of both) Object.assign(figure.data[i], {zmin, zmax});
+      } else if (pair.every(trace => trace.marker?.showscale)) {
+        const [cmin, cmax] = union(pair.map(trace => trace.marker.cmin), pair.map(trace => trace.marker.cmax));
+        for (const figure of both) Object.assign(figure.data[i].marker, {cmin, cmax});
+      }
     });
+    const pictured = figure => figure._fullData.some(({type}) => type === "heatmap" || type === "image");
+    const axes = both.some(pictured) ? [] : Object.keys(one._fullLayout).filter(name => /^[xy]axis\d*$/.test(name));
+    for (const name of axes) {
+      const pair = both.map(figure => figure._fullLayout[name]);
+      if (!pair.every(axis => axis?.type === "linear" && axis.title.text === pair[0].title.text)) continue;
+      const ends = pair.map(({range}) => [...range].sort((a, b) => a - b));
+      const range = union(ends.map(([low]) => low), ends.map(([, high]) => high));
+      if (pair[0].range[0] > pair[0].range[1]) range.reverse();
+      for (const figure of both) Object.assign(figure.layout[name], {range, autorange: false});
+    }
+    for (const figure of both) await Plotly.react(figure, figure.data, figure.layout, CONFIG);
+    return alike;
+  };
+
+  const view = (element, props, trigger, watch) => {
+    const part = name => element.querySelector(`section > [data-part="${name}"]`);
+    const box = element.querySelector("section"), id = box.dataset.view;
+    const now = paneOf(box.querySelector(".pane"), ({curveNumber, pointNumber, data}) =>
+      trigger("select", {view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
+    const blank = now.element.cloneNode(true);
+    let turn = 0, fresh, kept;
+    listen(element, trigger);
+    // the place for what is pinned: what is in it answers no click
+    const beside = pinned => {
+      box.classList.toggle("beside", Boolean(pinned));
+      if (!pinned) {
+        kept?.empty();
+        kept?.element.remove();
+        kept = undefined;
+        return;
+      }
+      if (!kept) {
+        kept = paneOf(blank.cloneNode(true));
+        kept.element.classList.add("pinned");
+        now.element.before(kept.element);
+      }
+      kept.put(pinned);
+      for (const control of kept.element.querySelectorAll("[data-words], [data-word]")) {
+        control.removeAttribute("data-words");
+        control.removeAttribute("data-word");
+        control.removeAttribute("href");
+        control.disabled = true;
+      }
+    };
+    const show = async () => {
+      const value = props.value, mine = ++turn;
+      if (!value) return;
+      part("scale").textContent = "";
+      clearTimeout(fresh);
+      set(element, value.set);
+      part("measure").innerHTML = value.measure;
+      box.ariaBusy = value.waiting;
+      const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
+      const put = () => { beside(value.pinned); now.put(value); };
+      if (!parsed.some(Boolean)) {
+        const clear = () => { box.classList.remove("stale"); now.empty(); put(); kept?.empty(); };
+        if (!value.waiting || !now.filled()) return clear();
+        box.classList.add("stale");
+        fresh = setTimeout(clear, HOVER_MS);
+        return;
+      }
+      const Plotly = await plotly();
+      if (mine !== turn) return;
+      put();
+      const [present, pinned] = parsed;
+      if (present) await now.draw(Plotly, present, value.alt);
+      else now.empty();
+      if (pinned) await kept.draw(Plotly, pinned, value.pinned.alt);
+      else kept?.empty();
+      if (mine === turn && present && pinned) {
+        const one = await onOneScale(Plotly, now.figure, kept.figure);
+        part("scale").textContent = one ? "Both on one scale." : "Each on a scale of its own: they show different things.";
+      }
+      box.classList.remove("stale");
+    };
+    box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (does === "csv") trigger("select", {csv: id});
       if (does === "measure") trigger("select", {measure: id});
-      if (does === "png" || does === "svg") picture(figure, box, props.value, does);
+      if (does === "png" || does === "svg") picture(now.figure, box, props.value, does);
       if (does === "python") copy(event.target, props.value.python);
       if (does === "large") lecture(box);
       if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
-    watch("value", () => show().catch(error => { part("words").textContent = error.message; }));
-    show().catch(error => { part("words").textContent = error.message; });
+    const shown = () => show().catch(error => now.put({which: "", words: error.message, html: ""}));
+    watch("value", shown);
+    shown();
   };
 
   // the figure as a file for a paper: on white, with its title over it and what it is of under it

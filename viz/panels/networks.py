@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import mount_gradio_app
 from starlette.requests import Request
@@ -24,7 +25,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mixer.opening import Present, present
 from mixer.outside import sentence
 from viz.microscope import Microscope
-from viz.panels.page import build
+from viz.panels.lenses import Lenses
+from viz.panels.page import Instrument
+from viz.recent import Recent
 from viz.running import on_model_thread
 
 PATH = "/networks"
@@ -56,8 +59,33 @@ class Networks:
         self._first, self._hub = next(named, Present(first, first, "")), hub
         self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
+        self._here: Lenses | None = None
+        self._instruments: Recent[str, Instrument] = Recent(MOST)
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()
+
+    def build(self, scope: Microscope, fetch: bool = False) -> gr.Blocks:
+        """The first page. fetch: as for `Instrument`"""
+        self._here = here = Instrument(scope, fetch, self._first.name, self.lenses)
+        return here.build()
+
+    def lenses(self, name: str) -> Lenses:
+        """The views of a network, to be shown beside another's. Raises ValueError, in words, where it is not here.
+
+        A model of the Hub's has to be open: it would take long to fetch.
+        """
+        if self._here and name == self._here.name:
+            return self._here
+        sources = {one.name: one.source for one in present()}
+        if name not in self._instruments and name not in sources:
+            raise ValueError(f"{name} is not open here: choose it under Network first")
+        return self._instrument(name, sources.get(name, ""))
+
+    def _instrument(self, name: str, source: str) -> Instrument:
+        """Of one of the further networks."""
+        return self._instruments.get_or_make(
+            name, lambda: Instrument(Microscope.load(source), name=name, beside=self.lenses)
+        )
 
     @property
     def routes(self) -> list[Mount]:
@@ -107,10 +135,10 @@ class Networks:
         while len(self._open) >= MOST:
             _, oldest = self._open.pop(next(iter(self._open)))
             await oldest.aclose()
-        network = await asyncio.to_thread(Microscope.load, sources[name])
+        network = await asyncio.to_thread(self._instrument, name, sources[name])
         around = FastAPI()
         path = f"{os.environ.get('GRADIO_ROOT_PATH', '')}{PATH}/{name}"
-        mount_gradio_app(around, await on_model_thread(build, network), "/page", root_path=path, **self._look)
+        mount_gradio_app(around, await on_model_thread(network.build), "/page", root_path=path, **self._look)
         running = AsyncExitStack()
         await running.enter_async_context(around.router.lifespan_context(around))
         (page,) = (route.app for route in around.routes if isinstance(route, Mount))

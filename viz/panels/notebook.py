@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from viz.figures import Figure
 from viz.microscope import Microscope
-from viz.panels.page import Instrument
+from viz.panels.lenses import Lenses
 from viz.panels.view import Drawn, Lens, Numbers, View, full_name
 from viz.selection import Page, Selection, change, first, show
 
@@ -58,11 +58,11 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
         `_` stands for `-`, and ends what Python keeps for itself. `picture` may also be an image of Pillow's or a file.
     Raises ValueError, in words, for what is not there.
     """
-    instrument = Instrument(scope)
-    known = {full_name(lens, view): view for lens, view in _all(instrument)}
+    lenses = Lenses(scope)
+    known = {full_name(lens, view): view for lens, view in _all(lenses)}
     if name not in known:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
-    selection = _select(scope, instrument.page, words)
+    selection = _select(scope, lenses.page, words)
     while waiting := known[name].needs(scope, selection):
         one = waiting[0]
         for _ in tqdm(one.steps(), one.label, leave=False, disable=one.seconds < 1):
@@ -72,11 +72,11 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
 
 def views(scope: Microscope) -> dict[str, str]:
     """What there is to look at of a network: the names of the views, and their questions."""
-    return {full_name(lens, view): view.question for lens, view in _all(Instrument(scope))}
+    return {full_name(lens, view): view.question for lens, view in _all(Lenses(scope))}
 
 
-def _all(instrument: Instrument) -> Iterator[tuple[Lens, View]]:
-    for lens in (instrument.specimen, *instrument.lenses):
+def _all(shown: Lenses) -> Iterator[tuple[Lens, View]]:
+    for lens in (shown.specimen, *shown.lenses):
         for view in lens.views:
             yield lens, view
 

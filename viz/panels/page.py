@@ -2,32 +2,37 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import gradio as gr
 
+from mixer.outside import sentence
 from mixer.picture import Decoded
 from viz import figures
 from viz.microscope import Microscope
-from viz.panels import attribution, doubt, endpoint, events, how, intervene, mixing, model, specimen, tokens
+from viz.panels import endpoint, events, pin, specimen
 from viz.panels.boundary import Guarded
 from viz.panels.components import component, element_id, lens_header, tabs_component, view_component
 from viz.panels.how import tour
+from viz.panels.lenses import Lenses
 from viz.panels.photo import WORDS, Photo
+from viz.panels.pin import Pinned
 from viz.panels.report import name_of, report
 from viz.panels.upload import Upload
 from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, on_model_thread
-from viz.selection import Page, Words, change, first, option_text, show, to_link
+from viz.selection import Selection, Words, change, option_text, show, to_words
 
 SHORT = 1
 """seconds from which on a wait is shown, and can be cancelled"""
 REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
+SAME = "The same for what is pinned."
 BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
 
 STATUS = """
@@ -40,34 +45,24 @@ STATUS = """
 log = logging.getLogger(__name__)
 
 
-class Instrument:
+class Instrument(Lenses):
     """One network's page, and what happens on it."""
 
-    def __init__(self, scope: Microscope, fetch: bool = False):
-        """fetch: whether other programs may name pictures by addresses on the public internet"""
-        self.scope, self.fetch = scope, fetch
-        self.specimen = specimen.lens(scope)
-        self.lenses = (
-            how.lens(scope),
-            tokens.lens(scope),
-            *mixing.lenses(scope),
-            attribution.lens(scope),
-            doubt.lens(scope),
-            *intervene.lenses(scope),
-            model.lens(scope),
-        )
-        options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
-        self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
-        placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
-        self.views = {name: view for name, (_, view) in placed.items()}
-        self.settings = {name: (*lens.options, *view.options) for name, (lens, view) in placed.items()}
-        self.places: dict[str, str | None] = {
-            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
-        }
-        self.parts: list[Part] = []
-        self.first = first(scope, self.page)
+    def __init__(
+        self, scope: Microscope, fetch: bool = False, name: str = "", beside: Callable[[str], Lenses] | None = None
+    ):
+        """fetch: whether other programs may name pictures by addresses on the public internet
+
+        beside: gives the views of another network by its name, to be pinned here; ValueError where it is not there
+        """
+        super().__init__(scope, name)
+        self.fetch, self._beside = fetch, beside
+        self.parts = list[Part]()
 
     def build(self) -> gr.Blocks:
+        """The whole page."""
+        self.parts = []
+        gr.set_static_paths(figures.PLOTLY_JS)
         with Guarded(
             title="MLP-Mixer microscope", fill_width=True, delete_cache=(3600, 3600), analytics_enabled=False
         ) as page:
@@ -79,6 +74,10 @@ class Instrument:
                 with gr.Column(scale=1, min_width=300, elem_id="specimen"):
                     upload = specimen.build(self.scope, self.parts, self._specimen)
                 with gr.Column(scale=3, min_width=320, elem_id="lenses"):
+                    kept = component("controls", '<div data-part="html"></div>', elem_id="pin")
+                    self.parts.append(
+                        Part(kept, lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)})
+                    )
                     tabs = tabs_component(self.lenses, self.first.lens)
                     self.parts.append(Part(tabs, lambda v: v.selection.lens, lambda v: v.selection.lens))
                     bar = component("controls", '<div data-part="html"></div>', elem_id="tour")
@@ -104,7 +103,9 @@ class Instrument:
     def _view(self, lens: Lens, view: View, place: str | None) -> None:
         """Put a view's component here. place: the lens that has to be open for it to be drawn, if any"""
         made = view_component(lens, view)
-        self.parts.append(Part(made, lambda v: self._depends(v, view), lambda v: self._value(v, lens, view), place))
+        self.parts.append(
+            Part(made, lambda v: self._depends(v, made.elem_id), lambda v: self._value(v, lens, view), place)
+        )
 
     def _lens(self, lens: Lens) -> None:
         classes = ["lens", "open"] if lens.id == self.first.lens else ["lens"]
@@ -162,12 +163,28 @@ class Instrument:
         """What is to be measured for what is open, the shortest first."""
         found = {
             measurement.key: measurement
-            for name, view in self.views.items()
-            if self.places[name] in (None, visit.selection.lens)
-            for measurement in view.needs(self.scope, visit.selection)
+            for name, place in self.places.items()
+            if place in (None, visit.selection.lens)
+            for measurement in self._needs(visit, name)
             if visit.starts(measurement)
         }
         return sorted(found.values(), key=lambda measurement: measurement.seconds)
+
+    def _needs(self, visit: Visit, name: str) -> list[Measurement]:
+        """What a view needs, for the present selection and for the one that it is shown beside."""
+        kept = self._kept(visit, name)
+        here = self.views[name].needs(self.scope, visit.selection)
+        return [*here, *(kept.needs(name, self) if kept else ())]
+
+    def _kept(self, visit: Visit, name: str) -> Pinned | None:
+        """What is pinned, where a view shows something else of it than of the present selection."""
+        kept = visit.pinned
+        if kept is None or self.places[name] is None or name not in kept.lenses.views:
+            return None
+        same = kept.lenses is self and pin.depends(self, name, kept.selection) == pin.depends(
+            self, name, visit.selection
+        )
+        return None if same else kept
 
     def answer(self, visit: Visit, event: Mapping[str, Any]) -> dict[gr.HTML, Any]:
         """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
@@ -233,7 +250,7 @@ class Instrument:
         words, start = dict(event.get("words", {})), visit.selection
         if "link" in event:
             found = parse_qsl(str(event["link"]).removeprefix("?"), keep_blank_values=True)
-            words, start = {name: text for name, text in found if not name.startswith("__")}, self.first
+            words, start, visit.pinned = {n: text for n, text in found if not n.startswith("__")}, self.first, None
         elif "view" in event:
             words = dict(self._picked(visit, event))
         words = {str(name): str(text) for name, text in words.items()}
@@ -242,18 +259,48 @@ class Instrument:
             self._place(visit, visit.photo.framed(framing))
         if {"picture", "sample"} & words.keys():
             visit.photo = None
+        kept = words.pop("pin", None)
         if words:
             visit.selection, said = change(self.scope, self.page, start, words)
+        if kept is not None:
+            said += self._pin(visit, kept)
         if event.get("stop"):
             visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
         if "measure" in event:
-            for measurement in self.views[event["measure"]].needs(self.scope, visit.selection):
+            for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked.add(measurement.key)
         if "report" in event:
             text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
             return said, {"name": name_of(self.scope, visit.selection), "text": text}
         return said, self._file(visit, event["csv"]) if "csv" in event else None
+
+    def _pin(self, visit: Visit, text: str) -> list[str]:
+        """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
+        if text == pin.HERE:
+            visit.pinned = Pinned(self, visit.selection)
+        elif text == pin.SWAP:
+            if visit.pinned and visit.pinned.lenses is self:
+                here, visit.photo = visit.selection, None
+                visit.selection = replace(visit.pinned.selection, lens=here.lens)
+                visit.pinned = Pinned(self, here)
+        elif not text:
+            visit.pinned = None
+        else:
+            try:
+                visit.pinned, said = pin.parse(text, self._network(pin.network_of(text, self.name)))
+            except (ValueError, OSError, MemoryError) as error:
+                return [f"What was pinned is not shown: {sentence(error)}."]
+            return said
+        return []
+
+    def _network(self, name: str) -> Lenses:
+        """The views of the network of this name; ValueError where it is not here."""
+        if name == self.name:
+            return self
+        if self._beside is None:
+            raise ValueError(f"{name} is not open here")
+        return self._beside(name)
 
     def _place(self, visit: Visit, photo: Photo | None) -> None:
         visit.photo = photo
@@ -263,7 +310,7 @@ class Instrument:
     def _updates(self, visit: Visit, said: Sequence[str], file: dict[str, str] | None) -> dict[gr.HTML, Any]:
         updates = self.refresh(visit)
         waits = self.wanted(visit)
-        status: dict[str, Any] = {"link": to_link(self.scope, self.page, visit.selection), "said": " ".join(said)}
+        status: dict[str, Any] = {"link": self._link(visit), "said": " ".join(said)}
         if waits and not visit.measuring:
             status["running"] = visit.next()
         if not waits:
@@ -271,6 +318,10 @@ class Instrument:
         if file:
             status["file"] = file
         return updates | {self.status: gr.HTML(**status)}
+
+    def _link(self, visit: Visit) -> str:
+        kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
+        return urlencode(to_words(self.scope, self.page, visit.selection) | kept, safe=",:;@")
 
     def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
@@ -289,34 +340,51 @@ class Instrument:
         text = csv_of(self.scope, selection, view, self.settings[name], numbers)
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
 
-    def _depends(self, visit: Visit, view: View) -> Hashable:
-        needs = view.needs(self.scope, visit.selection)
+    def _depends(self, visit: Visit, name: str) -> Hashable:
+        kept, needs = self._kept(visit, name), self._needs(visit, name)
         open_ends = frozenset((m.key, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
-        chosen = tuple(option_text(option, visit.selection) for option in view.options)
-        return view.sees(visit.selection), chosen, open_ends
+        # beside what is kept, the words for what differs are of the whole selection
+        beside = (kept, visit.selection) if kept else visit.pinned is None
+        return pin.depends(self, name, visit.selection), beside, open_ends
 
     def _value(self, visit: Visit, lens: Lens, view: View) -> dict[str, Any]:
         """What `instrument.js` shows of a view."""
-        selection = visit.selection
-        try:
-            drawn = view.draw(self.scope, selection)
-        except Exception:
-            log.exception("%s could not be drawn", view.title)
-            drawn = Drawn(words=BROKEN)
-        needs = view.needs(self.scope, selection)
-        facts = facts_of(self.scope, selection, self.settings[element_id(lens, view)])
+        selection, name = visit.selection, element_id(lens, view)
+        drawn = _drawn(self.scope, view, selection)
+        needs, kept = self._needs(visit, name), self._kept(visit, name)
+        facts = facts_of(self.scope, selection, self.settings[name])
         return {
-            "figure": drawn.figure.to_json() if drawn.figure is not None else None,
-            "html": drawn.html,
-            "words": drawn.words,
+            **_shown(drawn),
+            "which": SAME if visit.pinned and not kept and self.places[name] else "",
+            "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
             "python": as_python(self.scope, self.page, lens, view, selection),
-            "facts": " · ".join(f"{name}: {fact}" for name, fact in facts.items()),
+            "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "waiting": any(map(visit.starts, needs)),
             "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
-        }
+        } | (self._beside_it(kept, name, selection) if kept else {})
+
+    def _beside_it(self, kept: Pinned, name: str, selection: Selection) -> dict[str, Any]:
+        """What a view shows of what is pinned, and what it says of both."""
+        view = kept.lenses.views[name]
+        before, now = pin.which(kept, self, name, selection)
+        drawn = _drawn(kept.lenses.scope, view, kept.selection)
+        return {"which": now, "pinned": _shown(drawn) | {"which": before, "alt": f"{before}. {in_place(view, drawn)}"}}
+
+
+def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
+    try:
+        return view.draw(scope, selection)
+    except Exception:
+        log.exception("%s could not be drawn", view.title)
+        return Drawn(words=BROKEN)
+
+
+def _shown(drawn: Drawn) -> dict[str, Any]:
+    figure = drawn.figure.to_json() if drawn.figure is not None else None
+    return {"figure": figure, "html": drawn.html, "words": drawn.words}
 
 
 def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
@@ -334,9 +402,3 @@ def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict
     more = f", then {others} more" if others else ""
     text = f"{measurement.label}: {done:,} of {measurement.total:,} {measurement.unit}, about {left:.0f} s left{more}"
     return {"done": done, "total": measurement.total, "text": text}
-
-
-def build(scope: Microscope, fetch: bool = False) -> gr.Blocks:
-    """The whole page of a network. fetch: as for `Instrument`"""
-    gr.set_static_paths(figures.PLOTLY_JS)
-    return Instrument(scope, fetch).build()

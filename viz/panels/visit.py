@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -10,12 +10,17 @@ from viz.panels.photo import Photo
 from viz.running import Measurement
 from viz.selection import Selection
 
+if TYPE_CHECKING:  # it knows all lenses, of which one is always on the page and has a visit
+    from viz.panels.pin import Pinned
+
 
 class Visit:
     """It changes in place, so that a measurement that is under way sees what is wanted now."""
 
     def __init__(self, selection: Selection):
         self.selection = selection
+        self.pinned: "Pinned | None" = None
+        """what is kept beside it"""
         self.photo: Photo | None = None
         """the visitor's own photo, while it is the picture"""
         self.sent: dict[str | None, Hashable] = {}
