@@ -39,7 +39,7 @@ from mixer.folder import read as read_folder
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.opening import open_network, samples_of, told
-from mixer.outside import in_words, without_proxies
+from mixer.outside import in_words
 from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
 from mixer.run import Run, differences
@@ -263,13 +263,12 @@ def write_report(
     out = out or Path(f"{picture.stem}-report.html")
     files.check(out, files.signed)
     decoded = decode(picture)
-    with without_proxies():  # here, as the page loads Gradio
-        from viz.microscope import Microscope
-        from viz.panels import report as reports
-        from viz.panels.lenses import Lenses
-        from viz.panels.photo import Photo
-        from viz.panels.visit import Visit
-        from viz.selection import show
+    from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
+    from viz.panels import report as reports
+    from viz.panels.lenses import Lenses
+    from viz.panels.photo import Photo
+    from viz.panels.visit import Visit
+    from viz.selection import show
 
     lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
     scope = lenses.scope

@@ -18,7 +18,7 @@ from viz.capture import trace
 from viz.doubt import faithfulness
 from viz.intervene.patching import Between, token_map
 from viz.microscope import Microscope
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 from viz.panels.visit import Visit
 
 PAGE = """
@@ -184,7 +184,6 @@ def _scope() -> Microscope:
 def _instrument() -> Instrument:
     """With its page, as the app builds it."""
     instrument = Instrument(_scope())
-    instrument.build()
     return instrument
 
 

@@ -25,7 +25,8 @@ from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
 from viz.panels.boundary import BROKEN
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
+from viz.panels.page import build
 from viz.panels.photo import Photo
 from viz.panels.sent import NO_BASE64, NOTHING
 from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED
@@ -212,7 +213,7 @@ def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
     from dataclasses import replace
 
     scope = Microscope(Mixer(replace(tiny, num_classes=7, classes=())), {}, torch.device("cpu"))
-    assert isinstance(Instrument(scope).build(), gr.Blocks)
+    assert isinstance(build(Instrument(scope)), gr.Blocks)
     assert scope.classes[6] == "class 6"
 
 
@@ -299,4 +300,4 @@ def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) 
 
 
 def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:
-    Instrument(Microscope(scope.model, {"accuracy": 0.8754}, scope.device)).build()
+    build(Instrument(Microscope(scope.model, {"accuracy": 0.8754}, scope.device)))

@@ -48,6 +48,23 @@ WALLS = {
     "the page computes nothing and draws nothing": Wall(
         ("viz/panels/**/*.py",), frozenset({"torch", "plotly", "captum", "app", "main"})
     ),
+    "what is shown knows no server": Wall(
+        tuple(
+            f"viz/panels/{name}.py"
+            for name in (
+                "components",
+                "instrument",
+                "lenses",
+                "notebook",
+                "photo",
+                "pin",
+                "report",
+                "specimen",
+                "visit",
+            )
+        ),
+        frozenset({"gradio", "viz.panels.page", "viz.panels.networks", "viz.panels.endpoint"}),
+    ),
     "a lens is a value": Wall(
         (
             *(f"viz/panels/{lens}.py" for lens in ("tokens", "model", "view", "asking", "glossary")),
@@ -106,6 +123,7 @@ def test_loading_the_network_and_its_questions_loads_no_interface() -> None:
     assert not loaded_by("mixer.train, mixer.checkpoint, mixer.convert") & {"viz", "gradio", "plotly", "captum"}
     assert not loaded_by("viz.microscope") & {"gradio", "plotly", "captum"}
     assert "torch" not in loaded_by("viz.figures")
+    assert not loaded_by("viz.panels.notebook, viz.panels.report") & {"gradio", "captum"}
 
 
 def test_the_page_opens_without_what_only_some_answers_need() -> None:

@@ -2,6 +2,8 @@
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -64,18 +66,18 @@ def take(browser: Browser, url: str, shot: Shot) -> bytes:
     try:
         page = context.new_page()
         page.goto(f"{url}{shot.link}")
-        _wait(page, shot)
+        wait(page)
         return small(page.screenshot())
     finally:
         context.close()
 
 
-def _wait(page: Page, shot: Shot) -> None:
+def wait(page: Page) -> None:
     """Until the page has been quiet for a while: between two measurements it is, for a moment."""
     until, quiet_since = time.monotonic() + PATIENCE, time.monotonic()
     while time.monotonic() - quiet_since < QUIET:
         if time.monotonic() > until:
-            raise NoPicture(f"{shot.link} is not finished after {PATIENCE} s: try again on a quiet machine")
+            raise NoPicture(f"{page.url} is not finished after {PATIENCE} s: try again on a quiet machine")
         page.wait_for_timeout(100)
         if page.evaluate(BUSY):
             quiet_since = time.monotonic()
@@ -101,6 +103,16 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     wrong = [name for name in names if name not in SHOTS]
     if wrong:
         raise NoPicture(f"there is no picture {wrong[0]}: there are {', '.join(SHOTS)}")
+    with served() as (browser, url):
+        for name in names or SHOTS:
+            picture = take(browser, url, SHOTS[name])
+            (FOLDER / f"{name}.png").write_bytes(picture)
+            print(f"{FOLDER / name}.png: {len(picture):,} bytes", flush=True)
+
+
+@contextmanager
+def served() -> Iterator[tuple[Browser, str]]:
+    """A browser, and the address of the shipped network's page."""
     scope = Microscope.load(device=torch.device("cpu"))
     networks = app.Networks(scope.source, app.LAUNCH)
     page = networks.build(scope)
@@ -110,10 +122,7 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     installed = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-        for name in names or SHOTS:
-            picture = take(browser, url, SHOTS[name])
-            (FOLDER / f"{name}.png").write_bytes(picture)
-            print(f"{FOLDER / name}.png: {len(picture):,} bytes", flush=True)
+        yield browser, url
         browser.close()
     page.close()
 

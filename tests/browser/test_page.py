@@ -462,9 +462,12 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     click_cell(page, "whatif-edit-picture", 36 + 12, 4 + 18)  # row 4, column 1 of the second picture
     expect(page.locator("#whatif-edit-picture .words")).to_contain_text("(4, 1) mean colour")
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
-    page.get_by_role("button", name="Shuffle").click()
+    page.locator("#option-tool").select_option("shuffle")
+    page.locator("#option-area").select_option("all")
+    page.wait_for_function("location.search.endsWith('tool=shuffle')")
+    page.get_by_role("button", name="Change at patch (4, 2)").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
-    link = "?sample=43&edits=mean:4,1;shuffle:0&lens=whatif.edit"
+    link = "?sample=43&edits=mean:4,1;shuffle:0&lens=whatif.edit&area=all&tool=shuffle"
     page.wait_for_function(f"location.search === {link!r}")
     edited = page.locator("#answer .answers").inner_text()
     assert edited != before
@@ -497,9 +500,10 @@ def test_patching_is_measured_when_asked_and_a_click_on_it_chooses(visit: Callab
     expect(page.locator("#answer output")).to_have_text("stem")
 
 
-def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Page]) -> None:
+def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?sample=43&lens=whatif.edit")
-    before = answer(page)
+    before = scope.classes[scope.answer(scope.sample_picture(43))]  # not the sample that the page opens on
+    expect(page.locator("#answer h2")).to_have_text(before)
     page.get_by_role("tab", name="Smallest change").click()
     view = page.locator("#whatif-smallest-remove")
     expect(view.locator(".measure")).to_contain_text("at most")

@@ -30,7 +30,7 @@ from viz.mixing import influence, units
 from viz.mixing.shuffle import permutation_experiment
 from viz.panels import specimen
 from viz.panels.components import element_id
-from viz.panels.page import BROKEN, Instrument
+from viz.panels.instrument import BROKEN, Instrument
 from viz.panels.view import Lens
 from viz.panels.visit import Visit
 from viz.selection import Number, Option, Selection, Several, Words, change, first
@@ -42,9 +42,7 @@ OWN = (7 * np.arange(12 * 20 * 3)).astype(np.uint8).tobytes()
 
 @pytest.fixture(scope="session")
 def foreign(foreign_scope: Microscope) -> Instrument:
-    made = Instrument(foreign_scope)
-    made.build()
-    return made
+    return Instrument(foreign_scope)
 
 
 @pytest.fixture
@@ -171,8 +169,7 @@ def opened(instrument: Instrument, visit: Visit, lens: Lens) -> dict[str, dict[s
     """What the page is sent of each view of a lens."""
     visit.sent.clear()
     updates = instrument.answer(visit, {"words": {"lens": lens.id}})
-    values = {made.elem_id: value for made, value in updates.items() if isinstance(value, dict)}
-    return {name: values[name] for name in (element_id(lens, view) for view in lens.views)}
+    return {name: updates[name] for name in (element_id(lens, view) for view in lens.views)}
 
 
 def complete(instrument: Instrument, visit: Visit, lens: Lens, asked: bool = False) -> None:

@@ -1,12 +1,12 @@
 """Does the network mind when the patches trade places?"""
 
-from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int, Int64
 from torch import Tensor
+from torch.func import functional_call
 
 from mixer.grid import PatchGrid
 from mixer.model import Mixer
@@ -41,21 +41,20 @@ def permute_patches(
 
 
 @torch.no_grad()
-def permuted_copy(model: Mixer, order: Int[np.ndarray, "patches"]) -> Mixer:
-    """A copy of the network that answers to `permute_patches(image, grid, order)` what the network answers to image.
+def permuted_weights(model: Mixer, order: Int[np.ndarray, "patches"]) -> dict[str, Tensor]:
+    """With these, the network answers to `permute_patches(image, grid, order)` what it answers to image.
 
     Only the token-mixing MLPs know one patch from another, so in every block the columns of W1, the rows of W2 and the
     second bias are put into the new order, and nothing else. The tokens of every depth come out in the new order too.
     Raises ValueError if that is no permutation.
     """
     index = _permutation(order, model.config.grid.patches)
-    copy = deepcopy(model)
-    for block in range(len(copy.blocks)):
-        mlp = copy.block_at(block).token_mixing
-        fc1, fc2 = mlp.fc1, mlp.fc2
-        for parameter, dim in ((fc1.weight, 1), (fc2.weight, 0), (fc2.bias, 0)):
-            parameter.copy_(parameter.index_select(dim, index.to(parameter.device)))
-    return copy
+    return {
+        f"blocks.{block}.token_mixing.{name}": weights.index_select(dim, index.to(weights.device))
+        for block in range(len(model.blocks))
+        for name, dim in (("fc1.weight", 1), ("fc2.weight", 0), ("fc2.bias", 0))
+        for weights in [model.block_at(block).token_mixing.get_parameter(name)]
+    }
 
 
 def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"], seed: int) -> PermutationExperiment:
@@ -68,10 +67,9 @@ def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"],
     grid = model.config.grid
     order = random_order(grid, seed)
     shuffled = permute_patches(image, grid, order)
-    # the copy is made inside, so that it does not inherit the hooks of another thread
     with torch.no_grad(), evaluating(model):
-        permuted = permuted_copy(model, order).eval()
-        original, both, patches = model(image[None])[0], permuted(shuffled[None])[0], model(shuffled[None])[0]
+        original, patches = model(torch.stack([image, shuffled]))
+        (both,) = functional_call(model, permuted_weights(model, order), shuffled[None])
     original_p, both_p, patches_p = (x.softmax(0).float().cpu().numpy() for x in (original, both, patches))
     return PermutationExperiment(order, original_p, both_p, patches_p, (original - both).abs().max().item())
 

@@ -1,11 +1,8 @@
-"""The page's components: real HTML controls, which `instrument.js` binds to the selection. They know no lens."""
+"""The page's markup: real HTML controls, which `instrument.js` binds to the selection. It knows no lens."""
 
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
-
-import gradio as gr
 
 from viz import figures
 from viz.panels.glossary import underlined
@@ -21,23 +18,32 @@ def head() -> str:
     return f"<script>{script}</script>"
 
 
-def component(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HTML:
-    """An HTML component whose markup stays as it is; the script of this kind shows its value."""
-    arguments = "element" if kind == "header" else "element, props, trigger, watch"
-    return gr.HTML(
-        value,
-        html_template=_literal(template),
-        js_on_load=f"instrument.{kind}({arguments});",
-        apply_default_css=False,
-        **settings,
+def lenses(shown: Sequence[Lens], opened: str) -> str:
+    """What is pinned, the tabs, the tour, and every lens, of which one is open."""
+    return "".join(
+        (
+            '<div id="pin" data-kind="controls"><div data-part="html"></div></div>',
+            _tabs(shown),
+            '<div id="tour" data-kind="controls"><div data-part="html"></div></div>',
+            *(
+                f'<div id="lens-{_in_id(one)}" class="lens{" open" * (one.id == opened)}">{_asks(one)}{lens(one)}</div>'
+                for one in shown
+            ),
+        )
     )
 
 
-def view_component(lens: Lens, view: View) -> gr.HTML:
-    """Its value is made by `view_value`."""
+def lens(shown: Lens) -> str:
+    """The views of a lens, row by row."""
+    rows = ("".join(_view(shown, view) for view in row) for row in shown.rows)
+    return "".join(f'<div class="views">{row}</div>' for row in rows)
+
+
+def _view(lens: Lens, view: View) -> str:
+    """Its value: `Instrument._value`."""
     name = element_id(lens, view)
     question, caution = underlined(view.question, view.caution)
-    template = f"""
+    return f"""<div id="{name}" class="view-component" data-kind="view">
 <section class="view" data-view="{name}" aria-labelledby="{name}-title">
   <h3 id="{name}-title">{escape(view.title)}</h3>
   <p class="question">{question}</p>
@@ -59,15 +65,22 @@ def view_component(lens: Lens, view: View) -> gr.HTML:
       <button type="button" data-do="large">Enlarge</button>
     </p>
   </footer>
-</section>"""
-    return component("view", template, elem_id=name, elem_classes="view-component")
+</section></div>"""
 
 
 def element_id(lens: Lens, view: View) -> str:
-    return f"{lens.id.replace('.', '-')}-{view.id}"
+    return f"{_in_id(lens)}-{view.id}"
 
 
-def tabs_component(lenses: Sequence[Lens], opened: str) -> gr.HTML:
+def asks_id(lens: Lens) -> str:
+    return f"{_in_id(lens)}-asks"
+
+
+def _in_id(lens: Lens) -> str:
+    return lens.id.replace(".", "-")
+
+
+def _tabs(lenses: Sequence[Lens]) -> str:
     """Its value is the id of the open lens. A lens with parts has a second row of tabs."""
     groups: dict[str, list[Lens]] = {}
     for lens in lenses:
@@ -86,15 +99,14 @@ def tabs_component(lenses: Sequence[Lens], opened: str) -> gr.HTML:
         parts.append(
             f'<div role="tablist" class="tabs parts" data-parts="{group}" aria-label="{top}" hidden>{inner}</div>'
         )
-    template = f'<div role="tablist" class="tabs" aria-label="Lenses">{"".join(tops)}</div>{"".join(parts)}'
-    return component("tabs", template, opened, elem_id="tabs")
+    top = f'<div role="tablist" class="tabs" aria-label="Lenses">{"".join(tops)}</div>'
+    return f'<div id="tabs" data-kind="tabs">{top}{"".join(parts)}</div>'
 
 
-def lens_header(lens: Lens) -> gr.HTML:
+def _asks(lens: Lens) -> str:
     """What a lens asks, and the options of all of its views. Its value: {"set": option texts}."""
     fields = f'<div class="options">{"".join(map(control, lens.options))}</div>' if lens.options else ""
-    template = f'<p class="asks">{escape(lens.asks)}</p>{fields}'
-    return component("controls", template, {"set": {}}, elem_id=f"{lens.id.replace('.', '-')}-asks")
+    return f'<div id="{asks_id(lens)}" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>{fields}</div>'
 
 
 def control(option: Option) -> str:
@@ -137,8 +149,3 @@ def slider(name: str, label: str, values: str, element: str = "") -> str:
         f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
         f'max="{values.count(",")}"></label>'
     )
-
-
-def _literal(template: str) -> str:
-    """Markup that Gradio's two template languages leave as it is."""
-    return template.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${").replace("{{", "{&#123;")

@@ -23,7 +23,8 @@ window.instrument = (() => {
   const fit = (figure, own) => {
     const shape = figure.shape, width = figure.clientWidth;
     const large = figure.closest(".lecture") ? 0.75 * window.innerHeight / LECTURE : 0;
-    const high = shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large);
+    // whole pixels: what plotly calls its height is compared with what the browser does
+    const high = Math.round(shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large));
     figure.style.height = `${high}px`;
     figure.style.marginBottom = large ? `${(LECTURE - 1) * high}px` : "";
   };
@@ -157,13 +158,21 @@ window.instrument = (() => {
     button.textContent = motion.timer ? "Stop" : "Start";
   };
 
+  // what goes to the server, as soon as there is a wire to it; what came from there for each element
+  const waiting = [], shows = new Map(), latest = {};
+  let send = payload => waiting.push(payload);
+  const put = (id, value) => {
+    latest[id] = value;
+    shows.get(id)?.(value);
+  };
+
   // clicks and controls of an element send words
-  const listen = (element, trigger) => {
+  const listen = element => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
       if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // a link opens in a tab of its own, too
       event.preventDefault();
-      trigger("select", {words: words(place.dataset.words)});
+      send({words: words(place.dataset.words)});
       if (place.dataset.go) go(place.dataset.go);
     });
     element.addEventListener("input", event => {
@@ -174,7 +183,7 @@ window.instrument = (() => {
       const control = event.target.closest("[data-word]");
       if (!control) return;
       control.sent = said(control);
-      trigger("select", {words: {[control.dataset.word]: control.sent}});
+      send({words: {[control.dataset.word]: control.sent}});
     });
   };
 
@@ -260,14 +269,14 @@ window.instrument = (() => {
     return alike;
   };
 
-  const view = (element, props, trigger, watch) => {
+  const view = element => {
     const part = name => element.querySelector(`section > [data-part="${name}"]`);
     const box = element.querySelector("section"), id = box.dataset.view;
     const now = paneOf(box.querySelector(".pane"), ({curveNumber, pointNumber, data}) =>
-      trigger("select", {view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
+      send({view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
     const blank = now.element.cloneNode(true);
-    let turn = 0, fresh, kept;
-    listen(element, trigger);
+    let turn = 0, value, fresh, kept;
+    listen(element);
     // the place for what is pinned: what is in it answers no click
     const beside = pinned => {
       box.classList.toggle("beside", Boolean(pinned));
@@ -291,17 +300,16 @@ window.instrument = (() => {
       }
     };
     const show = async () => {
-      const value = props.value, mine = ++turn;
-      if (!value) return;
+      const mine = ++turn;
       part("scale").textContent = "";
       clearTimeout(fresh);
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
       const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
-      const put = () => { beside(value.pinned); now.put(value); };
+      const fillIn = () => { beside(value.pinned); now.put(value); };
       if (!parsed.some(Boolean)) {
-        const clear = () => { box.classList.remove("stale"); now.empty(); put(); kept?.empty(); };
+        const clear = () => { box.classList.remove("stale"); now.empty(); fillIn(); kept?.empty(); };
         if (!value.waiting || !now.filled()) return clear();
         box.classList.add("stale");
         fresh = setTimeout(clear, HOVER_MS);
@@ -309,7 +317,7 @@ window.instrument = (() => {
       }
       const Plotly = await plotly();
       if (mine !== turn) return;
-      put();
+      fillIn();
       const [present, pinned] = parsed;
       if (present) await now.draw(Plotly, present, value.alt);
       else now.empty();
@@ -324,16 +332,17 @@ window.instrument = (() => {
     box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
-      if (does === "csv") trigger("select", {csv: id});
-      if (does === "measure") trigger("select", {measure: id});
-      if (does === "png" || does === "svg") picture(now.figure, box, props.value, does);
-      if (does === "python") copy(event.target, props.value.python);
+      if (does === "csv") send({csv: id});
+      if (does === "measure") send({measure: id});
+      if (does === "png" || does === "svg") picture(now.figure, box, value, does);
+      if (does === "python") copy(event.target, value.python);
       if (does === "large") lecture(box);
       if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
-    const shown = () => show().catch(error => now.put({which: "", words: error.message, html: ""}));
-    watch("value", shown);
-    shown();
+    return given => {
+      value = given;
+      show().catch(error => now.put({which: "", words: error.message, html: ""}));
+    };
   };
 
   // the figure as a file for a paper: on white, with its title over it and what it is of under it
@@ -379,7 +388,7 @@ window.instrument = (() => {
     link.click();
   };
 
-  const tabs = (element, props, trigger, watch) => {
+  const tabs = element => {
     const last = {};
     const buttons = [...element.querySelectorAll("[role=tab]")];
     const open = lens => {
@@ -398,7 +407,7 @@ window.instrument = (() => {
     const choose = tab => {
       const lens = tab.dataset.lens ?? last[tab.dataset.group] ?? tab.dataset.first;
       open(lens);
-      trigger("select", {words: {lens}});
+      send({words: {lens}});
     };
     element.addEventListener("click", event => {
       const tab = event.target.closest("[role=tab]");
@@ -414,14 +423,14 @@ window.instrument = (() => {
       next.focus();
       choose(next);
     });
-    watch("value", () => open(props.value));
-    open(props.value);
+    return open;
   };
 
-  const picker = (element, props, trigger, watch) => {
-    const place = patch => `${Math.floor(patch / props.value.cols)},${patch % props.value.cols}`;
-    const show = () => {
-      const {image, cols, aspect, patches} = props.value;
+  const picker = element => {
+    let cols;
+    const place = patch => `${Math.floor(patch / cols)},${patch % cols}`;
+    const show = ({image, aspect, patches, ...more}) => {
+      cols = more.cols;
       const group = element.querySelector(".picker");
       group.style.cssText = `background-image: url(${image}); grid-template-columns: repeat(${cols}, 1fr); aspect-ratio: ${aspect}`;
       while (group.children.length > patches.length) group.lastChild.remove();
@@ -441,11 +450,10 @@ window.instrument = (() => {
     };
     element.addEventListener("click", event => {
       const button = event.target.closest("button[data-patch]");
-      if (button) trigger("select", {words: {patch: place(Number(button.dataset.patch))}});
+      if (button) send({words: {patch: place(Number(button.dataset.patch))}});
     });
     element.addEventListener("keydown", event => {
       const button = event.target.closest("button[data-patch]");
-      const cols = props.value.cols;
       const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: cols, ArrowUp: -cols}[event.key];
       if (!button || !step) return;
       event.preventDefault();
@@ -453,19 +461,41 @@ window.instrument = (() => {
       if (Math.abs(step) === 1 && Math.floor(next / cols) !== Math.floor(here / cols)) return;
       element.querySelector(`button[data-patch="${next}"]`)?.focus();
     });
-    watch("value", show);
-    show();
+    return show;
   };
 
-  const controls = (element, props, trigger, watch) => {
-    const show = () => {
-      set(element, props.value.set);
+  const controls = element => {
+    listen(element);
+    return value => {
+      set(element, value.set);
       const html = element.querySelector('[data-part="html"]');
-      if (html) fill(html, props.value.html ?? "");
+      if (html) fill(html, value.html ?? "");
     };
-    listen(element, trigger);
-    watch("value", show);
-    show();
+  };
+
+  // markup is on the page: bring it to life, and show what has come for it
+  const kinds = {view, tabs, picker, controls};
+  const bind = host => {
+    for (const element of host.querySelectorAll("[data-kind]")) {
+      shows.set(element.id, kinds[element.dataset.kind](element));
+      if (element.id in latest) put(element.id, latest[element.id]);
+    }
+  };
+
+  // all that the server sends of what has changed; numbered, as Gradio shows only the last of two that come at once
+  const wire = (element, props, trigger, watch) => {
+    let last;
+    const receive = () => {
+      const {number, parts} = JSON.parse(props.value);
+      const lost = last !== undefined && number !== last + 1;
+      last = number;
+      for (const [id, value] of Object.entries(parts)) put(id, value);
+      if (lost) send({again: true});
+    };
+    watch("value", receive);
+    receive();
+    send = payload => trigger("select", payload);
+    waiting.splice(0).forEach(send);
   };
 
   // the link, the progress of what is being measured, what went wrong, and files to take away
@@ -479,7 +509,7 @@ window.instrument = (() => {
     const made = () => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report"; };
     watch("said", () => { part("said").textContent = props.said; made(); });
     watch("running", () => { if (props.running) trigger("change"); });
-    watch("redraw", () => trigger("select", {redraw: true}));
+    watch("redraw", () => send({redraw: true}));
     watch("wait", () => {
       const wait = props.wait;
       element.querySelector(".wait").hidden = !wait;
@@ -502,13 +532,13 @@ window.instrument = (() => {
       const button = event.target.closest("[data-do=report]");
       if (!button) return;
       button.textContent = "Making …";
-      trigger("select", {report: location.href.split(/[?#]/)[0]});
+      send({report: location.href.split(/[?#]/)[0]});
     });
     element.addEventListener("click", event => {
-      if (event.target.closest("[data-do=stop]")) trigger("select", {stop: true});
+      if (event.target.closest("[data-do=stop]")) send({stop: true});
     });
     if ([...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__")))
-      trigger("select", {link: location.search});
+      send({link: location.search});
     else if (props.running) trigger("change");
   };
 
@@ -541,5 +571,5 @@ window.instrument = (() => {
     });
   };
 
-  return {view, tabs, picker, controls, status, header};
+  return {bind, wire, status, header};
 })();

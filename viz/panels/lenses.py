@@ -3,7 +3,7 @@
 from viz.microscope import Microscope
 from viz.panels import attribution, doubt, how, intervene, mixing, model, specimen, tokens
 from viz.panels.components import element_id
-from viz.panels.view import View
+from viz.panels.view import View, full_name
 from viz.selection import Option, Page, first
 
 
@@ -27,6 +27,7 @@ class Lenses:
         self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
+        self.full_names = {name: full_name(lens, view) for name, (lens, view) in placed.items()}
         self.settings: dict[str, tuple[Option, ...]] = {
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }

@@ -25,8 +25,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mixer.opening import Present, present
 from mixer.outside import sentence
 from viz.microscope import Microscope
+from viz.panels.instrument import Instrument
 from viz.panels.lenses import Lenses
-from viz.panels.page import Instrument
+from viz.panels.page import build
 from viz.recent import Recent
 from viz.running import on_model_thread
 
@@ -65,9 +66,9 @@ class Networks:
         self._opening = asyncio.Lock()
 
     def build(self, scope: Microscope, fetch: bool = False) -> gr.Blocks:
-        """The first page. fetch: as for `Instrument`"""
-        self._here = here = Instrument(scope, fetch, self._first.name, self.lenses)
-        return here.build()
+        """The first page. fetch: as for `viz.panels.page.build`"""
+        self._here = here = Instrument(scope, self._first.name, self.lenses)
+        return build(here, fetch)
 
     def lenses(self, name: str) -> Lenses:
         """The views of a network, to be shown beside another's. Raises ValueError, in words, where it is not here.
@@ -83,9 +84,7 @@ class Networks:
 
     def _instrument(self, name: str, source: str) -> Instrument:
         """Of one of the further networks."""
-        return self._instruments.get_or_make(
-            name, lambda: Instrument(Microscope.load(source), name=name, beside=self.lenses)
-        )
+        return self._instruments.get_or_make(name, lambda: Instrument(Microscope.load(source), name, self.lenses))
 
     @property
     def routes(self) -> list[Mount]:
@@ -138,7 +137,7 @@ class Networks:
         network = await asyncio.to_thread(self._instrument, name, sources[name])
         around = FastAPI()
         path = f"{os.environ.get('GRADIO_ROOT_PATH', '')}{PATH}/{name}"
-        mount_gradio_app(around, await on_model_thread(network.build), "/page", root_path=path, **self._look)
+        mount_gradio_app(around, await on_model_thread(build, network), "/page", root_path=path, **self._look)
         running = AsyncExitStack()
         await running.enter_async_context(around.router.lifespan_context(around))
         (page,) = (route.app for route in around.routes if isinstance(route, Mount))

@@ -6,13 +6,10 @@ from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 
-import gradio as gr
-
 from viz.microscope import Microscope
 from viz.panels import photo
-from viz.panels.components import component, select, slider
+from viz.panels.components import select, slider
 from viz.panels.pictures import png_url
-from viz.panels.upload import Upload
 from viz.panels.view import MOST_PAIRED, Drawn, Lens, View
 from viz.panels.visit import Part, Visit
 from viz.selection import Choice, Selection, patch_text
@@ -42,46 +39,41 @@ See what it does.</p>
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 
 
-def build(scope: Microscope, parts: list[Part], samples: Callable[[], None]) -> Upload:
-    """Put the components on the page and into `parts`; returns the one that takes a visitor's own picture.
-
-    samples: puts the view of the samples here
-    """
-    with gr.Accordion("Choose a picture", open=False, elem_id="drawer"):
-        samples()
-        sources: list[Any] = ["upload", "webcam", "clipboard"]
-        upload = Upload(label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload")
-        framings = [("square", "the framed part"), ("whole", "the whole picture, with bars")]
-        controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
-        framed = component(
-            "controls", f'<div data-part="html"></div><div class="asked">{controls}</div>', elem_id="photo"
-        )
-    parts.append(Part(framed, lambda visit: visit.photo, lambda visit: _photo(scope, visit)))
-    group = '<div class="picker" role="group" aria-label="The picture as the network sees it. Choose a patch."></div>'
-    picker = component("picker", group, elem_id="picker")
-    parts.append(_part(picker, lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)))
-    places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
-    classes = [(name, name) for name in scope.classes]
-    answer = component(
-        "controls",
-        f'<div data-part="html"></div><div class="asked">{select("class", "Class to ask about", classes, "target")}'
-        f"{select('patch', 'Patch (row, column)', places, 'patch')}"
-        f"{slider('depth', 'Depth', ','.join(scope.depth_names), 'depth')}"
-        "</div>",
-        elem_id="answer",
-    )
-    parts.append(
+def parts(scope: Microscope) -> list[Part]:
+    """The visitor's photo, the picture with its patches, and the answer."""
+    return [
+        Part("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
+        _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
         _part(
-            answer,
+            "answer",
             lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
             lambda s: _answer(scope, s),
-        )
-    )
-    return upload
+        ),
+    ]
 
 
-def _part(made: gr.HTML, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Part:
-    return Part(made, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
+def photo_html() -> str:
+    """How the visitor's photo is framed."""
+    framings = [("square", "the framed part"), ("whole", "the whole picture, with bars")]
+    controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
+    return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
+
+
+def html(scope: Microscope) -> str:
+    """The picture with its patches, the answer, and what is asked about."""
+    places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
+    classes = [(name, name) for name in scope.classes]
+    return f"""
+<div id="picker" data-kind="picker"><div class="picker" role="group"
+  aria-label="The picture as the network sees it. Choose a patch."></div></div>
+<div id="answer" data-kind="controls"><div data-part="html"></div>
+<div class="asked">{select("class", "Class to ask about", classes, "target")}
+{select("patch", "Patch (row, column)", places, "patch")}
+{slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
+
+
+def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Part:
+    return Part(element, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
 
 
 def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:

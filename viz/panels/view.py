@@ -206,7 +206,7 @@ def full_name(lens: Lens, view: View) -> str:
     return f"{lens.id}.{view.id}"
 
 
-def as_python(scope: Microscope, page: Page, lens: Lens, view: View, selection: Selection) -> str:
+def as_python(scope: Microscope, page: Page, name: str, view: View, selection: Selection) -> str:
     """A program that shows the same view of the same selection (`viz.panels.notebook`)."""
     unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
@@ -214,7 +214,7 @@ def as_python(scope: Microscope, page: Page, lens: Lens, view: View, selection: 
     return (
         "from viz import Microscope, view\n\n"
         f"scope = Microscope.load({scope.source!r})\n"
-        f"view(scope, {full_name(lens, view)!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
+        f"view(scope, {name!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
     )
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import gradio as gr
-
 from viz.panels.photo import Photo
 from viz.running import Measurement
 from viz.selection import Selection
@@ -23,7 +21,7 @@ class Visit:
         """what is kept beside it"""
         self.photo: Photo | None = None
         """the visitor's own photo, while it is the picture"""
-        self.sent: dict[str | None, Hashable] = {}
+        self.sent: dict[str, Hashable] = {}
         """for the id of each part of the page, what it depended on when it was sent"""
         self.asked: set[Hashable] = set()
         """measurements that the visitor started"""
@@ -31,6 +29,8 @@ class Visit:
         """measurements that the visitor cancelled or that failed, with the words for it"""
         self.measuring = False
         """whether a run is under way"""
+        self.messages = 0
+        """that were sent"""
         self._count = 0
 
     def next(self) -> int:
@@ -47,9 +47,9 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A component that shows something of the selection."""
+    """An element of the page that shows something of the selection."""
 
-    component: gr.HTML
+    element: str
     sees: Callable[[Visit], Hashable]
     """all that its value depends on"""
     value: Callable[[Visit], Any]

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,14 @@ from torch import Tensor
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from viz.mixing.influence import token_jacobian
-from viz.mixing.shuffle import permutation_experiment, permute_patches, permuted_copy
+from viz.mixing.shuffle import permutation_experiment, permute_patches, permuted_weights
+
+
+def permuted_copy(model: Mixer, order: np.ndarray) -> Mixer:
+    copy = deepcopy(model)
+    copy.load_state_dict(permuted_weights(model, order), strict=False)
+    return copy
+
 
 CYCLE = np.roll(np.arange(16), 5)  # not its own inverse
 
@@ -74,7 +82,7 @@ def test_only_token_mixing_differs(network: Mixer):
 @pytest.mark.parametrize("order", [[0, 0, *range(2, 16)], list(range(15)), list(range(1, 17)), list(range(17))])
 def test_not_a_permutation(network: Mixer, image: Tensor, order: list[int]):
     with pytest.raises(ValueError, match="each patch from 0 to 15 once"):
-        permuted_copy(network, np.array(order))
+        permuted_weights(network, np.array(order))
     with pytest.raises(ValueError, match="each patch from 0 to 15 once"):
         permute_patches(image, network.config.grid, np.array(order))
 

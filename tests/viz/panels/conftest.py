@@ -5,7 +5,7 @@ import torch
 
 from mixer.model import Mixer
 from viz.microscope import Microscope
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,4 @@ def small() -> Microscope:
 
 @pytest.fixture(scope="session")
 def instrument(small: Microscope) -> Instrument:
-    made = Instrument(small)
-    made.build()
-    return made
+    return Instrument(small)

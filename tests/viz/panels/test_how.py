@@ -15,7 +15,7 @@ from viz.mixing.shuffle import permutation_experiment
 from viz.panels import glossary, how
 from viz.panels.how import detail, drawing, motion, part, reading, tour
 from viz.panels.how.chosen import channel_of
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 from viz.panels.view import Lens
 from viz.panels.visit import Visit
 from viz.selection import Selection, change, first
@@ -178,15 +178,14 @@ def test_every_stop_leads_to_a_view_that_is_there(instrument: Instrument) -> Non
 
 def test_a_tour_can_be_left_for_another_view_and_resumed(instrument: Instrument) -> None:
     visit = Visit(first(instrument.scope, instrument.page))
-    bar = next(made for made in (p.component for p in instrument.parts) if made.elem_id == "tour")
     instrument.answer(visit, {"words": {"tour": "3", "lens": "mixing.units", "depth": "1a", "order": "pairs"}})
-    away = instrument.answer(visit, {"words": {"lens": "model"}})[bar]["html"]
+    away = instrument.answer(visit, {"words": {"lens": "model"}})["tour"]["html"]
     assert "Go back to this stop" in away
     (link,) = re.findall(r"data-words='([^']+)'[^>]*>Go back", away)
-    back = instrument.answer(visit, {"words": dict(parse_qsl(link))})[bar]["html"]
+    back = instrument.answer(visit, {"words": dict(parse_qsl(link))})["tour"]["html"]
     assert "Go back" not in back
     assert visit.selection.lens == "mixing.units"
-    left = instrument.answer(visit, {"words": {"tour": "0"}})[bar]["html"]
+    left = instrument.answer(visit, {"words": {"tour": "0"}})["tour"]["html"]
     assert "Take the tour" in left
     assert "stop 3: Its units are maps" in left
 
@@ -286,7 +285,7 @@ def test_a_channel_is_in_the_link(instrument: Instrument) -> None:
     visit = Visit(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"channel": "10"}})
     assert visit.selection.channel == 10
-    status = instrument.answer(visit, {"words": {"channel": "11"}})[instrument.status].constructor_args
+    status = instrument.answer(visit, {"words": {"channel": "11"}})["status"]
     assert status["said"] == "Channel is a whole number from 0 to 10, not '11'."
     assert status["link"] == "channel=10"
 

@@ -66,6 +66,30 @@ def test_a_click_on_the_edited_picture_uses_the_tool(scope: Microscope, editing:
         assert click(scope, view, start, 1, 4, 1) == {}
 
 
+@pytest.mark.parametrize(
+    ("area", "places"),
+    [
+        ("patch", "0,2"),
+        ("around", "0,1-0,2-0,3-1,1-1,2-1,3"),
+        ("row", "0,0-0,1-0,2-0,3"),
+        ("column", "0,2-1,2-2,2-3,2-4,2-5,2-6,2-7,2"),
+        ("all", ""),
+    ],
+)
+def test_a_click_takes_an_area(scope: Microscope, editing: Lens, area: str, places: str) -> None:
+    view = view_of(editing, "picture")
+    said = f":{places}" if places else ""
+    clicks = ((0, "mean", f"original{said}"), (1, "black", f"black{said}"), (1, "swap", "swap:4,1-0,2"))
+    for picture, tool, made in clicks:
+        start = select(scope, editing, tool=tool, area=area, patch="4,1")
+        assert click(scope, view, start, picture, 0, 2) == {"edits": made}
+    pasted = click(scope, view, select(scope, editing, tool="paste", area=area, other="4"), 1, 0, 2)
+    assert pasted == click(scope, view, select(scope, editing, area=area, other="4"), 2, 0, 2)
+    assert pasted == {"edits": f"paste:4{f'@{places}' if places else ''}"}
+    shuffled = click(scope, view, select(scope, editing, tool="shuffle", area=area), 1, 0, 2)
+    assert shuffled == ({} if area == "patch" else {"edits": f"shuffle:0{f'@{places}' if places else ''}"})
+
+
 def test_a_click_beside_it_brings_back_or_pastes(scope: Microscope, editing: Lens) -> None:
     view, start = view_of(editing, "picture"), select(scope, editing, other="77", edits="black")
     back = after(scope, editing, start, click(scope, view, start, 0, 5, 0))
@@ -102,12 +126,9 @@ def test_edits_are_undone_done_again_and_reset(scope: Microscope, editing: Lens)
 def test_the_buttons_do_without_a_mouse_what_a_click_does(scope: Microscope, editing: Lens) -> None:
     view, start = view_of(editing, "picture"), select(scope, editing, patch="2,1", tool="black", other="4")
     said = buttons(view.draw(scope, start))
-    assert said["Change patch (2, 1)"] == {"edits": "black:2,1"}
-    assert said["Change all patches"] == {"edits": "black"}
-    assert said["Shuffle"] == {"edits": "shuffle:0"}
-    assert said["Paste all of the other"] == {"edits": "paste:4"}
-    again = select(scope, editing, edits="shuffle:0")
-    assert buttons(view.draw(scope, again))["Shuffle"] == {"edits": "shuffle:0;shuffle:1"}
+    assert said["Change at patch (2, 1)"] == {"edits": "black:2,1"}
+    again = select(scope, editing, edits="shuffle:0", tool="shuffle", area="all", patch="2,1")
+    assert buttons(view.draw(scope, again))["Change at patch (2, 1)"] == {"edits": "shuffle:0;shuffle:1"}
     full = select(scope, editing, edits=";".join(["grey"] * 64))
     assert buttons(view.draw(scope, full)).keys() == {"Undo", "Reset"}
 

@@ -13,8 +13,8 @@ from tests.viz.explained import bent
 from tests.viz.panels.looking import measure
 from viz.microscope import Microscope
 from viz.panels import specimen
+from viz.panels.instrument import BROKEN, Instrument
 from viz.panels.model import _confused
-from viz.panels.page import BROKEN, Instrument
 from viz.panels.view import Point
 from viz.panels.visit import Visit
 from viz.selection import change, first
@@ -45,7 +45,6 @@ def network(classes: tuple[str, ...], labels: list[int]) -> Microscope:
 @pytest.fixture(scope="module")
 def instrument() -> Instrument:
     made = Instrument(network(NAMES, [0, 0, 0, 1, 2, 2, 3, 3, 3]))
-    made.build()
     return made
 
 

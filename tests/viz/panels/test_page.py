@@ -9,7 +9,7 @@ import pytest
 
 from viz.microscope import Microscope
 from viz.panels import tokens
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 from viz.panels.view import Drawn
 from viz.panels.visit import Visit
 from viz.running import Measurement
@@ -20,20 +20,20 @@ def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrum
     visit = Visit(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"lens": "tokens"}})
     updates = instrument.answer(visit, {"words": {"patch": "2,1"}})
-    changed = {made.elem_id for made in updates}
+    changed = set(updates)
     assert changed == {
         "picker", "answer", "status", "tokens-given", "tokens-similarity", "tokens-matrix", "tokens-answers",
         "tokens-votes", "tokens-neighbours",
     }  # fmt: skip
-    assert {made.elem_id for made in instrument.answer(visit, {"words": {"patch": "2,1"}})} == {"status"}
+    assert set(instrument.answer(visit, {"words": {"patch": "2,1"}})) == {"status"}
 
 
 def test_what_is_not_open_is_not_drawn_until_it_is(instrument: Instrument) -> None:
     visit = Visit(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"redraw": True})
     updates = instrument.answer(visit, {"words": {"sample": "40"}})
-    assert not any(made.elem_id.startswith("tokens") for made in updates)
-    opened = {made.elem_id for made in instrument.answer(visit, {"words": {"lens": "tokens"}})}
+    assert not any(name.startswith("tokens") for name in updates)
+    opened = set(instrument.answer(visit, {"words": {"lens": "tokens"}}))
     assert {f"tokens-{view.id}" for view in (tokens.NORMS, tokens.PCA)} <= opened
 
 
@@ -59,7 +59,7 @@ def test_nonsense_from_a_browser_is_answered_in_words_and_changes_nothing(
     visit = Visit(first(instrument.scope, instrument.page))
     updates = instrument.answer(visit, event)
     assert visit.selection == first(instrument.scope, instrument.page)
-    said = updates[instrument.status].constructor_args["said"] if event else "nothing"
+    said = updates["status"]["said"] if event else "nothing"
     assert said
 
 
@@ -89,7 +89,7 @@ def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
 
     instrument.answer(visit, {"redraw": True})
     monkeypatch.setattr(instrument.scope, "pixels", broken)
-    updates = {made.elem_id: value for made, value in instrument.answer(visit, {"words": {"lens": "tokens"}}).items()}
+    updates = instrument.answer(visit, {"words": {"lens": "tokens"}})
     assert "went wrong" in updates["tokens-votes"]["words"]
     assert updates["tokens-votes"]["figure"] is None
     assert updates["tokens-norms"]["figure"]
@@ -102,7 +102,7 @@ def run(
     async def collect() -> list[Any]:
         found = []
         async for updates in instrument.run(visit):
-            update = updates[instrument.status].constructor_args
+            update = updates["status"]
             until(update)
             found.append(update)
         return found
@@ -127,7 +127,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     votes = replace(instrument.views["how-votes"], needs=needs, draw=draw)
     monkeypatch.setitem(instrument.views, "how-votes", votes)
-    monkeypatch.setattr("viz.panels.page.REFRESH", 0)
+    monkeypatch.setattr("viz.panels.instrument.REFRESH", 0)
     return done
 
 
@@ -210,13 +210,10 @@ def test_a_run_is_asked_for_whenever_something_is_wanted_and_none_is_under_way(
     instrument: Instrument, slow: set[str]
 ) -> None:
     visit = Visit(first(instrument.scope, instrument.page))
-    asked = [
-        instrument.answer(visit, {"words": {"patch": f"{row},1"}})[instrument.status].constructor_args["running"]
-        for row in range(3)
-    ]
+    asked = [instrument.answer(visit, {"words": {"patch": f"{row},1"}})["status"]["running"] for row in range(3)]
     assert len(set(asked)) == 3  # each another number, or the browser would not see that it is asked again
     visit.measuring = True
-    assert "running" not in instrument.answer(visit, {"redraw": True})[instrument.status].constructor_args
+    assert "running" not in instrument.answer(visit, {"redraw": True})["status"]
 
 
 def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> None:
@@ -230,7 +227,7 @@ def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> N
 def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None:
     visit = Visit(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"depth": "2a"}})
-    file = instrument.answer(visit, {"csv": "tokens-answers"})[instrument.status].constructor_args["file"]
+    file = instrument.answer(visit, {"csv": "tokens-answers"})["status"]["file"]
     assert file["name"] == "airplane-3_2a_answers.csv"
     lines = file["text"].splitlines()
     assert "# picture: airplane-3" in lines
@@ -246,7 +243,7 @@ def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instru
     assert any("black" in facts for facts in shown)
     while todo := instrument.wanted(visit):
         list(todo[0].steps())
-    file = instrument.answer(visit, {"csv": "attribution-maps"})[instrument.status].constructor_args["file"]
+    file = instrument.answer(visit, {"csv": "attribution-maps"})["status"]["file"]
     facts = [line for line in file["text"].splitlines() if line[0] == "#"]
     options = {option.name: option for option in instrument.settings["attribution-maps"]}
     for name in ("methods", "baseline", "output"):

@@ -1,7 +1,6 @@
 """What is pinned is shown beside what is looked at, and is in the link."""
 
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
@@ -11,8 +10,8 @@ from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.microscope import Microscope
 from viz.panels import pin
+from viz.panels.instrument import SAME, Instrument
 from viz.panels.lenses import Lenses
-from viz.panels.page import SAME, Instrument
 from viz.panels.pin import Pinned
 from viz.panels.visit import Visit
 from viz.selection import change
@@ -33,14 +32,10 @@ def pinned(instrument: Instrument) -> Visit:
     return visit
 
 
-def values(updates: dict[Any, Any]) -> dict[str, Any]:
-    return {made.elem_id: value for made, value in updates.items()}
-
-
 def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, pinned: Visit) -> None:
-    before = values(instrument.refresh(Visit(pinned.selection)))["tokens-given"]
-    shown = values(instrument.answer(pinned, {"words": {"sample": "40"}}))["tokens-given"]
-    after = values(instrument.refresh(Visit(pinned.selection)))["tokens-given"]
+    before = instrument.refresh(Visit(pinned.selection))["tokens-given"]
+    shown = instrument.answer(pinned, {"words": {"sample": "40"}})["tokens-given"]
+    after = instrument.refresh(Visit(pinned.selection))["tokens-given"]
     assert shown["pinned"]["figure"] == before["figure"]
     assert shown["figure"] == after["figure"] != before["figure"]
     names = [instrument.scope.samples.indices[i] for i in (12, 40)]
@@ -50,9 +45,9 @@ def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, 
 
 
 def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinned: Visit) -> None:
-    shown = values(instrument.answer(pinned, {"words": {"depth": "1b"}}))
+    shown = instrument.answer(pinned, {"words": {"depth": "1b"}})
     assert "tokens-norms" not in shown  # it was said when it was pinned, and nothing of it changed
-    everything = values(instrument.refresh(fresh(pinned)))
+    everything = instrument.refresh(fresh(pinned))
     assert (everything["tokens-given"]["pinned"], everything["tokens-given"]["which"]) == (None, SAME)
     assert everything["tokens-votes"]["pinned"] is not None
 
@@ -65,7 +60,7 @@ def fresh(visit: Visit) -> Visit:
 
 
 def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Visit) -> None:
-    updates = values(instrument.answer(pinned, {"words": {"pin": ""}}))
+    updates = instrument.answer(pinned, {"words": {"pin": ""}})
     assert pinned.pinned is None
     assert {updates[name]["which"] for name in updates if name.startswith("tokens-")} == {""}
     assert "pin=" not in instrument._link(pinned)
@@ -104,7 +99,7 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Visit) -> None:
 def test_what_a_pin_cannot_be_is_said_and_the_rest_is_used(instrument: Instrument, text: str, words: str) -> None:
     visit = Visit(instrument.first)
     updates = instrument.answer(visit, {"words": {"patch": "2,1", "pin": text}})
-    assert words in updates[instrument.status].props["said"]
+    assert words in updates["status"]["said"]
     assert instrument.scope.grid.position(visit.selection.patch) == (2, 1)
 
 
@@ -113,12 +108,11 @@ def test_another_network_is_shown_beside_with_its_own_numbers(
 ) -> None:
     there = Lenses(other, "other")
     here = Instrument(small, name="here", beside={"other": there}.__getitem__)
-    here.build()
     visit = Visit(here.first)
     here.answer(visit, {"link": "?lens=model&pin=network%3Dother%26sample%3D5"})
     assert visit.pinned is not None
     assert visit.pinned.lenses is there
-    shown = values(here.refresh(fresh(visit)))["model-layers"]
+    shown = here.refresh(fresh(visit))["model-layers"]
     assert shown["pinned"]["html"] != shown["html"]
     assert parse_qs(parse_qs(here._link(visit))["pin"][0]) == {"network": ["other"], "sample": ["5"]}
 
@@ -137,7 +131,7 @@ def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) ->
     for lens in instrument.lenses:
         visit = Visit(replace(instrument.first, lens=lens.id))
         visit.pinned = Pinned(instrument, kept)
-        shown = values(instrument.refresh(visit))
+        shown = instrument.refresh(visit)
         for view in lens.views:
             value = shown[f"{lens.id.replace('.', '-')}-{view.id}"]
             same = view.sees(kept) == view.sees(visit.selection)

@@ -23,7 +23,7 @@ from viz import tokens
 from viz.figures import PLOTLY_JS
 from viz.panels import report
 from viz.panels.components import element_id
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 from viz.panels.view import facts_of, picture_name
 from viz.panels.visit import Visit
 from viz.running import Measurement
@@ -148,7 +148,7 @@ def test_it_needs_nothing_else(text: str) -> None:
 
 def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: Visit, text: str) -> None:
     updates = instrument.answer(visit, {"report": AT})
-    file = updates[instrument.status].constructor_args["file"]
+    file = updates["status"]["file"]
     assert file == {"name": f"{picture_name(instrument.scope, visit.selection)}_report.html", "text": text}
 
 

@@ -11,7 +11,7 @@ import pytest
 from mixer.checkpoint import DEFAULT
 from tests.viz.panels.looking import measure, microscope, told
 from viz.microscope import Microscope
-from viz.panels.page import Instrument
+from viz.panels.instrument import Instrument
 from viz.panels.view import Drawn, View
 from viz.selection import Choice, Option, Selection, Several, Words, change, first, option_text
 

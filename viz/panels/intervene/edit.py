@@ -15,16 +15,24 @@ from viz.panels.intervene.other import other_of, other_picture
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, places, sample_name
 from viz.selection import Choice, Selection, Words
 
-SWAP = "swap"
-TOOLS = {
-    "mean": "the mean colour",
-    "black": "black",
-    "blur": "blurred",
-    "noise": "noise",
+SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
+FILLINGS = {"mean": "the mean colour", "black": "black", "blur": "blurred", "noise": "noise"}
+"""what can stand in for a patch that is taken away"""
+TOOLS = FILLINGS | {
     "grey": "without its colours",
-    SWAP: "swapped with the chosen one",
+    SHUFFLE: "shuffled",
+    PASTE: "the other picture's",
+    SWAP: "swapped with the chosen patch",
 }
-TOOL = Choice("tool", "A patch you click becomes", tuple(TOOLS.items()), "mean")
+TOOL = Choice("tool", "What you click becomes", tuple(TOOLS.items()), "mean")
+AREAS = {
+    "patch": "one patch",
+    "around": "the patches around it, too",
+    "row": "its row",
+    "column": "its column",
+    "all": "all patches",
+}
+AREA = Choice("area", "A click takes", tuple(AREAS.items()), "patch")
 TOLD = {
     "mean": "mean colour",
     "black": "black",
@@ -54,7 +62,7 @@ def lens(scope: Microscope) -> Lens:
         "several fillings.",
         sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch),
         draw=partial(draw_picture, other),
-        options=(TOOL, other),
+        options=(TOOL, AREA, other),
         pick=partial(pick_picture, other),
     )
     answer = View(
@@ -86,11 +94,8 @@ def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: 
     row, col = point.index
     picture, y, x = figures.picture_at((row, col), (3, *scope.grid.image_size))
     place = scope.grid.patch_at(y, x)
-    made = {
-        BEFORE: Edit("original", None, (place,)),
-        EDITED: _with_tool(selection, (place,)),
-        OTHER: Edit("paste", int(other.of(selection)), (place,)),
-    }[picture]
+    kind = {BEFORE: "original", EDITED: TOOL.of(selection), OTHER: PASTE}[picture]
+    made = _edit(scope, other, selection, kind, place)
     return _words(scope, (*selection.edits, made)) if made else {}
 
 
@@ -138,33 +143,46 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
     return np.array([change[scope.grid.pixels(patch)].mean() for patch in range(scope.grid.patches)], np.float32)
 
 
-def _with_tool(selection: Selection, patches: tuple[int, ...]) -> Edit | None:
-    """What the tool makes of patches; None for a patch that would trade places with itself."""
-    tool = TOOL.of(selection)
-    if tool != SWAP:
-        return Edit(tool, None, patches)
-    return None if patches == (selection.patch,) else Edit(tool, None, (selection.patch, *patches))
+def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
+    """What a click on a patch does; None where one patch would trade places with itself."""
+    places = _area(scope, AREA.of(selection), place)
+    if kind == SWAP:
+        return None if place == selection.patch else Edit(kind, None, (selection.patch, place))
+    if kind == SHUFFLE:
+        orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
+        return Edit(kind, orders, places) if len(places) > 1 else None
+    return Edit(kind, int(other.of(selection)) if kind == PASTE else None, places)
+
+
+def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
+    """The patches that a click on one takes."""
+    row, col = scope.grid.position(place)
+
+    def within(y: int, x: int) -> bool:
+        return {
+            "patch": (y, x) == (row, col),
+            "around": max(abs(y - row), abs(x - col)) <= 1,
+            "row": y == row,
+            "column": x == col,
+            "all": True,
+        }[area]
+
+    return tuple(patch for patch in range(scope.grid.patches) if within(*scope.grid.position(patch)))
 
 
 def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
     """HTML: what can be done without a mouse, and what was done."""
-    made, undone, everywhere = selection.edits, selection.undone, tuple(range(scope.grid.patches))
-    position, number = scope.grid.position(selection.patch), int(other.of(selection))
-    shuffles = sum(edit.kind == "shuffle" for edit in made)
-    here, all_over = (_with_tool(selection, patches) for patches in ((selection.patch,), everywhere))
-    all_over = None if TOOL.of(selection) == SWAP else all_over
-    full = len(made) == edits.MOST
-    more = (
-        ("Change patch ({}, {})".format(*position), here),
-        ("Change all patches", all_over),
-        ("Shuffle", Edit("shuffle", shuffles, everywhere)),
-        ("Paste all of the other", Edit("paste", number, everywhere)),
-    )
+    made, undone = selection.edits, selection.undone
+    edit = _edit(scope, other, selection, TOOL.of(selection), selection.patch)
+    edit = None if len(made) == edits.MOST else edit
     buttons = [
+        _button(
+            "Change at patch ({}, {})".format(*scope.grid.position(selection.patch)),
+            _words(scope, (*made, edit)) if edit else None,
+        ),
         _button("Undo", _words(scope, made[:-1], (*made[-1:], *undone)) if made else None),
         _button("Redo", _words(scope, (*made, *undone[:1]), undone[1:]) if undone else None),
         _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
-        *(_button(name, _words(scope, (*made, edit)) if edit and not full else None) for name, edit in more),
     ]
     listed = "; ".join(told(scope, edit) for edit in made)
     return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet.'}"

@@ -13,7 +13,7 @@ from viz.intervene import edits, search
 from viz.intervene.edits import Edit
 from viz.intervene.search import Found, Wanted
 from viz.microscope import Microscope
-from viz.panels.intervene.edit import TOOLS
+from viz.panels.intervene.edit import FILLINGS
 from viz.panels.intervene.other import other_of, other_picture
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
 from viz.running import Measurement
@@ -22,7 +22,7 @@ from viz.selection import Choice, Selection, Words
 FILL = Choice(
     "gone",
     "A patch that is gone becomes",
-    tuple((kind, TOOLS[kind]) for kind in ("mean", "black", "blur", "noise")),
+    tuple(FILLINGS.items()),
     "mean",
 )
 

@@ -56,7 +56,7 @@ def experiment_needed(scope: Microscope, selection: Selection) -> list[Measureme
         experiment(scope, selection)
         yield 1
 
-    key, seconds = _key(selection), 6 * scope.explanations.seconds_per_pass  # a copy of the network, and three passes
+    key, seconds = _key(selection), 3 * scope.explanations.seconds_per_pass
     known = scope.recall(key) is not None
     return [] if known else [Measurement(key, "Shuffled patches", "experiments", 1, seconds, steps)]
 

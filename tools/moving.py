@@ -1,0 +1,89 @@
+"""Take the moving picture of a visitor at work that leads the README: `python -m tools.moving`."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+from PIL import Image
+from playwright.sync_api import Locator, Page
+
+from mixer.outside import in_words
+from tools.screenshots import FOLDER, SAMPLE, NoPicture, served, wait
+
+SIZE = {"width": 1200, "height": 780}
+MOST_BYTES = 5_000_000
+LOOK, READ, AIM = 1500, 2800, 700
+"""milliseconds: to see what changed, to read what is new, to see where the pointer is"""
+POINTER = """([x, y]) => {
+  const pointer = document.getElementById("pointer") ?? document.body.appendChild(Object.assign(
+    document.createElement("div"), {id: "pointer", innerHTML:
+    '<svg width=28 height=36><path d="M2 2v26l7-6 5 12 5-2-5-12h9z" stroke="white" stroke-width=2 /></svg>'}));
+  pointer.style.cssText = `position: fixed; z-index: 99; pointer-events: none; left: ${x}px; top: ${y}px`;
+}"""
+
+Frame = tuple[Image.Image, int]
+"""a picture of the page, and how many milliseconds it is shown"""
+
+
+def work(page: Page) -> Iterator[Frame]:
+    """What the visitor does."""
+    yield frame(page, READ)
+    yield from press(page, page.get_by_role("tab", name="Patch tokens"))
+    yield from press(page, page.locator("#answer .slider input"), 0.97)
+    yield from press(page, page.get_by_role("tab", name="Attribution"), hold=READ)
+    yield from press(page, page.get_by_role("button", name="Pin", exact=True))
+    yield from press(page, page.get_by_role("tab", name="What if"))
+    plot = page.locator("#whatif-edit-picture .js-plotly-plot")
+    for x, y in ((36 + 12, 4 + 14), (36 + 20, 4 + 14), (36 + 12, 4 + 18)):
+        plot.scroll_into_view_if_needed()
+        place = plot.evaluate(
+            """(plot, [x, y]) => {
+              const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+              return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)];
+            }""",
+            [x, y],
+        )
+        yield from click(page, *place)
+    yield from press(page, page.get_by_role("tab", name="Attribution"), hold=READ + LOOK)
+
+
+def press(page: Page, control: Locator, across: float = 0.5, hold: int = LOOK) -> Iterator[Frame]:
+    """A click on a control. across: where on it, from its left end to its right"""
+    control.scroll_into_view_if_needed()
+    box = control.bounding_box()
+    if box is None:
+        raise NoPicture(f"{control} is not on the page")
+    yield from click(page, box["x"] + across * box["width"], box["y"] + box["height"] / 2, hold)
+
+
+def click(page: Page, x: float, y: float, hold: int = LOOK) -> Iterator[Frame]:
+    page.mouse.move(x, y)
+    page.evaluate(POINTER, [x, y])
+    page.wait_for_timeout(100)  # plotly clicks on what it hovers over
+    yield frame(page, AIM)
+    page.mouse.click(x, y)
+    wait(page)
+    yield frame(page, hold)
+
+
+def frame(page: Page, hold: int) -> Frame:
+    return Image.open(BytesIO(page.screenshot())).convert("RGB"), hold
+
+
+def main() -> None:
+    with served() as (browser, url):
+        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+        page.goto(f"{url}{SAMPLE}&depth=4a")
+        wait(page)
+        pictures, holds = zip(*work(page), strict=True)
+    file = BytesIO()
+    first, *others = pictures
+    first.save(file, "WEBP", save_all=True, append_images=others, duration=holds, loop=0, quality=70, method=6)
+    if file.tell() > MOST_BYTES:
+        raise NoPicture(f"the moving picture has {file.tell():,} bytes; {MOST_BYTES:,} are allowed")
+    (FOLDER / "moving.webp").write_bytes(file.getvalue())
+    print(f"{FOLDER / 'moving.webp'}: {len(pictures)} frames, {file.tell():,} bytes")
+
+
+if __name__ == "__main__":
+    with in_words():
+        main()
