@@ -19,12 +19,12 @@ def head() -> str:
 
 
 def lenses(shown: Sequence[Lens], opened: str) -> str:
-    """What is pinned, the tabs, the tour, and every lens, of which one is open."""
+    """The tabs, the tour, what is pinned, and every lens, of which one is open."""
     return "".join(
         (
-            '<div id="pin" data-kind="controls"><div data-part="html"></div></div>',
             _tabs(shown),
-            '<div id="tour" data-kind="controls"><div data-part="html"></div></div>',
+            '<div class="bars"><div id="tour" data-kind="controls"><div data-part="html"></div></div>',
+            '<div id="pin" data-kind="controls"><div data-part="html"></div></div></div>',
             *(
                 f'<div id="lens-{_in_id(one)}" class="lens{" open" * (one.id == opened)}">{_asks(one)}{lens(one)}</div>'
                 for one in shown

@@ -47,7 +47,8 @@ def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
                     sources: list[Any] = ["upload", "webcam", "clipboard"]
                     upload = Upload(label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload")
                     _html("bind", specimen.photo_html())
-                _html("bind", specimen.html(instrument.scope))
+                _html("bind", specimen.picker_html())
+                _html("bind", specimen.answer_html(instrument.scope))
             with gr.Column(scale=3, min_width=320, elem_id="lenses"):
                 _html("bind", components.lenses(instrument.lenses, instrument.first.lens))
         _listen(instrument, visit, upload, wire, status)

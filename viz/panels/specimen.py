@@ -59,13 +59,18 @@ def photo_html() -> str:
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 
 
-def html(scope: Microscope) -> str:
-    """The picture with its patches, the answer, and what is asked about."""
+def picker_html() -> str:
+    """The picture with its patches."""
+    words = "The picture as the network sees it. Choose a patch."
+    group = f'<div class="picker" role="group" aria-label="{words}"></div>'
+    return f'<div id="picker" data-kind="picker">{group}</div>'
+
+
+def answer_html(scope: Microscope) -> str:
+    """The answer, and what is asked about."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
     return f"""
-<div id="picker" data-kind="picker"><div class="picker" role="group"
-  aria-label="The picture as the network sees it. Choose a patch."></div></div>
 <div id="answer" data-kind="controls"><div data-part="html"></div>
 <div class="asked">{select("class", "Class to ask about", classes, "target")}
 {select("patch", "Patch (row, column)", places, "patch")}
