@@ -38,7 +38,7 @@ from mixer.folder import Parts
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
-from mixer.opening import open_network, samples_of, told
+from mixer.opening import named, open_network, samples_of, told
 from mixer.outside import in_words
 from mixer.picture import decode
 from mixer.record import circumstances, device_name, effort, parameters, report
@@ -112,7 +112,7 @@ def train(
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
     of = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
-    with Run(folder, of, teacher or (), where) as ours:
+    with Run(folder, of, tuple(map(named, teacher or ())), where) as ours:
         if init or not ours.begun:
             ours.of["init"] = init
         if init and not ours.begun:

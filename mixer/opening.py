@@ -47,6 +47,12 @@ class Present:
     """how good it is, as far as that is known"""
 
 
+def named(source: Path | str) -> str:
+    """How a record or a program names a checkpoint: in this project's folder, by the path there."""
+    path = Path(source).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(source)
+
+
 def present(root: Path = ROOT) -> list[Present]:
     """The checkpoints of Mixers in `checkpoints`, and the runs in `runs`, finished or not; what is damaged is left out.
 

@@ -14,6 +14,6 @@ def test_the_readme_states_the_figures_of_the_shipped_checkpoint() -> None:
 def test_the_pictures_of_the_readme_exist() -> None:
     root = Path(__file__).parent.parent
     names = [part.split(")")[0] for part in README.split("](")[1:]]
-    pictures = [name for name in names if name.endswith(".png")]
+    pictures = [name for name in names if name.endswith((".png", ".webp"))]
     assert pictures
     assert all((root / name).exists() for name in pictures)

@@ -32,7 +32,7 @@ def work(page: Page) -> Iterator[Frame]:
     yield from press(page, page.get_by_role("tab", name="Attribution"), hold=READ)
     yield from press(page, page.get_by_role("button", name="Pin", exact=True))
     yield from press(page, page.get_by_role("tab", name="What if"))
-    plot = page.locator("#whatif-edit-picture .js-plotly-plot")
+    plot = page.locator("#whatif-edit-picture .pane:not(.pinned) .js-plotly-plot")
     for x, y in ((36 + 12, 4 + 14), (36 + 20, 4 + 14), (36 + 12, 4 + 18)):
         plot.scroll_into_view_if_needed()
         place = plot.evaluate(

@@ -49,6 +49,7 @@ SHOTS = {
     "attribution": Shot(f"{SAMPLE}&lens=attribution"),
     "doubt": Shot(f"{SAMPLE}&lens=doubt"),
     "whatif": Shot(f"{SAMPLE}&lens=whatif.edit&edits=mean:3,1-3,2;swap:0,1-6,2"),
+    "pin": Shot(f"{SAMPLE}&depth=6b&lens=tokens&pin=sample%3D43%26depth%3D1b", height=1400),
     "model": Shot(f"{SAMPLE}&lens=model"),
     "dark": Shot(f"{SAMPLE}&lens=attribution", scheme="dark"),
     "phone": Shot(SAMPLE, width=390, height=844),

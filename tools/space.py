@@ -25,7 +25,16 @@ from mixer.data import CLASSES, samples
 from mixer.outside import in_words
 
 ROOT = Path(__file__).parent.parent
-RUN = ("LICENSE", "requirements.txt", "app.py", "mixer", "viz", "checkpoints/seed", "checkpoints/seed-start")
+RUN = (
+    "LICENSE",
+    "requirements.txt",
+    "app.py",
+    "mixer",
+    "viz",
+    "checkpoints/seed",
+    "checkpoints/seed-start",
+    "checkpoints/seed-epoch-1",
+)
 READ = ("README.md", "docs", "bench/README.md", "bench/scaling.png")
 SUMS = "SHA256SUMS"
 MOST_BYTES = 10_000_000

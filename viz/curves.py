@@ -1,5 +1,6 @@
 """The learning curves of a training run, finished or not: as a page, or in the notebook that the run is in."""
 
+import math
 import sys
 from collections.abc import Sequence
 from itertools import accumulate
@@ -42,10 +43,14 @@ def of_stages(stages: Sequence[dict[str, Any]]) -> figures.Figure:
 
 
 def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known of each epoch, each stage from where the last one ended."""
+    """What is known of each epoch, each stage from where the last one ended.
+
+    What a stage has learned from the validation images, too, says nothing of them: there, the accuracy is not a number.
+    """
     found, before = [], 0.0
     for stage in stages:
-        found += [{**line, "epoch": before + line["epoch"]} for line in stage.get("history", [])]
+        nothing = {"validation_accuracy": math.nan} if stage.get("recipe", {}).get("all_images") else {}
+        found += [{**line, "epoch": before + line["epoch"], **nothing} for line in stage.get("history", [])]
         before += stage.get("epochs", 0.0)  # it may go on after its last line
     return found
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.opening import ROOT, located, open_network, samples_of, told
+from mixer.opening import located, named, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
@@ -65,10 +65,8 @@ class Microscope:
         """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-        path = Path(source).resolve()
-        named = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else source)
         found = located(source)  # once: a model of the Hub's is fetched
-        return cls(*open_network(found), device, named, samples_of(found))
+        return cls(*open_network(found), device, named(source), samples_of(found))
 
     @property
     def name(self) -> str:

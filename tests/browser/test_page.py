@@ -186,7 +186,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     view = page.locator("#tokens-votes")
     expect(view.locator(".pinned .which")).to_contain_text("depth: 2a")
     expect(view.locator(".pane:not(.pinned) .which")).to_contain_text("depth: 12b")
-    expect(view).to_contain_text("Both on one scale.")
+    expect(view).to_contain_text("Both on one scale")
     ends = view.evaluate(
         """box => [...box.querySelectorAll('.js-plotly-plot')].map(plot => {
           const {zmin, zmax} = plot._fullData.find(({type}) => type === 'heatmap'); return [zmin, zmax]; })"""
@@ -198,6 +198,19 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     page.get_by_role("button", name="Unpin").click()
     expect(view.locator(".pane")).to_have_count(1)
     assert "pin" not in page.url
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(page: Page) -> None:
+    """Gradio shows a component the last of several values that come at once."""
+    asked = page.evaluate(
+        """() => {
+          const sent = [], message = number => JSON.stringify({number, parts: {}}), props = {value: message(4)};
+          let changed;
+          instrument.wire(null, props, (kind, payload) => sent.push(payload), (name, then) => { changed = then; });
+          return [5, 6, 8, 9].map(number => { props.value = message(number); changed(); return sent.splice(0); });
+        }"""
+    )
+    assert asked == [[], [], [{"again": True}], []]
 
 
 def test_two_networks_are_compared(visit: Callable[..., Page]) -> None:

@@ -117,7 +117,7 @@ def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, 
     (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}')
     (tmp_path / "runs" / "empty").mkdir(parents=True)
     assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "50.00% of the test images right")]
-    assert {"seed", "seed-start"} <= {one.name for one in present()}
+    assert {"seed", "seed-start", "seed-epoch-1"} <= {one.name for one in present()}
     assert "teacher" not in {one.name for one in present()}
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,13 @@ def test_stages_follow_each_other() -> None:
     assert {int(stage) for line in begins for stage in line.customdata} == {2}
     loss, *_ = curves.of_stages([{"epochs": 2.0}, {}, {"history": LINES}]).data
     assert list(loss.x) == [3, 4], "of earlier stages that hold nothing, nothing is shown"
+
+
+def test_of_images_that_were_learned_from_no_accuracy_is_shown() -> None:
+    everything = {"epochs": 2.0, "history": LINES, "recipe": {"all_images": True}}
+    _, accuracy, *_ = curves.of_stages([{"epochs": 2.0, "history": LINES}, everything]).data
+    assert list(accuracy.y[:2]) == [0.25, 0.5]
+    assert all(math.isnan(value) for value in accuracy.y[2:])
 
 
 def test_a_run_becomes_a_page(run: Path) -> None:

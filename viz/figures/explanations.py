@@ -55,7 +55,7 @@ def overlays(
     line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
     across, down = width + gap, height + words * line
     spots = [(i % columns * across, i // columns * down) for i in range(len(maps))]
-    span = signed_span(maps, signed)
+    span = _signed_span(maps, signed)
     traces, directed = list[BaseTraceType](), {"colorscale": SIGNED, "zmin": -span, "zmax": span}
     for values, name, has_sign, (x, y) in zip(maps, names, signed, spots, strict=True):
         values = np.full(patches, np.nan) if values is None else values
@@ -113,7 +113,7 @@ def overlay_patch(cells: tuple[int, int], patches: tuple[int, int], index: tuple
     return row * rows // down, col * cols // across
 
 
-def signed_span(maps: Sequence[Float[np.ndarray, "_rows _cols"] | None], signed: Sequence[bool]) -> float:
+def _signed_span(maps: Sequence[Float[np.ndarray, "_rows _cols"] | None], signed: Sequence[bool]) -> float:
     """Where the scale of all signed maps ends: at the 99th percentile of their sizes."""
     known = zip(maps, signed, strict=True)
     sizes = [np.abs(values).ravel() for values, has_sign in known if has_sign and values is not None]

@@ -238,21 +238,25 @@ window.instrument = (() => {
     return {element, figure, put, empty, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
   };
 
-  // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; whether
-  // their colours could be compared
+  // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
   const onOneScale = async (Plotly, one, other) => {
     const both = [one, other];
     const union = (low, high) => [Math.min(...low), Math.max(...high)];
+    let joined = false;
+    const join = (parts, values) => {
+      for (const part of parts) Object.assign(part, values);
+      joined = true;
+    };
     const alike = one.data.length === other.data.length;
     if (alike) one._fullData.forEach((trace, i) => {
       const pair = both.map(figure => figure._fullData[i]);
       const kind = ({type, colorscale}) => JSON.stringify([type, colorscale]);
       if (trace.type === "heatmap" && kind(pair[0]) === kind(pair[1])) {
         const [zmin, zmax] = union(pair.map(trace => trace.zmin), pair.map(trace => trace.zmax));
-        for (const figure of both) Object.assign(figure.data[i], {zmin, zmax});
+        join(both.map(figure => figure.data[i]), {zmin, zmax});
       } else if (pair.every(trace => trace.marker?.showscale)) {
         const [cmin, cmax] = union(pair.map(trace => trace.marker.cmin), pair.map(trace => trace.marker.cmax));
-        for (const figure of both) Object.assign(figure.data[i].marker, {cmin, cmax});
+        join(both.map(figure => figure.data[i].marker), {cmin, cmax});
       }
     });
     const pictured = figure => figure._fullData.some(({type}) => type === "heatmap" || type === "image");
@@ -263,10 +267,11 @@ window.instrument = (() => {
       const ends = pair.map(({range}) => [...range].sort((a, b) => a - b));
       const range = union(ends.map(([low]) => low), ends.map(([, high]) => high));
       if (pair[0].range[0] > pair[0].range[1]) range.reverse();
-      for (const figure of both) Object.assign(figure.layout[name], {range, autorange: false});
+      join(both.map(figure => figure.layout[name]), {range, autorange: false});
     }
     for (const figure of both) await Plotly.react(figure, figure.data, figure.layout, CONFIG);
-    return alike;
+    if (joined) return "Both on one scale, the wider of the two.";
+    return alike ? "" : "Each on a scale of its own: they show different things.";
   };
 
   const view = element => {
@@ -321,12 +326,11 @@ window.instrument = (() => {
       const [present, pinned] = parsed;
       if (present) await now.draw(Plotly, present, value.alt);
       else now.empty();
+      if (mine !== turn) return;
       if (pinned) await kept.draw(Plotly, pinned, value.pinned.alt);
       else kept?.empty();
-      if (mine === turn && present && pinned) {
-        const one = await onOneScale(Plotly, now.figure, kept.figure);
-        part("scale").textContent = one ? "Both on one scale." : "Each on a scale of its own: they show different things.";
-      }
+      if (mine !== turn) return;
+      if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
       box.classList.remove("stale");
     };
     box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });

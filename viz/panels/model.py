@@ -106,7 +106,7 @@ def _training(scope: Microscope) -> View:
         "How did it learn?",
         f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
         f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
-        "training.",
+        "training; where all images are learned from, there is none.",
         "The loss is measured on mixed and changed images, and against a teacher's answers: it is not comparable with "
         "other networks' losses, nor between stages.",
         _nothing,

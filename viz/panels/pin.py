@@ -66,7 +66,7 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
         for lenses, each in ((pinned.lenses, pinned.selection), (here, selection))
     ]
     apart = [fact for fact in facts[1] if facts[0].get(fact) != facts[1][fact]]
-    kept, now = (" · ".join(f"{fact}: {told.get(fact, '')}" for fact in apart) for told in facts)
+    kept, now = (" · ".join(f"{fact}: {told.get(fact, 'none')}" for fact in apart) for told in facts)
     return f"Pinned: {kept}", f"Now: {now}"
 
 

@@ -37,6 +37,13 @@ def test_what_is_not_open_is_not_drawn_until_it_is(instrument: Instrument) -> No
     assert {f"tokens-{view.id}" for view in (tokens.NORMS, tokens.PCA)} <= opened
 
 
+def test_all_that_is_open_is_sent_again_when_an_answer_was_lost(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    opened = instrument.answer(visit, {"words": {"lens": "tokens"}})
+    assert opened.keys() <= instrument.answer(visit, {"again": True}).keys()
+    assert set(instrument.answer(visit, {"redraw": True})) == {"status"}
+
+
 @pytest.mark.parametrize(
     "event",
     [

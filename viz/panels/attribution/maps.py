@@ -122,15 +122,14 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
         grid.position(selection.patch),
     )
     if any(METHODS[name].signed for name in answers):
-        span = figures.signed_span(maps, signed)
-        words.append(f"The scale of the signed maps ends at ±{span:.3g}: what is small beside that is pale.")
+        words.append("The signed maps have one scale: what is small beside its ends is pale.")
     of_unsigned = [
         f"{escape(name)} {values.max():.3g}"
         for name, values in zip(names, maps, strict=True)
         if values is not None and not METHODS[name].signed
     ]
     if of_unsigned:
-        words.append(f"The scale of an unsigned map goes from 0 to its largest value: {', '.join(of_unsigned)}.")
+        words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
     words.append(_of_block(scope, selection, names))
     words.append(remark)
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
