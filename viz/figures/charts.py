@@ -172,7 +172,7 @@ def effects(
     return diagram(
         traces,
         340,
-        xaxis={"title": across, "tickangle": 0, "nticks": 13, "type": "category"},
+        xaxis={"title": across, "nticks": 13, "type": "category"},
         yaxis={"title": label},
         legend={"y": 1, "yanchor": "bottom"},
         margin={"t": 32},

@@ -118,7 +118,7 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     spread, usual = scope.recall(_usual_unit_key(selection, unit)), None
     words = (
         f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by <b>{values[listed[0]]:+.3f}</b>; half "
-        f"of the {len(values)} units change it by less than {np.median(np.abs(values)):.3f}."
+        f"of the {len(values)} units change it by less than {np.median(np.abs(values)):.1g}."
     )
     if spread is not None:
         mean, deviation = spread.mean[selection.target], spread.deviation[selection.target]

@@ -45,7 +45,7 @@ def lens(scope: Microscope) -> Lens:
         "map",
         "Where and when is the answer carried?",
         "The token of one place, at one depth, is the other picture's; all else is this picture's until then. How much "
-        "of the difference between the two answers that carries over: all of it where it is full red.",
+        "of the difference between the two answers that carries over. The scale ends at the largest share.",
         "A place that carries nothing alone may be needed together with others. And a token put into a foreign pass "
         "is one that the network never met there.",
         sees=lambda s: (s.picture, s.patch, other.of(s)),
@@ -124,7 +124,8 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words=_difference_in_words(scope, selection.picture, second))
     maps, names = scope.grid.map(_shares(scope, selection.picture, second, values)), scope.depth_names
     chosen = scope.grid.position(selection.patch)
-    figure = figures.tiles(maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, span=1, chosen=chosen)
+    largest = float(np.abs(maps).max()) or 1.0
+    figure = figures.tiles(maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, largest, chosen)
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     words = (
         f"{_difference_in_words(scope, selection.picture, second)} The one token that carries most: patch "
