@@ -221,7 +221,8 @@ def neighbours(
     exclude: an image of the bank to leave out, for a specimen that is itself in it.
     Raises ValueError where the bank has fewer than k tokens (without the image left out).
     """
-    cosines = F.cosine_similarity(bank, token, dim=-1)  # images patches
+    lengths = bank.norm(dim=-1) * token.norm()  # F.cosine_similarity takes three times as long
+    cosines = (bank @ token) / lengths.clamp_min(torch.finfo(bank.dtype).tiny)  # images patches
     available = cosines.numel()
     if exclude is not None:
         _check_exists("image", exclude, len(bank))

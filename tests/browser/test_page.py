@@ -162,7 +162,7 @@ def test_a_view_is_copied_as_python(visit: Callable[..., Page]) -> None:
     assert program.endswith("view(scope, 'tokens.given', patch='2,3')\n")
 
 
-def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page]) -> None:
+def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3")
     choice = page.locator("#network select")
     expect(choice).to_have_value("")
@@ -175,7 +175,7 @@ def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., 
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("does not describe a Mixer")
     page.get_by_role("link", name="seed", exact=True).click()
-    expect(page.locator("#header .badges")).to_contain_text("90.03%")
+    expect(page.locator("#header .badges")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
 
 
 def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Callable[..., Page]) -> None:
@@ -213,7 +213,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(page: Page) -> None:
     assert asked == [[], [], [{"again": True}], []]
 
 
-def test_two_networks_are_compared(visit: Callable[..., Page]) -> None:
+def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?lens=mixing.wiring&sample=3")
     page.get_by_role("button", name="Pin", exact=True).click()
     page.wait_for_function("location.search.includes('pin=')")
@@ -221,7 +221,7 @@ def test_two_networks_are_compared(visit: Callable[..., Page]) -> None:
     page.wait_for_url("**/networks/seed-start/**")
     expect(page.locator("#pin")).to_contain_text("seed", timeout=30_000)
     shown = page.locator(".lens.open .view.beside").first
-    expect(shown.locator(".pinned .which")).to_contain_text("90.03%")
+    expect(shown.locator(".pinned .which")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text("untrained")
     expect(shown.locator(".js-plotly-plot")).to_have_count(2)
 

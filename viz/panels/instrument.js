@@ -15,9 +15,13 @@ window.instrument = (() => {
     document.head.append(script);
   }));
   plotly().catch(() => {}); // begin before the first figure is there; whoever waits for it hears of a failure
+  let dress; // of all figures of an answer, looked up once: the browser would lay out the page anew for each
   const dressed = element => {
-    const style = getComputedStyle(element);
-    return {family: style.fontFamily, size: 13, color: style.color};
+    if (!dress) {
+      const {fontFamily: family, color} = getComputedStyle(element);
+      dress = {family, size: 13, color};
+    }
+    return dress;
   };
   const LECTURE = 1.5; // so much larger is everything there, as in the style sheet
   const fit = (figure, own) => {
@@ -323,6 +327,8 @@ window.instrument = (() => {
       const Plotly = await plotly();
       if (mine !== turn) return;
       fillIn();
+      await null; // first all that an answer writes, then all figures, which look at the page's layout
+      if (mine !== turn) return;
       const [present, pinned] = parsed;
       if (present) await now.draw(Plotly, present, value.alt);
       else now.empty();
@@ -493,6 +499,7 @@ window.instrument = (() => {
       const {number, parts} = JSON.parse(props.value);
       const lost = last !== undefined && number !== last + 1;
       last = number;
+      dress = undefined;
       for (const [id, value] of Object.entries(parts)) put(id, value);
       if (lost) send({again: true});
     };

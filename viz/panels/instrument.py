@@ -131,17 +131,17 @@ class Instrument(Lenses):
         return self._updates(visit, [], None)
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[Any, Any]]:
-        """Measure what is wanted, until nothing is; yields how far it is. One at a time for a visit."""
+        """Measure what is wanted, until nothing is; yields what the status shows. One at a time for a visit."""
         if visit.measuring:
             return
         visit.measuring = True
         try:
             while todo := await on_model_thread(self.wanted, visit):
                 async for wait in self._measure(visit, todo):
-                    yield {STATUS: {"wait": wait}}
-                yield {STATUS: {"redraw": visit.next()}}
+                    yield {"wait": wait}
+                yield {"redraw": visit.next()}
             # drawn anew in any case: another visitor may have measured it meanwhile
-            yield {STATUS: {"wait": None, "redraw": visit.next()}}
+            yield {"wait": None, "redraw": visit.next()}
         finally:
             visit.measuring = False
 

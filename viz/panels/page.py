@@ -81,8 +81,8 @@ def _listen(instrument: Instrument, visit: gr.State, upload: Upload, wire: gr.HT
         return sent(visit, await on_model_thread(instrument.put, visit, photo))
 
     async def run(visit: Visit) -> AsyncIterator[gr.HTML]:
-        async for updates in instrument.run(visit):
-            yield gr.HTML(**updates[STATUS])
+        async for shown in instrument.run(visit):
+            yield gr.HTML(**shown)
 
     gr.on([wire.select, status.select], act, visit, [wire, status], **events.DRAW)
     upload.input(put, [upload, visit], [wire, status], **events.DRAW)

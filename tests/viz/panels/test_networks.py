@@ -15,7 +15,7 @@ import app
 from mixer import checkpoint
 from mixer.checkpoint import DEFAULT
 from mixer.model import Mixer
-from mixer.opening import NotOpened
+from mixer.opening import NotOpened, told
 from tests import foreign
 from viz.microscope import Microscope
 from viz.panels import networks
@@ -40,9 +40,9 @@ def public() -> Iterator[TestClient]:
         yield client
 
 
-def test_the_first_page_s_network_leads_the_list(url: str) -> None:
+def test_the_first_page_s_network_leads_the_list(url: str, scope: Microscope) -> None:
     listed = httpx.get(f"{url}networks/list.json").json()
-    assert listed[0] == {"name": "seed", "address": "", "words": "90.03% of the test images right"}
+    assert listed[0] == {"name": "seed", "address": "", "words": told(scope.metrics)}
     assert {"name": "seed-start", "address": "networks/seed-start/", "words": "untrained"} in listed
 
 

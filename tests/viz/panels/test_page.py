@@ -108,8 +108,7 @@ def run(
 ) -> list[Any]:
     async def collect() -> list[Any]:
         found = []
-        async for updates in instrument.run(visit):
-            update = updates["status"]
+        async for update in instrument.run(visit):
             until(update)
             found.append(update)
         return found
