@@ -84,7 +84,10 @@ def told(metrics: dict[str, Any]) -> str:
 
 
 def _told_of_line(line: dict[str, Any]) -> str:
-    return f"{line['validation_accuracy']:.2%} of the validation images right, after {line['epoch']:.1f} epochs"
+    epochs = f"{line['epoch']:.1f}".removesuffix(".0")
+    return (
+        f"{line['validation_accuracy']:.2%} of the validation images right, after {epochs} epoch{'s' * (epochs != '1')}"
+    )
 
 
 def _told_of(folder: Path) -> str:
