@@ -43,7 +43,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     model, metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
     (stage,) = metrics["stages"]
-    assert stage["recipe"]["teacher"] == [teacher, str(main.TEACHER)]
+    assert stage["recipe"]["teacher"] == [teacher, "checkpoints/teacher"]
     assert [line["epoch"] for line in stage["history"]] == [1, 2]
     assert metrics["epochs"] == 2
     assert f"{metrics['accuracy']:.2%} of 60 test images right" in out
@@ -53,7 +53,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     before, longer = metrics["stages"]
     assert before == stage
     assert [line["epoch"] for line in longer["history"]] == [1]
-    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(main.TEACHERS))
+    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(map(main.named, main.TEACHERS)))
     assert metrics["epochs"] == 3
 
     first = str(tmp_path / "run" / "checkpoint")

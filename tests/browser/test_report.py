@@ -32,7 +32,7 @@ def test_a_report_stands_on_its_own(saved: Path, browser: Browser, width: int) -
     assert figures.evaluate_all(empty) == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(page.get_by_role("cell", name="(2, 3)", exact=True)).to_be_visible()
-    expect(page.get_by_role("cell", name="3b")).to_be_visible()
+    expect(page.get_by_role("cell", name="3b", exact=True)).to_be_visible()
     with page.expect_download() as numbers:
         page.get_by_role("link", name="All numbers (CSV)").first.click()
     assert numbers.value.path().read_text().startswith("# view:")

@@ -249,7 +249,7 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
             click, words = chosen[-1]
             visit = Visit(start)
             updates = foreign.answer(visit, click)
-            assert updates[foreign.status].constructor_args["said"] == "", name
+            assert updates["status"]["said"] == "", name
             assert visit.selection == choose(foreign, start, words), name
 
 

@@ -38,7 +38,7 @@ APP = """
 import spaces, torch
 torch.cuda.is_available = lambda: True  # so it seems on ZeroGPU
 import app
-app.build = lambda scope, fetch: print(scope.device, len(spaces.tasks)) or exit()
+app.Networks.build = lambda self, scope, fetch: print(scope.device, len(spaces.tasks)) or exit()
 app.main()
 """
 
@@ -130,5 +130,6 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
 def test_on_zerogpu_the_page_stays_on_the_cpu_and_seven_questions_borrow(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text(STAND_IN)
     environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SPACES_ZERO_GPU": "true"}
-    done = subprocess.run([sys.executable, "-c", APP], capture_output=True, text=True, cwd=ROOT, env=environ)
+    command = [sys.executable, "-c", APP]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environ, timeout=120)
     assert done.stdout.splitlines()[-1:] == ["cpu 7"], done.stderr

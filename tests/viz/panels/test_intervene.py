@@ -69,25 +69,26 @@ def test_a_click_on_the_edited_picture_uses_the_tool(scope: Microscope, editing:
 @pytest.mark.parametrize(
     ("area", "places"),
     [
-        ("patch", "0,2"),
-        ("around", "0,1-0,2-0,3-1,1-1,2-1,3"),
-        ("row", "0,0-0,1-0,2-0,3"),
-        ("column", "0,2-1,2-2,2-3,2-4,2-5,2-6,2-7,2"),
+        ("patch", "2,1"),
+        ("around", "1,0-1,1-2,0-2,1-3,0-3,1"),
+        ("row", "2,0-2,1"),
+        ("column", "0,1-1,1-2,1-3,1-4,1-5,1-6,1-7,1"),
         ("all", ""),
     ],
 )
 def test_a_click_takes_an_area(scope: Microscope, editing: Lens, area: str, places: str) -> None:
+    """Of 8 x 2 patches."""
     view = view_of(editing, "picture")
-    said = f":{places}" if places else ""
-    clicks = ((0, "mean", f"original{said}"), (1, "black", f"black{said}"), (1, "swap", "swap:4,1-0,2"))
+    said, at = (f"{mark}{places}" if places else "" for mark in ":@")
+    clicks = ((0, "mean", f"original{said}"), (1, "black", f"black{said}"), (1, "swap", "swap:4,1-2,1"))
     for picture, tool, made in clicks:
         start = select(scope, editing, tool=tool, area=area, patch="4,1")
-        assert click(scope, view, start, picture, 0, 2) == {"edits": made}
-    pasted = click(scope, view, select(scope, editing, tool="paste", area=area, other="4"), 1, 0, 2)
-    assert pasted == click(scope, view, select(scope, editing, area=area, other="4"), 2, 0, 2)
-    assert pasted == {"edits": f"paste:4{f'@{places}' if places else ''}"}
-    shuffled = click(scope, view, select(scope, editing, tool="shuffle", area=area), 1, 0, 2)
-    assert shuffled == ({} if area == "patch" else {"edits": f"shuffle:0{f'@{places}' if places else ''}"})
+        assert click(scope, view, start, picture, 2, 1) == {"edits": made}
+    pasted = click(scope, view, select(scope, editing, tool="paste", area=area, other="4"), 1, 2, 1)
+    assert pasted == click(scope, view, select(scope, editing, area=area, other="4"), 2, 2, 1)
+    assert pasted == {"edits": f"paste:4{at}"}
+    shuffled = click(scope, view, select(scope, editing, tool="shuffle", area=area), 1, 2, 1)
+    assert shuffled == ({} if area == "patch" else {"edits": f"shuffle:0{at}"})
 
 
 def test_a_click_beside_it_brings_back_or_pastes(scope: Microscope, editing: Lens) -> None:
