@@ -1,34 +1,34 @@
-"""`python -m bench`: run all cases, print the ratios, and write `results.json` and the table in `README.md`."""
+"""Speed and memory, as ratios that are measured side by side: `python -m bench`."""
 
 import json
 import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
+import tyro
 
 from bench.browser import visiting
 from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
 from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory
 from bench.network import PLOT, inference, scaling, training
+from mixer.outside import in_words
 
 HERE = Path(__file__).parent
-CASES = (
-    inference,
-    first_looks,
-    looking,
-    explaining,
-    intervening,
-    scaling,
-    training,
-    cold_start,
-    memory,
-    visiting,
-    crowd,
-)
+RESULTS = HERE / "results.json"
+CASES: dict[str, Callable[[], Iterator[Ratio]]] = {
+    case.__name__: case
+    for case in (
+        *(inference, first_looks, looking, explaining, intervening, scaling, training),
+        *(cold_start, memory, visiting, crowd),
+    )
+}
 
 
 def machine() -> str:
@@ -36,31 +36,45 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
 
 
-def table(ratios: list[Ratio]) -> str:
-    rows = ["| what | ratio | goal | met | |", "|---|---|---|---|---|"]
-    for r in ratios:
-        goal = "" if r.goal is None else f"{'at least' if r.more_is_better else 'at most'} {r.goal:g}"
-        met = {None: "", True: "yes", False: "no"}[r.met]
-        rows.append(f"| {r.name} | {r.ratio:.2f} | {goal} | {met} | {r.note} |")
-    return "\n".join(rows)
+def row(ratio: Ratio, when: str) -> dict[str, Any]:
+    return asdict(ratio) | {"ratio": round(ratio.ratio, 3), "met": ratio.met, "measured": when}
 
 
-def main() -> None:
-    load = os.getloadavg()[0]
-    if load > 0.5:
+def table(rows: Iterable[dict[str, Any]]) -> str:
+    lines = ["| what | ratio | goal | met | | measured |", "|---|---|---|---|---|---|"]
+    for r in rows:
+        goal = "" if r["goal"] is None else f"{'at least' if r['more_is_better'] else 'at most'} {r['goal']:g}"
+        met = {None: "", True: "yes", False: "no"}[r["met"]]
+        lines.append(f"| {r['name']} | {r['ratio']:.2f} | {goal} | {met} | {r['note']} | {r['measured']} |")
+    return "\n".join(lines)
+
+
+def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
+    """Measure, print the ratios, and write them into results.json and README.md here.
+
+    Args:
+        names: which cases; without any, all. The rows of the others stay as they were measured
+    """
+    wrong = [name for name in names if name not in CASES]
+    if wrong:
+        raise ValueError(f"there is no case {wrong[0]}: there are {', '.join(CASES)}")
+    if (load := os.getloadavg()[0]) > 0.5:
         print(f"warning: the machine is not quiet (load {load:.1f}); ratios may be off", file=sys.stderr)
     torch.manual_seed(0)
-    ratios: list[Ratio] = []
-    for case in CASES:
-        for ratio in case():
-            ratios.append(ratio)
+    known = json.loads(RESULTS.read_text()) if names else {}
+    for name in names or CASES:
+        known[name] = {"machine": machine(), "rows": []}
+        for ratio in CASES[name]():
+            known[name]["rows"].append(row(ratio, time.strftime("%Y-%m-%d %H:%M")))
             print(f"{ratio.name}: {ratio.ratio:.2f}  {ratio.note}", flush=True)
-    where = f"{machine()}, {time.strftime('%Y-%m-%d')}, load {load:.1f} at the start"
-    results = {r.name: {"ratio": round(r.ratio, 3), "goal": r.goal, "met": r.met} for r in ratios}
-    (HERE / "results.json").write_text(json.dumps({"machine": where, "ratios": results}, indent=1) + "\n")
-    made = f"Made by `make bench`, not by hand. {where}."
-    (HERE / "README.md").write_text(f"# Measured\n\n{made}\n\n{table(ratios)}\n\n![time against size]({PLOT.name})\n")
+    found = {name: known[name] for name in CASES if name in known}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    machines = "; ".join(dict.fromkeys(case["machine"] for case in found.values()))
+    rows = table(one for case in found.values() for one in case["rows"])
+    made = f"Made by `make bench`, or `python -m bench CASE ...` for some of it, not by hand. {machines}."
+    (HERE / "README.md").write_text(f"# Measured\n\n{made}\n\n{rows}\n\n![time against size]({PLOT.name})\n")
 
 
 if __name__ == "__main__":
-    main()
+    with in_words():
+        tyro.cli(main)
