@@ -198,7 +198,12 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
 
 def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
     """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
-    return urlencode(to_words(scope, page, selection), safe=",:;@")
+    return to_query(to_words(scope, page, selection))
+
+
+def to_query(words: Words) -> str:
+    """Words as they stand in an address."""
+    return urlencode(words, safe=",:;@")
 
 
 def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, str]:

@@ -306,7 +306,7 @@ def _edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
     try:
         return edits_of(given or "", scope.grid, len(scope.samples))
     except ValueError as error:
-        raise Refused(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        raise _refused(str(error)) from error
 
 
 def _halves(scope: Microscope, given: object) -> list[int]:
@@ -328,7 +328,7 @@ def _units(scope: Microscope, given: object) -> dict[int, list[int]]:
 
 def _list(name: str, given: object) -> Sequence[object]:
     if not isinstance(given, (list, tuple, type(None))):
-        raise Refused(f"{name[0].upper()}{name[1:]} is a list, not {str(given)[:50]!r}.")
+        raise _refused(f"{name} is a list, not {str(given)[:50]!r}")
     return given or ()
 
 
@@ -347,6 +347,10 @@ def _patch(scope: Microscope, given: object) -> int:
 
 def _whole(name: str, given: object, low: int, high: int) -> int:
     if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
-        sentence = f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}."
-        raise Refused(sentence[0].upper() + sentence[1:])
+        raise _refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
     return given
+
+
+def _refused(text: str) -> Refused:
+    """The text as a sentence."""
+    return Refused(f"{text[0].upper()}{text[1:]}.")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from mixer.outside import sentence
 from viz.microscope import Microscope
@@ -23,7 +23,7 @@ from viz.panels.report import name_of, report
 from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, on_model_thread
-from viz.selection import Selection, Words, change, option_text, show, to_words
+from viz.selection import Selection, Words, change, option_text, show, to_query, to_words
 
 INSTANT = 0.2
 """seconds of measurements that are made before the answer, as another answer would take longer"""
@@ -130,7 +130,7 @@ class Instrument(Lenses):
         self._place(visit, photo)
         return self._updates(visit, [], None)
 
-    async def run(self, visit: Visit) -> AsyncIterator[dict[Any, Any]]:
+    async def run(self, visit: Visit) -> AsyncIterator[dict[str, Any]]:
         """Measure what is wanted, until nothing is; yields what the status shows. One at a time for a visit."""
         if visit.measuring:
             return
@@ -261,7 +261,7 @@ class Instrument(Lenses):
 
     def _link(self, visit: Visit) -> str:
         kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
-        return urlencode(to_words(self.scope, self.page, visit.selection) | kept, safe=",:;@")
+        return to_query(to_words(self.scope, self.page, visit.selection) | kept)
 
     def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
