@@ -1,4 +1,4 @@
-.PHONY: help app test lint train bench space gpu-train chromium
+.PHONY: help app test lint train bench space chromium
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -26,13 +26,6 @@ bench: .venv/dev ## measure speed and memory against the others (on a quiet mach
 
 space: .venv/dev ## put a Hugging Face Space together in build/space and try it (PYTHON=... with another Python)
 	$(BIN)/python -m tools.space --python $(PYTHON)
-
-# with the machine's own PyTorch; what was packed here arrives in build/gpu/up, and what goes back is left in OUT
-STORE ?= /tmp/mixer-gpu
-OUT ?= build/gpu/out
-gpu-train: ## on a lent GPU machine: take what has come, train, leave what goes back (docs/training.md; OPTIONS=...)
-	$(PYTHON) tools/parts.py build/gpu/up $(STORE)
-	PYTHONPATH=.:$(STORE)/site $(PYTHON) -m tools.gpu_train --store $(STORE) --out $(OUT) $(OPTIONS)
 
 # the browser of the tests: one that is there, else Debian's, else Playwright's own
 chromium: .venv/dev

@@ -440,10 +440,15 @@ COMMANDS: dict[str, Any] = {
     "push": push,
 }
 
-if __name__ == "__main__":
-    arguments = sys.argv[1:]
+
+def command(arguments: list[str]) -> None:
+    """One line of the command line; what comes from outside ends it in a sentence (SystemExit)."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    malloc.keep()
     with in_words(), parallel.processes():
         tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
+
+
+if __name__ == "__main__":
+    malloc.keep()
+    command(sys.argv[1:])

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ WALLS = {
 }
 
 
-def imported(source: str) -> set[str]:
+@cache
+def imported(source: str) -> frozenset[str]:
     """The packages and modules that a source imports, wherever in it: `a.b.c` is a, a.b and a.b.c."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -84,7 +86,7 @@ def imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     parts = [name.split(".") for name in names]
-    return {".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
+    return frozenset(".".join(part[:end]) for part in parts for end in range(1, len(part) + 1))
 
 
 @pytest.mark.parametrize("wall", WALLS.values(), ids=WALLS)
@@ -114,19 +116,29 @@ def test_every_way_to_import_is_seen(source: str) -> None:
     assert "torch" in imported(source)
 
 
-def loaded_by(module: str) -> set[str]:
-    command = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
-    return set(subprocess.check_output([sys.executable, "-c", command], text=True, cwd=ROOT).split())
+def loaded_by(*modules: str) -> list[set[str]]:
+    """The packages that are loaded after each import, one import after the other in one new process."""
+    tell = "print(*{name.split('.')[0] for name in sys.modules})"
+    command = "\n".join(["import sys", *(f"import {module}\n{tell}" for module in modules)])
+    said = subprocess.check_output([sys.executable, "-c", command], text=True, cwd=ROOT)
+    return [set(line.split()) for line in said.splitlines()]
 
 
-def test_loading_the_network_and_its_questions_loads_no_interface() -> None:
-    assert not loaded_by("mixer.train, mixer.checkpoint, mixer.convert") & {"viz", "gradio", "plotly", "captum"}
-    assert not loaded_by("viz.microscope") & {"gradio", "plotly", "captum"}
-    assert "torch" not in loaded_by("viz.figures")
-    assert not loaded_by("viz.panels.notebook, viz.panels.report") & {"gradio", "captum"}
+def test_loading_the_network_its_questions_and_the_page_loads_no_more_than_each_needs() -> None:
+    network, questions, notebook, page = loaded_by(
+        "mixer.train, mixer.checkpoint, mixer.convert",
+        "viz.microscope",
+        "viz.panels.notebook, viz.panels.report",
+        "app",
+    )
+    assert not network & {"viz", "gradio", "plotly", "captum"}
+    assert not questions & {"gradio", "plotly", "captum"}
+    assert not notebook & {"gradio", "captum"}
+    assert "gradio" in page
+    assert not page & {"captum", "torchvision", "matplotlib"}  # what only some answers need
 
 
-def test_the_page_opens_without_what_only_some_answers_need() -> None:
-    loaded = loaded_by("app")
-    assert "gradio" in loaded
-    assert not loaded & {"captum", "torchvision", "matplotlib"}
+def test_figures_load_no_torch() -> None:
+    (figures,) = loaded_by("viz.figures")
+    assert "plotly" in figures
+    assert "torch" not in figures
