@@ -8,6 +8,7 @@ import torch
 
 from mixer.data import CLASSES
 from mixer.model import Mixer, MixerConfig
+from tests.few import few_samples
 from tests.viz.explained import bent
 from viz.microscope import Microscope
 from viz.panels.view import Drawn, Lens, View
@@ -16,13 +17,13 @@ from viz.selection import Page, Selection, change, first
 
 
 def microscope(**changes: Any) -> Microscope:
-    """8 x 2 patches of 4 x 16 pixels, 3 blocks, 11 channels; weights that bend."""
+    """8 x 2 patches of 4 x 16 pixels, 3 blocks, 11 channels; weights that bend; 20 samples."""
     sizes = {"num_blocks": 3, "hidden_dim": 11, "tokens_mlp_dim": 13, "channels_mlp_dim": 17}
     settings = {"patch_size": (4, 16), **sizes, **changes}
     if settings.get("num_classes", 10) == 10:
         settings["classes"] = CLASSES
     model: Mixer = bent(MixerConfig(**settings))
-    return Microscope(model, {}, torch.device("cpu"))
+    return Microscope(model, {}, torch.device("cpu"), own_samples=few_samples())
 
 
 def page_of(*lenses: Lens) -> Page:

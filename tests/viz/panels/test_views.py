@@ -69,7 +69,7 @@ def others(scope: Microscope, options: Collection[Option], selection: Selection)
     slope = np.arange(len(selection.picture), dtype=np.uint8).tobytes()
     unit = "5" if selection.unit != 5 else "3"
     fields = {
-        "picture": [{"sample": "133"}, {"picture": in_link(slope)}],
+        "picture": [{"sample": "13"}, {"picture": in_link(slope)}],
         "whether it is a sample": [{"picture": in_link(selection.picture)}],
         "edits": [{"edits": "black:1,1"}, {"edits": "swap:0,0-2,1;shuffle:3"}],
         "edits taken back": [{"undone": "black:1,1"}],
