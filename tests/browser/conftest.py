@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+DESKTOP = {"width": 1400, "height": 900}
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     installed = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
@@ -19,15 +20,28 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Page:
+    """At desktop width; tests visit the page in it one after the other, as its scripts stay in the browser's cache."""
+    return browser.new_context(viewport=DESKTOP).new_page()
+
+
 @pytest.fixture
-def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page as a visitor of their own, at desktop width; what goes wrong in the browser fails the test."""
-    contexts, errors = [], list[str]()
+def visit(browser: Browser, window: Page, url: str) -> Iterator[Callable[..., Page]]:
+    """Opens the page: in the window, the first time; as a visitor of their own, every other time, and where settings
+    of the browser are given. What goes wrong in the browser fails the test."""
+    contexts, errors, free = [], list[str](), [window]
+
+    def note(error: Error) -> None:
+        errors.append(str(error))
 
     def open_page(link: str = "", **settings: Any) -> Page:
-        contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}} | settings))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        if settings or not free:
+            contexts.append(browser.new_context(**{"viewport": DESKTOP} | settings))
+            page = contexts[-1].new_page()
+        else:
+            page = free.pop()
+        page.on("pageerror", note)
         page.goto(f"{url}{link}")
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
         return page
@@ -35,6 +49,10 @@ def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+    if not free:
+        window.goto("about:blank")
+        window.remove_listener("pageerror", note)
+        window.unroute_all()
     assert not errors
 
 
