@@ -1,11 +1,27 @@
-"""Shapes in annotations are checked while testing; fixtures that several tests share."""
+"""Shapes in annotations are checked while testing; fixtures that several tests share.
 
+What is heavy is imported by the fixtures: the process that hands the tests out to others runs none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread for each of the processes that share the cores
+
+import pytest
 from jaxtyping import _import_hook, install_import_hook
 
 import tests.typecheck  # noqa: F401 (the hook finds it by name)
 import viz
+
+if TYPE_CHECKING:
+    from mixer.data import Labelled
+    from mixer.model import Mixer, MixerConfig
+    from viz.microscope import Microscope
 
 VIZ = Path(viz.__file__).parent
 # not where Gradio is: it asks whether a function is a generator, and the check hides it
@@ -29,22 +45,12 @@ class OuterFunctions(_import_hook.JaxtypingTransformer):
 _import_hook.JaxtypingTransformer = OuterFunctions
 install_import_hook(["mixer", *LOOKING], "tests.typecheck.outer_functions")
 
-from collections.abc import Iterator  # noqa: E402
-
-import pytest  # noqa: E402
-import torch  # noqa: E402
-
-from mixer.checkpoint import DEFAULT, load, save  # noqa: E402
-from mixer.convert import convert  # noqa: E402
-from mixer.data import CLASSES, Labelled  # noqa: E402
-from mixer.model import Mixer, MixerConfig  # noqa: E402
-from tests import small_cifar  # noqa: E402
-from tests.few import few_samples  # noqa: E402
-from viz.microscope import Microscope  # noqa: E402
-
 
 def small_config() -> MixerConfig:
     """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
+    from mixer.data import CLASSES
+    from mixer.model import MixerConfig
+
     return MixerConfig(
         patch_size=(4, 16),
         num_blocks=3,
@@ -63,6 +69,10 @@ def tiny() -> MixerConfig:
 
 @pytest.fixture
 def network(tiny: MixerConfig) -> Mixer:
+    import torch
+
+    from mixer.model import Mixer
+
     torch.manual_seed(0)
     return Mixer(tiny).eval()
 
@@ -70,6 +80,10 @@ def network(tiny: MixerConfig) -> Mixer:
 @pytest.fixture
 def coloured() -> Labelled:
     """60 noisy pictures whose class shows in their colour: quickly learned."""
+    import torch
+
+    from mixer.data import Labelled
+
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 10
     colours = torch.randint(256, (10, 3, 1, 1), generator=generator)
@@ -80,6 +94,8 @@ def coloured() -> Labelled:
 @pytest.fixture
 def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a CIFAR-10 of 60 training and 60 test images; 20 of the former validate."""
+    from tests import small_cifar
+
     small_cifar.write(tmp_path / "data", coloured)
     small_cifar.accept(monkeypatch.setattr)
     return tmp_path / "data"
@@ -88,13 +104,21 @@ def cifar(tmp_path: Path, coloured: Labelled, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="session")
 def scope() -> Microscope:
     """With the network that ships."""
+    import torch
+
+    from mixer.checkpoint import DEFAULT
+    from viz.microscope import Microscope
+
     return Microscope.load(DEFAULT, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session", params=[1, 60, 1000], ids="{} classes".format)
 def foreign_mixer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mixer:
     """A Mixer of timm's whose classes are not the samples', converted, saved and loaded: every test runs with each."""
-    from tests import foreign  # here, as only these tests need timm
+    from mixer.checkpoint import load, save
+    from mixer.convert import convert
+    from mixer.model import Mixer
+    from tests import foreign
 
     folder = tmp_path_factory.mktemp("foreign")
     save(folder / "ours", convert(foreign.write(folder / "timm", foreign.mixer(request.param))), {})
@@ -103,17 +127,18 @@ def foreign_mixer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 def foreign_scope(foreign_mixer: Mixer) -> Microscope:
+    import torch
+
+    from tests.few import few_samples
+    from viz.microscope import Microscope
+
     return Microscope(foreign_mixer, {}, torch.device("cpu"), own_samples=few_samples())
 
 
 @pytest.fixture(scope="session")
 def url(scope: Microscope) -> Iterator[str]:
     """Where the app is served."""
-    import app  # here, as only the tests that visit it need Gradio
+    from tests.served import served
 
-    networks = app.Networks(scope.source, app.LAUNCH)
-    page = networks.build(scope)
-    others = {"routes": networks.routes}
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
-    yield url
-    page.close()
+    with served(scope) as url:
+        yield url

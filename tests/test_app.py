@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 import httpx
+import huggingface_hub
 import pytest
 import torch
 from gradio_client import Client, handle_file
@@ -21,6 +23,7 @@ from PIL import Image
 import app
 from mixer.data import CLASSES, normalise, samples
 from mixer.model import Mixer
+from mixer.outside import in_words
 from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
@@ -277,13 +280,13 @@ def test_a_path_that_no_proxy_can_serve_is_named(monkeypatch: pytest.MonkeyPatch
         app.check_address(None, None)
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x:y"])
-def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) -> None:
+def test_no_proxy_stands_between_the_app_and_itself() -> None:
     """As a process of its own: Gradio reads the proxies when it is imported, and asks its own address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environment |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy)
+    environment |= {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "socks5://127.0.0.1:9"}
+    environment |= {"ALL_PROXY": "nonsense://x:y"}
     command = [sys.executable, "app.py", "--port", str(port)]
     root = Path(app.__file__).parent
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -293,10 +296,17 @@ def test_no_proxy_stands_between_the_app_and_itself(proxy: str, tmp_path: Path) 
             process.terminate()
     assert f"http://127.0.0.1:{port}" in said[1]
 
-    command = [sys.executable, "app.py", "--checkpoint", "owner/name"]
-    found = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert found.stderr.startswith("there is no folder owner/name, and the Hub gave no model of that name: check")
-    assert "Traceback" not in found.stderr
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x:y"])
+def test_a_proxy_that_does_not_lead_to_the_hub_is_no_traceback(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between one try and the next
+    huggingface_hub.close_session()  # the next one reads the proxies
+    words = "^there is no folder owner/name, and the Hub gave no model of that name: check"
+    with pytest.raises(SystemExit, match=words), in_words():
+        app.main(network="owner/name")
+    huggingface_hub.close_session()
 
 
 def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:

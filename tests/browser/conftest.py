@@ -1,14 +1,44 @@
-"""A real Chromium, and visitors who open the page in it."""
+"""A real Chromium, and visitors who open the page of a thin network in it: where numbers do not matter, it is quick."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+from mixer.checkpoint import DEFAULT, save
+from mixer.data import CLASSES
+from mixer.model import PRESETS, Mixer
+from tests.served import served
+from viz.microscope import Microscope
 
 DESKTOP = {"width": 1400, "height": 900}
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="package")
+def scope(tmp_path_factory: pytest.TempPathFactory) -> Microscope:
+    """Of a network with the seed network's patches, blocks and record, but with few weights, all random: 24 channels,
+    20 and 28 hidden units. The shipped network is beside it, under networks/seed/."""
+    sizes = {"hidden_dim": 24, "tokens_mlp_dim": 20, "channels_mlp_dim": 28, "classes": CLASSES}
+    torch.manual_seed(1)
+    model = Mixer(replace(PRESETS["seed"], **sizes))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))  # so that its answers differ
+    folder = tmp_path_factory.mktemp("thin") / "thin"
+    save(folder, model, json.loads((DEFAULT / "metrics.json").read_text("utf-8")))
+    return Microscope.load(folder, torch.device("cpu"))
+
+
+@pytest.fixture(scope="package")
+def url(scope: Microscope) -> Iterator[str]:
+    with served(scope) as url:
+        yield url
 
 
 @pytest.fixture(scope="package")

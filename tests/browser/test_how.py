@@ -35,16 +35,16 @@ def test_a_part_of_the_drawing_sets_the_depth_and_opens_its_detail(page: Page) -
 def test_the_detail_follows_patch_channel_and_unit_and_its_symbols_point(visit: Callable[..., Page]) -> None:
     page = visit("?depth=2a")
     expect(page.locator(DETAIL)).to_contain_text("2a: token mixing")
-    for word, number in (("channel", "17"), ("unit", "40")):
+    for word, number in (("channel", "17"), ("unit", "11")):
         control = page.locator(f"{DETAIL} [data-word={word}]")
         control.fill(number)
         control.press("Enter")
         page.wait_for_function(f"location.search.includes('{word}={number}')")
     page.locator('#picker button[data-patch="5"]').click()
     expect(page.locator(DETAIL)).to_contain_text("added to patch (1, 1), channel 17")
-    expect(page.locator(DETAIL)).to_contain_text("sum of unit 40")
+    expect(page.locator(DETAIL)).to_contain_text("sum of unit 11")
     page.locator(f"{DETAIL} button[data-symbol=w1]").focus()
-    expect(page.locator(f"{DETAIL} figure.marked")).to_contain_text("how unit 40 weighs it")
+    expect(page.locator(f"{DETAIL} figure.marked")).to_contain_text("how unit 11 weighs it")
 
 
 def test_the_animation_goes_by_steps_and_by_itself_and_stops(page: Page) -> None:
@@ -104,14 +104,16 @@ def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("lens", ["how", "tokens"])
-def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., Page], lens: str) -> None:
+def test_a_term_says_what_it_means_to_pointer_and_keyboard(
+    visit: Callable[..., Page], scope: Microscope, lens: str
+) -> None:
     page = visit(f"?lens={lens}")
     expect(page.locator(f"#lens-{lens}")).to_be_visible(timeout=15_000)
     term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
     meaning = page.locator("#meaning")
     term.hover()
     expect(meaning).to_be_visible()
-    expect(meaning).to_contain_text("512")
+    expect(meaning).to_contain_text(str(scope.model.config.hidden_dim))
     page.mouse.move(0, 0)
     expect(meaning).to_be_hidden()
     term.focus()

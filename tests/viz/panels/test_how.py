@@ -208,7 +208,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
     assert usual is not None
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
-    assert f"Of 200 samples, {decided[most]} are decided at {scope.depth_names[most]}" in tour.bar(scope, selection)
+    assert f"Of 20 samples, {decided[most]} are decided at {scope.depth_names[most]}" in tour.bar(scope, selection)
 
 
 # the texts: a person who knows matrices answers from the page alone

@@ -92,12 +92,12 @@ def test_a_click_takes_an_area(scope: Microscope, editing: Lens, area: str, plac
 
 
 def test_a_click_beside_it_brings_back_or_pastes(scope: Microscope, editing: Lens) -> None:
-    view, start = view_of(editing, "picture"), select(scope, editing, other="77", edits="black")
+    view, start = view_of(editing, "picture"), select(scope, editing, other="7", edits="black")
     back = after(scope, editing, start, click(scope, view, start, 0, 5, 0))
     rows, cols = scope.grid.pixels(10)
     assert (scope.pixels(back.picture)[rows, cols] == scope.pixels(start.original)[rows, cols]).all()
     pasted = after(scope, editing, start, click(scope, view, start, 2, 5, 0))
-    sample = scope.pixels(scope.sample_picture(77))
+    sample = scope.pixels(scope.sample_picture(7))
     assert (scope.pixels(pasted.picture)[rows, cols] == sample[rows, cols]).all()
     assert (scope.pixels(pasted.picture) == 0).all(2).sum() == 1024 - 64
 
@@ -135,9 +135,9 @@ def test_the_buttons_do_without_a_mouse_what_a_click_does(scope: Microscope, edi
 
 
 def test_the_bars_are_the_probabilities_before_and_after(scope: Microscope, editing: Lens) -> None:
-    view, selection = view_of(editing, "answer"), select(scope, editing, sample="30", edits="paste:150")
+    view, selection = view_of(editing, "answer"), select(scope, editing, sample="3", edits="paste:15")
     drawn = view.draw(scope, selection)
-    before, changed = scope.probabilities(scope.sample_picture(30)), scope.probabilities(scope.sample_picture(150))
+    before, changed = scope.probabilities(scope.sample_picture(3)), scope.probabilities(scope.sample_picture(15))
     assert drawn.numbers
     np.testing.assert_array_equal(drawn.numbers.values, [before, changed])
     assert drawn.figure
@@ -168,15 +168,15 @@ def test_nothing_is_called_right_of_an_edited_picture_and_its_figures_are_named_
 
 def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microscope) -> None:
     lens = patching.lens(scope)
-    view, selection = view_of(lens, "map"), select(scope, lens, other="150", sample="10")
+    view, selection = view_of(lens, "map"), select(scope, lens, other="15", sample="1")
     (needed,) = view.needs(scope, selection)
     assert needed.asked
     measure(scope, view, selection, asked=True)
     drawn = view.draw(scope, selection)
-    this, other = (scope.look(picture) for picture in (selection.picture, scope.sample_picture(150)))
+    this, other = (scope.look(picture) for picture in (selection.picture, scope.sample_picture(15)))
     tokens = this.depths[4].clone()
     tokens[0, 9] = other.depths[4, 0, 9]
-    found = patching.between(scope, selection.picture, scope.sample_picture(150))
+    found = patching.between(scope, selection.picture, scope.sample_picture(15))
     with torch.no_grad():
         change = found.of(resume(scope.model, tokens, 4)) - found.of(this.logits)
     assert drawn.numbers
@@ -187,7 +187,7 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
 
 def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> None:
     lens = patching.lens(scope)
-    selection = select(scope, lens, other="10", sample="10")
+    selection = select(scope, lens, other="1", sample="1")
     for name in ("updates", "map"):
         view = view_of(lens, name)
         measure(scope, view, selection, asked=True)
@@ -203,7 +203,7 @@ def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> Non
 @pytest.mark.parametrize("how", ["skipped", "mean"])
 def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: Microscope, how: str) -> None:
     lens = knockout.lens(scope)
-    view, selection = view_of(lens, "halves"), select(scope, lens, sample="60", class_="deer", knocked=how)
+    view, selection = view_of(lens, "halves"), select(scope, lens, sample="6", class_="deer", knocked=how)
     made = measure(scope, view, selection, asked=True)
     assert [one.asked for one in made] == [False] * (len(made) - 1) + [True]
     drawn = view.draw(scope, selection)
@@ -213,7 +213,7 @@ def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: M
     expected = np.stack(list(asked_of.without_halves(scope.model, scope.sample_inputs, means)))[..., 4]
     assert drawn.numbers
     values = drawn.numbers.values
-    np.testing.assert_allclose(values, [expected[:, 60], expected.mean(1), expected.std(1, ddof=1)], atol=1e-3)
+    np.testing.assert_allclose(values, [expected[:, 6], expected.mean(1), expected.std(1, ddof=1)], atol=1e-3)
     assert view.pick
     assert view.pick(scope, selection, Point(0, "", (2,))) == {"depth": "2a"}
 
@@ -238,7 +238,7 @@ def test_units_are_silenced_and_the_chosen_one_over_the_samples(scope: Microscop
 @pytest.mark.parametrize("kind", ["remove", "keep", "paste"])
 def test_what_is_found_is_put_under_the_microscope_and_does_what_it_says(scope: Microscope, kind: str) -> None:
     lens = smallest.lens(scope)
-    view, start = view_of(lens, kind), select(scope, lens, sample="10", other="150", edits="grey:0,0")
+    view, start = view_of(lens, kind), select(scope, lens, sample="1", other="15", edits="grey:0,0")
     assert view.draw(scope, start).words == "Not searched yet."
     measure(scope, view, start, asked=True)
     drawn = view.draw(scope, start)
@@ -252,5 +252,5 @@ def test_what_is_found_is_put_under_the_microscope_and_does_what_it_says(scope: 
     assert edited.edits[0] == start.edits[0]
     before, answer = scope.answer(start.picture), scope.answer(edited.picture)
     assert (
-        answer == scope.answer(scope.sample_picture(150)) if kind == "paste" else (answer == before) == (kind == "keep")
+        answer == scope.answer(scope.sample_picture(15)) if kind == "paste" else (answer == before) == (kind == "keep")
     )

@@ -114,8 +114,8 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
     with torch.no_grad():
         votes = scope.model.head(depths[:, 4])[..., 6]
     for name, found in (("norms", depths.norm(dim=-1)), ("updates", written.norm(dim=-1)), ("votes", votes)):
-        drawn = draw(scope, lens, name, compare="unusual", sample="11", depth="2b", class_="frog")
-        want = (found[11] - found.mean(0)).numpy()
+        drawn = draw(scope, lens, name, compare="unusual", sample="1", depth="2b", class_="frog")
+        want = (found[1] - found.mean(0)).numpy()
         np.testing.assert_allclose(drawn.numbers.values.reshape(want.shape), want, atol=1e-4)
         assert drawn.words == tokens.USUAL
 
@@ -134,7 +134,7 @@ def test_the_band_says_what_is_usual_of_the_own_answer(scope: Microscope, lens: 
     words = draw(scope, lens, "lens").words
     with torch.no_grad():
         leads = scope.model.head(trace(scope.model, scope.sample_inputs).depths.mean(2)).argmax(-1).T
-    told = re.search(r"At (\w+), (\w+) leads for (\d+) of the 200 samples", words)
+    told = re.search(r"At (\w+), (\w+) leads for (\d+) of the 20 samples", words)
     assert told is not None
     depth, name, count = told.groups()
     at = leads[:, scope.depth_names.index(depth)]
@@ -221,22 +221,22 @@ def crops(html: str) -> list[tuple[int, str, str, float]]:
 
 
 def test_the_nearest_are_the_most_alike_and_never_the_specimen(scope: Microscope, lens: Lens) -> None:
-    found = crops(draw(scope, lens, "neighbours", sample="47", depth="2a", patch="4,1").html)
+    found = crops(draw(scope, lens, "neighbours", sample="4", depth="2a", patch="4,1").html)
     assert len(found) == tokens.CROPS
     tokens_there = trace(scope.model, scope.sample_inputs).depths[3]
-    cosines = torch.cosine_similarity(tokens_there, tokens_there[47, 9], dim=-1)
-    cosines[47] = -1
+    cosines = torch.cosine_similarity(tokens_there, tokens_there[4, 9], dim=-1)
+    cosines[4] = -1
     assert [cosine for *_, cosine in found] == pytest.approx(cosines.flatten().topk(12).values.tolist(), abs=6e-4)
     sample, patch = divmod(int(cosines.argmax()), 16)
     assert found[0][:3] == (sample, scope.truth(sample), f"{patch // 2},{patch % 2}")
 
 
 def test_a_visitor_s_picture_finds_itself_among_the_samples(scope: Microscope, lens: Lens) -> None:
-    view, selection = view_of(lens, "neighbours"), select(scope, lens, sample="47", depth="2a", patch="4,1")
+    view, selection = view_of(lens, "neighbours"), select(scope, lens, sample="4", depth="2a", patch="4,1")
     own = replace(selection, sample=None)
     measure(scope, view, own)
     html = view.draw(scope, own).html
-    assert crops(html)[0] == (47, scope.truth(47), "4,1", 1.0)
+    assert crops(html)[0] == (4, scope.truth(4), "4,1", 1.0)
     assert "left: 50.00%; top: 50.00%; width: 50.00%; height: 12.50%" in html.split("</li>")[0]
 
 
