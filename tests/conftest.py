@@ -5,6 +5,7 @@ What is heavy is imported by the fixtures: the process that hands the tests out 
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread for each of the processes that share the cores
 
+import jaxtyping
 import pytest
 from jaxtyping import _import_hook, install_import_hook
 
@@ -32,18 +34,24 @@ LOOKING = [
 ]
 
 
-class OuterFunctions(_import_hook.JaxtypingTransformer):
-    """Leaves out functions within functions: a check of theirs would be compiled anew at every call."""
+class ShapesOnly(_import_hook.JaxtypingTransformer):
+    """Checks functions that state a shape; none within functions, whose checks would be compiled anew at every call."""
 
-    def visit_FunctionDef(self, node):
-        body, node.body = node.body, []
-        super().visit_FunctionDef(node)
-        node.body = body
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        stated = [
+            node.returns,
+            *(argument.annotation for argument in ast.walk(node.args) if hasattr(argument, "annotation")),
+        ]
+        names = {part.id for one in stated if one for part in ast.walk(one) if isinstance(part, ast.Name)}
+        if names & set(dir(jaxtyping)):
+            body, node.body = node.body, []
+            super().visit_FunctionDef(node)
+            node.body = body
         return node
 
 
-_import_hook.JaxtypingTransformer = OuterFunctions
-install_import_hook(["mixer", *LOOKING], "tests.typecheck.outer_functions")
+_import_hook.JaxtypingTransformer = ShapesOnly
+install_import_hook(["mixer", *LOOKING], "tests.typecheck.shapes")
 
 
 def small_config() -> MixerConfig:

@@ -2,4 +2,4 @@
 
 from beartype import BeartypeConf, beartype
 
-outer_functions = beartype(conf=BeartypeConf(is_pep484_tower=True))
+shapes = beartype(conf=BeartypeConf(is_pep484_tower=True))

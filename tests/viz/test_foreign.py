@@ -215,13 +215,20 @@ def texts(option: Option) -> list[str]:
 
 
 def test_every_view_is_drawn_whatever_is_set(foreign: Instrument, selection: Selection) -> None:
+    """Those that an option changes: the page is sent no others, and what it opens on is drawn above."""
     for lens in foreign.lenses:
+        start = choose(foreign, selection, {"lens": lens.id})
         for option in lens.all_options:
+            visit = Visit(start)
+            foreign.refresh(visit)
             for text in texts(option):
-                visit = Visit(choose(foreign, selection, {option.name: text}))
-                complete(foreign, visit, lens)
-                for name, value in opened(foreign, visit, lens).items():
-                    check(f"{name}, {option.name}={text}", value)
+                chosen = choose(foreign, start, {option.name: text})
+                complete(foreign, Visit(chosen), lens)
+                updates = foreign.answer(visit, {"words": {option.name: text}})
+                assert visit.selection == chosen
+                for name in (element_id(lens, view) for view in lens.views):
+                    if name in updates:
+                        check(f"{name}, {option.name}={text}", updates[name])
 
 
 def points(figure: Figure) -> Iterator[dict[str, Any]]:
