@@ -1,8 +1,9 @@
-.PHONY: help app test lint train bench space chromium
+.PHONY: help app test quick lint train bench space chromium
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 16
@@ -11,7 +12,10 @@ app: .venv/app ## install what is needed and serve the microscope; prints its ad
 	$(BIN)/python app.py
 
 test: lint chromium ## install what is needed and run all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: lint ## what to run after every change: style, types, and the tests of the network, questions and figures
+	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/panels -m "not process"
 
 lint: .venv/dev ## check format, style and types
 	$(BIN)/ruff format --check .

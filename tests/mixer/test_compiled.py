@@ -65,6 +65,7 @@ with tempfile.TemporaryDirectory() as folder:
 """in a process of its own, as Dynamo cannot trace the checks of shapes that the tests put into the network"""
 
 
+@pytest.mark.process
 def test_compiled_training_has_the_losses_of_training_as_it_is() -> None:
     """All of torch.compile but the code for the GPU: what is traced, backward too, is run as it is."""
 

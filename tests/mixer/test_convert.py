@@ -363,6 +363,7 @@ def test_a_pickle_is_not_read_and_the_way_out_is_named(tmp_path: Path, name: str
         convert(path)
 
 
+@pytest.mark.process
 def test_the_way_out_of_a_pickle_leads_to_the_same_network(tmp_path: Path) -> None:
     for i, content in enumerate(
         ({"state_dict": foreign.mixer(5).state_dict(), "epoch": 3}, foreign.mixer(5).state_dict())

@@ -145,6 +145,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(
         check(target, two)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/usr/bin/setpriv").exists(), reason="takes root's right to write away")
 def test_a_read_only_folder_is_said_to_whoever_is_not_root(target: Path) -> None:
     command = f"from tests.mixer.test_files import *; check(Path({str(target)!r}), two)"
@@ -215,6 +216,7 @@ write(target)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("moment", ["writing", "before", "between", "after"])
 def test_a_kill_leaves_the_old_or_the_new_whole(target: Path, moment: str) -> None:
     before = content(target.parent)

@@ -53,6 +53,7 @@ def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
         torch.empty(2**60)
 
 
+@pytest.mark.process
 def test_a_reader_who_leaves_early_is_no_error() -> None:
     root = Path(__file__).parent.parent.parent
     command = f"{sys.executable} main.py summary | head -1; exit ${{PIPESTATUS[0]}}"

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 import main
@@ -36,6 +37,7 @@ def weights(model: Mixer) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+@pytest.mark.process
 def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> None:
     for name, processes in (("one", 1), ("two", 2)):
         started = torchrun(cifar, tmp_path / name, epochs=3, processes=processes)
@@ -50,6 +52,7 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
     assert metrics["stages"][0]["device"].startswith("2 x CPU")
 
 
+@pytest.mark.process
 def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     together = torchrun(cifar, run, epochs=100_000)

@@ -67,6 +67,7 @@ def test_every_setting_has_a_range() -> None:
         assert {field.name for field in fields(config)} - elsewhere == set(names)
 
 
+@pytest.mark.process
 def test_shapes_and_names_are_refused_in_words_too() -> None:
     """In a process of its own, without the tests' check of types, which would come first."""
     code = """

@@ -82,6 +82,7 @@ def in_a_process(folder: Path, parent: Connection) -> None:
     torch.save(model.state_dict(), folder / "ended.pt")
 
 
+@pytest.mark.process
 def test_a_run_that_is_killed_ten_times_gives_the_weights_of_one_that_is_not(tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")  # as it imports torch once
     processes.set_forkserver_preload(["tests.mixer.test_run", "torchvision.transforms.v2"])

@@ -127,6 +127,7 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
     assert {p.device.type for p in network.parameters()} == {asked.image.device.type} == {"cpu"}
 
 
+@pytest.mark.process
 def test_on_zerogpu_the_page_stays_on_the_cpu_and_seven_questions_borrow(tmp_path: Path) -> None:
     (tmp_path / "spaces.py").write_text(STAND_IN)
     environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SPACES_ZERO_GPU": "true"}
