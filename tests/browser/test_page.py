@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -114,14 +115,14 @@ def test_a_link_brings_everything_back_after_a_reload_and_on_another_machine(
     first.get_by_role("tab", name="Token mixing").click()
     first.get_by_role("tab", name="One unit").click()
     number = first.locator("#mixing-unit-which input[type=number]")
-    number.fill("17")
+    number.fill("11")
     number.press("Enter")
-    expect(first.locator("#mixing-unit-which .words")).to_contain_text("Unit 17")
-    link = "?class=cat&patch=3,1&unit=17&lens=mixing.unit"
+    expect(first.locator("#mixing-unit-which .words")).to_contain_text("Unit 11")
+    link = "?class=cat&patch=3,1&unit=11&lens=mixing.unit"
     first.wait_for_function(f"location.search === {link!r}")
     first.reload()
     for page in (first, visit(link)):
-        expect(page.locator("#mixing-unit-which .words")).to_contain_text("Unit 17", timeout=15_000)
+        expect(page.locator("#mixing-unit-which .words")).to_contain_text("Unit 11", timeout=15_000)
         expect(page.locator("#patch")).to_have_value("3,1")
         expect(page.locator("#target")).to_have_value("cat")
         expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
@@ -219,7 +220,7 @@ def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope
     page.wait_for_function("location.search.includes('pin=')")
     page.locator("#network select").select_option(label="seed-start: untrained")
     page.wait_for_url("**/networks/seed-start/**")
-    expect(page.locator("#pin")).to_contain_text("seed", timeout=30_000)
+    expect(page.locator("#pin")).to_contain_text("thin", timeout=30_000)
     shown = page.locator(".lens.open .view.beside").first
     expect(shown.locator(".pinned .which")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text("untrained")
@@ -260,13 +261,17 @@ def test_a_neighbour_opens_its_picture_at_its_patch(visit: Callable[..., Page]) 
     page.wait_for_function(f"location.search.includes('sample={words['sample']}&')")
 
 
-def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[..., Page]) -> None:
+def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[..., Page], scope: Microscope) -> None:
+    answers = [scope.answer(scope.sample_picture(i)) for i in range(len(scope.samples))]
+    truth, taken = next((int(t), a) for t, a in zip(scope.samples.labels, answers, strict=True) if t != a)
+    pair = f"{scope.classes[truth]}>{scope.classes[taken]}"
     page = visit("?lens=model")
-    click_cell(page, "model-confusion", 5, 3)  # cats, taken for dogs
-    page.wait_for_function("location.search.includes('samples=cat%3Edog')")
+    click_cell(page, "model-confusion", taken, truth)
+    page.wait_for_function(f"location.search.includes({quote(pair)!r})")
     page.get_by_role("button", name="Choose a picture").click()
-    expect(page.locator("#option-samples")).to_have_value("cat>dog")
-    expect(page.locator("#specimen-samples .html button").first).to_contain_text("cat, taken for dog", timeout=30_000)
+    expect(page.locator("#option-samples")).to_have_value(pair)
+    name = f"{scope.classes[truth]}, taken for {scope.classes[taken]}"
+    expect(page.locator("#specimen-samples .html button").first).to_contain_text(name, timeout=30_000)
 
 
 def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callable[..., Page]) -> None:
