@@ -95,11 +95,12 @@ def _logits(
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """The 95 % interval of a share (Wilson 1927), whose ends are shares themselves."""
     z, p = 1.959964, right / images
     middle, scale = p + z * z / (2 * images), 1 + z * z / images
     half = z * math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
-    return (middle - half) / scale, (middle + half) / scale
+    low, high = (middle - half) / scale, (middle + half) / scale
+    return low if right else 0.0, high if right < images else 1.0  # exactly, which the sums miss by a last digit
 
 
 def calibration_error(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:

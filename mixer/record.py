@@ -91,7 +91,13 @@ METRICS = TypeAdapter(Metrics)
 
 
 def check(metrics: dict[str, Any], num_classes: int) -> None:
-    """Raise ValueError, which names the entry, where one that is read again is not what it should be."""
+    """Raise ValueError, which names the entry, where one that is read again is not what it should be.
+
+    An interval that earlier versions wrote, beyond 0 or 1 by a last digit, is put right.
+    """
+    interval = metrics.get("interval")
+    if isinstance(interval, list) and all(isinstance(end, float) and -1e-9 < end < 1 + 1e-9 for end in interval):
+        metrics["interval"] = [min(max(end, 0.0), 1.0) for end in interval]
     try:
         METRICS.validate_python(metrics, strict=True)
     except ValidationError as error:

@@ -256,15 +256,19 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def saved(folder: Path) -> dict[str, Any]:
-    """The state of a run as it was last saved, also while it goes on: `parts` has the weights. Raises RunError."""
+def saved(folder: Path, weights: bool = True) -> tuple[Run, dict[str, Any]]:
+    """A run as it was last saved, also while it goes on, and its parts, which hold the weights. Raises RunError.
+
+    weights: whether they are wanted; without them only what the state says is read of the file, whatever its size
+    """
     try:
-        state = _read(folder / NEWEST)
+        state = _read(folder / NEWEST, weights)
     except (FileNotFoundError, _Damaged) as error:
         raise RunError(f"{folder} has no state that can be read: {error}") from error
     if not isinstance(state, dict) or not state.keys() >= STATE:
         raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
-    return state
+    said = {name: state[name] for name in ("of", "earlier", "stages")}
+    return Run(folder, **said, progress=Progress(**state["progress"])), state["parts"]
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
@@ -278,7 +282,7 @@ class _Damaged(Exception):
     """A file is there and can be opened, but its bytes are not those that were written."""
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path, weights: bool = True) -> Any:
     try:
         file.open("rb").close()
     except FileNotFoundError:
@@ -287,9 +291,9 @@ def _read(file: Path) -> Any:
         raise RunError(f"{file} cannot be read: {error}. Mend that, or choose another folder with --run") from error
     try:
         with ZipFile(file) as archive:  # torch.load does not notice a bit that has flipped
-            if archive.testzip():
+            if weights and archive.testzip():
                 raise BadZipFile
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=not weights)
     except BadZipFile as error:
         raise _Damaged(f"{file} is cut off or damaged") from error
     except Exception as error:  # zip, pickle and torch have errors of many kinds for bytes that are not theirs

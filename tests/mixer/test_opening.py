@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,13 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import main
-from mixer import checkpoint, opening
+from mixer import checkpoint, opening, run
 from mixer import train as training
 from mixer.checkpoint import CheckpointError
 from mixer.data import Labelled
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.opening import NotOpened, open_network, present
+from mixer.record import effort
 from mixer.train import TrainConfig, train
 from tests import foreign
 from tests.mixer.test_convert import as_the_authors_save
@@ -105,6 +107,32 @@ def test_a_run_is_opened_while_it_trains_and_after(
     checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25})
     assert [one.words for one in present(tmp_path)] == [opening.told(record), "25.00% of the test images right"]
     assert open_network(folder)[1] == {"accuracy": 0.25}
+
+
+def test_which_of_checkpoint_and_state_is_newer_follows_from_what_they_have_seen(
+    tmp_path: Path, network: Mixer, coloured: Labelled
+) -> None:
+    """The times of the files say nothing: tar -m, cp and a download give them others."""
+    folder = tmp_path / "runs" / "mine"
+    recipe = TrainConfig(epochs=1, warmup_epochs=0.5, batch_size=20)
+    list(train(network.train(), coloured, coloured, recipe, folder, CPU))
+    with run.Run(folder) as ended:
+        ended.resume(network.config, coloured, recipe.seed)
+        checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25} | effort(ended.record()))
+    state, made = folder / run.NEWEST, folder / "checkpoint" / "metrics.json"
+    for newer, older in ((state, made), (made, state)):
+        os.utime(older, (1_000, 1_000))
+        os.utime(newer)
+        assert open_network(folder)[1]["accuracy"] == 0.25
+        assert [one.words for one in present(tmp_path)] == ["25.00% of the test images right"]
+    steps = train(network.train(), coloured, coloured, replace(recipe, epochs=2), folder, CPU)
+    next(steps)
+    steps.close()  # prolonged, and stopped within an epoch
+    os.utime(made)
+    assert open_network(folder)[1]["epochs"] == 1.33
+    content = state.read_bytes()
+    state.write_bytes(content[: len(content) // 2])
+    assert open_network(folder)[1]["accuracy"] == 0.25, "all that is whole"
 
 
 def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, network: Mixer) -> None:
