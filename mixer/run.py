@@ -20,7 +20,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from filelock import FileLock, Timeout
 
-from mixer import parallel
+from mixer import files, parallel
 from mixer.data import Labelled
 from mixer.model import MixerConfig
 
@@ -180,8 +180,8 @@ class Run:
             self._check(state, file)
             if file == previous and parallel.is_first():
                 if newest.exists():
-                    os.replace(newest, self.folder / DAMAGED)
-                os.replace(previous, newest)
+                    files.replace(newest, self.folder / DAMAGED)
+                files.replace(previous, newest)
                 reason = f"{problems[0]}, so it is now {DAMAGED}" if problems else f"{newest} is missing"
                 print(f"{reason}; the run goes on from the state before it, step {state['progress']['step']}")
             return state
@@ -222,8 +222,8 @@ class Run:
                 file.flush()
                 os.fsync(file.fileno())
             if before and target.exists():
-                os.replace(target, self.folder / before)
-            os.replace(unfinished, target)
+                files.replace(target, self.folder / before)
+            files.replace(unfinished, target)
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)

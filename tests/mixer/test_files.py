@@ -58,6 +58,42 @@ def test_absent_empty_or_ours_is_replaced_and_no_neighbour_is_touched(target: Pa
         assert content(target.parent / name) == {"one": "new"}
 
 
+@pytest.mark.parametrize("code", files.IN_USE)
+def test_what_another_program_reads_is_replaced_when_it_has_read_it(
+    target: Path, steps: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows has it: open files are not replaced, and folders never."""
+    waited, real = list[float](), os.replace
+
+    def replace(new: Path, old: Path) -> None:
+        if len(waited) % 3 < 2:
+            error = PermissionError(errno.EACCES, "in use", str(old))
+            error.winerror = code  # type: ignore[attr-defined]
+            raise error
+        if old.is_dir():
+            raise FileExistsError(errno.EEXIST, "a folder", str(old))
+        real(new, old)
+        waited.append(0)
+
+    monkeypatch.setattr(files.time, "sleep", waited.append)
+    monkeypatch.setattr(files.os, "replace", replace)
+    write(target)
+    assert content(target) == {"one": "new"}
+    (target.parent / "empty").mkdir()
+    write(target.parent / "empty")
+    assert content(target.parent / "empty") == {"one": "new"}
+
+
+def test_what_may_not_be_replaced_is_no_reason_to_wait(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(new: Path, old: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(old))
+
+    monkeypatch.setattr(files.time, "sleep", None)
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(PermissionError):
+        files.replace(target, target.parent / "other")
+
+
 def file_beside(target: Path) -> None:
     (target / "notes.txt").write_text("mine")
 
@@ -179,16 +215,16 @@ def test_an_error_while_writing_leaves_the_old_and_no_work_files(target: Path, e
 
 def test_an_error_between_the_two_steps_takes_the_first_back(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(target.parent)
-    rename, calls = os.rename, []
+    replace, calls = os.replace, []
 
     def damaged(source: Path, to: Path) -> None:
         calls.append(to)
         if len(calls) == 2:
             raise OSError(errno.EIO, "Input/output error")
-        rename(source, to)
+        replace(source, to)
 
     monkeypatch.setattr(files, "_exchange", lambda new, old: False)
-    monkeypatch.setattr(os, "rename", damaged)
+    monkeypatch.setattr(os, "replace", damaged)
     with pytest.raises(OSError, match="Input/output error"):
         write(target)
     assert content(target.parent) == before
@@ -210,7 +246,7 @@ if moment == "writing": dying("fsync", False)
 if moment == "before": dying("_put", False, files)
 if moment == "between":
     files._exchange = lambda new, old: False
-    dying("rename", True)
+    dying("replace", True)
 if moment == "after": dying("_put", True, files)
 write(target)
 """
