@@ -80,7 +80,18 @@ def headline(metrics: dict[str, Any]) -> str:
     }
     images = f"{metrics['images']:,}" if "images" in metrics else "the"
     known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
-    return f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."
+    lines = [f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."]
+    return " ".join(lines + lacking(metrics.get("data", {})))
+
+
+def lacking(data: dict[str, Any]) -> list[str]:
+    """Sentences on the classes without test or validation images. data: what the record says of the images"""
+    classes = data.get("classes", {})
+    without = {
+        part: [name for name, images in classes.items() if not images[place]]
+        for part, place in {"test": 2, "validation": 1}.items()
+    }
+    return [f"Classes without {part} images: {', '.join(names)}." for part, names in without.items() if names]
 
 
 def _logits(

@@ -156,7 +156,8 @@ def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
     prefix = "module."  # of torch's AveragedModel
     averaged = parts["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
-    return model.eval(), {"parameters": parameters(model)} | effort(last.record())
+    data = {"data": last.of["parts"]} if "parts" in last.of else {}
+    return model.eval(), {"parameters": parameters(model)} | data | effort(last.record())
 
 
 def _fetched(name: str) -> Path:

@@ -41,6 +41,15 @@ class Stage(TypedDict, total=False):
     epochs: Number
     recipe: dict[str, Any]
     history: list[Epoch]
+    images: str
+    """which were trained on, where they are somebody's own: `mixer.folder.seen`"""
+
+
+class Data(TypedDict, total=False):
+    """The images, as `mixer.folder.Parts.record` has them."""
+
+    classes: dict[str, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    """of each class the training, validation and test images"""
 
 
 class MethodRecord(TypedDict):
@@ -87,7 +96,13 @@ class Metrics(TypedDict, total=False):
     commit: str | None
 
 
-METRICS = TypeAdapter(Metrics)
+class Own(Metrics, total=False):
+    """The same of a network that was trained on other images than CIFAR-10's."""
+
+    data: Data
+
+
+METRICS = TypeAdapter(Own)
 
 
 def check(metrics: dict[str, Any], num_classes: int) -> None:

@@ -82,8 +82,8 @@ class TrainConfig:
             )
 
     def batch(self, images: int) -> int:
-        """Images in a batch, of so many."""
-        return self.batch_size or max(8, min(256, images // 20))
+        """Images in a batch, of so many: no more than there are."""
+        return min(images, self.batch_size or max(8, min(256, images // 20)))
 
     def kept(self, images: int) -> float:
         """The share of the average that stays after a step, with so many images."""
