@@ -36,7 +36,7 @@ from mixer.data import (
     statistics,
 )
 from mixer.evaluate import headline
-from mixer.folder import Parts, compare, seen
+from mixer.folder import Parts, compare, seen, tested
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
 from mixer.layout import Folders
@@ -215,7 +215,7 @@ def evaluate(
     said = [] if data in CIFAR else [*parts.said(), *compare(parts, metrics, source)]
     metrics |= report(model, parts.test, parts.validation, best_device())
     if data != "cifar10":
-        metrics["data"] = parts.record()
+        metrics["data"] = tested(parts, metrics.get("data", {}))
     if attributions:
         metrics["attributions"] = measure_methods(model, samples_of(source), best_device())
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
@@ -315,7 +315,9 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
     """
     checkpoint.check_target(output)
     model, metrics = open_network(source)
-    checkpoint.save(output, model, metrics | {"weights": "half precision"}, precision=torch.float16)
+    samples = samples_of(source)
+    own = samples if samples.source != "CIFAR-10" else None
+    checkpoint.save(output, model, metrics | {"weights": "half precision"}, own, precision=torch.float16)
     print(f"{told(metrics)}; saved in {output}")
 
 

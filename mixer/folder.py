@@ -81,7 +81,7 @@ class Parts:
             "training images": len(self.train),
             "validation images": len(self.validation),
             "test images": len(self.test),
-            "classes": {name: [len(part.images[part.labels == i]) for part in each] for i, name in enumerate(classes)},
+            "classes": {name: [int((part.labels == i).sum()) for part in each] for i, name in enumerate(classes)},
             **self.digests(),
             "unreadable": len(self.unreadable),
             "copies": self.copies,
@@ -177,6 +177,19 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
         sum(len(group) - 1 for group in groups),
         left_out,
     )
+
+
+def tested(parts: Parts, trained: dict[str, Any]) -> dict[str, Any]:
+    """The record of the images of a network that is tested on these parts; of those it was trained with, that stays.
+
+    trained: the record so far
+    """
+    now = parts.record()
+    stays = {name: trained[name] for name in trained if name in ("training images", "validation images")}
+    stays |= {name: value for name, value in trained.items() if name.endswith("digest")}
+    before = trained.get("classes", now["classes"])
+    classes = {name: [*before.get(name, counts)[:2], counts[2]] for name, counts in now["classes"].items()}
+    return now | stays | {"classes": classes}
 
 
 def seen(data: Labelled) -> str:
