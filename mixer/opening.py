@@ -164,7 +164,7 @@ def _fetched(name: str) -> Path:
     """The folder of a model of the Hub's, fetched if it is a Mixer that fits here. Raises NotOpened, in words."""
     logging.set_verbosity_error()  # what the client says of each of its attempts would stand before ours
     try:
-        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text())
+        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
         if config.get("network") != Mixer.__name__ and not str(config.get("architecture")).startswith("mixer_"):
             raise NotOpened(f"{name} on the Hub is no MLP-Mixer of this project's or of timm's")
         files = HfApi().model_info(name, files_metadata=True).siblings or []

@@ -143,7 +143,7 @@ def circumstances(device: torch.device) -> dict[str, Any]:
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
         commit = subprocess.check_output(
-            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
+            command, encoding="utf-8", stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
         ).strip()
     return {
         "date": time.strftime("%Y-%m-%d"),

@@ -241,7 +241,7 @@ def history(folder: Path) -> list[dict[str, Any]]:
     Raises RunError where there is none yet, and for a file that is damaged.
     """
     file = folder / HISTORY
-    text = file.read_text(errors="replace") if file.exists() else ""
+    text = file.read_text(errors="replace", encoding="utf-8") if file.exists() else ""
     try:
         lines = [dict(json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
         if any(not isinstance(line.get(name), (int, float)) for line in lines for name in DRAWN):

@@ -181,7 +181,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = str(photos.write(tmp_path / "mine", 30, ("discs", "stripes", "wide stripes")))
-    (tmp_path / "mine" / "discs" / "notes.txt").write_text("no picture")
+    (tmp_path / "mine" / "discs" / "notes.txt").write_text("no picture", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     main.train(PHOTOS, data, image_size=16, blocks=1)
     out = capsys.readouterr().out
@@ -398,7 +398,7 @@ def downloads(tmp_path: Path) -> Path:
     model = Mixer(replace(PRESETS["B/16"], **sizes, tokens_mlp_dim=13, channels_mlp_dim=19))
     np.savez(folder / "mixer.npz", **as_the_authors_save(model))
     for name in ("thesis.pdf", "photo.jpg"):
-        (folder / name).write_text("mine")
+        (folder / name).write_text("mine", encoding="utf-8")
     return folder
 
 

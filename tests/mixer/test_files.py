@@ -20,13 +20,13 @@ def two(target: Path) -> set[Path]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() if p.is_file() else "" for p in folder.rglob("*")}
+    return {str(p.relative_to(folder)): p.read_text(encoding="utf-8") if p.is_file() else "" for p in folder.rglob("*")}
 
 
 def write(target: Path, text: str = "new", meanwhile: Callable[[], None] = lambda: None) -> None:
     with replacing(target, two) as new:
         new.mkdir()
-        (new / "one").write_text(text)
+        (new / "one").write_text(text, encoding="utf-8")
         meanwhile()
 
 
@@ -36,7 +36,7 @@ def target(tmp_path: Path) -> Path:
     target = tmp_path / "target"
     for name in ("target.old/thesis", "target.new/thesis", "target.tmp/thesis", ".target/thesis", "target/one"):
         (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("old")
+        (tmp_path / name).write_text("old", encoding="utf-8")
     return target
 
 
@@ -95,12 +95,12 @@ def test_what_may_not_be_replaced_is_no_reason_to_wait(target: Path, monkeypatch
 
 
 def file_beside(target: Path) -> None:
-    (target / "notes.txt").write_text("mine")
+    (target / "notes.txt").write_text("mine", encoding="utf-8")
 
 
 def folder_beside(target: Path) -> None:
     (target / "two").mkdir()
-    (target / "two" / "photo.jpg").write_text("mine")
+    (target / "two" / "photo.jpg").write_text("mine", encoding="utf-8")
 
 
 def link_beside(target: Path) -> None:
@@ -114,7 +114,7 @@ def hidden_beside(target: Path) -> None:
 def file_instead(target: Path) -> None:
     (target / "one").unlink()
     target.rmdir()
-    target.write_text("mine")
+    target.write_text("mine", encoding="utf-8")
 
 
 def link_instead(target: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_read_only_folder_is_said_to_whoever_is_not_root(target: Path) -> None
             found = subprocess.run(
                 ["setpriv", "--bounding-set", "-dac_override", sys.executable, "-c", command],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
             )
         finally:
             folder.chmod(0o755)
@@ -273,12 +273,18 @@ def test_a_page_is_known_again_only_unchanged(tmp_path: Path) -> None:
     files.write_signed(page, "<p>ü</p>")
     assert files.signed(page) == {page}
     files.write_signed(page, "<p>2</p>\n")
-    assert page.read_text().startswith("<p>2</p>\n\n<!-- written by the MLP-Mixer microscope")
-    for text in (page.read_text() + "mine", "mine" + page.read_text(), page.read_text().replace("2", "3"), "", "mine"):
-        page.write_text(text)
+    assert page.read_text(encoding="utf-8").startswith("<p>2</p>\n\n<!-- written by the MLP-Mixer microscope")
+    for text in (
+        page.read_text(encoding="utf-8") + "mine",
+        "mine" + page.read_text(encoding="utf-8"),
+        page.read_text(encoding="utf-8").replace("2", "3"),
+        "",
+        "mine",
+    ):
+        page.write_text(text, encoding="utf-8")
         with pytest.raises(NotWritable, match="move it away"):
             files.write_signed(page, "<p>4</p>")
-        assert page.read_text() == text
+        assert page.read_text(encoding="utf-8") == text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 

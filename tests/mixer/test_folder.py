@@ -92,10 +92,10 @@ def test_copies_count_once_and_contradictions_not_at_all(mine: Path) -> None:
 
 
 def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
-    (mine / "discs" / "a.jpg").write_text("no picture")
-    (mine / "discs" / "b.txt").write_text("notes")
-    (mine / "discs" / ".hidden").write_text("passed over")
-    (mine / "README").write_text("beside the classes: passed over")
+    (mine / "discs" / "a.jpg").write_text("no picture", encoding="utf-8")
+    (mine / "discs" / "b.txt").write_text("notes", encoding="utf-8")
+    (mine / "discs" / ".hidden").write_text("passed over", encoding="utf-8")
+    (mine / "README").write_text("beside the classes: passed over", encoding="utf-8")
     parts = read(mine, SIZE)
     assert parts.unreadable == ("discs/a.jpg", "discs/b.txt")
     assert "Files that are no picture, left out: 2 (discs/a.jpg, discs/b.txt)." in parts.said()
@@ -148,7 +148,7 @@ def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
     for i in range(LEAST - 1):
         shutil.copy(mine / "discs" / f"IMG_{i:04}.jpg", mine / "cats" / f"{i}.jpg")
         (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
-    (mine / "cats" / "broken.jpg").write_text("no picture")
+    (mine / "cats" / "broken.jpg").write_text("no picture", encoding="utf-8")
     with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*Files that are no picture: 1 "):
         read(mine, SIZE)
 

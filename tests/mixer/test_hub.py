@@ -157,12 +157,12 @@ def test_what_the_card_cannot_state_is_named(there: Hub, network: Mixer, tmp_pat
 
 def test_somebody_s_own_readme_stays_and_nothing_is_published(there: Hub, folder: Path) -> None:
     hub.push(folder, "net")
-    card = (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text(encoding="utf-8")
     for text in ("My notes", card + "\nMy notes", card.replace("Limits", "My limits")):
-        (folder / "README.md").write_text(text)
+        (folder / "README.md").write_text(text, encoding="utf-8")
         with pytest.raises(NotWritable, match=r"README\.md is there already.* move it away"):
             hub.push(folder, "other")
-        assert (folder / "README.md").read_text() == text
+        assert (folder / "README.md").read_text(encoding="utf-8") == text
     assert not (there.folder / "owner" / "other").exists()
 
 

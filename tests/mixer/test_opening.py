@@ -44,10 +44,10 @@ def test_the_untrained_network_that_ships_is_the_one_that_training_starts_from()
 
 
 def test_a_seed_that_gives_other_weights_is_refused(tmp_path: Path) -> None:
-    config = json.loads((START / "config.json").read_text())
-    (tmp_path / "metrics.json").write_text("{}")
+    config = json.loads((START / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "metrics.json").write_text("{}", encoding="utf-8")
     for start, words in (({"seed": 1, "digest": "0"}, "draws other weights from seed 1"), (7, "must be a seed and a")):
-        (tmp_path / "config.json").write_text(json.dumps(config | {"start": start}))
+        (tmp_path / "config.json").write_text(json.dumps(config | {"start": start}), encoding="utf-8")
         with pytest.raises(CheckpointError, match=words):
             open_network(tmp_path)
     assert checkpoint.ours(tmp_path), "so save may replace it"
@@ -139,10 +139,10 @@ def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, 
     assert present(tmp_path) == []
     checkpoint.save(tmp_path / "checkpoints" / "good", network, {"accuracy": 0.5})
     (tmp_path / "checkpoints" / "bad").mkdir()
-    (tmp_path / "checkpoints" / "bad" / "config.json").write_text("{")
+    (tmp_path / "checkpoints" / "bad" / "config.json").write_text("{", encoding="utf-8")
     (tmp_path / "checkpoints" / "odd").mkdir()
-    (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}')
-    (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}')
+    (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}', encoding="utf-8")
+    (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}', encoding="utf-8")
     (tmp_path / "runs" / "empty").mkdir(parents=True)
     assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "50.00% of the test images right")]
     assert {"seed", "seed-start", "seed-epoch-1"} <= {one.name for one in present()}
@@ -209,7 +209,7 @@ def test_what_is_private_is_no_mixer_or_is_too_large_is_said_before_it_is_fetche
     hub.size = 10**15
     with pytest.raises(NotOpened, match=r"owner/net needs about 3000000.0 GB of memory"):
         open_network("owner/net")
-    (hub.folder / "config.json").write_text('{"architecture": "resnet50"}')
+    (hub.folder / "config.json").write_text('{"architecture": "resnet50"}', encoding="utf-8")
     with pytest.raises(NotOpened, match="owner/net on the Hub is no MLP-Mixer"):
         open_network("owner/net")
     assert hub.fetched == []

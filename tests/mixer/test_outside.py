@@ -68,7 +68,7 @@ def test_what_is_said_is_said_at_once_and_in_any_encoding(encoding: str, monkeyp
 def test_a_reader_who_leaves_early_is_no_error() -> None:
     root = Path(__file__).parent.parent.parent
     command = f"{sys.executable} main.py summary | head -1; exit ${{PIPESTATUS[0]}}"
-    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root)
+    found = subprocess.run(["bash", "-c", command], capture_output=True, encoding="utf-8", cwd=root)
     assert "Traceback" not in found.stderr
     assert "Exception" not in found.stderr
 

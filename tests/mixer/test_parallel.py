@@ -31,7 +31,7 @@ def torchrun(cifar: Path, run: Path, epochs: int, processes: int = 2) -> subproc
         env=os.environ | {"OMP_NUM_THREADS": "1"},  # sums depend on the threads, if only in their last bits
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -65,7 +65,7 @@ def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     output, _ = together.communicate(timeout=60)
     assert "Stopped; the state is saved" in output
     step = torch.load(run / "state.pt", weights_only=True)["progress"]["step"]
-    assert step > json.loads((run / "history.jsonl").read_text().splitlines()[0])["step"]
+    assert step > json.loads((run / "history.jsonl").read_text(encoding="utf-8").splitlines()[0])["step"]
 
 
 def test_machines_whose_states_differ_stop_in_words(

@@ -8,7 +8,7 @@ from mixer import checkpoint, record
 from mixer.evaluate import headline
 
 CASES = Path(__file__).parent.parent / "data" / "cases"
-SHIPPED = json.loads((checkpoint.DEFAULT / "metrics.json").read_text())
+SHIPPED = json.loads((checkpoint.DEFAULT / "metrics.json").read_text(encoding="utf-8"))
 
 
 def test_what_is_shipped_is_a_record_with_every_entry_that_is_read_again() -> None:
@@ -75,4 +75,4 @@ def test_a_record_of_an_earlier_version_where_all_are_right_is_read() -> None:
 
 def test_the_checkpoints_of_the_project_hold_records() -> None:
     for folder in Path(checkpoint.DEFAULT.parent).iterdir():
-        record.check(json.loads((folder / "metrics.json").read_text()), 10)
+        record.check(json.loads((folder / "metrics.json").read_text(encoding="utf-8")), 10)

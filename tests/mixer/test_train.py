@@ -60,7 +60,9 @@ def test_continued_run_equals_an_uninterrupted_one(
     for _ in train(parts, coloured, coloured, SHORT, tmp_path / "parts", CPU):
         raise AssertionError("the run has ended, there is no step left")
     assert same(parts, whole)
-    histories = [(tmp_path / run / "history.jsonl").read_text().splitlines() for run in ("whole", "parts")]
+    histories = [
+        (tmp_path / run / "history.jsonl").read_text(encoding="utf-8").splitlines() for run in ("whole", "parts")
+    ]
     lines = [[json.loads(line) | {"seconds": None} for line in lines] for lines in histories]
     assert lines[0] == lines[1]
 
