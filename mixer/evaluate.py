@@ -61,6 +61,7 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
         "flip_accuracy": ((probabilities + mirrored.softmax(1)).argmax(1) == labels).float().mean().item(),
         "images": len(test),
         "class_accuracy": {names[i]: right[labels == i].float().mean().item() for i in labels.unique().tolist()},
+        "classes_without_images": without_images(test, validation),
         "confusion": confusion.tolist(),
         "calibration_error": calibration_error(probabilities, labels),
         "reliability": reliability(probabilities, labels),
@@ -81,17 +82,18 @@ def headline(metrics: dict[str, Any]) -> str:
     images = f"{metrics['images']:,}" if "images" in metrics else "the"
     known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
     lines = [f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."]
-    return " ".join(lines + lacking(metrics.get("data", {})))
+    return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
 
 
-def lacking(data: dict[str, Any]) -> list[str]:
-    """Sentences on the classes without test or validation images. data: what the record says of the images"""
-    classes = data.get("classes", {})
-    without = {
-        part: [name for name, images in classes.items() if not images[place]]
-        for part, place in {"test": 2, "validation": 1}.items()
-    }
+def lacking(without: dict[str, list[str]]) -> list[str]:
+    """Sentences on what `without_images` has found."""
     return [f"Classes without {part} images: {', '.join(names)}." for part, names in without.items() if names]
+
+
+def without_images(test: Labelled, validation: Labelled) -> dict[str, list[str]]:
+    """The classes of which there are no test images, and those of which there are no validation images."""
+    parts = {"test": test, "validation": validation}
+    return {part: [name for i, name in enumerate(data.classes) if i not in data.labels] for part, data in parts.items()}
 
 
 def _logits(

@@ -21,7 +21,7 @@ from jaxtyping import Float32, UInt8
 
 from mixer import near
 from mixer.data import DataMissing, Labelled, few
-from mixer.evaluate import lacking
+from mixer.evaluate import lacking, without_images
 from mixer.layout import Folders, Part, UnusableData, read_layout, text
 from mixer.picture import Unreadable, decode, to_picture
 
@@ -107,7 +107,7 @@ class Parts:
         }.items():
             if number:
                 lines.append(f"{words}: {number:,}.")
-        return lines + lacking(self.record())
+        return lines + lacking(without_images(self.test, self.validation))
 
 
 @dataclass(frozen=True, eq=False)

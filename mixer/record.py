@@ -97,9 +97,10 @@ class Metrics(TypedDict, total=False):
 
 
 class Own(Metrics, total=False):
-    """The same of a network that was trained on other images than CIFAR-10's."""
+    """With what only some networks have, above all those that were trained on other images than CIFAR-10's."""
 
     data: Data
+    classes_without_images: dict[str, list[str]]
 
 
 METRICS = TypeAdapter(Own)

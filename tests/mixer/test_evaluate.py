@@ -83,6 +83,9 @@ def test_a_class_without_images_has_no_accuracy_and_nothing_is_nan(tiny, coloure
     metrics = evaluate(Mixer(tiny), few, few, CPU)
     json.dumps(metrics, allow_nan=False)
     assert tuple(metrics["class_accuracy"]) == CLASSES[:7]
+    words = "Classes without test images: horse, ship, truck. Classes without validation images: horse, ship, truck."
+    assert headline(metrics).endswith(words)
+    assert "without" not in headline(evaluate(Mixer(tiny), coloured, coloured, CPU))
     assert [sum(row) for row in metrics["confusion"]] == [1] * 7 + [0] * 3
 
 

@@ -107,7 +107,7 @@ def test_a_network_of_own_images_is_pushed_with_the_names_and_numbers_of_its_cla
     own = Mixer(replace(network.config, classes=names)).eval()
     data = {"name": "my photos", "parts": "by hand", "classes": {of: [4, 1, int(of != "cat")] for of in names}}
     of_them = {name: 0.5 for name in names if name != "cat"}
-    evaluated = metrics | {"data": data, "class_accuracy": of_them}
+    evaluated = metrics | {"data": data, "class_accuracy": of_them, "classes_without_images": {"test": ["cat"]}}
     checkpoint.save(tmp_path / "own", own, evaluated, choose_samples(replace(coloured, classes=names)))
     hub.push(tmp_path / "own", "net")
     assert {path.name for path in (there.folder / "owner" / "net").iterdir()} == {
