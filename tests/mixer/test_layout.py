@@ -37,6 +37,7 @@ def found(root: Path, folders: Folders | None = None) -> set[tuple[str, str, str
         ("01.train", "02.test"),
         ("trainset", "testset"),
         ("cats_and_dogs.train", "cats_and_dogs.evaluation"),
+        ("trainval", "TEST2"),
     ],
 )
 @pytest.mark.parametrize("inside", ["", "images/", "{name}/", "a/b/"])
