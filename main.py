@@ -1,5 +1,6 @@
 """The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
 
+import hashlib
 import json
 import signal
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
@@ -34,9 +36,10 @@ from mixer.data import (
     statistics,
 )
 from mixer.evaluate import headline
-from mixer.folder import Parts
+from mixer.folder import Parts, compare, seen, tested
 from mixer.folder import read as read_folder
 from mixer.hub import push as publish
+from mixer.layout import Folders
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.opening import named, open_network, samples_of, told
 from mixer.outside import in_words
@@ -67,6 +70,7 @@ def train(
     teacher: tuple[str, ...] | None = TEACHERS,
     init: str | None = None,
     all_images: bool = False,
+    folders: Folders | None = None,
     data_root: Path | None = None,
     download: bool = False,
 ) -> None:
@@ -89,6 +93,7 @@ def train(
             are averaged; None for none. They know CIFAR-10's classes: without this, other data have none
         init: checkpoint to start from; blocks that it lacks start as the identity
         all_images: train on the validation images too (their accuracy then says nothing)
+        folders: whether those in --data are parts (train, test) or classes, where that is not sure
         data_root: folder that holds cifar-10-batches-py or cifar-100-python; without it $CIFAR10_ROOT, without that
             ./data
         download: fetch CIFAR (170 MB) if it is not there
@@ -103,7 +108,7 @@ def train(
         raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
     network = PRESETS[preset].resized(32 if known else image_size)
     with parallel.first_before_others():
-        parts = parts_of(data, network.image_size, data_root, download)
+        parts = parts_of(data, network.image_size, data_root, download, folders)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
     if data != "cifar10":
         network = scaled(network, parts.train, init)
@@ -115,14 +120,19 @@ def train(
     with Run(folder, of, tuple(map(named, teacher or ())), where) as ours:
         if init or not ours.begun:
             ours.of["init"] = init
+        said = [] if known else parts.said()
         if init and not ours.begun:
-            ours.earlier = checkpoint.load(init, Mixer)[1].get("stages", [])
+            before = checkpoint.load(init, Mixer)[1]
+            ours.earlier = before.get("stages", [])
+            said += [] if known else compare(parts, before, init)
         model = start(preset, blocks, None if ours.begun else init, config.seed, network)
         training_images = parts.with_validation() if all_images else parts.train
         print(
             layer_table(model), f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}"
         )
-        for line in [] if known else parts.said():
+        if config.batch_size and config.batch_size > len(training_images):
+            said.append(f"--batch-size {config.batch_size:,} is more than there are: each step takes all of them.")
+        for line in said:
             print(line)
         steps = training(model, training_images, parts.validation, config, ours, device, taught_by)
         if not follow(steps, round(config.epochs * len(training_images)), folder):
@@ -131,6 +141,8 @@ def train(
         if not parallel.is_first():
             return
         stages = ours.record()
+        if not known:
+            stages[-1]["images"] = seen(training_images)
         if is_of(folder / "checkpoint", stages):
             print(
                 f"{folder} is finished: it has seen {ours.epochs:.1f} epochs, and --epochs {config.epochs} asks for "
@@ -179,6 +191,7 @@ def evaluate(
     data_root: Path | None = None,
     download: bool = False,
     data: str = "cifar10",
+    folders: Folders | None = None,
     attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
@@ -188,7 +201,8 @@ def evaluate(
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: fetch CIFAR-10 (170 MB) if it is not there
-        data: cifar10, cifar100, or the folder of images that the network was trained on
+        data: cifar10, cifar100, or the folder of images that the network was trained on, or one of new images
+        folders: whether those in --data are parts (train, test) or classes, where that is not sure
         attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
@@ -197,14 +211,17 @@ def evaluate(
     model, metrics = checkpoint.load(source, Mixer)
     if data == "cifar10":
         class_numbers(class_names(model.config))  # before anything is fetched
-    parts = parts_of(data, model.config.image_size, data_root, download)
+    parts = parts_of(data, model.config.image_size, data_root, download, folders)
+    said = [] if data in CIFAR else [*parts.said(), *compare(parts, metrics, source)]
     metrics |= report(model, parts.test, parts.validation, best_device())
     if data != "cifar10":
-        metrics["data"] = parts.record()
+        metrics["data"] = tested(parts, metrics.get("data", {}))
     if attributions:
         metrics["attributions"] = measure_methods(model, samples_of(source), best_device())
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
-    print(json.dumps(short) if as_json else headline(metrics), flush=True)
+    for line in said:
+        print(line, file=sys.stderr if as_json else sys.stdout)
+    print(json.dumps(short) if as_json else headline(metrics))
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
 
@@ -258,11 +275,14 @@ def write_report(
     Args:
         picture: the file of the picture
         source: folder of the network, or the id of a model on the Hugging Face Hub
-        out: the file; without it, PICTURE-report.html in this folder
+        out: the file; without it, PICTURE-report.html in this folder, or PICTURE-report-2.html, ... where that is
+            taken by another picture's or network's
     """
-    out = out or Path(f"{picture.stem}-report.html")
-    files.check(out, files.signed)
     decoded = decode(picture)
+    of = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    mark = f"<!-- of {of} -->"
+    out = out or free_report(picture.stem, mark.encode())
+    files.check(out, files.signed)
     from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
     from viz.panels import report as reports
     from viz.panels.lenses import Lenses
@@ -276,8 +296,14 @@ def write_report(
     visit.photo = photo
     reports.measure(scope, lenses.lenses, visit.selection, measured)
     text = reports.report(scope, lenses.page, lenses.lenses, visit, "")
-    files.write_signed(out, reports.whole(text))
+    files.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
+
+
+def free_report(stem: str, mark: bytes) -> Path:
+    """The first of STEM-report.html, STEM-report-2.html, ... that is not there, or is there with this mark."""
+    names = chain([f"{stem}-report.html"], (f"{stem}-report-{number}.html" for number in count(2)))
+    return next(path for path in map(Path, names) if not path.exists() or mark in path.read_bytes())
 
 
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
@@ -289,7 +315,9 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
     """
     checkpoint.check_target(output)
     model, metrics = open_network(source)
-    checkpoint.save(output, model, metrics | {"weights": "half precision"}, precision=torch.float16)
+    samples = samples_of(source)
+    own = samples if samples.source != "CIFAR-10" else None
+    checkpoint.save(output, model, metrics | {"weights": "half precision"}, own, precision=torch.float16)
     print(f"{told(metrics)}; saved in {output}")
 
 
@@ -308,18 +336,24 @@ def plot(run: tyro.conf.Positional[Path]) -> None:
 def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str]) -> None:
     """Publish an evaluated checkpoint on the Hugging Face Hub, with a model card. Wants a token (hf auth login).
 
+    Of images of your own none is published: their number, and the names of the classes and of the folder.
+
     Args:
         folder: folder of the checkpoint; the card stays there as README.md
         repo_id: OWNER/NAME of the model; NAME alone for one of your own
     """
     repo_id = publish(folder, repo_id)
+    if (folder / checkpoint.SAMPLES).exists():
+        print(f"{checkpoint.SAMPLES} stays here: it holds test images, which may be private")
     print(f"Published as {repo_id}; look inside: python app.py --checkpoint {repo_id}")
 
 
-def parts_of(data: str, size: tuple[int, int], root: Path | None, download: bool) -> Parts:
+def parts_of(
+    data: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None = None
+) -> Parts:
     """Training, validation and test images. data: cifar10, cifar100 or a folder, whose images come at that size"""
     if data not in CIFAR:
-        return read_folder(Path(data), size, partial(tqdm, desc="reading the images", unit="image", delay=1))
+        return read_folder(Path(data), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders)
     kind = cast(Cifar, data)
     train = cifar(kind, "train", root, download)
     return Parts(train, cifar(kind, "validation", root), cifar(kind, "test", root), "as published, the last validate")
@@ -378,7 +412,7 @@ def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
     with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02, delay=0.1) as bar:
         for metrics in steps:
             if not bar.n:  # what was done before today tells nothing about how fast it goes
-                bar.initial = bar.last_print_n = metrics["images"]
+                bar.initial = bar.last_print_n = min(metrics["images"], total)
             bar.update(min(metrics["images"], total) - bar.n)
             if "validation_accuracy" in metrics:
                 line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"

@@ -61,18 +61,20 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     if (load := os.getloadavg()[0]) > 0.5:
         print(f"warning: the machine is not quiet (load {load:.1f}); ratios may be off", file=sys.stderr)
     torch.manual_seed(0)
-    known = json.loads(RESULTS.read_text()) if names else {}
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if names else {}
     for name in names or CASES:
         known[name] = {"machine": machine(), "rows": []}
         for ratio in CASES[name]():
             known[name]["rows"].append(row(ratio, time.strftime("%Y-%m-%d %H:%M")))
             print(f"{ratio.name}: {ratio.ratio:.2f}  {ratio.note}", flush=True)
     found = {name: known[name] for name in CASES if name in known}
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     machines = "; ".join(dict.fromkeys(case["machine"] for case in found.values()))
     rows = table(one for case in found.values() for one in case["rows"])
     made = f"Made by `make bench`, or `python -m bench CASE ...` for some of it, not by hand. {machines}."
-    (HERE / "README.md").write_text(f"# Measured\n\n{made}\n\n{rows}\n\n![time against size]({PLOT.name})\n")
+    (HERE / "README.md").write_text(
+        f"# Measured\n\n{made}\n\n{rows}\n\n![time against size]({PLOT.name})\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

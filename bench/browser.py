@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from bench.measure import Ratio, Timing, spread
 from bench.server import served
 
-SCRIPT = Path(__file__).with_name("browser.js").read_text()
+SCRIPT = Path(__file__).with_name("browser.js").read_text(encoding="utf-8")
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 BYTES_BEFORE = 452e3
 """sent for a click on a patch before a view was a value"""

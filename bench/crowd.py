@@ -121,5 +121,5 @@ def _running(answer: list[Any]) -> bool:
 
 def _resident(process: int) -> float:
     """GB."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) * 1024 / 1e9

@@ -242,7 +242,7 @@ def _started(folder: Path, config: MixerConfig, start: Any) -> Mixer:
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(
@@ -266,4 +266,4 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         text = json.dumps(content, indent=1, allow_nan=False)
     except ValueError as error:
         raise ValueError(f"{path.name} is not written, as a number in it is not finite: {error}") from error
-    path.write_text(text + "\n")
+    path.write_text(text + "\n", encoding="utf-8")

@@ -92,10 +92,12 @@ def class_numbers(
     right.
     """
     if set(names) != set(classes):
+        unnamed = len(names) == len(classes) and list(names) == [f"class {i}" for i in range(len(names))]
+        stated = f'. If they are the same, write into its config.json "classes": {json.dumps(list(classes))}'
         raise OtherClasses(
             f"this network's classes ({len(names)}: {few(names)}) are not {source}'s ({len(classes)}: {few(classes)}), "
-            f"so {source}'s images cannot tell whether its answers are right: name its own images with --data. If they "
-            'are the same, write into its config.json "classes": ' + json.dumps(list(classes)[:10])
+            f"so {source}'s images cannot tell whether its answers are right: name its own images with --data"
+            + (stated if unnamed else "")
         )
     return torch.tensor([names.index(name) for name in classes])
 

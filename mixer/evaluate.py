@@ -61,6 +61,7 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
         "flip_accuracy": ((probabilities + mirrored.softmax(1)).argmax(1) == labels).float().mean().item(),
         "images": len(test),
         "class_accuracy": {names[i]: right[labels == i].float().mean().item() for i in labels.unique().tolist()},
+        "classes_without_images": without_images(test, validation),
         "confusion": confusion.tolist(),
         "calibration_error": calibration_error(probabilities, labels),
         "reliability": reliability(probabilities, labels),
@@ -80,7 +81,19 @@ def headline(metrics: dict[str, Any]) -> str:
     }
     images = f"{metrics['images']:,}" if "images" in metrics else "the"
     known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
-    return f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."
+    lines = [f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."]
+    return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
+
+
+def lacking(without: dict[str, list[str]]) -> list[str]:
+    """Sentences on what `without_images` has found."""
+    return [f"Classes without {part} images: {', '.join(names)}." for part, names in without.items() if names]
+
+
+def without_images(test: Labelled, validation: Labelled) -> dict[str, list[str]]:
+    """The classes of which there are no test images, and those of which there are no validation images."""
+    parts = {"test": test, "validation": validation}
+    return {part: [name for i, name in enumerate(data.classes) if i not in data.labels] for part, data in parts.items()}
 
 
 def _logits(
@@ -95,11 +108,12 @@ def _logits(
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
+    """The 95 % interval of a share (Wilson 1927), whose ends are shares themselves."""
     z, p = 1.959964, right / images
     middle, scale = p + z * z / (2 * images), 1 + z * z / images
     half = z * math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
-    return (middle - half) / scale, (middle + half) / scale
+    low, high = (middle - half) / scale, (middle + half) / scale
+    return low if right else 0.0, high if right < images else 1.0  # exactly, which the sums miss by a last digit
 
 
 def calibration_error(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:

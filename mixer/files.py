@@ -23,7 +23,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,10 @@ Ours = Callable[[Path], set[Path]]
 """Of a target that is there: the files that are ours, itself or within it."""
 
 SIGNATURE = re.compile(rb"\n<!-- written by the MLP-Mixer microscope, sha256 ([0-9a-f]{64}) -->\n\Z")
+
+
+IN_USE = (5, 32)
+"""Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION"""
 
 
 class NotWritable(ValueError):
@@ -97,6 +102,22 @@ def signed(path: Path) -> set[Path]:
     return {path} if ours else set()
 
 
+def replace(new: Path, target: Path, waits: Sequence[float] = (0.1, 0.2, 0.4, 0.8)) -> None:
+    """Move a file or folder, in place of a file or an empty folder, as every system allows it.
+
+    Windows replaces no folder, and no file as long as another program reads it: that is waited for (seconds).
+    """
+    if new.is_dir() and target.is_dir():
+        target.rmdir()
+    try:
+        os.replace(new, target)
+    except PermissionError as error:
+        if not waits or getattr(error, "winerror", None) not in IN_USE:
+            raise
+        time.sleep(waits[0])
+        replace(new, target, waits[1:])
+
+
 def _absolute(target: Path) -> Path:
     """Without links but for the target itself, which may be one."""
     return Path(os.path.realpath(target.parent), target.name)
@@ -131,7 +152,7 @@ def _refuse_others(target: Path, ours: Ours) -> None:
 
 def _put(new: Path, target: Path) -> None:
     if not (target.is_dir() and any(target.iterdir())):
-        os.replace(new, target)
+        replace(new, target)
     elif not _exchange(new, target):
         _swap(new, target)
 
@@ -158,8 +179,8 @@ def _swap(new: Path, target: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     old = aside / target.name
     try:
-        os.rename(target, old)
-        os.rename(new, target)
+        replace(target, old)
+        replace(new, target)
     except BaseException:
         with suppress(FileNotFoundError):
             os.rename(old, target)

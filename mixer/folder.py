@@ -1,17 +1,15 @@
-"""Images of one's own, sorted by class into folders (torchvision's ImageFolder layout), as training, validation and
-test images.
+"""Images of one's own, sorted by class into folders (`mixer.layout`), as training, validation and test images.
 
-    photos/cat/1.jpg, photos/cat/more/2.png, photos/dog/3.jpg          sorted by class alone
-    photos/train/cat/1.jpg, ..., photos/test/dog/3.jpg                 somebody has made the parts already
-
-**Which part an image is in follows from the bytes of its file**, where nobody has made the parts: whatever is renamed
-or added later, it stays there, so that no test image is ever trained on, in this run or in one that goes on from it
-(`--init`). Copies of one file count once. Near copies are not noticed: of photos taken in a burst, some fall into the
-training images and some into the test images, and the accuracy is then better than for new photos.
+**Which part an image is in follows from its decoded pixels**, where nobody has made the parts: whatever is renamed,
+rated, turned or added later, it stays there, so that no test image is ever trained on, in this run or in one that goes
+on from it (`--init`). Copies of one picture count once. Near copies stay in one part, that of one of them. So there are
+two reasons for which an image is in another part later: a near copy of it was added, or its class has test and
+validation images of its own by now. A network's record has what it was trained on, and `compare` looks there.
 """
 
+import base64
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,25 +17,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 
+from mixer import near
 from mixer.data import DataMissing, Labelled, few
+from mixer.evaluate import lacking, without_images
+from mixer.layout import Folders, Part, UnusableData, read_layout, text
 from mixer.picture import Unreadable, decode, to_picture
 
 SHARE = 0.15
 """of the images, that test; as many validate"""
 LEAST = 10
 """images of a class, below which it is refused"""
-PARTS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation"}
-"""the part that a folder of such a name holds"""
-RULE = f"by BLAKE2b of each file's bytes: {SHARE:.0%} test, {SHARE:.0%} validation"
+TESTING: tuple[Part, ...] = ("test", "validation", "train", "")
+"""of copies in several parts, the one in the first of these counts"""
+RULE = f"by BLAKE2b of each picture's pixels: {SHARE:.0%} test, {SHARE:.0%} validation"
 GIVEN = "by the folders of the data"
+SHORT = 5
+"""bytes of a digest that tells an image from those that were trained on"""
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
 """passes the files on, and may show how far it is"""
-
-
-class UnusableData(ValueError):
-    """Nothing can be trained on a folder's images; the message says why, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,18 @@ class Parts:
     test: Labelled
     rule: str
     """how it is decided which image is in which part"""
+    notes: tuple[str, ...] = ()
+    """sentences on how its folders were read"""
     unreadable: tuple[str, ...] = ()
     """files of which no picture can be made"""
     copies: int = 0
-    """files with the same bytes as another, which is counted"""
+    """files with the same pixels as another, which is counted"""
     contradictory: int = 0
-    """files whose bytes stand in more than one class: all of them are left out"""
+    """files whose pixels stand in more than one class: all of them are left out"""
+    near: int = 0
+    """near copies of other images, in one part with them"""
+    near_left_out: int = 0
+    """near copies of images that somebody has put into another part"""
 
     def with_validation(self) -> Labelled:
         """The training images and the validation images, in this order."""
@@ -67,138 +73,232 @@ class Parts:
         return {f"{name} digest": part.digest() for name, part in parts.items()}
 
     def record(self) -> dict[str, Any]:
-        """For the run and the metrics: what was used as what."""
+        """For the run and the metrics: what was used as what; of each class the images of the three parts."""
+        each, classes = (self.train, self.validation, self.test), self.test.classes
         return {
             "name": self.test.source,
             "parts": self.rule,
             "training images": len(self.train),
             "validation images": len(self.validation),
             "test images": len(self.test),
+            "classes": {name: [int((part.labels == i).sum()) for part in each] for i, name in enumerate(classes)},
             **self.digests(),
             "unreadable": len(self.unreadable),
             "copies": self.copies,
             "contradictory": self.contradictory,
+            "near copies": self.near,
+            "near copies left out": self.near_left_out,
         }
 
     def said(self) -> list[str]:
         """Sentences on the parts and on what was left out."""
         lines = [
             f"{self.test.source}: {len(self.test.classes)} classes ({few(self.test.classes)}), {len(self.train):,} "
-            f"training, {len(self.validation):,} validation and {len(self.test):,} test images, {self.rule}."
+            f"training, {len(self.validation):,} validation and {len(self.test):,} test images, {self.rule}.",
+            *self.notes,
         ]
         if self.unreadable:
             lines.append(f"Files that are no picture, left out: {len(self.unreadable):,} ({few(self.unreadable)}).")
-        if self.copies:
-            lines.append(f"Copies of other files, left out: {self.copies:,}.")
-        if self.contradictory:
-            lines.append(f"Files that stand in two classes, left out: {self.contradictory:,}.")
-        return lines
+        for words, number in {
+            "Copies of other files, left out": self.copies,
+            "Files that stand in two classes, left out": self.contradictory,
+            "Near copies of other images, in one part with them": self.near,
+            "Near copies of images in another part, which tests, left out": self.near_left_out,
+        }.items():
+            if number:
+                lines.append(f"{words}: {number:,}.")
+        return lines + lacking(without_images(self.test, self.validation))
 
 
-@dataclass(frozen=True)
-class _File:
-    path: Path
+@dataclass(frozen=True, eq=False)
+class _Picture:
     label: int
-    part: str
-    """empty where nobody has made the parts"""
+    part: Part
+    pixels: UInt8[np.ndarray, "height width 3"]
+    """as the network gets it"""
+    look: Float32[np.ndarray, "numbers"]
+    same: tuple[bytes, int]
+    """of the picture as it is decoded: `mixer.near.digest`"""
+
+    @property
+    def place(self) -> float:
+        """From 0 to 1, by chance, and always the same, however the picture is turned."""
+        return int.from_bytes(self.same[0][:8], "big") / 2**64
+
+    @property
+    def turn(self) -> bytes:
+        """By which near copies choose one of them; nothing to do with `place`."""
+        return self.same[0][8:]
 
 
-def read(root: Path, size: tuple[int, int], progress: Progress = iter) -> Parts:
+def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: Folders | None = None) -> Parts:
     """All images of a folder in three parts, each the middle of the picture at size (height, width).
 
-    Hidden files are passed over. Raises DataMissing where there is no such folder, UnusableData where it is not sorted
-    into at least two classes, or where a class has fewer than `LEAST` images or none to train on.
+    folders: what the folders in it are, where that is not sure. Raises DataMissing where there is no such folder,
+    UnusableData where it is not sorted into at least two classes or can be read in two ways, or where a class has fewer
+    than `LEAST` images or none to train on.
     """
     if not root.is_dir():
         raise DataMissing(f"there is no folder {root}: --data takes cifar10, cifar100, or a folder of images")
-    classes, files = _listed(root)
-    kept, copies, contradictory = _once(files)
-    images: dict[str, list[np.ndarray]] = {name: [] for name in PARTS.values()}
-    labels: dict[str, list[int]] = {name: [] for name in PARTS.values()}
-    unreadable = []
-    for file in progress(kept):
+    layout = read_layout(root, folders)
+    pictures, unreadable = [], []
+    for file in progress(layout.files):
         try:
-            picture = to_picture(decode(file.path).image, size)
+            image = decode(file.path).image
         except (Unreadable, OSError):
-            unreadable.append(str(file.path.relative_to(root)))
+            unreadable.append(text(file.path.relative_to(root)))
             continue
-        images[file.part].append(picture)
-        labels[file.part].append(file.label)
-    _check(root, classes, labels, unreadable)
-    name = root.resolve().name
+        same = near.digest(np.asarray(image))
+        pictures.append(_Picture(file.label, file.part, to_picture(image, size), near.look(image), same))
+    kept, copies, contradictory = _once(pictures)
+    groups, left_out = _together(kept)
+    parts = _divided(groups, range(len(layout.classes)))
+    said = [*layout.notes]
+    if unreadable:
+        said.insert(0, f"Files that are no picture: {len(unreadable):,} ({few(unreadable)}).")
+    if left_out:
+        said.append(f"Near copies in several parts, left out: {left_out:,}.")
+    _check(root, layout.classes, parts, " ".join(said))
 
-    def part(of: str) -> Labelled:
-        stacked = torch.from_numpy(np.stack(images[of])).permute(0, 3, 1, 2).contiguous()
-        return Labelled(stacked, torch.tensor(labels[of]), classes=classes, source=name)
+    def part(of: Part) -> Labelled:
+        stacked = torch.from_numpy(np.stack([picture.pixels for picture in parts[of]])).permute(0, 3, 1, 2)
+        labels = torch.tensor([picture.label for picture in parts[of]])
+        return Labelled(stacked.contiguous(), labels, classes=layout.classes, source=text(root.resolve().name))
 
-    rule = GIVEN if files[0].part else RULE
-    return Parts(part("train"), part("validation"), part("test"), rule, tuple(unreadable), copies, contradictory)
-
-
-def _listed(root: Path) -> tuple[tuple[str, ...], list[_File]]:
-    """The classes by name, and every file with its class."""
-    folders = _folders(root)
-    given = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
-    whole = len(given) == len(folders) and {"train", "test"} <= set(given.values())
-    above = given if whole else {root: ""}
-    classes = tuple(sorted({folder.name for part in above for folder in _folders(part)}))
-    if len(classes) < 2:
-        raise UnusableData(
-            f"{root} holds {len(classes)} folders: sort the images into one folder for each class, two at least"
-        )
-    files = [
-        _File(path, classes.index(folder.name), name)
-        for part, name in above.items()
-        for folder in _folders(part)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(step.startswith(".") for step in path.relative_to(root).parts)
-    ]
-    if not files:
-        raise UnusableData(f"the folders in {root} hold no files")
-    return classes, files
+    return Parts(
+        part("train"),
+        part("validation"),
+        part("test"),
+        GIVEN if layout.files[0].part else RULE,
+        layout.notes,
+        tuple(unreadable),
+        copies,
+        contradictory,
+        sum(len(group) - 1 for group in groups),
+        left_out,
+    )
 
 
-def _folders(above: Path) -> list[Path]:
-    return sorted(path for path in above.iterdir() if path.is_dir() and not path.name.startswith("."))
+def tested(parts: Parts, trained: dict[str, Any]) -> dict[str, Any]:
+    """The record of the images of a network that is tested on these parts; of those it was trained with, that stays.
 
-
-def _once(files: Sequence[_File]) -> tuple[list[_File], int, int]:
-    """Each image once, with the part that it is in; how many files are copies, and how many contradict each other.
-
-    Of copies in several parts, the one that tests counts, then the one that validates.
+    trained: the record so far
     """
-    same: dict[bytes, list[_File]] = {}
-    for file in files:
-        same.setdefault(hashlib.blake2b(file.path.read_bytes(), digest_size=8).digest(), []).append(file)
-    validated = any(file.part == "validation" for file in files)
-    kept, copies, contradictory = [], 0, 0
-    for digest, group in same.items():
-        if len({file.label for file in group}) > 1:
-            contradictory += len(group)
-            continue
-        copies += len(group) - 1
-        first = min(group, key=lambda file: ("test", "validation", "train", "").index(file.part))
-        kept.append(replace(first, part=_part(digest, first.part, validated)))
-    return kept, copies, contradictory
+    now = parts.record()
+    stays = {name: trained[name] for name in trained if name in ("training images", "validation images")}
+    stays |= {name: value for name, value in trained.items() if name.endswith("digest")}
+    before = trained.get("classes", now["classes"])
+    classes = {name: [*before.get(name, counts)[:2], counts[2]] for name, counts in now["classes"].items()}
+    return now | stays | {"classes": classes}
 
 
-def _part(digest: bytes, given: str, validated: bool) -> str:
-    """The part of an image. given: by somebody, or empty. validated: whether validation images were given"""
-    place = int.from_bytes(digest, "big") / 2 ** (8 * len(digest))
-    if not given:
-        return "test" if place < SHARE else "validation" if place < 2 * SHARE else "train"
-    return "validation" if given == "train" and not validated and place < SHARE else given
+def seen(data: Labelled) -> str:
+    """What a record says of the images that were trained on: `SHORT` bytes of each, in base64."""
+    return base64.b64encode(b"".join(_short(data))).decode()
 
 
-def _check(root: Path, classes: Sequence[str], labels: dict[str, list[int]], unreadable: Sequence[str]) -> None:
-    counts, training = Counter(label for part in labels.values() for label in part), Counter(labels["train"])
-    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < LEAST or not training[i]]
-    wrong = f" Files that are no picture: {len(unreadable):,} ({few(unreadable)})." if unreadable else ""
+def compare(parts: Parts, metrics: dict[str, Any], network: str) -> list[str]:
+    """What is to be said where a network is tested on these parts, or trained further on them.
+
+    metrics: the network's. Raises UnusableData where it was trained on test images, or may have been.
+    """
+    recorded = metrics.get("data", {})
+    if all(recorded.get(name, digest) == digest for name, digest in parts.digests().items()):
+        return []
+    others = f"{parts.test.source} has other images, or others in each part, than {network} was trained with"
+    known = [base64.b64decode(stage["images"]) for stage in metrics.get("stages", []) if "images" in stage]
+    if not known:
+        raise UnusableData(
+            f"{others}, and its record, of an earlier version of this program, does not say which those were: it may "
+            "have been trained on test images, and their accuracy would say nothing. Train it anew, without --init"
+        )
+    trained = {images[i : i + SHORT] for images in known for i in range(0, len(images), SHORT)}
+    both = sum(image in trained for image in _short(parts.test))
+    if both:
+        raise UnusableData(
+            f"{others}: it was trained on {both:,} of the {len(parts.test):,} test images, and their accuracy would "
+            "say nothing. Take the images as they were, or images that are all new, or train it anew, without --init"
+        )
+    return [
+        f"{others}. It was trained on none of the {len(parts.test):,} test images, pixel by pixel; images that were "
+        "saved anew since are not noticed."
+    ]
+
+
+def _short(data: Labelled) -> list[bytes]:
+    return [hashlib.blake2b(image.numpy().tobytes(), digest_size=SHORT).digest() for image in data.images]
+
+
+def _once(pictures: Sequence[_Picture]) -> tuple[list[_Picture], int, int]:
+    """Each picture once; how many files are copies, and how many contradict each other."""
+    same = defaultdict(list)
+    for picture in pictures:
+        same[picture.same].append(picture)
+    agreed = [group for group in same.values() if len({picture.label for picture in group}) == 1]
+    kept = [min(group, key=lambda picture: TESTING.index(picture.part)) for group in agreed]
+    in_agreed = sum(map(len, agreed))
+    return kept, in_agreed - len(kept), len(pictures) - in_agreed
+
+
+def _together(pictures: Sequence[_Picture]) -> tuple[list[list[_Picture]], int]:
+    """Near copies with each other, each in one part; how many were left out, as somebody has put them into another."""
+    alike = defaultdict(list)
+    for picture, first in zip(pictures, near.groups([picture.look for picture in pictures]), strict=True):
+        alike[first].append(picture)
+    groups = []
+    for group in alike.values():
+        part = min((picture.part for picture in group), key=TESTING.index)
+        groups.append([picture for picture in group if picture.part == part])
+    return groups, len(pictures) - sum(map(len, groups))
+
+
+def _divided(groups: Sequence[list[_Picture]], labels: Iterable[int]) -> dict[Part, list[_Picture]]:
+    """The parts as they were given, or else by chance, each with every class as far as that can be."""
+    given = {group[0].part for group in groups}
+    free = [part for part in TESTING[:2] if part not in given]
+    parts: dict[Part, list[list[_Picture]]] = {"train": [], "validation": [], "test": []}
+    for group in groups:
+        place = min(group, key=lambda picture: picture.turn).place
+        part = group[0].part
+        if not part:
+            part = "test" if place < SHARE else "validation" if place < 2 * SHARE else "train"
+        elif part == "train" and "validation" not in given and place < SHARE:
+            part = "validation"
+        parts[part].append(group)
+    for label in labels:
+        for made in free:
+            _see_to(label, parts["train"], parts[made], least=1)
+        for made in free:
+            _see_to(label, parts[made], parts["train"], least=2)
+    return {part: [picture for group in of for picture in group] for part, of in parts.items()}
+
+
+def _see_to(label: int, part: list[list[_Picture]], other: list[list[_Picture]], least: int) -> None:
+    """Where a part lacks a class, take the smallest group of it from another that has at least so many."""
+
+    def of_class(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
+        return [group for group in groups if any(picture.label == label for picture in group)]
+
+    there = of_class(other)
+    if len(there) >= least and not of_class(part):
+        chosen = min(there, key=lambda group: (len(group), min(picture.place for picture in group)))
+        other.remove(chosen)
+        part.append(chosen)
+
+
+def _check(root: Path, classes: Sequence[str], parts: dict[Part, list[_Picture]], said: str) -> None:
+    """Raise UnusableData where a class has too few images, or a part none. said: what may explain that"""
+    counts = Counter(picture.label for part in parts.values() for picture in part)
+    training = {picture.label for picture in parts["train"]}
+    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < LEAST or i not in training]
     if small:
         raise UnusableData(
             f"{root}: each class needs at least {LEAST} different images that can be read, and one to train on; too "
-            f"few are in {few(small)}. Add some, or take the folder out.{wrong}"
+            f"few are in {few(small)}. Add some, or take the folder out. {said}".rstrip()
         )
-    empty = [name for name in ("validation", "test") if not labels[name]]
+    empty = [name for name in ("validation", "test") if not parts[name]]
     if empty:
-        raise UnusableData(f"{root}: no image is left for {' and '.join(empty)}: add some images.{wrong}")
+        raise UnusableData(
+            f"{root}: no image is left for {' and '.join(empty)}, as those of a class are near copies of each other: "
+            f"add others. {said}".rstrip()
+        )

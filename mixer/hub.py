@@ -11,7 +11,9 @@ from mixer.data import class_names, class_numbers
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
 
-DATASET = "uoft-cs/cifar10"
+PUBLISHED = {"CIFAR-10": "uoft-cs/cifar10", "CIFAR-100": "uoft-cs/cifar100"}
+"""the ids of data sets on the Hub"""
+UNLIKE = dict.fromkeys(PUBLISHED, "'s (one object, in the middle, upright)")
 STATED = (
     "accuracy",
     "class_accuracy",
@@ -35,19 +37,20 @@ def push(folder: Path, repo_id: str) -> str:
     then nothing is published. The model is made where there is none.
 
     repo_id: "owner/name", or a name alone, which is then the token's owner's.
-    Raises CheckpointError for a folder that is no checkpoint of a Mixer, OtherClasses for a network with other classes
-    than CIFAR-10's, of which the card speaks, and NotPushed for one that was never evaluated and where the Hub cannot
-    be reached or does not let us in.
+    Test images in the folder stay there. Raises CheckpointError for a folder that is no checkpoint of a Mixer,
+    OtherClasses for a network with other classes than CIFAR-10's whose record does not say on which images it was
+    trained, and NotPushed for one that was never evaluated and where the Hub cannot be reached or does not let us in.
     """
     if not folder.is_dir():
         raise checkpoint.CheckpointError(f"there is no folder {folder}: name the folder of a checkpoint")
     model, metrics = checkpoint.load(folder, Mixer)
-    class_numbers(class_names(model.config))
+    if "data" not in metrics:
+        class_numbers(class_names(model.config))
     missing = [name for name in STATED if name not in metrics]
     if missing:
         raise NotPushed(
             f"{folder} was never evaluated, or its metrics.json is not from here, so its card could not state "
-            f"{', '.join(missing)}: first python main.py evaluate {folder}"
+            f"{', '.join(missing)}: first python main.py evaluate {folder} (with --data FOLDER for images of your own)"
         )
     files.check(folder / "README.md", files.signed)
     text = card(model.config, metrics)
@@ -55,7 +58,8 @@ def push(folder: Path, repo_id: str) -> str:
     try:
         repo_id = api.create_repo(repo_id, exist_ok=True).repo_id
         files.write_signed(folder / "README.md", text)
-        names = sorted(path.name for path in checkpoint.ours(folder))  # what else lies there stays private
+        ours = {path.name for path in checkpoint.ours(folder)}  # what else lies there stays private
+        names = sorted(ours - {checkpoint.SAMPLES})
         api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)
     except LocalTokenNotFoundError as error:
         raise NotPushed(
@@ -69,19 +73,22 @@ def push(folder: Path, repo_id: str) -> str:
 
 def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
     """The model card (Markdown under YAML): what the network is, how good, how made, and where it fails."""
+    images = metrics.get("data", {"name": "CIFAR-10"})
+    name = images["name"]
+    dataset = PUBLISHED.get(name)
     data = ModelCardData(
         license="apache-2.0",
         library_name="pytorch",
         pipeline_tag="image-classification",
-        datasets=[DATASET],
+        datasets=[dataset] if dataset else None,
         metrics=["accuracy"],
         tags=["mlp-mixer", "interpretability"],
         model_name="MLP-Mixer",
         eval_results=[
             EvalResult(
                 task_type="image-classification",
-                dataset_type=DATASET,
-                dataset_name="CIFAR-10",
+                dataset_type=dataset or "imagefolder",
+                dataset_name=name,
                 dataset_split="test",
                 metric_type="accuracy",
                 metric_value=round(metrics["accuracy"], 4),
@@ -90,7 +97,7 @@ def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
     )
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(
         [
-            "# MLP-Mixer, trained on CIFAR-10",
+            f"# MLP-Mixer, trained on {name if dataset else 'images of its owner'}",
             headline(metrics),
             _network(config),
             "## Use it\n\nIn the folder of the MLP-Mixer microscope, which shows what is inside of it, "
@@ -101,8 +108,9 @@ def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
             '    pixels = to_picture(decode("photo.jpg").image, model.config.image_size)\n'
             "    probabilities = model(to_input(pixels, model.config)[None]).softmax(1)",
             "The weights are safetensors: nothing is unpickled.",
+            *([] if dataset else [f"## Images\n\n{_images(name, images)}"]),
             f"## How it was made\n\n{_making(metrics)}",
-            f"## Limits\n\n{_limits(config, metrics)}",
+            f"## Limits\n\n{_limits(config, metrics, name if dataset else 'its own')}",
         ]
     )
 
@@ -117,6 +125,19 @@ def _network(config: MixerConfig) -> str:
     )
 
 
+def _images(name: str, data: dict[str, Any]) -> str:
+    """How many images of each class there were."""
+    rows = [["class", "training images", "validation images", "test images"], ["---"] * 4]
+    rows += [[_cell(of), *map(str, counts)] for of, counts in data.get("classes", {}).items()]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"Those of {name}, which are not published; parts {data.get('parts', 'unknown')}.\n\n{table}"
+
+
+def _cell(name: str) -> str:
+    """A name within a row of Markdown."""
+    return " ".join(name.split()).replace("|", "\\|")
+
+
 def _making(metrics: dict[str, Any]) -> str:
     """The recipe of every stage as it was given, and with what code."""
     recipes = [stage.get("recipe", {}) for stage in metrics.get("stages", [])]
@@ -128,14 +149,14 @@ def _making(metrics: dict[str, Any]) -> str:
     return f"{table}\n\nWith {versions}, code {metrics['commit'] or 'unknown'}. All numbers are in `metrics.json`."
 
 
-def _limits(config: MixerConfig, metrics: dict[str, Any]) -> str:
+def _limits(config: MixerConfig, metrics: dict[str, Any], name: str) -> str:
     names, per_class = class_names(config), metrics["class_accuracy"]
     worst = min(per_class, key=per_class.__getitem__)
     return "\n".join(
         [
             f"- It knows {len(names)} classes ({', '.join(names)}) and gives one of them to any picture at all.",
             f"- Of any picture it sees the middle, shrunk to {config.image_size[0]} x {config.image_size[1]} pixels. "
-            "Photographs unlike CIFAR-10's (one object, in the middle, upright) were not measured; expect less.",
+            f"Photographs unlike {name}{UNLIKE.get(name, '')} were not measured; expect less.",
             f"- The classes are not equally hard: of class {worst}, {per_class[worst]:.2%} are right.",
             f"- Its confidence misses its accuracy by {metrics['calibration_error']:.2%} on average (expected "
             f"calibration error), by {metrics['calibration_error_at_temperature']:.2%} with the logits divided by "

@@ -4,6 +4,7 @@ Which networks are present on this machine, and what is known of each without lo
 """
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -135,33 +136,35 @@ def check_room(name: str, sizes: Sequence[int]) -> None:
 
 
 def _ended(folder: Path) -> Path | None:
-    """The checkpoint of a run that has ended, and was not prolonged since."""
-    made, state = folder / "checkpoint" / "metrics.json", folder / run.NEWEST
-    return made.parent if made.is_file() and made.stat().st_mtime >= state.stat().st_mtime else None
+    """The checkpoint of a run that has ended, and was not prolonged since: it has seen all that the state has.
+
+    The times of the files say nothing, as a copy may have others. A checkpoint beside a state that is damaged counts.
+    """
+    made = folder / "checkpoint"
+    if not (made / "metrics.json").is_file():
+        return None
+    seen = checkpoint.read_json(made / "metrics.json").get("epochs", math.inf)
+    with suppress(run.RunError):
+        return made if seen >= effort(run.saved(folder, weights=False)[0].record())["epochs"] else None
+    return made
 
 
 def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
     """The averaged weights of a run as they were last saved, and its record so far."""
-    state = run.saved(folder)
-    model = Mixer(MixerConfig(**state["of"]["network"]))
+    last, parts = run.saved(folder)
+    model = Mixer(MixerConfig(**last.of["network"]))
     prefix = "module."  # of torch's AveragedModel
-    averaged = state["parts"]["averaged"].items()
+    averaged = parts["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
-    record = run.Run(
-        folder,
-        state["of"],
-        earlier=state["earlier"],
-        stages=state["stages"],
-        progress=run.Progress(**state["progress"]),
-    ).record()
-    return model.eval(), {"parameters": parameters(model)} | effort(record)
+    data = {"data": last.of["parts"]} if "parts" in last.of else {}
+    return model.eval(), {"parameters": parameters(model)} | data | effort(last.record())
 
 
 def _fetched(name: str) -> Path:
     """The folder of a model of the Hub's, fetched if it is a Mixer that fits here. Raises NotOpened, in words."""
     logging.set_verbosity_error()  # what the client says of each of its attempts would stand before ours
     try:
-        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text())
+        config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
         if config.get("network") != Mixer.__name__ and not str(config.get("architecture")).startswith("mixer_"):
             raise NotOpened(f"{name} on the Hub is no MLP-Mixer of this project's or of timm's")
         files = HfApi().model_info(name, files_metadata=True).siblings or []

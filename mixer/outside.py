@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 import torch
 
@@ -28,10 +29,16 @@ ADVICE = {
 def in_words() -> Iterator[None]:
     """The boundary of a program: errors from outside end it with a sentence and exit status 1.
 
+    What is said is said at once, also into a file, and a letter that the output's encoding lacks is written as its
+    number.
+
     From outside are files, networks and devices (OSError), wrong values (ValueError, which names value and remedy),
     numbers that left the range (FloatingPointError), too little memory, and Ctrl-C. Any other error is one of the
     program's own, and stays a traceback.
     """
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         yield
     except BrokenPipeError:  # whoever read the output has seen enough, as in: main.py summary | head

@@ -41,6 +41,15 @@ class Stage(TypedDict, total=False):
     epochs: Number
     recipe: dict[str, Any]
     history: list[Epoch]
+    images: str
+    """which were trained on, where they are somebody's own: `mixer.folder.seen`"""
+
+
+class Data(TypedDict, total=False):
+    """The images, as `mixer.folder.Parts.record` has them."""
+
+    classes: dict[str, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    """of each class the training, validation and test images"""
 
 
 class MethodRecord(TypedDict):
@@ -87,11 +96,24 @@ class Metrics(TypedDict, total=False):
     commit: str | None
 
 
-METRICS = TypeAdapter(Metrics)
+class Own(Metrics, total=False):
+    """With what only some networks have, above all those that were trained on other images than CIFAR-10's."""
+
+    data: Data
+    classes_without_images: dict[str, list[str]]
+
+
+METRICS = TypeAdapter(Own)
 
 
 def check(metrics: dict[str, Any], num_classes: int) -> None:
-    """Raise ValueError, which names the entry, where one that is read again is not what it should be."""
+    """Raise ValueError, which names the entry, where one that is read again is not what it should be.
+
+    An interval that earlier versions wrote, beyond 0 or 1 by a last digit, is put right.
+    """
+    interval = metrics.get("interval")
+    if isinstance(interval, list) and all(isinstance(end, float) and -1e-9 < end < 1 + 1e-9 for end in interval):
+        metrics["interval"] = [min(max(end, 0.0), 1.0) for end in interval]
     try:
         METRICS.validate_python(metrics, strict=True)
     except ValidationError as error:
@@ -122,7 +144,7 @@ def circumstances(device: torch.device) -> dict[str, Any]:
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
         commit = subprocess.check_output(
-            command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
+            command, encoding="utf-8", stderr=subprocess.DEVNULL, cwd=Path(__file__).parent
         ).strip()
     return {
         "date": time.strftime("%Y-%m-%d"),

@@ -20,7 +20,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from filelock import FileLock, Timeout
 
-from mixer import parallel
+from mixer import files, parallel
 from mixer.data import Labelled
 from mixer.model import MixerConfig
 
@@ -180,8 +180,8 @@ class Run:
             self._check(state, file)
             if file == previous and parallel.is_first():
                 if newest.exists():
-                    os.replace(newest, self.folder / DAMAGED)
-                os.replace(previous, newest)
+                    files.replace(newest, self.folder / DAMAGED)
+                files.replace(previous, newest)
                 reason = f"{problems[0]}, so it is now {DAMAGED}" if problems else f"{newest} is missing"
                 print(f"{reason}; the run goes on from the state before it, step {state['progress']['step']}")
             return state
@@ -222,8 +222,8 @@ class Run:
                 file.flush()
                 os.fsync(file.fileno())
             if before and target.exists():
-                os.replace(target, self.folder / before)
-            os.replace(unfinished, target)
+                files.replace(target, self.folder / before)
+            files.replace(unfinished, target)
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -241,7 +241,7 @@ def history(folder: Path) -> list[dict[str, Any]]:
     Raises RunError where there is none yet, and for a file that is damaged.
     """
     file = folder / HISTORY
-    text = file.read_text(errors="replace") if file.exists() else ""
+    text = file.read_text(errors="replace", encoding="utf-8") if file.exists() else ""
     try:
         lines = [dict(json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
         if any(not isinstance(line.get(name), (int, float)) for line in lines for name in DRAWN):
@@ -256,15 +256,19 @@ def history(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def saved(folder: Path) -> dict[str, Any]:
-    """The state of a run as it was last saved, also while it goes on: `parts` has the weights. Raises RunError."""
+def saved(folder: Path, weights: bool = True) -> tuple[Run, dict[str, Any]]:
+    """A run as it was last saved, also while it goes on, and its parts, which hold the weights. Raises RunError.
+
+    weights: whether they are wanted; without them only what the state says is read of the file, whatever its size
+    """
     try:
-        state = _read(folder / NEWEST)
+        state = _read(folder / NEWEST, weights)
     except (FileNotFoundError, _Damaged) as error:
         raise RunError(f"{folder} has no state that can be read: {error}") from error
     if not isinstance(state, dict) or not state.keys() >= STATE:
         raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
-    return state
+    said = {name: state[name] for name in ("of", "earlier", "stages")}
+    return Run(folder, **said, progress=Progress(**state["progress"])), state["parts"]
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
@@ -278,7 +282,7 @@ class _Damaged(Exception):
     """A file is there and can be opened, but its bytes are not those that were written."""
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path, weights: bool = True) -> Any:
     try:
         file.open("rb").close()
     except FileNotFoundError:
@@ -287,9 +291,9 @@ def _read(file: Path) -> Any:
         raise RunError(f"{file} cannot be read: {error}. Mend that, or choose another folder with --run") from error
     try:
         with ZipFile(file) as archive:  # torch.load does not notice a bit that has flipped
-            if archive.testzip():
+            if weights and archive.testzip():
                 raise BadZipFile
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=not weights)
     except BadZipFile as error:
         raise _Damaged(f"{file} is cut off or damaged") from error
     except Exception as error:  # zip, pickle and torch have errors of many kinds for bytes that are not theirs

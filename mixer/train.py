@@ -18,12 +18,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mixer import parallel, ranges
 from mixer.augment import MOST_SHIFT, crop_and_flip, cutmix, mixup
 from mixer.autoaugment import auto_augment
+from mixer.checkpoint import digest
 from mixer.compiled import compiled
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
 from mixer.muon import Muon
-from mixer.run import Run
+from mixer.run import Run, RunError
 
 SAVE_SECONDS = 300
 SAVE_SHARE = 0.05
@@ -81,8 +82,8 @@ class TrainConfig:
             )
 
     def batch(self, images: int) -> int:
-        """Images in a batch, of so many."""
-        return self.batch_size or max(8, min(256, images // 20))
+        """Images in a batch, of so many: no more than there are."""
+        return min(images, self.batch_size or max(8, min(256, images // 20)))
 
     def kept(self, images: int) -> float:
         """The share of the average that stays after a step, with so many images."""
@@ -142,6 +143,7 @@ def train(
             if name in ("muon", "adamw"):  # rates and decay are those of the recipe, not those of the state
                 state["param_groups"] = parts[name].state_dict()["param_groups"]
             parts[name].load_state_dict(state)
+        _agree(run, model)
         at = run.progress
         if at.images < end:
             run.begin(asdict(config) | {"batch_size": size, "average": config.kept(len(data))})
@@ -202,6 +204,18 @@ def train(
                 raise
         model.load_state_dict(averaged.module.state_dict())
         model.eval()
+
+
+def _agree(run: Run, model: Mixer) -> None:
+    """Raise RunError, in every process, unless all go on from the same: else gradients of two networks were added."""
+    own = f"step {run.progress.step}, weights {digest(model)}, images {run.of['data']['digest']}"
+    first = parallel.of_first(own)
+    if parallel.any_of_them(own != first):
+        raise RunError(
+            f"the processes that train together do not start from the same: {run.folder} is here at {own}, and where "
+            f"the first process is at {first}. Let all have one folder, by --run on a drive that they share, or copy "
+            "the first's to each machine, with its images"
+        )
 
 
 def _batch(seen: int, size: int, seed: int, images: int) -> Int[Tensor, "batch"]:

@@ -28,5 +28,5 @@ def write(folder: Path, model: torch.nn.Module, **stated: Any) -> Path:
     save_file(model.state_dict(), folder / "model.safetensors")
     said = {"input_size": [3, *SIZE], "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3], **stated}
     config = {"architecture": "mixer_s16_224", "num_classes": model.num_classes, "pretrained_cfg": said}
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

@@ -289,7 +289,7 @@ def test_no_proxy_stands_between_the_app_and_itself() -> None:
     environment |= {"ALL_PROXY": "nonsense://x:y"}
     command = [sys.executable, "app.py", "--port", str(port)]
     root = Path(app.__file__).parent
-    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             said = [process.stdout.readline() for _ in range(2)]
         finally:

@@ -30,7 +30,9 @@ class Wall:
             assert files, pattern
             for file in files:
                 name = file.relative_to(root).as_posix()
-                found += [(name, wrong) for wrong in sorted(imported(file.read_text()) & self.forbidden)]
+                found += [
+                    (name, wrong) for wrong in sorted(imported(file.read_text(encoding="utf-8")) & self.forbidden)
+                ]
         return [breach for breach in found if breach not in self.may]
 
 
@@ -101,12 +103,15 @@ def test_every_wall_can_be_breached_anywhere(wall: Wall, tmp_path: Path) -> None
     for pattern in wall.files:
         for number, wrong in enumerate(sorted(wall.forbidden)):
             file = sorted(tmp_path.glob(pattern))[-1]
-            before = file.read_text()
+            before = file.read_text(encoding="utf-8")
             package, _, name = wrong.rpartition(".")
             line = f"from {package} import {name}" if package else f"from {wrong}.part import name"
-            file.write_text(before + f"\ndef late():\n    {line if number % 2 else f'import {wrong}.part as other'}\n")
+            file.write_text(
+                before + f"\ndef late():\n    {line if number % 2 else f'import {wrong}.part as other'}\n",
+                encoding="utf-8",
+            )
             assert wall.breaches(tmp_path) == [(file.relative_to(tmp_path).as_posix(), wrong)]
-            file.write_text(before)
+            file.write_text(before, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def loaded_by(*modules: str) -> list[set[str]]:
     """The packages that are loaded after each import, one import after the other in one new process."""
     tell = "print(*{name.split('.')[0] for name in sys.modules})"
     command = "\n".join(["import sys", *(f"import {module}\n{tell}" for module in modules)])
-    said = subprocess.check_output([sys.executable, "-c", command], text=True, cwd=ROOT)
+    said = subprocess.check_output([sys.executable, "-c", command], encoding="utf-8", cwd=ROOT)
     return [set(line.split()) for line in said.splitlines()]
 
 

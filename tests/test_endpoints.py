@@ -308,7 +308,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
 def test_the_documentation_names_everything_and_its_examples_work(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text()
+    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text(encoding="utf-8")
     for name, (given, _) in NAMES.items():
         assert f"## {name.removeprefix('/')}\n" in text
         assert all(f"`{parameter}`" in text for parameter in given)
@@ -327,7 +327,7 @@ def test_the_documentation_names_everything_and_its_examples_work(
 
 
 def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parent.parent / "README.md").read_text()
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     code = [line[4:] for line in text.splitlines() if re.match(r"    (from gradio_client|microscope)\b", line)]
     (tmp_path / "photo.jpg").write_bytes(png())
     monkeypatch.chdir(tmp_path)
@@ -337,7 +337,7 @@ def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: 
 
 
 def test_the_documentation_s_commands_work_as_they_stand(url: str, tmp_path: Path) -> None:
-    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text()
+    text = (Path(__file__).parent.parent / "docs" / "endpoints.md").read_text(encoding="utf-8")
     (tmp_path / "photo.jpg").write_bytes(png())
     lines = re.search(r"    (\(printf.*?)\n    (curl .*?)\n", text, re.DOTALL)
     assert lines is not None

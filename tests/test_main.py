@@ -20,7 +20,9 @@ from mixer import checkpoint
 from mixer.data import Labelled, OtherClasses, normalise, statistics
 from mixer.files import NotWritable
 from mixer.folder import read as read_folder
+from mixer.layout import UnusableData
 from mixer.model import PRESETS, Mixer, MixerConfig
+from mixer.picture import decode, to_picture
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
@@ -179,7 +181,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = str(photos.write(tmp_path / "mine", 30, ("discs", "stripes", "wide stripes")))
-    (tmp_path / "mine" / "discs" / "notes.txt").write_text("no picture")
+    (tmp_path / "mine" / "discs" / "notes.txt").write_text("no picture", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     main.train(PHOTOS, data, image_size=16, blocks=1)
     out = capsys.readouterr().out
@@ -236,6 +238,85 @@ def test_a_run_stays_with_the_test_images_that_it_began_with(tmp_path: Path, mon
     first = "runs/mine/checkpoint"
     main.train(PHOTOS, data, image_size=16, blocks=1, run=tmp_path / "on", init=first)  # goes on, with the new ones
     assert checkpoint.load(tmp_path / "on" / "checkpoint", Mixer)[1]["data"]["training images"] > 42
+
+
+def test_test_images_that_a_network_was_trained_on_are_refused_and_new_ones_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, data = tmp_path / "run" / "checkpoint", photos.write(tmp_path / "mine", 20)
+    main.train(PHOTOS, str(data), image_size=16, blocks=1, run=tmp_path / "run")
+    before = (first / "metrics.json").read_bytes()
+    parts = read_folder(data, (16, 16))
+    turned = tmp_path / "turned"  # what was trained on tests, and the other way round
+    for file in sorted(data.rglob("*.jpg")):
+        pixels = torch.from_numpy(to_picture(decode(file).image, (16, 16))).permute(2, 0, 1)
+        part = "test" if (parts.train.images == pixels).flatten(1).all(1).any() else "train"
+        (turned / part / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, turned / part / file.parent.name)
+    for name in ("discs", "stripes"):
+        photos.write(tmp_path / "more", 12, seed=8)
+        for file in (tmp_path / "more" / name).iterdir():
+            shutil.copy(file, turned / "train" / name / f"more {file.name}")
+    words = r"trained on (\d+) of the \1 test images, and their accuracy would say nothing"
+    capsys.readouterr()
+    with pytest.raises(UnusableData, match=words):
+        main.evaluate(str(first), data=str(turned))
+    with pytest.raises(UnusableData, match=words):
+        main.train(PHOTOS, str(turned), image_size=16, blocks=1, run=tmp_path / "on", init=str(first))
+    assert not (tmp_path / "on" / "state.pt").exists()
+    assert (first / "metrics.json").read_bytes() == before
+    assert "right" not in capsys.readouterr().out
+
+    new = photos.write(tmp_path / "new", 20, seed=9)
+    for as_json in (True, False):
+        main.evaluate(str(first), data=str(new), as_json=as_json)
+        captured = capsys.readouterr()
+        assert "trained on none of the" in (captured.err if as_json else captured.out)
+    main.evaluate(str(first), data=str(data))
+    assert "trained on none" not in capsys.readouterr().out
+
+    main.snapshot(first, tmp_path / "half")
+    assert checkpoint.load_samples(tmp_path / "half").source == "mine"
+    with pytest.raises(UnusableData, match=words):
+        main.evaluate(str(tmp_path / "half"), data=str(turned))
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it_and_said(
+    cifar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = TrainConfig(epochs=2, warmup_epochs=0.5, batch_size=1000)
+    main.train(large, blocks=1, run=tmp_path / "run", teacher=None, data_root=cifar)
+    captured = capsys.readouterr()
+    assert "--batch-size 1,000 is more than there are: each step takes all of them." in captured.out
+    assert re.findall(r"epoch (\S+): loss", captured.out) == ["1.0", "2.0"]
+    assert "-" not in re.sub(r"e-\d", "", captured.err.rpartition("image/s")[0].rpartition("[")[2])
+    stage = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)[1]["stages"][0]
+    assert stage["recipe"]["batch_size"] == 40
+    assert [line["images"] for line in stage["history"]] == [40, 80]
+
+
+def test_reports_of_two_pictures_or_networks_of_one_name_both_stay(
+    tiny: MixerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("viz.panels.report.measure", lambda *of: None)
+    monkeypatch.setattr("viz.panels.report.report", lambda *of: "a report")
+    torch.manual_seed(0)
+    for name in ("net", "other"):
+        checkpoint.save(tmp_path / name, Mixer(tiny), {})
+    photos.write(tmp_path / "a", 1)
+    for name in ("discs", "stripes"):
+        (tmp_path / "a" / name / "IMG_0000.jpg").rename(tmp_path / "a" / name / "photo.jpg")
+
+    def written(kind: str, network: str) -> set[str]:
+        main.write_report(tmp_path / "a" / kind / "photo.jpg", network)
+        return {path.name for path in tmp_path.glob("*.html")}
+
+    assert written("discs", "net") == {"photo-report.html"}
+    assert written("discs", "net") == {"photo-report.html"}, "its own is replaced"
+    assert written("stripes", "net") == {"photo-report.html", "photo-report-2.html"}
+    assert written("discs", "other") == {"photo-report.html", "photo-report-2.html", "photo-report-3.html"}
+    assert len(written("stripes", "net")) == 3
 
 
 def test_cifar100_is_learned_by_its_own_names(
@@ -317,7 +398,7 @@ def downloads(tmp_path: Path) -> Path:
     model = Mixer(replace(PRESETS["B/16"], **sizes, tokens_mlp_dim=13, channels_mlp_dim=19))
     np.savez(folder / "mixer.npz", **as_the_authors_save(model))
     for name in ("thesis.pdf", "photo.jpg"):
-        (folder / name).write_text("mine")
+        (folder / name).write_text("mine", encoding="utf-8")
     return folder
 
 

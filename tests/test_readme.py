@@ -4,7 +4,7 @@ from mixer.checkpoint import DEFAULT, load
 from mixer.evaluate import headline
 from mixer.model import Mixer
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_states_the_figures_of_the_shipped_checkpoint() -> None:

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_front_matter_is_complete_and_true(folder: Path) -> None:
     data = space.front_matter(folder)
-    tried = re.findall(r"^\| (3\.\d+)\.\d+ \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    tried = re.findall(r"^\| (3\.\d+)\.\d+ \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert data["python_version"] in tried
 
 
@@ -40,9 +40,9 @@ def test_the_front_matter_is_complete_and_true(folder: Path) -> None:
     ],
 )
 def test_a_wrong_front_matter_is_noticed(folder: Path, line: str, wrong: str) -> None:
-    readme = (folder / "README.md").read_text()
+    readme = (folder / "README.md").read_text(encoding="utf-8")
     assert line in readme
-    (folder / "README.md").write_text(readme.replace(line, wrong, 1))
+    (folder / "README.md").write_text(readme.replace(line, wrong, 1), encoding="utf-8")
     with pytest.raises(space.NoSpace, match=line.split(":")[0]):
         space.front_matter(folder)
 
@@ -58,7 +58,7 @@ def test_it_holds_what_the_app_needs_and_nothing_else(folder: Path) -> None:
 
 def test_links_lead_somewhere(folder: Path) -> None:
     for page in folder.rglob("*.md"):
-        links = re.findall(r"\]\((?!http)([^)]+)\)", page.read_text())
+        links = re.findall(r"\]\((?!http)([^)]+)\)", page.read_text(encoding="utf-8"))
         assert all((page.parent / link).is_file() for link in links), page
 
 
@@ -81,14 +81,14 @@ def test_what_was_put_there_before_is_gone(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", ["notes.txt", "mixer/mine.py", "requirements.txt", "own/.git"])
 def test_what_somebody_added_or_changed_stays(folder: Path, name: str) -> None:
     (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text("mine")
+    (folder / name).write_text("mine", encoding="utf-8")
     with pytest.raises(NotWritable, match=f"space holds .*{name}"):
         space.assemble(folder)
-    assert (folder / name).read_text() == "mine"
+    assert (folder / name).read_text(encoding="utf-8") == "mine"
 
 
 def test_a_folder_from_elsewhere_stays(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("mine")
+    (tmp_path / "app.py").write_text("mine", encoding="utf-8")
     with pytest.raises(NotWritable, match=r"holds .*app\.py"):
         space.assemble(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["app.py"]
@@ -111,6 +111,6 @@ def test_the_app_starts_where_nothing_can_be_written_and_classifies(folder: Path
 
 @pytest.mark.parametrize("line", ["open('note', 'w')", "open('mixer/data.py', 'a')", "(Path.home() / 'note').touch()"])
 def test_an_app_that_writes_does_not_pass(folder: Path, line: str) -> None:
-    (folder / "app.py").write_text(f"from pathlib import Path\n{line}\n")
+    (folder / "app.py").write_text(f"from pathlib import Path\n{line}\n", encoding="utf-8")
     with pytest.raises(space.NoSpace, match="exit status 1"):
         space.answer(Path(sys.executable), folder)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 def command(line: str, *more: str) -> list[str]:
     """A line of the README, as it stands there, with this Python."""
-    assert f"    {line}" in (ROOT / "README.md").read_text()
+    assert f"    {line}" in (ROOT / "README.md").read_text(encoding="utf-8")
     python, script, *arguments = shlex.split(line, comments=True)
     assert python == "python"
     return [sys.executable, str(ROOT / script), *arguments, *more]
@@ -27,7 +27,7 @@ def command(line: str, *more: str) -> list[str]:
 def test_photos_in_two_folders_become_a_network_on_the_page(tmp_path: Path) -> None:
     photos.write(tmp_path / "photos", 40)
     train = command("python main.py train --data photos", "--epochs", "1")
-    said = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True).stdout
+    said = subprocess.run(train, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300, check=True).stdout
     assert "photos: 2 classes (discs, stripes), " in said
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -94,7 +94,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
     https://huggingface.co/docs/hub/spaces-config-reference
     """
     data = metadata_load(folder / "README.md") or {}
-    lines = (folder / "requirements.txt").read_text().splitlines()
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     known = (Requirement(line) for line in lines if line and not line.startswith("#"))
     (gradio,) = (requirement for requirement in known if requirement.name == "gradio")
     (least,) = (limit.version for limit in gradio.specifier if limit.operator == ">=")
@@ -108,7 +108,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
         "python_version": lambda v: isinstance(v, str) and Version("3.10") <= Version(v) < Version("3.14"),
         "app_file": lambda v: (folder / v).is_file(),
         "short_description": lambda v: 0 < len(v) <= 60,
-        "license": lambda v: v == "apache-2.0" and "Apache License" in (folder / "LICENSE").read_text(),
+        "license": lambda v: v == "apache-2.0" and "Apache License" in (folder / "LICENSE").read_text(encoding="utf-8"),
         "tags": lambda v: isinstance(v, list),
         "datasets": lambda v: isinstance(v, list),
     }

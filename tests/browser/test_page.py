@@ -352,7 +352,7 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     page.locator("#option-framing").select_option("whole")
     expect(page.locator("#photo")).to_contain_text("all of it")
     before = answer(page)
-    (tmp_path / "text.jpg").write_text("I am no picture")
+    (tmp_path / "text.jpg").write_text("I am no picture", encoding="utf-8")
     page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "text.jpg")
     expect(page.get_by_text("no picture that can be read")).to_be_visible(timeout=15_000)
@@ -377,7 +377,7 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
         page.locator("#how-lens").get_by_role("button", name="Numbers").click()
     assert download.value.suggested_filename == "airplane-3_12b_lens.csv"
-    lines = download.value.path().read_text().splitlines()
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert "# picture: airplane-3" in lines
     assert lines[-251] == "depth,class,probability"
     assert lines[-250].startswith("stem,airplane,0.")
@@ -394,7 +394,7 @@ def test_a_figure_can_be_taken_into_a_paper(page: Page, scope: Microscope, kind:
         with Image.open(file) as image:
             assert image.width == pytest.approx(3 * width, abs=6)
     else:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         assert "<svg" in text
         assert "picture: airplane-3" in text
         assert scope.name in text

@@ -35,7 +35,7 @@ def test_a_report_stands_on_its_own(saved: Path, browser: Browser, width: int) -
     expect(page.get_by_role("cell", name="3b", exact=True)).to_be_visible()
     with page.expect_download() as numbers:
         page.get_by_role("link", name="All numbers (CSV)").first.click()
-    assert numbers.value.path().read_text().startswith("# view:")
+    assert numbers.value.path().read_text(encoding="utf-8").startswith("# view:")
     if width == 1400:
         assert page.pdf()[:5] == b"%PDF-"
     context.close()

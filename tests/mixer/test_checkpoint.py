@@ -46,7 +46,7 @@ def test_saving_again_replaces_all_and_leaves_nothing_behind(network: Mixer, fol
 
 
 def file(name: str, text: str = "mine") -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_text(text)
+    return lambda folder: (folder / name).write_text(text, encoding="utf-8")
 
 
 def forget_config(folder: Path) -> None:
@@ -84,11 +84,11 @@ def test_a_folder_with_anything_that_is_not_ours_is_refused_and_stays(
 
 
 def test_metrics_are_replaced_beside_what_is_somebody_else_s(folder: Path) -> None:
-    (folder / "notes.txt").write_text("mine")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
     checkpoint.check_metrics(folder)
     checkpoint.write_metrics(folder, {"accuracy": 0.9})
     assert checkpoint.load(folder, Mixer)[1] == {"accuracy": 0.9}
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_metrics_file_that_is_a_link_or_of_another_project_stays(folder: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_metrics_file_that_is_a_link_or_of_another_project_stays(folder: Path,
     with pytest.raises(NotWritable, match="is a link"):
         checkpoint.write_metrics(folder, {})
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "metrics.json").write_text("{}")
+    (tmp_path / "other" / "metrics.json").write_text("{}", encoding="utf-8")
     with pytest.raises(NotWritable, match="move it away"):
         checkpoint.check_metrics(tmp_path / "other")
     with pytest.raises(NotWritable, match="first get a copy"):
@@ -114,7 +114,7 @@ def test_a_number_that_is_none_is_never_written(network: Mixer, folder: Path) ->
 
 
 def test_wrong_metrics_are_said_with_their_file_and_entry(folder: Path) -> None:
-    (folder / "metrics.json").write_text('{"accuracy": 90.1}')
+    (folder / "metrics.json").write_text('{"accuracy": 90.1}', encoding="utf-8")
     words = r"metrics\.json: accuracy: should be less than or equal to 1, not 90\.1; correct or delete that entry"
     with pytest.raises(CheckpointError, match=words):
         checkpoint.load(folder, Mixer)
@@ -160,8 +160,10 @@ def test_metrics_can_be_replaced(folder: Path) -> None:
 
 def change(folder: Path, **changes: object) -> None:
     """Of config.json; None takes out."""
-    config = json.loads((folder / "config.json").read_text()) | changes
-    (folder / "config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | changes
+    (folder / "config.json").write_text(
+        json.dumps({k: v for k, v in config.items() if v is not None}), encoding="utf-8"
+    )
 
 
 def test_a_checkpoint_without_names_is_read(folder: Path) -> None:
@@ -220,8 +222,8 @@ def truncate(folder: Path) -> None:
 
 def state(**entries: object) -> Callable[[Path], object]:
     def write(folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | entries))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps(config | entries), encoding="utf-8")
 
     return write
 
@@ -230,9 +232,15 @@ def state(**entries: object) -> Callable[[Path], object]:
     ("damage", "message"),
     [
         (lambda folder: (folder / "config.json").unlink(), "config.json is missing or damaged"),
-        (lambda folder: (folder / "config.json").write_text("{"), "config.json is missing or damaged"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "holds list"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "does not describe a Mixer"),
+        (
+            lambda folder: (folder / "config.json").write_text("{", encoding="utf-8"),
+            "config.json is missing or damaged",
+        ),
+        (lambda folder: (folder / "config.json").write_text("[]", encoding="utf-8"), "holds list"),
+        (
+            lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8"),
+            "does not describe a Mixer",
+        ),
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "weights are incomplete"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
         (truncate, "weights are incomplete, damaged"),
@@ -240,8 +248,14 @@ def state(**entries: object) -> Callable[[Path], object]:
         (state(hidden_dim=10**9), r"\d bytes do not hold 320,\d{3},\d{3},\d{3} parameters"),  # and none are made
         (state(num_blocks=10**9), "num_blocks must be from 1 to 1000"),
         (state(attention_heads=8), "config.json does not fit: .*attention_heads"),
-        (lambda folder: (folder / "config.json").write_text("[" * 100_000), "config.json is missing or damaged"),
-        (lambda folder: (folder / "metrics.json").write_text('{"a":' * 100_000), "metrics.json is missing or damaged"),
+        (
+            lambda folder: (folder / "config.json").write_text("[" * 100_000, encoding="utf-8"),
+            "config.json is missing or damaged",
+        ),
+        (
+            lambda folder: (folder / "metrics.json").write_text('{"a":' * 100_000, encoding="utf-8"),
+            "metrics.json is missing or damaged",
+        ),
     ],
 )
 def test_a_damaged_checkpoint_is_an_error_in_words(folder: Path, damage, message: str) -> None:

@@ -71,7 +71,7 @@ def test_compiled_training_has_the_losses_of_training_as_it_is() -> None:
 
     def train(how: str) -> tuple[list[float], list[str]]:
         command = [sys.executable, "-c", LOSSES, how]
-        return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout)
 
     (plain, none), (faster, names) = train("as it is"), train("compiled")
     assert (len(plain), none, names) == (5, [], ["Mixer", "Average"])

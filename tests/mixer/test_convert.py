@@ -106,10 +106,10 @@ def folder(tmp_path: Path) -> Path:
 
 def say(folder: Path, **stated: Any) -> None:
     """Let config.json say something else besides; None takes it out."""
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     both = {**config.pop("pretrained_cfg"), **stated}
     config["pretrained_cfg"] = {name: value for name, value in both.items() if value is not None}
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def same(ours: Mixer, reference: torch.nn.Module, atol: float = 1e-5) -> None:
@@ -161,7 +161,9 @@ def test_the_mean_of_timm_s_best_mixer_is_0() -> None:
 def test_a_wide_network_stays_wide(tmp_path: Path, stated: dict[str, Any]) -> None:
     model = foreign.mixer(2, img_size=(16, 64), patch_size=8)
     foreign.write(tmp_path / "wide", model)
-    (tmp_path / "wide" / "config.json").write_text(json.dumps({"architecture": "mixer_s32_224", **stated}))
+    (tmp_path / "wide" / "config.json").write_text(
+        json.dumps({"architecture": "mixer_s32_224", **stated}), encoding="utf-8"
+    )
     ours = convert(tmp_path / "wide")
     assert (ours.config.image_size, ours.config.grid.rows, ours.config.grid.cols) == ((16, 64), 2, 8)
     assert ours.config.classes == tuple(stated.get("labels", ()))
@@ -249,21 +251,27 @@ def test_patches_that_are_not_square_make_a_square_picture(tmp_path: Path) -> No
 
 
 def test_another_kind_of_gelu_is_taken_and_another_activation_refused(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "model_args": {"act_layer": "gelu_tanh"}}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(
+        json.dumps({**config, "model_args": {"act_layer": "gelu_tanh"}}), encoding="utf-8"
+    )
     same(convert(folder), foreign.mixer(5, act_layer=lambda: torch.nn.GELU("tanh")))
-    (folder / "config.json").write_text(json.dumps({**config, "model_args": {"act_layer": "silu"}}))
+    (folder / "config.json").write_text(json.dumps({**config, "model_args": {"act_layer": "silu"}}), encoding="utf-8")
     with pytest.raises(CheckpointError, match="act_layer is 'silu'"):
         convert(folder)
 
 
 def test_a_config_that_is_not_timm_s_says_nothing(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "mean": [9, 9, 9], "input_size": 3}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "bert", "mean": [9, 9, 9], "input_size": 3}), encoding="utf-8"
+    )
     assert convert(folder, image_size=(12, 20)).config.mean == (0.5, 0.5, 0.5)
-    (folder / "config.json").write_text(json.dumps({"architecture": "mixer_s16_224", "pretrained_cfg": [1, 2]}))
+    (folder / "config.json").write_text(
+        json.dumps({"architecture": "mixer_s16_224", "pretrained_cfg": [1, 2]}), encoding="utf-8"
+    )
     with pytest.raises(CheckpointError, match="makes no sense"):
         convert(folder)
-    (folder / "config.json").write_text("{")
+    (folder / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"config.json is missing or damaged"):
         convert(folder)
 

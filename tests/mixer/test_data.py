@@ -76,6 +76,19 @@ def test_of_other_classes_no_label_is_known(names: tuple[str, ...]) -> None:
         class_numbers(names)
 
 
+def test_only_classes_without_names_are_said_to_be_named() -> None:
+    """Else a network of cats and dogs would be renamed."""
+    for names, advised in (
+        (tuple(f"class {i}" for i in range(10)), True),
+        (tuple(f"class {i}" for i in range(9)), False),
+        (("cow", *CLASSES[1:]), False),
+        (tuple(name.upper() for name in CLASSES), False),
+    ):
+        with pytest.raises(OtherClasses) as caught:
+            class_numbers(names)
+        assert ('write into its config.json "classes": ["airplane", ' in str(caught.value)) == advised
+
+
 def test_missing_data_says_the_three_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CIFAR10_ROOT", str(tmp_path))
     with pytest.raises(DataMissing) as error:

@@ -1,12 +1,15 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from mixer.checkpoint import load, save
 from mixer.data import CLASSES, Labelled, OtherClasses
 from mixer.evaluate import accuracy, calibration_error, evaluate, fit_temperature, headline, wilson
 from mixer.model import Mixer
+from mixer.record import report
 
 CPU = torch.device("cpu")
 
@@ -15,6 +18,25 @@ def test_wilson_interval_against_a_published_example() -> None:
     # Newcombe 1998, table I: 81 of 263
     low, high = wilson(81, 263)
     assert (low, high) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
+
+
+def test_an_interval_is_of_shares_and_holds_what_was_measured() -> None:
+    for images in (*range(1, 150), 999, 1_000, 10_000, 60_000):
+        for right in {0, 1, images // 2, images - 1, images}:
+            low, high = wilson(right, images)
+            assert 0 <= low <= right / images <= high <= 1
+            assert "-" not in headline({"accuracy": 0.0, "interval": [low, high]})
+
+
+@pytest.mark.parametrize("count", [7, 21, 22, 41])  # Wilson's sums miss 0 or 1 for them
+@pytest.mark.parametrize("right", [True, False])
+def test_whatever_came_out_can_be_loaded(tiny, count: int, right: bool, tmp_path: Path) -> None:
+    images = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
+    images[..., :16] = 200
+    test = Labelled(images, torch.full((count,), 3 if right else 4))
+    save(tmp_path / "net", Mixer(tiny), report(ByBrightness(tiny), test, test, CPU))
+    metrics = load(tmp_path / "net", Mixer)[1]
+    assert metrics["accuracy"] == metrics["interval"][right] == right
 
 
 def test_calibration_error_by_hand() -> None:
@@ -61,6 +83,9 @@ def test_a_class_without_images_has_no_accuracy_and_nothing_is_nan(tiny, coloure
     metrics = evaluate(Mixer(tiny), few, few, CPU)
     json.dumps(metrics, allow_nan=False)
     assert tuple(metrics["class_accuracy"]) == CLASSES[:7]
+    words = "Classes without test images: horse, ship, truck. Classes without validation images: horse, ship, truck."
+    assert headline(metrics).endswith(words)
+    assert "without" not in headline(evaluate(Mixer(tiny), coloured, coloured, CPU))
     assert [sum(row) for row in metrics["confusion"]] == [1] * 7 + [0] * 3
 
 

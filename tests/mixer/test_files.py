@@ -20,13 +20,13 @@ def two(target: Path) -> set[Path]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() if p.is_file() else "" for p in folder.rglob("*")}
+    return {str(p.relative_to(folder)): p.read_text(encoding="utf-8") if p.is_file() else "" for p in folder.rglob("*")}
 
 
 def write(target: Path, text: str = "new", meanwhile: Callable[[], None] = lambda: None) -> None:
     with replacing(target, two) as new:
         new.mkdir()
-        (new / "one").write_text(text)
+        (new / "one").write_text(text, encoding="utf-8")
         meanwhile()
 
 
@@ -36,7 +36,7 @@ def target(tmp_path: Path) -> Path:
     target = tmp_path / "target"
     for name in ("target.old/thesis", "target.new/thesis", "target.tmp/thesis", ".target/thesis", "target/one"):
         (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("old")
+        (tmp_path / name).write_text("old", encoding="utf-8")
     return target
 
 
@@ -58,13 +58,49 @@ def test_absent_empty_or_ours_is_replaced_and_no_neighbour_is_touched(target: Pa
         assert content(target.parent / name) == {"one": "new"}
 
 
+@pytest.mark.parametrize("code", files.IN_USE)
+def test_what_another_program_reads_is_replaced_when_it_has_read_it(
+    target: Path, steps: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows has it: open files are not replaced, and folders never."""
+    waited, real = list[float](), os.replace
+
+    def replace(new: Path, old: Path) -> None:
+        if len(waited) % 3 < 2:
+            error = PermissionError(errno.EACCES, "in use", str(old))
+            error.winerror = code  # type: ignore[attr-defined]
+            raise error
+        if old.is_dir():
+            raise FileExistsError(errno.EEXIST, "a folder", str(old))
+        real(new, old)
+        waited.append(0)
+
+    monkeypatch.setattr(files.time, "sleep", waited.append)
+    monkeypatch.setattr(files.os, "replace", replace)
+    write(target)
+    assert content(target) == {"one": "new"}
+    (target.parent / "empty").mkdir()
+    write(target.parent / "empty")
+    assert content(target.parent / "empty") == {"one": "new"}
+
+
+def test_what_may_not_be_replaced_is_no_reason_to_wait(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(new: Path, old: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(old))
+
+    monkeypatch.setattr(files.time, "sleep", None)
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(PermissionError):
+        files.replace(target, target.parent / "other")
+
+
 def file_beside(target: Path) -> None:
-    (target / "notes.txt").write_text("mine")
+    (target / "notes.txt").write_text("mine", encoding="utf-8")
 
 
 def folder_beside(target: Path) -> None:
     (target / "two").mkdir()
-    (target / "two" / "photo.jpg").write_text("mine")
+    (target / "two" / "photo.jpg").write_text("mine", encoding="utf-8")
 
 
 def link_beside(target: Path) -> None:
@@ -78,7 +114,7 @@ def hidden_beside(target: Path) -> None:
 def file_instead(target: Path) -> None:
     (target / "one").unlink()
     target.rmdir()
-    target.write_text("mine")
+    target.write_text("mine", encoding="utf-8")
 
 
 def link_instead(target: Path) -> None:
@@ -156,7 +192,7 @@ def test_a_read_only_folder_is_said_to_whoever_is_not_root(target: Path) -> None
             found = subprocess.run(
                 ["setpriv", "--bounding-set", "-dac_override", sys.executable, "-c", command],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
             )
         finally:
             folder.chmod(0o755)
@@ -179,16 +215,16 @@ def test_an_error_while_writing_leaves_the_old_and_no_work_files(target: Path, e
 
 def test_an_error_between_the_two_steps_takes_the_first_back(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(target.parent)
-    rename, calls = os.rename, []
+    replace, calls = os.replace, []
 
     def damaged(source: Path, to: Path) -> None:
         calls.append(to)
         if len(calls) == 2:
             raise OSError(errno.EIO, "Input/output error")
-        rename(source, to)
+        replace(source, to)
 
     monkeypatch.setattr(files, "_exchange", lambda new, old: False)
-    monkeypatch.setattr(os, "rename", damaged)
+    monkeypatch.setattr(os, "replace", damaged)
     with pytest.raises(OSError, match="Input/output error"):
         write(target)
     assert content(target.parent) == before
@@ -210,7 +246,7 @@ if moment == "writing": dying("fsync", False)
 if moment == "before": dying("_put", False, files)
 if moment == "between":
     files._exchange = lambda new, old: False
-    dying("rename", True)
+    dying("replace", True)
 if moment == "after": dying("_put", True, files)
 write(target)
 """
@@ -237,12 +273,18 @@ def test_a_page_is_known_again_only_unchanged(tmp_path: Path) -> None:
     files.write_signed(page, "<p>ü</p>")
     assert files.signed(page) == {page}
     files.write_signed(page, "<p>2</p>\n")
-    assert page.read_text().startswith("<p>2</p>\n\n<!-- written by the MLP-Mixer microscope")
-    for text in (page.read_text() + "mine", "mine" + page.read_text(), page.read_text().replace("2", "3"), "", "mine"):
-        page.write_text(text)
+    assert page.read_text(encoding="utf-8").startswith("<p>2</p>\n\n<!-- written by the MLP-Mixer microscope")
+    for text in (
+        page.read_text(encoding="utf-8") + "mine",
+        "mine" + page.read_text(encoding="utf-8"),
+        page.read_text(encoding="utf-8").replace("2", "3"),
+        "",
+        "mine",
+    ):
+        page.write_text(text, encoding="utf-8")
         with pytest.raises(NotWritable, match="move it away"):
             files.write_signed(page, "<p>4</p>")
-        assert page.read_text() == text
+        assert page.read_text(encoding="utf-8") == text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 

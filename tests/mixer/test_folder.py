@@ -1,14 +1,16 @@
 """Images of one's own: which part each is in, and what is refused in words."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from mixer import near
 from mixer.data import DataMissing, choose_samples, statistics
-from mixer.folder import GIVEN, LEAST, RULE, Parts, UnusableData, read
+from mixer.folder import GIVEN, LEAST, RULE, Parts, read
+from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos
 
@@ -30,12 +32,14 @@ def contents(parts: Parts) -> dict[str, set[bytes]]:
     return {name: {image.numpy().tobytes() for image in getattr(parts, name).images} for name in PARTS}
 
 
-def test_every_image_is_in_one_part_by_the_bytes_of_its_file(mine: Path) -> None:
+def test_every_image_is_in_one_part_by_its_pixels(mine: Path) -> None:
     parts, want = read(mine, SIZE), {name: set() for name in PARTS}
     for file in sorted(mine.rglob("*.jpg")):
-        place = int(hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest(), 16) / 2**64
+        digest, _ = near.digest(np.asarray(decode(file).image))
+        place = int.from_bytes(digest[:8], "big") / 2**64
         name = "test" if place < 0.15 else "validation" if place < 0.3 else "train"
         want[name].add(to_picture(decode(file).image, SIZE).transpose(2, 0, 1).tobytes())
+    assert parts.near == 0
     assert contents(parts) == want
     assert sum(map(len, want.values())) == 80
     assert parts.rule == RULE
@@ -88,10 +92,10 @@ def test_copies_count_once_and_contradictions_not_at_all(mine: Path) -> None:
 
 
 def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
-    (mine / "discs" / "a.jpg").write_text("no picture")
-    (mine / "discs" / "b.txt").write_text("notes")
-    (mine / "discs" / ".hidden").write_text("passed over")
-    (mine / "README").write_text("beside the classes: passed over")
+    (mine / "discs" / "a.jpg").write_text("no picture", encoding="utf-8")
+    (mine / "discs" / "b.txt").write_text("notes", encoding="utf-8")
+    (mine / "discs" / ".hidden").write_text("passed over", encoding="utf-8")
+    (mine / "README").write_text("beside the classes: passed over", encoding="utf-8")
     parts = read(mine, SIZE)
     assert parts.unreadable == ("discs/a.jpg", "discs/b.txt")
     assert "Files that are no picture, left out: 2 (discs/a.jpg, discs/b.txt)." in parts.said()
@@ -144,7 +148,7 @@ def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
     for i in range(LEAST - 1):
         shutil.copy(mine / "discs" / f"IMG_{i:04}.jpg", mine / "cats" / f"{i}.jpg")
         (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
-    (mine / "cats" / "broken.jpg").write_text("no picture")
+    (mine / "cats" / "broken.jpg").write_text("no picture", encoding="utf-8")
     with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*Files that are no picture: 1 "):
         read(mine, SIZE)
 

@@ -1,5 +1,6 @@
 """Publishing, against a Hub that is a folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from mixer import checkpoint, hub
-from mixer.data import Labelled, OtherClasses
+from mixer.data import CLASSES, Labelled, OtherClasses, choose_samples
 from mixer.evaluate import evaluate, headline
 from mixer.files import NotWritable
 from mixer.model import Mixer
@@ -99,6 +100,32 @@ def test_the_card_says_what_the_metrics_say(network: Mixer, metrics: dict[str, A
     assert "It knows 10 classes (airplane, automobile, bird, " in card.text
 
 
+def test_a_network_of_own_images_is_pushed_with_the_names_and_numbers_of_its_classes_and_no_image(
+    there: Hub, network: Mixer, metrics: dict[str, Any], coloured: Labelled, tmp_path: Path
+) -> None:
+    names = ("red | pink", *CLASSES[1:])
+    own = Mixer(replace(network.config, classes=names)).eval()
+    data = {"name": "my photos", "parts": "by hand", "classes": {of: [4, 1, int(of != "cat")] for of in names}}
+    of_them = {name: 0.5 for name in names if name != "cat"}
+    evaluated = metrics | {"data": data, "class_accuracy": of_them, "classes_without_images": {"test": ["cat"]}}
+    checkpoint.save(tmp_path / "own", own, evaluated, choose_samples(replace(coloured, classes=names)))
+    hub.push(tmp_path / "own", "net")
+    assert {path.name for path in (there.folder / "owner" / "net").iterdir()} == {
+        "README.md",
+        "config.json",
+        "metrics.json",
+        "model.safetensors",
+    }
+    card = ModelCard.load(there.folder / "owner" / "net" / "README.md")
+    assert not card.data.datasets
+    assert card.data.eval_results[0].dataset_name == "my photos"
+    assert "trained on images of its owner" in card.text
+    assert "| red \\| pink | 4 | 1 | 1 |\n| automobile | 4 | 1 | 1 |" in card.text
+    assert "Classes without test images: cat." in card.text
+    assert "CIFAR" not in card.text
+    assert checkpoint.load("owner/net", Mixer)[0].config.classes == names
+
+
 def test_a_card_without_a_recipe_says_so(network: Mixer, metrics: dict[str, Any]) -> None:
     assert "The recipe was not recorded." in hub.card(network.config, metrics | {"stages": []})
 
@@ -130,12 +157,12 @@ def test_what_the_card_cannot_state_is_named(there: Hub, network: Mixer, tmp_pat
 
 def test_somebody_s_own_readme_stays_and_nothing_is_published(there: Hub, folder: Path) -> None:
     hub.push(folder, "net")
-    card = (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text(encoding="utf-8")
     for text in ("My notes", card + "\nMy notes", card.replace("Limits", "My limits")):
-        (folder / "README.md").write_text(text)
+        (folder / "README.md").write_text(text, encoding="utf-8")
         with pytest.raises(NotWritable, match=r"README\.md is there already.* move it away"):
             hub.push(folder, "other")
-        assert (folder / "README.md").read_text() == text
+        assert (folder / "README.md").read_text(encoding="utf-8") == text
     assert not (there.folder / "owner" / "other").exists()
 
 

@@ -25,6 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
 def test_kept_memory_is_used_again():
     keep, leave = (
-        int(subprocess.check_output([sys.executable, "-c", PAGES_FETCHED, how], text=True)) for how in ("keep", "leave")
+        int(subprocess.check_output([sys.executable, "-c", PAGES_FETCHED, how], encoding="utf-8"))
+        for how in ("keep", "leave")
     )
     assert leave > 100 + 10 * keep

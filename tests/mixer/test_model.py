@@ -12,7 +12,7 @@ from mixer.grid import PatchGrid
 from mixer.model import PRESETS, Mixer, MixerConfig
 from mixer.summary import rows, summary
 
-SEED_TABLE = (Path(__file__).parent / "expected" / "seed_summary.txt").read_text().splitlines()
+SEED_TABLE = (Path(__file__).parent / "expected" / "seed_summary.txt").read_text(encoding="utf-8").splitlines()
 
 # the paper's networks as in the authors' models_mixer_test.py, with a head of 1000 classes
 PARAMETERS = {

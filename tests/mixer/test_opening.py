@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,13 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import main
-from mixer import checkpoint, opening
+from mixer import checkpoint, opening, run
 from mixer import train as training
 from mixer.checkpoint import CheckpointError
 from mixer.data import Labelled
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.opening import NotOpened, open_network, present
+from mixer.record import effort
 from mixer.train import TrainConfig, train
 from tests import foreign
 from tests.mixer.test_convert import as_the_authors_save
@@ -42,10 +44,10 @@ def test_the_untrained_network_that_ships_is_the_one_that_training_starts_from()
 
 
 def test_a_seed_that_gives_other_weights_is_refused(tmp_path: Path) -> None:
-    config = json.loads((START / "config.json").read_text())
-    (tmp_path / "metrics.json").write_text("{}")
+    config = json.loads((START / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "metrics.json").write_text("{}", encoding="utf-8")
     for start, words in (({"seed": 1, "digest": "0"}, "draws other weights from seed 1"), (7, "must be a seed and a")):
-        (tmp_path / "config.json").write_text(json.dumps(config | {"start": start}))
+        (tmp_path / "config.json").write_text(json.dumps(config | {"start": start}), encoding="utf-8")
         with pytest.raises(CheckpointError, match=words):
             open_network(tmp_path)
     assert checkpoint.ours(tmp_path), "so save may replace it"
@@ -107,14 +109,40 @@ def test_a_run_is_opened_while_it_trains_and_after(
     assert open_network(folder)[1] == {"accuracy": 0.25}
 
 
+def test_which_of_checkpoint_and_state_is_newer_follows_from_what_they_have_seen(
+    tmp_path: Path, network: Mixer, coloured: Labelled
+) -> None:
+    """The times of the files say nothing: tar -m, cp and a download give them others."""
+    folder = tmp_path / "runs" / "mine"
+    recipe = TrainConfig(epochs=1, warmup_epochs=0.5, batch_size=20)
+    list(train(network.train(), coloured, coloured, recipe, folder, CPU))
+    with run.Run(folder) as ended:
+        ended.resume(network.config, coloured, recipe.seed)
+        checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25} | effort(ended.record()))
+    state, made = folder / run.NEWEST, folder / "checkpoint" / "metrics.json"
+    for newer, older in ((state, made), (made, state)):
+        os.utime(older, (1_000, 1_000))
+        os.utime(newer)
+        assert open_network(folder)[1]["accuracy"] == 0.25
+        assert [one.words for one in present(tmp_path)] == ["25.00% of the test images right"]
+    steps = train(network.train(), coloured, coloured, replace(recipe, epochs=2), folder, CPU)
+    next(steps)
+    steps.close()  # prolonged, and stopped within an epoch
+    os.utime(made)
+    assert open_network(folder)[1]["epochs"] == 1.33
+    content = state.read_bytes()
+    state.write_bytes(content[: len(content) // 2])
+    assert open_network(folder)[1]["accuracy"] == 0.25, "all that is whole"
+
+
 def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, network: Mixer) -> None:
     assert present(tmp_path) == []
     checkpoint.save(tmp_path / "checkpoints" / "good", network, {"accuracy": 0.5})
     (tmp_path / "checkpoints" / "bad").mkdir()
-    (tmp_path / "checkpoints" / "bad" / "config.json").write_text("{")
+    (tmp_path / "checkpoints" / "bad" / "config.json").write_text("{", encoding="utf-8")
     (tmp_path / "checkpoints" / "odd").mkdir()
-    (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}')
-    (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}')
+    (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}', encoding="utf-8")
+    (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}', encoding="utf-8")
     (tmp_path / "runs" / "empty").mkdir(parents=True)
     assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "50.00% of the test images right")]
     assert {"seed", "seed-start", "seed-epoch-1"} <= {one.name for one in present()}
@@ -181,7 +209,7 @@ def test_what_is_private_is_no_mixer_or_is_too_large_is_said_before_it_is_fetche
     hub.size = 10**15
     with pytest.raises(NotOpened, match=r"owner/net needs about 3000000.0 GB of memory"):
         open_network("owner/net")
-    (hub.folder / "config.json").write_text('{"architecture": "resnet50"}')
+    (hub.folder / "config.json").write_text('{"architecture": "resnet50"}', encoding="utf-8")
     with pytest.raises(NotOpened, match="owner/net on the Hub is no MLP-Mixer"):
         open_network("owner/net")
     assert hub.fetched == []

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,21 @@ def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
         torch.empty(2**60)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1251", "gbk", "utf-8"])
+def test_what_is_said_is_said_at_once_and_in_any_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding))
+    with in_words():
+        print("epoch 1 \u00b7 猫 \udce9.jpg")  # the last as in a file name that is no UTF-8
+        assert written.getvalue().startswith(b"epoch 1 "), "before the buffer is full"
+        assert written.getvalue().endswith(b" \\udce9.jpg" + os.linesep.encode())
+
+
 @pytest.mark.process
 def test_a_reader_who_leaves_early_is_no_error() -> None:
     root = Path(__file__).parent.parent.parent
     command = f"{sys.executable} main.py summary | head -1; exit ${{PIPESTATUS[0]}}"
-    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root)
+    found = subprocess.run(["bash", "-c", command], capture_output=True, encoding="utf-8", cwd=root)
     assert "Traceback" not in found.stderr
     assert "Exception" not in found.stderr
 

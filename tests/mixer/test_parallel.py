@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 import main
 from mixer import checkpoint, parallel
 from mixer.model import Mixer
-from mixer.run import history
+from mixer.run import RunError, history
 from mixer.train import TrainConfig
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,7 +30,7 @@ def torchrun(cifar: Path, run: Path, epochs: int) -> subprocess.Popen[str]:
         env=os.environ | {"OMP_NUM_THREADS": "1"},  # sums depend on the threads, if only in their last bits
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
 
 
@@ -68,11 +69,30 @@ def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     assert step > history(run)[0]["step"]
 
 
+def test_machines_whose_states_differ_stop_in_words(
+    cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where each has a folder of its own, and only the first's has the state of the run."""
+    recipe = TrainConfig(epochs=1, warmup_epochs=0.5, decay_epochs=0.5, batch_size=16)
+    said = []
+    monkeypatch.setattr(parallel, "of_first", lambda own: said.append(own) or own)
+    main.train(recipe, blocks=1, run=tmp_path / "first", teacher=None, data_root=cifar)
+    longer = replace(recipe, epochs=2)
+    main.train(longer, blocks=1, run=tmp_path / "first", teacher=None, data_root=cifar)
+    assert [words.partition(",")[0] for words in said] == ["step 0", "step 3"]
+    for run, first in (("second", said[1]), ("first", said[0])):
+        monkeypatch.setattr(parallel, "of_first", lambda own, first=first: first)
+        with pytest.raises(RunError, match=rf"{run} is here at step \d.*, and where the first process is at {first}\."):
+            main.train(longer, blocks=1, run=tmp_path / run, teacher=None, data_root=cifar)
+    assert not (tmp_path / "second" / "state.pt").exists()
+
+
 def test_alone_all_of_it_does_nothing() -> None:
     batch = torch.arange(6.0)
     with parallel.processes(), parallel.first_before_others():
         assert (parallel.count(), parallel.is_first()) == (1, True)
         assert parallel.part(batch) is batch
         parallel.add_up([batch])
+        assert parallel.of_first("own") == "own"
         assert batch.tolist() == [0, 1, 2, 3, 4, 5]
         assert [parallel.any_of_them(own) for own in (False, True)] == [False, True]

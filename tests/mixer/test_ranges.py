@@ -80,7 +80,7 @@ for config, name, value in [*wrong, (TeacherConfig, "widths", (64, 256))]:
     except ValueError as error:
         print(f"{name} must be" in str(error), end=" ")
 """
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True True True True "
+    assert subprocess.check_output([sys.executable, "-c", code], encoding="utf-8") == "True True True True "
 
 
 def test_the_ends_of_the_ranges_are_allowed() -> None:

@@ -7,7 +7,8 @@ import pytest
 from mixer import checkpoint, record
 from mixer.evaluate import headline
 
-SHIPPED = json.loads((checkpoint.DEFAULT / "metrics.json").read_text())
+CASES = Path(__file__).parent.parent / "data" / "cases"
+SHIPPED = json.loads((checkpoint.DEFAULT / "metrics.json").read_text(encoding="utf-8"))
 
 
 def test_what_is_shipped_is_a_record_with_every_entry_that_is_read_again() -> None:
@@ -57,6 +58,21 @@ def test_an_entry_that_cannot_be_is_named(metrics: dict[str, Any], words: str) -
         record.check(metrics, 10)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.8453609790128563, 1.0000000000000002), (-1.7e-17, 0.35)])
+def test_an_interval_of_an_earlier_version_is_put_right(low: float, high: float) -> None:
+    metrics = {"interval": [low, high]}
+    record.check(metrics, 10)
+    assert metrics["interval"] == [max(low, 0), min(high, 1)]
+    assert "-" not in headline({"accuracy": 0.0, **metrics})
+    for wrong in ([low, 1.1], [-0.1, high]):
+        with pytest.raises(ValueError, match=r"interval\.\d: should be"):
+            record.check({"interval": wrong}, 10)
+
+
+def test_a_record_of_an_earlier_version_where_all_are_right_is_read() -> None:
+    record.check(json.loads((CASES / "metrics_all_right.json").read_text(encoding="utf-8")), 10)
+
+
 def test_the_checkpoints_of_the_project_hold_records() -> None:
     for folder in Path(checkpoint.DEFAULT.parent).iterdir():
-        record.check(json.loads((folder / "metrics.json").read_text()), 10)
+        record.check(json.loads((folder / "metrics.json").read_text(encoding="utf-8")), 10)

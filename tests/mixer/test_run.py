@@ -287,7 +287,7 @@ def test_a_state_that_is_missing_gives_way_to_the_one_before(
 @pytest.mark.parametrize("left", ["", '{"step": 5, "ima', "\0\0\0", "no history\n"])
 def test_the_history_is_written_anew_from_the_state(tmp_path: Path, left: str) -> None:
     until(tmp_path / "run", 14)
-    (tmp_path / "run" / "history.jsonl").write_text(left)
+    (tmp_path / "run" / "history.jsonl").write_text(left, encoding="utf-8")
     finish(tmp_path / "run")
     finish(tmp_path / "whole")
     assert lines(tmp_path / "run") == lines(tmp_path / "whole")
@@ -300,20 +300,20 @@ LACKING = ('{"epoch": 1}\n', '{"epoch": "x", "loss": null, "validation_accuracy"
 def test_a_history_whose_last_line_is_cut_is_read_and_one_that_is_damaged_is_named(tmp_path: Path) -> None:
     until(tmp_path, 14)
     file = tmp_path / "history.jsonl"
-    both = file.read_text()
-    file.write_text(both[:-20])
+    both = file.read_text(encoding="utf-8")
+    file.write_text(both[:-20], encoding="utf-8")
     assert [line["step"] for line in history(tmp_path)] == [5, 9]
     for damaged in ("nonsense\n" + both, both.replace("{", "[", 1).replace("}", "]", 1), "12\n", *LACKING):
-        file.write_text(damaged)
+        file.write_text(damaged, encoding="utf-8")
         with pytest.raises(RunError, match=r"history\.jsonl is damaged"):
             history(tmp_path)
 
 
 def test_a_history_without_its_state_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "history.jsonl").write_text("mine")
+    (tmp_path / "history.jsonl").write_text("mine", encoding="utf-8")
     with pytest.raises(RunError, match="there without a state"):
         finish(tmp_path)
-    assert (tmp_path / "history.jsonl").read_text() == "mine"
+    assert (tmp_path / "history.jsonl").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("content", [{"model": {}, "step": 3, "seconds": 1.0, "config": {}}, [1, 2]])

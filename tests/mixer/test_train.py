@@ -60,7 +60,9 @@ def test_continued_run_equals_an_uninterrupted_one(
     for _ in train(parts, coloured, coloured, SHORT, tmp_path / "parts", CPU):
         raise AssertionError("the run has ended, there is no step left")
     assert same(parts, whole)
-    histories = [(tmp_path / run / "history.jsonl").read_text().splitlines() for run in ("whole", "parts")]
+    histories = [
+        (tmp_path / run / "history.jsonl").read_text(encoding="utf-8").splitlines() for run in ("whole", "parts")
+    ]
     lines = [[json.loads(line) | {"seconds": None} for line in lines] for lines in histories]
     assert lines[0] == lines[1]
 
@@ -114,6 +116,8 @@ def test_batch_and_average_fit_the_number_of_images() -> None:
     assert replace(default, epochs=0.4).kept(8) == 0
     assert replace(default, batch_size=5, average=0.5).batch(45_000) == 5
     assert replace(default, average=0.5).kept(350) == 0.5
+    assert [replace(default, batch_size=64).batch(images) for images in (1, 40, 64, 65)] == [1, 40, 64, 64]
+    assert default.batch(5) == 5
 
 
 def test_a_shift_larger_than_the_images_is_refused(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ LINES = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES), encoding="utf-8")
     return tmp_path
 
 
@@ -50,17 +50,17 @@ def test_of_images_that_were_learned_from_no_accuracy_is_shown() -> None:
 
 
 def test_a_run_becomes_a_page(run: Path) -> None:
-    page = curves.write(run).read_text()
+    page = curves.write(run).read_text(encoding="utf-8")
     assert curves.write(run) == run / "curves.html"
     assert "[2.5,1.5]" in page
     assert "[0.25,0.5]" in page
 
 
 def test_somebody_s_own_page_stays(run: Path) -> None:
-    (run / "curves.html").write_text("mine")
+    (run / "curves.html").write_text("mine", encoding="utf-8")
     with pytest.raises(NotWritable, match=r"curves\.html is there already"):
         curves.write(run)
-    assert (run / "curves.html").read_text() == "mine"
+    assert (run / "curves.html").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_run_without_a_finished_epoch_is_said(tmp_path: Path) -> None:

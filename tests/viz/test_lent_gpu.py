@@ -129,8 +129,8 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
 
 @pytest.mark.process
 def test_on_zerogpu_the_page_stays_on_the_cpu_and_seven_questions_borrow(tmp_path: Path) -> None:
-    (tmp_path / "spaces.py").write_text(STAND_IN)
+    (tmp_path / "spaces.py").write_text(STAND_IN, encoding="utf-8")
     environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "SPACES_ZERO_GPU": "true"}
     command = [sys.executable, "-c", APP]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environ, timeout=120)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environ, timeout=120)
     assert done.stdout.splitlines()[-1:] == ["cpu 7"], done.stderr

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("instrument.js")
 
 def head() -> str:
     """What the document's head needs: the script, and where the figures' library lies."""
-    script = SCRIPT.read_text().replace("${PLOTLY_JS}", figures.PLOTLY_JS.as_posix())
+    script = SCRIPT.read_text(encoding="utf-8").replace("${PLOTLY_JS}", figures.PLOTLY_JS.as_posix())
     return f"<script>{script}</script>"
 
 

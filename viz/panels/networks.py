@@ -167,7 +167,7 @@ class Networks:
         )
         may, hidden = self._may_open(request), {True: "", False: "hidden"}
         words = {"said": escape(said), "rows": rows, "source": escape(source), "closed": CLOSED}
-        html = Template(PAGE.read_text()).substitute(words, form=hidden[may], words=hidden[not may])
+        html = Template(PAGE.read_text(encoding="utf-8")).substitute(words, form=hidden[may], words=hidden[not may])
         return HTMLResponse(html, 404 if said else 200)
 
     def _may_open(self, request: Request) -> bool:

@@ -52,12 +52,12 @@ def report(scope: Microscope, page: Page, lenses: Sequence[Lens], visit: Visit, 
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · MLP-Mixer microscope</title>
-<style>{(HERE / "style.css").read_text()}{(HERE / "report.css").read_text()}</style>
+<style>{(HERE / "style.css").read_text(encoding="utf-8")}{(HERE / "report.css").read_text(encoding="utf-8")}</style>
 {LIBRARY}</head>
 <body class="gradio-container report"><main>
 {_head(scope, page, visit, address)}
 {parts}
-</main><script>{(HERE / "report.js").read_text()}</script></body></html>
+</main><script>{(HERE / "report.js").read_text(encoding="utf-8")}</script></body></html>
 """
 
 

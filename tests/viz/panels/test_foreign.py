@@ -278,7 +278,9 @@ def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, 
 
 
 def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer) -> None:
-    metrics = json.loads((DEFAULT / "metrics.json").read_text())  # of a network that has the samples' classes
+    metrics = json.loads(
+        (DEFAULT / "metrics.json").read_text(encoding="utf-8")
+    )  # of a network that has the samples' classes
     instrument = Instrument(Microscope(foreign_mixer, metrics, torch.device("cpu")))
     lens = instrument.lenses[-1]
     assert lens.asks == "This network has not been evaluated on images of its classes."

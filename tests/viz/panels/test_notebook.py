@@ -87,7 +87,7 @@ def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> 
 
 
 def test_the_example_of_the_readme_shows_what_it_says() -> None:
-    readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text()
+    readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text(encoding="utf-8")
     program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
     shown = ran(dedent(program))
     assert shown.selection.sample == 12

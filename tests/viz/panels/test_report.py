@@ -173,19 +173,19 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     monkeypatch.chdir(tmp_path)
     main.write_report(Path("holiday.jpg"), "net")
     assert "holiday-report.html: " in capsys.readouterr().out
-    whole = Path("holiday-report.html").read_text()
+    whole = Path("holiday-report.html").read_text(encoding="utf-8")
     assert whole.count("<section") > 25
     assert "own picture" in whole
     assert "The network gets the framed part." in whole
 
-    Path("mine.html").write_text("mine")
+    Path("mine.html").write_text("mine", encoding="utf-8")
     monkeypatch.setattr("viz.panels.report.measure", None)  # refused before any work
     with pytest.raises(NotWritable, match=r"mine\.html is there already, and this program did not write it"):
         main.write_report(Path("holiday.jpg"), "net", Path("mine.html"))
-    Path("holiday-report.html").write_text(whole.replace("own picture", "my cat"))
+    Path("holiday-report.html").write_text(whole.replace("own picture", "my cat"), encoding="utf-8")
     with pytest.raises(NotWritable, match="or it was changed since"):
         main.write_report(Path("holiday.jpg"), "net")
-    Path("notes.txt").write_text("no picture")
+    Path("notes.txt").write_text("no picture", encoding="utf-8")
     with pytest.raises(Unreadable, match="no picture that can be read"):
         main.write_report(Path("notes.txt"), "net")
 

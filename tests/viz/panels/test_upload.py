@@ -87,7 +87,7 @@ def client() -> Iterator[Client]:
 
 def test_over_the_wire_and_after_its_looks_were_changed(client: Client, tmp_path: Path) -> None:
     Image.new("LA", (30, 20), (7, 0)).save(tmp_path / "clear.png")
-    (tmp_path / "text.png").write_text("I am no picture")
+    (tmp_path / "text.png").write_text("I am no picture", encoding="utf-8")
     for _ in range(2):
         said = client.predict(handle_file(tmp_path / "clear.png"), api_name="/describe")
         assert said == f"(30, 20) | {TRANSPARENT}"

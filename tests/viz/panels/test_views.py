@@ -32,7 +32,7 @@ BEGINNINGS: tuple[Words, ...] = (
 def opened() -> Instrument:
     """Of a small network, with the record of the one that ships, so that there is something to show of it."""
     scope = microscope(**SIZES)
-    scope.metrics = json.loads((DEFAULT / "metrics.json").read_text())
+    scope.metrics = json.loads((DEFAULT / "metrics.json").read_text(encoding="utf-8"))
     return Instrument(scope)
 
 

@@ -1,0 +1,137 @@
+"""How folders are read: parts by their names and by what is in them, or else classes, or else both readings."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mixer.layout import Folders, UnusableData, read_layout
+
+CASES = Path(__file__).parent.parent / "data" / "cases"
+
+
+def tree(root: Path, *folders: str) -> Path:
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+        (root / folder / "1.jpg").touch()
+    return root
+
+
+def found(root: Path, folders: Folders | None = None) -> set[tuple[str, str, str]]:
+    """(file, class, part)"""
+    layout = read_layout(root, folders)
+    return {(f.path.relative_to(root).as_posix(), layout.classes[f.label], f.part) for f in layout.files}
+
+
+@pytest.mark.parametrize(
+    ("training", "testing"),
+    [
+        ("train", "test"),
+        ("Training", "Testing"),
+        ("TRAIN", "TEST"),
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("train-images", "test-images"),
+        ("Train Data", "Test Data"),
+        ("trainingSet", "testSet"),
+        ("01.train", "02.test"),
+        ("trainset", "testset"),
+        ("cats_and_dogs.train", "cats_and_dogs.evaluation"),
+        ("trainval", "TEST2"),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "images/", "{name}/", "a/b/"])
+def test_parts_are_known_by_usual_names(tmp_path: Path, training: str, testing: str, inside: str) -> None:
+    names = {training: "train", testing: "test"}
+    at = {name: f"{name}/{inside.format(name=name)}" for name in names}
+    tree(tmp_path, *(f"{at[name]}{kind}" for name in names for kind in ("ants", "bees")))
+    assert found(tmp_path) == {
+        (f"{at[name]}{kind}/1.jpg", kind, part) for name, part in names.items() for kind in ("ants", "bees")
+    }
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev", "val_images", "VAL"])
+def test_validation_serves_as_test_where_there_is_none(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, "train/ants", "train/bees", f"{name}/ants", f"{name}/bees")
+    assert {(kind, part) for _, kind, part in found(tmp_path)} == {
+        (k, p) for k in ("ants", "bees") for p in ("train", "test")
+    }
+    assert "There are no test images: the validation images test" in " ".join(read_layout(tmp_path).notes)
+    tree(tmp_path, "test/ants", "test/bees")
+    assert {part for _, _, part in found(tmp_path)} == {"train", "validation", "test"}
+
+
+def test_pytorch_s_own_tutorial_is_read_as_it_is_meant(tmp_path: Path) -> None:
+    zipfile.ZipFile(CASES / "layout_train_val.zip").extractall(tmp_path)
+    layout = read_layout(tmp_path)
+    assert layout.classes == ("ants", "bees")
+    parts = [file.part for file in layout.files]
+    assert (parts.count("train"), parts.count("test")) == (60, 28)
+
+
+@pytest.mark.parametrize("other", ["seg_pred", "pred/pred", "extra/ants", "notes"])
+def test_another_folder_beside_parts_is_left_out_and_named(tmp_path: Path, other: str) -> None:
+    tree(tmp_path, "seg_train/ants", "seg_train/bees", "seg_test/ants", "seg_test/bees", other)
+    assert {(kind, part) for _, kind, part in found(tmp_path)} == {
+        (kind, part) for kind in ("ants", "bees") for part in ("train", "test")
+    }
+    name = other.partition("/")[0]
+    assert f"{name} is no part by its name, left out: 1 files." in read_layout(tmp_path).notes
+
+
+def test_a_test_folder_without_class_folders_is_said_to_be_one(tmp_path: Path) -> None:
+    tree(tmp_path, "train/ants", "train/bees", "test")
+    assert {(kind, part) for _, kind, part in found(tmp_path)} == {("ants", ""), ("bees", "")}
+    notes = " ".join(read_layout(tmp_path).notes)
+    assert "test is a part without class folders, so nobody says what its 1 files show; left out." in notes
+    assert "There are no test images: the training images are divided." in notes
+    tree(tmp_path, "val/ants", "val/bees")
+    assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
+
+
+def test_parts_within_classes_are_parts(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{kind}/{part}" for kind in ("ants", "bees") for part in ("Train", "Test")))
+    assert found(tmp_path) == {
+        (f"{kind}/{part}/1.jpg", kind, part.lower()) for kind in ("ants", "bees") for part in ("Train", "Test")
+    }
+
+
+@pytest.mark.parametrize(
+    "folders", [("bus", "car", "train"), ("valley", "trainers"), ("test tube", "flask"), ("cat/more", "dog/more")]
+)
+def test_classes_stay_classes_whatever_they_are_called(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    tree(tmp_path, *folders)
+    assert found(tmp_path) == {(f"{folder}/1.jpg", folder.partition("/")[0], "") for folder in folders}
+
+
+@pytest.mark.parametrize(
+    ("folders", "words", "answer", "classes"),
+    [
+        (("1/cat", "1/dog", "2/cat", "2/dog"), "the classes are in them (cat, dog)", "classes", "1 2"),
+        (("bus", "train/steam", "train/electric"), "train alone holds the classes (elec", "classes", "bus train"),
+        (("bus", "train/steam", "train/electric"), "then add --folders parts", "parts", "electric steam"),
+        (("train", "test"), "sort the images in each of them into one folder for each class", "classes", "test train"),
+    ],
+)  # fmt: skip
+def test_where_both_readings_are_possible_both_are_said(
+    tmp_path: Path, folders: tuple[str, ...], words: str, answer: Folders, classes: str
+) -> None:
+    tree(tmp_path, *folders)
+    with pytest.raises(UnusableData, match="can be read in two ways") as caught:
+        read_layout(tmp_path)
+    assert words in str(caught.value)
+    assert "--folders classes" in str(caught.value)
+    assert read_layout(tmp_path, answer).classes == tuple(classes.split())
+
+
+def test_parts_that_are_none_are_refused(tmp_path: Path) -> None:
+    tree(tmp_path, "cat", "dog")
+    with pytest.raises(UnusableData, match="holds no folder train with a folder for each class in it"):
+        read_layout(tmp_path, "parts")
+
+
+def test_files_beside_the_classes_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "photos/cat", "photos/dog")
+    (tmp_path / "photos" / "README").touch()
+    assert found(tmp_path) == {("photos/cat/1.jpg", "cat", ""), ("photos/dog/1.jpg", "dog", "")}
+    assert "Files in no class folder, left out: 1 (photos/README)." in read_layout(tmp_path).notes
