@@ -23,6 +23,7 @@ from viz.doubt.remembered import Doubts
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.lent_gpu import LENT
+from viz.pace import batches
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -203,7 +204,7 @@ class Microscope:
     def _reading(self, depth: int) -> Measurement:
         def steps() -> Iterator[int]:
             parts, done = [], 0
-            for batch in self.sample_inputs.split(tokens.BANK_BATCH):
+            for batch in batches(self.model, self.sample_inputs):
                 parts.append(tokens.bank(self.model, batch, depth))
                 done += len(batch)
                 yield done

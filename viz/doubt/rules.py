@@ -12,9 +12,9 @@ class Evidence:
     insertion: float | None = None
     """the share of random orders that it beats at insertion"""
     randomisation: float | None = None
-    """its rank correlation with itself once all weights are randomised"""
+    """the mean size of its rank correlation with itself once all weights are randomised"""
     infidelity: float | None = None
-    """`Infidelity.share`"""
+    """the share of shuffled copies of it that tell worse what is lost when patches go"""
     sensitivity: float | None = None
     """its largest change under noise that nobody sees, as a share of its length"""
     gap: float | None = None
@@ -55,19 +55,18 @@ RULES: dict[str, Rule] = {
     ),
     "randomisation": Rule(
         "randomised weights",
-        "rank correlation {figure} with itself once all weights are random",
+        "rank correlation {figure} with itself once all weights are random, in the mean of several draws",
         0.5,
         at_least=False,
         unmet="it hardly depends on what was learned: it shows the picture, not the network's reasons",
         form=".2f",
     ),
     "infidelity": Rule(
-        "infidelity",
-        "leaves {figure} of the effect of removing patches untold",
-        0.5,
-        at_least=False,
-        unmet="its values do not tell what the network loses",
-        form=".1%",
+        "removing patches",
+        "tells what removing patches costs better than {figure} of shuffled copies of itself",
+        0.95,
+        at_least=True,
+        unmet="its values may as well stand at other places",
     ),
     "sensitivity": Rule(
         "sensitivity to noise",

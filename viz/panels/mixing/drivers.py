@@ -7,6 +7,7 @@ import numpy as np
 
 from viz.microscope import Microscope
 from viz.mixing import units
+from viz.pace import batches
 from viz.panels.mixing import block, chosen
 from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Numbers, View
@@ -55,7 +56,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 def _measurement(scope: Microscope) -> Measurement:
     def steps() -> Iterator[int]:
         parts, done = [], 0
-        for images in scope.sample_inputs.split(units.BATCH):
+        for images in batches(scope.model, scope.sample_inputs, gradients=True):
             parts.append(units.strengths_everywhere(scope.model, images))
             done += len(images)
             yield done
