@@ -55,7 +55,7 @@ RULES: dict[str, Rule] = {
     ),
     "randomisation": Rule(
         "randomised weights",
-        "rank correlation {figure} with itself once all weights are random, in the mean of several draws",
+        "rank correlation {figure} with itself once all weights are random, in the mean",
         0.5,
         at_least=False,
         unmet="it hardly depends on what was learned: it shows the picture, not the network's reasons",

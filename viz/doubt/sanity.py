@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.attribution.attribute import Attribution
 from viz.capture import evaluating
-from viz.pace import Steps
+from viz.pace import Steps, as_fast_as
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,7 @@ def randomisation(
     """
     with evaluating(model):  # so that the copy does not inherit the hooks of another thread
         copy = deepcopy(model)
+    as_fast_as(model, copy)
     generator, trained = torch.Generator().manual_seed(seed), _stages(model)
 
     def correlation(stages: Sequence[str]) -> Steps[float]:

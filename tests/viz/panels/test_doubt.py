@@ -89,13 +89,13 @@ def test_randomising_waits_until_it_is_asked_for(scope: Microscope, lens: Lens) 
     assert view.draw(scope, selection).words == "Not measured yet: Gradient x input, Saliency."
     list(second.steps())
     drawn = view.draw(scope, selection)
-    assert drawn.words == "Not measured yet: Gradient x input."
-    assert [line.name for line in drawn.figure.data] == ["Saliency"]
+    assert drawn.words.startswith("Not measured yet: Gradient x input. Small: ")
+    assert [line.name for line in drawn.figure.data if line.showlegend] == ["Saliency"]
     list(first.steps())
     drawn = view.draw(scope, selection)
-    assert [line.name for line in drawn.figure.data] == ["Gradient x input", "Saliency"]
+    assert [line.name for line in drawn.figure.data if line.showlegend] == ["Gradient x input", "Saliency"]
     assert list(drawn.figure.data[0].x) == ["trained", "head", "block 3", "block 2", "block 1", "stem"]
-    assert drawn.words == ""
+    assert drawn.words == "Small: the last stage again, for 4 other draws of random weights."
     assert drawn.numbers.values.shape == (2, 5)
     assert view.needs(scope, selection) == []
 
