@@ -85,6 +85,13 @@ class Microscope:
         return f"{self.metrics['accuracy']:.2%} of {whose} test images right"
 
     @property
+    def grown_from(self) -> tuple[int, ...]:
+        """How many blocks it had in earlier stages of its training, where it was grown since; as its record says."""
+        recipes = (stage.get("recipe", {}) for stage in self.metrics.get("stages", ()))
+        counts = dict.fromkeys(recipe.get("blocks") or 0 for recipe in recipes)
+        return tuple(count for count in counts if 0 < count < len(self.model.blocks))
+
+    @property
     def parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters())
 

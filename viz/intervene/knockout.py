@@ -67,6 +67,24 @@ def without_halves_over(
     yield spread
 
 
+def answers_without(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
+) -> Iterator[int | tuple[int, int]]:
+    """How many answers change when one half-block is skipped: yields how many pictures are done, then changed and all.
+
+    half: counted from 0
+    """
+    changed = done = 0
+    for batch in batches(model, images, gradients=True):
+        seen = trace(model, batch)
+        with evaluating(model), torch.no_grad():
+            answers = resume(model, seen.depths[half], half + 1).argmax(1)
+        changed += int((answers != seen.logits.argmax(1)).sum())
+        done += len(batch)
+        yield done
+    yield changed, done
+
+
 @on_lent_gpu
 def without_units(
     model: Mixer, image: Float[Tensor, "3 height width"], block: int

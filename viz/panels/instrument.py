@@ -20,6 +20,7 @@ from viz.panels.lenses import Lenses
 from viz.panels.photo import WORDS, Photo
 from viz.panels.pin import Pinned
 from viz.panels.report import name_of, report
+from viz.panels.tokens import lens_needed
 from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, duration, on_model_thread
@@ -62,7 +63,8 @@ class Instrument(Lenses):
     def _touring(self, visit: Visit) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.of(visit.selection)
-        return (visit.selection, self.scope.typical() is not None) if stop else visit.selection.picture
+        open_ends = tuple(one.key for one in lens_needed(self.scope, visit.selection))
+        return (visit.selection, open_ends) if stop else visit.selection.picture
 
     def _asks(self, lens: Lens) -> Part:
         """The options of a lens."""

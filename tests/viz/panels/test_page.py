@@ -118,7 +118,7 @@ def run(
 
 @pytest.fixture
 def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """One view needs what takes two seconds, as it is said, in ten steps; returns what has been measured."""
+    """One view needs what takes ten seconds, as it is said, in ten steps; returns what has been measured."""
     done = set[str]()
 
     def steps() -> Iterator[int]:
@@ -126,7 +126,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
         done.add("it")
 
     def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
-        return [] if done else [Measurement("it", "Something slow", "steps", 10, 2.0, steps)]
+        return [] if done else [Measurement("it", "Something slow", "steps", 10, 10.0, steps)]
 
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words="measured" if done else "not yet")
@@ -134,6 +134,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     votes = replace(instrument.views["how-votes"], needs=needs, draw=draw)
     monkeypatch.setitem(instrument.views, "how-votes", votes)
     monkeypatch.setattr("viz.panels.instrument.REFRESH", 0)
+    monkeypatch.setattr("viz.running.BUDGET", 1000)
     return done
 
 

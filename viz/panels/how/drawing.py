@@ -49,7 +49,8 @@ def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> st
     names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
     leads = decided_at(scope, selection)
     return (
-        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on. "
+        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on, if the "
+        "head reads the tokens there. "
         f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
     )
 
@@ -108,13 +109,15 @@ def _half(
 ) -> str:
     part: Part = "a" if depth % 2 else "b"
     name = scope.depth_names[depth]
-    flag = "<em>answer</em>" if here else ""
+    flag = "<em>readable</em>" if here else ""
     inner = (
         f"<b>{name}</b>{flag}{over_grid(scope, written, selection.patch, signed=False)}"
         f"<span class='strength' style='--share: {min(1, added / 2):.0%}'>+{_share(added)}</span>"
     )
     label = f"{name}, {HALVES[part]} of block {(depth + 1) // 2}: adds {_share(added)} of what was there"
-    return _button(scope, selection, part, depth, inner, label + (", the answer leads from here on" if here else ""))
+    return _button(
+        scope, selection, part, depth, inner, label + (", from here on the head can read the answer" if here else "")
+    )
 
 
 def _end(scope: Microscope, selection: Selection) -> str:

@@ -22,7 +22,7 @@ LISTED = 12
 def lens(scope: Microscope) -> Lens:
     halves = View(
         "halves",
-        "Which half-block does the work?",
+        "Which half-block does the answer need?",
         "The change of the asked class's logit when one half-block adds nothing, or only what it adds in the mean over "
         "the samples. Grey: mean and standard deviation of that change over the samples.",
         "What is lost is not what the half-block alone does: those behind it meet tokens that they never met, and "
@@ -35,7 +35,7 @@ def lens(scope: Microscope) -> Lens:
     )
     units = View(
         "units",
-        "Which hidden unit does the work?",
+        "Which hidden unit does the answer need?",
         "The change of the asked class's logit when one hidden unit of the block's token mixing is silent: 0 in every "
         "channel. The units that change it most; grey: the chosen one over the samples.",
         "A unit that changes little alone may do much together with others, and silence is itself a value: a unit "
@@ -59,7 +59,7 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
     values = own[:, target]
     figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
-    words = f"<b>{names[most]}</b> matters most to this picture: <b>{values[most]:+.2f}</b>."
+    words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{values[most]:+.2f}</b>."
     lines = {"this picture": values}
     if usual is not None:
         often = int(np.abs(usual[0]).argmax())
