@@ -1,6 +1,7 @@
 """Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
         showscale=False,
     )
     height = max(340, 140 + 34 * len(names))
-    return diagram(heat, height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
+    lines = {"type": "category", "tickvals": list(names), "ticktext": ["<br>".join(wrap(name, 16)) for name in names]}
+    return diagram(heat, height, xaxis={"tickangle": 30} | lines, yaxis={"autorange": "reversed"} | lines)
 
 
 def against_chance(
@@ -223,7 +225,7 @@ def randomised(
     return diagram(
         lines,
         shapes=[zero],
-        xaxis={"title": "randomised from the head down to", "tickangle": -90},
+        xaxis={"title": "randomised from the head down to", "tickangle": -90, "type": "category"},
         yaxis={"title": "rank correlation", "range": [-1.05, 1.05]},
         **_legend_below(330, len(names)),
     )

@@ -48,10 +48,13 @@ def decided_at(scope: Microscope, selection: Selection) -> int:
 def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> str:
     names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
     leads = decided_at(scope, selection)
+    adds = f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+    if not any(added):
+        adds = "No half-block adds anything."
     return (
         f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on, if the "
         "head reads the tokens there. "
-        f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+        f"{adds}"
     )
 
 
@@ -140,4 +143,4 @@ def _end(scope: Microscope, selection: Selection) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}"
+    return f"{100 * value:.1g}%" if 0 < value < 0.005 else f"{value:.0%}"

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import figures
+from viz.figures import with_sign
 from viz.intervene.patching import Between, map_work, token_map, update_effects
 from viz.microscope import Microscope
 from viz.pace import summed
@@ -179,6 +180,6 @@ def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str
     else:
         what = f"The logit of {toward} less that of {escape(scope.classes[found.away])} is"
     return (
-        f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: <b>{there - here:+.2f}</b> "
-        "is to be carried over."
+        f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: "
+        f"<b>{with_sign(there - here, '.2f')}</b> is to be carried over."
     )
