@@ -127,7 +127,7 @@ def bar_as_seen(
     )
 
 
-def with_sign(value: float, form: str) -> str:
+def with_sign(value: float | np.floating, form: str) -> str:
     """A change with its sign, and without one where it is written as 0."""
     text = f"{value:+{form}}"
     return text if set(text) & set("123456789") else text.lstrip("+-")
