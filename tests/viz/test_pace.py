@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixer.data import Samples, samples
 from mixer.model import Mixer
 from tests.viz.panels.looking import microscope
 from viz import pace
@@ -56,10 +55,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def scope(clock: Clock) -> Microscope:
     """Of 4 x 2 patches, with twenty samples; a pass takes a tenth of a second."""
-    made, all_ = microscope(image_size=(16, 32)), samples()
-    few = Samples(all_.images[::10], all_.labels[::10], all_.indices[::10])
+    made = microscope(image_size=(16, 32))
     clock.slow_down(made.model, 0.1)
-    return Microscope(made.model, {}, torch.device("cpu"), own_samples=few)
+    return made
 
 
 @pytest.fixture

@@ -433,3 +433,25 @@ def test_settings_that_make_no_sense(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="which has 0"):
         attribute(model, replace(question, background=None), "GradientShap")
     assert hooks_on(model) == 0
+
+
+# what is drawn at random
+
+
+@pytest.mark.parametrize("name", ["GradientShap", "SmoothGrad x input"])
+def test_the_error_of_a_mean_over_draws_covers_what_other_draws_find(model: Mixer, question: Question, name: str):
+    """GradientShap's points are stratified, which makes it steadier than its error says."""
+    question = replace(question, background=torch.cat([question.background] * 3))
+    found = [attribute(model, question, name, Settings(draws=24, seed=seed)) for seed in range(12)]
+    scatter = np.stack([one.values for one in found]).std(0, ddof=1)
+    error = np.stack([one.standard_error for one in found]).mean(0)
+    assert error.shape == (16,)
+    assert 0.1 < np.median(scatter / error) < 1.3
+    assert np.isnan(attribute(model, question, name, Settings(draws=1)).standard_error).all()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name not in ("GradientShap", "SmoothGrad x input", SHAPLEY)]
+)
+def test_what_is_not_a_mean_over_draws_has_no_error(model: Mixer, question: Question, name: str):
+    assert attribute(model, question, name, QUICK).standard_error is None
