@@ -18,7 +18,8 @@ class Evidence:
     sensitivity: float | None = None
     """its largest change under noise that nobody sees, as a share of its length"""
     gap: float | None = None
-    """the gap as a share of F(image) - F(baseline), for a method that is meant to be complete"""
+    """the gap as a share of F(image) - F(baseline), for a method that is meant to be complete; the same values in other
+    places have the same gap"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ RULES: dict[str, Rule] = {
         form=".1%",
     ),
 }
-"""for each field of `Evidence`; the limits are this project's choice, no law"""
+"""for each field of `Evidence`; the limits are this project's choice, no law
+
+Deletion, insertion and infidelity hold a map against chance: one map of twenty that knows nothing meets each. The
+others cannot tell all that is wrong: see `randomisation`, `sensitivity` and `gap`. Each is tried on a toy with a known
+truth (`tests/viz/doubt/test_truth.py`).
+"""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,13 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     ]
     if of_unsigned:
         words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
+    by_chance = [
+        f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
+        for name, one in answers.items()
+        if one.standard_error is not None
+    ]
+    if by_chance:
+        words.append(f"Drawn at random, a value has a standard error, in the median: {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
     words.append(remark)
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
