@@ -23,6 +23,7 @@ from viz.doubt.remembered import Doubts
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.lent_gpu import LENT
+from viz.pace import batches
 from viz.recent import Recent
 from viz.running import Measurement
 
@@ -82,6 +83,13 @@ class Microscope:
             return "not evaluated"
         whose = f"{self.samples.source}'{'' if self.samples.source.endswith('s') else 's'}"
         return f"{self.metrics['accuracy']:.2%} of {whose} test images right"
+
+    @property
+    def grown_from(self) -> tuple[int, ...]:
+        """How many blocks it had in earlier stages of its training, where it was grown since; as its record says."""
+        recipes = (stage.get("recipe", {}) for stage in self.metrics.get("stages", ()))
+        counts = dict.fromkeys(recipe.get("blocks") or 0 for recipe in recipes)
+        return tuple(count for count in counts if 0 < count < len(self.model.blocks))
 
     @property
     def parameters(self) -> int:
@@ -203,7 +211,7 @@ class Microscope:
     def _reading(self, depth: int) -> Measurement:
         def steps() -> Iterator[int]:
             parts, done = [], 0
-            for batch in self.sample_inputs.split(tokens.BANK_BATCH):
+            for batch in batches(self.model, self.sample_inputs):
                 parts.append(tokens.bank(self.model, batch, depth))
                 done += len(batch)
                 yield done

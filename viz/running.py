@@ -2,6 +2,7 @@
 
 One thread touches the model (`on_model_thread`): threads that take turns would each keep memory and a team of workers
 of their own. So whoever measures and whoever clicks take turns, step by step, and nobody waits for a whole measurement.
+How long a step takes at most, `viz.pace` sees to.
 """
 
 import asyncio
@@ -14,6 +15,9 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+BUDGET = 3
+"""seconds of measurements that start by themselves after each choice of a visitor; what is more, is to be asked for"""
 
 _MODEL_THREAD = ThreadPoolExecutor(1, "model")
 
@@ -42,6 +46,14 @@ class Measurement:
     """does it and remembers the result; yields how many are done"""
     asked: bool = False
     """whether it waits until the visitor asks for it"""
+
+
+def duration(seconds: float) -> str:
+    """In words: 12 s, 5 min, 3 h 57 min."""
+    if seconds < 59.5:
+        return f"{max(1, round(seconds))} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join(f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min")) if count)
 
 
 class Clock:

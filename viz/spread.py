@@ -29,3 +29,11 @@ class Spread:
         if self.draws < 2:
             return np.full(self.mean.shape, np.nan)
         return np.sqrt(self._deviations / (self.draws - 1))
+
+
+def spread_of(draws: Float64[np.ndarray, "draws *any"]) -> Spread:
+    """Of all draws at once."""
+    spread = Spread()
+    for draw in draws:
+        spread.add(draw)
+    return spread

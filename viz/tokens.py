@@ -16,8 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, capture, depth_sources, evaluating, exclusive, trace
-
-BANK_BATCH = 8
+from viz.pace import batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +179,7 @@ def bank(
     """
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
-    return torch.cat([_read(model, batch, sources[depth]) for batch in images.split(BANK_BATCH)])
+    return torch.cat([_read(model, batch, sources[depth]) for batch in batches(model, images)])
 
 
 def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Typical]:
@@ -190,7 +189,7 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
     """
     sums: list[Tensor] = []
     leads, own, decided = list[Tensor](), list[Tensor](), list[Tensor]()
-    for batch in images.split(BANK_BATCH):
+    for batch in batches(model, images, gradients=True):
         tokens = trace(model, batch).depths  # depths batch patches channels
         with exclusive(model), torch.no_grad():
             votes = torch.stack([model.head(_before_pooling(model, at_depth)).sum(0) for at_depth in tokens])

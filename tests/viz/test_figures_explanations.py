@@ -91,7 +91,9 @@ def test_curves_are_named_with_their_areas() -> None:
     assert bare.layout.shapes[0].x0 == bare.layout.shapes[0].x1 == 1
     colours = [trace.line.color for trace in bare.data]
     assert colours[0] == colours[1] != colours[2] == colours[3]
-    figure = figures.against_chance(own, reverse, areas, ["A", "B"], "logit", "patches gone", 1, (band, 0.6))
+    figure = figures.against_chance(
+        own, reverse, areas, ["A", "B"], "logit", "patches gone", 1, (np.arange(3), band, 0.6)
+    )
     high, low = figure.data[:2]
     assert (list(high.y), list(low.y), low.fill) == ([3, 4, 5], [0, 1, 2], "tonexty")
     assert low.name == "9 of 10 random orders (mean area 0.60)"
@@ -99,8 +101,11 @@ def test_curves_are_named_with_their_areas() -> None:
 
 
 def test_randomised_lines_start_at_the_trained_network() -> None:
-    figure = figures.randomised(["head", "stem"], np.array([[0.5, 0.1], [0.9, 0.8]]), ["A", "B"])
-    assert [list(line.y) for line in figure.data] == [[1, 0.5, 0.1], [1, 0.9, 0.8]]
+    lines, draws = np.array([[0.5, 0.1], [0.9, 0.8]]), np.array([[0.1, -0.2, 0.3], [0.8, 0.7, 0.9]])
+    figure = figures.randomised(["head", "stem"], lines, draws, ["A", "B"])
+    assert [list(line.y) for line in figure.data] == [[1, 0.5, 0.1], [1, 0.9, 0.8], [-0.2, 0.3], [0.7, 0.9]]
+    assert [line.showlegend for line in figure.data] == [True, True, False, False]
+    assert set(figure.data[2].x) == {"stem"}
     assert list(figure.data[0].x) == ["trained", "head", "stem"]
     assert len({line.marker.symbol for line in figure.data}) == 2
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from tests.viz.explained import ask
 from viz import lent_gpu
-from viz.attribution.attribute import attribute_in_steps
+from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
 from viz.attribution.question import Question
 from viz.capture import capture
@@ -77,8 +77,10 @@ def test_attributions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer
     with capture(network, ["stem"]):  # as another thread may be doing
         got = list(on_lent_gpu(attribute_in_steps)(network, question, method, settings=settings))
     assert len(lent) == 1
-    assert len(got) == len(want)
-    for one, other in zip(got, want, strict=True):
+    assert [one for one in got if isinstance(one, int)] == [one for one in want if isinstance(one, int)]
+    pairs = [pair for pair in zip(got, want, strict=True) if isinstance(pair[0], Attribution)]
+    assert len(pairs) == (3 if method == SHAPLEY else 1)
+    for one, other in pairs:
         np.testing.assert_array_equal(one.values, other.values)
         assert one.gap == other.gap
 

@@ -218,7 +218,7 @@ def measured(record, model):
 
 
 def test_a_bank_holds_the_tokens_of_its_depth(network, monkeypatch):
-    monkeypatch.setattr("viz.tokens.BANK_BATCH", 4)  # so that the last batch is a smaller one
+    monkeypatch.setattr("viz.pace.at_once", lambda device: 4)  # so that the last batch is a smaller one
     images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     for depth, expected in enumerate(trace(network, images).depths):
         torch.testing.assert_close(bank(network, images, depth), expected)

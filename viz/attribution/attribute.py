@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.methods import METHODS, SHAPLEY, Settings, drawn
-from viz.attribution.question import Output, Question, answers, batch_size, check
+from viz.attribution.methods import METHODS, SHAPLEY, Method, Raw, Settings, drawn
+from viz.attribution.question import Output, Question, answers, check
 from viz.attribution.shapley import shapley
-from viz.capture import evaluating
 from viz.lent_gpu import on_lent_gpu
+from viz.pace import Steps, summed
+from viz.spread import spread_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Attribution:
     """None where the method does not tell pixels apart"""
     signed: bool
     standard_error: Float32[np.ndarray, "patches"] | None
-    """of each value, for Shapley values; NaN after the first order"""
+    """of each value, where it is a mean over random draws: Shapley values, GradientShap, SmoothGrad x input; NaN after
+    the first draw"""
     total: float
     """the sum of the values"""
     difference: float
@@ -60,95 +62,97 @@ class Attribution:
 def attribute(model: Mixer, question: Question, method: str, settings: Settings = Settings()) -> Attribution:
     """The answer of one of `METHODS`, finished.
 
-    Modes, hooks, `requires_grad`, `.grad` and random states are afterwards as they were, however it ends. The model is
-    this thread's alone while the method computes. The same settings give the same numbers.
+    Modes, hooks, `requires_grad`, `.grad` and random states are afterwards as they were, however it ends. The same
+    settings give the same numbers, but for rounding.
 
     Raises ValueError, in words, for a method, class, block or image that makes no sense, and for GradientShap without
     a background.
     """
     *_, last = attribute_in_steps(model, question, method, settings)
+    assert isinstance(last, Attribution)
     return last
 
 
 @on_lent_gpu
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
-) -> Iterator[Attribution]:
-    """As `attribute`, with what is known on the way: Shapley values after every order, other methods once.
+) -> Iterator[int | Attribution]:
+    """As `attribute`, batch by batch: yields the passes so far, and at last the answer.
 
-    How far it is, is told by the passes so far against `METHODS[method].passes(patches, settings)`. The model is not
-    held while the caller has the word.
+    Shapley values come after every order, too, as they are known by then. The model is not held while the caller has
+    the word.
     """
     if method not in METHODS:
         raise ValueError(f"no method is named {method!r}: there are {', '.join(METHODS)}")
-    if method == SHAPLEY:
-        yield from _shapley(model, question, settings)
-    else:
-        yield _computed(model, question, method, settings)
-
-
-def seconds_per_pass(model: Mixer) -> float:
-    """How long one forward pass of one image takes here and now, in a batch: times `Method.passes`, the wait."""
-    images = next(model.parameters()).new_zeros(batch_size(model, True), 3, *model.config.image_size)
-    with evaluating(model), torch.no_grad():
-        model(images[:1])  # the first pass is slower
-        start = time.perf_counter()
-        model(images)[0, 0].item()  # waits for the device
-        return (time.perf_counter() - start) / len(images)
-
-
-def _computed(model: Mixer, question: Question, name: str, settings: Settings) -> Attribution:
     check(model, question)
-    method = METHODS[name]
-    assert method.compute is not None
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(model):
+    seconds, start = 0.0, time.perf_counter()
+    for found in (_shapley if method == SHAPLEY else _computed)(model, question, method, settings):
+        seconds += time.perf_counter() - start
+        yield replace(found, seconds=seconds) if isinstance(found, Attribution) else found
         start = time.perf_counter()
-        # tensors of its own, so that nothing can happen to the caller's
-        image, baseline = question.image.detach().clone(), question.baseline.detach().clone()
-        question = replace(question, image=image, baseline=baseline)
-        raw = method.compute(model, question, settings).detach().cpu().double()
-        references = drawn(question, settings) if method.background else baseline[None]
-        outputs = answers(model, question, torch.cat([image[None], references]))
-        seconds = time.perf_counter() - start
-    pixels = raw.sum(0) if method.pixels else None
-    values = model.config.grid.to_tokens(raw[None])[0].sum(1) if method.pixels else raw
+
+
+def _computed(model: Mixer, question: Question, name: str, settings: Settings) -> Iterator[int | Attribution]:
+    method = METHODS[name]
+    # tensors of its own, so that nothing can happen to the caller's
+    image, baseline = question.image.detach().clone(), question.baseline.detach().clone()
+    question = replace(question, image=image, baseline=baseline)
+    raw, outputs = yield from summed(_compared(model, question, method, settings))
+    tokens = model.config.grid.to_tokens
+    exact = raw.values.detach().cpu().double()
+    pixels = exact.sum(0) if method.pixels else None
+    values = tokens(exact[None])[0].sum(1) if method.pixels else exact
+    each = None if raw.draws is None else tokens(raw.draws.detach().cpu().double()).sum(2).numpy()
     total, difference = float(values.sum()), float(outputs[0] - outputs[1:].mean())
-    return Attribution(
+    yield Attribution(
         method=name,
         target=question.target,
         output=question.output,
         values=_plain(values),
         pixels=None if pixels is None else _plain(pixels),
         signed=method.signed,
-        standard_error=None,
+        standard_error=None if each is None else spread_of(each).standard_error.astype(np.float32),
         total=total,
         difference=difference,
         gap=total - difference if method.complete else None,
         passes=method.passes(model.config.grid.patches, settings),
-        seconds=seconds,
+        seconds=0.0,
     )
 
 
-def _shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[Attribution]:
-    seconds, start = 0.0, time.perf_counter()
-    for estimate in shapley(model, question, settings.draws, settings.seed):
-        seconds += time.perf_counter() - start
-        total = float(estimate.values.sum())
+def _compared(
+    model: Mixer, question: Question, method: Method, settings: Settings
+) -> Steps[tuple[Raw, Float64[np.ndarray, "outputs"]]]:
+    """What a method computes, and F of the image and of all that it is compared with."""
+    assert method.compute is not None
+    raw = yield from method.compute(model, question, settings)
+    references = drawn(question, settings) if method.background else question.baseline[None]
+    outputs = yield from answers(model, question, torch.cat([question.image[None], references]))
+    return raw, outputs
+
+
+def _shapley(model: Mixer, question: Question, name: str, settings: Settings) -> Iterator[int | Attribution]:
+    passes = 0
+    for step in shapley(model, question, settings.draws, settings.seed):
+        if isinstance(step, int):
+            passes += step
+            yield passes
+            continue
+        total = float(step.values.sum())
         yield Attribution(
-            method=SHAPLEY,
+            method=name,
             target=question.target,
             output=question.output,
-            values=estimate.values.astype(np.float32),
+            values=step.values.astype(np.float32),
             pixels=None,
             signed=True,
-            standard_error=estimate.standard_error.astype(np.float32),
+            standard_error=step.standard_error.astype(np.float32),
             total=total,
-            difference=estimate.difference,
-            gap=total - estimate.difference,
-            passes=METHODS[SHAPLEY].passes(len(estimate.values), replace(settings, draws=estimate.done)),
-            seconds=seconds,
+            difference=step.difference,
+            gap=total - step.difference,
+            passes=passes,
+            seconds=0.0,
         )
-        start = time.perf_counter()
 
 
 def _plain(values: Tensor) -> np.ndarray:

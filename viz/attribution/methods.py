@@ -1,8 +1,8 @@
-"""The methods, and how each is computed; most of them by Captum.
+"""The methods, and how each is computed: gradients by Captum, batch by batch.
 
-Every function takes (model, question, settings) and gives one value per colour of each pixel, (3, height, width), or
-one per patch. They want the model alone for this thread, in eval mode, with gradients enabled: `attribute` sees to it.
-A new method is a function here and a row of `METHODS`.
+Every function takes (model, question, settings) and gives its values after some steps, between which the model is free:
+Captum's functions of whole methods would compute all their batches without a break. Each batch has the model alone for
+this thread, in eval mode. A new method is a function here and a row of `METHODS`.
 
 What is random is drawn here, from a generator of its own, although Captum has NoiseTunnel and GradientShap: both draw
 from the global states of torch and numpy, which neither stay as they were nor belong to one thread.
@@ -10,15 +10,29 @@ from the global states of torch and numpy, which neither stay as they were nor b
 Captum is loaded when it is first used: with it comes matplotlib, and nobody should wait for that before the page opens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, batch_size, score
+from viz.attribution.question import Question, answers_with, score
+from viz.capture import capture, evaluating, resume
+from viz.pace import Steps, batches, timed
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What a method computes."""
+
+    values: Float[Tensor, "3 height width"] | Float[Tensor, "patches"]
+    """one per colour of each pixel, or one per patch"""
+    draws: Float[Tensor, "draws 3 height width"] | None = None
+    """those that the values are the mean of, where they are drawn at random"""
 
 
 @dataclass(frozen=True)
@@ -43,42 +57,44 @@ class Settings:
             raise ValueError(f"noise must be above 0, not {self.noise}")
 
 
-def saliency(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def saliency(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """|dF/dx|: how much F would change, not in which direction (Simonyan et al. 2014)."""
-    return _gradients(model, question, question.image[None])[0].abs()
+    (gradient,) = yield from _gradients(model, question, question.image[None])
+    return Raw(gradient.abs())
 
 
-def gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """dF/dx (x - b): F(x) - F(b) if F were as straight everywhere as it is at x.
 
     For the mean colour, which is 0, this is Captum's InputXGradient.
     """
-    return _gradients(model, question, question.image[None])[0] * (question.image - question.baseline)
+    (gradient,) = yield from _gradients(model, question, question.image[None])
+    return Raw(gradient * (question.image - question.baseline))
 
 
-def smooth_saliency(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def smooth_saliency(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """|E dF/dx| over noisy copies of the image: SmoothGrad (Smilkov et al. 2017)."""
-    return _smooth_gradient(model, question, settings).abs()
+    gradients = yield from _gradients(model, question, _noisy(question, settings))
+    return Raw(gradients.mean(0).abs())
 
 
-def smooth_gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def smooth_gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """E dF/dx (x - b): only the gradient is smoothed, so that what equals the baseline still gets 0."""
-    return _smooth_gradient(model, question, settings) * (question.image - question.baseline)
+    gradients = yield from _gradients(model, question, _noisy(question, settings))
+    return _mean(gradients * (question.image - question.baseline))
 
 
-def integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
-    """(x - b) times the mean of dF/dx on the straight path from b to x (Sundararajan et al. 2017)."""
-    from captum.attr import IntegratedGradients
+def integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+    """(x - b) times the mean of dF/dx on the straight path from b to x (Sundararajan et al. 2017).
 
-    return IntegratedGradients(score(model, question)).attribute(
-        question.image[None],
-        question.baseline[None],
-        n_steps=settings.steps,
-        internal_batch_size=batch_size(model, gradients=True),
-    )[0]
+    The mean is Captum's (Gauss-Legendre), whose own function computes all batches without a break.
+    """
+    places, weights = _legendre(settings.steps, question.image)
+    gradients = yield from _gradients(model, question, _between(question.baseline, question.image, places))
+    return Raw(torch.tensordot(weights, gradients, 1) * (question.image - question.baseline))
 
 
-def gradient_shap(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def gradient_shap(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """E dF/dx (x - b) at random points between the image and images of the background (Lundberg and Lee 2017).
 
     Each baseline gives one point. Where they lie on their paths is stratified, which makes the mean less noisy.
@@ -88,7 +104,8 @@ def gradient_shap(model: Mixer, question: Question, settings: Settings) -> Float
     count = len(baselines)
     places = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     points = baselines + places.to(image).view(-1, 1, 1, 1) * (image - baselines)
-    return (_gradients(model, question, points) * (image - baselines)).mean(0)
+    gradients = yield from _gradients(model, question, points)
+    return _mean(gradients * (image - baselines))
 
 
 def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
@@ -101,94 +118,119 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 heig
     return question.background.detach()[chosen.to(question.background.device)]
 
 
-def ablation(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
-    """F(x) - F(x with one patch from the baseline), for each patch."""
-    from captum.attr import FeatureAblation
-
-    grid = model.config.grid
-    values = FeatureAblation(score(model, question)).attribute(
-        question.image[None],
-        question.baseline[None],
-        feature_mask=grid.mask().to(question.image.device)[None, None],
-        perturbations_per_eval=min(grid.patches, batch_size(model, gradients=False)),
-    )
-    return grid.to_tokens(values)[0, :, 0]  # the same for all pixels of a patch
+def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+    """F(x) - F(x with one patch from the baseline), for each patch: Captum's FeatureAblation."""
+    patches = model.config.grid.patches
+    present = np.concatenate([np.ones((1, patches), bool), ~np.eye(patches, dtype=bool)])
+    whole, *without = yield from answers_with(model, question, present)
+    return Raw(torch.tensor([whole - one for one in without]))
 
 
-def grad_cam(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
+def grad_cam(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """sum_c A_c mean_patches(dF/dA_c) for the tokens A after a block (Selvaraju et al. 2017), without their ReLU.
 
     Captum's LayerGradCam takes the last dimension for places: on (batch, patches, channels) it averages the channels.
     """
-    tokens, gradients = _at_block(model, question, settings.block, question.image[None])
-    return (tokens * gradients.mean(1, keepdim=True)).sum(2)[0]
+    tokens, gradients = yield from _at_block(model, question, settings.block, question.image[None])
+    return Raw((tokens * gradients.mean(1, keepdim=True)).sum(2)[0])
 
 
-def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
+def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """Integrated Gradients of the rest of the network, between the tokens after a block for b and for x."""
-    from captum.attr import LayerIntegratedGradients
+    module, depth = f"blocks.{settings.block}", 2 * settings.block + 2
+    model.block_at(settings.block)
+    ends = list[Tensor]()
+    for part in batches(model, torch.stack([question.baseline, question.image])):
+        with timed(model, len(part)), torch.no_grad(), capture(model, [module]) as seen:
+            model(part)
+        ends.append(seen[module])
+        yield len(part)
+    before, after = torch.cat(ends)
+    places, weights = _legendre(settings.steps, after)
+    gradients = list[Tensor]()
+    for part in batches(model, _between(before, after, places), gradients=True):
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(model):
+            tokens = part.detach().clone().requires_grad_()
+            gradients += torch.autograd.grad(question.of(resume(model, tokens, depth)).sum(), tokens)
+        yield 2 * len(part)
+    return Raw((torch.tensordot(weights, torch.cat(gradients), 1) * (after - before)).sum(1))
 
-    layer = model.block_at(settings.block)
-    values = LayerIntegratedGradients(score(model, question), layer).attribute(
-        question.image[None],
-        question.baseline[None],
-        n_steps=settings.steps,
-        internal_batch_size=batch_size(model, gradients=True),
-    )
-    return values.sum(2)[0]
 
-
-def layer_conductance(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "patches"]:
+def layer_conductance(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """The integral of dF/dA dA over the tokens A after a block, while the IMAGE goes straight from b to x.
 
     Dhamdhere et al. 2019. By the trapezoidal rule: Captum's LayerConductance takes each gradient at the start of its
     step, which on a curved network leaves a gap many times as large for the same work.
     """
-    places = torch.linspace(0, 1, settings.steps + 1).to(question.image).view(-1, 1, 1, 1)
-    points = question.baseline + places * (question.image - question.baseline)
-    parts = [_at_block(model, question, settings.block, part) for part in _split(model, points)]
-    tokens, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
-    return (tokens.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum((0, 2))
+    places = torch.linspace(0, 1, settings.steps + 1).to(question.image)
+    points = _between(question.baseline, question.image, places)
+    tokens, gradients = yield from _at_block(model, question, settings.block, points)
+    return Raw((tokens.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum((0, 2)))
 
 
-Compute = Callable[[Mixer, Question, Settings], Tensor]
+Compute = Callable[[Mixer, Question, Settings], Steps[Raw]]
 
 
-def _smooth_gradient(model: Mixer, question: Question, settings: Settings) -> Float[Tensor, "3 height width"]:
+def _mean(products: Float[Tensor, "draws 3 height width"]) -> Raw:
+    return Raw(products.mean(0), products)
+
+
+def _noisy(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
     image = question.image
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(settings.draws, *image.shape, generator=generator).to(image)
-    points = image + settings.noise * (image.max() - image.min()) * noise
-    return _gradients(model, question, points).mean(0)
+    return image + settings.noise * (image.max() - image.min()) * noise
+
+
+def _between(start: Tensor, end: Tensor, places: Float[Tensor, "places"]) -> Tensor:
+    """Points on the straight path from start (at 0) to end (at 1)."""
+    return start + places.view(-1, *[1] * start.ndim) * (end - start)
+
+
+def _legendre(count: int, like: Tensor) -> tuple[Float[Tensor, "count"], Float[Tensor, "count"]]:
+    """Places from 0 to 1, and the weights of a mean of what is found there (Gauss-Legendre)."""
+    places, weights = np.polynomial.legendre.leggauss(count)
+    return torch.from_numpy((1 + places) / 2).to(like), torch.from_numpy(weights / 2).to(like)
+
+
+@contextmanager
+def _with_gradients(model: Mixer, passes: int) -> Iterator[None]:
+    """The model alone for this thread, for a batch with gradients, whatever the caller does with his."""
+    with torch.inference_mode(False), torch.enable_grad(), timed(model, passes):
+        yield
 
 
 def _gradients(
     model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
-) -> Float[Tensor, "images 3 height width"]:
+) -> Steps[Float[Tensor, "images 3 height width"]]:
     from captum.attr import Saliency
 
-    method = Saliency(score(model, question))
-    return torch.cat([method.attribute(part.requires_grad_(), abs=False) for part in _split(model, images)])
-
-
-def _split(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> list[Tensor]:
-    """Batches for gradients, with no history and sharing nothing with the images."""
-    return [part.detach().clone() for part in images.split(batch_size(model, gradients=True))]
+    method, found = Saliency(score(model, question)), []
+    for part in batches(model, images, gradients=True):
+        with _with_gradients(model, 2 * len(part)):
+            found.append(method.attribute(part.detach().clone().requires_grad_(), abs=False))
+        yield 2 * len(part)
+    return torch.cat(found)
 
 
 def _at_block(
     model: Mixer, question: Question, block: int, images: Float[Tensor, "images 3 height width"]
-) -> tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]:
+) -> Steps[tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]]:
     """The tokens A after a block, and dF/dA."""
-    seen: list[Tensor] = []
-    layer = model.block_at(block)
-    hook = layer.register_forward_hook(lambda module, args, output: seen.append(output))
-    try:
-        scores = score(model, question)(images.detach().requires_grad_())
-    finally:
-        hook.remove()
-    (gradients,) = torch.autograd.grad(scores.sum(), seen)
-    return seen[0].detach(), gradients
+    layer, found = model.block_at(block), list[tuple[Tensor, Tensor]]()
+    for part in batches(model, images, gradients=True):
+        with _with_gradients(model, 2 * len(part)):
+            seen: list[Tensor] = []
+            hook = layer.register_forward_hook(lambda module, args, output, seen=seen: seen.append(output))
+            try:
+                scores = score(model, question)(part.detach().clone().requires_grad_())
+            finally:
+                hook.remove()
+            (gradients,) = torch.autograd.grad(scores.sum(), seen)
+        found.append((seen[0].detach(), gradients))
+        yield 2 * len(part)
+    tokens, gradients = (torch.cat(part) for part in zip(*found, strict=True))
+    return tokens, gradients
 
 
 SHAPLEY = "Shapley values"

@@ -7,17 +7,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.attribute import Attribution, attribute_in_steps, seconds_per_pass
+from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Output, Question
+from viz.pace import seconds_per_pass
 from viz.recent import Recent
 from viz.running import Measurement
 
 KEPT = 512
 """explanations that are remembered, about 10 KB each"""
-ENOUGH = 30
-"""passes from which on a method tells how long one takes"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ class Explanations:
     ):
         self.model, self._input, self._background = model, to_input, background
         self._known: Recent[tuple[Asked, str], Attribution] = Recent(KEPT)
-        self._pace: float | None = None
 
     def question(self, asked: Asked, background: bool = False) -> Question:
         """The same in tensors, with the background where it is wanted. Raises ValueError for no baseline of ours."""
@@ -75,13 +73,14 @@ class Explanations:
                 "passes",
                 passes,
                 passes * self.seconds_per_pass,
-                lambda: (found.passes for found in self.steps(asked, method)),
+                lambda: (found for found in self.steps(asked, method) if isinstance(found, int)),
             )
         ]
 
     def answer(self, asked: Asked, method: str) -> Attribution:
         """The answer of a method, from memory where it is remembered."""
         *_, found = self.steps(asked, method)
+        assert isinstance(found, Attribution)
         return found
 
     def passes(self, method: str) -> int:
@@ -91,21 +90,17 @@ class Explanations:
     @property
     def seconds_per_pass(self) -> float:
         """As it was seen last."""
-        if self._pace is None:
-            self._pace = seconds_per_pass(self.model)
-        return self._pace
+        return seconds_per_pass(self.model)
 
-    def steps(self, asked: Asked, method: str) -> Iterator[Attribution]:
+    def steps(self, asked: Asked, method: str) -> Iterator[int | Attribution]:
         """As `attribute_in_steps`; what it ends with is remembered, unless the caller turns away before."""
-        found = self.known(asked, method)
-        if found is not None:
-            yield found
+        known = self.known(asked, method)
+        if known is not None:
+            yield known
             return
         asked = asked.to(method)
         question = self.question(asked, METHODS[method].background)
         for found in attribute_in_steps(self.model, question, method, Settings(block=asked.block)):
             yield found
-        assert found is not None
+        assert isinstance(found, Attribution)
         self._known[asked, method] = found
-        if found.passes >= ENOUGH:
-            self._pace = found.seconds / found.passes

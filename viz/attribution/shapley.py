@@ -25,28 +25,28 @@ class ShapleyEstimate:
     """F(image) - F(baseline)"""
 
 
-def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[ShapleyEstimate]:
+def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[int | ShapleyEstimate]:
     """Shapley values, better with every random order (Castro et al. 2009; Strumbelj and Kononenko 2010).
 
     A patch's contribution in one order is what F gains as the patch comes in. In any one order the contributions add
-    up to F(image) - F(baseline), hence so do their means. One order takes patches - 1 passes in one bounded batch.
+    up to F(image) - F(baseline), hence so do their means. One order takes patches - 1 passes.
 
     Own lines, as Captum's ShapleyValueSampling tells neither a standard error nor how far it is, and draws from
-    torch's global random state. The model is free for other threads between the orders.
+    torch's global random state.
 
-    Yields once per order, the last time with done = total = orders. Raises ValueError for a question that makes no
-    sense or fewer than one order. The same seed gives the same numbers.
+    Yields how many passes each batch took, and after every order what is known by then. Raises ValueError for a
+    question that makes no sense or fewer than one order. The same seed gives the same numbers.
     """
     check(model, question)
     if orders < 1:
         raise ValueError(f"draws must be at least 1, not {orders}")
-    empty, whole = ends(model, question)
+    empty, whole = yield from ends(model, question)
     generator = np.random.default_rng(seed)
     patches = model.config.grid.patches
     spread = Spread()
     for done in range(1, orders + 1):
         order = generator.permutation(patches)
         gains = np.empty(patches)
-        gains[order] = np.diff(walk(model, question, order, (empty, whole)))
+        gains[order] = np.diff((yield from walk(model, question, order, (empty, whole))))
         spread.add(gains)
         yield ShapleyEstimate(done, orders, spread.mean, spread.standard_error, whole - empty)

@@ -5,7 +5,6 @@ picture with holes is unlike all that the network was trained on, so a curve alo
 with random ones, which have the same holes, and with several fillings (`viz.attribution.baselines.FILLINGS`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from mixer.model import Mixer
 from viz.attribution.question import Question, answers_with, check, ends, walk
+from viz.pace import Steps, finish
 
-BATCH = 32
-"""removals between which the model is free"""
+SHUFFLES = 999
+"""shuffled copies that an attribution is held against; they cost no passes"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +49,13 @@ class Curves:
 class RandomOrders:
     """The same curves for random orders: what an attribution that knows nothing would get."""
 
-    done: int
-    total: int
-    insertion: Float64[np.ndarray, "done points"]
+    insertion: Float64[np.ndarray, "orders points"]
+    counts: Int64[np.ndarray, "points"]
+    """how many patches are there at each point: fewer points than patches, as only bands and areas are asked for"""
 
     @property
-    def deletion(self) -> Float64[np.ndarray, "done points"]:
-        """Of the same orders backwards, which are as random."""
+    def deletion(self) -> Float64[np.ndarray, "orders points"]:
+        """Of the same orders backwards, which are as random. The counts are the same, backwards or not."""
         return self.insertion[:, ::-1]
 
 
@@ -72,52 +72,68 @@ class Infidelity:
     """How badly the values tell what F loses when patches go (Yeh et al. 2019)."""
 
     value: float
-    """the mean squared error, in units of F squared, after the one scaling of the values that makes it least"""
+    """the mean squared error, in units of F squared, after the one scaling of the values that makes it least: by a
+    number that is not negative, as values with the wrong sign tell nothing"""
     share: float
     """value over the mean square of the losses themselves: 0 where all are told, 1 where the values tell nothing"""
 
 
 def falling(values: Float[np.ndarray, "patches"]) -> Int64[np.ndarray, "patches"]:
-    """The patches in the order of their values, the largest first; of equals, the lower number first."""
-    return np.argsort(-values, kind="stable")
+    """The patches in the order of their values, the largest first; equals in a random order, the same every time.
+
+    Not in reading order: what stands above or at the left may matter more, or less, without any attribution.
+    """
+    return np.lexsort((np.random.default_rng(0).permutation(len(values)), -values))
 
 
 def curves(model: Mixer, question: Question, values: Float[np.ndarray, "patches"], steps: int | None = None) -> Curves:
+    """`curves_in_batches`, without a break."""
+    return finish(curves_in_batches(model, question, values, steps))
+
+
+def curves_in_batches(
+    model: Mixer, question: Question, values: Float[np.ndarray, "patches"], steps: int | None = None
+) -> Steps[Curves]:
     """Deletion and insertion of the patches, `falling`.
 
     steps: in how many they go and come; without it, one patch at a time
-    Cost: 2 (steps - 1) + 2 passes, one bounded batch for each curve. Raises ValueError for a question that makes no
-    sense.
+    Cost: 2 (steps - 1) + 2 passes. Raises ValueError for a question that makes no sense.
     """
     check(model, question)
-    order, patches, points = falling(values), len(values), ends(model, question)
-    counts = np.unique(np.linspace(0, patches, (steps or patches) + 1).round().astype(int))
-    insertion = walk(model, question, order, points, counts)
-    deletion = walk(model, question, order[::-1], points, patches - counts[::-1])[::-1]
-    return Curves(deletion, insertion, counts)
+    order, patches, counts = falling(values), len(values), counts_of(len(values), steps)
+    points = yield from ends(model, question)
+    insertion = yield from walk(model, question, order, points, counts)
+    deletion = yield from walk(model, question, order[::-1], points, patches - counts[::-1])
+    return Curves(deletion[::-1], insertion, counts)
 
 
-def random_orders(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[RandomOrders]:
+def counts_of(patches: int, steps: int | None = None) -> Int64[np.ndarray, "points"]:
+    """0, ..., patches in about so many steps, the same ones backwards; without a number, in single steps."""
+    counts = np.linspace(0, patches, (steps or patches) + 1).round().astype(np.int64)
+    return np.unique([counts, patches - counts])
+
+
+def random_orders(model: Mixer, question: Question, orders: int, steps: int, seed: int) -> Steps[RandomOrders]:
     """The curves of random orders: the band for all methods that are asked this question.
 
-    Cost: (patches - 1) orders + 2 passes, one bounded batch for each order, between which the model is free for
-    other threads. Yields after every order, the last time with done = total = orders. Raises ValueError for a question
-    that makes no sense or fewer than one order. The same seed gives the same numbers.
+    steps: in about how many patches go and come (`counts_of`)
+    Cost: (steps - 1) orders + 2 passes. Raises ValueError for a question that makes no sense or fewer than one order.
+    The same seed gives the same orders.
     """
     check(model, question)
     if orders < 1:
         raise ValueError(f"orders must be at least 1, not {orders}")
-    generator = np.random.default_rng(seed)
-    points = ends(model, question)
-    walks: list[np.ndarray] = []
-    for done in range(1, orders + 1):
-        walks.append(walk(model, question, generator.permutation(model.config.grid.patches), points))
-        yield RandomOrders(done, orders, np.stack(walks))
+    generator, patches = np.random.default_rng(seed), model.config.grid.patches
+    points, counts = (yield from ends(model, question)), counts_of(patches, steps)
+    walks = np.empty((orders, len(counts)))
+    for line in walks:
+        line[:] = yield from walk(model, question, generator.permutation(patches), points, counts)
+    return RandomOrders(walks, counts)
 
 
 def area(
-    curve: Float64[np.ndarray, "*any points"], counts: Int64[np.ndarray, "points"] | None = None
-) -> Float64[np.ndarray, "*any"]:
+    curve: Float[np.ndarray, "*any points"], counts: Int64[np.ndarray, "points"] | None = None
+) -> Float[np.ndarray, "*any"]:
     """The area under curves by the trapezoidal rule, over a width of 1: a mean of F.
 
     counts: where the points lie; without it, at equal distances
@@ -126,39 +142,72 @@ def area(
     return np.asarray((curve[..., 1:] + curve[..., :-1]) / 2 @ widths / widths.sum())
 
 
-def band(curve: Float64[np.ndarray, "orders points"], share: float = 0.9) -> Float64[np.ndarray, "2 points"]:
-    """The lower and upper bound between which the given share of the random curves lies, at every point."""
-    return np.quantile(curve, [(1 - share) / 2, (1 + share) / 2], axis=0)
+def band(curve: Float[np.ndarray, "orders points"], share: float = 0.9) -> Float[np.ndarray, "2 points"]:
+    """Bounds between which a new random order lies, at every point, with at least the given probability.
+
+    Of n orders and a new one, each is as likely to be the k-th smallest. So the new one lies between the k-th smallest
+    and the k-th largest of the n with probability 1 - 2k / (n + 1), whatever their distribution; quantiles of the n
+    hold fewer of the new ones. Raises ValueError where there are too few orders for any such bounds.
+    """
+    orders = len(curve)
+    outside = int(round((1 - share) * (orders + 1) / 2, 9))
+    if outside < 1:
+        raise ValueError(f"{orders} random orders are too few for a band that holds {share:.0%}")
+    return np.sort(curve, axis=0)[[outside - 1, orders - outside]]
 
 
 def better_than(own: Curves, others: RandomOrders) -> tuple[float, float]:
-    """The share of random orders with a larger area at deletion, and with a smaller area at insertion."""
-    deletion, insertion = own.areas
-    worse = np.mean(area(others.deletion) > deletion), np.mean(area(others.insertion) < insertion)
-    return float(worse[0]), float(worse[1])
+    """The share of orders with a larger area at deletion, and with a smaller area at insertion.
+
+    The areas are of the points at which the random orders are known. The order itself is counted among the orders, so
+    that a random one is better than a share of s or more with a probability of at most 1 - s.
+    """
+    at = np.searchsorted(own.counts, others.counts)
+    deletion, insertion = (area(curve[at], others.counts) for curve in (own.deletion, own.insertion))
+    worse = area(others.deletion, others.counts) > deletion, area(others.insertion, others.counts) < insertion
+    return _among(worse[0]), _among(worse[1])
 
 
-def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Iterator[Removals]:
+def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Steps[Removals]:
     """What F loses in random removals: for all methods that are asked this question.
 
-    Cost: removals + 1 passes, in bounded batches, between which the model is free. Yields after every batch what is
-    known by then. Raises ValueError for a question that makes no sense or fewer than one removal. The same seed gives
-    the same numbers.
+    Cost: removals + 1 passes. Raises ValueError for a question that makes no sense or fewer than one removal. The same
+    seed gives the same removals.
     """
     check(model, question)
     if removals < 1:
         raise ValueError(f"removals must be at least 1, not {removals}")
-    patches, losses = model.config.grid.patches, np.empty(0)
-    gone = np.random.default_rng(seed).random((removals, patches)) < 0.5
-    whole = answers_with(model, question, np.ones((1, patches), bool))
-    for batch in np.split(gone, range(BATCH, removals, BATCH)):
-        losses = np.append(losses, whole - answers_with(model, question, ~batch))
-        yield Removals(gone[: len(losses)], losses)
+    gone = np.random.default_rng(seed).random((removals, model.config.grid.patches)) < 0.5
+    whole, *left = yield from answers_with(model, question, np.concatenate([np.zeros_like(gone[:1]), gone]) == 0)
+    return Removals(gone, whole - np.array(left))
 
 
 def infidelity(values: Float[np.ndarray, "patches"], removals: Removals) -> Infidelity:
     """How far the sum of a removal's values is from what F loses (normalised; Captum's `infidelity` of patches)."""
-    told, losses = removals.gone @ values.astype(np.float64), removals.losses
-    scaling = told @ losses / (told @ told) if told.any() else 0.0
-    error, all_lost = np.mean((scaling * told - losses) ** 2), np.mean(losses**2)
+    (error,), all_lost = _errors(values[None], removals), np.mean(removals.losses**2)
     return Infidelity(float(error), float(error / all_lost) if all_lost else 0.0)
+
+
+def tells_more_than(values: Float[np.ndarray, "patches"], removals: Removals, seed: int) -> float:
+    """The share of shuffled copies of the values whose infidelity is larger.
+
+    Any map that is positive tells that more is lost where more patches go: to tell which ones count, it must do better
+    than its own values in other places. As in `better_than`, the values themselves are counted among the copies.
+    """
+    shuffled = np.random.default_rng(seed).permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
+    own, *others = _errors(np.concatenate([values[None], shuffled]), removals)
+    # of equal values in other places, the sums differ by rounding
+    return _among(np.array(others) > own + 1e-9 * np.mean(removals.losses**2))
+
+
+def _errors(maps: Float[np.ndarray, "maps patches"], removals: Removals) -> Float64[np.ndarray, "maps"]:
+    """The mean squared error of each map, scaled by what makes it least, but not by a negative number."""
+    told = maps.astype(np.float64) @ removals.gone.T
+    sizes = np.square(told).sum(1)
+    scalings = np.divide(told @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
+    return np.square(scalings[:, None] * told - removals.losses).mean(1)
+
+
+def _among(worse: Bool[np.ndarray, "others"]) -> float:
+    """The share of those that are worse, of the others and the one that they are compared with."""
+    return float(worse.sum() / (len(worse) + 1))

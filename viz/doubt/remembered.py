@@ -4,11 +4,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
+from jaxtyping import Float32, UInt8
 
 from mixer.model import Mixer
-from viz.attribution.attribute import attribute
+from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.baselines import pixels
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question
@@ -17,11 +16,16 @@ from viz.doubt import faithfulness, sanity
 from viz.doubt.faithfulness import Curves, RandomOrders, Removals
 from viz.doubt.rules import Evidence
 from viz.doubt.sanity import Randomised
+from viz.pace import Steps, summed
 from viz.recent import Recent
 from viz.running import Measurement
 
-ORDERS = 20
+ORDERS = 99
 """random orders that an attribution is held against"""
+POINTS = 8
+"""steps in which the patches come in these orders: as many orders of single patches are several times the work"""
+DRAWS = 5
+"""of random weights for the whole network"""
 REMOVALS = 100
 """random removals for the infidelity"""
 NOISY = 10
@@ -52,7 +56,7 @@ class Doubted:
 class Disturbed:
     """How an attribution changes with the weights and with noise."""
 
-    stages: tuple[Randomised, ...]
+    randomised: Randomised
     sensitivity: float
 
 
@@ -87,8 +91,8 @@ class Doubts:
         return Evidence(
             deletion=deletion,
             insertion=insertion,
-            randomisation=disturbed.stages[-1].correlation if disturbed else None,
-            infidelity=faithfulness.infidelity(answer.values, removals).share if answer and removals else None,
+            randomisation=disturbed.randomised.likeness if disturbed else None,
+            infidelity=faithfulness.tells_more_than(answer.values, removals, SEED) if answer and removals else None,
             sensitivity=disturbed.sensitivity if disturbed else None,
             gap=answer.gap_share if answer else None,
         )
@@ -113,19 +117,10 @@ class Doubts:
         """What has to be measured before `disturbed` knows, which waits until the visitor asks for it."""
         if self.disturbed(doubted):
             return []
-        total = self.stages + NOISY
-        seconds = total * self._explanations.passes(doubted.method) * self._explanations.seconds_per_pass
-        return [
-            Measurement(
-                ("disturbed", doubted.asked, doubted.method),
-                f"Randomise and disturb, {doubted.method}",
-                "attributions",
-                total,
-                seconds,
-                lambda: self._disturb(doubted),
-                asked=True,
-            )
-        ]
+        total = (1 + self.stages + DRAWS - 1 + NOISY) * self._explanations.passes(doubted.method)
+        label = f"Randomise and disturb, {doubted.method}"
+        key = "disturbed", doubted.asked, doubted.method
+        return [self._measurement(key, label, total, lambda: self._disturb(doubted), asked=True)]
 
     def pictures(self, doubted: Doubted, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
         """The picture without the first `count` patches of an attribution that is known, and with them alone."""
@@ -138,62 +133,77 @@ class Doubts:
     def _curves_of(self, one: Doubted) -> list[Measurement]:
         def steps() -> Iterator[int]:
             values = self._explanations.answer(one.asked, one.method).values
-            self._curves[one] = faithfulness.curves(self.model, self._filled(one), values)
-            yield passes
+            self._curves[one] = yield from summed(faithfulness.curves_in_batches(self.model, self._filled(one), values))
 
         passes = 2 * self.model.config.grid.patches
         return [] if one in self._curves else [self._measurement(one, f"Curves of {one.method}", passes, steps)]
 
     def _orders_of(self, one: Doubted) -> list[Measurement]:
         def steps() -> Iterator[int]:
-            for found in faithfulness.random_orders(self.model, self._filled(one), ORDERS, SEED):
-                yield found.done * each + 2
-            self._orders[one.filled] = found
+            self._orders[one.filled] = yield from summed(
+                faithfulness.random_orders(self.model, self._filled(one), ORDERS, POINTS, SEED)
+            )
 
-        each = self.model.config.grid.patches - 1
-        passes = ORDERS * each + 2
         if one.filled in self._orders:
             return []
-        return [self._measurement(("orders", one.filled), "Random orders", passes, steps)]
+        points = len(faithfulness.counts_of(self.model.config.grid.patches, POINTS))
+        return [self._measurement(("orders", one.filled), "Random orders", ORDERS * (points - 2) + 2, steps)]
 
     def _removals_of(self, one: Doubted) -> list[Measurement]:
         def steps() -> Iterator[int]:
-            for found in faithfulness.random_removals(self.model, self._filled(one), REMOVALS, SEED):
-                yield len(found.losses) + 1
-            self._removals[one.filled] = found
+            self._removals[one.filled] = yield from summed(
+                faithfulness.random_removals(self.model, self._filled(one), REMOVALS, SEED)
+            )
 
         if one.filled in self._removals:
             return []
         return [self._measurement(("removals", one.filled), "Random removals", REMOVALS + 1, steps)]
 
     def _disturb(self, one: Doubted) -> Iterator[int]:
-        """Randomise the weights, then add noise to the picture. Yields the attributions done so far."""
+        """Explain the picture, then with random weights, then with noise in it."""
         background = METHODS[one.method].background
         question, settings = self._explanations.question(one.asked, background), Settings(block=one.asked.block)
-        original = self._explanations.answer(one.asked, one.method).values
 
-        def explain(model: Mixer, question: Question) -> Float32[np.ndarray, "patches"]:
-            return attribute(model, question, one.method, settings).values
+        def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
+            return _values(attribute_in_steps(model, question, one.method, settings))
 
-        def explain_image(image: Float[Tensor, "3 height width"]) -> Float32[np.ndarray, "patches"]:
-            return explain(self.model, replace(question, image=image))
+        def steps() -> Steps[Disturbed]:
+            original = yield from _values(self._explanations.steps(one.asked, one.method))
+            randomised = yield from sanity.randomisation(
+                self.model, lambda model: explain(model, question), original, DRAWS, SEED
+            )
+            sensitivity = yield from sanity.sensitivity(
+                lambda image: explain(self.model, replace(question, image=image)),
+                question.image,
+                original,
+                RADIUS,
+                NOISY,
+                SEED,
+            )
+            return Disturbed(randomised, sensitivity)
 
-        stages = []
-        for stage in sanity.randomisation(self.model, lambda model: explain(model, question), original, SEED):
-            stages.append(stage)
-            yield stage.done
-        changes = list[float]()
-        for largest in sanity.sensitivity(explain_image, question.image, original, RADIUS, NOISY, SEED):
-            changes.append(largest)
-            yield self.stages + len(changes)
-        self._disturbed[one.asked, one.method] = Disturbed(tuple(stages), changes[-1])
+        known = self._explanations.known(one.asked, one.method)
+        self._disturbed[one.asked, one.method] = yield from summed(steps(), known.passes if known else 0)
 
-    def _measurement(self, key: Hashable, label: str, passes: int, steps: Callable[[], Iterator[int]]) -> Measurement:
-        return Measurement(key, label, "passes", passes, passes * self._explanations.seconds_per_pass, steps)
+    def _measurement(
+        self, key: Hashable, label: str, passes: int, steps: Callable[[], Iterator[int]], asked: bool = False
+    ) -> Measurement:
+        return Measurement(key, label, "passes", passes, passes * self._explanations.seconds_per_pass, steps, asked)
 
     def _filled(self, doubted: Doubted) -> Question:
         """The question with the patches that are gone filled."""
         return self._explanations.question(doubted.filled)
+
+
+def _values(steps: Iterator[int | Attribution]) -> Steps[Float32[np.ndarray, "patches"]]:
+    """Those of an attribution that comes in steps."""
+    done = 0
+    for step in steps:
+        if isinstance(step, int):
+            yield step - done
+            done = step
+    assert isinstance(step, Attribution)
+    return step.values
 
 
 def _each_once(measurements: Sequence[Measurement]) -> list[Measurement]:

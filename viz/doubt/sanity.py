@@ -4,7 +4,7 @@ And do two methods agree? All comparisons are rank correlations: methods differ 
 patches matter more.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -16,64 +16,88 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.attribution.attribute import Attribution
 from viz.capture import evaluating
+from viz.pace import Steps, as_fast_as
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Randomised:
-    """How alike an attribution still is to that of the trained network, with part of the weights randomised."""
+    """How alike an attribution still is to that of the trained network, with more and more of the weights random."""
 
-    stage: str
+    stages: tuple[str, ...]
     """what was randomised last; all stages before it still are"""
-    correlation: float
+    correlations: Float64[np.ndarray, "stages"]
     """the rank correlation with the attribution of the trained network, from -1 to 1"""
-    done: int
-    total: int
+    draws: Float64[np.ndarray, "draws"]
+    """the last of them, with all weights random; and the same for other random weights"""
+
+    @property
+    def likeness(self) -> float:
+        """The mean size of the correlation with all weights random: that of one draw may be large by chance alone."""
+        return float(np.abs(self.draws).mean())
 
 
 def randomisation(
     model: Mixer,
-    explain: Callable[[Mixer], Float[np.ndarray, "patches"]],
+    explain: Callable[[Mixer], Steps[Float[np.ndarray, "patches"]]],
     original: Float[np.ndarray, "patches"],
+    draws: int,
     seed: int,
-) -> Iterator[Randomised]:
+) -> Steps[Randomised]:
     """Randomise the network from the head down and explain it anew at every stage (Adebayo et al. 2018).
 
     An explanation that stays the same does not depend on what the network has learned: it shows the picture, not the
     reasons. Every weight, bias and scale is drawn anew from a normal distribution with the mean and the spread of the
     trained ones in the same tensor, so that the activations keep their size. The model is copied, never changed.
 
-    explain: an attribution of the model it is given, for example
-        `lambda model: attribute(model, question, "Patch ablation").values`
-    original: what it gives for the trained network
+    What is tested is the method, not the map: of a map that follows from the weights its negative, and its values in
+    other places, follow from them as well. A map that is the same for all weights fails, whatever it shows.
 
-    Yields for the head (with the pre-head LayerNorm), the blocks from last to first (counted from 1 in the names), and
-    the stem. Cost: blocks + 2 explanations. The same seed gives the same weights.
+    explain: an attribution of the model it is given
+    original: what it gives for the trained network
+    draws: of random weights for the whole network
+
+    The stages are the head (with the pre-head LayerNorm), the blocks from last to first (counted from 1 in the names),
+    and the stem. Cost: blocks + 1 + draws explanations. The same seed gives the same weights.
     """
     with evaluating(model):  # so that the copy does not inherit the hooks of another thread
         copy = deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
-    stages = _stages(copy)
-    for done, (stage, modules) in enumerate(stages.items(), 1):
-        for module in modules:
-            _randomise(module, generator)
-        yield Randomised(stage, rank_correlation(original, explain(copy)), done, len(stages))
+    as_fast_as(model, copy)
+    generator, trained = torch.Generator().manual_seed(seed), _stages(model)
+
+    def correlation(stages: Sequence[str]) -> Steps[float]:
+        """With these stages drawn anew."""
+        for stage in stages:
+            for module, like in zip(_stages(copy)[stage], trained[stage], strict=True):
+                _randomise(module, like, generator)
+            yield 0
+        return rank_correlation(original, (yield from explain(copy)))
+
+    line, last = np.empty(len(trained)), np.empty(draws)
+    for number, stage in enumerate(trained):
+        line[number] = yield from correlation([stage])
+    last[0] = line[-1]
+    for draw in range(1, draws):
+        last[draw] = yield from correlation(list(trained))
+    return Randomised(tuple(trained), line, last)
 
 
 def sensitivity(
-    explain: Callable[[Float[Tensor, "3 height width"]], Float[np.ndarray, "patches"]],
+    explain: Callable[[Float[Tensor, "3 height width"]], Steps[Float[np.ndarray, "patches"]]],
     image: Float[Tensor, "3 height width"],
     original: Float[np.ndarray, "patches"],
     radius: float,
     draws: int,
     seed: int,
-) -> Iterator[float]:
+) -> Steps[float]:
     """How much an explanation changes at most, as a share of its length, when every value of the image changes by up to
     `radius` at random (sensitivity_max of Yeh et al. 2019).
 
+    What is tested is that the method is steady, not that it is right: the negative of a steady map is as steady, and a
+    map that is the same for every picture does not change at all.
+
     original: the explanation of the image itself
     radius: in normalised units; 0.02, about one step of 256, is invisible
-    Yields the largest change so far after every draw. Cost: draws explanations. Raises ValueError for fewer than one
-    draw. The same seed gives the same numbers.
+    Cost: draws explanations. Raises ValueError for fewer than one draw. The same seed gives the same numbers.
     """
     if draws < 1:
         raise ValueError(f"draws must be at least 1, not {draws}")
@@ -81,9 +105,9 @@ def sensitivity(
     length = float(np.linalg.norm(original)) or 1.0
     for _ in range(draws):
         noise = torch.rand(image.shape, generator=generator, dtype=torch.float64) * 2 - 1
-        change = explain(image + radius * noise.to(image)) - original
+        change = (yield from explain(image + radius * noise.to(image))) - original
         largest = max(largest, float(np.linalg.norm(change)) / length)
-        yield largest
+    return largest
 
 
 def agreement(attributions: Sequence[Attribution]) -> Float64[np.ndarray, "methods methods"]:
@@ -121,7 +145,7 @@ def _stages(model: Mixer) -> dict[str, list[nn.Module]]:
 
 
 @torch.no_grad()
-def _randomise(module: nn.Module, generator: torch.Generator) -> None:
-    for parameter in module.parameters():
+def _randomise(module: nn.Module, like: nn.Module, generator: torch.Generator) -> None:
+    for parameter, trained in zip(module.parameters(), like.parameters(), strict=True):
         noise = torch.randn(parameter.shape, generator=generator).to(parameter)
-        parameter.copy_(parameter.mean() + parameter.std(correction=0) * noise)
+        parameter.copy_(trained.mean() + trained.std(correction=0) * noise)

@@ -28,7 +28,7 @@ from viz.figures.explanations import (
     randomised,
 )
 from viz.figures.maps import answers_over_picture, over_picture, painted, patch_pixels
-from viz.figures.style import class_colour, place
+from viz.figures.style import class_colour, place, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -83,4 +83,5 @@ __all__ = [
     "tiles",
     "unit_tile_at",
     "unit_tiles",
+    "with_sign",
 ]

@@ -16,6 +16,7 @@ from viz.figures.style import (
     GROUND,
     INK,
     SEQUENTIAL,
+    SHARE,
     bare,
     class_symbol,
     colorbar,
@@ -23,10 +24,12 @@ from viz.figures.style import (
     diagram,
     few,
     fits,
+    names_on,
     of_all,
     rgb,
     scale,
     small,
+    with_sign,
     written,
 )
 
@@ -54,7 +57,7 @@ def lines_over_depth(
     shown: Sequence[int],
     band: Float[np.ndarray, "2 depths"] | None = None,
 ) -> go.Figure:
-    """One line for each series; only those in `shown` are named and opaque, the others stay in the background.
+    """A line for each series of shares; only those in `shown` are named and opaque, the others stay in the background.
 
     Of many series, besides those in `shown`, the few that rise highest at any depth.
 
@@ -87,8 +90,8 @@ def lines_over_depth(
         [*ground, *lines],
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
-        xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13},
-        yaxis={"title": of_all(label, len(drawn), len(names))},
+        xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13, "type": "category"},
+        yaxis={"title": of_all(label, len(drawn), len(names)), "autorangeoptions": SHARE["autorangeoptions"]},
     )
 
 
@@ -100,7 +103,7 @@ def before_after(
     changes = 100 * (values[1] - values[0])
     beside = [
         [f"{value:.1%}" for value in values[0]],
-        [f"{v:.1%} ({c:+.1f})" for v, c in zip(values[1], changes, strict=True)],
+        [f"{v:.1%} ({with_sign(c, '.1f')})" for v, c in zip(values[1], changes, strict=True)],
     ]
     bars = [
         go.Bar(
@@ -124,7 +127,7 @@ def before_after(
         bars,
         90 + 46 * len(names),
         xaxis=across,
-        yaxis={"autorange": "reversed"},
+        yaxis={"autorange": "reversed"} | names_on(names),
         legend={"y": 1, "yanchor": "bottom"},
         margin={"t": 32},
     )
@@ -211,8 +214,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     return diagram(
         traces,
         180 + 30 * max(10, size),
-        xaxis={"title": "answer<br>counts; shade: share of the row"},
-        yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"},
+        xaxis={"title": "answer<br>counts; shade: share of the row"} | names_on(names),
+        yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"} | names_on(names),
     )
 
 
@@ -273,6 +276,7 @@ def patch_matrix(
             "zeroline": False,
             "ticks": "outside",
             "tickangle": 0,
+            "type": "category",
             "tickvals": names[:: cols * -(-count // cols // most)],
             "title": {"text": title, "standoff": 8},
         }
@@ -354,8 +358,8 @@ def grouped_bars(
     return diagram(
         bars,
         340,
-        xaxis={"tickangle": 0},
-        yaxis={"title": of_all(label, len(drawn), len(names)), "tickformat": ".0%", "rangemode": "tozero"},
+        xaxis={"tickangle": 0} | names_on([names[i] for i in drawn]),
+        yaxis={"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"} | SHARE,
     )
 
 
@@ -399,7 +403,7 @@ def learning_curves(
         420,
         xaxis={"title": "epoch", "tickangle": 0, "anchor": "y2"},
         yaxis={"title": "training loss", "domain": [0.54, 1]},
-        yaxis2={"title": "validation accuracy", "tickformat": ".0%", "domain": [0, 0.46]},
+        yaxis2={"title": "validation accuracy", "domain": [0, 0.46]} | SHARE,
         yaxis3={**whole, "overlaying": "y"},
         yaxis4={**whole, "overlaying": "y2"},
     )

@@ -1,11 +1,12 @@
 """Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from plotly.basedatatypes import BaseTraceType
 
 from viz.figures.style import (
@@ -134,7 +135,8 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
         showscale=False,
     )
     height = max(340, 140 + 34 * len(names))
-    return diagram(heat, height, xaxis={"tickangle": 30}, yaxis={"autorange": "reversed"})
+    lines = {"type": "category", "tickvals": list(names), "ticktext": ["<br>".join(wrap(name, 16)) for name in names]}
+    return diagram(heat, height, xaxis={"tickangle": 30} | lines, yaxis={"autorange": "reversed"} | lines)
 
 
 def against_chance(
@@ -145,7 +147,7 @@ def against_chance(
     label: str,
     steps: str,
     chosen: int,
-    chance: tuple[Float[np.ndarray, "2 points"], float] | None,
+    chance: tuple[Int[np.ndarray, "known"], Float[np.ndarray, "2 known"], float] | None,
 ) -> go.Figure:
     """F while patches go or come in the order of each method, and in the reverse order.
 
@@ -154,18 +156,19 @@ def against_chance(
     areas: under the curves of `own`, and under those of `reverse`
     steps: what is counted along the horizontal axis
     chosen: how many of them a dotted line marks
-    chance: between which bounds most random orders stay, and the mean area under them; None where not known yet
+    chance: at which numbers of patches they are known, between which bounds most random orders stay there, and the mean
+        area under them; None where not known yet
     """
     count = np.arange(own.shape[1])
     lines = list[BaseTraceType]()
     if chance is not None:
-        (low, high), area = chance
+        known, (low, high), area = chance
         unseen = {"line": {"width": 0}, "hoverinfo": "skip"}
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
         lines += [
-            go.Scatter(x=count, y=high, name="random orders, 95th percentile", showlegend=False, **unseen),
-            go.Scatter(x=count, y=low, name=name, **unseen, **fill),
+            go.Scatter(x=known, y=high, name="random orders, upper bound", showlegend=False, **unseen),
+            go.Scatter(x=known, y=low, name=name, **unseen, **fill),
         ]
     solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
     for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
@@ -184,9 +187,15 @@ def against_chance(
 
 
 def randomised(
-    stages: Sequence[str], correlations: Float[np.ndarray, "methods stages"], names: Sequence[str]
+    stages: Sequence[str],
+    correlations: Float[np.ndarray, "methods stages"],
+    draws: Float[np.ndarray, "methods draws"],
+    names: Sequence[str],
 ) -> go.Figure:
-    """How alike attributions stay to themselves while the network is randomised, stage after stage."""
+    """How alike attributions stay to themselves while the network is randomised, stage after stage.
+
+    draws: the last stage for several draws of random weights, the first of which the line ends at
+    """
     lines = [
         go.Scatter(
             x=["trained", *stages],
@@ -200,11 +209,23 @@ def randomised(
         )
         for line, name, (colour, symbol) in zip(correlations, names, LOOKS, strict=False)
     ]
+    lines += [
+        go.Scatter(
+            x=[stages[-1]] * len(others),
+            y=others,
+            mode="markers",
+            marker={"symbol": symbol, "size": 4, "color": colour},
+            name=f"{name}, other draws",
+            showlegend=False,
+            hovertemplate=f"{name}, other random weights: %{{y:.2f}}<extra></extra>",
+        )
+        for others, name, (colour, symbol) in zip(draws[:, 1:], names, LOOKS, strict=False)
+    ]
     zero = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0, "line": {"color": INK, "width": 1}}
     return diagram(
         lines,
         shapes=[zero],
-        xaxis={"title": "randomised from the head down to", "tickangle": -90},
+        xaxis={"title": "randomised from the head down to", "tickangle": -90, "type": "category"},
         yaxis={"title": "rank correlation", "range": [-1.05, 1.05]},
         **_legend_below(330, len(names)),
     )

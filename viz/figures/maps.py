@@ -119,7 +119,7 @@ def patch_pixels(
     """
     height, width, _ = pixels.shape
     columns = 2 if width <= 4 * height else 1
-    gap = -(-width * columns // 32)  # about one line of words, however fine the pixels
+    gap = -(-width * columns // 14)  # a line of words on a phone, however fine the pixels
     y0, x0 = corner
     text = [[f"pixel ({y0 + y}, {x0 + x})" for x in range(width)] for y in range(height)]
     colours = [
@@ -149,6 +149,7 @@ def patch_pixels(
     return bare(
         [whole, *heats],
         80 + min(400, round(400 * (y + height + gap) / (x + width))),
+        yaxis={"range": [y + height - 0.5, -gap - 0.5]},
         annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
     )
 

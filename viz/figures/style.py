@@ -127,6 +127,30 @@ def bar_as_seen(
     )
 
 
+def with_sign(value: float | np.floating, form: str) -> str:
+    """A change with its sign, and without one where it is written as 0."""
+    text = f"{value:+{form}}"
+    return text if set(text) & set("123456789") else text.lstrip("+-")
+
+
+SHARE: dict[str, Any] = {"tickformat": ".0%", "autorangeoptions": {"minallowed": -0.04, "maxallowed": 1.04}}
+"""an axis of shares: it ends at 0 and 1, whatever the values; by itself, around equal values, it may reach to 200 %"""
+
+
+def names_on(names: Sequence[str], most: int = 12) -> dict[str, Any]:
+    """An axis of names: each is a place of its own, also where it looks like a number or a date.
+
+    most: letters of a name; of a longer one the middle is left out, and the pointer tells the whole
+    """
+    return {"type": "category", "tickvals": list(names), "ticktext": [shortened(name, most) for name in names]}
+
+
+def shortened(name: str, most: int) -> str:
+    """A name in at most so many letters, without its middle."""
+    end = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - end]}…{name[-end:]}"
+
+
 def small(numbers: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     """In as few bytes as hold them all."""
     return numbers.astype(np.min_scalar_type(min(int(numbers.min()), -1 - int(numbers.max()))))

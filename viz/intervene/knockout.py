@@ -14,13 +14,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import batch_size
 from viz.capture import capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
+from viz.pace import batches
 from viz.spread import Spread
-
-AT_ONCE = 8
-"""pictures that pass together"""
 
 Updates = Float[Tensor, "halves patches channels"]
 
@@ -31,7 +28,7 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
     The model is free for other threads between the batches.
     """
     total, done = torch.zeros(()), 0
-    for batch in images.split(AT_ONCE):
+    for batch in batches(model, images, gradients=True):
         total = total.to(batch.device) + trace(model, batch).depths.diff(dim=0).sum(1)
         done += len(batch)
         yield done
@@ -43,7 +40,7 @@ def without_halves(
 ) -> Iterator[Float32[np.ndarray, "images classes"]]:
     """The change of all logits when one half-block is skipped, or adds its mean; yields once for each half-block.
 
-    images: few, which pass together
+    images: few, which pass together. The model is free for other threads between the half-blocks.
     """
     seen = trace(model, images)
     for half, tokens in enumerate(seen.depths[:-1]):
@@ -58,12 +55,34 @@ def without_halves_over(
 ) -> Iterator[int | Spread]:
     """`without_halves` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
     spread, done = Spread(), 0
-    for batch in images.split(AT_ONCE):
-        for change in np.stack(list(without_halves(model, batch, means)), 1):
+    for batch in batches(model, images, gradients=True):
+        changes = []
+        for change in without_halves(model, batch, means):
+            changes.append(change)
+            yield done
+        for change in np.stack(changes, 1):
             spread.add(change.astype(np.float64))
         done += len(batch)
         yield done
     yield spread
+
+
+def answers_without(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
+) -> Iterator[int | tuple[int, int]]:
+    """How many answers change when one half-block is skipped: yields how many pictures are done, then changed and all.
+
+    half: counted from 0
+    """
+    changed = done = 0
+    for batch in batches(model, images, gradients=True):
+        seen = trace(model, batch)
+        with evaluating(model), torch.no_grad():
+            answers = resume(model, seen.depths[half], half + 1).argmax(1)
+        changed += int((answers != seen.logits.argmax(1)).sum())
+        done += len(batch)
+        yield done
+    yield changed, done
 
 
 @on_lent_gpu
@@ -76,7 +95,8 @@ def without_units(
     """
     seen, found, done = trace(model, image[None]), [], 0
     enters, count = seen.depths[2 * block], model.config.tokens_mlp_dim
-    for units in torch.arange(count, device=image.device).split(batch_size(model, gradients=False)):
+    yield done
+    for units in batches(model, torch.arange(count, device=image.device)):
         found.append(_silenced(model, enters.expand(len(units), -1, -1), block, units) - seen.logits)
         done += len(units)
         yield done
@@ -107,7 +127,7 @@ def without_unit_over(
 ) -> Iterator[int | Spread]:
     """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
     spread, done = Spread(), 0
-    for batch in images.split(AT_ONCE):
+    for batch in batches(model, images, gradients=True):
         seen = trace(model, batch)
         units = torch.full((len(batch),), unit, device=batch.device)
         for change in (_silenced(model, seen.depths[2 * block], block, units) - seen.logits).double().cpu().numpy():

@@ -14,9 +14,9 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import batch_size
 from viz.capture import capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
+from viz.pace import Steps, batches, timed
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,14 @@ def token_map(
     Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
     The model is free for other threads between the batches.
     """
-    here, there = (trace(model, image[None]) for image in (this, other))
+    here = trace(model, this[None])
+    yield 0
+    there = trace(model, other[None])
+    yield 0
     before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
     found, done = [], 0
     for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
-        for places in torch.arange(len(tokens), device=tokens.device).split(batch_size(model, gradients=False)):
+        for places in batches(model, torch.arange(len(tokens), device=tokens.device)):
             changed = tokens.repeat(len(places), 1, 1)
             changed[torch.arange(len(places)), places] = put[places]
             with evaluating(model), torch.no_grad():
@@ -61,22 +64,25 @@ def token_map(
 
 def update_effects(
     model: Mixer, this: Float[Tensor, "3 height width"], other: Float[Tensor, "3 height width"], between: Between
-) -> Float32[np.ndarray, "halves"]:
+) -> Steps[Float32[np.ndarray, "halves"]]:
     """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
 
-    The rest of the pass reacts to it. In each row of a batch another half-block is changed.
+    The rest of the pass reacts to it. In each row of a batch another half-block is changed. Cost: half-blocks + 2
+    passes.
     """
-    names = half_blocks(model)
-    with evaluating(model), torch.no_grad():
+    names, found = half_blocks(model), []
+    with timed(model, 1), torch.no_grad():
         before = between.of(model(this[None]))
-        with capture(model, names) as updates:
-            model(other[None])
-        found = []
-        for part in torch.arange(len(names)).split(batch_size(model, gradients=False)):
-            changes = {names[i]: partial(_with_row, row, updates[names[i]][0]) for row, i in enumerate(part.tolist())}
-            with capture(model, [], changes):
-                found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
-        return torch.cat(found).float().cpu().numpy()
+    yield 1
+    with timed(model, 1), torch.no_grad(), capture(model, names) as updates:
+        model(other[None])
+    yield 1
+    for part in batches(model, torch.arange(len(names))):
+        changes = {names[i]: partial(_with_row, row, updates[names[i]][0]) for row, i in enumerate(part.tolist())}
+        with timed(model, len(part)), torch.no_grad(), capture(model, [], changes):
+            found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
+        yield len(part)
+    return torch.cat(found).float().cpu().numpy()
 
 
 def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:

@@ -15,9 +15,8 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import batch_size
-from viz.capture import evaluating
 from viz.lent_gpu import on_lent_gpu
+from viz.pace import Steps, batch_size, batches, finish, summed, timed
 
 AFFORDABLE = 6000
 """sets that a proof may try: of 32 patches, all of up to three"""
@@ -72,10 +71,9 @@ def greedy(model: Mixer, wanted: Wanted) -> Iterator[int | Found]:
         sets = np.zeros((len(left), count), bool)
         sets[:, chosen] = True
         sets[np.arange(len(left)), left] = True
-        found = margins(model, wanted, sets)
+        found = yield from summed(_margins(model, wanted, sets), done)
         chosen.append(left[int(found.argmax())])
         best, done = found.max(), done + len(left)
-        yield done
     yield most_passes(count)
     yield Found(tuple(chosen) if best > 0 else None, bool(best > 0) and len(chosen) < 3)
 
@@ -95,15 +93,14 @@ def prove(model: Mixer, wanted: Wanted, found: Found) -> Iterator[int | Found]:
     It ends with `smaller_sets`, also where it needed fewer. The model is free for other threads between the batches.
     """
     assert found.patches is not None
-    count, at_once, done = model.config.grid.patches, batch_size(model, gradients=False), 0
+    count, done = model.config.grid.patches, 0
     for size in range(2, len(found.patches)):
         several = combinations(range(count), size)
-        while batch := list(islice(several, at_once)):
+        while batch := list(islice(several, batch_size(model, gradients=False))):
             sets = np.zeros((len(batch), count), bool)
             np.put_along_axis(sets, np.array(batch), True, 1)
-            enough = margins(model, wanted, sets) > 0
+            enough = (yield from summed(_margins(model, wanted, sets), done)) > 0
             done += len(batch)
-            yield done
             if enough.any():
                 yield smaller_sets(count, found)
                 yield Found(batch[int(enough.argmax())], True)
@@ -112,13 +109,17 @@ def prove(model: Mixer, wanted: Wanted, found: Found) -> Iterator[int | Found]:
 
 
 def margins(model: Mixer, wanted: Wanted, sets: Bool[np.ndarray, "sets patches"]) -> Float32[np.ndarray, "sets"]:
-    """`Wanted.margin` with each set of patches put in; in bounded batches."""
-    grid = model.config.grid
+    """`Wanted.margin` with each set of patches put in."""
+    return finish(_margins(model, wanted, sets))
+
+
+def _margins(
+    model: Mixer, wanted: Wanted, sets: Bool[np.ndarray, "sets patches"]
+) -> Steps[Float32[np.ndarray, "sets"]]:
+    grid, found = model.config.grid, []
     into, put = (grid.to_tokens(image[None]) for image in (wanted.into, wanted.put))
-    present = torch.from_numpy(sets)[..., None].to(into.device)
-    with evaluating(model), torch.no_grad():
-        found = [
-            wanted.margin(model(grid.to_images(torch.where(part, put, into))))
-            for part in present.split(batch_size(model, gradients=False))
-        ]
-    return torch.cat(found).float().cpu().numpy()
+    for part in batches(model, torch.from_numpy(sets)[..., None].to(into.device)):
+        with timed(model, len(part)), torch.no_grad():
+            found.append(wanted.margin(model(grid.to_images(torch.where(part, put, into)))).float().cpu().numpy())
+        yield len(part)
+    return np.concatenate(found)

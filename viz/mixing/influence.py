@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.capture import evaluating
 from viz.lent_gpu import on_lent_gpu
+from viz.pace import Steps, in_time
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""
@@ -61,7 +62,7 @@ def token_jacobian(
 @on_lent_gpu
 def network_influence(
     model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int
-) -> Iterator[NetworkInfluence]:
+) -> Iterator[int | NetworkInfluence]:
     """How strongly each stem token acts on each token after the last block, for this image; better with every probe.
 
     Entry [to, from] estimates ||J||_F / sqrt(channels) of J = d last[to] / d stem[from] (channels x channels; before
@@ -69,8 +70,9 @@ def network_influence(
     1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a mean is slightly low for few
     probes; its standard error is that of the mean divided by twice the root (the delta method).
 
-    Yields once per probe, the last time with done = total = probes. The image must have the right size and probes be
-    at least 1, else ValueError. The same seed gives the same numbers.
+    Yields once per probe, the last time with done = total = probes; and within a probe, after each batch of patches but
+    the last, how many there are. The model is free for other threads meanwhile. The image must have the right size and
+    probes be at least 1, else ValueError. The same seed gives the same numbers.
     """
     if probes < 1:
         raise ValueError(f"probes must be at least 1, not {probes}")
@@ -84,7 +86,7 @@ def network_influence(
     mean, deviations = (np.zeros((patches, patches)) for _ in range(2))
     for done in range(1, probes + 1):
         signs = torch.randint(2, (patches, channels), generator=generator) * 2 - 1
-        gain = _squared_gain(stem, last, signs.to(last))
+        gain = yield from _squared_gain(model, stem, last, signs.to(last))
         # Welford's running mean and sum of squared deviations
         step = gain - mean
         mean = mean + step / done
@@ -93,14 +95,17 @@ def network_influence(
 
 
 def _squared_gain(
+    model: Mixer,
     stem: Float[Tensor, "1 patches channels"],
     last: Float[Tensor, "1 patches channels"],
     signs: Float[Tensor, "patches channels"],
-) -> Float[np.ndarray, "patches patches"]:
+) -> Steps[Float[np.ndarray, "patches patches"]]:
     """||J^T v||^2 / channels for each (to, from), with the row of signs that belongs to `to` as v."""
     patches, channels = signs.shape
-    rows = []
-    for to in torch.arange(patches, device=signs.device).split(OUTPUTS_AT_ONCE):
+    rows = list[Tensor]()
+    for to in torch.arange(patches, device=signs.device).split(min(OUTPUTS_AT_ONCE, in_time(model, 1))):
+        if rows:
+            yield len(rows[-1])
         probe = signs.new_zeros(len(to), 1, patches, channels)
         probe[torch.arange(len(to)), 0, to] = signs[to]
         (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)

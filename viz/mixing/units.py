@@ -8,9 +8,6 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.capture import Trace, capture, evaluating
 
-BATCH = 8
-"""images that pass together: 100 MB of hidden units in the seed network"""
-
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
     """What a unit answers (after GELU) to each channel of the first image, as it looks at all channels alike."""
@@ -25,7 +22,7 @@ def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "un
 def strengths_everywhere(
     model: Mixer, images: Float[Tensor, "images 3 height width"]
 ) -> Float32[np.ndarray, "images blocks units"]:
-    """`strengths` of each image in all blocks, in one pass: for more than a `BATCH`, in several."""
+    """`strengths` of each image in all blocks, in one pass: for many images, in several (`batches` with gradients)."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
     with evaluating(model), torch.no_grad(), capture(model, names) as seen:
         model(images)

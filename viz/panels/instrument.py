@@ -20,9 +20,10 @@ from viz.panels.lenses import Lenses
 from viz.panels.photo import WORDS, Photo
 from viz.panels.pin import Pinned
 from viz.panels.report import name_of, report
+from viz.panels.tokens import lens_needed
 from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
-from viz.running import Clock, Measurement, on_model_thread
+from viz.running import Clock, Measurement, duration, on_model_thread
 from viz.selection import Selection, Words, change, option_text, show, to_query, to_words
 
 INSTANT = 0.2
@@ -62,7 +63,8 @@ class Instrument(Lenses):
     def _touring(self, visit: Visit) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.of(visit.selection)
-        return (visit.selection, self.scope.typical() is not None) if stop else visit.selection.picture
+        open_ends = tuple(one.key for one in lens_needed(self.scope, visit.selection))
+        return (visit.selection, open_ends) if stop else visit.selection.picture
 
     def _asks(self, lens: Lens) -> Part:
         """The options of a lens."""
@@ -78,6 +80,7 @@ class Instrument(Lenses):
 
     def refresh(self, visit: Visit) -> Updates:
         """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""
+        self.wanted(visit)  # what starts by itself is decided for all views together
         updates: Updates = {}
         for part in self.parts:
             if part.lens in (None, visit.selection.lens):
@@ -89,14 +92,13 @@ class Instrument(Lenses):
 
     def wanted(self, visit: Visit) -> list[Measurement]:
         """What is to be measured for what is open, the shortest first."""
-        found = {
+        needed = {
             measurement.key: measurement
             for name, place in self.places.items()
             if place in (None, visit.selection.lens)
             for measurement in self._needs(visit, name)
-            if visit.starts(measurement)
         }
-        return sorted(found.values(), key=lambda measurement: measurement.seconds)
+        return [one for one in sorted(needed.values(), key=lambda one: one.seconds) if visit.starts(one)]
 
     def _needs(self, visit: Visit, name: str) -> list[Measurement]:
         """What a view needs, for the present selection and for the one that it is shown beside."""
@@ -165,8 +167,9 @@ class Instrument(Lenses):
             log.exception("%s failed", measurement.label)
             visit.stopped[measurement.key] = f"{error}." if isinstance(error, ValueError) else BROKEN
             return None
-        if done is None:
-            visit.asked.discard(measurement.key)
+        if done is None and (view := visit.asked.pop(measurement.key, None)):
+            # what the same view needs now, and would have started by itself if it were shorter
+            visit.asked |= {other.key: view for other in self._needs(visit, view) if not other.asked}
         wanted = any(other.key == measurement.key for other in self.wanted(visit))
         if done is None and wanted:
             visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
@@ -189,6 +192,7 @@ class Instrument(Lenses):
             visit.photo = None
         kept = words.pop("pin", None)
         if words:
+            visit.started.clear()
             visit.selection, said = change(self.scope, self.page, start, words)
         if kept is not None:
             said += self._pin(visit, kept)
@@ -197,7 +201,7 @@ class Instrument(Lenses):
         if "measure" in event:
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
-                visit.asked.add(measurement.key)
+                visit.asked[measurement.key] = event["measure"]
         if "again" in event:
             visit.sent.clear()  # an answer was lost on the way
         if "report" in event:
@@ -234,6 +238,7 @@ class Instrument(Lenses):
 
     def _place(self, visit: Visit, photo: Photo | None) -> None:
         visit.photo = photo
+        visit.started.clear()
         if photo is not None:
             visit.selection = show(self.scope, visit.selection, photo.picture(self.scope.grid.image_size))
 
@@ -334,11 +339,12 @@ def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
     seconds = sum(measurement.seconds for measurement in waiting)
     names = "; ".join(measurement.label for measurement in waiting)
     reasons = dict.fromkeys(visit.stopped[m.key] for m in waiting if m.key in visit.stopped)
-    words = " ".join([*reasons, f"{names}: about {max(1, round(seconds)):,} s."])
+    words = " ".join([*reasons, f"{names}: about {duration(seconds)}."])
     return f'<button type="button" data-do="measure">Measure</button> <span>{escape(words)}</span>'
 
 
 def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict[str, Any]:
     more = f", then {others} more" if others else ""
-    text = f"{measurement.label}: {done:,} of {measurement.total:,} {measurement.unit}, about {left:.0f} s left{more}"
+    of = f"{done:,} of {measurement.total:,} {measurement.unit}"
+    text = f"{measurement.label}: {of}, about {duration(left)} left{more}"
     return {"done": done, "total": measurement.total, "text": text}

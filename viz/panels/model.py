@@ -8,7 +8,7 @@ from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import curves, figures
 from viz.microscope import Microscope
-from viz.panels.view import MOST_PAIRED, Drawn, Lens, Numbers, Point, View
+from viz.panels.view import MOST_PAIRED, Drawn, Lens, Numbers, Point, View, counted
 from viz.selection import Selection, Words
 
 
@@ -101,14 +101,16 @@ LAYERS = View(
 
 def _training(scope: Microscope) -> View:
     metrics = scope.metrics
+    teachers = any(stage.get("recipe", {}).get("teacher") for stage in metrics["stages"])
+    taught = ", and against a teacher's answers" if teachers else ""
     return View(
         "training",
         "How did it learn?",
-        f"{metrics['epochs']:.1f} passes over the training images, in {len(metrics['stages'])} stages: "
+        f"{metrics['epochs']:.1f} passes over the training images, in {counted(len(metrics['stages']), 'stage')}: "
         f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
         "training; where all images are learned from, there is none.",
-        "The loss is measured on mixed and changed images, and against a teacher's answers: it is not comparable with "
-        "other networks' losses, nor between stages.",
+        f"The loss is measured on mixed and changed images{taught}: it is not comparable with other networks' losses, "
+        "nor between stages.",
         _nothing,
         _curves,
     )

@@ -80,7 +80,8 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
         for i in scope.leading(selection.picture, TOP)
     )
     facts = facts_of(scope, selection, ()) | {
-        "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}, code {made['commit']}"
+        "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}, "
+        f"code {made['commit'] or 'unknown'}"
     }
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()

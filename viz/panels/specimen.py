@@ -10,7 +10,7 @@ from viz.microscope import Microscope
 from viz.panels import photo
 from viz.panels.components import select, slider
 from viz.panels.pictures import png_url
-from viz.panels.view import MOST_PAIRED, Drawn, Lens, View
+from viz.panels.view import MOST_PAIRED, Drawn, Lens, View, taken_for
 from viz.panels.visit import Part, Visit
 from viz.selection import Choice, Selection, patch_text
 
@@ -92,7 +92,7 @@ def _samples(scope: Microscope) -> View:
     kinds_of = [(TWO, "two of each class"), *((name, name) for name in _own(scope))]
     if scope.knows_samples:
         pairs = product(names, names) if len(names) <= MOST_PAIRED else ()
-        confused = [(f"{a}>{b}", _told(a, b)) for a, b in pairs]
+        confused = [(f"{a}>{b}", taken_for(a, b)) for a, b in pairs]
         kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
@@ -119,7 +119,9 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
         return Drawn()
     else:
         pairs = list(zip(truths, (scope.classes[answer] for answer in answers), strict=True))
-        names = {i: _told(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)}
+        names = {
+            i: taken_for(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)
+        }
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
         f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
@@ -132,10 +134,6 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
 def _own(scope: Microscope) -> list[str]:
     """The classes whose samples can be asked for by their name alone."""
     return [name for name in scope.samples.classes if name not in (TWO, WRONG)]
-
-
-def _told(truth: str, answer: str) -> str:
-    return f"{truth}, answered rightly" if truth == answer else f"{truth}, taken for {answer}"
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Patch tokens: what each place holds, at each depth."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from html import escape
 
 import numpy as np
 from jaxtyping import Float32
 
 from viz import figures, tokens
+from viz.intervene import knockout
 from viz.microscope import Microscope
 from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
@@ -227,8 +228,9 @@ def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
         None if usual is None else usual.band,
     )
     words = lead_in_words(found, scope.classes, scope.depth_names)
+    words += f" {skipped_in_words(scope, selection.picture, found.decided_at)}"
     if usual is not None:
-        words += f" {_usual_in_words(scope, usual)}"
+        words += f" {read_in_words(scope, usual)} {_usual_in_words(scope, usual)}"
     axes = {"depth": scope.depth_names, "class": scope.classes}
     return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
 
@@ -246,6 +248,61 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
     else:
         then = "and stays ahead to the end"
     return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
+
+
+def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
+    """HTML: what becomes of the answer without the half-block that leads to a depth; without any, nothing."""
+    if not depth:
+        return ""
+    before, half = scope.answer(picture), depth - 1
+    after = scope.remembered(
+        ("answer without", picture, half),
+        lambda: int(knockout.without(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+    )
+    becomes = "stays" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
+    return f"Skip {scope.depth_names[depth]}, and it {becomes}."
+
+
+def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+    """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
+    depth, changed = _most_read(usual), scope.recall(_skipped_key(usual))
+    read = (
+        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
+        f"of {usual.images} samples."
+    )
+    if depth and changed is not None:
+        read += f" Skip {scope.depth_names[depth]}, and the answers of {changed[0]} of {changed[1]} change."
+    if scope.grown_from:
+        had = scope.grown_from
+        read += (
+            f" This network was grown: it had {' and then '.join(map(str, had))} blocks at first, and its head learned "
+            f"to read {' and '.join(f'{count}b' for count in had)}, which explains why it can read there."
+        )
+    return read
+
+
+def _most_read(usual: tokens.Typical) -> int:
+    """The depth from which on the head can read the answers of most samples."""
+    return int(usual.decided.argmax())
+
+
+def _skipped_key(usual: tokens.Typical) -> Hashable:
+    return "answers without", _most_read(usual) - 1
+
+
+def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
+    usual = scope.typical()
+    if usual is None:
+        return scope.typical_needed()
+    key, half = _skipped_key(usual), _most_read(usual) - 1
+
+    def steps() -> Iterator[int]:
+        return scope.keep(key, knockout.answers_without(scope.model, scope.sample_inputs, half))
+
+    if half < 0 or scope.recall(key) is not None:
+        return ()
+    return [scope.over_samples(key, f"Skipping {scope.depth_names[half + 1]} over the samples", steps, 2)]
 
 
 def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
@@ -363,12 +420,13 @@ LOGIT_LENS = View(
     "When does the answer lead?",
     "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: the "
     "chosen depth. Click a point to go there.",
-    "The classifier was trained for the last depth only: a class that it does not see early may be there, in a form "
-    "that it cannot read.",
+    "Where it begins to lead says from where on the classifier can read the answer, not what makes it: Knock out asks "
+    "that. It was trained for the last depth only: a class that it does not see early may be there, in a form that it "
+    "cannot read.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
-    needs=lambda scope, s: scope.typical_needed(),
+    needs=lens_needed,
 )
 ANSWERS = View(
     "answers",

@@ -181,6 +181,16 @@ def sample_name(scope: Microscope, sample: int) -> str:
     return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
 
 
+def taken_for(truth: str, answer: str) -> str:
+    """What a sample is, and what the network takes it for."""
+    return f"{truth}, answered rightly" if truth == answer else f"{truth}, taken for {answer}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Such as 1 stage, 2 stages."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def file_name(scope: Microscope, selection: Selection, view: View) -> str:
     """Such as airplane-3_12b_votes."""
     return safe_name(f"{picture_name(scope, selection)}_{scope.depth_names[selection.depth]}_{view.id}")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from viz import running
 from viz.panels.photo import Photo
 from viz.running import Measurement
 from viz.selection import Selection
@@ -23,8 +24,10 @@ class Visit:
         """the visitor's own photo, while it is the picture"""
         self.sent: dict[str, Hashable] = {}
         """for the id of each part of the page, what it depended on when it was sent"""
-        self.asked: set[Hashable] = set()
-        """measurements that the visitor started"""
+        self.asked: dict[Hashable, str] = {}
+        """measurements that the visitor started, each with the view that needs it"""
+        self.started: dict[Hashable, float] = {}
+        """measurements that started by themselves since the visitor's last choice, and the seconds they may take"""
         self.stopped: dict[Hashable, str] = {}
         """measurements that the visitor cancelled or that failed, with the words for it"""
         self.measuring = False
@@ -39,10 +42,13 @@ class Visit:
         return self._count
 
     def starts(self, measurement: Measurement) -> bool:
-        """Whether it is to be made now."""
-        if measurement.key in self.stopped:
+        """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`."""
+        key = measurement.key
+        if key in self.stopped:
             return False
-        return not measurement.asked or measurement.key in self.asked
+        if not measurement.asked and sum((self.started | {key: measurement.seconds}).values()) <= running.BUDGET:
+            self.started[key] = measurement.seconds
+        return key in self.asked or key in self.started
 
 
 @dataclass(frozen=True, eq=False)

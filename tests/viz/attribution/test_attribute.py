@@ -22,11 +22,12 @@ from captum.attr import (
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
-from viz.attribution.attribute import attribute, seconds_per_pass
+from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
-from viz.attribution.question import Question, batch_size, ends, score
+from viz.attribution.question import Question, ends, score
 from viz.capture import trace
 from viz.mixing.shuffle import permute_patches, permuted_weights
+from viz.pace import batch_size, finish, seconds_per_pass
 from viz.tokens import votes
 
 QUICK = Settings(steps=6, draws=5)
@@ -107,7 +108,7 @@ def test_on_a_linear_network_blocks_find_what_the_head_reads(
 def test_sums_are_compared_with_what_they_should_explain(model: Mixer, question: Question, name: str, output):
     question = replace(question, output=output)
     found = attribute(model, question, name, QUICK)
-    empty, whole = ends(model, question)
+    empty, whole = finish(ends(model, question))
     if name != "GradientShap":
         assert found.difference == pytest.approx(whole - empty, abs=1e-6)
     assert found.total == pytest.approx(found.values.sum(), abs=1e-4)
@@ -119,7 +120,7 @@ def test_sums_are_compared_with_what_they_should_explain(model: Mixer, question:
 def test_other_sums_promise_nothing(model: Mixer, question: Question, name: str):
     found = attribute(model, question, name, QUICK)
     assert found.gap is None
-    assert found.difference == pytest.approx(np.diff(ends(model, question))[0], abs=1e-5)
+    assert found.difference == pytest.approx(np.diff(finish(ends(model, question)))[0], abs=1e-5)
 
 
 def test_the_probability_is_explained_as_a_probability(model: Mixer, question: Question):
@@ -137,7 +138,7 @@ def test_completeness_improves_with_the_steps(
     model: Mixer, question: Question, name: str, tolerance: float, block: int
 ):
     gaps = [attribute(model, question, name, Settings(steps=steps, block=block)).gap for steps in (2, 12, 160)]
-    difference = abs(np.diff(ends(model, question))[0])
+    difference = abs(np.diff(finish(ends(model, question)))[0])
     assert abs(gaps[2]) < tolerance * difference
     assert abs(gaps[2]) < abs(gaps[0]) / 5
 
@@ -209,7 +210,7 @@ def captum(model: Mixer, question: Question, name: str):
 def test_the_same_as_captum_in_one_batch(model: Mixer, question: Question, name: str, monkeypatch: pytest.MonkeyPatch):
     expected = captum(model, question, name)
     for memory in (2**28, 1):  # all at once, one by one
-        monkeypatch.setattr("viz.attribution.question.MEMORY", memory)
+        monkeypatch.setattr("viz.pace.MEMORY", memory)
         found = attribute(model, question, name, replace(QUICK, block=1))
         np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-5)
 
@@ -260,7 +261,7 @@ def test_grad_cam_by_hand(model: Mixer, question: Question):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_cost_is_known_beforehand(model: Mixer, question: Question, name: str):
-    passes = 0
+    passes, _ = 0, seconds_per_pass(model)  # measured before they are counted
 
     def count(module, args, output):
         nonlocal passes
@@ -432,3 +433,25 @@ def test_settings_that_make_no_sense(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="which has 0"):
         attribute(model, replace(question, background=None), "GradientShap")
     assert hooks_on(model) == 0
+
+
+# what is drawn at random
+
+
+@pytest.mark.parametrize("name", ["GradientShap", "SmoothGrad x input"])
+def test_the_error_of_a_mean_over_draws_covers_what_other_draws_find(model: Mixer, question: Question, name: str):
+    """GradientShap's points are stratified, which makes it steadier than its error says."""
+    question = replace(question, background=torch.cat([question.background] * 3))
+    found = [attribute(model, question, name, Settings(draws=24, seed=seed)) for seed in range(12)]
+    scatter = np.stack([one.values for one in found]).std(0, ddof=1)
+    error = np.stack([one.standard_error for one in found]).mean(0)
+    assert error.shape == (16,)
+    assert 0.1 < np.median(scatter / error) < 1.3
+    assert np.isnan(attribute(model, question, name, Settings(draws=1)).standard_error).all()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name not in ("GradientShap", "SmoothGrad x input", SHAPLEY)]
+)
+def test_what_is_not_a_mean_over_draws_has_no_error(model: Mixer, question: Question, name: str):
+    assert attribute(model, question, name, QUICK).standard_error is None

@@ -18,11 +18,15 @@ from viz.doubt.faithfulness import (
     area,
     band,
     better_than,
+    counts_of,
     curves,
+    falling,
     infidelity,
     random_orders,
     random_removals,
 )
+from viz.doubt.sanity import rank_correlation
+from viz.pace import finish, seconds_per_pass
 
 
 @pytest.fixture
@@ -40,18 +44,13 @@ def model(tiny: MixerConfig) -> Mixer:
     return bent(replace(tiny, pre_head_norm=True))
 
 
-def last(steps):
-    *_, step = steps
-    return step
-
-
 def told_badly(model: Mixer, question: Question, values: np.ndarray, removals: int) -> Infidelity:
-    return infidelity(values, last(random_removals(model, question, removals, seed=0)))
+    return infidelity(values, finish(random_removals(model, question, removals, seed=0)))
 
 
 def test_curves_of_an_additive_network(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    empty, whole = ends(linear, question)
+    empty, whole = finish(ends(linear, question))
     found = curves(linear, question, gains)
     falling = np.sort(gains)[::-1]
     np.testing.assert_allclose(found.insertion, empty + np.concatenate([[0], np.cumsum(falling)]), atol=1e-5)
@@ -72,8 +71,8 @@ def test_curves_follow_the_order_that_is_given(model: Mixer, question: Question)
             assert found.deletion[step] == pytest.approx(model(image[None])[0, 3].item(), abs=1e-4)
         rows, cols = grid.pixels(int(patch))
         image[:, rows, cols] = question.baseline[:, rows, cols]
-    assert found.deletion[16] == found.insertion[0] == ends(model, question)[0]
-    assert found.deletion[0] == found.insertion[16] == ends(model, question)[1]
+    assert found.deletion[16] == found.insertion[0] == finish(ends(model, question))[0]
+    assert found.deletion[0] == found.insertion[16] == finish(ends(model, question))[1]
 
 
 def test_the_reverse_order_needs_no_passes(model: Mixer, question: Question):
@@ -84,16 +83,19 @@ def test_the_reverse_order_needs_no_passes(model: Mixer, question: Question):
     assert area(own.reverse.deletion) == pytest.approx(area(own.insertion))
 
 
-def test_of_equals_the_lower_number_goes_first(model: Mixer, question: Question):
-    equal, falling = curves(model, question, np.zeros(16)), curves(model, question, -np.arange(16.0))
-    np.testing.assert_array_equal(equal.deletion, falling.deletion)
-    np.testing.assert_array_equal(equal.insertion, falling.insertion)
+def test_equals_go_in_an_order_that_is_no_place_in_the_picture_and_the_same_every_time():
+    values = np.repeat([1.0, 3.0, 2.0], 30)
+    order = falling(values)
+    assert order.tolist() == falling(values).tolist()
+    assert values[order].tolist() == sorted(values, reverse=True)
+    for part in np.split(order, 3):
+        assert abs(rank_correlation(part.astype(float), np.arange(30.0))) < 0.5
 
 
 def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    others = last(random_orders(linear, question, orders=20, seed=0))
-    assert better_than(curves(linear, question, gains), others) == (1, 1)
+    others = finish(random_orders(linear, question, orders=20, steps=16, seed=0))
+    assert better_than(curves(linear, question, gains), others) == (20 / 21, 20 / 21)  # it is one of 21 orders
     assert better_than(curves(linear, question, -gains), others) == (0, 0)
     noise = np.random.default_rng(5).standard_normal(16)
     deletion, insertion = better_than(curves(linear, question, noise), others)
@@ -102,8 +104,8 @@ def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, 
 
 
 def test_random_orders_of_an_additive_network(linear: Mixer, question: Question):
-    empty, whole = ends(linear, question)
-    found = last(random_orders(linear, question, orders=150, seed=0))
+    empty, whole = finish(ends(linear, question))
+    found = finish(random_orders(linear, question, orders=150, steps=16, seed=0))
     expected = np.linspace(empty, whole, 17)
     error = found.insertion.std(0, ddof=1)[1:-1] / np.sqrt(150)
     assert np.abs((found.insertion.mean(0) - expected)[1:-1] / error).max() < 4
@@ -111,22 +113,54 @@ def test_random_orders_of_an_additive_network(linear: Mixer, question: Question)
     low, high = band(found.insertion)
     assert (low <= expected + 1e-6).all()
     assert (high >= expected - 1e-6).all()
-    outside = ((found.insertion < low) | (found.insertion > high))[:, 1:-1].mean()
-    assert outside == pytest.approx(0.1, abs=0.01)
 
 
-def test_random_orders_step_by_step(model: Mixer, question: Question):
-    first, again, other = (list(random_orders(model, question, 3, seed)) for seed in (0, 0, 1))
-    assert [(r.done, r.total, r.insertion.shape) for r in first] == [(n, 3, (n, 17)) for n in (1, 2, 3)]
-    np.testing.assert_array_equal(first[2].insertion, again[2].insertion)
-    np.testing.assert_array_equal(first[2].insertion[:2], first[1].insertion)
-    assert (first[2].insertion != other[2].insertion).any()
-    assert len(np.unique(first[2].insertion[:, 8])) == 3
+@pytest.mark.parametrize(("orders", "share"), [(19, 0.9), (20, 0.9), (99, 0.9), (39, 0.5), (100, 0.98)])
+def test_the_band_holds_the_share_of_new_orders_that_it_says(orders: int, share: float):
+    """Whatever they are drawn from: here their logarithms are normal."""
+    generator = np.random.default_rng(0)
+    held = []
+    for _ in range(400):
+        low, high = band(np.exp(generator.standard_normal((orders, 7))), share)
+        new = np.exp(generator.standard_normal((20, 7)))
+        held.append(((low < new) & (new < high)).mean())
+    assert share - 0.01 < np.mean(held) < share + 2 / (orders + 1) + 0.01
 
 
-def test_others_get_the_model_between_the_orders(model: Mixer, question: Question):
-    steps = random_orders(model, question, 2, seed=0)
-    next(steps)
+def test_too_few_orders_make_no_band():
+    with pytest.raises(ValueError, match="18 random orders are too few for a band that holds 90%"):
+        band(np.zeros((18, 3)))
+
+
+@pytest.mark.parametrize(("patches", "steps"), [(16, 5), (11, 8), (7, 3), (1, 8), (32, 8), (196, 8), (6, None)])
+def test_patches_come_and_go_in_steps_that_are_the_same_backwards(patches: int, steps: int | None):
+    counts = counts_of(patches, steps)
+    assert counts.tolist() == (patches - counts[::-1]).tolist()
+    assert (counts[0], counts[-1]) == (0, patches)
+    assert (np.diff(counts) > 0).all()
+    assert len(counts) <= (steps or patches) + 3
+
+
+def test_orders_in_steps_are_points_of_orders_patch_by_patch(model: Mixer, question: Question):
+    few, many = (finish(random_orders(model, question, 3, steps, seed=0)) for steps in (5, 16))
+    assert few.counts.tolist() == [0, 3, 6, 10, 13, 16]
+    np.testing.assert_allclose(few.insertion, many.insertion[:, few.counts], atol=1e-5)
+    own = curves(model, question, np.arange(16.0))
+    areas = area(own.insertion[few.counts], few.counts), area(few.insertion, few.counts)
+    assert better_than(own, few)[1] == (areas[1] < areas[0]).sum() / 4
+
+
+def test_random_orders_are_the_same_with_the_same_seed(model: Mixer, question: Question):
+    first, again, other = (finish(random_orders(model, question, 3, 16, seed)).insertion for seed in (0, 0, 1))
+    assert first.shape == (3, 17)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert len(np.unique(first[:, 8])) == 3
+
+
+def test_others_get_the_model_between_the_batches(model: Mixer, question: Question):
+    steps = random_orders(model, question, 2, 16, seed=0)
+    assert [next(steps), next(steps)] == [2, 8]
     with ThreadPoolExecutor(1) as other:
         other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
 
@@ -135,27 +169,28 @@ def test_area_and_ties_by_hand():
     assert area(np.array([4.0, 2.0, 0.0, 2.0])) == pytest.approx((3 + 1 + 1) / 3)
     assert area(np.array([[1.0, 1.0], [0.0, 4.0]])).tolist() == [1, 2]
     own = Curves(np.array([2.0, 1.0, 0.0]), np.array([0.0, 1.0, 2.0]), np.arange(3))
-    others = RandomOrders(4, 4, np.array([[0.0, y, 2.0] for y in (0.0, 1.0, 3.0, 4.0)]))
-    assert better_than(own, others) == (0.5, 0.25)  # equal is not better
+    others = RandomOrders(np.array([[0.0, y, 2.0] for y in (0.0, 1.0, 3.0, 4.0)]), np.arange(3))
+    assert better_than(own, others) == (2 / 5, 1 / 5)  # equal is not better
 
 
 def test_cost_in_passes_and_batches(model: Mixer, question: Question):
+    seconds_per_pass(model)  # measured before the batches are counted
     batches: list[int] = []
     hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
     curves(model, question, np.arange(16.0))
     assert batches == [2, *[8, 7] * 2]  # 8 at once: what suits a CPU
     batches.clear()
-    last(random_orders(model, question, 4, seed=0))
+    finish(random_orders(model, question, 4, 16, seed=0))
     assert batches == [2, *[8, 7] * 4]
     batches.clear()
-    last(random_removals(model, question, 7, seed=0))
-    assert sorted(batches) == [1, 7]
+    finish(random_removals(model, question, 7, seed=0))
+    assert batches == [8]
     hook.remove()
 
 
 def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pytest.MonkeyPatch):
     expected = curves(model, question, np.arange(16.0))
-    monkeypatch.setattr("viz.attribution.question.at_once", lambda device: 6)
+    monkeypatch.setattr("viz.pace.at_once", lambda device: 6)
     batches: list[int] = []
     hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
     found = curves(model, question, np.arange(16.0))
@@ -166,9 +201,10 @@ def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pyte
 
 def test_infidelity_of_the_truth_at_any_scale(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    for scale in (1, 1000, -3):
+    for scale in (1, 1000, 1e-3):
         found = told_badly(linear, question, scale * gains, 30)
         assert found.share == pytest.approx(0, abs=1e-6)
+    assert told_badly(linear, question, -gains, 30).share == 1  # with the wrong sign, nothing is told
     nothing = told_badly(linear, question, np.zeros(16), 30)
     assert nothing.share == pytest.approx(1)
     assert nothing.value > 0
@@ -183,6 +219,7 @@ def test_infidelity_by_hand(model: Mixer, question: Question):
         losses = (model(question.image[None]) - model(images))[:, 3].double().numpy()
     told = gone @ values
     beta = told @ losses / (told @ told)
+    assert beta > 0
     expected = np.mean((beta * told - losses) ** 2)
     found = told_badly(model, question, values, 7)
     assert found.value == pytest.approx(expected, rel=1e-4)
@@ -223,11 +260,11 @@ def test_uneven_steps_are_turned_round_with_their_curve():
 
 
 def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mixer, question: Question):
-    steps = list(random_removals(model, question, 70, seed=0))
-    assert [len(step.losses) for step in steps] == [len(step.gone) for step in steps] == [32, 64, 70]
-    again, other = (last(random_removals(model, question, 70, seed)) for seed in (0, 1))
-    np.testing.assert_array_equal(steps[-1].losses, again.losses)
-    assert (steps[-1].losses != other.losses).any()
+    assert list(random_removals(model, question, 20, seed=0)) == [8, 8, 5]  # and the whole picture
+    first, again, other = (finish(random_removals(model, question, 20, seed)) for seed in (0, 0, 1))
+    assert first.losses.shape == (20,)
+    np.testing.assert_array_equal(first.losses, again.losses)
+    assert (first.losses != other.losses).any()
 
 
 def test_nothing_to_explain(model: Mixer, question: Question):
@@ -239,14 +276,14 @@ def test_nothing_to_explain(model: Mixer, question: Question):
 
 def test_wrong_values(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
-        last(random_orders(model, question, 0, seed=0))
+        finish(random_orders(model, question, 0, 16, seed=0))
     with pytest.raises(ValueError, match="removals must be at least 1, not 0"):
-        last(random_removals(model, question, 0, seed=0))
+        finish(random_removals(model, question, 0, seed=0))
     wrong = replace(question, target=10)
     for call in (
         lambda: curves(model, wrong, np.zeros(16)),
-        lambda: last(random_orders(model, wrong, 1, seed=0)),
-        lambda: last(random_removals(model, wrong, 3, seed=0)),
+        lambda: finish(random_orders(model, wrong, 1, 16, seed=0)),
+        lambda: finish(random_removals(model, wrong, 3, seed=0)),
     ):
         with pytest.raises(ValueError, match="class 10 does not exist"):
             call()

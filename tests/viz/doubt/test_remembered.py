@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from mixer.model import MixerConfig
+from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent
 from viz.attribution.attribute import attribute
 from viz.attribution.baselines import pixels
 from viz.attribution.methods import Settings
 from viz.attribution.remembered import Asked, Explanations
 from viz.doubt import faithfulness, remembered, sanity
-from viz.doubt.remembered import NOISY, ORDERS, RADIUS, REMOVALS, SEED, Doubted, Doubts
+from viz.doubt.remembered import DRAWS, NOISY, ORDERS, POINTS, RADIUS, REMOVALS, SEED, Doubted, Doubts
 from viz.doubt.rules import Evidence
+from viz.pace import Steps, finish
 from viz.running import Measurement
 
 PICTURE = bytes(range(256)) * 12
@@ -46,7 +47,7 @@ def make(measurements: list[Measurement]) -> None:
     """As the page does. All steps are counted."""
     for one in measurements:
         done = list(one.steps())
-        assert done == sorted(set(done))
+        assert done == sorted(done)
         assert done[-1] == one.total
 
 
@@ -63,9 +64,9 @@ def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(
     want = faithfulness.curves(checks.model, filled, values)
     np.testing.assert_array_equal(checks.curves(one).deletion, want.deletion)
     evidence = checks.evidence(one)
-    *_, removals = faithfulness.random_removals(checks.model, filled, REMOVALS, SEED)
-    assert evidence.infidelity == faithfulness.infidelity(values, removals).share
-    *_, orders = faithfulness.random_orders(checks.model, filled, ORDERS, SEED)
+    removals = finish(faithfulness.random_removals(checks.model, filled, REMOVALS, SEED))
+    assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
+    orders = finish(faithfulness.random_orders(checks.model, filled, ORDERS, POINTS, SEED))
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
     assert evidence.gap == explanations.known(one.asked, METHOD).gap_share
     assert evidence.randomisation is evidence.sensitivity is None
@@ -83,7 +84,7 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(checks: Doub
         explanations.answer(one.asked, one.method)
     needed = checks.needed([first, second])
     assert labels(needed) == [f"Curves of {METHOD}", "Random orders", "Curves of Saliency", "Random removals"]
-    assert [one.total for one in needed] == [32, ORDERS * 15 + 2, 32, REMOVALS + 1]
+    assert [one.total for one in needed] == [32, ORDERS * (POINTS - 1) + 2, 32, REMOVALS + 1]
     assert len({one.key for one in needed}) == 4
     assert labels(checks.curves_needed([second])) == ["Curves of Saliency", "Random orders"]
     make(needed)
@@ -101,22 +102,25 @@ def test_disturbing_is_randomisation_and_then_noise(checks: Doubts, explanations
     question, settings = explanations.question(one.asked), Settings(block=1)
     (asked,) = checks.disturbing(one)
     assert asked.asked
-    assert (asked.unit, asked.total) == ("attributions", 5 + NOISY)
+    assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * explanations.passes(METHOD))
     make([asked])
     found = checks.disturbed(one)
     original = attribute(checks.model, question, METHOD, settings).values
-    want = sanity.randomisation(checks.model, lambda m: attribute(m, question, METHOD, settings).values, original, SEED)
-    assert list(found.stages) == list(want)
 
-    def explain(image: torch.Tensor) -> np.ndarray:
-        return attribute(checks.model, replace(question, image=image), METHOD, settings).values
+    def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
+        yield 0
+        return attribute(model, replace(question, image=image), METHOD, settings).values
 
-    *_, largest = sanity.sensitivity(explain, question.image, original, RADIUS, NOISY, SEED)
+    want = finish(sanity.randomisation(checks.model, lambda m: explain(m, question.image), original, DRAWS, SEED))
+    assert found.randomised.correlations.tolist() == want.correlations.tolist()
+    assert found.randomised.draws.tolist() == want.draws.tolist()
+    explained = sanity.sensitivity(lambda x: explain(checks.model, x), question.image, original, RADIUS, NOISY, SEED)
+    largest = finish(explained)
     assert found.sensitivity == largest > 0
     assert checks.disturbed(doubt(filling="own mean")) is found  # which the filling does not concern
     assert checks.disturbing(one) == []
     evidence = checks.evidence(one)
-    assert (evidence.randomisation, evidence.sensitivity) == (found.stages[-1].correlation, largest)
+    assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
     assert evidence.gap is not None
 
 

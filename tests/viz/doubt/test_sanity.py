@@ -12,7 +12,8 @@ from tests.viz.explained import ask, bent, hooks_on, straight
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import Settings
 from viz.attribution.question import Question
-from viz.doubt.sanity import agreement, randomisation, rank_correlation, sensitivity
+from viz.doubt.sanity import Randomised, agreement, randomisation, rank_correlation, sensitivity
+from viz.pace import finish
 
 
 @pytest.fixture
@@ -23,6 +24,16 @@ def question(tiny: MixerConfig) -> Question:
 @pytest.fixture
 def model(tiny: MixerConfig) -> Mixer:
     return bent(replace(tiny, pre_head_norm=True, dropout=0.5))
+
+
+def at_once(explain):
+    """As steps without a break."""
+
+    def steps(of):
+        yield 0
+        return explain(of)
+
+    return steps
 
 
 def test_rank_correlation_by_hand():
@@ -42,10 +53,16 @@ def test_where_all_are_equal_nothing_correlates():
 
 
 def test_a_constant_method_does_not_change(model: Mixer):
-    steps = list(randomisation(model, lambda model: np.arange(16.0), np.arange(16.0), seed=0))
-    assert [step.correlation for step in steps] == pytest.approx([1] * 5)
-    assert [step.stage for step in steps] == ["head", "block 3", "block 2", "block 1", "stem"]
-    assert [(step.done, step.total) for step in steps] == [(n, 5) for n in range(1, 6)]
+    found = finish(randomisation(model, at_once(lambda model: np.arange(16.0)), np.arange(16.0), draws=3, seed=0))
+    assert found.stages == ("head", "block 3", "block 2", "block 1", "stem")
+    assert found.correlations == pytest.approx([1] * 5)
+    assert found.draws == pytest.approx([1] * 3)
+    assert found.likeness == pytest.approx(1)
+
+
+def test_likeness_is_the_mean_size_over_the_draws():
+    found = Randomised(("head",), np.array([0.6]), np.array([0.6, -0.2, 0.1]))
+    assert found.likeness == pytest.approx(0.3)
 
 
 def test_each_stage_randomises_one_part_more(model: Mixer):
@@ -57,7 +74,8 @@ def test_each_stage_randomises_one_part_more(model: Mixer):
         changed.append({name for name, value in before.items() if not torch.equal(value, now[name])})
         return np.arange(16.0)
 
-    list(randomisation(model, explain, np.arange(16.0), seed=0))
+    finish(randomisation(model, at_once(explain), np.arange(16.0), draws=2, seed=0))
+    assert changed.pop() == changed[-1]  # the second draw is of all of them
     parts = [("head.", "pre_head_norm."), ("blocks.2.",), ("blocks.1.",), ("blocks.0.",), ("stem.",)]
     for stage in range(5):
         done = tuple(prefix for part in parts[: stage + 1] for prefix in part)
@@ -68,13 +86,11 @@ def test_each_stage_randomises_one_part_more(model: Mixer):
 def test_weights_keep_their_mean_and_spread(tiny: MixerConfig):
     large = replace(tiny, hidden_dim=300, num_blocks=1)
     model, seen = bent(large), []
-    list(
-        randomisation(
-            model, lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0), np.arange(16.0), seed=0
-        )
-    )
-    trained, random = model.stem.weight, seen[-1]
+    explain = at_once(lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0))
+    finish(randomisation(model, explain, np.arange(16.0), draws=2, seed=0))
+    trained, random, other = model.stem.weight, *seen[-2:]
     assert torch.equal(seen[0], trained)  # the stem is the last to go
+    assert abs(torch.corrcoef(torch.stack([random.flatten(), other.flatten()]))[0, 1]) < 0.02
     assert random.std().item() == pytest.approx(trained.std().item(), rel=0.02)
     assert random.mean().item() == pytest.approx(trained.mean().item(), abs=0.01 * trained.std().item())
     assert abs(torch.corrcoef(torch.stack([random.flatten(), trained.flatten()]))[0, 1]) < 0.02
@@ -85,26 +101,25 @@ def test_a_method_that_looks_at_the_weights_changes(model: Mixer, question: Ques
         return attribute(model, question, "Patch ablation").values
 
     first, again, other = (
-        [s.correlation for s in randomisation(model, explain, explain(model), seed)] for seed in (0, 0, 1)
+        finish(randomisation(model, at_once(explain), explain(model), 3, seed)) for seed in (0, 0, 1)
     )
-    assert first == again != other
-    assert abs(first[-1]) < 0.7
-    assert all(-1 <= correlation <= 1 for correlation in first)
+    assert first.correlations.tolist() == again.correlations.tolist() != other.correlations.tolist()
+    assert first.draws.tolist() == again.draws.tolist()
+    assert first.draws[0] == first.correlations[-1]
+    assert len(set(first.draws)) == 3
+    assert first.likeness < 0.5
+    assert (np.abs(first.correlations) <= 1).all()
 
 
 def test_randomisation_leaves_no_trace(model: Mixer, question: Question):
     model.train()
     original, random = attribute(model, question, "Saliency").values, torch.get_rng_state()
-    for _ in randomisation(model, lambda copy: attribute(copy, question, "Saliency").values, original, seed=0):
+    explain = at_once(lambda copy: attribute(copy, question, "Saliency").values)
+    for _ in randomisation(model, explain, original, draws=2, seed=0):
         assert model.training
     assert torch.equal(torch.get_rng_state(), random)
     assert all(p.grad is None for p in model.parameters())
     assert hooks_on(model) == 0
-
-
-def last(changes) -> float:
-    *_, largest = changes
-    return largest
 
 
 def test_sensitivity_by_hand(tiny: MixerConfig, question: Question):
@@ -116,14 +131,13 @@ def test_sensitivity_by_hand(tiny: MixerConfig, question: Question):
 
     image = question.image.clone()
     image[0, 0, 0] = 0
-    found = list(sensitivity(explain, image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
+    found = finish(sensitivity(at_once(explain), image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
     assert len(seen) == 6
     changes = torch.stack(seen) - image
     assert changes.abs().max() <= 0.5
     assert changes.abs().mean() == pytest.approx(0.25, abs=0.01)
-    largest = np.maximum.accumulate(changes[:, 0, 0, 0].abs().numpy()) / 25  # the length of (7, 24)
-    np.testing.assert_allclose(found, largest, rtol=1e-5)
-    assert found == list(sensitivity(explain, image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
+    assert found == pytest.approx(changes[:, 0, 0, 0].abs().max().item() / 25, rel=1e-5)  # the length of (7, 24)
+    assert found == finish(sensitivity(at_once(explain), image, np.array([7.0, 24.0]), radius=0.5, draws=6, seed=0))
 
 
 def test_sensitivity_is_captums(tiny: MixerConfig, question: Question):
@@ -145,7 +159,7 @@ def test_sensitivity_is_captums(tiny: MixerConfig, question: Question):
         n_perturb_samples=4,
         max_examples_per_batch=1,
     )
-    found = last(sensitivity(explain, question.image, explain(question.image), 0.1, draws=4, seed=0))
+    found = finish(sensitivity(at_once(explain), question.image, explain(question.image), 0.1, draws=4, seed=0))
     assert found == pytest.approx(captums.item(), rel=1e-4)
 
 
@@ -156,7 +170,7 @@ def test_saliency_of_a_linear_network_is_insensitive(tiny: MixerConfig, question
         def explain(image: torch.Tensor) -> np.ndarray:
             return attribute(model, replace(question, image=image), name).values
 
-        return last(sensitivity(explain, image, explain(image), 0.1, draws=3, seed=0))
+        return finish(sensitivity(at_once(explain), image, explain(image), 0.1, draws=3, seed=0))
 
     assert changes("Saliency") == pytest.approx(0, abs=1e-5)
     assert changes("Patch ablation") > 1e-3
@@ -175,4 +189,4 @@ def test_agreement(tiny: MixerConfig, question: Question):
 
 def test_wrong_values(question: Question):
     with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
-        last(sensitivity(lambda image: np.zeros(16), question.image, np.zeros(16), 0.1, draws=0, seed=0))
+        finish(sensitivity(at_once(lambda image: np.zeros(16)), question.image, np.zeros(16), 0.1, draws=0, seed=0))

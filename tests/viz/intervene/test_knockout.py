@@ -68,7 +68,8 @@ def test_means_are_over_all_pictures(model: Mixer, images: Tensor) -> None:
 def test_mean_and_spread_are_those_of_the_pictures(model: Mixer, images: Tensor, averaged: bool) -> None:
     means = list(knockout.mean_updates(model, images))[-1] if averaged else None
     *done, spread = knockout.without_halves_over(model, images, means)
-    assert done == [8, 16, 19]
+    assert sorted(done) == done
+    assert set(done) == {0, 8, 16, 19}  # between the half-blocks of a batch, the model is free, too
     each = np.stack(list(knockout.without_halves(model, images, means)), 1)
     np.testing.assert_allclose(spread.mean, each.mean(0), atol=1e-4)
     np.testing.assert_allclose(spread.deviation, each.std(0, ddof=1), atol=1e-4)

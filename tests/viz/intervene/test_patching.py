@@ -11,6 +11,7 @@ from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, hooks_on, straight
 from viz.capture import capture, evaluating, resume, trace
 from viz.intervene.patching import Between, half_blocks, map_work, token_map, update_effects
+from viz.pace import finish
 
 BETWEEN = Between(toward=3, away=7)
 
@@ -70,7 +71,7 @@ def test_a_map_is_what_a_whole_pass_with_that_token_gives(model: Mixer, two: Ten
 def test_a_picture_patched_with_itself_stays_as_it_is(model: Mixer, two: Tensor) -> None:
     *_, found = token_map(model, two[0], two[0], BETWEEN)
     np.testing.assert_allclose(found, 0, atol=1e-5)
-    np.testing.assert_allclose(update_effects(model, two[0], two[0], BETWEEN), 0, atol=1e-5)
+    np.testing.assert_allclose(finish(update_effects(model, two[0], two[0], BETWEEN)), 0, atol=1e-5)
 
 
 def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(tiny: MixerConfig, two: Tensor) -> None:
@@ -82,7 +83,7 @@ def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(ti
     expected = ((other.stem - this.stem)[0] @ weight / 16).numpy()
     np.testing.assert_allclose(found, np.tile(expected, (7, 1)), atol=1e-6)
     np.testing.assert_allclose(found.sum(1), float(BETWEEN.of(other.logits) - BETWEEN.of(this.logits)), atol=1e-5)
-    np.testing.assert_allclose(update_effects(model, two[0], two[1], BETWEEN), 0, atol=1e-6)
+    np.testing.assert_allclose(finish(update_effects(model, two[0], two[1], BETWEEN)), 0, atol=1e-6)
 
 
 def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConfig, two: Tensor) -> None:
@@ -92,7 +93,7 @@ def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConf
         model(two)
     weight = (model.head.weight[3] - model.head.weight[7]).detach()
     this, other = updates["blocks.2.channel_mixing"]
-    found = update_effects(model, two[0], two[1], BETWEEN)
+    found = finish(update_effects(model, two[0], two[1], BETWEEN))
     assert found.shape == (6,)
     assert found[5] == pytest.approx(float((other - this).mean(0) @ weight), abs=1e-4)
 

@@ -10,15 +10,18 @@ import pytest
 
 from tests.viz.panels.looking import measure, microscope, page_of, select, view_of
 from viz import how as question
+from viz.intervene.knockout import without
 from viz.microscope import Microscope
 from viz.mixing.shuffle import permutation_experiment
 from viz.panels import glossary, how
 from viz.panels.how import detail, drawing, motion, part, reading, tour
 from viz.panels.how.chosen import channel_of
 from viz.panels.instrument import Instrument
+from viz.panels.tokens import lens_needed, read_in_words
 from viz.panels.view import Lens
 from viz.panels.visit import Visit
 from viz.selection import Selection, change, first
+from viz.tokens import Typical
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Len
         decided = lab.depth_names[max(other, default=-1) + 1]
         drawn = drawing.draw(lab, selection)
         assert f"leads for good from <b>{decided}</b> on" in drawn.words
-        assert drawn.html.count("<em>answer</em>") == (decided != "stem")
+        assert drawn.html.count("<em>readable</em>") == (decided != "stem")
 
 
 def test_a_part_beyond_the_depths_is_there_only_at_the_ends(lab: Microscope, lens: Lens) -> None:
@@ -194,7 +197,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
     scope = microscope(num_blocks=2)
     lens = how.lens(scope)
     selection = select(scope, lens, tour="5")
-    assert "is being counted" in tour.bar(scope, selection)
+    assert "is measured under the figure" in tour.bar(scope, selection)
     measure(scope, view_of(lens, "lens"), selection)
     decided = [0] * 5
     for sample in range(len(scope.samples)):
@@ -208,7 +211,76 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
     assert usual is not None
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
-    assert f"Of 20 samples, {decided[most]} are decided at {scope.depth_names[most]}" in tour.bar(scope, selection)
+    bar, name = tour.bar(scope, selection), scope.depth_names[most]
+    assert f"From {name} on, and not before, the head can read the answers of {decided[most]} of 20 samples." in bar
+    assert "grown" not in bar
+
+
+def read_at(scope: Microscope, depth: int) -> Typical:
+    """What is usual where the answers of seven of nine samples can be read from a depth on."""
+    depths = len(scope.depth_names)
+    lengths, votes = np.zeros((depths, 16), np.float32), np.zeros((depths, 16, 10), np.float32)
+    decided = np.eye(depths, dtype=int)[depth] * 7
+    decided[-1] = 2
+    return Typical(9, lengths, lengths, votes, np.zeros((depths, 10), int), lengths[:, :2].T, decided)
+
+
+def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_them() -> None:
+    scope = microscope(num_blocks=2)
+    scope.sample_inputs = scope.sample_inputs[:9]
+    scope.remember("typical", read_at(scope, 2))
+    (skipping,) = lens_needed(scope, select(scope, how.lens(scope)))
+    list(skipping.steps())
+    changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
+    before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
+    told = read_in_words(scope, scope.typical())
+    assert "the head can read the answers of 7 of 9 samples. Skip 1b, and the answers of " in told
+    assert f"of {(changed != before).sum()} of 9 change." in told
+    assert not lens_needed(scope, select(scope, how.lens(scope)))
+    scope.remember("typical", read_at(scope, 0))  # the stem: there is nothing to skip
+    assert not lens_needed(scope, select(scope, how.lens(scope)))
+    assert "Skip" not in read_in_words(scope, scope.typical())
+
+
+def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
+    """Beside each reading stands what skipping that part does to the picture."""
+    scope = microscope(num_blocks=2)
+    lens, seen = how.lens(scope), set[str]()
+    for sample in range(0, 20, 5):
+        selection = select(scope, lens, tour="5", sample=str(sample))
+        depth = drawing.decided_at(scope, selection)
+        bar, words = tour.bar(scope, selection), view_of(lens, "lens").draw(scope, selection).words
+        assert "by one part" not in bar
+        if depth:
+            after = int(without(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
+            same = after == scope.answer(selection.picture)
+            told = "stays" if same else f"becomes <b>{scope.classes[after]}</b>"
+            assert f"Skip {scope.depth_names[depth]}, and it {told}." in bar
+            assert f"Skip {scope.depth_names[depth]}, and it {told}." in words
+            seen.add(told.split()[0])
+    assert seen
+
+
+@pytest.mark.parametrize(
+    ("blocks", "grown"),
+    [([4, None], (4,)), ([2, 4, 6, None], (2, 4)), ([None], ()), ([6], ()), ([6, 6], ()), ([2, 2, None], (2,))],
+)
+def test_of_a_grown_network_it_is_said_that_it_was_grown(blocks: list[int | None], grown: tuple[int, ...]) -> None:
+    """Its head learned to read where the network ended then; the record of its stages knows it."""
+    scope = microscope(num_blocks=6)
+    scope.metrics = {"stages": [{"recipe": {"blocks": count}} for count in blocks]}
+    assert scope.grown_from == grown
+    usual = read_at(scope, 8)
+    told = read_in_words(scope, usual)
+    assert ("grown" in told) == bool(grown)
+    assert all(f"{count}b" in told for count in grown)
+
+
+@pytest.mark.parametrize("metrics", [{}, {"stages": []}, {"stages": [{}]}, {"stages": [{"recipe": {}}]}])
+def test_a_network_without_such_a_record_is_not_said_to_be_grown(metrics: dict) -> None:
+    scope = microscope()
+    scope.metrics = metrics
+    assert scope.grown_from == ()
 
 
 # the texts: a person who knows matrices answers from the page alone

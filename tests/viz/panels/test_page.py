@@ -134,6 +134,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     votes = replace(instrument.views["how-votes"], needs=needs, draw=draw)
     monkeypatch.setitem(instrument.views, "how-votes", votes)
     monkeypatch.setattr("viz.panels.instrument.REFRESH", 0)
+    monkeypatch.setattr("viz.running.BUDGET", 1000)
     return done
 
 

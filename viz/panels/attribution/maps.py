@@ -15,7 +15,7 @@ from viz.doubt.remembered import Doubted
 from viz.doubt.rules import findings
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, asked_of, doubted, heard, known, missing, needed
-from viz.panels.view import Drawn, Numbers, Point, View, places
+from viz.panels.view import Drawn, Numbers, Point, View, counted, places
 from viz.selection import Choice, Selection, Words
 
 PATCHES, PIXELS = "patches", "pixels"
@@ -99,7 +99,7 @@ def _mark(scope: Microscope, one: Doubted) -> str:
     found = findings(scope.doubts.evidence(one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
-    return f"meets {sum(finding.met for finding in found)} of {len(found)} rules"
+    return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"
 
 
 def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mapping[str, str], remark: str) -> Drawn:
@@ -130,6 +130,13 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     ]
     if of_unsigned:
         words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
+    by_chance = [
+        f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
+        for name, one in answers.items()
+        if one.standard_error is not None
+    ]
+    if by_chance:
+        words.append(f"Drawn at random, a value has a standard error, in the median: {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
     words.append(remark)
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))

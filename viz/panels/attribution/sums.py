@@ -5,6 +5,7 @@ import numpy as np
 from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
+from viz.figures import with_sign
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, heard, known, missing, needed
 from viz.panels.table import table
@@ -52,6 +53,7 @@ def _figures(answer: Attribution, patch: int) -> list[float]:
 def _row(answer: Attribution, patch: int) -> list[str]:
     value, total, wanted, gap, passes, seconds = _figures(answer, patch)
     uncertain = "" if answer.standard_error is None else f" ± {answer.standard_error[patch]:.2g}"
-    told = NONE if np.isnan(gap) else f"{gap:+.3g}" if METHODS[answer.method].complete else f"({gap:+.3g})"
+    missed = with_sign(gap, ".3g")
+    told = NONE if np.isnan(gap) else missed if METHODS[answer.method].complete else f"({missed})"
     should = NONE if np.isnan(wanted) else f"{wanted:.3g}"
     return [answer.method, f"{value:.3g}{uncertain}", f"{total:.3g}", should, told, f"{passes:,}", f"{seconds:.2f}"]

@@ -72,7 +72,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         for several in (own.values(), [curves.reverse for curves in own.values()])
     )
     orders = scope.doubts.orders(doubted(selection, listed(selection))[0])
-    random = getattr(orders, kind) if orders else None
+    random = getattr(orders, kind) if orders else np.empty((0, 0))
     figure = figures.against_chance(
         lines,
         backwards,
@@ -81,7 +81,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         asked_of(scope, selection),
         "patches gone" if kind == "deletion" else "patches there",
         removed.of(selection),
-        None if random is None else (band(random), float(area(random).mean())),
+        (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
     numbers = Numbers(asked_of(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
     return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)

@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 
 from viz import figures
+from viz.doubt.remembered import DRAWS
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, doubted, heard
 from viz.panels.view import Drawn, Numbers, View
@@ -38,7 +39,9 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> D
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""
     if not known:
         return Drawn(words=words)
-    lines = np.array([[stage.correlation for stage in found.stages] for found in known.values()])
-    stages = [stage.stage for stage in next(iter(known.values())).stages]
+    randomised = [found.randomised for found in known.values()]
+    lines, draws = (np.stack([getattr(one, name) for one in randomised]) for name in ("correlations", "draws"))
+    words += f" Small: the last stage again, for {DRAWS - 1} other draws of random weights."
+    stages = randomised[0].stages
     numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": stages}, lines)
-    return Drawn(figures.randomised(stages, lines, list(known)), words=words, numbers=numbers)
+    return Drawn(figures.randomised(stages, lines, draws, list(known)), words=words.strip(), numbers=numbers)

@@ -9,7 +9,7 @@ from viz.attribution.methods import METHODS
 from viz.doubt.rules import RULES, Evidence, Finding, findings
 from viz.microscope import Microscope
 from viz.panels.asking import JUDGED, Listed, doubted
-from viz.panels.view import Drawn, Numbers, View
+from viz.panels.view import Drawn, Numbers, View, counted
 from viz.running import Measurement
 from viz.selection import Selection, Several
 
@@ -54,7 +54,7 @@ def _card(method: str, evidence: Evidence) -> str:
         for name, rule in RULES.items()
         if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
     )
-    met = f"meets {sum(f.met for f in found)} of {len(found)} rules" if found else "not measured yet"
+    met = f"meets {sum(f.met for f in found)} of {counted(len(found), 'rule')}" if found else "not measured yet"
     return f"<section><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></section>"
 
 

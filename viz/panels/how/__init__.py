@@ -18,5 +18,5 @@ def lens(scope: Microscope) -> Lens:
         (paper.view(scope),),
         (reading.words(scope),),
     )
-    asks = "What becomes of the picture, and where does the answer come about?"
+    asks = "What becomes of the picture, and from where on can its answer be read?"
     return Lens("how", "How it works", asks, rows, (BEYOND, TOUR))

@@ -48,9 +48,13 @@ def decided_at(scope: Microscope, selection: Selection) -> int:
 def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> str:
     names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
     leads = decided_at(scope, selection)
+    adds = f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+    if not any(added):
+        adds = "No half-block adds anything."
     return (
-        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on. "
-        f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on, if the "
+        "head reads the tokens there. "
+        f"{adds}"
     )
 
 
@@ -108,13 +112,15 @@ def _half(
 ) -> str:
     part: Part = "a" if depth % 2 else "b"
     name = scope.depth_names[depth]
-    flag = "<em>answer</em>" if here else ""
+    flag = "<em>readable</em>" if here else ""
     inner = (
         f"<b>{name}</b>{flag}{over_grid(scope, written, selection.patch, signed=False)}"
         f"<span class='strength' style='--share: {min(1, added / 2):.0%}'>+{_share(added)}</span>"
     )
     label = f"{name}, {HALVES[part]} of block {(depth + 1) // 2}: adds {_share(added)} of what was there"
-    return _button(scope, selection, part, depth, inner, label + (", the answer leads from here on" if here else ""))
+    return _button(
+        scope, selection, part, depth, inner, label + (", from here on the head can read the answer" if here else "")
+    )
 
 
 def _end(scope: Microscope, selection: Selection) -> str:
@@ -137,4 +143,4 @@ def _end(scope: Microscope, selection: Selection) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}"
+    return f"{100 * value:.1g}%" if 0 < value < 0.005 else f"{value:.0%}"

@@ -7,7 +7,11 @@ from viz.panels.table import table
 from viz.panels.view import Drawn, View
 
 LENSES = (
-    ("How it works", "each part with its numbers, when the answer comes about", "why the weights are what they are"),
+    (
+        "How it works",
+        "each part with its numbers, from where on the head can read the answer",
+        "why the weights are what they are",
+    ),
     ("Patch tokens", "what is at each place, how alike places are, how they vote", "what a direction means in itself"),
     (
         "Token mixing",

@@ -13,6 +13,7 @@ from viz.mixing import weights
 from viz.panels.how.chosen import channel_of
 from viz.panels.mixing.chosen import unit_of
 from viz.panels.mixing.shuffle import experiment
+from viz.panels.tokens import read_in_words, skipped_in_words
 from viz.selection import Number, Selection
 
 Say = Callable[[Microscope, Selection], str]
@@ -120,15 +121,14 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 def _decided(scope: Microscope, selection: Selection) -> str:
     own, usual = _decides(scope, selection), scope.typical()
-    said = f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always."
-    if usual is None:
-        return f"{said} Where other pictures are decided is being counted."
-    most = int(usual.decided.argmax())
-    part = "the stem" if not most else f"{'token' if most % 2 else 'channel'} mixing of block {(most + 1) // 2}"
-    return (
-        f"{said} Of {usual.images} samples, {usual.decided[most]} are decided at {scope.depth_names[most]}, by one "
-        f"part: {part}."
+    said = (
+        f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always: from "
+        "there on its head can read the answer. That does not say which part makes it. "
+        f"{skipped_in_words(scope, selection.picture, own)}"
     )
+    if usual is None:
+        return f"{said} How it is with other pictures is measured under the figure."
+    return f"{said} {read_in_words(scope, usual)}"
 
 
 def _votes(scope: Microscope, selection: Selection) -> str:
@@ -178,7 +178,7 @@ STOPS = (
     Stop("Its units are maps", "lens=mixing.units&depth=1a&order=pairs", "mixing-units-units", _units),
     Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=depth", "how-detail", _channel_mixing),
     Stop(
-        "Here the answer appears",
+        "From here on the answer can be read",
         lambda scope, s: f"lens=how&depth={scope.depth_names[_decides(scope, s)]}&part=depth",
         "how-lens",
         _decided,

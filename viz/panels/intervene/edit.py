@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from viz import figures
+from viz.figures import with_sign
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
@@ -109,7 +110,7 @@ def draw_answer(scope: Microscope, selection: Selection) -> Drawn:
     words = (
         f"Before: <b>{escape(scope.classes[before])}</b> ({values[0, before]:.1%}). After: "
         f"<b>{escape(scope.classes[after])}</b> ({values[1, after]:.1%}). The class asked about, "
-        f"{escape(scope.classes[target])}: <b>{change:+.1f}</b> points."
+        f"{escape(scope.classes[target])}: <b>{with_sign(change, '.1f')}</b> points."
     )
     return Drawn(figure, words=words, numbers=Numbers("probability", {"seen": names, "class": scope.classes}, values))
 

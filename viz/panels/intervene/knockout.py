@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import figures
+from viz.figures import with_sign
 from viz.intervene import knockout
 from viz.microscope import Microscope
 from viz.panels.mixing.chosen import unit_of
@@ -22,7 +23,7 @@ LISTED = 12
 def lens(scope: Microscope) -> Lens:
     halves = View(
         "halves",
-        "Which half-block does the work?",
+        "Which half-block does the answer need?",
         "The change of the asked class's logit when one half-block adds nothing, or only what it adds in the mean over "
         "the samples. Grey: mean and standard deviation of that change over the samples.",
         "What is lost is not what the half-block alone does: those behind it meet tokens that they never met, and "
@@ -35,7 +36,7 @@ def lens(scope: Microscope) -> Lens:
     )
     units = View(
         "units",
-        "Which hidden unit does the work?",
+        "Which hidden unit does the answer need?",
         "The change of the asked class's logit when one hidden unit of the block's token mixing is silent: 0 in every "
         "channel. The units that change it most; grey: the chosen one over the samples.",
         "A unit that changes little alone may do much together with others, and silence is itself a value: a unit "
@@ -59,11 +60,11 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
     values = own[:, target]
     figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
-    words = f"<b>{names[most]}</b> matters most to this picture: <b>{values[most]:+.2f}</b>."
+    words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
     if usual is not None:
         often = int(np.abs(usual[0]).argmax())
-        words += f" Over the samples: {names[often]}, {usual[0, often]:+.2f} ± {usual[1, often]:.2f}."
+        words += f" Over the samples: {names[often]}, {with_sign(usual[0, often], '.2f')} ± {usual[1, often]:.2f}."
         lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
     numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
@@ -117,14 +118,15 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     listed = _listed(values, unit)
     spread, usual = scope.recall(_usual_unit_key(selection, unit)), None
     words = (
-        f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by <b>{values[listed[0]]:+.3f}</b>; half "
-        f"of the {len(values)} units change it by less than {np.median(np.abs(values)):.1g}."
+        f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by "
+        f"<b>{with_sign(values[listed[0]], '.3f')}</b>; half of the {len(values)} units change it by less than "
+        f"{np.median(np.abs(values)):.1g}."
     )
     if spread is not None:
         mean, deviation = spread.mean[selection.target], spread.deviation[selection.target]
         usual = np.full((2, len(listed)), np.nan)
         usual[:, listed.index(unit)] = mean, deviation
-        words += f" Unit {unit} over the samples: {mean:+.3f} ± {deviation:.3f}."
+        words += f" Unit {unit} over the samples: {with_sign(mean, '.3f')} ± {deviation:.3f}."
     names = [str(each) for each in listed]
     across = f"hidden unit of the token mixing of block {block + 1}"
     figure = figures.effects(values[listed], names, label, across, listed.index(unit), usual)

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import figures
+from viz.figures import with_sign
 from viz.intervene.patching import Between, map_work, token_map, update_effects
 from viz.microscope import Microscope
+from viz.pace import summed
 from viz.panels.intervene.other import other_of, other_picture
 from viz.panels.tokens import COLUMNS
 from viz.panels.view import Drawn, Lens, Numbers, Point, View, picture_name, places, sample_name
@@ -99,17 +101,18 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 def updates_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     picture, second = selection.picture, other_picture(scope, other, selection)
-    key, halves = ("patched updates", picture, second), len(scope.depth_names) - 1
+    key = "patched updates", picture, second
 
     def steps() -> Iterator[int]:
         found = between(scope, picture, second)
-        scope.remember(key, update_effects(scope.model, scope.input(picture), scope.input(second), found))
-        yield halves
+        effects = update_effects(scope.model, scope.input(picture), scope.input(second), found)
+        scope.remember(key, (yield from summed(effects)))
 
     if scope.recall(key) is not None:
         return ()
-    seconds = (halves + 2) * scope.explanations.seconds_per_pass
-    return [Measurement(key, "Updates of the other picture", "half-blocks", halves, seconds, steps)]
+    passes = len(scope.depth_names) - 1 + 2
+    seconds = passes * scope.explanations.seconds_per_pass
+    return [Measurement(key, "Updates of the other picture", "passes", passes, seconds, steps)]
 
 
 def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
@@ -177,6 +180,6 @@ def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str
     else:
         what = f"The logit of {toward} less that of {escape(scope.classes[found.away])} is"
     return (
-        f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: <b>{there - here:+.2f}</b> "
-        "is to be carried over."
+        f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: "
+        f"<b>{with_sign(there - here, '.2f')}</b> is to be carried over."
     )

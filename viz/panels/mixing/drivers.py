@@ -7,9 +7,10 @@ import numpy as np
 
 from viz.microscope import Microscope
 from viz.mixing import units
+from viz.pace import batches
 from viz.panels.mixing import block, chosen
 from viz.panels.pictures import png_url
-from viz.panels.view import Drawn, Numbers, View
+from viz.panels.view import Drawn, Numbers, View, taken_for
 from viz.running import Measurement
 from viz.selection import Selection
 
@@ -55,7 +56,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 def _measurement(scope: Microscope) -> Measurement:
     def steps() -> Iterator[int]:
         parts, done = [], 0
-        for images in scope.sample_inputs.split(units.BATCH):
+        for images in batches(scope.model, scope.sample_inputs, gradients=True):
             parts.append(units.strengths_everywhere(scope.model, images))
             done += len(images)
             yield done
@@ -73,6 +74,5 @@ def _button(scope: Microscope, sample: int) -> str:
 
 
 def _told(scope: Microscope, sample: int, answers: list[int] | None) -> str:
-    """What the sample is, and what the network takes it for."""
-    truth = escape(scope.truth(sample))
-    return truth if answers is None else f"{truth}, taken for {escape(scope.classes[answers[sample]])}"
+    truth = scope.truth(sample)
+    return escape(truth if answers is None else taken_for(truth, scope.classes[answers[sample]]))

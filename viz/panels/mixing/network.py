@@ -89,11 +89,13 @@ def _known(scope: Microscope, picture: bytes) -> NetworkInfluence | None:
 
 def _measurement(scope: Microscope, picture: bytes) -> Measurement:
     def steps() -> Iterator[int]:
+        done = 0
         for result in network_influence(scope.model, scope.input(picture), PROBES, SEED):
-            known = _known(scope, picture)
-            if known is None or known.done < result.done:  # after a cancelled run, more is known than its first probe
-                scope.remember(_key(picture), result)
-            yield result.done
+            if isinstance(result, NetworkInfluence):
+                known, done = _known(scope, picture), result.done
+                if known is None or known.done < done:  # after a cancelled run, more is known than its first probe
+                    scope.remember(_key(picture), result)
+            yield done
 
     # every probe goes back through the network once for each patch, at about the cost of one pass
     seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_pass

@@ -9,7 +9,7 @@ from viz import figures
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.panels.mixing import block
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, counted, places
 from viz.selection import Choice, Selection, Words
 
 MAPS = {"reads": weights.reads, "writes": weights.writes}
@@ -102,7 +102,7 @@ Maps = Float32[np.ndarray, "units rows cols"]
 
 def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
     pitch = scope.grid.patch_size
-    words = f"{len(maps)} units, line by line."
+    words = f"{counted(len(maps), 'unit')}, line by line."
     if order == "frequency":
         speed = weights.spatial_frequency(maps, pitch)
         words += f" From {speed.min():.3f} to {speed.max():.3f} cycles per pixel."
@@ -113,7 +113,7 @@ def _at_patch(scope: Microscope, maps: Maps, patch: int) -> Listed:
     row, col = place = scope.grid.position(patch)
     weight = np.abs(maps[:, row, col])
     words = (
-        f"{len(maps)} units, line by line, by the size of their weight on patch ({row}, {col}): from "
+        f"{counted(len(maps), 'unit')}, line by line, by the size of their weight on patch ({row}, {col}): from "
         f"{weight.max():.3f} to {weight.min():.3f}."
     )
     return Listed(maps, weights.order_at(maps, place), 1, words)
@@ -127,8 +127,8 @@ def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:
         return Listed(maps, single, 2, "No two units are opposite.")
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     words = (
-        f"{len(pairs)} pairs, the most opposite first. Median correlation <b>{np.median(correlation):.2f}</b>; in an "
-        f"untrained network of this shape <b>{chance:.2f}</b>: that much is chance, as each unit takes the best of "
-        f"many. {len(single)} units have no partner."
+        f"{counted(len(pairs), 'pair')}, the most opposite first. Median correlation "
+        f"<b>{np.median(correlation):.2f}</b>; in an untrained network of this shape <b>{chance:.2f}</b>: that much is "
+        f"chance, as each unit takes the best of many. {counted(len(single), 'unit')} without a partner."
     )
     return Listed(maps, np.array([*pairs.ravel(), *single]), 2, words)

@@ -1,0 +1,104 @@
+"""How fast a network is, here and now: so a batch is as large as a step of a measurement may take long.
+
+What is computed batch by batch is a generator (`Steps`). Between two batches the model is free, so that whoever clicks
+or cancels waits for one batch, however slow the network is. A single pass is never divided.
+"""
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from mixer.evaluate import at_once
+from mixer.model import Mixer
+from viz.capture import evaluating
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[int, None, T]
+"""yields how many passes each step took (a gradient counts as two), and returns the result"""
+
+MEMORY = 256 * 2**20
+"""bytes that one batch may take for what its blocks compute"""
+BATCH = 0.2
+"""seconds that a batch should take: less than the 0.3 s that a step may, as no two batches take equally long"""
+SEEN = 3
+"""batches that are remembered: the fastest of them counts, as a machine may be busy with something else for a moment"""
+
+_SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # beside the models, as their locks are
+
+
+def seconds_per_pass(model: Mixer) -> float:
+    """How long a forward pass of one image takes, as it was seen last; for a network that is new, after two."""
+    if model not in _SEEN:
+        image = next(model.parameters()).new_zeros(1, 3, *model.config.image_size)
+        for _ in range(2):  # the first is slower
+            with timed(model, 1), torch.no_grad():
+                model(image)
+    return min(_SEEN[model])
+
+
+def as_fast_as(model: Mixer, copy: Mixer) -> None:
+    """What is known of a model's pace holds for its copy, too."""
+    seconds_per_pass(model)
+    _SEEN[copy] = _SEEN[model]
+
+
+@contextmanager
+def timed(model: Mixer, passes: int) -> Iterator[None]:
+    """The model alone for this thread, in eval mode, for a batch: how long its passes take is remembered."""
+    with evaluating(model):
+        start = time.perf_counter()
+        yield
+        if next(model.parameters()).is_cuda:
+            torch.cuda.synchronize()
+        _SEEN.setdefault(model, deque(maxlen=SEEN)).append((time.perf_counter() - start) / passes)
+
+
+def batch_size(model: Mixer, gradients: bool) -> int:
+    """How many images fit: for gradients what all blocks compute is kept, else that of one."""
+    config, device = model.config, next(model.parameters()).device
+    tokens = config.grid.patches * (6 * config.hidden_dim + 2 * config.channels_mlp_dim)
+    block = 4 * (tokens + 2 * config.hidden_dim * config.tokens_mlp_dim)  # bytes in float32
+    return max(1, min(at_once(device), MEMORY // (block * (config.num_blocks if gradients else 1))))
+
+
+def batches(model: Mixer, items: Tensor, gradients: bool = False) -> Iterator[Tensor]:
+    """Parts of some items, each as large as fits and passes in a step, one after the other as they are asked for.
+
+    items: with one pass each, of an image or of tokens
+    gradients: whether a pass keeps what all blocks compute, and takes twice as long
+    """
+    done = 0
+    while done < len(items):
+        size = min(batch_size(model, gradients), in_time(model, 2 if gradients else 1))
+        yield items[done : done + size]
+        done += size
+
+
+def in_time(model: Mixer, passes: int) -> int:
+    """How many images make a batch, if each takes so many passes; at least one."""
+    return max(1, int(BATCH / (passes * seconds_per_pass(model))))
+
+
+def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
+    """The same steps, of which each yields how many passes there were so far."""
+    try:
+        while True:
+            done += next(steps)
+            yield done
+    except StopIteration as end:
+        return end.value
+
+
+def finish(steps: Steps[T]) -> T:
+    """What steps return, without a break between them."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return end.value
