@@ -214,8 +214,13 @@ def as_python(scope: Microscope, page: Page, name: str, view: View, selection: S
     return (
         "from viz import Microscope, view\n\n"
         f"scope = Microscope.load({scope.source!r})\n"
-        f"view(scope, {name!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
+        f"view(scope, {name!r}{''.join(f', {name}={_literal(name, text)}' for name, text in named.items())})\n"
     )
+
+
+def _literal(name: str, text: str) -> str:
+    """Numbers as numbers; a class may be called as one."""
+    return text if name != "class_" and text.isdecimal() and str(int(text)) == text else repr(text)
 
 
 def _sees_option(view: View, selection: Selection, name: str) -> bool:
