@@ -49,6 +49,10 @@ class Heavy:
     name: str
     text: str
 
+    @property
+    def left_out(self) -> str:
+        return TOO_LARGE.format(self.name, _size(self.text) / 1e6)
+
 
 Part = str | Heavy
 """of an HTML file"""
@@ -86,18 +90,23 @@ def document(title: str, parts: Sequence[Part]) -> str:
     tail = f"""
 </main><script>{_file("report.js")}</script></body></html>
 """
-    return _fitting([head, *parts, tail], MOST - figures.PLOTLY_JS.stat().st_size)
+    return _fitting([head, *parts, tail], MOST - _size(whole(LIBRARY)))
 
 
 def _fitting(parts: Sequence[Part], most: int) -> str:
     """All parts together, in that many bytes: the smallest that may be left out stay."""
-    left = most - sum(len(part.encode()) for part in parts if isinstance(part, str))
-    texts = [part if isinstance(part, str) else "" for part in parts]
-    heavy = [(len(part.text.encode()), i, part) for i, part in enumerate(parts) if isinstance(part, Heavy)]
+    texts = [part if isinstance(part, str) else part.left_out for part in parts]
+    left = most - sum(map(_size, texts))
+    heavy = [(_size(part.text), i, part) for i, part in enumerate(parts) if isinstance(part, Heavy)]
     for size, i, part in sorted(heavy, key=itemgetter(0)):
-        left -= size
-        texts[i] = part.text if left >= 0 else TOO_LARGE.format(part.name, size / 1e6)
+        left -= size - _size(part.left_out)
+        if left >= 0:
+            texts[i] = part.text
     return "".join(texts)
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _file(name: str) -> str:

@@ -31,6 +31,8 @@ from viz.running import Measurement
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
+IN_PART = {"Should I believe it?", "Which half-block does the work?", "Which hidden unit does the work?"}
+"""what is known of them without asking"""
 
 
 class Elements(HTMLParser):
@@ -77,12 +79,10 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
     scope, selection = instrument.scope, visit.selection
     sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
     views = {view: lens for lens in reversed(instrument.lenses) for view in lens.views}
-    known = ("Should I believe it?", "Which half-block does the work?", "Which hidden unit does the work?")
-    """in part: what nobody asked for is not measured"""
     ready = {
         element_id(lens, view): view
         for view, lens in views.items()
-        if not view.needs(scope, selection) or view.title in known
+        if not view.needs(scope, selection) or view.title in IN_PART
     }
     assert sections.keys() == ready.keys()
     assert len(ready) > 25
@@ -113,13 +113,7 @@ def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visi
     waiting = {
         view.title for lens in instrument.lenses for view in lens.views if view.needs(instrument.scope, visit.selection)
     }
-    shown = set(re.findall(r"<h3>(.*?)</h3>", text))
-    assert {unescape(title) for title, _ in missing} == waiting - shown
-    assert shown & waiting == {
-        "Should I believe it?",
-        "Which half-block does the work?",
-        "Which hidden unit does the work?",
-    }
+    assert {unescape(title) for title, _ in missing} == waiting - IN_PART
     assert ("Who acts on whom through the network?", "Influence through the network") in missing
     unmeasured = written(instrument, visit_of(instrument, sample="3"))
     assert unmeasured.count("<section") < text.count("<section")
@@ -216,17 +210,19 @@ def test_a_picture_that_no_link_holds_is_said() -> None:
 def test_what_is_too_large_is_left_out_and_said_the_largest_first(
     instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = PLOTLY_JS.stat().st_size
-    for most in (len(text.encode()) - 1, 300_000, 150_000):
+    library = len(report.whole(report.LIBRARY).encode())
+    for most in (len(text.encode()) - 1, 400_000, 250_000):
         monkeypatch.setattr(report, "MOST", most + library)
         found = written(instrument, visit)
         assert len(report.whole(found).encode()) <= most + library
         assert found.count("<section") == text.count("<section")
         left_out = re.findall(r"The (figure|table|file of its numbers) is left out, as it has [0-9.]+ MB", found)
         assert left_out
-        assert found.count("<figure") + found.count('class="figure"') > 1 or most < 200_000
-    parts = ["head", report.Heavy("figure", "x" * 50), report.Heavy("table", "y" * 10), report.Heavy("table", "z" * 30)]
-    assert report._fitting(parts, 44) == "head" + report.TOO_LARGE.format("figure", 50 / 1e6) + "y" * 10 + "z" * 30
+        assert 'class="figure"' in found
+    parts = [report.Heavy("figure", letter * count) for letter, count in (("x", 5000), ("y", 10), ("z", 3000))]
+    said = report.TOO_LARGE.format("figure", 5000 / 1e6)
+    for more in (0, 1900):
+        assert report._fitting(["head", *parts], 4 + len(said) + 3010 + more) == f"head{said}{'y' * 10}{'z' * 3000}"
 
 
 def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Visit) -> None:
