@@ -12,11 +12,11 @@ from gradio.utils import get_upload_folder
 from gradio_client.utils import is_file_obj, traverse
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viz.panels import tools
-from viz.panels.upload import Refused, check_uploaded
+from viz.panels.upload import NOT_KEPT, Refused, check_uploaded
 
 BROKEN = "Something in the program went wrong. The server's log has the details."
 
@@ -92,11 +92,14 @@ class InWords:
             await self._app(scope, receive, sending)
         except Refused as error:
             await JSONResponse({"detail": error.message}, 400)(scope, receive, send)
-        except Exception:
+        except Exception as error:
             if started or scope["type"] != "http":
                 raise
             log.exception("a request failed")
-            await JSONResponse({"detail": BROKEN}, 500)(scope, receive, send)
+            answer: Response = JSONResponse({"detail": BROKEN}, 500)
+            if isinstance(error, OSError) and scope["path"].endswith("/upload"):  # the page shows its text as it is
+                answer = PlainTextResponse(NOT_KEPT.format(error.strerror), 507)
+            await answer(scope, receive, send)
 
 
 async def _checked(receive: Receive, name: str, endpoints: Mapping[str, Collection[str]]) -> Receive:
