@@ -100,6 +100,9 @@ def test_filters_have_grey_in_the_middle_and_one_scale():
     assert z[3 + 2, 0].tolist() == [255, 0, 128, 255]  # tile c, pixel (1, 0): beyond the scale
     assert z[0].max() == z[:, 5].max() == 0  # gaps, seen through
     assert told[1, 10].tolist() == [300, 0, 4, 500, -500, 250]
+    assert told[0, 1].tolist() == told[1, 1].tolist() == [7, 0, 1, 0, 0, 0]  # in a gap, the nearest pixel
+    assert told[2, 5].tolist() == told[2, 4].tolist()
+    assert told[5, 10].tolist() == told[5, 4].tolist() == [4, 1, 4, 0, 0, 0]  # where no tile is, the last
     assert told.dtype == np.int16
     assert image.hovertemplate.startswith(
         "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]}): red %{cu"

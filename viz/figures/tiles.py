@@ -272,15 +272,16 @@ def _pixel_tiles(
 ) -> go.Image:
     """Small pictures with gaps between them, and above them, as one.
 
-    told: what the pointer tells of each pixel: as numbers, which are a tenth of their words' bytes
+    told: what the pointer tells of each pixel, and in a gap of the nearest: as numbers, a tenth of their words' bytes
     words: the sentence around them, in which `%{customdata[0]}` is the first
     """
     count, rows, cols, _ = shades.shape
     high, wide = rows + gap, cols + gap
     canvas = np.zeros((-(-count // columns) * high, columns * wide - gap, 4), np.uint8)
-    numbers = np.zeros((*canvas.shape[:2], told.shape[-1]), told.dtype)
+    numbers = np.broadcast_to(told[-1, -1, -1], (*canvas.shape[:2], told.shape[-1])).copy()
     for i, (tile, line) in enumerate(zip(shades, told, strict=True)):
         y, x = i // columns * high + gap, i % columns * wide
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
-        numbers[y : y + rows, x : x + cols] = line
+        around = np.pad(line, ((gap, 0), (0, gap), (0, 0)), "edge")
+        numbers[y - gap : y + rows, x : x + wide] = around[:, : numbers.shape[1] - x]
     return go.Image(z=canvas, colormodel="rgba256", customdata=small(numbers), hovertemplate=f"{words}<extra></extra>")

@@ -95,10 +95,12 @@ class InWords:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            log.exception("a request failed")
-            answer: Response = JSONResponse({"detail": BROKEN}, 500)
-            if isinstance(error, OSError) and scope["path"].endswith("/upload"):  # the page shows its text as it is
-                answer = PlainTextResponse(NOT_KEPT.format(error.strerror), 507)
+            if isinstance(error, OSError) and scope["path"].endswith("/upload"):
+                log.error("an upload could not be kept: %s", error)
+                answer: Response = PlainTextResponse(NOT_KEPT.format(error.strerror), 507)  # shown as it is
+            else:
+                log.exception("a request failed")
+                answer = JSONResponse({"detail": BROKEN}, 500)
             await answer(scope, receive, send)
 
 
