@@ -74,8 +74,9 @@ def report(scope: Microscope, page: Page, lenses: Sequence[Lens], visit: Visit, 
     """
     selection, seen = visit.selection, set[View]()
     parts = [part for lens in lenses for part in _lens(scope, lens, selection, seen)]
+    contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in lenses)
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(selection.picture)]}"
-    return document(title, [_head(scope, page, visit, address), *parts])
+    return document(title, [_head(scope, page, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts])
 
 
 def document(title: str, parts: Sequence[Part]) -> str:
@@ -181,9 +182,12 @@ def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) 
         parts += section(scope, lens, view, selection, drawn, f"Not measured: {labels}." if waiting else "")
     if missing:
         parts.append(f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>")
-    name = f"{lens.group}: {lens.name}" if lens.group else lens.name
     settings = _settings(lens.options, selection)
-    return [f"<h2>{escape(name)}</h2><p class='asks'>{escape(lens.asks)}</p>{settings}", *parts]
+    return [f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>{settings}", *parts]
+
+
+def _name(lens: Lens) -> str:
+    return f"{lens.group}: {lens.name}" if lens.group else lens.name
 
 
 def _is_known(drawn: Drawn) -> bool:

@@ -108,6 +108,15 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
             assert b64decode(data).decode() == drawn.numbers.csv(facts)
 
 
+def test_the_contents_lead_to_every_lens(instrument: Instrument, text: str) -> None:
+    tags = Elements(text).tags
+    targets = [
+        str(a["href"]) for tag, a in tags if tag == "a" and str(a.get("href")).startswith("#") and a["href"] != "#"
+    ]
+    assert targets == [f"#{lens.id}" for lens in instrument.lenses]
+    assert [str(a["id"]) for tag, a in tags if tag == "h2" and a.get("id")] == [lens.id for lens in instrument.lenses]
+
+
 def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Visit, text: str) -> None:
     missing = re.findall(r"<li>(.*?) \((.*?)\)</li>", "".join(re.findall(r"<ul class='missing'>.*?</ul>", text)))
     waiting = {
