@@ -1,11 +1,29 @@
 """The microscope in a browser: `python app.py`."""
 
+# ruff: noqa: E402 (signals come first)
+
 import errno
 import os
-import socket
+import signal
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
+
+
+def stop(number: int, frame: FrameType | None = None) -> None:
+    """End at once, whatever is under way and whoever looks at a page: nothing is lost by that."""
+    os.write(2, b"Stopped.\n")
+    os._exit(128 + number)
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+if __name__ == "__main__":  # before what takes seconds to load; without it, nothing would end process 1 of a container
+    for each in STOPS:
+        signal.signal(each, stop)
+
+import socket
 
 import tyro
 
@@ -19,10 +37,12 @@ with in_words(), without_proxies():
     except ValueError as error:  # it reads numbers from the environment as it is imported
         settings = ", ".join(f"{name}={text}" for name, text in os.environ.items() if name.startswith("GRADIO_"))
         raise ValueError(f"{error}: correct or unset what the environment says to Gradio ({settings})") from error
+    from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
     from viz.panels.components import head
     from viz.panels.networks import LOCAL, Networks
+    from viz.panels.upload import why_not_kept
 
 LAUNCH: dict[str, Any] = {
     # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)
@@ -63,6 +83,8 @@ def main(
         fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
     """
     check_address(host, port)
+    if why := why_not_kept():
+        print(f"Visitors cannot upload pictures: {why}. GRADIO_TEMP_DIR names another folder for them.", flush=True)
     scope = Microscope.load(network)
     print(f"{network} on {scope.device.type.upper()}")
     if hub is None and not is_private(host):
@@ -72,6 +94,15 @@ def main(
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
         page = networks.build(scope, fetch)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            """As `stop`, without leaving behind what visitors uploaded."""
+            with suppress(OSError):
+                delete_files_created_by_app(page, age=None)
+            stop(number)
+
+        for number in STOPS:
+            signal.signal(number, end)
         page.launch(server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH)
 
 

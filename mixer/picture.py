@@ -56,6 +56,8 @@ class Decoded:
     """RGB, upright"""
     notes: tuple[str, ...] = ()
     """what was left out or changed on the way, in sentences"""
+    name: str = ""
+    """of its file, where it has one"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def decode(source: bytes | str | Path | Image.Image) -> Decoded:
     turn = TURNS.get(orientation(file.exif or loaded.image.info.get("exif", b"")))
     upright = image if turn is None else image.transpose(turn)
     said = ((SEVERAL, file.several or loaded.several), (CUT, file.cut or loaded.partly))
-    return Decoded(upright, (*(note for note, holds in said if holds), *notes))
+    name = Path(source).name if isinstance(source, (str, Path)) else ""
+    return Decoded(upright, (*(note for note, holds in said if holds), *notes), name)
 
 
 def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray, "height width"], float, float]:

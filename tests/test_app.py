@@ -1,7 +1,10 @@
 """The app over its API, as another program sees it."""
 
+import errno
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import httpx
 import huggingface_hub
 import pytest
 import torch
+from gradio.route_utils import GradioMultiPartParser
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -28,11 +32,12 @@ from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
 from viz.panels.boundary import BROKEN
+from viz.panels.components import head
 from viz.panels.instrument import Instrument
 from viz.panels.page import build
 from viz.panels.photo import Photo
 from viz.panels.sent import NO_BASE64, NOTHING
-from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED
+from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED, why_not_kept
 
 
 @pytest.fixture(scope="module")
@@ -311,3 +316,81 @@ def test_a_proxy_that_does_not_lead_to_the_hub_is_no_traceback(proxy: str, monke
 
 def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:
     build(Instrument(Microscope(scope.model, {"accuracy": 0.8754}, scope.device)))
+
+
+@pytest.mark.parametrize("folder", ["my project #1", "50%20off", "what?", "a&b=c;d", "`${x}`", "Größe"])
+def test_the_figures_library_comes_from_any_folder(
+    folder: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / folder / "library.js"
+    library.parent.mkdir()
+    library.write_text("the library")
+    gr.set_static_paths(library)
+    monkeypatch.setattr("viz.figures.PLOTLY_JS", library)
+    (address,) = re.findall(r"`\$\{site\(\)\}/(gradio_api/file=[^`]*)`", head())
+    assert httpx.get(f"{url}{address}").text == "the library"
+
+
+def test_an_upload_that_cannot_be_kept_is_said_and_leaves_nothing_behind(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(self: object, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = GradioMultiPartParser.__init__
+
+    def here(self: GradioMultiPartParser, *given: Any, **options: Any) -> None:
+        kept(self, *given, **options | {"upload_dir": tmp_path})
+
+    with monkeypatch.context() as full:
+        full.setattr(GradioMultiPartParser, "__init__", here)
+        full.setattr("gradio.route_utils.GradioUploadFile.write", write)
+        answer = httpx.post(f"{url}gradio_api/upload", files={"files": b"x" * 1000})
+    assert (answer.status_code, answer.text) == (507, "The server cannot keep your picture: No space left on device.")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_takes_no_uploads_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "uploads"))
+    assert why_not_kept() == f"{tmp_path / 'file' / 'uploads'}: Not a directory (check the name)"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "new" / "uploads"))
+    assert why_not_kept() == ""
+    assert not list((tmp_path / "new" / "uploads").iterdir())
+
+
+def started(port: int, errors: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "app.py", "--port", str(port)]
+    with errors.open("w") as file:
+        return subprocess.Popen(command, cwd=Path(app.__file__).parent, stdout=subprocess.PIPE, stderr=file, text=True)
+
+
+def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: Path) -> None:
+    with started(7860, tmp_path / "errors") as process:
+        caught = 1 << (signal.SIGTERM - 1)
+        while process.poll() is None:
+            (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+            if int(mask, 16) & caught:
+                process.terminate()
+                break
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert (tmp_path / "errors").read_text() == "Stopped.\n"
+
+
+def test_it_ends_while_a_page_is_open(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with started(port, tmp_path / "errors") as process:
+        try:
+            assert process.stdout
+            said = [process.stdout.readline() for _ in range(2)]
+            assert f"http://127.0.0.1:{port}" in said[1]
+            beat = f"http://127.0.0.1:{port}/gradio_api/heartbeat/visitor"
+            with httpx.stream("GET", beat, timeout=60) as page:
+                next(page.iter_bytes())
+                process.send_signal(signal.SIGINT)
+                assert process.wait(20) == 128 + signal.SIGINT
+        finally:
+            process.kill()
+    assert "Traceback" not in (tmp_path / "errors").read_text()
+    assert (tmp_path / "errors").read_text().endswith("Stopped.\n")

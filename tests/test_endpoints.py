@@ -31,6 +31,7 @@ from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.panels import sent
+from viz.panels.boundary import BROKEN
 from viz.panels.upload import NOT_FETCHED, Refused
 
 NAMES = {
@@ -169,7 +170,8 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("intervene", {"edits": "mean:8,0"}, "The edit 'mean:8,0' needs a whole number from 0 to 7"),
         ("intervene", {"edits": 3}, "Edits are a text such as mean:0,1;shuffle:7, not '3'."),
         ("intervene", {"skip": ["stem"]}, "There is no half-block 'stem' here. There are: 1a, 1b"),
-        ("intervene", {"skip": "2a"}, "Skip is a list, not '2a'."),
+        ("intervene", {"skip": 5}, "Skip is a list, not '5'."),
+        ("intervene", {"skip": "13a"}, "There is no half-block '13a' here."),
         ("intervene", {"silence": [[1, 512]]}, "Unit is a whole number from 0 to 511, not '512'."),
         ("intervene", {"silence": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
         ("intervene", {"silence": [5]}, "A unit is [block, unit], not '5'."),
@@ -182,14 +184,21 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("attribute", {"block": 0}, "Block is a whole number from 1 to 12, not '0'."),
         ("mixing", {"block": 13}, "Block is a whole number from 1 to 12, not '13'."),
         ("mixing", {"block": True}, "Block is a whole number from 1 to 12, not 'True'."),
-        ("mixing", {"block": "2"}, "Block is a whole number from 1 to 12, not '2'."),
+        ("mixing", {"block": "two"}, "Block is a whole number from 1 to 12, not 'two'."),
+        ("mixing", {"block": "true"}, "Block is a whole number from 1 to 12, not 'true'."),
+        ("mixing", {"block": 2.5}, "Block is a whole number from 1 to 12, not '2.5'."),
+        ("tokens", {"vectors": "perhaps"}, "Vectors is true or false, not 'perhaps'."),
         ("tokens", {"depth": "13a"}, "There is no depth '13a' here. There are: stem, 1a, 1b"),
         ("tokens", {"depth": ["stem"]}, "There is no depth"),
         ("tokens", {"patch": [8, 0]}, "The row of the patch is a whole number from 0 to 7, not '8'."),
         ("tokens", {"patch": [0, -1]}, "The column of the patch is a whole number from 0 to 3, not '-1'."),
-        ("tokens", {"patch": "3,1"}, "A patch is [row, column], not '3,1'."),
+        ("tokens", {"patch": "3"}, "A patch is [row, column], not '3'."),
+        ("tokens", {"patch": {"row": 3}}, "A patch is [row, column], not \"{'row': 3}\"."),
         ("tokens", {"patch": [1]}, "A patch is [row, column], not '[1]'."),
         ("tokens", {"picture": None}, sent.NOTHING),
+        ("tokens", {"picture": []}, sent.NOTHING),
+        ("tokens", {"picture": ["AAAA", "AAAA"]}, sent.SEVERAL.format(2)),
+        ("classify", {"picture": '["AAAA", "AAAA", "AAAA"]'}, sent.SEVERAL.format(3)),
         ("mixing", {"picture": "I am text"}, sent.NO_BASE64),
         ("attribute", {"picture": "http://127.0.0.1:9/cat.png"}, NOT_FETCHED),
     ],
@@ -197,7 +206,87 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
 def test_what_cannot_be_is_said_in_words(
     url: str, picture: str, name: str, arguments: dict[str, Any], words: str
 ) -> None:
-    assert over_http(url, name, **{"picture": picture, **arguments}).startswith(words)
+    said = over_http(url, name, **{"picture": picture, **arguments})
+    assert said.startswith(words)
+    (parameter,) = arguments
+    assert parameter in said.lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "as_text", "meant"),
+    [
+        ("mixing", {"block": "5"}, {"block": 5}),
+        ("mixing", {"block": 5.0}, {"block": 5}),
+        ("attribute", {"block": " 3 ", "method": "Token Grad-CAM"}, {"block": 3, "method": "Token Grad-CAM"}),
+        ("tokens", {"patch": "[3, 1]"}, {"patch": [3, 1]}),
+        ("tokens", {"patch": "3,1", "depth": "2a"}, {"patch": [3, 1], "depth": "2a"}),
+        ("tokens", {"patch": ["3", "1"]}, {"patch": [3, 1]}),
+        ("tokens", {"vectors": "false"}, {"vectors": False}),
+        ("tokens", {"vectors": "True"}, {"vectors": True}),
+        ("intervene", {"skip": '["6a"]'}, {"skip": ["6a"]}),
+        ("intervene", {"skip": "6a, 2b"}, {"skip": ["6a", "2b"]}),
+        ("intervene", {"silence": "[[4, 17]]"}, {"silence": [[4, 17]]}),
+        ("intervene", {"silence": [["4", "17"]]}, {"silence": [[4, 17]]}),
+    ],
+)
+def test_numbers_lists_and_truth_values_may_be_text(
+    url: str, picture: str, name: str, as_text: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    assert over_http(url, name, picture=picture, **as_text) == over_http(url, name, picture=picture, **meant)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("tokens", {"depht": 3}, "There is no parameter 'depht' here. There are: picture, depth, patch, vectors."),
+        ("classify", {"image": "x"}, "There is no parameter 'image' here. There are: picture."),
+        ("attribute", {"depth": "5a", "label": "cat"}, "There is no parameter 'depth' here."),
+        (
+            "clasify",
+            {},
+            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "networks/seed-start/"])
+def test_a_wrong_name_is_a_sentence_and_no_fault_of_the_server(
+    url: str, picture: str, name: str, arguments: dict[str, Any], words: str, path: str
+) -> None:
+    answer = httpx.post(f"{url}{path}gradio_api/call/v2/{name}", json={"picture": picture} | arguments)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(words)
+
+
+def test_a_list_of_one_picture_is_that_picture(url: str, picture: str) -> None:
+    assert over_http(url, "classify", picture=[picture]) == over_http(url, "classify", picture=picture)
+
+
+def test_a_route_that_fails_says_so(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a fault of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gradio.route_utils.get_fn", broken)
+        answer = httpx.post(f"{url}gradio_api/call/classify", json={"data": []})
+    assert (answer.status_code, answer.json()) == (500, {"detail": BROKEN})
+    assert "a fault of ours" in caplog.text
+
+
+def test_answers_are_compressed_on_the_wire(url: str, picture: str) -> None:
+    """The streams of events, too, which most answers are; and each event at once."""
+    call = f"{url}gradio_api/call"
+    event = httpx.post(f"{call}/v2/tokens", json={"picture": picture, "vectors": True}).json()["event_id"]
+    with httpx.stream("GET", f"{call}/tokens/{event}", timeout=60) as answer:
+        assert answer.headers["content-encoding"] == "gzip"
+        text = "".join(answer.iter_text())
+        assert text.startswith("event: complete")
+        assert answer.num_bytes_downloaded < len(text) / 2
+    page = httpx.get(url)
+    assert page.headers["content-encoding"] == "gzip"
+    plain = httpx.get(url, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
 
 
 def test_the_client_gets_the_words_too(client: Client, picture: str) -> None:
@@ -282,6 +371,16 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
     mcp = pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
     from mcp.client.streamable_http import streamable_http_client
 
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("classify", {}),
+        ("attribute", {"label": "cat"}),
+        ("mixing", {"block": 99}),
+        ("tokens", {"depht": "1a"}),
+        ("sum", {}),
+    ]
+    cases = json.loads((Path(__file__).parent / "data" / "cases" / "mcp_calls.json").read_text("utf-8"))
+    calls += [(case["tool"], case["arguments"]) for case in cases]
+
     async def visit() -> tuple[list[Any], list[Any]]:
         async with (
             streamable_http_client(f"{url}gradio_api/mcp/") as (reading, writing, _),
@@ -289,20 +388,37 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         ):
             await session.initialize()
             tools = (await session.list_tools()).tools
-            calls = [("classify", {}), ("attribute", {"label": "cat"}), ("mixing", {"block": 99})]
             answers = [await session.call_tool(name, {"picture": picture} | more) for name, more in calls]
             return tools, answers
 
-    tools, (classified, attributed, refused) = asyncio.run(visit())
+    tools, (classified, attributed, refused, unknown, no_tool, *others) = asyncio.run(visit())
     assert [f"/{tool.name}" for tool in tools] == list(NAMES)
     for tool in tools:
         described = tool.inputSchema["properties"]
         assert list(described) == NAMES[f"/{tool.name}"][0]
         assert all(each["description"] for each in described.values())
+        promised = json.dumps([tool.description, tool.inputSchema])
+        assert not re.search("handle_file|upload|url to a file|https?:", promised)
+        assert tool.inputSchema["required"] == ["picture"]
+        assert tool.outputSchema["type"] == "object"
+    asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
+    assert asked["attribute"]["label"]["enum"] == list(CLASSES)
+    assert asked["attribute"]["method"]["enum"] == list(METHODS)
+    assert asked["attribute"]["baseline"]["enum"] == list(BASELINES)
+    assert asked["attribute"]["output"]["enum"] == ["logit", "probability"]
+    assert asked["tokens"]["depth"]["enum"] == list(scope.depth_names)
+    assert asked["intervene"]["skip"]["items"]["enum"] == list(scope.depth_names[1:])
+    assert (asked["mixing"]["block"]["minimum"], asked["mixing"]["block"]["maximum"]) == (1, 12)
     assert json.loads(classified.content[0].text) == over_http(url, "classify", picture=picture)
+    assert classified.structuredContent == json.loads(classified.content[0].text)
     assert json.loads(attributed.content[0].text)["label"] == "cat"
     assert refused.isError
-    assert "Block is a whole number from 1 to 12" in refused.content[0].text
+    assert refused.content[0].text == "Block is a whole number from 1 to 12, not '99'."
+    assert unknown.content[0].text.startswith("There is no parameter 'depht' here.")
+    assert no_tool.content[0].text.startswith("There is no tool 'sum' here.")
+    *as_text, address = others
+    assert not any(answer.isError for answer in as_text)
+    assert (address.isError, address.content[0].text) == (True, NOT_FETCHED)
 
 
 def test_the_documentation_names_everything_and_its_examples_work(

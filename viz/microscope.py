@@ -96,7 +96,7 @@ class Microscope:
         return sum(p.numel() for p in self.model.parameters())
 
     def look(self, picture: bytes) -> Trace:
-        """The traced pass of one picture."""
+        """The traced pass of one picture, as `picture_of` and `sample_picture` give it."""
         return self._traces.get_or_make(picture, lambda: trace(self.model, self.input(picture)[None]))
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -146,8 +146,14 @@ class Microscope:
             raise ValueError(f"this network knows no class {text!r}")
         return self.classes.index(text)
 
-    def picture_of(self, image: Image.Image | Path | str) -> bytes:
-        """An image of Pillow's or a file as a picture for a selection: its middle. Raises ValueError for others."""
+    def picture_of(self, image: Image.Image | Path | str | np.ndarray) -> bytes:
+        """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.
+
+        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255.
+        Raises ValueError, in words, for others.
+        """
+        if isinstance(image, np.ndarray):
+            image = _image_of(image)
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
     def sample_image(self, sample: int) -> Image.Image:
@@ -186,7 +192,7 @@ class Microscope:
         return next((i for i in self.leading(picture, 2) if i != target), None)
 
     def bank(self, depth: int) -> Float[Tensor, "samples patches channels"] | None:
-        """The tokens of all shipped samples at one depth; None where `bank_measurement` has not read them."""
+        """The tokens of all shipped samples at one depth; None where what `bank_needed` gives was not measured."""
         return self._banks.get(depth)
 
     def bank_needed(self, depth: int) -> list[Measurement]:
@@ -231,3 +237,13 @@ class Microscope:
         count = len(self.samples)
         seconds = count * passes * self.explanations.seconds_per_pass
         return Measurement(key, label, "samples", count, seconds, steps, asked)
+
+
+def _image_of(array: np.ndarray) -> Image.Image:
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or 0 in array.shape:
+        raise ValueError(f"an array is height x width or height x width x 3 to be a picture, not {array.shape}")
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
+        raise ValueError(
+            f"a picture's array has whole numbers from 0 to 255, not {array.dtype} up to {array.max():.4g}"
+        )
+    return Image.fromarray(array.astype(np.uint8))

@@ -318,6 +318,9 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
     "lens": _set_lens,
 }
 
+WORDS = tuple(_SETTERS)
+"""the names of all that is chosen in every view"""
+
 NOT_IN_LINK = "too-large"
 
 

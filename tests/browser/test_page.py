@@ -490,7 +490,10 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     unedited = scope.classes[scope.answer(scope.sample_picture(61))]  # not the sample that the page opens on
     expect(page.locator("#answer h2")).to_have_text(unedited)
     before = page.locator("#answer .answers").inner_text()
-    click_cell(page, "whatif-edit-picture", 36 + 12, 4 + 18)  # row 4, column 1 of the second picture
+    place = 36 + 12, 4 + 18  # row 4, column 1 of the second picture
+    point_at(page, "whatif-edit-picture", *place)
+    expect(page.locator("#picker .pointed")).to_have_attribute("data-place", "(4, 1)")
+    click_cell(page, "whatif-edit-picture", *place)
     expect(page.locator("#whatif-edit-picture .words")).to_contain_text("(4, 1) mean colour")
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
     page.locator("#option-tool").select_option("shuffle")

@@ -214,12 +214,13 @@ def test_the_pixels_of_a_patch_are_named_as_in_the_picture(height: int, width: i
     figure = figures.patch_pixels(pixels, values, (12, 8), 2.5)
     image, planes = figure.data[0], heatmaps(figure)
     assert np.array_equal(image.z, pixels)
-    assert image.text[0][2] == "pixel (12, 10): red {}, green {}, blue {} of 255".format(*pixels[0, 2])
+    assert image.customdata[0][2].tolist() == [12, 10]
+    assert image.hovertemplate.startswith("pixel (%{customdata[0]}, %{customdata[1]}): red %{z[0]}, green %{z[1]}, ")
     assert [plane.name for plane in planes] == ["red", "green", "blue"]
     for i, plane in enumerate(planes):
         assert np.array_equal(plane.z, values[..., i])
-        assert np.array_equal(plane.customdata, pixels[..., i])
-        assert plane.text[height - 1][width - 1] == f"pixel ({12 + height - 1}, {8 + width - 1})"
+        assert np.array_equal(plane.customdata[..., 2], pixels[..., i])
+        assert plane.customdata[height - 1][width - 1][:2].tolist() == [12 + height - 1, 8 + width - 1]
         assert plane.name in plane.hovertemplate
         assert (plane.zmin, plane.zmax) == (-2.5, 2.5)
     assert [plane.showscale for plane in planes] == [True, False, False]

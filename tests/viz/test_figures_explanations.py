@@ -41,10 +41,11 @@ def test_every_value_lies_on_its_patch_or_pixel() -> None:
     figure = overlays([MAPS[0], fine], [True, True])
     coarse, pixels = heatmaps(figure)
     assert (coarse.x0, coarse.dx, coarse.y0, coarse.dy) == (7.5, 16, 1.5, 4)
-    assert coarse.text[3][1] == "a, patch (3, 1)"
+    assert (coarse.name, coarse.customdata[3][1].tolist()) == ("a", [3, 1])
+    assert coarse.hovertemplate.startswith("%{fullData.name}, patch (%{customdata[0]}, %{customdata[1]}): ")
     assert np.array_equal(coarse.z, MAPS[0])
     assert (pixels.x0, pixels.dx, pixels.y0, pixels.dy) == (34, 1, 0, 1)
-    assert pixels.text[13][17] == "b, patch (3, 1)"
+    assert (pixels.name, pixels.customdata[13][17].tolist()) == ("b", [3, 1])
     assert figure.layout.shapes[1].path == "M15.5,11.5H31.5V15.5H15.5Z M49.5,11.5H65.5V15.5H49.5Z"
 
 
@@ -54,7 +55,7 @@ def test_a_cell_is_found_on_its_patch_again(cells: tuple[int, int]) -> None:
     (heat,) = heatmaps(overlays([values], [True]))
     for row, col in np.ndindex(cells):
         found = figures.overlay_patch(cells, (ROWS, COLS), (row, col))
-        assert heat.text[row][col] == "a, " + figures.place(*found)
+        assert heat.customdata[row][col].tolist() == list(found)
     for wrong in ((-1, 0), (0, cells[1]), (cells[0], 0)):
         with pytest.raises(IndexError):
             figures.overlay_patch(cells, (ROWS, COLS), wrong)

@@ -92,25 +92,36 @@ def test_filters_have_grey_in_the_middle_and_one_scale():
     filters = np.zeros((3, 2, 5, 3), np.float32)
     filters[1, 0, 4] = [0.5, -0.5, 0.25]
     filters[2, 1, 0] = [9, -9, 0]
-    image = figures.filter_tiles(filters, ["a", "b", "c"], 2, 0.5).data[0]
-    z, text = np.asarray(image.z), np.asarray(image.text)
+    image = figures.filter_tiles(filters, np.array([7, 300, 4]), 2, 0.5).data[0]
+    z, told = np.asarray(image.z), np.asarray(image.customdata)
     assert z.shape == (2 * 3, 2 * 6 - 1, 4)
     assert z[1, 0].tolist() == [128, 128, 128, 255]
     assert z[1, 6 + 4].tolist() == [255, 0, 191, 255]  # tile b, pixel (0, 4)
     assert z[3 + 2, 0].tolist() == [255, 0, 128, 255]  # tile c, pixel (1, 0): beyond the scale
     assert z[0].max() == z[:, 5].max() == 0  # gaps, seen through
-    assert text[1, 10] == "b, pixel (0, 4): red 0.500, green -0.500, blue 0.250"
-    assert text[1, 5] == ""
+    assert told[1, 10].tolist() == [300, 0, 4, 500, -500, 250]
+    assert told[0, 1].tolist() == told[1, 1].tolist() == [7, 0, 1, 0, 0, 0]  # in a gap, the nearest pixel
+    assert told[2, 5].tolist() == told[2, 4].tolist()
+    assert told[5, 10].tolist() == told[5, 4].tolist() == [4, 1, 4, 0, 0, 0]  # where no tile is, the last
+    assert told.dtype == np.int16
+    assert image.hovertemplate.startswith(
+        "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]}): red %{cu"
+    )
+    assert image.hovertemplate.endswith(", times 0.001<extra></extra>")
 
 
 def test_pictures_are_not_changed():
     shown = np.random.default_rng(0).integers(256, size=(2, 8, 16, 3), dtype=np.uint8)
-    told = [[f"{i} {j}" for j in range(128)] for i in range(2)]
-    figure = figures.pictures(shown, ["before", "after"], told)
-    z, text = np.asarray(figure.data[0].z), np.asarray(figure.data[0].text)
+    origins = np.random.default_rng(1).integers(2, size=(2, 2, 4, 2))
+    figure = figures.pictures(shown, ["before", "after"], (2, 4), origins)
+    (image,) = figure.data
+    z, told = np.asarray(image.z), np.asarray(image.customdata)
     assert (z[2:, :16, :3] == shown[0]).all()
     assert (z[2:, 18:, :3] == shown[1]).all()
-    assert text[2 + 3, 18 + 5] == f"1 {3 * 16 + 5}"
+    assert told[2 + 3, 18 + 5].tolist() == [0, 1, *origins[1, 0, 1]]
+    assert told[2 + 4, 15].tolist() == [1, 3, *origins[0, 1, 3]]
+    words = "patch (%{customdata[0]}, %{customdata[1]}): here from patch (%{customdata[2]}, %{customdata[3]})"
+    assert image.hovertemplate == f"{words}<extra></extra>"
     assert [(a.text, a.x) for a in figure.layout.annotations] == [("before", -0.5), ("after", 17.5)]
     for y, x in np.ndindex(z.shape[:2]):
         if not z[y, x, 3]:

@@ -21,7 +21,7 @@ from viz.figures.style import (
     colorbar_below,
     diagram,
     frames,
-    place,
+    small,
     under,
 )
 
@@ -71,14 +71,8 @@ def overlays(
             dy=dy,
             name=short,
             opacity=OVER,
-            text=[
-                [
-                    f"{short}, {place(*overlay_patch((cells_down, cells_across), patches, (r, c)))}"
-                    for c in range(cells_across)
-                ]
-                for r in range(cells_down)
-            ],
-            hovertemplate="%{text}: %{z:.3g}<extra></extra>",
+            customdata=small(np.stack(_patch_of(values.shape, patches, np.indices(values.shape)), -1)),
+            hovertemplate="%{fullData.name}, patch (%{customdata[0]}, %{customdata[1]}): %{z:.3g}<extra></extra>",
             hoverongaps=False,
             showscale=False,
             **(directed if has_sign else {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": _largest(values)}),
@@ -110,6 +104,10 @@ def overlay_patch(cells: tuple[int, int], patches: tuple[int, int], index: tuple
     """
     if not all(0 <= i < count for i, count in zip(index, cells, strict=True)):
         raise IndexError(f"there is no cell {index} among {cells}")
+    return _patch_of(cells, patches, index)
+
+
+def _patch_of(cells: tuple[int, int], patches: tuple[int, int], index: Any) -> tuple[Any, Any]:
     (row, col), (down, across), (rows, cols) = index, cells, patches
     return row * rows // down, col * cols // across
 

@@ -25,6 +25,7 @@ from viz.figures.style import (
     place,
     rgb,
     scale,
+    small,
     steps,
     under,
     written,
@@ -120,24 +121,20 @@ def patch_pixels(
     height, width, _ = pixels.shape
     columns = 2 if width <= 4 * height else 1
     gap = -(-width * columns // 14)  # a line of words on a phone, however fine the pixels
-    y0, x0 = corner
-    text = [[f"pixel ({y0 + y}, {x0 + x})" for x in range(width)] for y in range(height)]
-    colours = [
-        [f"{name}: red {r}, green {g}, blue {b} of 255" for name, (r, g, b) in zip(*lines, strict=True)]
-        for lines in zip(text, pixels.tolist(), strict=True)
-    ]
+    places = np.moveaxis(np.indices((height, width)), 0, -1) + corner
+    pixel = "pixel (%{customdata[0]}, %{customdata[1]})"
+    colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
     corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
     (x, y), *planes = corners
-    whole = go.Image(z=pixels, x0=x, y0=y, text=colours, hovertemplate="%{text}<extra></extra>")
+    whole = go.Image(z=pixels, x0=x, y0=y, customdata=small(places), hovertemplate=f"{pixel}: {colours}<extra></extra>")
     heats = [
         go.Heatmap(
             z=values[..., i],
             x0=x,
             y0=y,
             name=colour,
-            text=text,
-            customdata=pixels[..., i],
-            hovertemplate=f"%{{text}}, {colour}: %{{z:.3f}} (%{{customdata}} of 255)<extra></extra>",
+            customdata=small(np.dstack([places, pixels[..., i]])),
+            hovertemplate=f"{pixel}, {colour}: %{{z:.3f}} (%{{customdata[2]}} of 255)<extra></extra>",
             showscale=i == 0,
             colorbar=colorbar_below("normalised value"),
             **scale(values, True, span),

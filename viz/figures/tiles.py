@@ -1,5 +1,6 @@
 """Many small pictures on one scale."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -11,6 +12,9 @@ from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, pla
 
 CAPTION = 3 * GUTTER
 """cells over a tile that has a caption"""
+
+HERE, BEFORE = (f"patch (%{{customdata[{i}]}}, %{{customdata[{i + 1}]}})" for i in (0, 2))
+"""what the pointer tells of a pixel that knows the row and column of its patch, and of the one it came from"""
 
 Point: TypeAlias = Sequence[int]
 """(row, column) of a cell, as a browser tells it"""
@@ -203,30 +207,49 @@ def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, 
 
 
 def filter_tiles(
-    filters: Float32[np.ndarray, "filters height width 3"], names: Sequence[str], columns: int, span: float
+    filters: Float32[np.ndarray, "filters height width 3"],
+    channels: Int[np.ndarray, "filters"],
+    columns: int,
+    span: float,
 ) -> go.Figure:
-    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour."""
+    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour.
+
+    The pointer tells the weights in three digits of the span.
+
+    channels: the number of each filter's channel
+    """
+    count, rows, cols, _ = filters.shape
+    unit = 10.0 ** (math.floor(math.log10(span)) - 2)
     shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
-    text = [
-        [
-            [f"{name}, pixel ({y}, {x}): red {r:.3f}, green {g:.3f}, blue {b:.3f}" for x, (r, g, b) in enumerate(line)]
-            for y, line in enumerate(tile.tolist())
-        ]
-        for name, tile in zip(names, filters, strict=True)
-    ]
-    tiles = _pixel_tiles(shades, text, columns, GUTTER)
+    places = np.broadcast_to(np.moveaxis(np.indices((rows, cols)), 0, -1), (count, rows, cols, 2))
+    numbers = np.broadcast_to(channels[:, None, None, None], (count, rows, cols, 1))
+    told = np.concatenate([numbers, places, (filters / unit).round()], -1).astype(np.int32)
+    red, green, blue = (f"%{{customdata[{i}]}}" for i in (3, 4, 5))
+    place = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
+    words = f"{place}: red {red}, green {green}, blue {blue}, times {unit:g}"
+    tiles = _pixel_tiles(shades, told, words, columns, GUTTER)
     return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 900))
 
 
 def pictures(
-    shown: UInt8[np.ndarray, "pictures height width 3"], names: Sequence[str], places: Sequence[Sequence[str]]
+    shown: UInt8[np.ndarray, "pictures height width 3"],
+    names: Sequence[str],
+    patches: tuple[int, int],
+    origins: Int[np.ndarray, "pictures rows cols 2"] | None = None,
 ) -> go.Figure:
-    """Pictures side by side under their names. places: what the pointer says of each pixel, line by line."""
+    """Pictures side by side under their names.
+
+    patches: (rows, columns) of the grid
+    origins: (row, column) of where each patch came from
+    """
     count, height, width, _ = shown.shape
-    text = np.array(places, object).reshape(count, height, width)
+    rows, cols = patches
+    told, words = np.broadcast_to(np.moveaxis(np.indices(patches), 0, -1), (count, rows, cols, 2)), HERE
+    if origins is not None:
+        told, words = np.concatenate([told, origins], -1), f"{HERE}: here from {BEFORE}"
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
-    tiles = _pixel_tiles(shown, text.tolist(), count, gap)
+    tiles = _pixel_tiles(shown, told.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
     return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 420), annotations=captions)
 
 
@@ -242,18 +265,23 @@ def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
 
 def _pixel_tiles(
     shades: UInt8[np.ndarray, "tiles height width 3"],
-    text: Sequence[Sequence[Sequence[str]]],
+    told: Int[np.ndarray, "tiles height width numbers"],
+    words: str,
     columns: int,
     gap: int,
 ) -> go.Image:
-    """Small pictures with gaps between them, and above them, as one."""
+    """Small pictures with gaps between them, and above them, as one.
+
+    told: what the pointer tells of each pixel, and in a gap of the nearest: as numbers, a tenth of their words' bytes
+    words: the sentence around them, in which `%{customdata[0]}` is the first
+    """
     count, rows, cols, _ = shades.shape
     high, wide = rows + gap, cols + gap
-    lines = -(-count // columns)
-    canvas = np.zeros((lines * high, columns * wide - gap, 4), np.uint8)
-    hover = np.full(canvas.shape[:2], "", object)
-    for i, tile in enumerate(shades):
+    canvas = np.zeros((-(-count // columns) * high, columns * wide - gap, 4), np.uint8)
+    numbers = np.broadcast_to(told[-1, -1, -1], (*canvas.shape[:2], told.shape[-1])).copy()
+    for i, (tile, line) in enumerate(zip(shades, told, strict=True)):
         y, x = i // columns * high + gap, i % columns * wide
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
-        hover[y : y + rows, x : x + cols] = text[i]
-    return go.Image(z=canvas, colormodel="rgba256", text=hover.tolist(), hovertemplate="%{text}<extra></extra>")
+        around = np.pad(line, ((gap, 0), (0, gap), (0, 0)), "edge")
+        numbers[y - gap : y + rows, x : x + wide] = around[:, : numbers.shape[1] - x]
+    return go.Image(z=canvas, colormodel="rgba256", customdata=small(numbers), hovertemplate=f"{words}<extra></extra>")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from viz import figures
 from viz.panels.glossary import underlined
@@ -14,7 +15,7 @@ SCRIPT = Path(__file__).with_name("instrument.js")
 
 def head() -> str:
     """What the document's head needs: the script, and where the figures' library lies."""
-    script = SCRIPT.read_text(encoding="utf-8").replace("${PLOTLY_JS}", figures.PLOTLY_JS.as_posix())
+    script = SCRIPT.read_text(encoding="utf-8").replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
     return f"<script>{script}</script>"
 
 

@@ -3,8 +3,9 @@
 With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypedDict
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import gradio as gr
 import numpy as np
@@ -21,8 +22,16 @@ from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.panels.asking import BASELINE, FAST, OUTPUT
 from viz.panels.sent import Sent, taken_from
+from viz.panels.tools import Schema
 from viz.panels.upload import Refused
 from viz.running import on_model_thread
+
+BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
+SENT = "the picture in base64, plain or as a data URL"
+FETCHED = "; or its address (http or https) on the public internet"
+MOST_NAMED = 100
+"""classes that a tool lists"""
+T = TypeVar("T")
 
 Map = list[list[float]]
 """a number for each patch: rows of columns, from the top left"""
@@ -113,7 +122,7 @@ def add(scope: Microscope, fetch: bool) -> None:
         The network gets what it gets on the page: the largest part of its own shape in the middle, in its own size.
 
         Args:
-            picture: an uploaded file (handle_file of gradio_client uploads one), or base64, plain or as a data URL
+            picture: base64, plain or as a data URL; over HTTP, also an uploaded file
         """
         pixels, notes = await taken_from(picture, size, fetch)
         return await on_model_thread(_classified, scope, pixels, notes)
@@ -139,8 +148,8 @@ def add(scope: Microscope, fetch: bool) -> None:
         pixels, notes = await taken_from(picture, size, fetch)
         number = await on_model_thread(scope.answer, pixels) if label is None else _class(scope, label)
         kind = _one_of("method", method or FAST[0], tuple(METHODS))
-        against = _one_of("baseline", baseline or BASELINE.default, tuple(name for name, _ in BASELINE.choices))
-        of: Any = _one_of("output", output or OUTPUT.default, tuple(name for name, _ in OUTPUT.choices))
+        against = _one_of("baseline", baseline or BASELINE.default, BASELINES)
+        of: Any = _one_of("output", output or OUTPUT.default, OUTPUTS)
         asked = Asked(pixels, number, against, of, _block(scope, block))
         for measurement in scope.explanations.needed(asked, kind):
             steps = measurement.steps()
@@ -162,7 +171,7 @@ def add(scope: Microscope, fetch: bool) -> None:
         pixels, notes = await taken_from(picture, size, fetch)
         at = scope.depth_names.index(_one_of("depth", depth or scope.depth_names[-1], scope.depth_names))
         one = None if patch is None else _patch(scope, patch)
-        return await on_model_thread(_tokens, scope, pixels, at, one, bool(vectors), notes)
+        return await on_model_thread(_tokens, scope, pixels, at, one, _truth("vectors", vectors), notes)
 
     async def mixing(picture: Sent = None, block: int | None = None) -> Mixing:
         """Who talks to whom in a block, on this picture? The gain of each patch on each, without sign.
@@ -194,10 +203,11 @@ def add(scope: Microscope, fetch: bool) -> None:
         """
         pixels, notes = await taken_from(picture, size, fetch)
         number = await on_model_thread(scope.answer, pixels) if label is None else _class(scope, label)
-        changed = await on_model_thread(scope.edited, pixels, _edits(scope, edits))
-        halves, units = _halves(scope, skip), _units(scope, silence)
+        halves, units = _of("skip", _halves, scope, skip), _of("silence", _units, scope, silence)
+        changed = await on_model_thread(scope.edited, pixels, _of("edits", _edits, scope, edits))
         return await on_model_thread(_intervened, scope, pixels, changed, halves, units, number, notes)
 
+    parameters = _parameters(scope, fetch)
     for function, returned in (
         (classify, "answer"),
         (attribute, "attribution"),
@@ -205,15 +215,42 @@ def add(scope: Microscope, fetch: bool) -> None:
         (mixing, "mixing"),
         (intervene, "intervention"),
     ):
-        _publish(function, returned)
+        _publish(function, returned, parameters)
 
 
-def _publish(function: Callable[..., Awaitable[Any]], returned: str) -> None:
+def _publish(function: Callable[..., Awaitable[Any]], returned: str, parameters: Mapping[str, Schema]) -> None:
     """Make an endpoint of it, whose parameters and result have their own names in the documentation."""
     added = gr.api(function, api_name=function.__name__)
     names = [*function.__annotations__][: len(added["inputs"])]
     for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
         Context.root_block.blocks[number].label = name  # where Gradio writes "1st"
+    Context.root_block.parameters[function.__name__] = {name: parameters[name] for name in names}
+
+
+def _parameters(scope: Microscope, fetch: bool) -> dict[str, Schema]:
+    """What each parameter may be (JSON Schema), beside what its endpoint says of it."""
+    block: Schema = {"type": "integer", "minimum": 1, "maximum": len(scope.model.blocks)}
+    unit: Schema = {"type": "integer", "minimum": 0, "maximum": scope.model.config.tokens_mlp_dim - 1}
+    pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
+    return {
+        "picture": {"type": "string", "description": SENT + (FETCHED if fetch else "")},
+        "label": _names(scope.classes),
+        "method": _names(tuple(METHODS)),
+        "baseline": _names(BASELINES),
+        "output": _names(OUTPUTS),
+        "block": block,
+        "depth": _names(scope.depth_names),
+        "patch": pair | {"items": {"type": "integer", "minimum": 0}},
+        "vectors": {"type": "boolean"},
+        "edits": {"type": "string"},
+        "skip": {"type": "array", "items": _names(scope.depth_names[1:])},
+        "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
+    }
+
+
+def _names(right: tuple[str, ...]) -> Schema:
+    """A list of a thousand classes would be longer than all else that a program reads of a tool."""
+    return {"type": "string"} | ({"enum": list(right)} if len(right) <= MOST_NAMED else {})
 
 
 def _classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
@@ -286,7 +323,15 @@ def _map(scope: Microscope, values: np.ndarray) -> Map:
     return scope.grid.map(values).tolist()
 
 
-# what was chosen: other programs send anything
+# what was chosen: other programs send anything, and many send numbers, lists and truth values as text
+
+
+def _of(name: str, read: Callable[[Microscope, Any], T], scope: Microscope, given: Any) -> T:
+    """What was given by a parameter. Raises Refused with its name, where the sentence does not have it."""
+    try:
+        return read(scope, given)
+    except Refused as error:
+        raise Refused(error.message if name in error.message.lower() else f"{error.message} (In {name}.)") from error
 
 
 def _class(scope: Microscope, label: object) -> int:
@@ -294,10 +339,11 @@ def _class(scope: Microscope, label: object) -> int:
 
 
 def _one_of(name: str, given: object, right: tuple[str, ...]) -> str:
-    if not isinstance(given, str) or given not in right:
+    text = given if isinstance(given, str) else json.dumps(given, default=str)
+    if text not in right:
         known = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
         raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {known}.")
-    return given
+    return text
 
 
 def _edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
@@ -327,9 +373,29 @@ def _units(scope: Microscope, given: object) -> dict[int, list[int]]:
 
 
 def _list(name: str, given: object) -> Sequence[object]:
+    """A list, or a text such as `["6a", "6b"]` or `6a, 6b`."""
+    if isinstance(given, str):
+        read = _read(given if given.strip().startswith("[") else f"[{given}]")
+        given = read if isinstance(read, list) else [part.strip() for part in given.split(",")]
     if not isinstance(given, (list, tuple, type(None))):
         raise _refused(f"{name} is a list, not {str(given)[:50]!r}")
     return given or ()
+
+
+def _read(text: str) -> object:
+    """What a text says as JSON; itself where it says nothing."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _truth(name: str, given: object) -> bool:
+    said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+    found = said.get(str(given).strip().lower())
+    if found is None:
+        raise _refused(f"{name} is true or false, not {str(given)[:50]!r}")
+    return found
 
 
 def _block(scope: Microscope, given: object) -> int:
@@ -339,16 +405,21 @@ def _block(scope: Microscope, given: object) -> int:
 
 
 def _patch(scope: Microscope, given: object) -> int:
-    if not isinstance(given, (list, tuple)) or len(given) != 2:
+    pair = _list("patch", given) if isinstance(given, (str, list, tuple)) else ()
+    if len(pair) != 2:
         raise Refused(f"A patch is [row, column], not {str(given)[:50]!r}.")
-    row = _whole("the row of the patch", given[0], 0, scope.grid.rows - 1)
-    return scope.grid.index(row, _whole("the column of the patch", given[1], 0, scope.grid.cols - 1))
+    row = _whole("the row of the patch", pair[0], 0, scope.grid.rows - 1)
+    return scope.grid.index(row, _whole("the column of the patch", pair[1], 0, scope.grid.cols - 1))
 
 
 def _whole(name: str, given: object, low: int, high: int) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or not low <= given <= high:
+    """A whole number, be it 2, 2.0 or a text that says so."""
+    number = _read(given) if isinstance(given, str) else given
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
         raise _refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
-    return given
+    return number
 
 
 def _refused(text: str) -> Refused:

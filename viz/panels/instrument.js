@@ -191,11 +191,16 @@ window.instrument = (() => {
     });
   };
 
+  // what the pointer tells of a point whose place is sent as numbers
+  const PLACE = /\(\d+, \d+\)/;
+  const inNumbers = ({customdata, data}) =>
+    data.hovertemplate?.match(/patch \(.*?\)/)?.[0].replace(/%\{customdata\[(\d)\]\}/g, (_, i) => customdata?.[i]);
+
   // the patch that the pointer is at in a figure is marked in the picture, which is always in sight
   const pointAt = point => {
     for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
-    const told = point && [point.hovertext ?? point.text, point.y].find(words => /\(\d+, \d+\)/.test(words));
-    if (told) document.querySelector(`.picker [data-place="${told.match(/\(\d+, \d+\)/)[0]}"]`)?.classList.add("pointed");
+    const told = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
+    if (told) document.querySelector(`.picker [data-place="${told.match(PLACE)[0]}"]`)?.classList.add("pointed");
   };
 
   // one picture of a view: its words, and a figure, whose points can be picked, or HTML

@@ -25,12 +25,14 @@ class Photo:
     notes: tuple[str, ...]
     """what was changed when it was decoded, in sentences"""
     framing: Framing = Framing()
+    name: str = ""
+    """of its file"""
 
     @classmethod
     def of(cls, decoded: Decoded) -> "Photo":
         image = decoded.image.copy()
         image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-        return cls(image, decoded.notes)
+        return cls(image, decoded.notes, name=decoded.name)
 
     def picture(self, size: tuple[int, int]) -> bytes:
         """What the network gets. size: (height, width)"""

@@ -1,9 +1,11 @@
 """A picture that another program sends: a file that it uploaded, base64, or, where the server allows it, an address."""
 
 import asyncio
+import json
 import re
 import socket
 from base64 import b64decode
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,6 +21,7 @@ from viz.panels.upload import NOT_FETCHED, Refused, is_address, read
 Sent = gr.FileData | str | None
 
 NOTHING = "There is no picture."
+SEVERAL = "One picture at a time: these are {}. Ask once for each."
 NO_BASE64 = "This text is no picture. Upload the picture as a file, or send it in base64."
 NOT_PUBLIC = "This address is not on the public internet, so this server fetches nothing from it."
 NOT_THERE = "Nothing could be fetched from this address. Check it, or send the picture itself."
@@ -53,8 +56,15 @@ def _taken(sent: object, size: tuple[int, int]) -> tuple[bytes, list[str]]:
 
 
 def _decoded(sent: object) -> Decoded:
-    if sent is None or sent == "":
+    if isinstance(sent, str) and sent.lstrip()[:1] in ("[", "{"):  # what some programs make of a list or a file
+        with suppress(ValueError, RecursionError):
+            sent = json.loads(sent)
+    if sent is None or sent == "" or sent == []:
         raise Refused(NOTHING)
+    if isinstance(sent, list):
+        if len(sent) > 1:
+            raise Refused(SEVERAL.format(len(sent)))
+        (sent,) = sent
     if isinstance(sent, (str, bytes)):
         return _of_content(sent)
     return read(sent.get("path") if isinstance(sent, dict) else None, get_upload_folder())

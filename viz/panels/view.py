@@ -1,9 +1,8 @@
 """A view is a value: a question, the figure that answers it, how not to read it, and its numbers."""
 
-import csv
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,16 @@ from viz.selection import Option, Page, Selection, Words, to_words
 
 MOST_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
+
+
+BEHIND = re.compile(r"(?<=[,;])(?=[=+@-])")
+"""within a note, the place where a spreadsheet would begin a formula"""
+
+
+def _cell(value: object) -> str:
+    """As a program and a spreadsheet read it: no name is a formula, a comment or two cells."""
+    text = f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"#\n\r\t') else text
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +46,9 @@ class Numbers:
 
     def csv(self, facts: Mapping[str, str]) -> str:
         """Tidy: a line for each value, with named columns, under the facts in lines that begin with `#`."""
-        text = StringIO()
-        text.writelines(f"# {name}: {' '.join(fact.split())}\n" for name, fact in facts.items())
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*self.axes, self.name])
-        writer.writerows(self.rows())
-        return text.getvalue()
+        notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
+        lines = (",".join(map(_cell, line)) for line in ([*self.axes, self.name], *self.rows()))
+        return "".join(f"{line}\n" for line in (*notes, *lines))
 
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
@@ -224,8 +230,13 @@ def as_python(scope: Microscope, page: Page, name: str, view: View, selection: S
     return (
         "from viz import Microscope, view\n\n"
         f"scope = Microscope.load({scope.source!r})\n"
-        f"view(scope, {name!r}{''.join(f', {name}={text!r}' for name, text in named.items())})\n"
+        f"view(scope, {name!r}{''.join(f', {name}={_literal(name, text)}' for name, text in named.items())})\n"
     )
+
+
+def _literal(name: str, text: str) -> str:
+    """Numbers as numbers; a class may be called as one."""
+    return text if name != "class_" and text.isdecimal() and str(int(text)) == text else repr(text)
 
 
 def _sees_option(view: View, selection: Selection, name: str) -> bool:

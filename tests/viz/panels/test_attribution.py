@@ -51,7 +51,7 @@ def test_every_method_s_values_lie_over_the_picture_on_one_scale(scope: Microsco
     for trace, method in zip(maps, every, strict=True):
         expected = values(scope, selection, method).reshape(8, 2)
         np.testing.assert_allclose(trace.z, expected, rtol=1e-4, atol=1e-7)
-        assert trace.text[3][1].endswith(", patch (3, 1)")
+        assert trace.customdata[3][1].tolist() == [3, 1]
     signed = [trace for trace, method in zip(maps, every, strict=True) if METHODS[method].signed]
     (span,) = {trace.zmax for trace in signed}
     assert {trace.zmin for trace in signed} == {-span}
@@ -155,7 +155,7 @@ def test_a_cell_of_any_map_chooses_its_patch(scope: Microscope, lens: Lens, reso
         for index in np.ndindex(np.asarray(trace.z).shape):
             words = view.pick(scope, selection, Point(curve, "", index))
             row, col = words["patch"].split(",")
-            assert trace.text[index[0]][index[1]].endswith(f"patch ({row}, {col})")
+            assert trace.customdata[index].tolist() == [int(row), int(col)]
             chosen.add((curve, words["patch"]))
     assert len(chosen) == 2 * 16
     for wrong in (

@@ -2,7 +2,10 @@
 
 import ast
 import re
+import webbrowser
+from dataclasses import replace
 from functools import cache
+from html import unescape
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,10 +18,13 @@ from PIL import Image
 import viz
 from mixer import checkpoint
 from tests.viz.panels.looking import measure, microscope, told
+from viz.figures import PLOTLY_JS
 from viz.microscope import Microscope
+from viz.panels import notebook
 from viz.panels.instrument import Instrument
 from viz.panels.notebook import Shown
 from viz.panels.view import Drawn, as_python, full_name
+from viz.running import Measurement
 from viz.selection import Words, change, first
 
 BEGINNINGS: tuple[Words, ...] = (
@@ -86,6 +92,18 @@ def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> 
     )
 
 
+def test_numbers_are_copied_as_numbers_and_names_as_names(instrument: Instrument) -> None:
+    scope, page = instrument.scope, instrument.page
+    words = {"sample": "61", "unit": "6", "channel": "0", "depth": "2a"}
+    selection, _ = change(scope, page, first(scope, page), words)
+    view = instrument.views["mixing-unit-reads"]
+    program = as_python(scope, page, "mixing.unit.reads", view, selection)
+    assert program.endswith("view(scope, 'mixing.unit.reads', sample=61, depth='2a', unit=6, channel=0)\n")
+    numbered = microscope(num_classes=3, classes=("0", "1", "007"))
+    named = replace(Instrument(numbered).first, target=1)
+    assert "class_='1'" in as_python(numbered, Instrument(numbered).page, "how.network", view, named)
+
+
 def test_the_example_of_the_readme_shows_what_it_says() -> None:
     readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text(encoding="utf-8")
     program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
@@ -122,12 +140,87 @@ def test_a_picture_of_ones_own_is_an_image_or_a_file(instrument: Instrument, tmp
         assert shown.selection.sample is None
 
 
+def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, tmp_path: Path) -> None:
+    scope, pixels = instrument.scope, np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
+    for patch in ((2, 1), [2, 1], np.array([2, 1]), "2,1"):
+        assert viz.view(scope, "tokens.norms", patch=patch).selection.patch == scope.grid.index(2, 1)
+    for methods in (["Saliency", "Token Grad-CAM"], ("Saliency", "Token Grad-CAM"), "Saliency,Token Grad-CAM"):
+        chosen = viz.view(scope, "attribution.maps", methods=methods).selection.options
+        assert chosen["methods"] == "Saliency,Token Grad-CAM"
+    for sample in (3, np.int64(3), "3"):
+        assert viz.view(scope, "tokens.norms", sample=sample).selection.sample == 3
+    edited = viz.view(scope, "whatif.edit.picture", edits=["black:0,0", "grey"]).selection
+    assert [edit.kind for edit in edited.edits] == ["black", "grey"]
+    for picture in (pixels, pixels.astype(np.int64), pixels[..., 0]):
+        shown = viz.view(scope, "tokens.norms", picture=picture).selection.picture
+        assert shown == (picture if picture.ndim == 3 else picture[..., None].repeat(3, 2)).astype(np.uint8).tobytes()
+    Image.fromarray(pixels).save(tmp_path / "without_ending", "PNG")
+    assert (
+        viz.view(scope, "tokens.norms", picture=str(tmp_path / "without_ending")).selection.picture == pixels.tobytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 16, 32), np.uint8), r"height x width x 3 to be a picture, not \(3, 16, 32\)"),
+        (np.zeros(7, np.uint8), r"not \(7,\)"),
+        (np.zeros((0, 4), np.uint8), r"not \(0, 4\)"),
+        (np.zeros((4, 4), np.float32), "whole numbers from 0 to 255, not float32"),
+        (np.full((4, 4), 256), "not int64 up to 256"),
+        (np.full((4, 4, 3), -1), "whole numbers from 0 to 255"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused_in_words(instrument: Instrument, array: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        viz.view(instrument.scope, "tokens.norms", picture=array)
+
+
+def test_a_shown_view_is_short_in_a_console_and_whole_in_a_file(
+    instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it needs: the page's style sheet and the figures' library, nothing from a network."""
+    library = PLOTLY_JS.read_text("utf-8")
+    for name in ("tokens.norms", "how.network", "attribution.sums", "specimen.samples"):
+        shown = viz.view(instrument.scope, name, sample=12)
+        assert len(repr(shown)) < 200
+        assert name in repr(shown)
+        shown.save(tmp_path / "view.html")
+        saved = (tmp_path / "view.html").read_text("utf-8")
+        assert saved == shown.html()
+        assert ".arrow path { fill: none" in saved
+        assert (library in saved) == (shown.figure is not None)
+        assert "<script src" not in saved.replace(library, "")
+        assert (shown.drawn.html in saved, shown.view.title in saved) == (True, True)
+        (frame,) = re.findall(r'srcdoc="([^"]*)"', shown._repr_html_())
+        assert unescape(frame) == saved
+    opened = list[str]()
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    shown.show()
+    (address,) = opened
+    file = Path(address.removeprefix("file://"))
+    assert file.read_text("utf-8") == saved
+    file.unlink()
+    with pytest.raises(ValueError, match=r"a view is saved as HTML: view\.html, not view\.png"):
+        shown.save("view.png")
+
+
+def test_what_takes_a_while_says_how_far_of_what_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    notebook._measure(Measurement("key", "Patching every token", "passes", 70, 9.0, lambda: iter((30, 70))))
+    said = capsys.readouterr().err
+    assert "Patching every token:   0%" in said
+    assert "| 0/70" in said
+
+
 @pytest.mark.parametrize(
     ("name", "words", "error"),
     [
         ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
         ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
         ("tokens.norms", {"colour": "red"}, "There is nothing here called 'colour'."),
+        ("tokens.norms", {"sampel": 3}, "called 'sampel': there are picture, sample, .*, compare."),
     ],
 )
 def test_what_is_not_there_is_said(instrument: Instrument, name: str, words: dict[str, Any], error: str) -> None:
@@ -136,5 +229,6 @@ def test_what_is_not_there_is_said(instrument: Instrument, name: str, words: dic
 
 
 def test_viz_offers_no_more_than_it_has() -> None:
+    assert [name for name in dir(viz) if not name.startswith("_")] == ["Microscope", "view", "views"]
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         viz.nothing  # noqa: B018

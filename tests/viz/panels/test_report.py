@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import pytest
 
 import main
@@ -24,12 +25,14 @@ from viz.figures import PLOTLY_JS
 from viz.panels import report
 from viz.panels.components import element_id
 from viz.panels.instrument import Instrument
-from viz.panels.view import facts_of, picture_name
+from viz.panels.view import Numbers, facts_of, picture_name
 from viz.panels.visit import Visit
 from viz.running import Measurement
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
+IN_PART = {"Should I believe it?", "Which half-block does the work?", "Which hidden unit does the work?"}
+"""what is known of them without asking"""
 
 
 class Elements(HTMLParser):
@@ -76,7 +79,11 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
     scope, selection = instrument.scope, visit.selection
     sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
     views = {view: lens for lens in reversed(instrument.lenses) for view in lens.views}
-    ready = {element_id(lens, view): view for view, lens in views.items() if not view.needs(scope, selection)}
+    ready = {
+        element_id(lens, view): view
+        for view, lens in views.items()
+        if not view.needs(scope, selection) or view.title in IN_PART
+    }
     assert sections.keys() == ready.keys()
     assert len(ready) > 25
     for name, view in ready.items():
@@ -93,10 +100,21 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
             assert f"{option.label}: {option.said(selection)}" in unescape(section)
         if drawn.numbers:
             assert drawn.numbers.in_words() in unescape(section)
+            waiting = [one.label for one in view.needs(scope, selection)]
+            assert ("Not measured: " + ", ".join(waiting) in unescape(section)) == bool(waiting)
             (data,) = re.findall(r"href='data:text/csv;base64,(.*?)'", section)
             facts = {"view": f"{view.title} {view.question}"}
             facts |= facts_of(scope, selection, (*views[view].options, *view.options))
             assert b64decode(data).decode() == drawn.numbers.csv(facts)
+
+
+def test_the_contents_lead_to_every_lens(instrument: Instrument, text: str) -> None:
+    tags = Elements(text).tags
+    targets = [
+        str(a["href"]) for tag, a in tags if tag == "a" and str(a.get("href")).startswith("#") and a["href"] != "#"
+    ]
+    assert targets == [f"#{lens.id}" for lens in instrument.lenses]
+    assert [str(a["id"]) for tag, a in tags if tag == "h2" and a.get("id")] == [lens.id for lens in instrument.lenses]
 
 
 def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Visit, text: str) -> None:
@@ -104,10 +122,11 @@ def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visi
     waiting = {
         view.title for lens in instrument.lenses for view in lens.views if view.needs(instrument.scope, visit.selection)
     }
-    assert {unescape(title) for title, _ in missing} == waiting
+    assert {unescape(title) for title, _ in missing} == waiting - IN_PART
     assert ("Who acts on whom through the network?", "Influence through the network") in missing
     unmeasured = written(instrument, visit_of(instrument, sample="3"))
     assert unmeasured.count("<section") < text.count("<section")
+    assert "Should I believe it?</h3>" not in unmeasured
 
 
 def test_the_link_opens_the_same_selection(instrument: Instrument, visit: Visit, text: str) -> None:
@@ -175,7 +194,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     assert "holiday-report.html: " in capsys.readouterr().out
     whole = Path("holiday-report.html").read_text(encoding="utf-8")
     assert whole.count("<section") > 25
-    assert "own picture" in whole
+    assert "own picture (holiday.jpg)" in whole
     assert "The network gets the framed part." in whole
 
     Path("mine.html").write_text("mine", encoding="utf-8")
@@ -195,3 +214,42 @@ def test_a_picture_that_no_link_holds_is_said() -> None:
     text = written(large, Visit(replace(large.first, sample=None)))
     assert "The picture is too large to be in a link" in text
     assert AT not in text
+
+
+def test_what_is_too_large_is_left_out_and_said_the_largest_first(
+    instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = len(report.whole(report.LIBRARY).encode())
+    for most in (len(text.encode()) - 1, 400_000, 250_000):
+        monkeypatch.setattr(report, "MOST", most + library)
+        found = written(instrument, visit)
+        assert len(report.whole(found).encode()) <= most + library
+        assert found.count("<section") == text.count("<section")
+        left_out = re.findall(r"The (figure|table|file of its numbers) is left out, as it has [0-9.]+ MB", found)
+        assert left_out
+        assert 'class="figure"' in found
+    parts = [report.Heavy("figure", letter * count) for letter, count in (("x", 5000), ("y", 10), ("z", 3000))]
+    said = report.TOO_LARGE.format("figure", 5000 / 1e6)
+    for more in (0, 1900):
+        assert report._fitting(["head", *parts], 4 + len(said) + 3010 + more) == f"head{said}{'y' * 10}{'z' * 3000}"
+
+
+def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Visit) -> None:
+    view = instrument.views["tokens-norms"]
+    for count, is_file in ((report.MOST_LINES, True), (report.MOST_LINES + 1, False)):
+        numbers = Numbers("value", {"place": range(count)}, np.zeros(count))
+        parts = report._numbers(instrument.scope, instrument.lenses[1], view, visit.selection, numbers)
+        assert (len(parts) == 2) == is_file
+
+
+def test_the_code_is_named_where_it_is_known(
+    instrument: Instrument, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"date": "2026-11-28", "device": "CPU", "versions": {"torch": "2"}}
+    for commit, end in ((None, "torch 2<"), ("abc", "torch 2, code abc<")):
+        monkeypatch.setattr(report, "circumstances", lambda _, commit=commit: made | {"commit": commit})
+        assert end in report._head(instrument.scope, instrument.page, visit, AT)
+
+
+def test_only_the_answer_is_bold() -> None:
+    assert ".best li:first-child { font-weight: 700; }" in (report.HERE / "report.css").read_text("utf-8")

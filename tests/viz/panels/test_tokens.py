@@ -78,7 +78,7 @@ def test_the_given_pixels_are_those_of_the_picture(scope: Microscope, lens: Lens
     blue = shown.data[3]
     assert blue.name == "blue"
     assert blue.z[2][5] == pytest.approx((picture[14, 21, 2] / 255 - 0.4465) / 0.2616, abs=1e-5)
-    assert blue.text[2][5] == "pixel (14, 21)"
+    assert blue.customdata[2][5].tolist() == [14, 21, picture[14, 21, 2]]
     assert blue.zmax == pytest.approx(max(0.4914 / 0.2470, 0.5178 / 0.2435, 0.5535 / 0.2616, 0.5086 / 0.2470))
 
 

@@ -27,3 +27,14 @@ def test_the_words_name_the_extremes_and_where_they_are() -> None:
 def test_words_for_values_that_cannot_be_ranked() -> None:
     assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).in_words() == "2 values"
     assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 values"
+
+
+def test_a_name_is_one_cell_and_neither_a_formula_nor_a_comment() -> None:
+    names = ("=1+1", "+49 30", "-dog", "@home", "#1 dog", "cat #2", "a,=b", "tab\t=c", "plain")
+    text = Numbers("# of =", {"class": names}, np.arange(9)).csv({"classes": "a,=1+1,+2", "label": "x;@y, -0.3"})
+    notes, (head, *rows) = text.splitlines()[:2], csv.reader(text.splitlines()[2:])
+    assert notes == ["# classes: a, =1+1, +2", "# label: x; @y, -0.3"]
+    assert head == ["class", "# of ="]
+    assert [name for name, _ in rows] == [f"'{name}" if name[0] in "=+-@" else name for name in names]
+    assert [line for line in text.splitlines()[2:] if "#" in line] == ['class,"# of ="', '"#1 dog",4', '"cat #2",5']
+    assert Numbers("x", {"i": [-1]}, np.array([-0.5])).csv({}) == "i,x\n-1,-0.5\n"

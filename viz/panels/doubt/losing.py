@@ -46,7 +46,6 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
     shown = scope.doubts.pictures(one, count)
-    places = [figures.place(*grid.position(int(patch))) for patch in grid.mask().flatten()]
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
@@ -54,7 +53,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     )
     values = np.array([[without, alone]])
     numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
-    return Drawn(figures.pictures(shown, names, [places, places]), words=words, numbers=numbers)
+    return Drawn(figures.pictures(shown, names, (grid.rows, grid.cols)), words=words, numbers=numbers)
 
 
 def pick(scope: Microscope, selection: Selection, point: Point) -> Words:

@@ -55,7 +55,7 @@ def _card(method: str, evidence: Evidence) -> str:
         if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
     )
     met = f"meets {sum(f.met for f in found)} of {counted(len(found), 'rule')}" if found else "not measured yet"
-    return f"<section><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></section>"
+    return f"<div><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></div>"
 
 
 def _line(finding: Finding) -> str:

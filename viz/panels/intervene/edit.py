@@ -81,10 +81,8 @@ def lens(scope: Microscope) -> Lens:
 
 def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     pixels = [scope.pixels(each) for each in _pictures(scope, other, selection)]
-    inside = scope.grid.mask().flatten().tolist()
-    here = [figures.place(*scope.grid.position(patch)) for patch in inside]
     names = ["before", "edited", sample_name(scope, int(other.of(selection)))]
-    figure = figures.pictures(np.stack(pixels), names, [here] * 3)
+    figure = figures.pictures(np.stack(pixels), names, (scope.grid.rows, scope.grid.cols))
     changed = scope.grid.map(_changed(scope, pixels[BEFORE], pixels[EDITED]))
     numbers = Numbers("mean change of the pixel values", places(scope), changed)
     return Drawn(figure, words=_controls(scope, other, selection), numbers=numbers)

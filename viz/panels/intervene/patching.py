@@ -67,7 +67,6 @@ def between(scope: Microscope, picture: bytes, other: bytes) -> Between:
 def draw_pair(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
     pixels = np.stack([scope.pixels(each) for each in (selection.picture, second)])
-    inside = [figures.place(*scope.grid.position(patch)) for patch in scope.grid.mask().flatten().tolist()]
     names = picture_name(scope, selection), sample_name(scope, int(other.of(selection)))
     numbers = np.stack([scope.probabilities(each) for each in (selection.picture, second)])
     said = " ".join(
@@ -75,7 +74,7 @@ def draw_pair(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
         for name, line in zip(("This", "The other"), numbers, strict=True)
     )
     return Drawn(
-        figures.pictures(pixels, names, [inside] * 2),
+        figures.pictures(pixels, names, (scope.grid.rows, scope.grid.cols)),
         words=said,
         numbers=Numbers("probability", {"picture": ("this", "the other"), "class": scope.classes}, numbers),
     )

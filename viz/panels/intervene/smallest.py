@@ -122,9 +122,8 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
         picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
     else:
         picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
-    inside = [figures.place(*scope.grid.position(patch)) for patch in scope.grid.mask().flatten().tolist()]
     name = f"answered {scope.classes[scope.answer(picture)]}"
-    figure = figures.pictures(scope.pixels(picture)[None], [name], [inside])
+    figure = figures.pictures(scope.pixels(picture)[None], [name], (scope.grid.rows, scope.grid.cols))
     order = np.zeros(scope.grid.patches, int)
     for number, patch in enumerate(found.patches or (), 1):
         order[patch] = number

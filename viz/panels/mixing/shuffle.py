@@ -80,17 +80,12 @@ def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray
 
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
-    inside = grid.mask().flatten().tolist()
-    names = [figures.place(*grid.position(patch)) for patch in range(grid.patches)]
-    here = [names[patch] for patch in inside]
-    moved = [f"{names[place]}: here from {names[order[place]]}" for place in inside]
-    figure = figures.pictures(
-        np.stack([pixels, shuffled_pixels(scope, selection)]), ["original", "shuffled"], [here, moved]
-    )
+    before, moved = (np.stack(np.divmod(grid.map(each), grid.cols), -1) for each in (np.arange(grid.patches), order))
+    both = np.stack([pixels, shuffled_pixels(scope, selection)])
+    figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
-    origins = np.stack(np.divmod(grid.map(order), grid.cols), -1)
-    numbers = Numbers("came from", {**places(scope), "its": ("row", "column")}, origins)
+    numbers = Numbers("came from", {**places(scope), "its": ("row", "column")}, moved)
     return Drawn(figure, words=button, numbers=numbers)
 
 

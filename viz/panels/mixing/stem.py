@@ -40,7 +40,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     span = float(np.percentile(np.abs(filters), 99)) or 1.0
     order = weights.order(filters, ORDER.of(selection), (1, 1))
     columns = figures.tile_columns(count, height + 1, width + 1)
-    figure = figures.filter_tiles(filters[order], [f"channel {i}" for i in order], columns, span)
+    figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (
         f"{count} channels, line by line, all on one scale: mid grey is 0, full colour is {span:.3f} or more, none of "
         f"it {-span:.3f} or less (1 % of the weights lie beyond)."
