@@ -28,7 +28,7 @@ Words = Mapping[str, str]
 
 AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
 """`&` as it stands in HTML"""
-EDGES = " \t\r\n\u00a0\u200b.,;:!?…*'\"`“”‘’«»()[]{}<>"
+EDGES = " \t\r\n\u00a0\u200b.,;:!?*'\"`()[]{}<>\u2026\u201c\u201d\u2018\u2019\u00ab\u00bb"
 """what texts and chats leave at the end of a link"""
 FOREIGN = re.compile(
     r"_.*|(utm|itm|mtm|stm|pk|piwik|matomo|hsa|hs|mc|ml|ga|gad|at|wt|oly|vero|trk|ref|dm|sc|cm|ns|fb|tw|li|ig|ttc)_.*"
@@ -217,7 +217,7 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
 
 
 def _forgiving(read: Callable[[str], Made], text: str) -> Made:
-    """What a word says as it is; else without what it was wrapped in on its way. Raises ValueError if that fails, too."""
+    """What a word says as it is, else without what was put around it on its way. Raises ValueError for others."""
     try:
         return read(text)
     except ValueError:
@@ -238,8 +238,8 @@ def _decoded(text: str) -> str:
 def from_query(text: str) -> dict[str, str]:
     """The words of an address: the inverse of `to_query`.
 
-    It forgives what is done to links on their way: `&amp;` for `&`, all of it encoded once more. It leaves out the names
-    of `FOREIGN`, and what follows a `#`.
+    It forgives what is done to links on their way: `&amp;` for `&`, all of it encoded once more. It leaves out the
+    names of `FOREIGN`, and what follows a `#`.
     """
     text = AMPERSAND.sub("&", text.removeprefix("?"))
     if "=" not in text:

@@ -15,7 +15,7 @@ from viz.microscope import Microscope
 
 @contextmanager
 def wide(folder: Path, port: int | None = None) -> Iterator[str]:
-    """The address of the page of a network of 64 x 96 pixels in 4 x 4 patches, whose checkpoint is left in the folder."""
+    """The address of the page of a network of 64 x 96 pixels in 4 x 4 patches, which is left in the folder."""
     import app  # here, as only the tests that visit it need Gradio
 
     torch.manual_seed(0)
