@@ -31,11 +31,13 @@ bench: .venv/dev ## measure speed and memory against the others (on a quiet mach
 space: .venv/dev ## put a Hugging Face Space together in build/space and try it (PYTHON=... with another Python)
 	$(BIN)/python -m tools.space --python $(PYTHON)
 
-# the browser of the tests: one that is there, else Debian's, else Playwright's own
+# the browser of the tests: one that is there, else Debian's, else Playwright's own; and Debian's nginx, for one test
 chromium: .venv/dev
 	@command -v chromium google-chrome >/dev/null || \
 	{ command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium; } || \
 	$(BIN)/playwright install --with-deps chromium
+	@test -x /usr/sbin/nginx || ! command -v apt-get >/dev/null || \
+	{ apt-get update -qq && apt-get install -qq -y nginx-light; } || echo "no nginx: its test is skipped"
 
 .venv/app: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

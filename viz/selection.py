@@ -5,12 +5,20 @@ only what differs from what the page opens on. A click changes the selection by 
 `change`.
 """
 
+import re
 import zlib
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from functools import lru_cache, partial
+from io import BytesIO
+from typing import TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode
 
+from PIL import Image
+
+from mixer.picture import decode
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
@@ -18,8 +26,17 @@ from viz.microscope import Microscope
 Words = Mapping[str, str]
 """what is to be chosen, by name, as in a link"""
 
-LARGEST_PICTURE = 12_288
-"""bytes of a picture that a link still holds (64 x 64): more is longer than what servers and chats let through"""
+AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
+"""`&` as it stands in HTML"""
+EDGES = " \t\r\n\u00a0\u200b.,;:!?*'\"`()[]{}<>\u2026\u201c\u201d\u2018\u2019\u00ab\u00bb"
+"""what texts and chats leave at the end of a link"""
+FOREIGN = re.compile(
+    r"_.*|(utm|itm|mtm|stm|pk|piwik|matomo|hsa|hs|mc|ml|ga|gad|at|wt|oly|vero|trk|ref|dm|sc|cm|ns|fb|tw|li|ig|ttc)_.*"
+    r"|.*(clid|clkid|clickid|click_id|braid)|igshi?d?|hsctatracking|mkt_tok|s_kwcid|ef_id|epik|cmpid|cid|icid|spm|scm"
+    r"|xtor|wickedid|gs_l|ved|ref|referrer|referer|source|src|share(_id)?|sharer?|si|feature|campaign(id)?|trk|rcm|s|t",
+    re.IGNORECASE,
+)
+"""names that chats, newsletters and those who count visitors add to links"""
 
 
 @dataclass(frozen=True)
@@ -177,6 +194,9 @@ def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selecti
     return show(scope, selection, scope.sample_picture(sample), sample)
 
 
+Made = TypeVar("Made")
+
+
 def change(scope: Microscope, page: Page, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
     """The selection with what the words say, and a sentence for each of them that says nothing here."""
     options = {option.name: option for option in page.options}
@@ -184,16 +204,48 @@ def change(scope: Microscope, page: Page, selection: Selection, words: Words) ->
     for name, setter in _SETTERS.items():
         if name in words:
             try:
-                selection = setter(scope, page, selection, words[name])
+                selection = _forgiving(partial(setter, scope, page, selection), words[name])
             except ValueError as error:
                 wrong.append(_sentence(error))
     for name, option in options.items():
         if name in words:
             try:
-                selection = _with_option(selection, option, option.check(words[name]))
+                selection = _with_option(selection, option, _forgiving(option.check, words[name]))
             except ValueError as error:
                 wrong.append(_sentence(error))
     return selection, wrong
+
+
+def _forgiving(read: Callable[[str], Made], text: str) -> Made:
+    """What a word says as it is, else without what was put around it on its way. Raises ValueError for others."""
+    try:
+        return read(text)
+    except ValueError:
+        decoded = _decoded(text)
+        for plain in dict.fromkeys((decoded, decoded.strip(EDGES))):
+            with suppress(ValueError):
+                return read(plain)
+        raise
+
+
+def _decoded(text: str) -> str:
+    """A text that was encoded for an address, once or more."""
+    while (plain := unquote(text)) != text:
+        text = plain
+    return text
+
+
+def from_query(text: str) -> dict[str, str]:
+    """The words of an address: the inverse of `to_query`.
+
+    It forgives what is done to links on their way: `&amp;` for `&`, all of it encoded once more. It leaves out the
+    names of `FOREIGN`, and what follows a `#`.
+    """
+    text = AMPERSAND.sub("&", text.removeprefix("?"))
+    if "=" not in text:
+        text = AMPERSAND.sub("&", _decoded(text))
+    words = parse_qsl(text.partition("#")[0], keep_blank_values=True)
+    return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
 
 
 def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
@@ -211,7 +263,7 @@ def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, s
     begin = first(scope, page)
     words: dict[str, str] = {}
     if selection.sample is None:
-        words["picture"] = _picture_text(selection.original)
+        words["picture"] = _picture_text(selection.original, scope.grid.image_size)
     elif selection.sample != begin.sample:
         words["sample"] = str(selection.sample)
     if selection.edits:
@@ -243,17 +295,25 @@ Setter = Callable[[Microscope, Page, Selection, str], Selection]
 
 
 def _set_picture(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
-    if text == NOT_IN_LINK:
-        raise ValueError("the picture of this link was too large to be in it: open it here again")
-    size = 3 * scope.grid.image_size[0] * scope.grid.image_size[1]
+    size = scope.grid.image_size
     try:
-        # no more is unpacked than a picture can hold, whatever the link says
-        picture = zlib.decompressobj().decompress(b64decode(text, altchars=b"-_", validate=True), size + 1)
+        data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        # as links were up to November 2026; no more is unpacked than a picture can hold, whatever the link says
+        most = 3 * size[0] * size[1] + 1
+        picture = zlib.decompressobj().decompress(data, most) if data[:1] == b"x" else _read(scope, data)
     except (ValueError, zlib.error):
         picture = b""
-    if len(picture) != size:
-        raise ValueError("the picture of this link is damaged, or of a size that this network does not take")
+    if len(picture) != 3 * size[0] * size[1]:
+        raise ValueError("the picture of this link is damaged: open it here again")
     return show(scope, selection, picture)
+
+
+def _read(scope: Microscope, png: bytes) -> bytes:
+    """A picture of a link as this network sees it, whatever network it was made for. Raises ValueError if damaged."""
+    decoded = decode(png)
+    if decoded.notes:
+        raise ValueError("not as it was written")
+    return scope.picture_of(decoded.image)
 
 
 def _set_sample(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
@@ -321,13 +381,12 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
 WORDS = tuple(_SETTERS)
 """the names of all that is chosen in every view"""
 
-NOT_IN_LINK = "too-large"
-
-
-def _picture_text(picture: bytes) -> str:
-    if len(picture) > LARGEST_PICTURE:
-        return NOT_IN_LINK
-    return urlsafe_b64encode(zlib.compress(picture, 9)).decode("ascii")
+@lru_cache(maxsize=16)
+def _picture_text(picture: bytes, size: tuple[int, int]) -> str:
+    """A PNG in letters that no address changes. size: (height, width)"""
+    file = BytesIO()
+    Image.frombytes("RGB", size[::-1], picture).save(file, "PNG", optimize=True)
+    return urlsafe_b64encode(file.getvalue()).decode("ascii").rstrip("=")
 
 
 def _with_option(selection: Selection, option: Option, text: str) -> Selection:

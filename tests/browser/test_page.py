@@ -359,15 +359,17 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     assert answer(page) == before
 
 
-def test_a_photo_is_in_the_link_as_the_network_sees_it(
+def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
     visit: Callable[..., Page], tmp_path: Path, scope: Microscope
 ) -> None:
     Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "photo.png")
-    page = visit()
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Choose a picture").click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.png")
     page.wait_for_function("location.search.startsWith('?picture=')")
-    other = visit(page.evaluate("location.search"))
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    other = visit("?" + page.evaluate("navigator.clipboard.readText()").partition("?")[2])
     expect(other.locator("#words")).to_contain_text("any picture", timeout=15_000)
     for share in (".answers", "h2"):
         assert other.locator(f"#answer {share}").inner_text() == page.locator(f"#answer {share}").inner_text()

@@ -8,7 +8,7 @@ import pytest
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from viz import figures
-from viz.figures.style import class_symbol
+from viz.figures.style import class_symbol, luminance
 
 ROWS, COLS = 5, 2
 CELL = (4, 16)
@@ -288,6 +288,16 @@ def test_colours_and_symbols_of_classes_are_fixed_and_apart() -> None:
     apart = np.abs(rgb[:, None] - rgb).sum(2) + 1000 * (symbols[:, None] != symbols) + 1000 * np.eye(60)
     assert apart.min() > 40, "of equal symbols, the colours differ"
     go.Scatter(x=[0], y=[0], marker={"symbol": class_symbol(20_000), "color": figures.class_colour(20_000)})
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#0a0f1e"], ids=["light", "dark"])
+def test_lines_of_all_classes_are_seen_on_the_page_s_grounds(ground: str) -> None:
+    def light(colour: str) -> float:
+        return luminance([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+
+    for index in range(1000):
+        dark, bright = sorted((light(figures.class_colour(index)), light(ground)))
+        assert (bright + 0.05) / (dark + 0.05) >= 3, index
 
 
 def test_groups_of_many_names_are_the_longest_in_their_order() -> None:

@@ -12,11 +12,28 @@ import torch
 from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.microscope import Microscope
-from viz.selection import Choice, Number, Page, Selection, Several, change, first, show_sample, to_link
+from viz.panels.lenses import Lenses
+from viz.selection import (
+    _SETTERS,
+    Choice,
+    Number,
+    Page,
+    Selection,
+    Several,
+    _picture_text,
+    change,
+    first,
+    from_query,
+    show,
+    show_sample,
+    to_link,
+    to_query,
+)
 
 COLOUR = Choice("colour", "Colour", (("red", "in red"), ("blue", "in blue")), "red")
 KINDS = Several("kinds", "Kinds", (("x", "the x"), ("y y", "the y"), ("z", "the z")), "x,z", most=2)
 COUNT = Number("count", "Count", 2, 40, 7)
+PNG = _picture_text(bytes(range(256)) * 12, (32, 32))
 PAGE = Page(["start", "mixing.unit", "end"], [COLOUR, KINDS, COUNT])
 
 
@@ -107,7 +124,9 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("picture=%%%", "picture of this link is damaged"),
         ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 3071)).decode(), "picture of this link is damaged"),
         ("picture=" + urlsafe_b64encode(zlib.compress(b"\0" * 10**8)).decode(), "picture of this link is damaged"),
-        ("picture=too-large", "too large to be in it"),
+        ("picture=too-large", "picture of this link is damaged"),
+        ("picture=" + "A" * 40, "picture of this link is damaged"),
+        ("picture=" + PNG[:-40], "picture of this link is damaged"),
     ],
 )
 def test_a_wrong_value_is_said_and_the_rest_is_used(small: Microscope, link: str, told: str) -> None:
@@ -155,10 +174,67 @@ def test_edits_change_what_the_network_sees_and_not_what_is_asked(small: Microsc
     assert (other.edits, other.picture) == ((), small.sample_picture(41))
 
 
-def test_a_large_picture_is_not_in_the_link_which_says_so() -> None:
+def test_a_picture_is_in_the_link_of_a_network_of_any_size_and_fits_another_one(small: Microscope) -> None:
     torch.manual_seed(0)
-    large = Microscope(
-        Mixer(replace(small_config(), image_size=(96, 96), patch_size=(48, 16))), {}, torch.device("cpu")
-    )
-    selection = replace(first(large, PAGE), picture=b"\x05" * (3 * 96 * 96), sample=None)
-    assert "picture=too-large" in to_link(large, PAGE, selection)
+    config = replace(small_config(), image_size=(96, 48), patch_size=(48, 16))
+    large = Microscope(Mixer(config), {}, torch.device("cpu"))
+    picture = np.random.default_rng(0).integers(0, 256, 3 * 96 * 48, np.uint8).tobytes()
+    link = to_link(large, PAGE, show(large, first(large, PAGE), picture))
+    there, said = change(large, PAGE, first(large, PAGE), from_query(link))
+    assert (there.picture, there.sample, said) == (picture, None, [])
+    here, said = opened(small, link)
+    assert (len(here.picture), here.sample) == (3 * 32 * 32, None)
+    assert not any("picture" in sentence for sentence in said)
+
+
+def test_a_link_of_before_november_2026_shows_its_picture(small: Microscope) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, 3072, np.uint8).tobytes()
+    text = urlsafe_b64encode(zlib.compress(picture, 9)).decode()
+    shown, said = change(small, PAGE, first(small, PAGE), {"picture": text})
+    assert (shown.picture, said) == (picture, [])
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "?sample=125&patch=3,1",
+        "?sample=125&patch=3,1&fbclid=IwAR0abc",
+        "?utm_source=chatgpt.com&sample=125&utm_medium=x&patch=3,1&gclid=1&msclkid=2&mc_eid=3&_ga=4&igsh=5&ref=mail",
+        "?sample=125&patch=3,1.",
+        "?sample=125&patch=3,1).",
+        "?sample=125&patch=3,1%3E",
+        "?sample=125&patch=3,1\u201d,",
+        "?sample=125.&patch=3,1",
+        "?sample=125&amp;patch=3,1",
+        "?sample=125&amp;amp;patch=3,1",
+        "?sample=125&#038;patch=3,1",
+        "?sample=125&#38;patch=3%2C1&#x26;utm_term=a",
+        "?sample=125&patch=3%252C1",
+        "?sample=125&patch=3%25252C1%2529",
+        "?sample%3D125%26patch%3D3%2C1",
+        "?sample%253D125%2526amp%253Bpatch%253D3%252C1.",
+        "?sample=125&patch=3,1%20",
+        "?sample=125&patch=3,1#how",
+    ],
+)
+def test_a_link_says_the_same_when_it_has_been_through_chats_and_mails(small: Microscope, link: str) -> None:
+    want, _ = change(small, PAGE, first(small, PAGE), {"sample": "125", "patch": "3,1"})
+    assert change(small, PAGE, first(small, PAGE), from_query(link)) == (want, [])
+
+
+def test_a_link_of_trackers_alone_says_nothing_and_nothing_of_ours_is_taken_for_one(scope: Microscope) -> None:
+    assert from_query("?utm_source=chatgpt.com&__theme=dark&_hsenc=1&GCLID=2&yclid=3&ttclid=4&gad_source=1") == {}
+    page = Lenses(scope).page
+    for name in (*_SETTERS, "pin", "network", *(option.name for option in page.options)):
+        assert from_query(f"{name}=1") == {name: "1"}
+
+
+@pytest.mark.parametrize("name", ["L. (stray)", "50%20off", "a.", "<b>", "R&amp;D"])
+def test_a_class_is_called_what_it_is_called(name: str) -> None:
+    """Nothing is forgiven where the words as they are say something."""
+    torch.manual_seed(0)
+    classes = (name, *(f"class {i}" for i in range(9)))
+    scope = Microscope(Mixer(replace(small_config(), classes=classes)), {}, torch.device("cpu"))
+    start, _ = change(scope, PAGE, first(scope, PAGE), {"class": "class 3"})
+    found, said = change(scope, PAGE, start, from_query(to_query({"class": name})))
+    assert (scope.classes[found.target], said) == (name, [])

@@ -344,7 +344,7 @@ def grouped_bars(
 ) -> go.Figure:
     """For each name one bar per group, side by side; groups differ in colour and in hatching. Of many, the longest."""
     drawn = few(values.max(0))
-    looks = zip((ACCENT, "#88CCEE", "#D55E00"), ("", "/", "x"), strict=True)
+    looks = zip((ACCENT, "#00A38D", "#D55E00"), ("", "/", "x"), strict=True)
     bars = [
         go.Bar(
             x=[names[i] for i in drawn],

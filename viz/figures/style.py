@@ -21,9 +21,12 @@ SIGNED = diverging.RdBu_r
 SEQUENTIAL = "Viridis"
 
 CLASS_COLOURS = (
-    "#CC6677", "#6A5ACD", "#DDCC77", "#228833", "#88CCEE", "#D55E00", "#44AA99", "#999933", "#BB6FC4", "#888888",
+    "#CC6677", "#6A5ACD", "#916D08", "#228833", "#0D96F2", "#D55E00", "#00A38D", "#879B08", "#BB6FC4", "#888888",
 )  # fmt: skip
-"""one for each CIFAR-10 class, everywhere; after Paul Tol's muted scheme, the two darkest lightened for dark ground"""
+"""one for each CIFAR-10 class, everywhere: 3 : 1 at least on white and on dark ground. Paul Tol's muted scheme,
+with others for what is too pale in it"""
+LUMINANCE = (0.175, 0.285)
+"""relative luminances (WCAG) of a line that has 3 : 1 on white and on the lightest dark ground, #1e293b"""
 FILLED_SYMBOLS = 25
 """plotly's first symbols, which are filled; it has 55 numbers in all"""
 MOST = 10
@@ -51,7 +54,17 @@ def class_colour(index: int) -> str:
     if index < len(CLASS_COLOURS):
         return CLASS_COLOURS[index]
     hue, light = (0.7548776662466927 * index) % 1, (0.5698402909980532 * index) % 1
-    return "#" + "".join(f"{round(255 * part):02x}" for part in hls_to_rgb(hue, 0.45 + 0.25 * light, 0.6))
+    return "#" + "".join(f"{round(255 * part):02x}" for part in _of_luminance(hue, np.interp(light, (0, 1), LUMINANCE)))
+
+
+def _of_luminance(hue: float, wanted: float) -> tuple[float, float, float]:
+    """RGB from 0 to 1. wanted: relative luminance, which grows with the lightness"""
+    low, high = 0.0, 1.0
+    for _ in range(16):
+        light = (low + high) / 2
+        rgb = [255 * part for part in hls_to_rgb(hue, light, 0.6)]
+        low, high = (light, high) if luminance(rgb) < wanted else (low, light)
+    return hls_to_rgb(hue, high, 0.6)
 
 
 def class_symbol(index: int) -> int:

@@ -27,7 +27,8 @@ def lenses(shown: Sequence[Lens], opened: str) -> str:
             '<div class="bars"><div id="tour" data-kind="controls"><div data-part="html"></div></div>',
             '<div id="pin" data-kind="controls"><div data-part="html"></div></div></div>',
             *(
-                f'<div id="lens-{_in_id(one)}" class="lens{" open" * (one.id == opened)}">{_asks(one)}{lens(one)}</div>'
+                f'<div id="lens-{_in_id(one)}" class="lens{" open" * (one.id == opened)}" role="tabpanel" '
+                f'aria-labelledby="tab-{_in_id(one)}">{_asks(one)}{lens(one)}</div>'
                 for one in shown
             ),
         )
@@ -89,19 +90,28 @@ def _tabs(lenses: Sequence[Lens]) -> str:
     tops, parts = [], []
     for group, members in groups.items():
         if len(members) == 1:
-            tops.append(f'<button type="button" role="tab" data-lens="{group}">{escape(members[0].name)}</button>')
+            tops.append(_tab(members[0]))
             continue
         top = escape(members[0].group)
-        first = members[0].id
-        tops.append(f'<button type="button" role="tab" data-group="{group}" data-first="{first}">{top}</button>')
-        inner = "".join(
-            f'<button type="button" role="tab" data-lens="{lens.id}">{escape(lens.name)}</button>' for lens in members
+        first, panels = members[0].id, " ".join(f"lens-{_in_id(lens)}" for lens in members)
+        tops.append(
+            f'<button type="button" role="tab" data-group="{group}" data-first="{first}" aria-controls="{panels}">{top}'
+            "</button>"
         )
+        inner = "".join(map(_tab, members))
         parts.append(
             f'<div role="tablist" class="tabs parts" data-parts="{group}" aria-label="{top}" hidden>{inner}</div>'
         )
     top = f'<div role="tablist" class="tabs" aria-label="Lenses">{"".join(tops)}</div>'
     return f'<div id="tabs" data-kind="tabs">{top}{"".join(parts)}</div>'
+
+
+def _tab(lens: Lens) -> str:
+    name = _in_id(lens)
+    return (
+        f'<button type="button" role="tab" id="tab-{name}" data-lens="{lens.id}" aria-controls="lens-{name}">'
+        f"{escape(lens.name)}</button>"
+    )
 
 
 def _asks(lens: Lens) -> str:
@@ -146,7 +156,8 @@ def slider(name: str, label: str, values: str, element: str = "") -> str:
     """HTML of a slider over values (with commas between them), each shown by its name."""
     name = escape(name)
     return (
-        f'<label class="slider">{escape(label)} <output></output><input type="range" '
+        # a label names the first control in it, and an output is one; the value is the slider's own, and said by it
+        f'<label class="slider"><span>{escape(label)}</span><input type="range" '
         f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
-        f'max="{values.count(",")}"></label>'
+        f'max="{values.count(",")}"><output aria-hidden="true"></output></label>'
     )

@@ -34,6 +34,32 @@ window.instrument = (() => {
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
+  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, for other tabs
+  // and the pages of other networks
+  const STORE = "mixer microscope", KEPT = 20, DIGEST = /[0-9a-f]{32}/g;
+  const LONGEST = 8000; // characters of a link, as in address.py
+  const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { return []; } };
+  const texts = new Map(stored());
+  const keep = found => {
+    for (const [digest, text] of Object.entries(found)) texts.set(digest, text);
+    const all = [...stored().filter(([digest]) => !(digest in found)), ...Object.entries(found)].slice(-KEPT);
+    for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
+      try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
+  };
+  // the link of this page as it can be copied: with all that it stands for, or as short as it is
+  const link = () => {
+    const [here] = location.href.split("#"), digests = location.search.match(DIGEST) ?? [];
+    const fragment = new URLSearchParams(digests.map(digest => [digest, texts.get(digest) ?? ""])).toString();
+    const whole = location.search.length + fragment.length < LONGEST;
+    return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
+  };
+  // what the address says, with all that it stands for
+  const fromAddress = () => {
+    const brought = new Map(new URLSearchParams(location.hash.slice(1)));
+    const text = digest => brought.get(digest) ?? texts.get(digest);
+    return (location.search + location.hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
+  };
+
   // what a control says, in the words of a link
   const said = control => {
     if (control.dataset.values) return control.dataset.values.split(",")[Number(control.value)];
@@ -67,27 +93,77 @@ window.instrument = (() => {
     part.querySelector(again)?.focus({preventScroll: true});
   };
 
-  // to an element, as soon as it is on the page
-  const go = (id, until = performance.now() + 5000) => {
-    const element = document.getElementById(id);
-    if (!element?.checkVisibility()) {
-      if (performance.now() < until) requestAnimationFrame(() => go(id, until));
-    } else if (document.body.classList.contains("lecturing")) {
-      const view = element.querySelector(".view");
-      if (!view.classList.contains("lecture")) lecture(view);
-    } else {
+  // to an element, as soon as it is on the page, and again while what is above it grows, until the visitor moves
+  let settled = () => {};
+  const go = id => {
+    const until = performance.now() + 5000;
+    let going = true;
+    settled();
+    settled = () => { going = false; };
+    const step = () => {
+      if (!going || performance.now() > until) return;
+      requestAnimationFrame(step);
+      const element = document.getElementById(id);
+      if (!element?.checkVisibility()) return;
+      if (document.body.classList.contains("lecturing")) {
+        const view = element.querySelector(".view");
+        if (!view.classList.contains("lecture")) lecture(view);
+        return settled();
+      }
       const {top, bottom} = element.getBoundingClientRect();
-      if (top < 0 || Math.min(bottom, top + innerHeight / 2) > innerHeight) scrollBy(0, top - innerHeight / 2.2);
+      if (top < covered - 1 || Math.min(bottom, top + innerHeight / 2) > innerHeight) element.scrollIntoView();
+    };
+    step();
+  };
+  for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
+    document.addEventListener(kind, () => settled(), {capture: true, passive: true});
+
+  // how much of the window is under what sticks to its top: what gets the focus is scrolled clear of it
+  let covered = 0;
+  const uncover = () => {
+    const [strip, bar] = ["#specimen", ".bars"].map(name => {
+      const element = document.querySelector(name);
+      const spans = element?.clientWidth > innerWidth / 2; // beside the figures, it covers none
+      return spans && getComputedStyle(element).position === "sticky" ? element.offsetHeight : 0;
+    });
+    covered = strip + bar + 8;
+    const {style} = document.documentElement;
+    style.setProperty("--strip", `${strip}px`);
+    style.scrollPadding = `${covered}px 0 ${document.getElementById("status").offsetHeight + 16}px`;
+  };
+  const sizes = new ResizeObserver(uncover);
+
+  // nothing but these can be reached, as with a dialog; none: all of the page again
+  const only = (...within) => {
+    for (const one of document.querySelectorAll("[data-behind]")) {
+      one.inert = false;
+      delete one.dataset.behind;
     }
+    const way = new Set();
+    for (const one of within) for (let over = one.parentElement; over; over = over.parentElement) way.add(over);
+    for (const over of way)
+      for (const one of over.children)
+        if (!way.has(one) && !within.includes(one) && !one.inert) {
+          one.inert = true;
+          one.dataset.behind = "";
+        }
   };
 
   // lecture mode: one view fills the screen; arrows go on, through a tour or through the views of the lens
   const lecture = box => {
     const before = document.querySelector(".view.lecture");
-    before?.classList.remove("lecture");
     if (box === before) box = undefined;
-    box?.classList.add("lecture");
+    for (const one of [before, box]) {
+      if (!one) continue;
+      const shown = one === box;
+      one.classList.toggle("lecture", shown);
+      if (shown) one.setAttribute("role", "dialog");
+      else one.removeAttribute("role");
+      one.ariaModal = shown ? "true" : null;
+      one.querySelector("[data-do=large]").textContent = shown ? "Close (Esc)" : "Enlarge";
+    }
     document.body.classList.toggle("lecturing", Boolean(box));
+    only(...(box ? [box, document.getElementById("tour"), document.getElementById("status"), meaning] : []));
     if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
     if (!box && document.fullscreenElement) document.exitFullscreen();
     for (const one of [before, box]) one?.dispatchEvent(new Event("resized"));
@@ -98,8 +174,8 @@ window.instrument = (() => {
   });
   document.addEventListener("keydown", event => {
     const here = document.querySelector(".view.lecture");
+    if (here && event.key === "Escape") return lecture();
     if (!here || event.target.closest("input, select")) return;
-    if (event.key === "Escape") return lecture();
     const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
     if (!step) return;
     event.preventDefault();
@@ -111,13 +187,14 @@ window.instrument = (() => {
 
   // what a term means, beside it
   const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
-  let told;
+  let told, leaving;
   const beside = () => {
     const {left, bottom, top} = told.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
     meaning.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
     meaning.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : top - height - 6}px`;
   };
   const tell = term => {
+    clearTimeout(leaving);
     if (!meaning.isConnected) document.body.append(meaning);
     const text = document.getElementById(term?.getAttribute("aria-describedby"))?.textContent;
     told = text && term;
@@ -128,7 +205,11 @@ window.instrument = (() => {
   };
   const term = event => event.target.closest?.("dfn");
   for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, event => { if (term(event)) tell(term(event)); });
-  for (const kind of ["pointerout", "focusout"]) document.addEventListener(kind, event => { if (term(event)) tell(); });
+  document.addEventListener("focusout", event => { if (term(event)) tell(); });
+  document.addEventListener("pointerout", event => { if (term(event)) leave(); });
+  const leave = () => { leaving = setTimeout(tell, 300); }; // so the pointer has time to go to the meaning, and stays there
+  meaning.addEventListener("pointerover", () => clearTimeout(leaving));
+  meaning.addEventListener("pointerout", leave);
   document.addEventListener("scroll", () => { if (told) beside(); }, {capture: true, passive: true});
   document.addEventListener("keydown", event => { if (event.key === "Escape" && told) tell(); });
 
@@ -350,7 +431,7 @@ window.instrument = (() => {
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
       if (does === "png" || does === "svg") picture(now.figure, box, value, does);
-      if (does === "python") copy(event.target, value.python);
+      if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "large") lecture(box);
       if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
@@ -394,6 +475,7 @@ window.instrument = (() => {
       area.remove();
     }
     button.textContent = "Copied";
+    announce("Copied");
     setTimeout(() => { button.textContent = label; }, 2000);
   };
   const save = (url, name) => {
@@ -463,9 +545,30 @@ window.instrument = (() => {
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
       });
     };
+    // on a phone, patches of the strip are too small for a finger: a tap shows the picture large
+    const phone = matchMedia("(max-width: 820px)"), grow = element.querySelector(".grow");
+    const size = large => {
+      element.classList.toggle("large", large);
+      grow.ariaExpanded = large;
+      element.querySelector(".picker").inert = phone.matches && !large;
+    };
+    phone.addEventListener("change", () => size(false));
+    size(false);
+    grow.addEventListener("click", () => {
+      size(!element.classList.contains("large"));
+      element.querySelector('[aria-pressed="true"]')?.focus();
+    });
+    element.addEventListener("keydown", event => {
+      if (event.key !== "Escape" || !element.classList.contains("large")) return;
+      size(false);
+      grow.focus();
+    });
     element.addEventListener("click", event => {
       const button = event.target.closest("button[data-patch]");
-      if (button) send({words: {patch: place(Number(button.dataset.patch))}});
+      if (!button) return;
+      send({words: {patch: place(Number(button.dataset.patch))}});
+      size(false);
+      if (phone.matches) grow.focus();
     });
     element.addEventListener("keydown", event => {
       const button = event.target.closest("button[data-patch]");
@@ -483,9 +586,42 @@ window.instrument = (() => {
     listen(element);
     return value => {
       set(element, value.set);
+      if (value.told) announce(value.told);
       const html = element.querySelector('[data-part="html"]');
       if (html) fill(html, value.html ?? "");
     };
+  };
+
+  shows.set("kept", keep);
+  const inStatus = part => document.querySelector(`#status [data-part="${part}"]`);
+  const say = text => { inStatus("said").textContent = text; };
+  const announce = text => { inStatus("told").textContent = text; }; // to those who do not see what changed
+
+  // what was chosen and is not answered yet is sent again by the page that is loaded when the server is back
+  const STORED = "mixer unanswered", PATIENCE = 3000;
+  let count = 0, unanswered = [];
+  const remember = now => {
+    unanswered = now;
+    try { sessionStorage.setItem(STORED, JSON.stringify(now)); } catch { /* there is no store */ }
+  };
+  const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
+  const away = async sent => {
+    if (!unanswered.includes(sent)) return;
+    const there = await fetch(`${root()}/gradio_api/app_id`).then(({ok}) => ok, () => false);
+    document.body.classList.toggle("away", !there);
+    if (!there) say("The server does not answer. What you choose is done as soon as it is back.");
+    setTimeout(away, PATIENCE, sent);
+  };
+  const sender = trigger => payload => {
+    const sent = {...payload, number: ++count};
+    trigger("select", sent);
+    if (!payload.words && !payload.view && !payload.measure) return;
+    remember([...unanswered, sent]);
+    setTimeout(away, PATIENCE, sent);
+  };
+  const heard = number => {
+    remember(unanswered.filter(sent => sent.number > number));
+    document.body.classList.remove("away");
   };
 
   // markup is on the page: bring it to life, and show what has come for it
@@ -495,6 +631,7 @@ window.instrument = (() => {
       shows.set(element.id, kinds[element.dataset.kind](element));
       if (element.id in latest) put(element.id, latest[element.id]);
     }
+    for (const element of document.querySelectorAll("#specimen, #status, .bars")) sizes.observe(element);
   };
 
   // all that the server sends of what has changed; numbered, as Gradio shows only the last of two that come at once
@@ -510,17 +647,23 @@ window.instrument = (() => {
     };
     watch("value", receive);
     receive();
-    send = payload => trigger("select", payload);
+    send = sender(trigger);
     waiting.splice(0).forEach(send);
   };
 
   // the link, the progress of what is being measured, what went wrong, and files to take away
   const status = (element, props, trigger, watch) => {
     const part = name => element.querySelector(`[data-part="${name}"]`);
-    watch("link", () => {
+    const address = () => {
       const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
       const query = [foreign.toString(), props.link].filter(Boolean).join("&");
-      history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`);
+      const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
+      history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+    };
+    watch("link", address);
+    watch("heard", () => {
+      address(); // of a link that says nothing here, nothing is left
+      heard(props.heard);
     });
     const made = () => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report"; };
     watch("said", () => { part("said").textContent = props.said; made(); });
@@ -553,9 +696,11 @@ window.instrument = (() => {
     element.addEventListener("click", event => {
       if (event.target.closest("[data-do=stop]")) send({stop: true});
     });
-    if ([...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__")))
-      send({link: location.search});
+    const before = remembered();
+    if (before.length || [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__")))
+      send({link: fromAddress()});
     else if (props.running) trigger("change");
+    for (const {number, ...payload} of before) send(payload);
   };
 
   // the choice among the networks: each has its own page, and the link goes along
@@ -564,18 +709,34 @@ window.instrument = (() => {
     if (!answer.ok) return;
     const list = await answer.json(), here = root().slice(site().length + 1);
     const select = label.querySelector("select");
-    const option = (text, address) => new Option(text, address, false, address.replace(/\/$/, "") === here);
+    const option = (text, address) => {
+      const chosen = address.replace(/\/$/, "") === here;
+      return new Option(text, address, chosen, chosen);
+    };
     select.replaceChildren(
       ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
       option("others ...", "networks/"),
     );
-    select.onchange = async () => {
+    const open = async () => {
       const address = `${site()}/${select.value}`;
       select.disabled = true;
       await fetch(address).catch(() => {}); // made first: where a page does not come at once, Gradio reloads this one
       select.disabled = false;
       location.href = `${address}${location.search}`;
     };
+    // a key that goes through the list opens none of them yet
+    const button = label.parentElement.querySelector("[data-do=open]");
+    let byKey = false;
+    select.addEventListener("keydown", ({key}) => {
+      byKey = !["Enter", "Tab", "Escape"].includes(key);
+      if (key === "Enter" && !button.hidden) open();
+    });
+    select.addEventListener("pointerdown", () => { byKey = false; });
+    select.onchange = () => {
+      button.hidden = select.selectedOptions[0].defaultSelected;
+      if (!byKey) open();
+    };
+    button.onclick = open;
     label.hidden = false;
   };
 
@@ -583,7 +744,10 @@ window.instrument = (() => {
     networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
     element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");
-      if (button) copy(button, location.href);
+      if (!button) return;
+      const {text, whole} = link();
+      copy(button, text);
+      if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
     });
   };
 

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl
 
 from mixer.outside import sentence
 from viz.microscope import Microscope
 from viz.panels import pin, specimen
+from viz.panels.address import DIGEST, Address, said_of
 from viz.panels.components import asks_id, element_id
 from viz.panels.how import tour
 from viz.panels.lenses import Lenses
@@ -24,7 +24,7 @@ from viz.panels.tokens import lens_needed
 from viz.panels.view import Drawn, Lens, Point, View, as_python, csv_of, facts_of, file_name, in_place
 from viz.panels.visit import Part, Visit
 from viz.running import Clock, Measurement, duration, on_model_thread
-from viz.selection import Selection, Words, change, option_text, show, to_query, to_words
+from viz.selection import Selection, Words, change, from_query, option_text, show, to_query, to_words
 
 INSTANT = 0.2
 """seconds of measurements that are made before the answer, as another answer would take longer"""
@@ -37,6 +37,8 @@ BROKEN = "Something in the program went wrong here. Choose something else to go 
 
 STATUS = "status"
 """the element that shows the link's address, sentences, and how far a measurement is"""
+OWN = {"redraw", "again"}
+"""what the page asks for by itself"""
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Instrument(Lenses):
             Part("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
             *(self._view(lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views),
+            Part("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
         ]
 
     def _touring(self, visit: Visit) -> Hashable:
@@ -125,7 +128,10 @@ class Instrument(Lenses):
         except (ValueError, KeyError, TypeError) as error:
             log.warning("not understood: %.200r: %s", event, error)
             said = ["That could not be done: reload the page if it goes on."]
-        return self._updates(visit, said, file)
+        updates = self._updates(visit, None if event.keys() & OWN else said, file)
+        if "number" in event:
+            updates[STATUS]["heard"] = event["number"]
+        return updates
 
     def put(self, visit: Visit, photo: Photo | None) -> Updates:
         """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
@@ -180,8 +186,10 @@ class Instrument(Lenses):
         said: list[str] = []
         words, start = dict(event.get("words", {})), visit.selection
         if "link" in event:
-            found = parse_qsl(str(event["link"]).removeprefix("?"), keep_blank_values=True)
-            words, start, visit.pinned = {n: text for n, text in found if not n.startswith("__")}, self.first, None
+            words, start, visit.pinned = from_query(str(event["link"])), self.first, None
+            if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
+                words = {name: text for name, text in words.items() if name not in missing}
+                said.append(said_of(missing))
         elif "view" in event:
             words = dict(self._picked(visit, event))
         words = {str(name): str(text) for name, text in words.items()}
@@ -191,9 +199,10 @@ class Instrument(Lenses):
         if {"picture", "sample"} & words.keys():
             visit.photo = None
         kept = words.pop("pin", None)
-        if words:
+        if words or "link" in event:
             visit.started.clear()
-            visit.selection, said = change(self.scope, self.page, start, words)
+            visit.selection, wrong = change(self.scope, self.page, start, words)
+            said += wrong
         if kept is not None:
             said += self._pin(visit, kept)
         if event.get("stop"):
@@ -251,11 +260,14 @@ class Instrument(Lenses):
             while self._step(visit, wanted[0], steps) is not None:
                 pass
 
-    def _updates(self, visit: Visit, said: Sequence[str], file: dict[str, str] | None) -> Updates:
+    def _updates(self, visit: Visit, said: Sequence[str] | None, file: dict[str, str] | None) -> Updates:
+        """said: None leaves the sentences that are there, until something is chosen"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
         waits = self.wanted(visit)
-        status: dict[str, Any] = {"link": self._link(visit), "said": " ".join(said)}
+        status: dict[str, Any] = {"link": self._address(visit).query}
+        if said is not None:
+            status["said"] = " ".join(said)
         if waits and not visit.measuring:
             status["running"] = visit.next()
         if not waits:
@@ -265,8 +277,12 @@ class Instrument(Lenses):
         return updates | {STATUS: status}
 
     def _link(self, visit: Visit) -> str:
+        """All that a link can say."""
         kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
         return to_query(to_words(self.scope, self.page, visit.selection) | kept)
+
+    def _address(self, visit: Visit) -> Address:
+        return Address.of(self._link(visit))
 
     def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
@@ -304,7 +320,9 @@ class Instrument(Lenses):
             "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
-            "python": as_python(self.scope, self.page, self.full_names[name], view, selection),
+            "python": self._address(visit).short(
+                as_python(self.scope, self.page, self.full_names[name], view, selection)
+            ),
             "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "waiting": any(map(visit.starts, needs)),

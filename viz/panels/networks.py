@@ -157,16 +157,19 @@ class Networks:
             if new:
                 del self._named[name]
             return await self._list(request, sentence(error), source)
-        return RedirectResponse(f"{name}/", 303)
+        return RedirectResponse(f"{name}/?{request.url.query}".rstrip("?"), 303)
 
     async def _list(self, request: Request, said: str = "", source: str = "") -> Response:
         """The list as a page, with a place to open others. said: what went wrong; with what source"""
+        up = "../" * request.url.path.partition(f"{PATH}/")[2].count("/")  # to where the list is
+        link = escape(f"?{request.url.query}".rstrip("?"))
         rows = "".join(
-            f"<li><a href='../{escape(row['address'])}'>{escape(row['name'])}</a> {escape(row['words'])}</li>"
+            f"<li><a href='{up}../{escape(row['address'])}{link}'>{escape(row['name'])}</a> {escape(row['words'])}</li>"
             for row in await asyncio.to_thread(self.listed)
         )
         may, hidden = self._may_open(request), {True: "", False: "hidden"}
         words = {"said": escape(said), "rows": rows, "source": escape(source), "closed": CLOSED}
+        words["action"] = f"{up}./{link}"
         html = Template(PAGE.read_text(encoding="utf-8")).substitute(words, form=hidden[may], words=hidden[not may])
         return HTMLResponse(html, 404 if said else 200)
 

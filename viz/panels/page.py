@@ -22,7 +22,8 @@ from viz.running import on_model_thread
 
 WAIT = """
 <p class="said" role="alert" data-part="said"></p>
-<div class="wait" role="status" hidden>
+<p class="told" role="status" data-part="told"></p>
+<div class="wait" hidden>
   <progress aria-label="how far it is"></progress><span data-part="wait"></span>
   <button type="button" data-do="stop">Cancel</button>
 </div>"""
@@ -37,7 +38,8 @@ def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
         visit = gr.State(Visit(instrument.first))
         start = visit.value
         _html("header", specimen.header(instrument.scope), elem_id="header")
-        status = _html("status", WAIT, elem_id=STATUS, link="", said="", running=0, redraw="", wait=None, file=None)
+        shown = {"link": "", "heard": 0, "said": "", "running": 0, "redraw": "", "wait": None, "file": None}
+        status = _html("status", WAIT, elem_id=STATUS, **shown)
         wire = _html("wire", "", _sent(start, instrument.refresh(start)), elem_id="wire")
         status.props["running"] = start.next() if instrument.wanted(start) else 0
         with gr.Row(elem_id="instrument"):

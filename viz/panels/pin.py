@@ -7,13 +7,13 @@ another: `pin` in it holds the words of the selection that is kept, and which ne
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from viz.panels.lenses import Lenses
 from viz.panels.pictures import png_url
 from viz.panels.view import facts_of
 from viz.running import Measurement
-from viz.selection import Selection, change, option_text, to_words
+from viz.selection import Selection, change, from_query, option_text, to_words
 
 HERE, SWAP = "here", "swap"
 """what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
@@ -49,12 +49,12 @@ def to_text(pinned: Pinned) -> str:
 
 def network_of(text: str, here: str) -> str:
     """The name of the network that a link's `pin` is of. here: where it does not say"""
-    return dict(parse_qsl(text)).get("network", here)
+    return from_query(text).get("network", here)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
     """The inverse of `to_text`, and a sentence for each word that says nothing there. lenses: of its network"""
-    words = {name: word for name, word in parse_qsl(text, keep_blank_values=True) if name != "network"}
+    words = {name: word for name, word in from_query(text).items() if name != "network"}
     selection, said = change(lenses.scope, lenses.page, lenses.first, words)
     return Pinned(lenses, selection), said
 

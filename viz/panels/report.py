@@ -17,13 +17,14 @@ import numpy as np
 from mixer.record import circumstances
 from viz import figures
 from viz.microscope import Microscope
+from viz.panels.address import Address
 from viz.panels.components import element_id
 from viz.panels.pictures import png_url
 from viz.panels.specimen import TOP, in_words
 from viz.panels.view import Drawn, Lens, Numbers, View, csv_of, facts_of, file_name, in_place, picture_name, safe_name
 from viz.panels.visit import Visit
 from viz.running import Measurement
-from viz.selection import NOT_IN_LINK, Option, Page, Selection, to_link
+from viz.selection import Option, Page, Selection, to_link
 
 HERE = Path(__file__).parent
 LIBRARY = "<template id=library></template>"
@@ -155,16 +156,16 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
 <figcaption>as the network sees it</figcaption></figure>{photo}
 <div><ol class="best">{best}</ol>{said}</div></div>
 <table class="facts">{rows}</table>
-<p>{_link(to_link(scope, page, selection), address)}</p>
+<p>{_link(Address.of(to_link(scope, page, selection)), address)}</p>
 </header>"""
 
 
-def _link(link: str, address: str) -> str:
-    if NOT_IN_LINK in link:
+def _link(link: Address, address: str) -> str:
+    if link.kept and not link.fragment:
         return "The picture is too large to be in a link: open its file in a microscope of this network."
     safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
     words = "Open this selection in a microscope of this network"
-    return f'<a href="{escape(safe)}?{escape(link)}">{words}</a> (python app.py serves one).'
+    return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py serves one).'
 
 
 def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) -> list[Part]:

@@ -34,7 +34,8 @@ def header(scope: Microscope) -> str:
 <p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
 See what it does.</p>
 <ul class="badges">{badges}</ul>
-<label id="network" hidden>Network <select></select></label>
+<span class="choice"><label id="network" hidden>Network <select></select></label>
+<button type="button" data-do="open" hidden>Open</button></span>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 
@@ -62,7 +63,10 @@ def photo_html() -> str:
 def picker_html() -> str:
     """The picture with its patches."""
     words = "The picture as the network sees it. Choose a patch."
-    group = f'<div class="picker" role="group" aria-label="{words}"></div>'
+    group = (
+        f'<div class="picker" role="group" aria-label="{words}"></div>'
+        '<button type="button" class="grow" aria-expanded="false">Choose a patch in the large picture</button>'
+    )
     return f'<div id="picker" data-kind="picker">{group}</div>'
 
 
@@ -161,8 +165,14 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
         "patch": patch_text(scope, selection.patch),
         "depth": scope.depth_names[selection.depth],
     }
-    head = f"<h2 id='answer-name'>{escape(scope.classes[best[0]])}</h2>"
-    return {"html": f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>", "set": chosen}
+    answer = scope.classes[best[0]]
+    head = f"<h2 id='answer-name'>{escape(answer)}</h2>"
+    told = (
+        f"{answer}, {probabilities[best[0]]:.0%}. Class asked about: {chosen['class']}. Patch "
+        f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
+    )
+    html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
+    return {"html": html, "set": chosen, "told": told}
 
 
 def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:

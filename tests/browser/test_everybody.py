@@ -1,0 +1,263 @@
+"""Without a mouse, without seeing it, enlarged, on a phone: WCAG 2.2 AA by axe-core, and what axe cannot see."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.served import wide
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LENSES = [
+    "how", "tokens", "mixing.stem", "mixing.wiring", "mixing.units", "mixing.unit", "mixing.image", "mixing.shuffle",
+    "attribution", "doubt", "whatif.edit", "whatif.patching", "whatif.knockout", "whatif.smallest", "model",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with wide(tmp_path_factory.mktemp("network")) as url:
+        yield url
+
+
+def check(page: Page, part: str, *rules: str) -> None:
+    """No violation of WCAG 2.2 AA that axe can find in a part of the page; or only of some of its rules."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text("utf-8"))
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": LEVELS}
+    asked = {"runOnly": only, "resultTypes": ["violations"], "preload": False}
+    found = page.evaluate("([part, asked]) => axe.run(part, asked)", [part, asked])["violations"]
+    told = [(rule["id"], node["html"][:200], node["failureSummary"]) for rule in found for node in rule["nodes"]]
+    assert not told, page.url
+
+
+def settled(page: Page) -> None:
+    expect(page.locator('.lens.open .view:not([aria-busy="false"])')).to_have_count(0, timeout=60_000)
+    expect(page.locator("#status .wait")).to_be_hidden(timeout=60_000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules"),
+    [
+        ({}, ()),
+        ({"color_scheme": "dark"}, ("color-contrast",)),
+        (PHONE, ("target-size", "scrollable-region-focusable")),
+    ],
+    ids=["light", "dark", "phone"],
+)
+def test_axe_finds_nothing_in_any_lens(
+    visit: Callable[..., Page], settings: dict[str, Any], rules: tuple[str, ...]
+) -> None:
+    page = visit(**settings)
+    for lens in LENSES:
+        page.evaluate("lens => document.querySelector(`[data-lens='${lens}']`).click()", lens)
+        settled(page)
+        check(page, ".lens.open", *rules)
+
+
+@pytest.mark.parametrize("settings", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+def test_axe_finds_nothing_around_the_lenses_nor_in_what_opens_over_them(
+    visit: Callable[..., Page], settings: dict[str, Any]
+) -> None:
+    page = visit("?sample=999", **settings)
+    expect(page.locator("#status .said")).not_to_be_empty(timeout=60_000)
+    check(page, "body")
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator("#specimen-samples button").first.wait_for()
+    check(page, "#specimen")
+    page.get_by_role("button", name="Choose a picture").click()
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.get_by_role("button", name="Unpin").wait_for()
+    page.get_by_role("link", name="Take the tour").click()
+    page.get_by_role("link", name="Next").wait_for()
+    check(page, ".bars")
+    page.locator("#how-lens").get_by_role("button", name="Enlarge").click()
+    check(page, "body")
+    page.goto(f"{page.url.split('?')[0]}networks/")
+    check(page, "body")
+
+
+def test_a_slider_has_its_name_alone_and_says_its_value_as_the_page_does(page: Page) -> None:
+    for slider in page.locator("input[type=range]").all():
+        name = slider.evaluate("one => [...one.labels].map(label => label.querySelector('span').textContent).join()")
+        expect(slider).to_have_accessible_name(name)
+        assert name
+    expect(page.locator("#depth")).to_have_accessible_name("Depth")
+    expect(page.locator("#depth")).to_have_attribute("aria-valuetext", "3b")
+    for output in page.locator("output").all():
+        expect(output).to_have_attribute("aria-hidden", "true")  # a live region otherwise
+
+
+def test_the_answer_is_told_after_each_choice_in_the_one_polite_region(page: Page) -> None:
+    told = page.locator("#status [role=status]")
+    for choose, said in (
+        (lambda: page.locator("#target").select_option("cat"), "Class asked about: cat. Patch (2, 2), depth 3b."),
+        (lambda: page.locator("#patch").select_option("3,1"), "Class asked about: cat. Patch (3, 1), depth 3b."),
+        (lambda: page.locator("#depth").fill("0"), "Class asked about: cat. Patch (3, 1), depth stem."),
+    ):
+        choose()
+        expect(told).to_contain_text(said, timeout=60_000)
+        expect(told).to_contain_text(f"{page.locator('#answer h2').inner_text()}, ")
+    live = ":is(#header, #status, #instrument) :is([role=status], [aria-live=polite], output:not([aria-hidden]))"
+    assert page.locator(live).count() == 1
+
+
+def test_tabs_control_panels(page: Page) -> None:
+    for tab in page.get_by_role("tab", include_hidden=True).all():
+        for name in (tab.get_attribute("aria-controls") or "nothing").split():
+            expect(page.locator(f"#{name}")).to_have_attribute("role", "tabpanel")
+    page.get_by_role("tab", name="Patch tokens").click()
+    expect(page.get_by_role("tabpanel", name="Patch tokens")).to_be_visible()
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
+
+
+@pytest.mark.parametrize("size", [(640, 450), (390, 844), (320, 225)], ids=str)
+def test_what_has_the_focus_is_never_under_what_sticks(visit: Callable[..., Page], size: tuple[int, int]) -> None:
+    page = visit("?lens=attribution&tour=8", viewport=dict(zip(("width", "height"), size, strict=True)))
+    settled(page)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, document.body.scrollHeight)")
+    for _ in range(45):
+        page.keyboard.press("Shift+Tab")
+        hidden = page.evaluate(
+            """() => {
+              const one = document.activeElement, {left, top, width, height} = one.getBoundingClientRect();
+              const points = [[.5, .5], [.1, .1], [.9, .1], [.1, .9], [.9, .9]];
+              const seen = ([x, y]) => document.elementFromPoint(left + x * width, top + y * height);
+              const own = found => found && (one.contains(found) || found.contains(one));
+              return one === document.body || points.map(seen).some(own) ? null : one.outerHTML.slice(0, 200);
+            }"""
+        )
+        assert hidden is None
+
+
+def test_enlarge_is_a_dialog_that_keeps_the_focus_and_gives_it_back(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=attribution")
+    settled(page)
+    view = page.locator("#attribution-maps")
+    view.get_by_role("button", name="Enlarge").click()
+    dialog = page.get_by_role("dialog", name=view.locator("h3").inner_text())
+    expect(dialog).to_have_attribute("aria-modal", "true")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        # the body: what comes next is the browser's own
+        assert page.evaluate(
+            "document.activeElement === document.body || Boolean(document.activeElement.closest('.lecture'))"
+        )
+    dialog.get_by_role("button", name="Close (Esc)").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(view.get_by_role("button", name="Enlarge")).to_be_focused()
+    expect(page.locator("[inert]")).to_have_count(0)
+
+
+def test_a_meaning_stays_while_the_pointer_is_on_it(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    page.locator("#lens-tokens dfn").first.hover()
+    meaning = page.locator("#meaning")
+    expect(meaning).to_be_visible()
+    meaning.hover()
+    page.wait_for_timeout(500)  # longer than it waits for the pointer
+    expect(meaning).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(meaning).to_be_hidden()
+
+
+def test_a_key_in_the_list_of_networks_opens_none_before_it_is_asked_to(page: Page) -> None:
+    choice, before = page.locator("#network select"), page.url
+    expect(choice).to_be_visible(timeout=60_000)
+    choice.focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    opens = page.locator("#header").get_by_role("button", name="Open")
+    expect(opens).to_be_visible()
+    assert page.url == before
+    opens.click()
+    page.wait_for_url("**/networks/")
+
+
+def seen(element: Locator) -> str:
+    return element.evaluate(
+        """one => { const {outlineStyle, outlineColor, borderColor} = getComputedStyle(one);
+                    return outlineStyle === 'none' ? borderColor : outlineColor; }"""
+    )
+
+
+def test_forced_colours_keep_what_is_chosen(visit: Callable[..., Page]) -> None:
+    page = visit(forced_colors="active")
+    for chosen, other in (
+        ('#picker [aria-pressed="true"]', '#picker [aria-pressed="false"]'),
+        ('#how-network .part[aria-pressed="true"]', '#how-network .part[aria-pressed="false"]'),
+        ('#tabs [aria-selected="true"]', '#tabs [aria-selected="false"]'),
+        ('.answers [aria-pressed="true"]', '.answers [aria-pressed="false"]'),
+    ):
+        expect(page.locator(chosen).first).to_be_attached(timeout=60_000)
+        assert seen(page.locator(chosen).first) != seen(page.locator(other).first), chosen
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_controls_the_focus_and_what_is_chosen_have_three_to_one(visit: Callable[..., Page], scheme: str) -> None:
+    page = visit(color_scheme=scheme)
+    contrast = """(one, property) => {
+      const ground = () => { for (let over = one; over; over = over.parentElement) {
+        const colour = getComputedStyle(over).backgroundColor; if (!/, 0\\)$/.test(colour)) return colour; } };
+      const light = colour => { const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+        .map(part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+        return .2126 * parts[0] + .7152 * parts[1] + .0722 * parts[2] + .05; };
+      const pair = [getComputedStyle(one)[property], ground()].map(light).sort((a, b) => a - b);
+      return pair[1] / pair[0];
+    }"""
+    controls = "#header button, #network select, #answer select, #tour a, #pin button, .lens.open .take button"
+    for control in page.locator(controls).locator("visible=true").all():
+        assert control.evaluate(contrast, "borderTopColor") >= 3, control
+    for chosen in ("#tabs [aria-selected=true]", ".answers [aria-pressed=true]"):
+        assert page.locator(chosen).first.evaluate(contrast, "borderBottomColor") >= 3, chosen
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").evaluate(contrast, "outlineColor") >= 3
+
+
+def test_the_stop_of_the_tour_is_seen_under_its_bar(visit: Callable[..., Page]) -> None:
+    for settings in ({}, PHONE):
+        page = visit("?tour=1", **settings)
+        bar = page.locator("#tour")
+        for number, view in enumerate(("how-network", "how-detail", "mixing-units-units", "how-detail"), 1):
+            expect(bar).to_contain_text(f"{number} of 8", timeout=60_000)
+            if number > 1:
+                page.wait_for_function(
+                    """view => {
+                      const top = document.getElementById(view).getBoundingClientRect().top;
+                      const bar = document.getElementById('tour').getBoundingClientRect();
+                      if (bar.top < 0 || bar.bottom > innerHeight / 2) return false;
+                      return bar.bottom <= top && top < innerHeight / 1.6;
+                    }""",
+                    arg=view,
+                    timeout=60_000,
+                )
+            bar.get_by_role("link", name="Next").click()
+
+
+def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_for_a_finger(
+    visit: Callable[..., Page],
+) -> None:
+    page = visit(**PHONE)
+    expect(page.locator("#network select")).to_be_visible(timeout=60_000)
+    for part in (page.locator("#network select"), *page.get_by_role("tab").all()):
+        box = part.bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] < 400
+    first = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot").first
+    assert first.evaluate("one => one.getBoundingClientRect().top") < 680
+    page.get_by_role("button", name="Choose a patch").click()
+    patch = page.get_by_role("button", name="patch (1, 3)")
+    box = patch.bounding_box()
+    assert box
+    assert min(box["width"], box["height"]) >= 24
+    patch.click()
+    expect(page.locator("#patch")).to_have_value("1,3")
+    expect(page.locator("#picker")).not_to_have_class("large")

@@ -1,0 +1,196 @@
+"""What an address holds, what a link loses or gains on its way, and what becomes of both when the server goes."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.served import wide
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
+events {{}}
+http {{
+  access_log {folder}/log; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/a; uwsgi_temp_path {folder}/b; scgi_temp_path {folder}/c;
+  client_header_buffer_size 1k; large_client_header_buffers 4 8k; proxy_buffer_size 8k; proxy_buffers 8 8k;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass {url}; proxy_http_version 1.1; proxy_buffering off; proxy_set_header Host $http_host;
+    }}
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with wide(tmp_path_factory.mktemp("network")) as url:
+        yield url
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[[str], Page]]:
+    """Opens an address in a browser of its own."""
+    with ExitStack() as stack:
+
+        def open_page(address: str) -> Page:
+            context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+            stack.callback(context.close)
+            page = context.new_page()
+            page.goto(address)
+            expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=60_000)
+            return page
+
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of which no link can hold all, as 64 x 96 pixels."""
+    pixels = np.random.default_rng(0).normal(128, 60, (64, 96, 3)).clip(0, 255).astype(np.uint8)
+    file = tmp_path_factory.mktemp("picture") / "own.png"
+    Image.fromarray(pixels).save(file)
+    return file
+
+
+def upload(page: Page, file: Path) -> str:
+    """Put it under the microscope; what is answered."""
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator("#upload input[type=file]").set_input_files(file)
+    page.wait_for_function("location.search.includes('picture=')", timeout=60_000)
+    return answers(page)
+
+
+def answers(page: Page) -> str:
+    expect(page.locator("#words")).to_contain_text("any picture", timeout=60_000)
+    return page.locator("#answer .answers").inner_text()
+
+
+def copied(page: Page, button: str) -> str:
+    pressed = page.get_by_role("button", name=button).first.element_handle()
+    pressed.click()
+    page.wait_for_function("button => button.textContent === 'Copied'", arg=pressed)
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def said(page: Page) -> Any:
+    return page.locator("#status .said")
+
+
+def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_another_network(
+    opened: Callable[[str], Page], url: str, noise: Path
+) -> None:
+    page, asked = opened(f"{url}?lens=tokens"), list[str]()
+    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    own = upload(page, noise)
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.wait_for_function("location.search.includes('pin=')")
+    page.locator("#patch").select_option("1,1")
+    page.wait_for_function("location.search.includes('patch=1,1')")
+    page.reload()
+    assert answers(page) == own
+    expect(page.locator("#pin")).to_contain_text("own picture")
+    shown: dict[str, Any] = {}
+    exec(copied(page, "Copy as Python").replace("view(scope", "shown = view(scope"), shown)
+    assert shown["shown"].selection.picture == np.asarray(Image.open(noise)).tobytes()
+    link = copied(page, "Copy link")
+    assert "#" not in link
+    expect(said(page)).to_contain_text("too large for a link")
+    page.locator("#network select").select_option(label="seed-start: untrained")
+    page.wait_for_url("**/networks/seed-start/**", timeout=60_000)
+    assert answers(page)
+    expect(said(page)).to_be_empty()
+    assert max(map(len, asked)) < 500, "it goes along with every request"
+    elsewhere = opened(link)
+    expect(said(elsewhere)).to_have_text("The picture of this link is not in it: choose it here again.", timeout=60_000)
+    expect(elsewhere.locator("#patch")).to_have_value("1,1")
+
+
+def test_a_link_that_is_copied_brings_a_small_picture_along(
+    opened: Callable[[str], Page], url: str, tmp_path: Path
+) -> None:
+    Image.linear_gradient("L").resize((96, 64)).save(tmp_path / "plain.png")
+    page = opened(url)
+    own = upload(page, tmp_path / "plain.png")
+    link = copied(page, "Copy link")
+    assert len(link) < 8_000
+    elsewhere = opened(f"{link}).")  # as it may stand in a text
+    assert answers(elsewhere) == own
+    expect(said(elsewhere)).to_be_empty()
+    elsewhere.wait_for_function("!location.href.includes('#')")
+    elsewhere.reload()
+    assert answers(elsewhere) == own
+
+
+def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(opened: Callable[[str], Page], url: str) -> None:
+    page = opened(f"{url}?sample=999&lens=nowhere&fbclid=IwAR0&__theme=light")
+    expect(said(page)).to_contain_text("Sample is a whole number", timeout=60_000)
+    page.wait_for_function("location.search === '?__theme=light'")  # what says nothing is in no link again
+    expect(page.locator("#status .wait")).to_be_hidden(timeout=60_000)
+    expect(said(page)).to_contain_text("Sample is a whole number")
+    expect(said(page)).not_to_contain_text("fbclid")
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(said(page)).to_be_empty(timeout=60_000)
+
+
+def test_the_list_of_networks_keeps_the_link(opened: Callable[[str], Page], url: str) -> None:
+    page = opened(f"{url}?patch=1,1")
+    page.locator("#network select").select_option(label="others ...")
+    page.get_by_label("folder, file, or id on the Hub").fill("checkpoints/teacher")
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("alert").filter(has_text="does not describe").wait_for()
+    page.get_by_role("link", name="seed-start").click()
+    page.wait_for_url("**/networks/seed-start/?patch=1,1", timeout=60_000)
+
+
+@pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="there is no nginx here")
+def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_not_in_its_log(
+    opened: Callable[[str], Page], url: str, noise: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, port=port, url=url.rstrip("/")))
+    command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
+    with subprocess.Popen(command) as nginx:
+        try:
+            page = opened(f"http://127.0.0.1:{port}/?lens=tokens")
+            own = upload(page, noise)
+            page.locator("#patch").select_option("1,1")
+            page.wait_for_function("location.search.includes('patch=1,1')")
+            page.reload()
+            assert answers(page) == own
+            expect(page.locator("#patch")).to_have_value("1,1")
+        finally:
+            nginx.terminate()
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert not [line for line in lines if '" 4' in line or '" 5' in line]
+    assert max(map(len, lines)) < 600
+
+
+def test_what_is_chosen_while_the_server_is_away_is_done_when_it_is_back(
+    opened: Callable[[str], Page], tmp_path: Path, noise: Path
+) -> None:
+    with wide(tmp_path) as url:
+        page = opened(url)
+        own = upload(page, noise)
+    page.locator("#patch").select_option("1,1")
+    expect(said(page)).to_contain_text("The server does not answer", timeout=60_000)
+    page.get_by_role("tab", name="Patch tokens").click()
+    expect(page.locator("body.away")).to_be_visible()
+    with wide(tmp_path, int(url.rstrip("/").rpartition(":")[2])):
+        page.wait_for_function("location.search.includes('patch=1,1&lens=tokens')", timeout=60_000)
+        assert answers(page) == own
+        expect(page.locator("#patch")).to_have_value("1,1")
+        expect(page.locator("#tokens-votes .js-plotly-plot")).to_be_visible(timeout=60_000)
+        assert page.evaluate("JSON.parse(sessionStorage['mixer unanswered'])") == []
