@@ -381,6 +381,7 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
 WORDS = tuple(_SETTERS)
 """the names of all that is chosen in every view"""
 
+
 @lru_cache(maxsize=16)
 def _picture_text(picture: bytes, size: tuple[int, int]) -> str:
     """A PNG in letters that no address changes. size: (height, width)"""
