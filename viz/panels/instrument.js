@@ -231,6 +231,7 @@ window.instrument = (() => {
     const count = motion.querySelectorAll("ol > li").length, button = motion.querySelector("[data-do=play]");
     const step = () => {
       motion.dataset.step = (Number(motion.dataset.step) + 1) % count;
+      announce(motion.querySelectorAll("ol > li")[motion.dataset.step].textContent);
       return motion.isConnected && motion.dataset.step < count - 1;
     };
     const running = motion.timer;

@@ -58,7 +58,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         f"<span>channel-mixing MLP</span><div class='shuffled'>{pictures}</div></div></div>"
         "<p class='plays'><button type='button' data-do='play'>Start</button>"
         "<button type='button' data-do='step'>Step</button></p>"
-        f"<ol aria-live='polite'>{steps}</ol></div>"
+        f"<ol>{steps}</ol></div>"
     )
     return Drawn(html=html)
 
