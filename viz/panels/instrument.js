@@ -614,6 +614,7 @@ window.instrument = (() => {
     setTimeout(away, PATIENCE, sent);
   };
   const sender = trigger => payload => {
+    if (payload.redraw || payload.again) return trigger("select", payload); // the page's own
     const sent = {...payload, number: ++count};
     trigger("select", sent);
     if (!payload.words && !payload.view && !payload.measure) return;
