@@ -324,7 +324,7 @@ def test_the_figures_library_comes_from_any_folder(
 ) -> None:
     library = tmp_path / folder / "library.js"
     library.parent.mkdir()
-    library.write_text("the library")
+    library.write_text("the library", encoding="utf-8")
     gr.set_static_paths(library)
     monkeypatch.setattr("viz.figures.PLOTLY_JS", library)
     (address,) = re.findall(r"`\$\{site\(\)\}/(gradio_api/file=[^`]*)`", head())
@@ -361,20 +361,22 @@ def test_a_folder_that_takes_no_uploads_is_told_at_the_start(tmp_path: Path, mon
 
 def started(port: int, errors: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "app.py", "--port", str(port)]
-    with errors.open("w") as file:
-        return subprocess.Popen(command, cwd=Path(app.__file__).parent, stdout=subprocess.PIPE, stderr=file, text=True)
+    with errors.open("w", encoding="utf-8") as file:
+        return subprocess.Popen(
+            command, cwd=Path(app.__file__).parent, stdout=subprocess.PIPE, stderr=file, encoding="utf-8"
+        )
 
 
 def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: Path) -> None:
     with started(7860, tmp_path / "errors") as process:
         caught = 1 << (signal.SIGTERM - 1)
         while process.poll() is None:
-            (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+            (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
             if int(mask, 16) & caught:
                 process.terminate()
                 break
         assert process.wait(60) == 128 + signal.SIGTERM
-    assert (tmp_path / "errors").read_text() == "Stopped.\n"
+    assert (tmp_path / "errors").read_text(encoding="utf-8") == "Stopped.\n"
 
 
 def test_it_ends_while_a_page_is_open(tmp_path: Path) -> None:
@@ -392,5 +394,5 @@ def test_it_ends_while_a_page_is_open(tmp_path: Path) -> None:
                 assert process.wait(20) == 128 + signal.SIGINT
         finally:
             process.kill()
-    assert "Traceback" not in (tmp_path / "errors").read_text()
-    assert (tmp_path / "errors").read_text().endswith("Stopped.\n")
+    assert "Traceback" not in (tmp_path / "errors").read_text(encoding="utf-8")
+    assert (tmp_path / "errors").read_text(encoding="utf-8").endswith("Stopped.\n")

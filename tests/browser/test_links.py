@@ -160,7 +160,9 @@ def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_n
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, port=port, url=url.rstrip("/")))
+    (tmp_path / "nginx.conf").write_text(
+        NGINX.format(folder=tmp_path, port=port, url=url.rstrip("/")), encoding="utf-8"
+    )
     command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
     with subprocess.Popen(command) as nginx:
         try:
@@ -173,7 +175,7 @@ def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_n
             expect(page.locator("#patch")).to_have_value("1,1")
         finally:
             nginx.terminate()
-    lines = (tmp_path / "log").read_text().splitlines()
+    lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if '" 4' in line or '" 5' in line]
     assert max(map(len, lines)) < 600
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from viz import pace
 from viz.microscope import Microscope
 
 
@@ -212,7 +213,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(page: Page) -> None:
           return [5, 6, 8, 9].map(number => { props.value = message(number); changed(); return sent.splice(0); });
         }"""
     )
-    assert asked == [[], [], [{"again": True}], []]
+    assert asked == [[], [], [{"again": True, "number": 1}], []]
 
 
 def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope) -> None:
@@ -422,9 +423,10 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
 @pytest.fixture
 def slow(scope: Microscope) -> Iterator[None]:
     """The network takes its time for a pass, as a larger one would."""
-    hook = scope.model.register_forward_pre_hook(lambda *_: time.sleep(0.2))
+    hook = scope.model.register_forward_pre_hook(lambda model, given: time.sleep(0.01 * len(given[0])))
     yield
     hook.remove()
+    pace._SEEN.pop(scope.model, None)
 
 
 @pytest.mark.usefixtures("slow")
@@ -432,6 +434,7 @@ def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apa
     methods = "methods=Shapley values"
     first, second = (visit(f"?sample={i}&lens=attribution&{methods}") for i in (11, 12))
     for page in (first, second):
+        page.locator("#attribution-maps .measure").get_by_role("button", name="Measure").click()
         expect(page.locator("#status .wait")).to_contain_text("Shapley values", timeout=60_000)
     second.locator("#status [data-do=stop]").click()
     expect(second.locator("#attribution-maps .measure")).to_contain_text("Cancelled.", timeout=30_000)
@@ -448,12 +451,17 @@ def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page, scope: M
     page.get_by_role("tab", name="Attribution").click()
     expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM", timeout=30_000)
     page.locator('#attribution-asks input[value="Shapley values"]').check()
+    measure = page.locator("#attribution-maps .measure").get_by_role("button", name="Measure")
+    measure.click()
     wait = page.locator("#status .wait")
     expect(wait).to_contain_text("Shapley values", timeout=30_000)
     expect(wait).to_contain_text("of 622 passes")
     page.get_by_role("button", name="Choose a picture").click()
     page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
+    expect(wait).to_be_hidden()
+    measure.click()
+    expect(wait).to_contain_text("Shapley values", timeout=30_000)
     page.locator("#status [data-do=stop]").click()
     expect(wait).to_be_hidden()
     expect(page.locator("#attribution-maps .measure")).to_contain_text("Cancelled.")

@@ -31,7 +31,7 @@ from viz.running import Measurement
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
-IN_PART = {"Should I believe it?", "Which half-block does the work?", "Which hidden unit does the work?"}
+IN_PART = {"Should I believe it?", "Which half-block does the answer need?", "Which hidden unit does the answer need?"}
 """what is known of them without asking"""
 
 
