@@ -51,26 +51,33 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def window(browser: Browser) -> Page:
-    """At desktop width; tests visit the page in it one after the other, as its scripts stay in the browser's cache."""
-    return browser.new_context(viewport=DESKTOP).new_page()
+def windows(browser: Browser) -> dict[str, Page]:
+    """By the settings of the browser. Tests visit in them one after the other, as scripts stay in the cache."""
+    return {}
 
 
 @pytest.fixture
-def visit(browser: Browser, window: Page, url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page: in the window, the first time; as a visitor of their own, every other time, and where settings
-    of the browser are given. What goes wrong in the browser fails the test."""
-    contexts, errors, free = [], list[str](), [window]
+def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Callable[..., Page]]:
+    """Opens the page in a window with such settings, at desktop width without; the second time in a test as another
+    visitor. What goes wrong in the browser fails the test."""
+    contexts, errors, taken = [], list[str](), list[Page]()
 
     def note(error: Error) -> None:
         errors.append(str(error))
 
+    def new(settings: dict[str, Any]) -> Page:
+        return browser.new_context(**{"viewport": DESKTOP} | settings).new_page()
+
     def open_page(link: str = "", **settings: Any) -> Page:
-        if settings or not free:
-            contexts.append(browser.new_context(**{"viewport": DESKTOP} | settings))
-            page = contexts[-1].new_page()
+        name = repr(sorted(settings.items()))
+        if name not in windows:
+            windows[name] = new(settings)
+        page = windows[name]
+        if page in taken:
+            page = new(settings)
+            contexts.append(page.context)
         else:
-            page = free.pop()
+            taken.append(page)
         page.on("pageerror", note)
         page.goto(f"{url}{link}")
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
@@ -79,10 +86,12 @@ def visit(browser: Browser, window: Page, url: str) -> Iterator[Callable[..., Pa
     yield open_page
     for context in contexts:
         context.close()
-    if not free:
-        window.goto("about:blank")
-        window.remove_listener("pageerror", note)
-        window.unroute_all()
+    for page in taken:
+        page.remove_listener("pageerror", note)
+        page.unroute_all()
+        page.emulate_media(color_scheme=None, reduced_motion=None)
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        page.goto("about:blank")
     assert not errors
 
 

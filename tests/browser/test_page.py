@@ -424,6 +424,7 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
 def slow(scope: Microscope) -> Iterator[None]:
     """The network takes its time for a pass, as a larger one would."""
     hook = scope.model.register_forward_pre_hook(lambda model, given: time.sleep(0.01 * len(given[0])))
+    pace._SEEN.pop(scope.model, None)
     yield
     hook.remove()
     pace._SEEN.pop(scope.model, None)
