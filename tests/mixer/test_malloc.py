@@ -11,7 +11,7 @@ if sys.argv[1] == "keep":
     malloc.keep()
 
 def layers():
-    x = torch.ones(16 * 2**20, dtype=torch.uint8)
+    x = torch.ones(64 * 2**20, dtype=torch.uint8)
     return x + 1
 
 for _ in range(8): layers()
