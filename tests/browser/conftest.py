@@ -89,7 +89,7 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
     for page in taken:
         page.remove_listener("pageerror", note)
         page.unroute_all()
-        page.emulate_media(color_scheme=None, reduced_motion=None)
+        page.emulate_media(color_scheme="null", reduced_motion="null")
         page.evaluate("localStorage.clear(); sessionStorage.clear()")
         page.goto("about:blank")
     assert not errors
