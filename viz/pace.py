@@ -29,23 +29,28 @@ BATCH = 0.2
 SEEN = 3
 """batches that are remembered: the fastest of them counts, as a machine may be busy with something else for a moment"""
 
+STALE = 10
+"""seconds after which one more pass is timed: where the machine was busy when a network was opened, little starts by
+itself, so that nothing else would show that it is faster by now"""
+
 _SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # beside the models, as their locks are
+_WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 def seconds_per_pass(model: Mixer) -> float:
     """How long a forward pass of one image takes, as it was seen last; for a network that is new, after two."""
-    if model not in _SEEN:
-        image = next(model.parameters()).new_zeros(1, 3, *model.config.image_size)
-        for _ in range(2):  # the first is slower
-            with timed(model, 1), torch.no_grad():
-                model(image)
+    passes = 2 if model not in _SEEN else time.perf_counter() - _WHEN.get(model, 0) > STALE  # the very first is slower
+    image = next(model.parameters()).new_zeros(1, 3, *model.config.image_size)
+    for _ in range(passes):
+        with timed(model, 1), torch.no_grad():
+            model(image)
     return min(_SEEN[model])
 
 
 def as_fast_as(model: Mixer, copy: Mixer) -> None:
     """What is known of a model's pace holds for its copy, too."""
     seconds_per_pass(model)
-    _SEEN[copy] = _SEEN[model]
+    _SEEN[copy], _WHEN[copy] = _SEEN[model], _WHEN[model]
 
 
 @contextmanager
@@ -57,6 +62,7 @@ def timed(model: Mixer, passes: int) -> Iterator[None]:
         if next(model.parameters()).is_cuda:
             torch.cuda.synchronize()
         _SEEN.setdefault(model, deque(maxlen=SEEN)).append((time.perf_counter() - start) / passes)
+        _WHEN[model] = time.perf_counter()
 
 
 def batch_size(model: Mixer, gradients: bool) -> int:
@@ -82,7 +88,8 @@ def batches(model: Mixer, items: Tensor, gradients: bool = False) -> Iterator[Te
 
 def in_time(model: Mixer, passes: int) -> int:
     """How many images make a batch, if each takes so many passes; at least one."""
-    return max(1, int(BATCH / (passes * seconds_per_pass(model))))
+    seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # within a step, no pass is added
+    return max(1, int(BATCH / (passes * seconds)))
 
 
 def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
