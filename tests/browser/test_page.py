@@ -196,6 +196,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     )
     assert ends[0] == ends[1]
     expect(page.locator("#tokens-norms .pane")).to_have_count(1)  # it shows all depths
+    page.wait_for_function("location.search.includes('pin=') && !/[?&]depth=/.test(location.search)")
     page.reload()
     expect(view.locator(".pinned .js-plotly-plot")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Unpin").click()
