@@ -8,6 +8,7 @@ whatever else is long, is in the query as its digest alone. The browser keeps wh
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,7 @@ class Address:
     """what the digests in the query stand for"""
 
     @classmethod
+    @lru_cache(maxsize=16)  # an answer asks for the same one for every view that it draws
     def of(cls, link: str) -> "Address":
         """link: all words, as `viz.selection.to_query` writes them"""
         words = dict(parse_qsl(link, keep_blank_values=True))
