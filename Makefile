@@ -20,7 +20,7 @@ quick: lint ## what to run after every change: style, types, and the tests of th
 lint: .venv/dev ## check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/pyrefly check
 
 train: .venv/app ## start or continue the default training at low priority
 	nice -n 19 $(BIN)/python main.py

@@ -130,11 +130,11 @@ def check_address(host: str | None, port: int | None) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except (OSError, UnicodeError) as error:
-        taken = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
-        if not taken:
+        code = getattr(error, "errno", None)
+        if code not in (errno.EADDRINUSE, errno.EACCES):
             raise ValueError(f"{name} is no address of this machine: --host 0.0.0.0 listens on all it has") from error
         if port is not None:
-            why = "taken by another program" if error.errno == errno.EADDRINUSE else "for the system's administrator"
+            why = "taken by another program" if code == errno.EADDRINUSE else "for the system's administrator"
             raise ValueError(f"port {port} is {why}: choose another --port; without it, a free one is found") from error
 
 

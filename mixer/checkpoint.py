@@ -122,7 +122,8 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     if network is Mixer and "stages" in metrics:  # of our training, which before configs held names was on CIFAR-10
         config.setdefault("classes", CIFAR10_CLASSES)
     try:
-        stated = CONFIGS[network](**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        stated = CONFIGS[network](**values)
         with torch.device("meta"):
             parameters = record.parameters(network(stated))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -130,8 +131,10 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
             f"{folder}: config.json does not fit: {error}; correct that entry, or get the checkpoint anew"
         ) from error
     _check_record(folder, metrics, stated.num_classes)
-    if start is not None and issubclass(network, Mixer):
-        return _started(folder, stated, start).eval(), metrics
+    if start is not None and isinstance(stated, MixerConfig):
+        started = _started(folder, stated, start)
+        assert isinstance(started, network)
+        return started.eval(), metrics
     shards = [weights for weights in folder.glob("*.safetensors") if weights.is_file()]
     for weights in shards:
         check_fetched(weights)

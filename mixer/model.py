@@ -132,7 +132,7 @@ class Mlp(nn.Sequential):
 
     def __init__(self, dim: int, hidden_dim: int, dropout: float, gelu: str):
         super().__init__(
-            OrderedDict(
+            OrderedDict[str, nn.Module](
                 fc1=nn.Linear(dim, hidden_dim),
                 gelu=nn.GELU(gelu),
                 drop1=nn.Dropout(dropout),

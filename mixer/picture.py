@@ -170,7 +170,7 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def _all_that_is_there() -> Iterator[None]:
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    ImageFile.LOAD_TRUNCATED_IMAGES = True  # type: ignore[bad-assignment]
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 DEVICE = torch.device("cuda")
 
 if LENT:
-    import spaces
+    import spaces  # type: ignore[missing-import]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
         model = Mixer(config).to(DEVICE).eval()
         model.load_state_dict(weights)
         args, options = [_moved(v) for v in args], {name: _moved(v) for name, v in options.items()}
-        yield from question(model, *args, **options)
+        yield from question(model, *args, **options)  # type: ignore[invalid-param-spec]
 
     @wraps(question)
     def here(model: Mixer, *args: P.args, **options: P.kwargs) -> Iterator[T]:

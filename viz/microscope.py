@@ -185,7 +185,7 @@ class Microscope:
 
     def leading(self, picture: bytes, count: int) -> list[int]:
         """The most probable classes, best first: as many as asked for, or as there are."""
-        return np.argsort(-self.probabilities(picture), kind="stable")[:count].tolist()
+        return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
     def rival(self, picture: bytes, target: int) -> int | None:
         """The most probable class but for the target; None where there is no other."""

@@ -220,11 +220,12 @@ def add(scope: Microscope, fetch: bool) -> None:
 
 def _publish(function: Callable[..., Awaitable[Any]], returned: str, parameters: Mapping[str, Schema]) -> None:
     """Make an endpoint of it, whose parameters and result have their own names in the documentation."""
+    page: Any = Context.root_block  # Gradio states neither labels nor parameters
     added = gr.api(function, api_name=function.__name__)
     names = [*function.__annotations__][: len(added["inputs"])]
     for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
-        Context.root_block.blocks[number].label = name  # where Gradio writes "1st"
-    Context.root_block.parameters[function.__name__] = {name: parameters[name] for name in names}
+        page.blocks[number].label = name  # where Gradio writes "1st"
+    page.parameters[function.__name__] = {name: parameters[name] for name in names}
 
 
 def _parameters(scope: Microscope, fetch: bool) -> dict[str, Schema]:

@@ -45,7 +45,7 @@ def rather_than(scope: Microscope) -> Choice:
 def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
     """The number of the other class."""
     chosen = option.of(selection)
-    ranked = scope.probabilities(selection.picture).argsort()[::-1].tolist()
+    ranked = [*map(int, scope.probabilities(selection.picture).argsort()[::-1])]
     if chosen == NEXT:
         return next((i for i in ranked if i != selection.target), selection.target)
     return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)

@@ -188,5 +188,5 @@ def _usual_unit_key(selection: Selection, unit: int) -> Hashable:
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:
     """The units that are shown: those that change most, the largest change first, and the chosen one."""
-    most = np.argsort(-np.abs(values), kind="stable")[:LISTED].tolist()
+    most = [*map(int, np.argsort(-np.abs(values), kind="stable")[:LISTED])]
     return most if unit in most else [*most, unit]
