@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import torch
@@ -16,7 +17,8 @@ from mixer.model import PRESETS, Mixer
 from tests.served import served
 from viz.microscope import Microscope
 
-DESKTOP = {"width": 1400, "height": 900}
+DESKTOP = {"viewport": {"width": 1400, "height": 900}, "permissions": ["clipboard-read", "clipboard-write"]}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -58,15 +60,15 @@ def windows(browser: Browser) -> dict[str, Page]:
 
 @pytest.fixture
 def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page in a window with such settings, at desktop width without; the second time in a test as another
-    visitor. What goes wrong in the browser fails the test."""
+    """Opens a link, or an address elsewhere, in a window with such settings, at desktop width without; the second time
+    in a test as another visitor. What goes wrong in the browser fails the test."""
     contexts, errors, taken = [], list[str](), list[Page]()
 
     def note(error: Error) -> None:
         errors.append(str(error))
 
     def new(settings: dict[str, Any]) -> Page:
-        return browser.new_context(**{"viewport": DESKTOP} | settings).new_page()
+        return browser.new_context(**DESKTOP | settings).new_page()
 
     def open_page(link: str = "", **settings: Any) -> Page:
         name = repr(sorted(settings.items()))
@@ -79,8 +81,9 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         else:
             taken.append(page)
         page.on("pageerror", note)
-        page.goto(f"{url}{link}")
-        expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
+        page.goto(urljoin(url, link))
+        view = page.locator(".lens.open .view").filter(has=page.locator(".js-plotly-plot, .html:not(:empty)"))
+        expect(view.first).to_be_visible(timeout=60_000)  # it waits for the answer to the link
         return page
 
     yield open_page
@@ -93,6 +96,21 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         page.evaluate("localStorage.clear(); sessionStorage.clear()")
         page.goto("about:blank")
     assert not errors
+
+
+def open_lens(page: Page, lens: str) -> None:
+    """By its tabs, where another one is open."""
+    group = page.locator(f'#tabs [data-group="{lens.split(".")[0]}"]')
+    if group.count():
+        group.click()
+    page.locator(f'#tabs [data-lens="{lens}"]').click()
+    expect(page.locator(f"#lens-{lens.replace('.', '-')}.open")).to_be_visible()
+
+
+def settled(page: Page) -> None:
+    """All views of the open lens show what they are going to show."""
+    expect(page.locator('.lens.open .view:not([aria-busy="false"])')).to_have_count(0, timeout=60_000)
+    expect(page.locator("#status .wait")).to_be_hidden(timeout=60_000)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import open_lens
 from tests.browser.test_page import click_cell, figure
 from viz.microscope import Microscope
 from viz.panels.how.tour import STOPS
@@ -103,23 +104,20 @@ def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
     expect(figure(other, "mixing-units-units")).to_be_visible(timeout=15_000)
 
 
-@pytest.mark.parametrize("lens", ["how", "tokens"])
-def test_a_term_says_what_it_means_to_pointer_and_keyboard(
-    visit: Callable[..., Page], scope: Microscope, lens: str
-) -> None:
-    page = visit(f"?lens={lens}")
-    expect(page.locator(f"#lens-{lens}")).to_be_visible(timeout=15_000)
-    term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
+def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, scope: Microscope) -> None:
     meaning = page.locator("#meaning")
-    term.hover()
-    expect(meaning).to_be_visible()
-    expect(meaning).to_contain_text(str(scope.model.config.hidden_dim))
-    page.mouse.move(0, 0)
-    expect(meaning).to_be_hidden()
-    term.focus()
-    expect(meaning).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(meaning).to_be_hidden()
+    for lens in ("how", "tokens"):
+        open_lens(page, lens)
+        term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
+        term.hover()
+        expect(meaning).to_be_visible()
+        expect(meaning).to_contain_text(str(scope.model.config.hidden_dim))
+        page.mouse.move(0, 0)
+        expect(meaning).to_be_hidden()
+        term.focus()
+        expect(meaning).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(meaning).to_be_hidden()
 
 
 def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, scope: Microscope) -> None:

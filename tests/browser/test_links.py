@@ -3,15 +3,15 @@
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.served import wide
 
@@ -36,22 +36,6 @@ http {{
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with wide(tmp_path_factory.mktemp("network")) as url:
         yield url
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[[str], Page]]:
-    """Opens an address in a browser of its own."""
-    with ExitStack() as stack:
-
-        def open_page(address: str) -> Page:
-            context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-            stack.callback(context.close)
-            page = context.new_page()
-            page.goto(address)
-            expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=60_000)
-            return page
-
-        yield open_page
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +72,9 @@ def said(page: Page) -> Any:
 
 
 def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_another_network(
-    opened: Callable[[str], Page], url: str, noise: Path
+    visit: Callable[..., Page], url: str, noise: Path
 ) -> None:
-    page, asked = opened(f"{url}?lens=tokens"), list[str]()
+    page, asked = visit("?lens=tokens"), list[str]()
     page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
     own = upload(page, noise)
     page.get_by_role("button", name="Pin", exact=True).click()
@@ -111,20 +95,20 @@ def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_ano
     assert answers(page)
     expect(said(page)).to_be_empty()
     assert max(map(len, asked)) < 500, "it goes along with every request"
-    elsewhere = opened(link)
+    elsewhere = visit(link)
     expect(said(elsewhere)).to_have_text("The picture of this link is not in it: choose it here again.", timeout=60_000)
     expect(elsewhere.locator("#patch")).to_have_value("1,1")
 
 
 def test_a_link_that_is_copied_brings_a_small_picture_along(
-    opened: Callable[[str], Page], url: str, tmp_path: Path
+    visit: Callable[..., Page], url: str, tmp_path: Path
 ) -> None:
     Image.linear_gradient("L").resize((96, 64)).save(tmp_path / "plain.png")
-    page = opened(url)
+    page = visit(url)
     own = upload(page, tmp_path / "plain.png")
     link = copied(page, "Copy link")
     assert len(link) < 8_000
-    elsewhere = opened(f"{link}).")  # as it may stand in a text
+    elsewhere = visit(f"{link}).")  # as it may stand in a text
     assert answers(elsewhere) == own
     expect(said(elsewhere)).to_be_empty()
     elsewhere.wait_for_function("!location.href.includes('#')")
@@ -132,8 +116,8 @@ def test_a_link_that_is_copied_brings_a_small_picture_along(
     assert answers(elsewhere) == own
 
 
-def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(opened: Callable[[str], Page], url: str) -> None:
-    page = opened(f"{url}?sample=999&lens=nowhere&fbclid=IwAR0&__theme=light")
+def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(visit: Callable[..., Page], url: str) -> None:
+    page = visit("?sample=999&lens=nowhere&fbclid=IwAR0&__theme=light")
     expect(said(page)).to_contain_text("Sample is a whole number", timeout=60_000)
     page.wait_for_function("location.search === '?__theme=light'")  # what says nothing is in no link again
     expect(page.locator("#status .wait")).to_be_hidden(timeout=60_000)
@@ -143,8 +127,8 @@ def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(opened: Ca
     expect(said(page)).to_be_empty(timeout=60_000)
 
 
-def test_the_list_of_networks_keeps_the_link(opened: Callable[[str], Page], url: str) -> None:
-    page = opened(f"{url}?patch=1,1")
+def test_the_list_of_networks_keeps_the_link(visit: Callable[..., Page], url: str) -> None:
+    page = visit("?patch=1,1")
     page.locator("#network select").select_option(label="others ...")
     page.get_by_label("folder, file, or id on the Hub").fill("checkpoints/teacher")
     page.get_by_role("button", name="Open").click()
@@ -153,9 +137,14 @@ def test_the_list_of_networks_keeps_the_link(opened: Callable[[str], Page], url:
     page.wait_for_url("**/networks/seed-start/?patch=1,1", timeout=60_000)
 
 
+def listening(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="there is no nginx here")
 def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_not_in_its_log(
-    opened: Callable[[str], Page], url: str, noise: Path, tmp_path: Path
+    visit: Callable[..., Page], url: str, noise: Path, tmp_path: Path
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -166,7 +155,10 @@ def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_n
     command = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
     with subprocess.Popen(command) as nginx:
         try:
-            page = opened(f"http://127.0.0.1:{port}/?lens=tokens")
+            while not listening(port):
+                assert nginx.poll() is None
+                time.sleep(0.05)
+            page = visit(f"http://127.0.0.1:{port}/?lens=tokens")
             own = upload(page, noise)
             page.locator("#patch").select_option("1,1")
             page.wait_for_function("location.search.includes('patch=1,1')")
@@ -181,10 +173,10 @@ def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_n
 
 
 def test_what_is_chosen_while_the_server_is_away_is_done_when_it_is_back(
-    opened: Callable[[str], Page], tmp_path: Path, noise: Path
+    visit: Callable[..., Page], tmp_path: Path, noise: Path
 ) -> None:
     with wide(tmp_path) as url:
-        page = opened(url)
+        page = visit(url)
         own = upload(page, noise)
     page.locator("#patch").select_option("1,1")
     expect(said(page)).to_contain_text("The server does not answer", timeout=60_000)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import PHONE, open_lens, settled
 from viz import pace
 from viz.microscope import Microscope
 
@@ -150,14 +151,14 @@ def test_the_back_button_comes_back_to_the_same_view(page: Page) -> None:
 
 
 def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
-    page = visit("?patch=2,3", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("?patch=2,3")
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").endswith("/?patch=2,3")
 
 
 def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscope) -> None:
-    page = visit("?patch=2,3&lens=tokens", permissions=["clipboard-read", "clipboard-write"])
+    page = visit("?patch=2,3&lens=tokens")
     page.locator("#tokens-given").get_by_role("button", name="Copy as Python").click()
     expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
     program = page.evaluate("navigator.clipboard.readText()")
@@ -365,7 +366,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
     visit: Callable[..., Page], tmp_path: Path, scope: Microscope
 ) -> None:
     Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "photo.png")
-    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = visit()
     page.get_by_role("button", name="Choose a picture").click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.png")
     page.wait_for_function("location.search.startsWith('?picture=')")
@@ -387,21 +388,23 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     assert lines[-250].startswith("stem,airplane,0.")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "SVG"])
-def test_a_figure_can_be_taken_into_a_paper(page: Page, scope: Microscope, kind: str) -> None:
+def test_a_figure_can_be_taken_into_a_paper(page: Page, scope: Microscope) -> None:
+    file = taken(page, "PNG")
+    width = page.locator("#how-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
+    with Image.open(file) as image:
+        assert image.width == pytest.approx(3 * width, abs=6)
+    text = taken(page, "SVG").read_text(encoding="utf-8")
+    assert "<svg" in text
+    assert "picture: airplane-3" in text
+    assert scope.name in text
+
+
+def taken(page: Page, kind: str) -> Path:
+    """The file of the votes' figure."""
     with page.expect_download() as download:
         page.locator("#how-votes").get_by_role("button", name=kind).click()
     assert download.value.suggested_filename == f"airplane-3_12b_votes.{kind.lower()}"
-    file = download.value.path()
-    if kind == "PNG":
-        width = page.locator("#how-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
-        with Image.open(file) as image:
-            assert image.width == pytest.approx(3 * width, abs=6)
-    else:
-        text = file.read_text(encoding="utf-8")
-        assert "<svg" in text
-        assert "picture: airplane-3" in text
-        assert scope.name in text
+    return download.value.path()
 
 
 def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
@@ -487,14 +490,11 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
     expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
 
 
-@pytest.mark.parametrize(
-    "lens", ["mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model"]
-)
-def test_every_other_lens_opens(visit: Callable[..., Page], lens: str) -> None:
-    page = visit(f"?lens={lens}")
-    panel = page.locator(f"#lens-{lens.replace('.', '-')}")
-    for view in panel.locator(".view").all():
-        expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
+def test_every_other_lens_opens(page: Page) -> None:
+    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model"):
+        open_lens(page, lens)
+        for view in page.locator(".lens.open .view").all():
+            expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
 
 
 def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[..., Page], scope: Microscope) -> None:
@@ -560,9 +560,8 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
     assert answer(page) != before
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page], scheme: str) -> None:
-    page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens", **PHONE)
     for tab in ("How it works", "Attribution", "What if", "Knock out", "Model", "Patch tokens"):
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
@@ -573,12 +572,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page],
 
 
 def test_a_finger_scrolls_past_a_figure(visit: Callable[..., Page]) -> None:
-    page = visit("?lens=tokens", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visit("?lens=tokens", **PHONE)
     plot = figure(page, "tokens-norms")
     expect(figure(page, "tokens-votes")).to_be_visible()  # the last of them
-    expect(page.locator('.lens.open .view[aria-busy="true"]')).to_have_count(
-        0, timeout=60_000
-    )  # nothing moves any more
+    settled(page)  # nothing moves any more
     plot.evaluate("plot => plot.scrollIntoView({block: 'center'})")
     box, before = plot.bounding_box(), page.evaluate("scrollY")
     assert box

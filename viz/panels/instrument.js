@@ -247,9 +247,15 @@ window.instrument = (() => {
   // what goes to the server, as soon as there is a wire to it; what came from there for each element
   const waiting = [], shows = new Map(), latest = {};
   let send = payload => waiting.push(payload);
+  let held = false; // what came with the page is not what its link says: it waits for the answer to that
   const put = (id, value) => {
     latest[id] = value;
-    shows.get(id)?.(value);
+    if (!held) shows.get(id)?.(value);
+  };
+  const release = () => {
+    if (!held) return;
+    held = false;
+    for (const [id, value] of Object.entries(latest)) put(id, value);
   };
 
   // clicks and controls of an element send words
@@ -606,6 +612,9 @@ window.instrument = (() => {
     try { sessionStorage.setItem(STORED, JSON.stringify(now)); } catch { /* there is no store */ }
   };
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
+  // whether the page begins with something to ask the server
+  const linked = () => remembered().length > 0 ||
+    [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
   const away = async sent => {
     if (!unanswered.includes(sent)) return;
     const there = await fetch(`${root()}/gradio_api/app_id`).then(({ok}) => ok, () => false);
@@ -647,7 +656,8 @@ window.instrument = (() => {
       for (const [id, value] of Object.entries(parts)) put(id, value);
       if (lost) send({again: true});
     };
-    watch("value", receive);
+    watch("value", () => { receive(); release(); });
+    held = linked();
     receive();
     send = sender(trigger);
     waiting.splice(0).forEach(send);
@@ -666,6 +676,7 @@ window.instrument = (() => {
     watch("heard", () => {
       address(); // of a link that says nothing here, nothing is left
       heard(props.heard);
+      setTimeout(release); // there may be nothing new
     });
     const made = () => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report"; };
     watch("said", () => { part("said").textContent = props.said; made(); });
@@ -698,11 +709,9 @@ window.instrument = (() => {
     element.addEventListener("click", event => {
       if (event.target.closest("[data-do=stop]")) send({stop: true});
     });
-    const before = remembered();
-    if (before.length || [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__")))
-      send({link: fromAddress()});
+    if (linked()) send({link: fromAddress()});
     else if (props.running) trigger("change");
-    for (const {number, ...payload} of before) send(payload);
+    for (const {number, ...payload} of remembered()) send(payload);
   };
 
   // the choice among the networks: each has its own page, and the link goes along
