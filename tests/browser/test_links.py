@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.served import wide
+from tests.served import free_port
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
@@ -146,9 +147,7 @@ def listening(port: int) -> bool:
 def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_not_in_its_log(
     visit: Callable[..., Page], url: str, noise: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "nginx.conf").write_text(
         NGINX.format(folder=tmp_path, port=port, url=url.rstrip("/")), encoding="utf-8"
     )
@@ -186,5 +185,5 @@ def test_what_is_chosen_while_the_server_is_away_is_done_when_it_is_back(
         page.wait_for_function("location.search.includes('patch=1,1&lens=tokens')", timeout=60_000)
         assert answers(page) == own
         expect(page.locator("#patch")).to_have_value("1,1")
-        expect(page.locator("#tokens-votes .js-plotly-plot")).to_be_visible(timeout=60_000)
+        expect(page.locator("#tokens-given .js-plotly-plot")).to_be_visible(timeout=60_000)
         assert page.evaluate("JSON.parse(sessionStorage['mixer unanswered'])") == []

@@ -21,6 +21,8 @@ def answer(page: Page) -> str:
 
 
 def figure(page: Page, view: str) -> Locator:
+    """Brought into sight, as it is drawn only there."""
+    page.locator(f"#{view}").scroll_into_view_if_needed()
     return page.locator(f"#{view} .js-plotly-plot")
 
 
@@ -189,6 +191,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     page.locator("#answer input[type=range]").fill("24")
     view = page.locator("#tokens-votes")
     expect(view.locator(".pinned .which")).to_contain_text("depth: 2a")
+    view.scroll_into_view_if_needed()
     expect(view.locator(".pane:not(.pinned) .which")).to_contain_text("depth: 12b")
     expect(view).to_contain_text("Both on one scale")
     ends = view.evaluate(
@@ -199,7 +202,9 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     expect(page.locator("#tokens-norms .pane")).to_have_count(1)  # it shows all depths
     page.wait_for_function("location.search.includes('pin=') && !/[?&]depth=/.test(location.search)")
     page.reload()
-    expect(view.locator(".pinned .js-plotly-plot")).to_be_visible(timeout=30_000)
+    expect(view.locator(".pinned .which")).to_contain_text("depth: 2a", timeout=30_000)
+    view.scroll_into_view_if_needed()
+    expect(view.locator(".pinned .js-plotly-plot")).to_be_visible()
     page.get_by_role("button", name="Unpin").click()
     expect(view.locator(".pane")).to_have_count(1)
     assert "pin" not in page.url
@@ -287,7 +292,7 @@ def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callab
     )
     before = page.evaluate("scrollY")
     page.locator('#picker button[data-patch="5"]').click()
-    expect(figure(page, "tokens-similarity")).to_contain_text("cosine with (1, 1)")
+    expect(page.locator("#tokens-similarity .js-plotly-plot")).to_contain_text("cosine with (1, 1)")
     assert norms.get_attribute("data-mark") == "the same"
     assert page.evaluate("scrollY") == before
 
@@ -301,6 +306,7 @@ def test_a_change_of_the_link_loads_nothing_and_keeps_references_within_the_page
     page.locator('#picker button[data-patch="5"]').click()
     expect(page.locator("#patch")).to_have_value("1,1")
     expect(page).to_have_url(re.compile("patch=1"))
+    expect(figure(page, "tokens-votes")).to_be_visible()
     clips = page.locator("#tokens-votes [clip-path]").evaluate_all(
         "all => all.map(one => one.getAttribute('clip-path'))"
     )

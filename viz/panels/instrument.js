@@ -305,12 +305,16 @@ window.instrument = (() => {
       buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
     };
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
-    const draw = async (Plotly, {data, layout}, alt) => {
+    // its place on the page, as large as it is going to be
+    const reserve = ({layout}, alt) => {
       figure.hidden = false;
       figure.ariaLabel = alt;
-      layout.font = dressed(figure);
       own = layout.height ?? 320;
       figure.shape = layout.meta;
+      fit(figure, own);
+    };
+    const draw = async (Plotly, {data, layout}) => {
+      layout.font = dressed(figure);
       fit(figure, own);
       delete layout.height;
       const begun = Boolean(figure.data);
@@ -332,7 +336,7 @@ window.instrument = (() => {
       fit(figure, own);
       window.Plotly.Plots.resize(figure);
     };
-    return {element, figure, put, empty, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
+    return {element, figure, put, empty, reserve, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
   };
 
   // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
@@ -377,8 +381,15 @@ window.instrument = (() => {
     const now = paneOf(box.querySelector(".pane"), ({curveNumber, pointNumber, data}) =>
       send({view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
     const blank = now.element.cloneNode(true);
-    let turn = 0, value, fresh, kept;
+    let turn = 0, value, fresh, kept, drawn;
     listen(element);
+    // figures wait until they are nearly in sight: most of a lens is below the window, and of closed lenses all is
+    let near = false, waiting = [];
+    new IntersectionObserver(entries => {
+      near = entries.at(-1).isIntersecting;
+      if (near) for (const go of waiting.splice(0)) go();
+    }, {rootMargin: "50%"}).observe(box);
+    const nearby = () => near || new Promise(resolve => waiting.push(resolve));
     // the place for what is pinned: what is in it answers no click
     const beside = pinned => {
       box.classList.toggle("beside", Boolean(pinned));
@@ -420,14 +431,16 @@ window.instrument = (() => {
       const Plotly = await plotly();
       if (mine !== turn) return;
       fillIn();
-      await null; // first all that an answer writes, then all figures, which look at the page's layout
-      if (mine !== turn) return;
       const [present, pinned] = parsed;
-      if (present) await now.draw(Plotly, present, value.alt);
+      if (present) now.reserve(present, value.alt);
       else now.empty();
-      if (mine !== turn) return;
-      if (pinned) await kept.draw(Plotly, pinned, value.pinned.alt);
+      if (pinned) kept.reserve(pinned, value.pinned.alt);
       else kept?.empty();
+      await nearby(); // and in any case first all that an answer writes, then figures, which look at the page's layout
+      if (mine !== turn) return;
+      if (present) await now.draw(Plotly, present);
+      if (mine !== turn) return;
+      if (pinned) await kept.draw(Plotly, pinned);
       if (mine !== turn) return;
       if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
       box.classList.remove("stale");
@@ -437,14 +450,14 @@ window.instrument = (() => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
-      if (does === "png" || does === "svg") picture(now.figure, box, value, does);
+      if (does === "png" || does === "svg") drawn.then(() => picture(now.figure, box, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "large") lecture(box);
       if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
     return given => {
       value = given;
-      show().catch(error => now.put({which: "", words: error.message, html: ""}));
+      drawn = show().catch(error => now.put({which: "", words: error.message, html: ""}));
     };
   };
 
