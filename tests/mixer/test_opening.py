@@ -15,7 +15,7 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import main
-from mixer import checkpoint, opening, run
+from mixer import checkpoint, opening, run, session
 from mixer import train as training
 from mixer.checkpoint import CheckpointError
 from mixer.data import Labelled
@@ -37,7 +37,7 @@ def same(one: Mixer, other: Mixer) -> bool:
 def test_the_untrained_network_that_ships_is_the_one_that_training_starts_from() -> None:
     model, metrics = open_network(START)
     assert model.config == PRESETS["seed"]
-    assert same(model, main.start("seed", None, None, TrainConfig().seed))
+    assert same(model, session.start("seed", None, None, TrainConfig().seed))
     assert metrics["epochs"] == 0
     assert "accuracy" not in metrics
     assert sum(file.stat().st_size for file in START.iterdir()) < 2_000

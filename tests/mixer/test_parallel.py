@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import main
-from mixer import checkpoint, parallel
+from mixer import checkpoint, parallel, session
 from mixer.model import Mixer
 from mixer.run import RunError, history
 from mixer.train import TrainConfig
@@ -47,7 +47,7 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
     assert started.returncode == 0, output
     assert output.count("test images right") == 1
     (one, _), (two, metrics) = (checkpoint.load(str(tmp_path / run / "checkpoint"), Mixer) for run in ("one", "two"))
-    moved = weights(one) - weights(main.start("seed", 1, None, 0))
+    moved = weights(one) - weights(session.start("seed", 1, None, 0))
     assert (weights(one) - weights(two)).norm() < 1e-4 * moved.norm()
     losses = [[line["loss"] for line in history(tmp_path / run)] for run in ("one", "two")]
     torch.testing.assert_close(*map(torch.tensor, losses), rtol=1e-5, atol=0)
