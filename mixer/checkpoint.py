@@ -26,7 +26,10 @@ from mixer.data import samples as shipped_samples
 from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig, untrained
 from mixer.teacher import Teacher, TeacherConfig
 
-DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
+ABOVE = Path(__file__).parent.parent
+ROOT = installed if (installed := ABOVE / "mixer_microscope").is_dir() else ABOVE
+"""what `checkpoints` lies in: the folder of this project, or what pip makes of it (`setup.py`)"""
+DEFAULT = ROOT / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
 SAMPLES = "samples.npz"
 FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json", SAMPLES]

@@ -18,13 +18,12 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 from huggingface_hub.utils import logging
 
 from mixer import checkpoint, run
-from mixer.checkpoint import CheckpointError
+from mixer.checkpoint import ROOT, CheckpointError
 from mixer.convert import convert
 from mixer.data import Samples
 from mixer.model import Mixer, MixerConfig
 from mixer.record import effort, parameters
 
-ROOT = Path(__file__).parent.parent
 CHECKPOINTS, RUNS = "checkpoints", "runs"
 ROOM = 3
 """how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""

@@ -16,13 +16,13 @@ from typing import Any
 import tyro
 from gradio_client import Client, handle_file
 from huggingface_hub import metadata_load
-from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
 from mixer import files
 from mixer.data import CLASSES, samples
 from mixer.outside import in_words
+from tools.constraints import requirements
 
 ROOT = Path(__file__).parent.parent
 RUN = (
@@ -94,9 +94,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
     https://huggingface.co/docs/hub/spaces-config-reference
     """
     data = metadata_load(folder / "README.md") or {}
-    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    known = (Requirement(line) for line in lines if line and not line.startswith("#"))
-    (gradio,) = (requirement for requirement in known if requirement.name == "gradio")
+    (gradio,) = (one for one in requirements(folder / "requirements.txt") if one.name == "gradio")
     (least,) = (limit.version for limit in gradio.specifier if limit.operator == ">=")
     truths = {
         "title": lambda v: bool(v),
