@@ -28,10 +28,10 @@ import socket
 import tyro
 
 from mixer.checkpoint import DEFAULT
-from mixer.outside import in_words, without_proxies
+from mixer.errors import readable_errors, without_proxies
 from viz.microscope import Microscope
 
-with in_words(), without_proxies():
+with readable_errors(), without_proxies():
     try:
         import gradio as gr
     except ValueError as error:  # it reads numbers from the environment as it is imported
@@ -140,7 +140,7 @@ def check_address(host: str | None, port: int | None) -> None:
 
 def command() -> None:
     """The command line, also as `mixer-microscope`."""
-    with in_words():
+    with readable_errors():
         tyro.cli(main)
 
 

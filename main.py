@@ -20,14 +20,14 @@ import mixer.convert
 import mixer.summary
 import mixer.teacher
 import mixer.train
-from mixer import checkpoint, files, hub, malloc, parallel, record, session
+from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
 from mixer.data import choose_samples, cifar10, class_names, class_numbers, normalise
+from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.folder import compare, seen, tested
+from mixer.image_folder import compare, seen, tested
 from mixer.layout import Folders
 from mixer.model import PRESETS, Mixer
-from mixer.opening import named, open_network, samples_of, told
-from mixer.outside import in_words
+from mixer.networks import named, open_network, samples_of, told
 from mixer.picture import decode
 from mixer.record import device_name
 from mixer.run import Run
@@ -88,7 +88,7 @@ def train(
     if known and image_size not in (None, 32):
         raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
     network = PRESETS[preset].resized(32 if known else image_size)
-    with parallel.first_before_others():
+    with parallel.main_process_first():
         parts = session.parts_of(data, network.image_size, data_root, download, folders)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
     if data != "cifar10":
@@ -97,10 +97,10 @@ def train(
     taught_by = Average(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
-    of = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
-    with Run(folder, of, tuple(map(named, teacher or ())), where) as ours:
+    identity = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
+    with Run(folder, identity, tuple(map(named, teacher or ())), where) as ours:
         if init or not ours.begun:
-            ours.of["init"] = init
+            ours.identity["init"] = init
         said = [] if known else parts.said()
         if init and not ours.begun:
             before = checkpoint.load(init, Mixer)[1]
@@ -259,7 +259,7 @@ def write_report(
 ) -> None:
     """Write all that the microscope shows of a picture into one HTML file, without a browser.
 
-    What a visitor has to ask for on the page, as it takes long, is left out, and said.
+    Slow views, which the page measures only on request, are left out and listed.
 
     Args:
         picture: the file of the picture
@@ -272,7 +272,7 @@ def write_report(
     mark = f"<!-- of {of} -->"
     names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
     out = out or next(path for path in map(Path, names) if not path.exists() or mark.encode() in path.read_bytes())
-    files.check(out, files.signed)
+    atomic_write.check(out, atomic_write.signed)
     from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
     from viz.panels import report as reports
     from viz.panels.lenses import Lenses
@@ -292,12 +292,12 @@ def write_report(
     visit.photo = photo
     reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
     text = reports.report(scope, lenses.page, lenses.lenses, visit, "")
-    files.write_signed(out, f"{reports.whole(text)}\n{mark}")
+    atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
-    """Keep a network as it is now, of a run that goes on for one, as a checkpoint of half precision, half as large.
+    """Save the current network of a run, also while it trains, as a checkpoint of half precision, half as large.
 
     Args:
         source: folder of the run
@@ -355,7 +355,7 @@ def command(arguments: list[str]) -> None:
     """One line of the command line; what comes from outside ends it in a sentence (SystemExit)."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    with in_words(), parallel.processes():
+    with readable_errors(), parallel.processes():
         tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
 
 

@@ -12,8 +12,8 @@ from typing import Any, cast, get_args
 import torch
 from tqdm import tqdm
 
-from mixer import checkpoint, data, folder, parallel
-from mixer.folder import Parts
+from mixer import checkpoint, data, image_folder, parallel
+from mixer.image_folder import Parts
 from mixer.layout import Folders
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.run import differences
@@ -27,7 +27,9 @@ def parts_of(
 ) -> Parts:
     """Training, validation and test images. name: cifar10, cifar100 or a folder, whose images come at that size"""
     if name not in CIFAR:
-        return folder.read(Path(name), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders)
+        return image_folder.read(
+            Path(name), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders
+        )
     kind = cast(data.Cifar, name)
     train, validation = data.cifar(kind, "train", root, download), data.cifar(kind, "validation", root)
     return Parts(train, validation, data.cifar(kind, "test", root), "as published, the last validate")
@@ -94,7 +96,7 @@ def follow(steps: Generator[dict[str, Any]], total: int, draw: Callable[[bool], 
                 bar.write(line.format(**metrics), file=sys.stdout)
                 draw(drawn)
                 drawn = True
-            if parallel.any_of_them(bool(interrupted)):
+            if parallel.any_process(bool(interrupted)):
                 steps.close()
                 return False
     return True
@@ -104,7 +106,7 @@ def follow(steps: Generator[dict[str, Any]], total: int, draw: Callable[[bool], 
 def interrupts() -> Iterator[list[int]]:
     """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one.
 
-    What this process was told to ignore, as by nohup, it ignores further on.
+    Signals ignored before (nohup) stay ignored.
     """
     seen: list[int] = []
     asked = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}

@@ -19,12 +19,12 @@ import main
 import mixer.convert
 import mixer.train
 from mixer import checkpoint, record, session
+from mixer.atomic_write import NotWritable
 from mixer.data import Labelled, OtherClasses, normalise, statistics
-from mixer.files import NotWritable
-from mixer.folder import read as read_folder
+from mixer.image_folder import read as read_folder
 from mixer.layout import UnusableData
 from mixer.model import PRESETS, Mixer, MixerConfig
-from mixer.opening import named
+from mixer.networks import named
 from mixer.picture import decode, to_picture
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig

@@ -89,10 +89,10 @@ def test_machines_whose_states_differ_stop_in_words(
 
 def test_alone_all_of_it_does_nothing() -> None:
     batch = torch.arange(6.0)
-    with parallel.processes(), parallel.first_before_others():
+    with parallel.processes(), parallel.main_process_first():
         assert (parallel.count(), parallel.is_first()) == (1, True)
-        assert parallel.part(batch) is batch
-        parallel.add_up([batch])
+        assert parallel.shard(batch) is batch
+        parallel.all_reduce_sum([batch])
         assert parallel.of_first("own") == "own"
         assert batch.tolist() == [0, 1, 2, 3, 4, 5]
-        assert [parallel.any_of_them(own) for own in (False, True)] == [False, True]
+        assert [parallel.any_process(own) for own in (False, True)] == [False, True]
