@@ -1,4 +1,4 @@
-.PHONY: help app test quick lint train bench space chromium
+.PHONY: help app test quick lint train bench space constraints chromium
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -30,6 +30,9 @@ bench: .venv/dev ## measure speed and memory against the others (on a quiet mach
 
 space: .venv/dev ## put a Hugging Face Space together in build/space and try it (PYTHON=... with another Python)
 	$(BIN)/python -m tools.space --python $(PYTHON)
+
+constraints: .venv/dev ## write down the installed versions of what the app needs, once all tests have passed with them
+	$(BIN)/python -m tools.constraints
 
 # the browser of the tests: one that is there, else Debian's, else Playwright's own; and Debian's nginx, for one test
 chromium: .venv/dev

@@ -1,4 +1,4 @@
-"""The microscope in a browser: `python app.py`."""
+"""The microscope in a browser: `python app.py`, or `mixer-microscope` where pip has installed it."""
 
 # ruff: noqa: E402 (signals come first)
 
@@ -7,7 +7,6 @@ import os
 import signal
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -19,7 +18,8 @@ def stop(number: int, frame: FrameType | None = None) -> None:
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-if __name__ == "__main__":  # before what takes seconds to load; without it, nothing would end process 1 of a container
+# before what takes seconds to load; without it, nothing would end process 1 of a container
+if __name__ in ("__main__", "mixer_microscope.app"):
     for each in STOPS:
         signal.signal(each, stop)
 
@@ -28,10 +28,10 @@ import socket
 import tyro
 
 from mixer.checkpoint import DEFAULT
-from mixer.outside import in_words, without_proxies
+from mixer.errors import readable_errors, without_proxies
 from viz.microscope import Microscope
 
-with in_words(), without_proxies():
+with readable_errors(), without_proxies():
     try:
         import gradio as gr
     except ValueError as error:  # it reads numbers from the environment as it is imported
@@ -40,7 +40,7 @@ with in_words(), without_proxies():
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
-    from viz.panels.components import head
+    from viz.panels.components import STYLE, head
     from viz.panels.networks import LOCAL, Networks
     from viz.panels.upload import why_not_kept
 
@@ -53,7 +53,7 @@ LAUNCH: dict[str, Any] = {
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
     ),
     "head": head(),
-    "css_paths": Path(__file__).parent / "viz" / "panels" / "style.css",
+    "css_paths": STYLE,
     "max_file_size": "50mb",
     "footer_links": ["api"],
     "run_history": False,
@@ -138,6 +138,11 @@ def check_address(host: str | None, port: int | None) -> None:
             raise ValueError(f"port {port} is {why}: choose another --port; without it, a free one is found") from error
 
 
-if __name__ == "__main__":
-    with in_words():
+def command() -> None:
+    """The command line, also as `mixer-microscope`."""
+    with readable_errors():
         tyro.cli(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -2,59 +2,40 @@
 
 import hashlib
 import json
-import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import torch
 import tyro
 from tqdm import tqdm
 from tyro.extras import literal_type_from_choices
 
-from mixer import checkpoint, files, malloc, parallel
-from mixer.convert import convert as convert_weights
-from mixer.data import (
-    CLASSES,
-    Cifar,
-    Labelled,
-    OtherClasses,
-    Samples,
-    choose_samples,
-    cifar,
-    cifar10,
-    class_names,
-    class_numbers,
-    few,
-    normalise,
-    statistics,
-)
+import mixer.convert
+import mixer.summary
+import mixer.teacher
+import mixer.train
+from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
+from mixer.data import choose_samples, cifar10, class_names, class_numbers, normalise
+from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.folder import Parts, compare, seen, tested
-from mixer.folder import read as read_folder
-from mixer.hub import push as publish
+from mixer.image_folder import compare, seen, tested
 from mixer.layout import Folders
-from mixer.model import PRESETS, Mixer, MixerConfig, untrained
-from mixer.opening import named, open_network, samples_of, told
-from mixer.outside import in_words
+from mixer.model import PRESETS, Mixer
+from mixer.networks import named, open_network, samples_of, told
 from mixer.picture import decode
-from mixer.record import circumstances, device_name, effort, parameters, report
-from mixer.run import Run, differences
-from mixer.summary import summary as layer_table
+from mixer.record import device_name
+from mixer.run import Run
 from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
-from mixer.teacher import train_teacher as teacher_training
 from mixer.train import TrainConfig
-from mixer.train import train as training
 from viz.running import Measurement
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
-CIFAR = get_args(Cifar)
 Flat = tyro.conf.OmitArgPrefixes
 TEACHER = checkpoint.DEFAULT.with_name("teacher")
 TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented")))
@@ -98,44 +79,48 @@ def train(
             ./data
         download: fetch CIFAR (170 MB) if it is not there
     """
-    known = data in CIFAR
+    known = data in session.CIFAR
     name = data if known else Path(data).resolve().name
     preset = preset or ("seed" if known else "small")
     folder = run or Path("runs", preset if data == "cifar10" else name)
     checkpoint.check_target(folder / "checkpoint")
-    device = best_device()
+    device = session.best_device()
     if known and image_size not in (None, 32):
         raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
     network = PRESETS[preset].resized(32 if known else image_size)
-    with parallel.first_before_others():
-        parts = parts_of(data, network.image_size, data_root, download, folders)
+    with parallel.main_process_first():
+        parts = session.parts_of(data, network.image_size, data_root, download, folders)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
     if data != "cifar10":
-        network = scaled(network, parts.train, init)
+        network = session.scaled(network, parts.train, init)
         teacher = None if teacher == TEACHERS else teacher
-    taught_by = Average(map(partial(teacher_of, parts.train), teacher)) if teacher else None
+    taught_by = Average(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
-    of = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
-    with Run(folder, of, tuple(map(named, teacher or ())), where) as ours:
+    identity = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
+    with Run(folder, identity, tuple(map(named, teacher or ())), where) as ours:
         if init or not ours.begun:
-            ours.of["init"] = init
+            ours.identity["init"] = init
         said = [] if known else parts.said()
         if init and not ours.begun:
             before = checkpoint.load(init, Mixer)[1]
             ours.earlier = before.get("stages", [])
             said += [] if known else compare(parts, before, init)
-        model = start(preset, blocks, None if ours.begun else init, config.seed, network)
+        model = session.start(preset, blocks, None if ours.begun else init, config.seed, network)
         training_images = parts.with_validation() if all_images else parts.train
         print(
-            layer_table(model), f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}"
+            mixer.summary.summary(model),
+            f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}",
         )
         if config.batch_size and config.batch_size > len(training_images):
             said.append(f"--batch-size {config.batch_size:,} is more than there are: each step takes all of them.")
         for line in said:
             print(line)
-        steps = training(model, training_images, parts.validation, config, ours, device, taught_by)
-        if not follow(steps, round(config.epochs * len(training_images)), folder):
+        steps = mixer.train.train(model, training_images, parts.validation, config, ours, device, taught_by)
+        from viz import curves  # here, as it loads plotly
+
+        images = round(config.epochs * len(training_images))
+        if not session.follow(steps, images, lambda again: curves.show(folder, again)):
             print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")
             return
         if not parallel.is_first():
@@ -143,13 +128,13 @@ def train(
         stages = ours.record()
         if not known:
             stages[-1]["images"] = seen(training_images)
-        if is_of(folder / "checkpoint", stages):
+        if session.is_of(folder / "checkpoint", stages):
             print(
                 f"{folder} is finished: it has seen {ours.epochs:.1f} epochs, and --epochs {config.epochs} asks for "
                 f"no more; a larger --epochs prolongs it. Its network is in {folder / 'checkpoint'}"
             )
             return
-        metrics = report(model, parts.test, parts.validation, device) | effort(stages)
+        metrics = record.report(model, parts.test, parts.validation, device) | record.effort(stages)
         if data != "cifar10":
             metrics["data"] = parts.record()
         checkpoint.save(
@@ -179,11 +164,11 @@ def train_teacher(
     model = Teacher(TeacherConfig())
     data, validation = cifar10("train", data_root, download), cifar10("validation", data_root)
     history, began = [], time.monotonic()
-    for metrics in teacher_training(model, data, validation, config, best_device()):
+    for metrics in mixer.teacher.train_teacher(model, data, validation, config, session.best_device()):
         history.append(metrics | {"seconds": round(time.monotonic() - began, 1)})
         print("epoch {epoch}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}".format(**metrics))
     result = {"validation_accuracy": history[-1]["validation_accuracy"], "recipe": asdict(config), "history": history}
-    checkpoint.save(output, model, result | circumstances(best_device()))
+    checkpoint.save(output, model, result | record.circumstances(session.best_device()))
 
 
 def evaluate(
@@ -211,13 +196,17 @@ def evaluate(
     model, metrics = checkpoint.load(source, Mixer)
     if data == "cifar10":
         class_numbers(class_names(model.config))  # before anything is fetched
-    parts = parts_of(data, model.config.image_size, data_root, download, folders)
-    said = [] if data in CIFAR else [*parts.said(), *compare(parts, metrics, source)]
-    metrics |= report(model, parts.test, parts.validation, best_device())
+    parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
+    said = [] if data in session.CIFAR else [*parts.said(), *compare(parts, metrics, source)]
+    metrics |= record.report(model, parts.test, parts.validation, session.best_device())
     if data != "cifar10":
         metrics["data"] = tested(parts, metrics.get("data", {}))
     if attributions:
-        metrics["attributions"] = measure_methods(model, samples_of(source), best_device())
+        from viz.doubt.survey import survey  # here, as it loads Captum
+
+        device, bar = session.best_device(), partial(tqdm, desc="attributions", unit="image")
+        inputs = normalise(samples_of(source).images.to(device), model.config)
+        metrics["attributions"] = survey(model.to(device), inputs, bar)
     short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
     for line in said:
         print(line, file=sys.stderr if as_json else sys.stdout)
@@ -232,7 +221,7 @@ def summary(preset: Preset = "seed") -> None:
     Args:
         preset: which network
     """
-    print(layer_table(Mixer(PRESETS[preset])))
+    print(mixer.summary.summary(Mixer(PRESETS[preset])))
 
 
 def convert(
@@ -258,9 +247,9 @@ def convert(
     checkpoint.check_target(output)
     if source.resolve().is_relative_to(output.resolve()):
         raise checkpoint.CheckpointError(f"{source} lies in {output}, which would be replaced: name another folder")
-    model = convert_weights(source, image_size, mean, std, classes, print)
-    checkpoint.save(output, model, {"source": source.name, "parameters": parameters(model)})
-    print(f"{parameters(model):,} parameters saved in {output}")
+    model = mixer.convert.convert(source, image_size, mean, std, classes, print)
+    checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)})
+    print(f"{record.parameters(model):,} parameters saved in {output}")
 
 
 def write_report(
@@ -270,7 +259,7 @@ def write_report(
 ) -> None:
     """Write all that the microscope shows of a picture into one HTML file, without a browser.
 
-    What a visitor has to ask for on the page, as it takes long, is left out, and said.
+    Slow views, which the page measures only on request, are left out and listed.
 
     Args:
         picture: the file of the picture
@@ -281,8 +270,9 @@ def write_report(
     decoded = decode(picture)
     of = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
     mark = f"<!-- of {of} -->"
-    out = out or free_report(picture.stem, mark.encode())
-    files.check(out, files.signed)
+    names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
+    out = out or next(path for path in map(Path, names) if not path.exists() or mark.encode() in path.read_bytes())
+    atomic_write.check(out, atomic_write.signed)
     from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
     from viz.panels import report as reports
     from viz.panels.lenses import Lenses
@@ -290,24 +280,24 @@ def write_report(
     from viz.panels.visit import Visit
     from viz.selection import show
 
+    def with_a_bar(measurement: Measurement) -> Iterator[int]:
+        with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
+            for done in measurement.steps():
+                bar.update(done - bar.n)
+                yield done
+
     lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
     scope = lenses.scope
     visit = Visit(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
-    reports.measure(scope, lenses.lenses, visit.selection, measured)
+    reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
     text = reports.report(scope, lenses.page, lenses.lenses, visit, "")
-    files.write_signed(out, f"{reports.whole(text)}\n{mark}")
+    atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 
-def free_report(stem: str, mark: bytes) -> Path:
-    """The first of STEM-report.html, STEM-report-2.html, ... that is not there, or is there with this mark."""
-    names = chain([f"{stem}-report.html"], (f"{stem}-report-{number}.html" for number in count(2)))
-    return next(path for path in map(Path, names) if not path.exists() or mark in path.read_bytes())
-
-
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
-    """Keep a network as it is now, of a run that goes on for one, as a checkpoint of half precision, half as large.
+    """Save the current network of a run, also while it trains, as a checkpoint of half precision, half as large.
 
     Args:
         source: folder of the run
@@ -342,124 +332,10 @@ def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str])
         folder: folder of the checkpoint; the card stays there as README.md
         repo_id: OWNER/NAME of the model; NAME alone for one of your own
     """
-    repo_id = publish(folder, repo_id)
+    repo_id = hub.push(folder, repo_id)
     if (folder / checkpoint.SAMPLES).exists():
         print(f"{checkpoint.SAMPLES} stays here: it holds test images, which may be private")
     print(f"Published as {repo_id}; look inside: python app.py --checkpoint {repo_id}")
-
-
-def parts_of(
-    data: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None = None
-) -> Parts:
-    """Training, validation and test images. data: cifar10, cifar100 or a folder, whose images come at that size"""
-    if data not in CIFAR:
-        return read_folder(Path(data), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders)
-    kind = cast(Cifar, data)
-    train = cifar(kind, "train", root, download)
-    return Parts(train, cifar(kind, "validation", root), cifar(kind, "test", root), "as published, the last validate")
-
-
-def scaled(config: MixerConfig, train: Labelled, init: str | None) -> MixerConfig:
-    """With mean and deviation of these images, or of those that `init` was trained on."""
-    first = checkpoint.load(init, Mixer)[0].config if init else None
-    mean, std = (first.mean, first.std) if first else statistics(train)
-    return replace(config, mean=mean, std=std)
-
-
-def teacher_of(train: Labelled, name: str) -> Teacher:
-    """Raises OtherClasses for a teacher that does not know such images: all of them know CIFAR-10's, at their size."""
-    teacher = checkpoint.load(name, Teacher)[0]
-    if train.classes != CLASSES or train.images.shape[2:] != (32, 32):
-        raise OtherClasses(
-            f"{name} is a teacher of CIFAR-10's classes at 32 x 32 pixels, and {train.source} has others "
-            f"({few(train.classes)}, {' x '.join(map(str, train.images.shape[2:]))} pixels): leave out --teacher"
-        )
-    return teacher
-
-
-def start(preset: str, blocks: int | None, init: str | None, seed: int, network: MixerConfig | None = None) -> Mixer:
-    """A network before training: blocks that pass their input on, under the weights of `init` where it has any.
-
-    network: the preset as it fits the images, where it is not to be as it is
-    """
-    config = network or PRESETS[preset]
-    config = config if blocks is None else replace(config, num_blocks=blocks)
-    model = untrained(config, seed)
-    if init:
-        first = checkpoint.load(init, Mixer)[0]
-        there, here = asdict(first.config), asdict(config)
-        there["num_blocks"] = max(there["num_blocks"], here["num_blocks"])  # it may have fewer
-        has, wanted = differences(there, here)
-        if has:
-            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has {has}, not {wanted}")
-        model.load_state_dict(first.state_dict(), strict=False)
-    return model
-
-
-def is_of(folder: Path, stages: list[dict[str, Any]]) -> bool:
-    """Whether the folder holds the checkpoint that these stages led to."""
-    try:
-        return checkpoint.load(folder, Mixer)[1].get("stages") == stages
-    except checkpoint.CheckpointError:
-        return False
-
-
-def follow(steps: Generator[dict[str, Any]], total: int, run: Path) -> bool:
-    """Show a training's progress until it ends (True) or the person stops it (False). total: images to be seen"""
-    from viz import curves
-
-    drawn = False
-    with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02, delay=0.1) as bar:
-        for metrics in steps:
-            if not bar.n:  # what was done before today tells nothing about how fast it goes
-                bar.initial = bar.last_print_n = min(metrics["images"], total)
-            bar.update(min(metrics["images"], total) - bar.n)
-            if "validation_accuracy" in metrics:
-                line = "epoch {epoch:.1f}: loss {loss:.3f}, validation accuracy {validation_accuracy:.2%}"
-                bar.write(line.format(**metrics), file=sys.stdout)
-                curves.show(run, again=drawn)
-                drawn = True
-            if parallel.any_of_them(bool(interrupted)):
-                steps.close()
-                return False
-    return True
-
-
-@contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one.
-
-    What this process was told to ignore, as by nohup, it ignores further on.
-    """
-    seen: list[int] = []
-    asked = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
-    heard = [number for number in asked if signal.getsignal(number) != signal.SIG_IGN]
-    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in heard}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def measure_methods(model: Mixer, samples: Samples, device: torch.device) -> dict[str, Any]:
-    """How far each attribution method can be believed on the samples."""
-    from viz.doubt.survey import survey  # here, as it loads Captum
-
-    inputs = normalise(samples.images.to(device), model.config)
-    return survey(model.to(device), inputs, partial(tqdm, desc="attributions", unit="image"))
-
-
-def measured(measurement: Measurement) -> Iterator[int]:
-    """Does a measurement, and shows how far it is where that takes a while."""
-    with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
-        for done in measurement.steps():
-            bar.update(done - bar.n)
-            yield done
-
-
-def best_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 COMMANDS: dict[str, Any] = {
@@ -479,7 +355,7 @@ def command(arguments: list[str]) -> None:
     """One line of the command line; what comes from outside ends it in a sentence (SystemExit)."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
-    with in_words(), parallel.processes():
+    with readable_errors(), parallel.processes():
         tyro.extras.subcommand_cli_from_dict(COMMANDS, description=__doc__, args=arguments)
 
 

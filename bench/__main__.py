@@ -18,7 +18,7 @@ from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
 from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory
 from bench.network import PLOT, inference, scaling, training
-from mixer.outside import in_words
+from mixer.errors import readable_errors
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -78,5 +78,5 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
 
 
 if __name__ == "__main__":
-    with in_words():
+    with readable_errors():
         tyro.cli(main)

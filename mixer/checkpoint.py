@@ -20,13 +20,16 @@ import safetensors
 import torch
 from huggingface_hub import load_torch_model, save_torch_state_dict, snapshot_download
 
-from mixer import files, record
+from mixer import atomic_write, record
 from mixer.data import MOST_SAMPLE_BYTES, Samples
 from mixer.data import samples as shipped_samples
 from mixer.model import CIFAR10_CLASSES, Mixer, MixerConfig, untrained
 from mixer.teacher import Teacher, TeacherConfig
 
-DEFAULT = Path(__file__).parent.parent / "checkpoints" / "seed"
+ABOVE = Path(__file__).parent.parent
+ROOT = installed if (installed := ABOVE / "mixer_microscope").is_dir() else ABOVE
+"""what `checkpoints` lies in: the folder of this project, or what pip makes of it (`setup.py`)"""
+DEFAULT = ROOT / "checkpoints" / "seed"
 SHARD_BYTES = 9_000_000  # a plain git push to Hugging Face Spaces refuses files above 10 MB
 SAMPLES = "samples.npz"
 FILES = ["config.json", "metrics.json", "*.safetensors", "*.safetensors.index.json", SAMPLES]
@@ -45,14 +48,16 @@ class CheckpointError(ValueError):
 
 def check_target(folder: Path) -> None:
     """Raise NotWritable unless `save` may write there: for use before any work is done."""
-    files.check(folder, ours)
+    atomic_write.check(folder, ours)
 
 
 def check_metrics(source: Path | str) -> None:
     """Raise NotWritable unless `write_metrics` may write there: for use before any work is done."""
     if not Path(source).is_dir():
-        raise files.NotWritable(f"{source} is no folder here, so its metrics.json cannot be written: first get a copy")
-    files.check(Path(source) / "metrics.json", _ours_beside)
+        raise atomic_write.NotWritable(
+            f"{source} is no folder here, so its metrics.json cannot be written: first get a copy"
+        )
+    atomic_write.check(Path(source) / "metrics.json", _ours_beside)
 
 
 def save(
@@ -62,14 +67,14 @@ def save(
     samples: Samples | None = None,
     precision: torch.dtype = torch.float32,
 ) -> None:
-    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.files`).
+    """Write a checkpoint. The folder appears (or is replaced) only when all of it is written (`mixer.atomic_write`).
 
     samples: for the microscope, where those that ship with the project are not of the network's images
     precision: of the weights in the files
 
     Raises NotWritable where something else stands there, OSError where writing fails.
     """
-    with files.replacing(folder, ours) as new:
+    with atomic_write.replacing(folder, ours) as new:
         new.mkdir()
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         weights = {name: t.to(precision) if t.is_floating_point() else t for name, t in state.items()}
@@ -98,7 +103,7 @@ def ours(folder: Path) -> set[Path]:
     if not any(config.keys() <= {"network", "start", *(field.name for field in fields(of))} for of in stated):
         return set()
     parts = {path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.is_file()}
-    return parts | files.signed(folder / "README.md")
+    return parts | atomic_write.signed(folder / "README.md")
 
 
 def _ours_beside(path: Path) -> set[Path]:
@@ -194,7 +199,7 @@ def digest(model: Mixer) -> str:
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Replace the metrics of a checkpoint. Raises NotWritable and OSError as `save` does."""
-    with files.replacing(folder / "metrics.json", _ours_beside) as new:
+    with atomic_write.replacing(folder / "metrics.json", _ours_beside) as new:
         _write(new, metrics)
 
 

@@ -6,7 +6,7 @@ import re
 import shlex
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mixer.checkpoint import CheckpointError, check_fetched, read_json
-from mixer.data import class_names
+from mixer.data import class_names, few
 from mixer.model import Mixer, MixerConfig
 
 Weights = dict[str, Tensor]
@@ -40,7 +40,7 @@ AS_SAFETENSORS = (
 
 
 @dataclass(frozen=True)
-class Said:
+class Metadata:
     """What a source says of all that weights do not tell; None for what it does not say."""
 
     by: str
@@ -77,7 +77,7 @@ def convert(
         weights, patch = _from_authors(foreign) if authors else _from_timm(foreign)
         for name in (TOKENS, CHANNELS, HEAD):
             if name not in weights or weights[name].ndim != 2:
-                raise ValueError(f"it has no {name}, but {_few(weights)}")
+                raise ValueError(f"it has no {name}, but {few([*weights])}")
     except (
         OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, safetensors.SafetensorError,
     ) as error:  # fmt: skip
@@ -85,19 +85,19 @@ def convert(
     patches, num_classes = weights[TOKENS].shape[1], len(weights[HEAD])
 
     half = (0.5, 0.5, 0.5)
-    sources = [Said("as given", image_size, mean, std, classes)]
+    sources = [Metadata("as given", image_size, mean, std, classes)]
     if authors:
-        sources += [Said("as all of the authors'", _square(patches, patch), half, half, gelu="tanh")]
+        sources += [Metadata("as all of the authors'", _square(patches, patch), half, half, gelu="tanh")]
     else:
         sources += [_said_by(metadata, f"as {path.name} says", num_classes), _said_beside(path, num_classes)]
-        sources += [Said("not stated: as most of timm's", _square(patches, patch), half, half, gelu="none")]
+        sources += [Metadata("not stated: as most of timm's", _square(patches, patch), half, half, gelu="none")]
     found: dict[str, tuple[Any, str]] = {"classes": ((), "not stated")}
     for said in reversed(sources):
         found |= {name: (value, said.by) for name, value in vars(said).items() if name != "by" and value is not None}
     if "image_size" not in found:
         raise CheckpointError(
-            f"{path}: {patches} patches of {_by(patch)} pixels make no square, and nothing says what they make. State "
-            "the size of the pictures by --image-size HEIGHT WIDTH"
+            f"{path}: {patches} patches of {_times_joined(patch)} pixels make no square, and nothing says what "
+            "they make. State the size of the pictures by --image-size HEIGHT WIDTH"
         )
     try:
         config = _config(weights, patch, **{name: value for name, (value, _) in found.items()})
@@ -106,8 +106,9 @@ def convert(
     if config.grid.patches != patches:
         size, by = found["image_size"]
         raise CheckpointError(
-            f"{path}: pictures of {_by(size)} pixels ({by}) have {config.grid.patches} patches of {_by(patch)}, and "
-            f"the weights are for {patches}. State the right size by --image-size HEIGHT WIDTH"
+            f"{path}: pictures of {_times_joined(size)} pixels ({by}) have {config.grid.patches} patches of "
+            f"{_times_joined(patch)}, and the weights are for {patches}. State the right size by --image-size "
+            "HEIGHT WIDTH"
         )
     model = Mixer(config)
     try:
@@ -115,10 +116,10 @@ def convert(
     except ValueError as error:
         raise _no_mixer(path, error) from error
     for name, value in {
-        "image size": _by(config.image_size),
+        "image size": _times_joined(config.image_size),
         "mean": config.mean,
         "std": config.std,
-        "classes": f"{num_classes:,}, {_few(class_names(config))}",
+        "classes": f"{num_classes:,}, {few(class_names(config))}",
         "gelu": "exact" if config.gelu == "none" else f"{config.gelu} form",
     }.items():
         tell(f"{name}: {value} ({found[name.replace(' ', '_')][1]})")
@@ -155,7 +156,7 @@ def _fill(model: Mixer, weights: Weights) -> None:
     """Raises ValueError, in words, for weights that are not the model's."""
     own = model.state_dict()
     shapes = (
-        f"{name} is {_by(weights[name].shape)} in place of {_by(value.shape)}"
+        f"{name} is {_times_joined(weights[name].shape)} in place of {_times_joined(value.shape)}"
         for name, value in own.items()
         if name in weights and weights[name].shape != value.shape
     )
@@ -165,7 +166,7 @@ def _fill(model: Mixer, weights: Weights) -> None:
         "sizes differ:": shapes,
     }.items():
         if wrong := sorted(names):
-            raise ValueError(f"{words} {_few(wrong)}")
+            raise ValueError(f"{words} {few(wrong)}")
     model.load_state_dict(weights)
 
 
@@ -213,7 +214,7 @@ def _unwrapped(foreign: Weights, stem: str, colours: int) -> tuple[Weights, Tens
     stems = [name for name, short in plain.items() if short == stem or short.endswith((f".{stem}", f"/{stem}"))]
     if len(stems) != 1:
         raise ValueError(
-            f"it has {len(stems)} {stem}: {_few(stems)}" if stems else f"it has no {stem}, but {_few(foreign)}"
+            f"it has {len(stems)} {stem}: {few(stems)}" if stems else f"it has no {stem}, but {few([*foreign])}"
         )
     before = stems[0][: stems[0].rindex("stem")]
     own = {name.removeprefix(before): value for name, value in foreign.items() if name.startswith(before)}
@@ -223,7 +224,7 @@ def _unwrapped(foreign: Weights, stem: str, colours: int) -> tuple[Weights, Tens
     weights = {WRAPPER.sub("", name): value.float() for name, value in own.items()}
     kernel = weights[stem]
     if kernel.ndim != 4 or kernel.shape[colours] != 3:
-        raise ValueError(f"its stem, {_by(kernel.shape)}, does not take pictures of three colours")
+        raise ValueError(f"its stem, {_times_joined(kernel.shape)}, does not take pictures of three colours")
     return weights, kernel
 
 
@@ -234,14 +235,14 @@ def _square(patches: int, patch: tuple[int, int]) -> tuple[int, int] | None:
     return None if side * side != patches * height * width or side % height or side % width else (side, side)
 
 
-def _said_beside(path: Path, num_classes: int) -> Said:
+def _said_beside(path: Path, num_classes: int) -> Metadata:
     """What `config.json` in the same folder says, if it is timm's."""
     beside = path.with_name("config.json")
     config = read_json(beside) if beside.is_file() else {}
     return _said_by(config if "architecture" in config else {}, f"as {beside} says", num_classes)
 
 
-def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Said:
+def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Metadata:
     """What timm says in `config.json`. Raises CheckpointError where it makes no sense.
 
     Newer ones keep what is said of the pictures in `pretrained_cfg`, older ones have all in one dictionary. Names of
@@ -258,7 +259,7 @@ def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Said:
         activation = arguments.get("act_layer") or "gelu"
         if activation not in GELUS:
             raise ValueError(f"act_layer is {activation!r}; a Mixer has {' or '.join(GELUS)}")
-        return Said(
+        return Metadata(
             by,
             image_size=(size, size) if isinstance(size, int) else _numbers("image size", size or None, int, 2),
             mean=_numbers("mean", said.get("mean"), float, 3),
@@ -340,10 +341,5 @@ def _no_mixer(path: Path, why: object) -> CheckpointError:
     return CheckpointError(f"{path} is not an MLP-Mixer of the authors' (.npz) or of timm's (.safetensors): {why}")
 
 
-def _by(sizes: Sequence[int]) -> str:
+def _times_joined(sizes: Sequence[int]) -> str:
     return " x ".join(map(str, sizes))
-
-
-def _few(names: Iterable[str]) -> str:
-    first, *others = [*names] or ["nothing"]
-    return ", ".join([first, *others[:2]]) + ", ..." * (len(others) > 2)

@@ -19,7 +19,7 @@ from mixer.model import CIFAR10_CLASSES, MixerConfig
 
 CLASSES = CIFAR10_CLASSES
 IMAGENET_1K = 1000
-"""how many classes the ImageNet has that is meant where nothing else is said"""
+"""classes of ImageNet-1k"""
 VALIDATION_IMAGES = 5_000
 SAMPLES_OF_A_CLASS, MOST_SAMPLES, MOST_SAMPLE_BYTES = 20, 200, 8_000_000
 """how many test images go into a checkpoint to be looked at, and how large all of them may be as pixels"""
@@ -103,8 +103,8 @@ def class_numbers(
 
 
 def few(names: Sequence[str]) -> str:
-    """The first three of some names."""
-    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+    """The first three of some names, or "nothing"."""
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3) or "nothing"
 
 
 def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = False) -> Labelled:

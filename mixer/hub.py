@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import LocalTokenNotFoundError
 
-from mixer import checkpoint, files
+from mixer import atomic_write, checkpoint
 from mixer.data import class_names, class_numbers
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
@@ -23,7 +23,7 @@ STATED = (
     "versions",
     "commit",
 )
-"""what the card takes from the metrics, and cannot do without"""
+"""required metrics: what the card takes of them"""
 
 
 class NotPushed(ValueError):
@@ -52,12 +52,12 @@ def push(folder: Path, repo_id: str) -> str:
             f"{folder} was never evaluated, or its metrics.json is not from here, so its card could not state "
             f"{', '.join(missing)}: first python main.py evaluate {folder} (with --data FOLDER for images of your own)"
         )
-    files.check(folder / "README.md", files.signed)
+    atomic_write.check(folder / "README.md", atomic_write.signed)
     text = card(model.config, metrics)
     api = HfApi(token=True)
     try:
         repo_id = api.create_repo(repo_id, exist_ok=True).repo_id
-        files.write_signed(folder / "README.md", text)
+        atomic_write.write_signed(folder / "README.md", text)
         ours = {path.name for path in checkpoint.ours(folder)}  # what else lies there stays private
         names = sorted(ours - {checkpoint.SAMPLES})
         api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)

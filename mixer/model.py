@@ -10,13 +10,13 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mixer import ranges
 from mixer.grid import PatchGrid
+from mixer.validation import check_range
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 MOST_BLOCKS = 1_000
-"""the paper's largest network has 32; a number that cannot be meant is refused before it is built"""
+"""the paper's largest network has 32; implausible sizes are rejected before it is built"""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class MixerConfig:
     """what the pixels of each colour are then divided by"""
 
     def __post_init__(self):
-        ranges.check(self, 1, math.inf, "num_classes", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
-        ranges.check(self, 1, MOST_BLOCKS, "num_blocks")
-        ranges.check(self, 0, 1, "dropout")
-        ranges.check(self, 1e-12, 1, "norm_eps")
+        check_range(self, 1, math.inf, "num_classes", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+        check_range(self, 1, MOST_BLOCKS, "num_blocks")
+        check_range(self, 0, 1, "dropout")
+        check_range(self, 1e-12, 1, "norm_eps")
         if self.gelu not in ("none", "tanh"):
             raise ValueError(f"gelu must be 'none' (the exact one) or 'tanh', not {self.gelu!r}")
         if not isinstance(self.classes, tuple) or not all(isinstance(name, str) for name in self.classes):

@@ -1,6 +1,6 @@
 """Several processes, one for each GPU, that train one network together. Alone, all of this does nothing.
 
-Each has the whole network and takes its part of every batch; their gradients are added. All else they do alike.
+Each has the whole network and takes its part of every batch; their gradients are added. Everything else is identical.
 """
 
 import os
@@ -38,7 +38,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def first_before_others() -> Iterator[None]:
+def main_process_first() -> Iterator[None]:
     """The others enter when the first has left, and find what it has made."""
     if not is_first():
         dist.barrier()
@@ -47,12 +47,12 @@ def first_before_others() -> Iterator[None]:
         dist.barrier()
 
 
-def part(batch: Tensor) -> Tensor:
+def shard(batch: Tensor) -> Tensor:
     """The images of a batch, along its first dimension, that are this process's."""
     return batch.tensor_split(count())[dist.get_rank()] if count() > 1 else batch
 
 
-def add_up(tensors: Iterable[Tensor]) -> None:
+def all_reduce_sum(tensors: Iterable[Tensor]) -> None:
     """Replace the tensors by their sums over all processes."""
     if count() > 1:
         own = list(tensors)
@@ -69,10 +69,10 @@ def of_first(own: str) -> str:
     return said[0]
 
 
-def any_of_them(own: bool) -> bool:
-    """Whether it is so for one process at least."""
+def any_process(own: bool) -> bool:
+    """Whether it is true on any process."""
     if count() == 1:
         return own
     there = torch.tensor([float(own)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    add_up([there])
+    all_reduce_sum([there])
     return bool(there)

@@ -18,8 +18,8 @@ from PIL import Image, ImageFile, ImageOps, ImageStat
 from torch import Tensor
 
 from mixer.data import normalise
+from mixer.image_metadata import PictureFile, orientation, without_metadata
 from mixer.model import MixerConfig
-from mixer.picture_file import PictureFile, orientation, without_metadata
 
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**31  # 89 million: as RGB, a quarter of a gigabyte
 WHITES = (255, 4_095, 65_535)  # of 8, 12 and 16 bits
@@ -64,17 +64,17 @@ class Decoded:
 class Framing:
     """Which part of a picture the network gets."""
 
-    kind: Literal["square", "whole"] = "square"
-    """square: the largest part of the network's own shape (a square for most networks);
+    kind: Literal["crop", "whole"] = "crop"
+    """crop: the largest part of the network's own shape (a square for most networks);
     whole: all of it, made to fit by bars in its mean colour"""
     x: float = 0.5
-    """where the square lies in a picture that is too wide: 0 at the left, 1 at the right"""
+    """where the crop lies in a picture that is too wide: 0 at the left, 1 at the right"""
     y: float = 0.5
     """where it lies in a picture that is too high: 0 at the top, 1 at the bottom"""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("square", "whole"):
-            raise ValueError(f"kind must be 'square' or 'whole', not {self.kind!r}")
+        if self.kind not in ("crop", "whole"):
+            raise ValueError(f"kind must be 'crop' or 'whole', not {self.kind!r}")
         if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
             raise ValueError(f"x and y must lie between 0 and 1, not ({self.x}, {self.y})")
 
@@ -128,7 +128,7 @@ def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndar
     return np.rint(exact, out=exact).astype(np.uint8), float(black), float(white)
 
 
-def taken(image_size: tuple[int, int], size: tuple[int, int], framing: Framing) -> tuple[int, int, int, int]:
+def crop_box(image_size: tuple[int, int], size: tuple[int, int], framing: Framing) -> tuple[int, int, int, int]:
     """The part that `to_picture` takes of an image, in its pixels: left, top, right, bottom (the last two excluded).
 
     image_size: (width, height), as Pillow says it. size: of the network's pictures, (height, width).
@@ -153,8 +153,8 @@ def to_picture(
     if image.mode != "RGB":
         raise ValueError(f"the image must be RGB, not {image.mode}: give it to `decode` first")
     height, width = size
-    if framing.kind == "square":
-        return np.array(image.resize((width, height), Image.Resampling.BICUBIC, taken(image.size, size, framing)))
+    if framing.kind == "crop":
+        return np.array(image.resize((width, height), Image.Resampling.BICUBIC, crop_box(image.size, size, framing)))
     mean = tuple(round(value) for value in ImageStat.Stat(image).mean)
     return np.array(ImageOps.pad(image, (width, height), Image.Resampling.BICUBIC, mean))
 

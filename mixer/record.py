@@ -42,11 +42,11 @@ class Stage(TypedDict, total=False):
     recipe: dict[str, Any]
     history: list[Epoch]
     images: str
-    """which were trained on, where they are somebody's own: `mixer.folder.seen`"""
+    """which were trained on, where they are somebody's own: `mixer.image_folder.seen`"""
 
 
 class Data(TypedDict, total=False):
-    """The images, as `mixer.folder.Parts.record` has them."""
+    """The images, as `mixer.image_folder.Parts.record` has them."""
 
     classes: dict[str, Annotated[list[Count], Field(min_length=3, max_length=3)]]
     """of each class the training, validation and test images"""
@@ -73,7 +73,7 @@ class Attributions(TypedDict):
 
 
 class Metrics(TypedDict, total=False):
-    """What is read again of a metrics.json. Every entry may be missing, and others may stand beside these."""
+    """Fields read from a metrics.json. Every entry may be missing, and others may stand beside these."""
 
     accuracy: Share
     interval: Annotated[list[Share], Field(min_length=2, max_length=2)]

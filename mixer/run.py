@@ -20,7 +20,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from filelock import FileLock, Timeout
 
-from mixer import files, parallel
+from mixer import atomic_write, parallel
 from mixer.data import Labelled
 from mixer.model import MixerConfig
 
@@ -60,7 +60,7 @@ class Run:
     """
 
     folder: Path
-    of: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
     """what the run is of and stays, by name; `resume` adds network, data and seed"""
     teacher: Sequence[str] = ()
     """names of the teachers, for the record"""
@@ -104,9 +104,9 @@ class Run:
 
         Raises RunError, with nothing written, where the run in the folder is of something else, or cannot be read.
         """
-        with parallel.first_before_others():
-            self.of |= {"network": asdict(network), "seed": seed}
-            self.of["data"] = {"training images": len(data), "digest": data.digest()}
+        with parallel.main_process_first():
+            self.identity |= {"network": asdict(network), "seed": seed}
+            self.identity["data"] = {"training images": len(data), "digest": data.digest()}
             state = self._last_good()
             if state is None:
                 if (self.folder / HISTORY).exists() and (self.folder / HISTORY).stat().st_size:
@@ -122,13 +122,13 @@ class Run:
 
     def begin(self, recipe: Mapping[str, Any]) -> None:
         """The next steps follow this recipe: a new stage, if it or the device is another than before."""
-        named = {name: value for name, value in self.of.items() if not isinstance(value, dict)}
-        named |= {"blocks": self.of["network"]["num_blocks"], "teacher": list(self.teacher)}
+        named = {name: value for name, value in self.identity.items() if not isinstance(value, dict)}
+        named |= {"blocks": self.identity["network"]["num_blocks"], "teacher": list(self.teacher)}
         now = {"device": self.device, "recipe": {**recipe, **named}}
         if not self.stages or any(self.stages[-1][name] != value for name, value in now.items()):
             self.stages.append({**now, "begun": asdict(self.progress), "history": []})
 
-    def note(self, line: Mapping[str, Any]) -> None:
+    def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the history; it is written with the next state."""
         self.stages[-1]["history"].append(dict(line))
 
@@ -136,7 +136,7 @@ class Run:
         """Keep the state, and the one before it. Raises RunError where the disk does not take it."""
         if not parallel.is_first():
             return
-        state = {name: getattr(self, name) for name in ("of", "earlier", "stages")}
+        state = {"of": self.identity, "earlier": self.earlier, "stages": self.stages}
         with self._written(NEWEST, PREVIOUS) as file:
             content = BytesIO()  # as torch.save does not say it in words when a disk is full
             torch.save({**state, "progress": asdict(self.progress), "parts": dict(parts)}, content)
@@ -163,7 +163,7 @@ class Run:
 
     @property
     def _images(self) -> int:
-        return self.of["data"]["training images"]
+        return self.identity["data"]["training images"]
 
     def _last_good(self) -> dict[str, Any] | None:
         """The newest state that can be read, in its place; None in a folder without any."""
@@ -180,8 +180,8 @@ class Run:
             self._check(state, file)
             if file == previous and parallel.is_first():
                 if newest.exists():
-                    files.replace(newest, self.folder / DAMAGED)
-                files.replace(previous, newest)
+                    atomic_write.replace(newest, self.folder / DAMAGED)
+                atomic_write.replace(previous, newest)
                 reason = f"{problems[0]}, so it is now {DAMAGED}" if problems else f"{newest} is missing"
                 print(f"{reason}; the run goes on from the state before it, step {state['progress']['step']}")
             return state
@@ -198,13 +198,13 @@ class Run:
                 f"{file} does not say what it is a run of: an earlier version of this program wrote it, or another "
                 f"program. Choose another folder with --run; --init goes on from a checkpoint, if the run has one"
             )
-        there, here = differences(_flat(state["of"]), _flat(self.of))
+        there, here = differences(_flat(state["of"]), _flat(self.identity))
         if there:
             raise RunError(
                 f"{self.folder} is a run of {there}, not of {here}, and that cannot change within a run. Choose "
                 "another folder with --run, or ask for what this one was started with"
             )
-        self.of = {**self.of, **state["of"]}
+        self.identity = {**self.identity, **state["of"]}
 
     def _write_history(self) -> None:
         lines = [json.dumps(line) + "\n" for stage in self.stages for line in stage["history"]]
@@ -222,8 +222,8 @@ class Run:
                 file.flush()
                 os.fsync(file.fileno())
             if before and target.exists():
-                files.replace(target, self.folder / before)
-            files.replace(unfinished, target)
+                atomic_write.replace(target, self.folder / before)
+            atomic_write.replace(unfinished, target)
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -267,8 +267,8 @@ def saved(folder: Path, weights: bool = True) -> tuple[Run, dict[str, Any]]:
         raise RunError(f"{folder} has no state that can be read: {error}") from error
     if not isinstance(state, dict) or not state.keys() >= STATE:
         raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
-    said = {name: state[name] for name in ("of", "earlier", "stages")}
-    return Run(folder, **said, progress=Progress(**state["progress"])), state["parts"]
+    progress = Progress(**state["progress"])
+    return Run(folder, state["of"], earlier=state["earlier"], stages=state["stages"], progress=progress), state["parts"]
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mixer import ranges
 from mixer.augment import MOST_SHIFT, crop_and_flip
 from mixer.autoaugment import auto_augment
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import MixerConfig
+from mixer.validation import check_range
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TeacherConfig:
     num_classes: int = 10
 
     def __post_init__(self):
-        ranges.check(self, 1, math.inf, "num_classes")
+        check_range(self, 1, math.inf, "num_classes")
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"widths must be three numbers, all at least 1, not {self.widths}")
 
@@ -52,12 +52,12 @@ class TeacherTrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 1, 1_000_000, "epochs", "batch_size")
-        ranges.check(self, 0, math.inf, "lr", "weight_decay", "whiten_epochs")
-        ranges.check(self, 1e-6, math.inf, "bias_factor")
-        ranges.check(self, 0, 1, "label_smoothing")
-        ranges.check(self, 0, MOST_SHIFT, "shift")
-        ranges.check(self, 0, 2**32 - 1, "seed")
+        check_range(self, 1, 1_000_000, "epochs", "batch_size")
+        check_range(self, 0, math.inf, "lr", "weight_decay", "whiten_epochs")
+        check_range(self, 1e-6, math.inf, "bias_factor")
+        check_range(self, 0, 1, "label_smoothing")
+        check_range(self, 0, MOST_SHIFT, "shift")
+        check_range(self, 0, 2**32 - 1, "seed")
 
 
 class Group(nn.Sequential):

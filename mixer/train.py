@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mixer import parallel, ranges
+from mixer import parallel
 from mixer.augment import MOST_SHIFT, crop_and_flip, cutmix, mixup
 from mixer.autoaugment import auto_augment
 from mixer.checkpoint import digest
@@ -25,12 +25,13 @@ from mixer.evaluate import accuracy
 from mixer.model import Mixer
 from mixer.muon import Muon
 from mixer.run import Run, RunError
+from mixer.validation import check_range
 
 SAVE_SECONDS = 300
 SAVE_SHARE = 0.05
 """of the time, that saving at the end of epochs may take"""
 MOST_EPOCHS, MOST_AT_ONCE = 1_000_000, 100_000
-"""what nobody means is refused at once; CIFAR-10 has 60,000 images"""
+"""implausible numbers are rejected at once; CIFAR-10 has 60,000 images"""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self):
-        ranges.check(self, 0, math.inf, "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
-        ranges.check(self, 0, MOST_EPOCHS, "epochs")
-        ranges.check(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
-        ranges.check(self, 0, MOST_SHIFT, "crop")
-        ranges.check(self, 0, 2**32 - 1, "seed")
+        check_range(self, 0, math.inf, "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
+        check_range(self, 0, MOST_EPOCHS, "epochs")
+        check_range(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
+        check_range(self, 0, MOST_SHIFT, "crop")
+        check_range(self, 0, 2**32 - 1, "seed")
         given = (name for name in ("batch_size", "micro_batch") if getattr(self, name) is not None)
-        ranges.check(self, 1, MOST_AT_ONCE, *given)
-        ranges.check(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
+        check_range(self, 1, MOST_AT_ONCE, *given)
+        check_range(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
         if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(
                 f"{self.epochs} epochs are shorter than warm-up and decay, "
@@ -85,7 +86,7 @@ class TrainConfig:
         """Images in a batch, of so many: no more than there are."""
         return min(images, self.batch_size or max(8, min(256, images // 20)))
 
-    def kept(self, images: int) -> float:
+    def ema_decay(self, images: int) -> float:
         """The share of the average that stays after a step, with so many images."""
         steps = self.epochs * images / self.batch(images)
         return min(0.999, max(0.0, 1 - 10 / max(1.0, steps))) if self.average is None else self.average
@@ -109,9 +110,9 @@ def train(
 ) -> Generator[dict[str, Any]]:
     """Train until `config.epochs`, from where the run stands; yields metrics after every step.
 
-    A run stays what it is of: the network, the data (which images, which labels), the seed that orders them, and what
-    `Run.of` names. Asking for another is refused with a RunError before anything is written. All else may be changed
-    when a run is continued, is followed from then on, and begins a new stage in the record: every other field of
+    `Run.identity` stays: the network, the data (which images, which labels), the seed that orders them, and what the
+    caller adds. Asking for another is refused with a RunError before anything is written. All else may be changed when
+    a run is continued, is followed from then on, and begins a new stage in the record: every other field of
     TrainConfig, the teacher and the device.
 
     Everything random about a step follows from (seed, step), so a run that was stopped or killed and continued gives
@@ -135,7 +136,7 @@ def train(
         if teacher is not None:
             teacher = compiled(teacher.to(device).to(memory_format=torch.channels_last).eval(), device)
         averaged = AveragedModel(
-            Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.kept(len(data)))
+            Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay(len(data)))
         )
         muon, adamw = _optimizers(model, config)
         parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
@@ -146,7 +147,7 @@ def train(
         _agree(run, model)
         at = run.progress
         if at.images < end:
-            run.begin(asdict(config) | {"batch_size": size, "average": config.kept(len(data))})
+            run.begin(asdict(config) | {"batch_size": size, "average": config.ema_decay(len(data))})
         began = time.monotonic() - at.seconds
         saved, cost = time.monotonic(), 0.0
 
@@ -192,7 +193,7 @@ def train(
                     "seconds": round(time.monotonic() - began, 1),
                 }
                 at.loss, at.since = 0.0, at.step
-                run.note(metrics)
+                run.log(metrics)
             at.seconds = time.monotonic() - began
             since = time.monotonic() - saved
             if ended or since > SAVE_SECONDS or ("rate" in metrics and since * SAVE_SHARE > cost):
@@ -208,9 +209,9 @@ def train(
 
 def _agree(run: Run, model: Mixer) -> None:
     """Raise RunError, in every process, unless all go on from the same: else gradients of two networks were added."""
-    own = f"step {run.progress.step}, weights {digest(model)}, images {run.of['data']['digest']}"
+    own = f"step {run.progress.step}, weights {digest(model)}, images {run.identity['data']['digest']}"
     first = parallel.of_first(own)
-    if parallel.any_of_them(own != first):
+    if parallel.any_process(own != first):
         raise RunError(
             f"the processes that train together do not start from the same: {run.folder} is here at {own}, and where "
             f"the first process is at {first}. Let all have one folder, by --run on a drive that they share, or copy "
@@ -254,7 +255,7 @@ def _step(
     targets = F.one_hot(labels, model.config.num_classes).float()
     if torch.rand(()) < config.mix:
         inputs, targets = (cutmix if step % 2 else mixup)(inputs, targets)
-    inputs, targets = parallel.part(inputs), parallel.part(targets)
+    inputs, targets = parallel.shard(inputs), parallel.shard(targets)
     if teacher is not None:
         targets = torch.lerp(_answer(teacher, inputs), targets, config.hard_labels)
     model.zero_grad(set_to_none=True)
@@ -266,7 +267,7 @@ def _step(
         loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(images)
         loss.backward()
         total += loss.detach()
-    parallel.add_up([total, *(p.grad for p in model.parameters() if p.grad is not None)])
+    parallel.all_reduce_sum([total, *(p.grad for p in model.parameters() if p.grad is not None)])
     return total
 
 

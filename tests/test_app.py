@@ -26,8 +26,8 @@ from PIL import Image
 
 import app
 from mixer.data import CLASSES, normalise, samples
+from mixer.errors import readable_errors
 from mixer.model import Mixer
-from mixer.outside import in_words
 from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
@@ -309,7 +309,7 @@ def test_a_proxy_that_does_not_lead_to_the_hub_is_no_traceback(proxy: str, monke
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between one try and the next
     huggingface_hub.close_session()  # the next one reads the proxies
     words = "^there is no folder owner/name, and the Hub gave no model of that name: check"
-    with pytest.raises(SystemExit, match=words), in_words():
+    with pytest.raises(SystemExit, match=words), readable_errors():
         app.main(network="owner/name")
     huggingface_hub.close_session()
 

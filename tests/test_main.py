@@ -16,12 +16,15 @@ import pytest
 import torch
 
 import main
-from mixer import checkpoint
+import mixer.convert
+import mixer.train
+from mixer import checkpoint, record, session
+from mixer.atomic_write import NotWritable
 from mixer.data import Labelled, OtherClasses, normalise, statistics
-from mixer.files import NotWritable
-from mixer.folder import read as read_folder
+from mixer.image_folder import read as read_folder
 from mixer.layout import UnusableData
 from mixer.model import PRESETS, Mixer, MixerConfig
+from mixer.networks import named
 from mixer.picture import decode, to_picture
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
@@ -56,7 +59,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     before, longer = metrics["stages"]
     assert before == stage
     assert [line["epoch"] for line in longer["history"]] == [1]
-    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(map(main.named, main.TEACHERS)))
+    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(map(named, main.TEACHERS)))
     assert metrics["epochs"] == 3
 
     first = str(tmp_path / "run" / "checkpoint")
@@ -100,7 +103,7 @@ def test_a_deeper_network_starts_as_the_shallower_one(tmp_path: Path) -> None:
     torch.manual_seed(5)
     shallow = Mixer(replace(PRESETS["seed"], num_blocks=2)).eval()
     checkpoint.save(tmp_path / "two", shallow, {})
-    deep = main.start("seed", 5, str(tmp_path / "two"), seed=0).eval()
+    deep = session.start("seed", 5, str(tmp_path / "two"), seed=0).eval()
     images = torch.randn(2, 3, 32, 32)
     assert len(deep.blocks) == 5
     torch.testing.assert_close(deep(images), shallow(images))
@@ -121,12 +124,12 @@ def test_weights_of_another_network_are_not_taken_to_start_from(
 ) -> None:
     checkpoint.save(tmp_path / "other", Mixer(replace(PRESETS["seed"], **{"num_blocks": 1, **other})), {})
     with pytest.raises(checkpoint.CheckpointError, match="does not fit into seed: it has " + re.escape(words)):
-        main.start("seed", 1, str(tmp_path / "other"), seed=0)
+        session.start("seed", 1, str(tmp_path / "other"), seed=0)
 
 
 def test_a_network_without_blocks_is_refused() -> None:
     with pytest.raises(ValueError, match="num_blocks must be from 1 to 1000, not 0"):
-        main.start("seed", 0, None, seed=0)
+        session.start("seed", 0, None, seed=0)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -345,9 +348,9 @@ def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
             signal.raise_signal(signal.SIGINT)
             yield metrics
 
-    training = main.training
+    training = mixer.train.train
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(main, "training", interrupted)
+    monkeypatch.setattr(mixer.train, "train", interrupted)
     main.train(SHORT, blocks=1, run=tmp_path / "run", data_root=cifar)
     assert steps == [1]
     assert "The same command goes on from there" in capsys.readouterr().out
@@ -407,8 +410,8 @@ def test_nothing_is_written_over_what_is_somebody_s(
 ) -> None:
     """All refuse before any work: there is no data to train on, and the weights are not read."""
     monkeypatch.setattr(main, "cifar10", None)
-    monkeypatch.setattr(main, "parts_of", None)
-    monkeypatch.setattr(main, "convert_weights", None)
+    monkeypatch.setattr(session, "parts_of", None)
+    monkeypatch.setattr(mixer.convert, "convert", None)
     before = {path: path.read_bytes() for path in downloads.iterdir()}
     for work in (
         lambda: main.convert(downloads / "mixer.npz", downloads),
@@ -443,7 +446,7 @@ def test_a_result_is_printed_even_where_it_cannot_be_written(
         main.evaluate(str(folder), cifar)
     assert "of 60 test images right" in capsys.readouterr().out
 
-    monkeypatch.setattr(main, "report", None)
+    monkeypatch.setattr(record, "report", None)
     for source, words in ((str(folder), "is a link"), ("owner/name", "is no folder here")):
         with pytest.raises(NotWritable, match=words):
             main.evaluate(source, cifar, attributions=True)  # a quarter of an hour, and then it could not be written
@@ -452,11 +455,11 @@ def test_a_result_is_printed_even_where_it_cannot_be_written(
 def test_a_lost_terminal_ends_a_training_unless_it_was_told_not_to_mind() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
     try:
-        with main.interrupts() as seen:
+        with session.interrupts() as seen:
             signal.raise_signal(signal.SIGHUP)
             assert seen == [signal.SIGHUP]
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-        with main.interrupts() as seen:
+        with session.interrupts() as seen:
             signal.raise_signal(signal.SIGHUP)
             assert not seen
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mixer.atomic_write import NotWritable
 from mixer.data import CLASSES
-from mixer.files import NotWritable
 from tools import space
 
 ROOT = Path(__file__).parent.parent

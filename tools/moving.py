@@ -6,7 +6,7 @@ from io import BytesIO
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
-from mixer.outside import in_words
+from mixer.errors import readable_errors
 from tools.screenshots import FOLDER, SAMPLE, NoPicture, served, wait
 
 SIZE = {"width": 1200, "height": 780}
@@ -85,5 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with in_words():
+    with readable_errors():
         main()

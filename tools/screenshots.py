@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import app
-from mixer.outside import in_words, without_proxies
+from mixer.errors import readable_errors, without_proxies
 from viz.microscope import Microscope
 
 FOLDER = Path(__file__).parent.parent / "docs"
@@ -129,5 +129,5 @@ def served() -> Iterator[tuple[Browser, str]]:
 
 
 if __name__ == "__main__":
-    with in_words():
+    with readable_errors():
         tyro.cli(main)

@@ -16,13 +16,13 @@ from typing import Any
 import tyro
 from gradio_client import Client, handle_file
 from huggingface_hub import metadata_load
-from packaging.requirements import Requirement
 from packaging.version import Version
 from PIL import Image
 
-from mixer import files
+from mixer import atomic_write
 from mixer.data import CLASSES, samples
-from mixer.outside import in_words
+from mixer.errors import readable_errors
+from tools.constraints import requirements
 
 ROOT = Path(__file__).parent.parent
 RUN = (
@@ -53,11 +53,11 @@ class NoSpace(ValueError):
 def assemble(folder: Path) -> None:
     """Put the files of the Space into the folder, and nothing else but their checksums (as of sha256sum).
 
-    Raises NoSpace where one is above 10 MB, NotWritable where the folder holds what is not from here (`mixer.files`).
+    Raises NoSpace where one is above 10 MB, NotWritable where the folder holds what is not from here.
     """
     for path in ours(folder):  # a trial that was killed leaves them, and the folders that they are in, read-only
         _allow_writing(True, *(part for part in (path, *path.parents) if part.is_relative_to(folder)))
-    with files.replacing(folder, ours) as new:
+    with atomic_write.replacing(folder, ours) as new:
         for part in RUN + READ:
             source, copy = ROOT / part, new / part
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -94,9 +94,7 @@ def front_matter(folder: Path) -> dict[str, Any]:
     https://huggingface.co/docs/hub/spaces-config-reference
     """
     data = metadata_load(folder / "README.md") or {}
-    lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    known = (Requirement(line) for line in lines if line and not line.startswith("#"))
-    (gradio,) = (requirement for requirement in known if requirement.name == "gradio")
+    (gradio,) = (one for one in requirements(folder / "requirements.txt") if one.name == "gradio")
     (least,) = (limit.version for limit in gradio.specifier if limit.operator == ">=")
     truths = {
         "title": lambda v: bool(v),
@@ -216,5 +214,5 @@ def main(python: str = sys.executable, folder: Path = ROOT / "build" / "space") 
 
 
 if __name__ == "__main__":
-    with in_words():
+    with readable_errors():
         tyro.cli(main)

@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mixer import files
+from mixer import atomic_write
 from mixer.run import history
 from viz import figures
 
@@ -18,7 +18,7 @@ def write(run: Path) -> Path:
     Raises ValueError for a run that has not finished an epoch, NotWritable where such a file is there that is not ours.
     """
     page = run / "curves.html"
-    files.write_signed(page, _draw(run).to_html())
+    atomic_write.write_signed(page, _draw(run).to_html())
     return page
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.opening import located, named, open_network, samples_of, told
+from mixer.networks import located, named, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.attribution.remembered import Explanations
@@ -63,7 +63,7 @@ class Microscope:
 
     @classmethod
     def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
-        """Of any Mixer that `mixer.opening.open_network` takes; on the GPU, if there is one and no other is given."""
+        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given."""
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
         found = located(source)  # once: a model of the Hub's is fetched

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError
 
 from mixer import checkpoint
+from mixer.atomic_write import NotWritable, write_signed
 from mixer.checkpoint import CheckpointError
 from mixer.data import CLASSES, Samples, class_names, samples
-from mixer.files import NotWritable, write_signed
 from mixer.model import PRESETS, Mixer
 from mixer.teacher import Teacher, TeacherConfig
 

@@ -12,9 +12,9 @@ from huggingface_hub.errors import LocalTokenNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from mixer import checkpoint, hub
+from mixer.atomic_write import NotWritable
 from mixer.data import CLASSES, Labelled, OtherClasses, choose_samples
 from mixer.evaluate import evaluate, headline
-from mixer.files import NotWritable
 from mixer.model import Mixer
 
 

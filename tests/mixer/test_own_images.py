@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixer.folder import LEAST, Parts, compare, read, seen
+from mixer.image_folder import LEAST, Parts, compare, read, seen
 from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos

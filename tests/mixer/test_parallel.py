@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import main
-from mixer import checkpoint, parallel
+from mixer import checkpoint, parallel, session
 from mixer.model import Mixer
 from mixer.run import RunError, history
 from mixer.train import TrainConfig
@@ -47,7 +47,7 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
     assert started.returncode == 0, output
     assert output.count("test images right") == 1
     (one, _), (two, metrics) = (checkpoint.load(str(tmp_path / run / "checkpoint"), Mixer) for run in ("one", "two"))
-    moved = weights(one) - weights(main.start("seed", 1, None, 0))
+    moved = weights(one) - weights(session.start("seed", 1, None, 0))
     assert (weights(one) - weights(two)).norm() < 1e-4 * moved.norm()
     losses = [[line["loss"] for line in history(tmp_path / run)] for run in ("one", "two")]
     torch.testing.assert_close(*map(torch.tensor, losses), rtol=1e-5, atol=0)
@@ -89,10 +89,10 @@ def test_machines_whose_states_differ_stop_in_words(
 
 def test_alone_all_of_it_does_nothing() -> None:
     batch = torch.arange(6.0)
-    with parallel.processes(), parallel.first_before_others():
+    with parallel.processes(), parallel.main_process_first():
         assert (parallel.count(), parallel.is_first()) == (1, True)
-        assert parallel.part(batch) is batch
-        parallel.add_up([batch])
+        assert parallel.shard(batch) is batch
+        parallel.all_reduce_sum([batch])
         assert parallel.of_first("own") == "own"
         assert batch.tolist() == [0, 1, 2, 3, 4, 5]
-        assert [parallel.any_of_them(own) for own in (False, True)] == [False, True]
+        assert [parallel.any_process(own) for own in (False, True)] == [False, True]

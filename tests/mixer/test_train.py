@@ -111,11 +111,11 @@ def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: 
 def test_batch_and_average_fit_the_number_of_images() -> None:
     default = TrainConfig()
     assert [default.batch(images) for images in (45_000, 50_000, 5_120, 350, 20)] == [256, 256, 256, 17, 8]
-    assert default.kept(45_000) == 0.999  # the recipe that was measured best stays as it was
-    assert default.kept(350) == pytest.approx(1 - 10 / (60 * 350 / 17))
-    assert replace(default, epochs=0.4).kept(8) == 0
+    assert default.ema_decay(45_000) == 0.999  # the recipe that was measured best stays as it was
+    assert default.ema_decay(350) == pytest.approx(1 - 10 / (60 * 350 / 17))
+    assert replace(default, epochs=0.4).ema_decay(8) == 0
     assert replace(default, batch_size=5, average=0.5).batch(45_000) == 5
-    assert replace(default, average=0.5).kept(350) == 0.5
+    assert replace(default, average=0.5).ema_decay(350) == 0.5
     assert [replace(default, batch_size=64).batch(images) for images in (1, 40, 64, 65)] == [1, 40, 64, 64]
     assert default.batch(5) == 5
 

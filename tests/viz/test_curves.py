@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from mixer.files import NotWritable
+from mixer.atomic_write import NotWritable
 from viz import curves, figures
 
 LINES = [

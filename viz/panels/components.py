@@ -10,7 +10,7 @@ from viz.panels.glossary import underlined
 from viz.panels.view import Lens, View
 from viz.selection import Choice, Number, Option, Several
 
-SCRIPT = Path(__file__).with_name("instrument.js")
+SCRIPT, STYLE = (Path(__file__).with_name(name) for name in ("instrument.js", "style.css"))
 
 
 def head() -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from mixer.outside import sentence
+from mixer.errors import message
 from viz.microscope import Microscope
 from viz.panels import pin, specimen
 from viz.panels.address import DIGEST, Address, said_of
@@ -233,7 +233,7 @@ class Instrument(Lenses):
             try:
                 visit.pinned, said = pin.parse(text, self._network(pin.network_of(text, self.name)))
             except (ValueError, OSError, MemoryError) as error:
-                return [f"What was pinned is not shown: {sentence(error)}."]
+                return [f"What was pinned is not shown: {message(error)}."]
             return said
         return []
 

@@ -22,8 +22,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mixer.opening import Present, present
-from mixer.outside import sentence
+from mixer.errors import message
+from mixer.networks import Present, present
 from viz.microscope import Microscope
 from viz.panels.instrument import Instrument
 from viz.panels.lenses import Lenses
@@ -107,7 +107,7 @@ class Networks:
                 answer = await self._page(name)
                 scope = {**scope, "path": f"/{rest}", "raw_path": quote(f"/{rest}").encode()}
             except (ValueError, OSError, MemoryError) as error:
-                answer = await self._list(request, sentence(error), source_of(name))
+                answer = await self._list(request, message(error), source_of(name))
         await answer(scope, receive, send)
 
     def listed(self) -> list[dict[str, str]]:
@@ -156,7 +156,7 @@ class Networks:
         except (ValueError, OSError, MemoryError) as error:
             if new:
                 del self._named[name]
-            return await self._list(request, sentence(error), source)
+            return await self._list(request, message(error), source)
         return RedirectResponse(f"{name}/?{request.url.query}".rstrip("?"), 303)
 
     async def _list(self, request: Request, said: str = "", source: str = "") -> Response:

@@ -8,13 +8,13 @@ from io import BytesIO
 
 from PIL import Image
 
-from mixer.picture import Decoded, Framing, taken, to_picture
+from mixer.picture import Decoded, Framing, crop_box, to_picture
 
 LARGEST = 2048
 """pixels of the longer side that are kept of a photo"""
 PREVIEW = 320
 STEPS = 20
-"""places at which the square can lie"""
+"""places at which the crop can lie"""
 WORDS = ("framing", "position")
 """what a visitor chooses here"""
 
@@ -50,7 +50,7 @@ class Photo:
     def html(self, size: tuple[int, int]) -> str:
         """The photo with the part that is taken, and what was said of it."""
         width, height = self.image.size
-        left, top, right, bottom = taken(self.image.size, size, self.framing)
+        left, top, right, bottom = crop_box(self.image.size, size, self.framing)
         box = (
             f"left: {left / width:.2%}; top: {top / height:.2%}; "
             f"width: {(right - left) / width:.2%}; height: {(bottom - top) / height:.2%}"

@@ -14,7 +14,7 @@ import httpx
 from gradio.utils import get_upload_folder
 from safehttpx import AsyncSecureTransport
 
-from mixer.picture import Decoded, Framing, Unreadable, decode, taken
+from mixer.picture import Decoded, Framing, Unreadable, crop_box, decode
 from viz.panels.photo import Photo
 from viz.panels.upload import NOT_FETCHED, Refused, is_address, read
 
@@ -47,7 +47,7 @@ async def taken_from(sent: object, size: tuple[int, int], fetch: bool) -> tuple[
 def _taken(sent: object, size: tuple[int, int]) -> tuple[bytes, list[str]]:
     decoded = _decoded(sent)
     notes, (width, height) = list(decoded.notes), decoded.image.size
-    left, top, right, bottom = taken(decoded.image.size, size, Framing())
+    left, top, right, bottom = crop_box(decoded.image.size, size, Framing())
     if (right - left, bottom - top) != (width, height):
         notes.append(
             f"The network gets the middle of it: {right - left} x {bottom - top} of {width} x {height} pixels."

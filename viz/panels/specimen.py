@@ -55,7 +55,7 @@ def parts(scope: Microscope) -> list[Part]:
 
 def photo_html() -> str:
     """How the visitor's photo is framed."""
-    framings = [("square", "the framed part"), ("whole", "the whole picture, with bars")]
+    framings = [("crop", "the framed part"), ("whole", "the whole picture, with bars")]
     controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 

@@ -11,7 +11,7 @@ from gradio import route_utils
 from gradio.component_meta import ComponentMeta
 from gradio.utils import get_upload_folder, is_in_or_equal
 
-from mixer.outside import sentence
+from mixer.errors import message
 from mixer.picture import Decoded, Unreadable, decode
 
 NOT_UPLOADED = "Upload the picture: a file of this server cannot be asked for."
@@ -52,7 +52,7 @@ def why_not_kept() -> str:
         with NamedTemporaryFile(dir=folder) as file:
             file.write(bytes(2**16))
     except OSError as error:
-        return sentence(error)
+        return message(error)
     return ""
 
 

@@ -15,7 +15,7 @@ import app
 from mixer import checkpoint
 from mixer.checkpoint import DEFAULT
 from mixer.model import Mixer
-from mixer.opening import NotOpened, told
+from mixer.networks import NotOpened, told
 from tests import foreign
 from viz.microscope import Microscope
 from viz.panels import networks

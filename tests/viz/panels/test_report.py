@@ -15,7 +15,7 @@ import pytest
 
 import main
 from mixer import checkpoint
-from mixer.files import NotWritable
+from mixer.atomic_write import NotWritable
 from mixer.model import Mixer
 from mixer.picture import Unreadable
 from tests.mixer.picture_files import photo

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mixer import files
-from mixer.files import NotWritable, check, replacing
+from mixer import atomic_write
+from mixer.atomic_write import NotWritable, check, replacing
 
 
 def two(target: Path) -> set[Path]:
@@ -43,7 +43,7 @@ def target(tmp_path: Path) -> Path:
 @pytest.fixture(params=["one step", "two steps"])
 def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "two steps":
-        monkeypatch.setattr(files, "_exchange", lambda new, old: False)
+        monkeypatch.setattr(atomic_write, "_exchange", lambda new, old: False)
     return request.param
 
 
@@ -58,7 +58,7 @@ def test_absent_empty_or_ours_is_replaced_and_no_neighbour_is_touched(target: Pa
         assert content(target.parent / name) == {"one": "new"}
 
 
-@pytest.mark.parametrize("code", files.IN_USE)
+@pytest.mark.parametrize("code", atomic_write.IN_USE)
 def test_what_another_program_reads_is_replaced_when_it_has_read_it(
     target: Path, steps: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,8 +75,8 @@ def test_what_another_program_reads_is_replaced_when_it_has_read_it(
         real(new, old)
         waited.append(0)
 
-    monkeypatch.setattr(files.time, "sleep", waited.append)
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(atomic_write.time, "sleep", waited.append)
+    monkeypatch.setattr(atomic_write.os, "replace", replace)
     write(target)
     assert content(target) == {"one": "new"}
     (target.parent / "empty").mkdir()
@@ -88,10 +88,10 @@ def test_what_may_not_be_replaced_is_no_reason_to_wait(target: Path, monkeypatch
     def replace(new: Path, old: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(old))
 
-    monkeypatch.setattr(files.time, "sleep", None)
-    monkeypatch.setattr(files.os, "replace", replace)
+    monkeypatch.setattr(atomic_write.time, "sleep", None)
+    monkeypatch.setattr(atomic_write.os, "replace", replace)
     with pytest.raises(PermissionError):
-        files.replace(target, target.parent / "other")
+        atomic_write.replace(target, target.parent / "other")
 
 
 def file_beside(target: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(
 @pytest.mark.process
 @pytest.mark.skipif(not Path("/usr/bin/setpriv").exists(), reason="takes root's right to write away")
 def test_a_read_only_folder_is_said_to_whoever_is_not_root(target: Path) -> None:
-    command = f"from tests.mixer.test_files import *; check(Path({str(target)!r}), two)"
+    command = f"from tests.mixer.test_atomic_write import *; check(Path({str(target)!r}), two)"
     target.chmod(0o555)
     for folder in (target, target.parent):
         folder.chmod(0o555)
@@ -223,7 +223,7 @@ def test_an_error_between_the_two_steps_takes_the_first_back(target: Path, monke
             raise OSError(errno.EIO, "Input/output error")
         replace(source, to)
 
-    monkeypatch.setattr(files, "_exchange", lambda new, old: False)
+    monkeypatch.setattr(atomic_write, "_exchange", lambda new, old: False)
     monkeypatch.setattr(os, "replace", damaged)
     with pytest.raises(OSError, match="Input/output error"):
         write(target)
@@ -232,7 +232,7 @@ def test_an_error_between_the_two_steps_takes_the_first_back(target: Path, monke
 
 KILLED = """
 import os, signal, sys
-from tests.mixer.test_files import *
+from tests.mixer.test_atomic_write import *
 moment, target = sys.argv[1], Path(sys.argv[2])
 
 def dying(name, after, module=os):
@@ -245,7 +245,7 @@ def dying(name, after, module=os):
 if moment == "writing": dying("fsync", False)
 if moment == "before": dying("_put", False, files)
 if moment == "between":
-    files._exchange = lambda new, old: False
+    atomic_write._exchange = lambda new, old: False
     dying("replace", True)
 if moment == "after": dying("_put", True, files)
 write(target)
@@ -270,9 +270,9 @@ def test_a_kill_leaves_the_old_or_the_new_whole(target: Path, moment: str) -> No
 
 def test_a_page_is_known_again_only_unchanged(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    files.write_signed(page, "<p>ü</p>")
-    assert files.signed(page) == {page}
-    files.write_signed(page, "<p>2</p>\n")
+    atomic_write.write_signed(page, "<p>ü</p>")
+    assert atomic_write.signed(page) == {page}
+    atomic_write.write_signed(page, "<p>2</p>\n")
     assert page.read_text(encoding="utf-8").startswith("<p>2</p>\n\n<!-- written by the MLP-Mixer microscope")
     for text in (
         page.read_text(encoding="utf-8") + "mine",
@@ -283,7 +283,7 @@ def test_a_page_is_known_again_only_unchanged(tmp_path: Path) -> None:
     ):
         page.write_text(text, encoding="utf-8")
         with pytest.raises(NotWritable, match="move it away"):
-            files.write_signed(page, "<p>4</p>")
+            atomic_write.write_signed(page, "<p>4</p>")
         assert page.read_text(encoding="utf-8") == text
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 

@@ -1,6 +1,6 @@
 """Images of one's own, sorted by class into folders (`mixer.layout`), as training, validation and test images.
 
-**Which part an image is in follows from its decoded pixels**, where nobody has made the parts: whatever is renamed,
+**Which part an image is in follows from its decoded pixels**, unless the folder is already split: whatever is renamed,
 rated, turned or added later, it stays there, so that no test image is ever trained on, in this run or in one that goes
 on from it (`--init`). Copies of one picture count once. Near copies stay in one part, that of one of them. So there are
 two reasons for which an image is in another part later: a near copy of it was added, or its class has test and

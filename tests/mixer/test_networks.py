@@ -15,12 +15,12 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 import main
-from mixer import checkpoint, opening, run
+from mixer import checkpoint, networks, run, session
 from mixer import train as training
 from mixer.checkpoint import CheckpointError
 from mixer.data import Labelled
 from mixer.model import PRESETS, Mixer, MixerConfig, untrained
-from mixer.opening import NotOpened, open_network, present
+from mixer.networks import NotOpened, open_network, present
 from mixer.record import effort
 from mixer.train import TrainConfig, train
 from tests import foreign
@@ -37,7 +37,7 @@ def same(one: Mixer, other: Mixer) -> bool:
 def test_the_untrained_network_that_ships_is_the_one_that_training_starts_from() -> None:
     model, metrics = open_network(START)
     assert model.config == PRESETS["seed"]
-    assert same(model, main.start("seed", None, None, TrainConfig().seed))
+    assert same(model, session.start("seed", None, None, TrainConfig().seed))
     assert metrics["epochs"] == 0
     assert "accuracy" not in metrics
     assert sum(file.stat().st_size for file in START.iterdir()) < 2_000
@@ -97,7 +97,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
             assert not model.training
             assert record["stages"][0]["history"][-1]["epoch"] == metrics["epoch"]
             assert f"{metrics['validation_accuracy']:.2%} of the validation images right, after" in listed.words
-            assert opening.told(record) == listed.words
+            assert networks.told(record) == listed.words
     assert steps.gi_frame is None
     main.snapshot(folder, tmp_path / "checkpoints" / "half")
     half, _ = open_network(tmp_path / "checkpoints" / "half")
@@ -105,7 +105,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
         assert a.dtype == torch.float32
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
     checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25})
-    assert [one.words for one in present(tmp_path)] == [opening.told(record), "25.00% of the test images right"]
+    assert [one.words for one in present(tmp_path)] == [networks.told(record), "25.00% of the test images right"]
     assert open_network(folder)[1] == {"accuracy": 0.25}
 
 
@@ -150,7 +150,7 @@ def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, 
 
 
 def memory(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr(opening.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(networks.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
 
 
 def test_a_network_that_is_larger_than_the_memory_is_refused(
@@ -190,9 +190,9 @@ class Hub:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     there = Hub(foreign.write(tmp_path / "hub", foreign.mixer(7)), 1000)
-    monkeypatch.setattr(opening, "hf_hub_download", there.hf_hub_download)
-    monkeypatch.setattr(opening, "snapshot_download", there.snapshot_download)
-    monkeypatch.setattr(opening, "HfApi", lambda: there)
+    monkeypatch.setattr(networks, "hf_hub_download", there.hf_hub_download)
+    monkeypatch.setattr(networks, "snapshot_download", there.snapshot_download)
+    monkeypatch.setattr(networks, "HfApi", lambda: there)
     return there
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mixer.outside import in_words, sentence, without_proxies
+from mixer.errors import message, readable_errors, without_proxies
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from mixer.outside import in_words, sentence, without_proxies
     ],
 )
 def test_errors_from_outside_end_the_program_with_a_sentence(error: BaseException, words: str) -> None:
-    with pytest.raises(SystemExit) as caught, in_words():
+    with pytest.raises(SystemExit) as caught, readable_errors():
         raise error
     assert str(caught.value.code).startswith(words)
     assert "\n" not in str(caught.value.code)
@@ -41,16 +41,16 @@ def test_errors_from_outside_end_the_program_with_a_sentence(error: BaseExceptio
 
 @pytest.mark.parametrize("error", [KeyError("a"), TypeError("b"), AttributeError("c"), RuntimeError("d"), IndexError()])
 def test_errors_of_our_own_stay_tracebacks(error: Exception) -> None:
-    with pytest.raises(type(error)), in_words():
+    with pytest.raises(type(error)), readable_errors():
         raise error
 
 
 def test_an_error_with_a_path_that_is_no_text_is_a_sentence_too() -> None:
-    assert "bin" in sentence(FileNotFoundError(errno.ENOENT, "No such file or directory", b"/bin/x"))
+    assert "bin" in message(FileNotFoundError(errno.ENOENT, "No such file or directory", b"/bin/x"))
 
 
 def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
-    with pytest.raises(SystemExit, match="The memory does not suffice"), in_words():
+    with pytest.raises(SystemExit, match="The memory does not suffice"), readable_errors():
         torch.empty(2**60)
 
 
@@ -58,7 +58,7 @@ def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
 def test_what_is_said_is_said_at_once_and_in_any_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written = BytesIO()
     monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding))
-    with in_words():
+    with readable_errors():
         print("epoch 1 \u00b7 猫 \udce9.jpg")  # the last as in a file name that is no UTF-8
         assert written.getvalue().startswith(b"epoch 1 "), "before the buffer is full"
         assert written.getvalue().endswith(b" \\udce9.jpg" + os.linesep.encode())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from mixer.image_metadata import TIFF_TAGS, orientation, without_metadata
 from mixer.picture import CUT, SEVERAL, Unreadable, decode
-from mixer.picture_file import TIFF_TAGS, orientation, without_metadata
 from tests.mixer.picture_files import (
     gradient,
     photo,

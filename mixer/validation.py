@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 
-def check(settings: Any, least: float, most: float, *names: str) -> None:
+def check_range(settings: Any, least: float, most: float, *names: str) -> None:
     """Raise ValueError unless each of these settings is a number from `least` to `most`, both allowed; none is inf."""
     for name in names:
         value = getattr(settings, name)

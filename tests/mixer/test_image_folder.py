@@ -9,7 +9,7 @@ import torch
 
 from mixer import near
 from mixer.data import DataMissing, choose_samples, statistics
-from mixer.folder import GIVEN, LEAST, RULE, Parts, read
+from mixer.image_folder import GIVEN, LEAST, RULE, Parts, read
 from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos

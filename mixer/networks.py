@@ -18,19 +18,18 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 from huggingface_hub.utils import logging
 
 from mixer import checkpoint, run
-from mixer.checkpoint import CheckpointError
+from mixer.checkpoint import ROOT, CheckpointError
 from mixer.convert import convert
 from mixer.data import Samples
 from mixer.model import Mixer, MixerConfig
 from mixer.record import effort, parameters
 
-ROOT = Path(__file__).parent.parent
 CHECKPOINTS, RUNS = "checkpoints", "runs"
 ROOM = 3
 """how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""
 
 DAMAGED = (ValueError, OSError, LookupError, TypeError, AttributeError)
-"""what comes of files in which something else stands than we write"""
+"""what malformed files raise"""
 
 
 class NotOpened(CheckpointError):
@@ -152,11 +151,11 @@ def _ended(folder: Path) -> Path | None:
 def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
     """The averaged weights of a run as they were last saved, and its record so far."""
     last, parts = run.saved(folder)
-    model = Mixer(MixerConfig(**last.of["network"]))
+    model = Mixer(MixerConfig(**last.identity["network"]))
     prefix = "module."  # of torch's AveragedModel
     averaged = parts["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
-    data = {"data": last.of["parts"]} if "parts" in last.of else {}
+    data = {"data": last.identity["parts"]} if "parts" in last.identity else {}
     return model.eval(), {"parameters": parameters(model)} | data | effort(last.record())
 
 

@@ -1,4 +1,4 @@
-"""What comes from outside of the program: its errors in words, and proxies."""
+"""Errors as messages, and proxies."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ ADVICE = {
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """The boundary of a program: errors from outside end it with a sentence and exit status 1.
 
     What is said is said at once, also into a file, and a letter that the output's encoding lacks is written as its
@@ -45,16 +45,16 @@ def in_words() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
         sys.exit(1)
     except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(sentence(error))
+        sys.exit(message(error))
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
-        sys.exit(sentence(error))
+        sys.exit(message(error))
     except KeyboardInterrupt:
         sys.exit("Stopped.")
 
 
-def sentence(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """An error from outside, for people: what is wrong with what, and the next step."""
     if lacks_memory(error):
         return "The memory does not suffice: end other programs, or take fewer images at once or a smaller network"

@@ -1,0 +1,78 @@
+"""What pip installs: a wheel that is made without a network."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from tools.constraints import FILE, requirements
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a copy, as pip leaves folders of its own beside the sources."""
+    copy, made = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
+    for part in ("mixer", "viz", "checkpoints"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("app.py", "main.py", "setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, copy / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", made, copy], check=True)
+    (file,) = made.iterdir()
+    return file
+
+
+@pytest.mark.process
+def test_the_wheel_holds_all_that_the_microscope_reads_and_asks_for_what_requirements_txt_names(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+    here = {
+        path.relative_to(ROOT).as_posix()
+        for part in ("mixer", "viz")
+        for path in (ROOT / part).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {"mixer/samples.npz", "viz/figures/plotly-cartesian.min.js"} < here
+    assert here <= names
+    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "checkpoints").rglob("*") if path.is_file()}
+    assert {f"mixer_microscope/{name}" for name in (*shipped, "app.py", "main.py")} <= names
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
+        "mixer",
+        "viz",
+        "mixer_microscope",
+    }
+    asked = [Requirement(line) for line in re.findall("^Requires-Dist: (.*)$", metadata, re.MULTILINE)]
+    assert asked == requirements()
+
+
+@pytest.mark.process
+def test_what_is_installed_finds_its_network_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    command = "import mixer_microscope.app as app, viz; print(viz.Microscope.load().source, app.command.__module__)"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    out = subprocess.check_output(
+        [sys.executable, "-c", command],
+        cwd=elsewhere,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        encoding="utf-8",
+    )
+    assert out.split() == ["checkpoints/seed", "mixer_microscope.app"]
+    (entry,) = (tmp_path / "site").glob("*.dist-info/entry_points.txt")
+    assert "mixer-microscope = mixer_microscope.app:command" in entry.read_text(encoding="utf-8")
+
+
+def test_the_versions_that_were_tested_together_are_those_that_are_allowed() -> None:
+    tested = dict(line.split("==") for line in FILE.read_text(encoding="utf-8").splitlines()[1:])
+    for requirement in requirements():
+        assert requirement.specifier.contains(tested[requirement.name.replace("_", "-")])
