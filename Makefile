@@ -36,8 +36,8 @@ constraints: .venv/dev ## write down the installed versions of what the app need
 
 # the browser of the tests: one that is there, else Debian's, else Playwright's own; and Debian's nginx, for one test
 chromium: .venv/dev
-	@command -v chromium google-chrome >/dev/null || \
-	{ command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium; } || \
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	{ command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium-headless-shell; } || \
 	$(BIN)/playwright install --with-deps chromium
 	@test -x /usr/sbin/nginx || ! command -v apt-get >/dev/null || \
 	{ apt-get update -qq && apt-get install -qq -y nginx-light; } || echo "no nginx: its test is skipped"

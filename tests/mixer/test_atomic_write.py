@@ -243,11 +243,11 @@ def dying(name, after, module=os):
     setattr(module, name, dies)
 
 if moment == "writing": dying("fsync", False)
-if moment == "before": dying("_put", False, files)
+if moment == "before": dying("_put", False, atomic_write)
 if moment == "between":
     atomic_write._exchange = lambda new, old: False
     dying("replace", True)
-if moment == "after": dying("_put", True, files)
+if moment == "after": dying("_put", True, atomic_write)
 write(target)
 """
 
