@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -24,7 +25,6 @@ from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.lent_gpu import LENT
 from viz.pace import batches
-from viz.recent import Recent
 from viz.running import Measurement
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
@@ -57,9 +57,9 @@ class Microscope:
         self.samples = samples() if own_samples is None else own_samples
         self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
         self.doubts = Doubts(self.explanations)
-        self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
-        self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
-        self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
+        self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
+        self._banks: LRUCache[Hashable, Tensor] = LRUCache(KEPT_BANKS)
+        self._results: LRUCache[Hashable, Any] = LRUCache(KEPT_RESULTS)
 
     @classmethod
     def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
@@ -97,11 +97,15 @@ class Microscope:
 
     def look(self, picture: bytes) -> Trace:
         """The traced pass of one picture, as `picture_of` and `sample_picture` give it."""
-        return self._traces.get_or_make(picture, lambda: trace(self.model, self.input(picture)[None]))
+        if (seen := self._traces.get(picture)) is None:
+            seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
+        return seen
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, from memory where it was made recently. The key says what it is, and of what."""
-        return self._results.get_or_make(key, make)
+        if (result := self._results.get(key)) is None:
+            result = self._results[key] = make()
+        return result
 
     def recall(self, key: Hashable) -> Any:
         """What was remembered under a key, or None."""

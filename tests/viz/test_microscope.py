@@ -55,3 +55,14 @@ def test_the_samples_answers_are_those_of_their_own_passes(scope: Microscope) ->
         pass
     pictures = [scope.sample_picture(sample) for sample in range(0, 200, 19)]
     assert (scope.sample_answers() or [])[::19] == [scope.answer(picture) for picture in pictures]
+
+
+def test_what_is_read_stays_and_what_nobody_read_is_forgotten(scope: Microscope) -> None:
+    scope.remember("at every click", "usual")
+    scope.remember("once", "other")
+    for number in range(microscope.KEPT_RESULTS):
+        scope.remember(number, number)
+        assert scope.recall("at every click") == "usual"
+    assert scope.recall("once") is None
+    assert scope.recall(0) is None
+    assert scope.recall(1) == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from cachetools import LRUCache
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,7 +13,6 @@ from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Output, Question
 from viz.pace import seconds_per_pass
-from viz.recent import Recent
 from viz.running import Measurement
 
 KEPT = 512
@@ -49,7 +49,7 @@ class Explanations:
         background: Callable[[], Float[Tensor, "images 3 height width"]],
     ):
         self.model, self._input, self._background = model, to_input, background
-        self._known: Recent[tuple[Asked, str], Attribution] = Recent(KEPT)
+        self._known: LRUCache[tuple[Asked, str], Attribution] = LRUCache(KEPT)
 
     def question(self, asked: Asked, background: bool = False) -> Question:
         """The same in tensors, with the background where it is wanted. Raises ValueError for no baseline of ours."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from cachetools import LRUCache
 from jaxtyping import Float32, UInt8
 
 from mixer.model import Mixer
@@ -17,7 +18,6 @@ from viz.doubt.faithfulness import Curves, RandomOrders, Removals
 from viz.doubt.rules import Evidence
 from viz.doubt.sanity import Randomised
 from viz.pace import Steps, summed
-from viz.recent import Recent
 from viz.running import Measurement
 
 ORDERS = 99
@@ -66,10 +66,10 @@ class Doubts:
     def __init__(self, explanations: Explanations):
         self.model, self._explanations = explanations.model, explanations
         self.stages = len(self.model.blocks) + 2  # and the head, and the stem
-        self._curves: Recent[Doubted, Curves] = Recent(KEPT)
-        self._orders: Recent[Asked, RandomOrders] = Recent(KEPT)
-        self._removals: Recent[Asked, Removals] = Recent(KEPT)
-        self._disturbed: Recent[tuple[Asked, str], Disturbed] = Recent(KEPT)
+        self._curves: LRUCache[Doubted, Curves] = LRUCache(KEPT)
+        self._orders: LRUCache[Asked, RandomOrders] = LRUCache(KEPT)
+        self._removals: LRUCache[Asked, Removals] = LRUCache(KEPT)
+        self._disturbed: LRUCache[tuple[Asked, str], Disturbed] = LRUCache(KEPT)
 
     def curves(self, doubted: Doubted) -> Curves | None:
         return self._curves.get(doubted)
