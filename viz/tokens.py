@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, capture, depth_sources, evaluating, exclusive, trace
-from viz.pace import batches
+from viz.pace import batches, collected
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,15 +171,15 @@ def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patche
 
 def bank(
     model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
-) -> Float[Tensor, "images patches channels"]:
-    """The tokens of many images at one depth, on the model's device.
+) -> Iterator[int | Float[Tensor, "images patches channels"]]:
+    """The tokens of many images at one depth, on the model's device; yields how many are read, at last the result.
 
     images: normalised, on the model's device. Only this depth is kept: 13 MB for the 200 samples and the default
     network in float32, where all 25 depths would be 328 MB. Other threads get the model between the batches.
     """
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
-    return torch.cat([_read(model, batch, sources[depth]) for batch in batches(model, images)])
+    yield (yield from collected(model, images, lambda batch: _read(model, batch, sources[depth])))
 
 
 def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Typical]:

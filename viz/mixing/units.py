@@ -1,5 +1,7 @@
 """What the hidden units of the token-mixing MLPs do for pictures: how active each is, and how much it adds."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -7,6 +9,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, capture, evaluating
+from viz.pace import collected
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
@@ -21,12 +24,16 @@ def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "un
 
 def strengths_everywhere(
     model: Mixer, images: Float[Tensor, "images 3 height width"]
-) -> Float32[np.ndarray, "images blocks units"]:
-    """`strengths` of each image in all blocks, in one pass: for many images, in several (`batches` with gradients)."""
+) -> Iterator[int | Float32[np.ndarray, "images blocks units"]]:
+    """`strengths` of each image in all blocks; yields how many images are done, at last the result."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
-    with evaluating(model), torch.no_grad(), capture(model, names) as seen:
-        model(images)
-    return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1).cpu().numpy()
+
+    def of(batch: Tensor) -> Tensor:
+        with evaluating(model), torch.no_grad(), capture(model, names) as seen:
+            model(batch)
+        return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1)
+
+    yield (yield from collected(model, images, of, gradients=True)).cpu().numpy()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """What the parameters alone say: what a unit looks for in the picture, and which patches can talk to each other."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -134,6 +135,19 @@ def opposite_pairs(
             pairs.append((a, b))
     chosen = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return chosen, correlation[tuple(chosen.T)].astype(np.float32)
+
+
+def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
+    """The median correlation of `opposite_pairs` of each block's `reads`; yields how many blocks are done, at last all.
+
+    0 where no two units are opposite.
+    """
+    medians = []
+    for block in range(len(model.blocks)):
+        _, correlation = opposite_pairs(reads(model, block))
+        medians.append(float(np.median(correlation)) if len(correlation) else 0.0)
+        yield block + 1
+    yield medians
 
 
 @lru_cache(16)

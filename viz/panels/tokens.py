@@ -1,6 +1,6 @@
 """Patch tokens: what each place holds, at each depth."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -110,12 +110,12 @@ def _neighbours(scope: Microscope) -> View:
         "it has heard from the whole picture.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
-        needs=lambda scope, s: scope.bank_needed(s.depth),
+        needs=lambda scope, s: [scope.bank(s.depth)],
     )
 
 
 def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
-    bank = scope.bank(selection.depth)
+    bank = scope.known(scope.bank(selection.depth))
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
@@ -163,7 +163,7 @@ def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
 def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
     if COMPARE.of(selection) == RAW:
         return _tiles(scope, values, label)
-    usual = scope.typical()
+    usual = scope.known(scope.typical())
     if usual is None:
         return Drawn()
     drawn = _tiles(scope, values - usual_of(usual), f"{label}, less the usual", True)
@@ -171,7 +171,7 @@ def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label:
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return scope.typical_needed() if COMPARE.of(selection) == UNUSUAL else ()
+    return [scope.typical()] if COMPARE.of(selection) == UNUSUAL else ()
 
 
 def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
@@ -213,7 +213,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
-    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.typical()
+    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.typical())
     named = {scope.answer(selection.picture), selection.target}
     truth = None if selection.sample is None else scope.truth_class(selection.sample)
     named |= set() if truth is None else {truth}
@@ -265,12 +265,12 @@ def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
 
 def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
-    depth, changed = _most_read(usual), scope.recall(_skipped_key(usual))
+    depth = _most_read(usual)
     read = (
         f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
         f"of {usual.images} samples."
     )
-    if depth and changed is not None:
+    if depth and (changed := scope.known(skipped_of(scope, depth))):
         read += f" Skip {scope.depth_names[depth]}, and the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
@@ -286,23 +286,21 @@ def _most_read(usual: tokens.Typical) -> int:
     return int(usual.decided.argmax())
 
 
-def _skipped_key(usual: tokens.Typical) -> Hashable:
-    return "answers without", _most_read(usual) - 1
+def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
+    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+    return scope.over_samples(
+        ("answers without", depth),
+        f"Skipping {scope.depth_names[depth]} over the samples",
+        lambda: knockout.answers_without(scope.model, scope.sample_inputs, depth - 1),
+        passes=2,
+    )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.typical()
-    if usual is None:
-        return scope.typical_needed()
-    key, half = _skipped_key(usual), _most_read(usual) - 1
-
-    def steps() -> Iterator[int]:
-        return scope.keep(key, knockout.answers_without(scope.model, scope.sample_inputs, half))
-
-    if half < 0 or scope.recall(key) is not None:
-        return ()
-    return [scope.over_samples(key, f"Skipping {scope.depth_names[half + 1]} over the samples", steps, 2)]
+    usual = scope.known(scope.typical())
+    depth = _most_read(usual) if usual else 0
+    return [scope.typical(), *([skipped_of(scope, depth)] if depth else [])]
 
 
 def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
@@ -343,7 +341,7 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
         words += f"They are one number only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.of(selection) == UNUSUAL:
-        usual = scope.typical()
+        usual = scope.known(scope.typical())
         if usual is None:
             return Drawn()
         votes = votes - usual.votes[at, :, selection.target].reshape(votes.shape)

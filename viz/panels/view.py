@@ -116,7 +116,11 @@ class View:
     pick: Pick | None = None
     """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
-    """what is to be measured before all of it can be drawn, and is not remembered"""
+    """what has to be known before all of it can be drawn. What depends on a result follows when that is known"""
+
+    def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
+        """What of it is not known yet."""
+        return scope.missing(self.needs(scope, selection))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
-from viz.doubt.remembered import Doubted
+from viz.doubt.checks import Doubted, evidence
 from viz.doubt.rules import findings
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, asked_of, doubted, heard, known, missing, needed
@@ -96,7 +96,7 @@ def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str,
 
 
 def _mark(scope: Microscope, one: Doubted) -> str:
-    found = findings(scope.doubts.evidence(one))
+    found = findings(evidence(scope, one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
     return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"

@@ -5,6 +5,7 @@ from html import escape
 import numpy as np
 
 from viz import figures
+from viz.doubt import checks
 from viz.microscope import Microscope
 from viz.panels.asking import FILLING, OUTPUT, Listed, doubted
 from viz.panels.doubt import curves
@@ -40,12 +41,12 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     if not methods:
         return Drawn(words="No method is chosen.")
     (one,), grid = doubted(selection, methods), scope.grid
-    found = scope.doubts.curves(one)
+    found = scope.known(checks.curves(scope, one))
     if found is None:
         return Drawn(words="Not measured yet.")
     whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
-    shown = scope.doubts.pictures(one, count)
+    shown = checks.pictures(scope, one, count)
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "

@@ -120,7 +120,7 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = _decides(scope, selection), scope.typical()
+    own, usual = _decides(scope, selection), scope.known(scope.typical())
     said = (
         f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always: from "
         "there on its head can read the answer. That does not say which part makes it. "

@@ -1,6 +1,5 @@
 """Shuffle: does the network mind when the patches trade places?"""
 
-from collections.abc import Hashable, Iterator
 from html import escape
 
 import numpy as np
@@ -44,25 +43,20 @@ def lens(scope: Microscope) -> Lens:
     return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
 
 
-def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+def experiment_of(scope: Microscope, selection: Selection) -> Measurement[PermutationExperiment]:
     picture, seed = selection.picture, SEED.of(selection)
-    return scope.remembered(_key(selection), lambda: permutation_experiment(scope.model, scope.input(picture), seed))
+    return scope.measurement(
+        ("shuffle", picture, seed),
+        "Shuffled patches",
+        "experiments",
+        1,
+        lambda: iter((1, permutation_experiment(scope.model, scope.input(picture), seed))),
+        passes=3,
+    )
 
 
-def experiment_needed(scope: Microscope, selection: Selection) -> list[Measurement]:
-    """What is to be measured before `experiment` takes no time."""
-
-    def steps() -> Iterator[int]:
-        experiment(scope, selection)
-        yield 1
-
-    key, seconds = _key(selection), 3 * scope.explanations.seconds_per_pass
-    known = scope.recall(key) is not None
-    return [] if known else [Measurement(key, "Shuffled patches", "experiments", 1, seconds, steps)]
-
-
-def _key(selection: Selection) -> Hashable:
-    return "shuffle", selection.picture, SEED.of(selection)
+def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+    return scope.made(experiment_of(scope, selection))
 
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
