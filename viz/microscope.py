@@ -18,7 +18,7 @@ from mixer.model import Mixer
 from mixer.opening import located, named, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
-from viz.capture import Trace, depth_names, trace
+from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.lent_gpu import LENT
@@ -108,9 +108,7 @@ class Microscope(Memory):
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """What the network answers; remembered longer than the trace."""
-        return self.remembered(
-            ("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy()
-        )
+        return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
         """The class that the network finds most probable."""

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
-from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.methods import METHODS, SHAPLEY, Method, Raw, Settings, drawn
 from viz.attribution.question import Output, Question, answers, check
 from viz.attribution.shapley import shapley
+from viz.capture import array
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, summed
 from viz.spread import spread_of
@@ -107,8 +107,8 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
         method=name,
         target=question.target,
         output=question.output,
-        values=_plain(values),
-        pixels=None if pixels is None else _plain(pixels),
+        values=array(values),
+        pixels=None if pixels is None else array(pixels),
         signed=method.signed,
         standard_error=None if each is None else spread_of(each).standard_error.astype(np.float32),
         total=total,
@@ -147,7 +147,3 @@ def _shapley(model: Mixer, question: Question, name: str, settings: Settings) ->
         passes=METHODS[name].passes(model.config.grid.patches, settings),
         seconds=0.0,
     )
-
-
-def _plain(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import capture, evaluating, half_blocks, resume, trace
+from viz.capture import array, capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import batches, collected
 from viz.spread import Spread, spread_of
@@ -49,7 +49,7 @@ def without_halves(
             logits = resume(model, tokens if means is None else tokens + means[half], half + 1)
         changes.append(logits - seen.logits)
         yield half + 1
-    yield torch.stack(changes).float().cpu().numpy()
+    yield array(torch.stack(changes))
 
 
 @on_lent_gpu
@@ -102,7 +102,7 @@ def without_units(
     silenced = yield from collected(
         model, units, lambda some: _silenced(model, enters.expand(len(some), -1, -1), block, some)
     )
-    yield (silenced - seen.logits).float().cpu().numpy()
+    yield array(silenced - seen.logits)
 
 
 def without(
@@ -121,7 +121,7 @@ def without(
     changes |= {f"blocks.{block}.token_mixing.gelu": partial(_silent, list(those)) for block, those in units.items()}
     with evaluating(model), torch.no_grad(), capture(model, [], changes):
         logits: Tensor = model(images)
-    return logits.float().cpu().numpy()
+    return array(logits)
 
 
 def without_unit_over(
@@ -133,7 +133,7 @@ def without_unit_over(
         seen, units = trace(model, batch), torch.full((len(batch),), unit, device=batch.device)
         return _silenced(model, seen.depths[2 * block], block, units) - seen.logits
 
-    yield spread_of((yield from collected(model, images, changes, gradients=True)).double().cpu().numpy())
+    yield spread_of(array((yield from collected(model, images, changes, gradients=True)), torch.float64))
 
 
 def _silenced(

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from viz.capture import evaluating
+from viz.capture import array, evaluating
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, in_time, summed
 from viz.spread import Spread
@@ -57,7 +57,7 @@ def token_jacobian(
         slope = _slope(mlp.gelu, mlp.fc1(layer.norm1(x).mT))  # channels hidden
         lengths = _norm_row_lengths(layer.norm1, x).mT  # channels patches, squared
         rows = [((w * slope) @ mlp.fc1.weight).square().mul(lengths).sum(0) for w in mlp.fc2.weight]
-        return (torch.stack(rows) / x.shape[1]).sqrt().float().cpu().numpy()
+        return array((torch.stack(rows) / x.shape[1]).sqrt())
 
 
 def mean_token_jacobian(

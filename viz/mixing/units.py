@@ -8,18 +8,18 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import Trace, capture, evaluating
+from viz.capture import Trace, array, capture, evaluating
 from viz.pace import collected
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
     """What a unit answers (after GELU) to each channel of the first image, as it looks at all channels alike."""
-    return trace.token_hidden[block][0, :, unit].float().cpu().numpy()
+    return array(trace.token_hidden[block][0, :, unit])
 
 
 def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "units"]:
     """How much each unit of a block adds to the tokens of the first image: see `_strengths`."""
-    return _strengths(model, block, trace.token_hidden[block])[0].cpu().numpy()
+    return array(_strengths(model, block, trace.token_hidden[block])[0])
 
 
 def strengths_everywhere(
@@ -33,7 +33,7 @@ def strengths_everywhere(
             model(batch)
         return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1)
 
-    yield (yield from collected(model, images, of, gradients=True)).cpu().numpy()
+    yield array((yield from collected(model, images, of, gradients=True)))
 
 
 @torch.no_grad()
@@ -45,4 +45,4 @@ def _strengths(
     The norm of an outer product is the product of the norms. Units can add up or cancel: the norms of two do not add.
     """
     written = model.block_at(block).token_mixing.fc2.weight.norm(dim=0)
-    return (hidden.norm(dim=1) * written).float()
+    return hidden.norm(dim=1) * written

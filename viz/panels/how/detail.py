@@ -14,7 +14,7 @@ from viz.panels.how.chosen import channel_of
 from viz.panels.how.formulas import formula
 from viz.panels.how.part import part_of
 from viz.panels.mixing.chosen import unit_of
-from viz.panels.view import Drawn, Numbers, View
+from viz.panels.view import Drawn, Numbers, View, number_field
 from viz.selection import Selection, patch_text
 
 LISTED = 6
@@ -186,7 +186,7 @@ def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
         f"column {channel_of(scope, selection)}",
         line,
         Line("unit", units, [name.replace(" ", "=") for name in units]),
-        _number("unit", "Unit", unit, config.tokens_mlp_dim),
+        number_field("unit", "Unit", unit, config.tokens_mlp_dim),
     )
 
 
@@ -291,14 +291,7 @@ def _table(scope: Microscope, values: np.ndarray, row: int | None, column: int |
 
 
 def _channel(scope: Microscope, channel: int) -> str:
-    return _number("channel", "Channel", channel, scope.model.config.hidden_dim)
-
-
-def _number(word: str, label: str, value: int, count: int) -> str:
-    return (
-        f"<label>{label} <input type='number' data-word='{word}' min='0' max='{count - 1}' step='1' value='{value}'>"
-        "</label>"
-    )
+    return number_field("channel", "Channel", channel, scope.model.config.hidden_dim)
 
 
 def _channels(count: int) -> Line:

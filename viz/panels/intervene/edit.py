@@ -13,7 +13,7 @@ from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 from viz.panels.intervene.other import other_of, other_picture
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places, sample_name
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, patch_under, places, sample_name
 from viz.selection import Choice, Selection, Words
 
 SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
@@ -90,9 +90,7 @@ def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a patch: what it does depends on which picture it is of."""
-    row, col = point.index
-    picture, y, x = figures.picture_at((row, col), (3, *scope.grid.image_size))
-    place = scope.grid.patch_at(y, x)
+    picture, place = patch_under(scope, point, 3)
     kind = {BEFORE: "original", EDITED: TOOL.of(selection), OTHER: PASTE}[picture]
     made = _edit(scope, other, selection, kind, place)
     return _words(scope, (*selection.edits, made)) if made else {}

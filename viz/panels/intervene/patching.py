@@ -14,7 +14,7 @@ from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.panels.intervene.other import other_of, other_picture
 from viz.panels.tokens import COLUMNS
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, picture_name, places, sample_name
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_in_pictures, picture_name, places, sample_name
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
 
@@ -30,7 +30,7 @@ def lens(scope: Microscope) -> Lens:
         "The two differ in everything at once: what is carried over can be the background as well as the thing.",
         sees=lambda s: (s.picture, s.sample, s.edits, other.of(s)),
         draw=partial(draw_pair, other),
-        pick=pick_pair,
+        pick=pick_in_pictures(2),
     )
     updates = View(
         "updates",
@@ -78,13 +78,6 @@ def draw_pair(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
         words=said,
         numbers=Numbers("probability", {"picture": ("this", "the other"), "class": scope.classes}, numbers),
     )
-
-
-def pick_pair(scope: Microscope, selection: Selection, point: Point) -> Words:
-    row, col = point.index
-    _, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
-    row, col = scope.grid.position(scope.grid.patch_at(y, x))
-    return {"patch": f"{row},{col}"}
 
 
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:

@@ -15,9 +15,9 @@ from viz.intervene.search import Found, Wanted
 from viz.microscope import Microscope
 from viz.panels.intervene.edit import FILLINGS
 from viz.panels.intervene.other import other_of, other_picture
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.panels.view import Drawn, Lens, Numbers, View, pick_in_pictures, places
 from viz.running import Measurement
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Selection
 
 FILL = Choice(
     "gone",
@@ -107,7 +107,7 @@ def _view(id: str, title: str, question: str, caution: str, option: Choice, aske
         caution,
         sees=lambda s: (s.picture, s.edits, option.of(s)),
         draw=partial(draw, asked),
-        pick=pick,
+        pick=pick_in_pictures(1),
         needs=partial(searches, asked),
     )
 
@@ -159,13 +159,6 @@ def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequen
         asked=True,
     )
     return [greedy, proof]
-
-
-def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
-    row, col = point.index
-    _, y, x = figures.picture_at((row, col), (1, *scope.grid.image_size))
-    row, col = scope.grid.position(scope.grid.patch_at(y, x))
-    return {"patch": f"{row},{col}"}
 
 
 def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:

@@ -8,9 +8,9 @@ from jaxtyping import Int64, UInt8
 from viz import figures
 from viz.microscope import Microscope
 from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, patch_under, places
 from viz.running import Measurement
-from viz.selection import Number, Selection, Words
+from viz.selection import Number, Selection, Words, patch_text
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
@@ -85,12 +85,8 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
 
 def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
     """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
-    row, col = point.index
-    shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
-    place = scope.grid.patch_at(y, x)
-    patch = order_of(scope, selection)[place] if shuffled else place
-    row, col = scope.grid.position(int(patch))
-    return {"patch": f"{row},{col}"}
+    shuffled, place = patch_under(scope, point, 2)
+    return {"patch": patch_text(scope, int(order_of(scope, selection)[place]) if shuffled else place)}
 
 
 def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
