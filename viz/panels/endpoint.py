@@ -286,14 +286,14 @@ def _tokens(
         "lengths": _map(scope, token_questions.norms(seen)[depth]),
         "answers": [[scope.classes[number] for number in row] for row in best],
         "similarity": None if patch is None else _map(scope, token_questions.similarity(seen, patch)[depth]),
-        "vectors": held.reshape(scope.grid.rows, scope.grid.cols, -1).tolist() if vectors else None,
+        "vectors": scope.grid.map(held, axis=0).tolist() if vectors else None,
         "notes": notes,
     }
 
 
 def _mixing(scope: Microscope, picture: bytes, block: int, notes: list[str]) -> Mixing:
     gains = token_jacobian(scope.model, scope.input(picture), block)
-    places = [list(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    places = [list(position) for position in scope.grid.positions]
     return {"block": block + 1, "patches": places, "influence": gains.tolist(), "notes": notes}
 
 

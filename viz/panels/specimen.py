@@ -141,7 +141,11 @@ def _own(scope: Microscope) -> list[str]:
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
     grid = scope.grid
     patches = [
-        {"label": "patch ({}, {})".format(*grid.position(patch)), "chosen": str(patch == selection.patch).lower()}
+        {
+            "label": "patch ({}, {})".format(*grid.position(patch)),
+            "place": patch_text(scope, patch),  # as a link says it
+            "chosen": str(patch == selection.patch).lower(),
+        }
         for patch in range(grid.patches)
     ]
     return {

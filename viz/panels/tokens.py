@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import figures, tokens
+from viz.figures import AGAINST, FOR
 from viz.intervene import knockout
 from viz.microscope import Microscope
 from viz.panels.pictures import png_url
@@ -78,7 +79,8 @@ def _given(scope: Microscope) -> View:
         "What is it given?",
         f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
         "each less the mean and divided by the deviation that the network was trained with.",
-        "Red and blue in the maps are not colours of the picture: red is more and blue is less than the mean, of "
+        f"{FOR.capitalize()} and {AGAINST} in the maps are not colours of the picture: {FOR} is more and {AGAINST} is "
+        "less than the mean, of "
         "whichever colour the map is.",
         lambda s: (s.picture, s.patch),
         _draw_given,
@@ -177,10 +179,10 @@ def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
     depth = scope.depth_names[selection.depth]
     values = tokens.similarity_matrix(scope.look(selection.picture), selection.depth)
-    names = [str(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    names = [str(position) for position in scope.grid.positions]
     drawn = figures.patch_matrix(
         values,
-        scope.grid.cols,
+        scope.grid.positions,
         f"cosine at {depth}",
         signed=True,
         relation="{one} and {other}",
@@ -193,7 +195,7 @@ def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
 def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
     joint = BASIS.of(selection) == JOINT
     found, names, grid = tokens.pca_colours(scope.look(selection.picture), joint), scope.depth_names, scope.grid
-    maps = found.colours.reshape(-1, grid.rows, grid.cols, 3)
+    maps = grid.map(found.colours, axis=1)
     shares = found.explained.sum(1)
     if joint:
         red, green, blue = found.explained[0]
@@ -344,7 +346,7 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
         usual = scope.known(scope.typical())
         if usual is None:
             return Drawn()
-        votes = votes - usual.votes[at, :, selection.target].reshape(votes.shape)
+        votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
         label, words = f"{label}, less the usual", USUAL
     drawn = figures.over_picture(
         scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
@@ -353,8 +355,7 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
 
 
 def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarray, "rows cols classes"]:
-    found = tokens.votes(scope.look(picture), scope.model, depth)
-    return found.reshape(scope.grid.rows, scope.grid.cols, -1)
+    return scope.grid.map(tokens.votes(scope.look(picture), scope.model, depth), axis=0)
 
 
 SIMILAR = View(

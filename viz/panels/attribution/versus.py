@@ -6,6 +6,7 @@ from html import escape
 from viz import figures
 from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.panels.asking import OUTPUT, Listed, heard, put
 from viz.panels.view import Drawn, Numbers, View, pick_patch, places
@@ -23,8 +24,8 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "difference",
         "Why this class rather than another?",
-        "The values for the class asked about less those for another one: red speaks for the first, blue for the "
-        "second. By the first signed method that is chosen.",
+        f"The values for the class asked about less those for another one: {FOR} speaks for the first, {AGAINST} for "
+        "the second. By the first signed method that is chosen.",
         "What speaks for both classes alike does not show, however strongly it does.",
         lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
         partial(draw, listed, option),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from viz import figures, how
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.panels.how.cells import cells, over_grid, picture, strip, table, window
 from viz.panels.how.chosen import channel_of
@@ -96,7 +97,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
         f"{_head('The picture', text)}<div class='cards'>"
         f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
         f"<p>Its numbers: from 0 to 1 for each colour, less {_list(config.mean)} (red, green, blue), divided by "
-        f"{_list(config.std)}. Red is more than that mean, blue less.</p>"
+        f"{_list(config.std)}. {FOR.capitalize()} is more than that mean, {AGAINST} less.</p>"
     )
     axes = {"colour": ("red", "green", "blue"), "pixel row": range(height), "pixel column": range(width)}
     return Drawn(html=html, numbers=Numbers("normalised value", axes, values))

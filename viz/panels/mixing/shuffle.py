@@ -74,7 +74,7 @@ def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray
 
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
-    before, moved = (np.stack(np.divmod(grid.map(each), grid.cols), -1) for each in (np.arange(grid.patches), order))
+    before, moved = (grid.map(np.array(grid.positions)[each], axis=0) for each in (np.arange(grid.patches), order))
     both = np.stack([pixels, shuffled_pixels(scope, selection)])
     figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
