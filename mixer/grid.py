@@ -66,11 +66,20 @@ class PatchGrid:
         index = torch.arange(self.patches).reshape(self.rows, self.cols)
         return index.repeat_interleave(self.patch_size[0], 0).repeat_interleave(self.patch_size[1], 1)
 
-    def map(self, values: Shaped[np.ndarray, "*before patches"]) -> Shaped[np.ndarray, "*before rows cols"]:
-        """Values for each patch, laid out as the patches are in the picture. Raises ValueError for another number."""
-        if values.shape[-1:] != (self.patches,):
+    def map(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
+        """Values for each patch, laid out as the patches are in the picture: (rows, cols) in place of one axis.
+
+        axis: that of the patches. Raises ValueError for another number of them.
+        """
+        axis %= values.ndim
+        if values.shape[axis] != self.patches:
             raise ValueError(f"a grid of {self.patches} patches has no map of {values.shape}")
-        return values.reshape(*values.shape[:-1], self.rows, self.cols)
+        return values.reshape(*values.shape[:axis], self.rows, self.cols, *values.shape[axis + 1 :])
+
+    @property
+    def positions(self) -> list[tuple[int, int]]:
+        """(row, column) of every patch, in the order of their numbers."""
+        return [self.position(patch) for patch in range(self.patches)]
 
     def position(self, patch: int) -> tuple[int, int]:
         """(row, column) of a patch, counted from 0 at the top left."""

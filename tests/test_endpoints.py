@@ -24,9 +24,9 @@ from gradio_client.exceptions import AppError
 from mixer.data import CLASSES
 from tests.mixer.picture_files import photo
 from viz import tokens as token_questions
+from viz.attribution.asked import Asked, explanation
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
-from viz.attribution.remembered import Asked
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
@@ -96,7 +96,7 @@ def test_every_other_event_is_private(client: Client) -> None:
 def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
     for method in ("Gradient x input", "Patch ablation", "Layer Integrated Gradients"):
         found = client.predict(picture, "cat", method, "black", "probability", 3, api_name="/attribute")
-        want = scope.explanations.answer(Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method)
+        want = scope.made(explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method))
         np.testing.assert_allclose(found["values"], scope.grid.map(want.values), atol=1e-6)
         assert (found["label"], found["method"], found["output"]) == ("cat", method, "probability")
         assert found["total"] == pytest.approx(want.total, abs=1e-5)

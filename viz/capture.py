@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -139,6 +140,11 @@ def _output_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...], 
 
 def _input_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
     return lambda module, args: (change(args[0]), *args[1:])
+
+
+def array(values: Tensor, dtype: torch.dtype = torch.float32) -> np.ndarray:
+    """A copy, so that what is done to it never reaches the network."""
+    return values.detach().to("cpu", dtype, copy=True).numpy()
 
 
 def half_blocks(model: Mixer) -> list[str]:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from viz.capture import Trace, exclusive
+from viz.capture import Trace, array, exclusive
 
 Half = Literal["a", "b"]
 """token mixing, channel mixing"""
@@ -72,7 +72,7 @@ def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
     """
     tables = _one(trace).depths[:, 0]
     before, added = tables[:-1].norm(dim=(1, 2)), tables.diff(dim=0).norm(dim=(1, 2))
-    return (added / before.clamp_min(torch.finfo(before.dtype).tiny)).float().cpu().numpy()
+    return array(added / before.clamp_min(torch.finfo(before.dtype).tiny))
 
 
 def stem_sum(model: Mixer, image: Float[Tensor, "3 height width"], patch: int, channel: int) -> Sum:
@@ -102,12 +102,12 @@ def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, chann
     _check("unit", unit, len(hidden))
     return Mixing(
         unit,
-        _exact(table[:, channel] if token else table[patch]),
+        array(table[:, channel] if token else table[patch], torch.float64),
         place,
         _sum(normed[:, channel] if token else normed[patch], mlp.fc1, unit, "unit"),
         float(hidden[unit]),
         _sum(hidden, mlp.fc2, place, "place"),
-        _exact(mlp.fc2.weight[:, unit]),
+        array(mlp.fc2.weight[:, unit], torch.float64),
         float(after),
     )
 
@@ -142,11 +142,7 @@ def shared_weights(model: Mixer) -> tuple[int, int]:
 
 def _sum(values: Float[Tensor, "terms"], layer: nn.Linear, output: int, kind: str) -> Sum:
     _check(kind, output, len(layer.weight))
-    return Sum(_exact(values), _exact(layer.weight[output]), layer.bias[output].item())
-
-
-def _exact(values: Tensor) -> Float64[np.ndarray, "..."]:
-    return values.detach().double().cpu().numpy()
+    return Sum(array(values, torch.float64), array(layer.weight[output], torch.float64), layer.bias[output].item())
 
 
 def _one(trace: Trace) -> Trace:

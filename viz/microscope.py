@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -17,25 +18,20 @@ from mixer.model import Mixer
 from mixer.networks import located, named, open_network, samples_of, told
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
-from viz.attribution.remembered import Explanations
-from viz.capture import Trace, depth_names, trace
-from viz.doubt.remembered import Doubts
+from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.lent_gpu import LENT
-from viz.pace import batches
-from viz.recent import Recent
-from viz.running import Measurement
+from viz.pace import seconds_per_pass
+from viz.running import Measurement, Memory
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
-KEPT_BANKS = 8  # 13 MB each
-KEPT_RESULTS = 256  # some KB each
 
 T = TypeVar("T")
 
 
-class Microscope:
-    """A network on its device, the shipped samples, and what was recently found of which picture."""
+class Microscope(Memory):
+    """A network on its device, the shipped samples, and what is known of them and of pictures."""
 
     def __init__(
         self,
@@ -46,6 +42,7 @@ class Microscope:
         own_samples: Samples | None = None,
     ):
         """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
+        super().__init__()
         self.source = source
         """what `load` makes it of; in this project's folder, by the path there"""
         self.model = model.to(device).eval()
@@ -55,11 +52,7 @@ class Microscope:
         self.classes = class_names(model.config)
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples() if own_samples is None else own_samples
-        self.explanations = Explanations(self.model, self.input, lambda: self.sample_inputs)
-        self.doubts = Doubts(self.explanations)
-        self._traces: Recent[Hashable, Trace] = Recent(KEPT_TRACES)
-        self._banks: Recent[Hashable, Tensor] = Recent(KEPT_BANKS)
-        self._results: Recent[Hashable, Any] = Recent(KEPT_RESULTS)
+        self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
     @classmethod
     def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
@@ -97,26 +90,9 @@ class Microscope:
 
     def look(self, picture: bytes) -> Trace:
         """The traced pass of one picture, as `picture_of` and `sample_picture` give it."""
-        return self._traces.get_or_make(picture, lambda: trace(self.model, self.input(picture)[None]))
-
-    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, from memory where it was made recently. The key says what it is, and of what."""
-        return self._results.get_or_make(key, make)
-
-    def recall(self, key: Hashable) -> Any:
-        """What was remembered under a key, or None."""
-        return self._results.get(key)
-
-    def remember(self, key: Hashable, result: Any) -> None:
-        self._results[key] = result
-
-    def keep(self, key: Hashable, parts: Iterator[int | T]) -> Iterator[int]:
-        """The numbers of what measures step by step and ends with its result, which is remembered."""
-        for part in parts:
-            if isinstance(part, int):
-                yield part
-            else:
-                self.remember(key, part)
+        if (seen := self._traces.get(picture)) is None:
+            seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
+        return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
@@ -132,9 +108,7 @@ class Microscope:
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """What the network answers; remembered longer than the trace."""
-        return self.remembered(
-            ("probabilities", picture), lambda: self.look(picture).logits[0].softmax(0).cpu().numpy()
-        )
+        return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
         """The class that the network finds most probable."""
@@ -187,56 +161,57 @@ class Microscope:
         """The most probable classes, best first: as many as asked for, or as there are."""
         return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
-    def rival(self, picture: bytes, target: int) -> int | None:
-        """The most probable class but for the target; None where there is no other."""
-        return next((i for i in self.leading(picture, 2) if i != target), None)
-
-    def bank(self, depth: int) -> Float[Tensor, "samples patches channels"] | None:
-        """The tokens of all shipped samples at one depth; None where what `bank_needed` gives was not measured."""
-        return self._banks.get(depth)
-
-    def bank_needed(self, depth: int) -> list[Measurement]:
-        """What has to be measured before `bank` knows a depth: nothing, or the reading of the samples."""
-        return [] if depth in self._banks else [self._reading(depth)]
+    def bank(self, depth: int) -> Measurement[Tensor]:
+        """The tokens of all shipped samples at one depth: (samples, patches, channels)."""
+        return self.over_samples(
+            ("bank", depth), "Reading the samples", lambda: tokens.bank(self.model, self.sample_inputs, depth)
+        )
 
     def sample_answers(self) -> list[int] | None:
-        """The class that the network gives each shipped sample; None where the last depth has not been read."""
-        last = self.bank(len(self.depth_names) - 1)
+        """The class that the network gives each shipped sample; None where the bank of the last depth is not known."""
+        last = self.known(self.bank(len(self.depth_names) - 1))
         return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
 
-    def typical(self) -> tokens.Typical | None:
-        """What is usual over the shipped samples; None where `typical_needed` has not been measured."""
-        return self.recall("typical")
+    def typical(self) -> Measurement[tokens.Typical]:
+        """What is usual over the shipped samples."""
+        return self.over_samples(
+            "typical", "What is usual over the samples", lambda: tokens.typical(self.model, self.sample_inputs)
+        )
 
-    def typical_needed(self) -> list[Measurement]:
-        def steps() -> Iterator[int]:
-            return self.keep("typical", tokens.typical(self.model, self.sample_inputs))
+    @property
+    def seconds_per_pass(self) -> float:
+        """As it was seen last."""
+        return seconds_per_pass(self.model)
 
-        return [] if self.typical() else [self.over_samples("typical", "What is usual over the samples", steps)]
+    def measurement(
+        self,
+        key: Hashable,
+        label: str,
+        unit: str,
+        total: int,
+        steps: Callable[[], Iterator[int | T]],
+        passes: float | None = None,
+        asked: bool = False,
+    ) -> Measurement[T]:
+        """What is measured of this network, and kept in its memory.
 
-    def _reading(self, depth: int) -> Measurement:
-        def steps() -> Iterator[int]:
-            parts, done = [], 0
-            for batch in batches(self.model, self.sample_inputs):
-                parts.append(tokens.bank(self.model, batch, depth))
-                done += len(batch)
-                yield done
-            self._banks[depth] = torch.cat(parts)
-
-        return self.over_samples(("bank", depth), "Reading the samples", steps)
+        steps: yields how many are done, and at last the result, as `Memory.kept` takes it
+        passes: that it costs; None: as many as its steps
+        """
+        seconds = (total if passes is None else passes) * self.seconds_per_pass
+        return Measurement(key, label, unit, total, seconds, lambda: self.kept(key, steps), asked)
 
     def over_samples(
         self,
         key: Hashable,
         label: str,
-        steps: Callable[[], Iterator[int]],
+        steps: Callable[[], Iterator[int | T]],
         passes: float = 1,
         asked: bool = False,
-    ) -> Measurement:
-        """What is measured on every sample. passes: what each costs"""
+    ) -> Measurement[T]:
+        """What is measured on every sample. passes: that each costs"""
         count = len(self.samples)
-        seconds = count * passes * self.explanations.seconds_per_pass
-        return Measurement(key, label, "samples", count, seconds, steps, asked)
+        return self.measurement(key, label, "samples", count, steps, count * passes, asked)
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

@@ -6,7 +6,7 @@ or cancels waits for one batch, however slow the network is. A single pass is ne
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -106,6 +106,26 @@ def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
             yield done
     except StopIteration as end:
         return end.value
+
+
+def with_result(steps: Steps[T], done: int = 0) -> Iterator[int | T]:
+    """As `summed`; the result comes last."""
+    yield (yield from summed(steps, done))
+
+
+def collected(
+    model: Mixer, items: Tensor, compute: Callable[[Tensor], Tensor], gradients: bool = False
+) -> Generator[int, None, Tensor]:
+    """What is computed of each item, batch by batch: yields how many items are done, and returns all of it.
+
+    The model is free for other threads between the batches. gradients: as for `batches`
+    """
+    parts, done = [], 0
+    for batch in batches(model, items, gradients):
+        parts.append(compute(batch))
+        done += len(batch)
+        yield done
+    return torch.cat(parts)
 
 
 def finish(steps: Steps[T]) -> T:

@@ -1,4 +1,4 @@
-"""What takes time: measurements that are made step by step, remembered, and may be given up between two steps.
+"""What takes time: measurements that are made step by step, kept in one memory, and may be cancelled between two steps.
 
 One thread touches the model (`on_model_thread`): threads that take turns would each keep memory and a team of workers
 of their own. So whoever measures and whoever clicks take turns, step by step, and nobody waits for a whole measurement.
@@ -7,17 +7,25 @@ How long a step takes at most, `viz.pace` sees to.
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from cachetools import LRUCache
+from torch import Tensor
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BUDGET = 3
 """seconds of measurements that start by themselves after each choice of a visitor; what is more, is to be asked for"""
+
+RESULTS = 1024
+"""results in memory, of some KB each; an explanation has 10 KB"""
+TENSORS = 8
+"""tensors in memory, of up to 13 MB each with the seed network"""
 
 _MODEL_THREAD = ThreadPoolExecutor(1, "model")
 
@@ -29,8 +37,8 @@ async def on_model_thread(work: Callable[P, T], *args: P.args, **options: P.kwar
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
-    """Something that a view needs and that is not known yet."""
+class Measurement(Generic[T]):
+    """Something that a view needs, whether its result is in memory or not. `T` is the type of the result."""
 
     key: Hashable
     """what is measured: two with one key are the same measurement"""
@@ -43,9 +51,63 @@ class Measurement:
     seconds: float
     """how long it will take, as far as one can know beforehand"""
     steps: Callable[[], Iterator[int]]
-    """does it and remembers the result; yields how many are done"""
+    """does it and keeps the result in memory; yields how many are done"""
     asked: bool = False
     """whether it waits until the visitor asks for it"""
+
+
+class Memory:
+    """The results of measurements, and what else was computed recently. What was not used for longest goes first."""
+
+    def __init__(self) -> None:
+        self._results: LRUCache[Hashable, tuple[Any, int]] = LRUCache(RESULTS)
+        self._tensors: LRUCache[Hashable, tuple[Any, int]] = LRUCache(TENSORS)
+
+    def known(self, one: Measurement[T]) -> T | None:
+        """The result of a measurement, or what it has come to so far; None where there is none in memory."""
+        entry = self._entry(one.key)
+        return entry and entry[0]
+
+    def missing(self, measurements: Iterable[Measurement]) -> list[Measurement]:
+        """Those that are not finished, each once."""
+        several = {one.key: one for one in measurements}.values()
+        return [one for one in several if (entry := self._entry(one.key)) is None or entry[1] < one.total]
+
+    def made(self, one: Measurement[T]) -> T:
+        """The result of a measurement, which is made at once where it is missing."""
+        for each in self.missing([one]):
+            for _ in each.steps():
+                pass
+        result = self.known(one)
+        assert result is not None
+        return result
+
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, from memory where it was made recently. The key says what it is, and of what."""
+        entry = self._entry(key)
+        return self._keep(key, make(), 0) if entry is None else entry[0]
+
+    def kept(self, key: Hashable, make: Callable[[], Iterator[int | T]]) -> Iterator[int]:
+        """The `Measurement.steps` of what yields how many steps are done, and at last its result.
+
+        A result that comes earlier counts until a better one is there. It is yielded, not returned, as what a lent GPU
+        returns would be lost.
+        """
+        done = 0
+        for part in make():
+            if isinstance(part, int):
+                done = part
+                yield done
+            elif (entry := self._entry(key)) is None or entry[1] <= done:  # a cancelled run may have come further
+                self._keep(key, part, done)
+
+    def _entry(self, key: Hashable) -> tuple[Any, int] | None:
+        """A result, and how many steps were done for it."""
+        return self._results.get(key) or self._tensors.get(key)
+
+    def _keep(self, key: Hashable, result: T, done: int) -> T:
+        (self._tensors if isinstance(result, Tensor) else self._results)[key] = result, done
+        return result
 
 
 def duration(seconds: float) -> str:

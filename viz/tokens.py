@@ -15,8 +15,8 @@ from jaxtyping import Float, Float32, Int, Int64
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import Trace, capture, depth_sources, evaluating, exclusive, trace
-from viz.pace import batches
+from viz.capture import Trace, array, capture, depth_sources, evaluating, exclusive, trace
+from viz.pace import batches, collected
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +73,12 @@ class Typical:
 
 def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
     """The Euclidean length of each token."""
-    return _plain(_tokens(trace).norm(dim=-1))
+    return array(_tokens(trace).norm(dim=-1))
 
 
 def update_norms(trace: Trace) -> Float32[np.ndarray, "updates patches"]:
     """The Euclidean length of what each half-block added to each token: row i leads from depth i to depth i + 1."""
-    return _plain(_tokens(trace).diff(dim=0).norm(dim=-1))
+    return array(_tokens(trace).diff(dim=0).norm(dim=-1))
 
 
 def pca_colours(trace: Trace, joint: bool) -> PcaColours:
@@ -94,7 +94,7 @@ def pca_colours(trace: Trace, joint: bool) -> PcaColours:
     scores, explained = _principal_components(rearrange(tokens, "d p c -> 1 (d p) c") if joint else tokens)
     low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
     colours = torch.where(high > low, (scores - low) / (high - low), 0.5)
-    return PcaColours(_plain(colours.reshape(*tokens.shape[:2], 3)), _plain(explained))
+    return PcaColours(array(colours.reshape(*tokens.shape[:2], 3)), array(explained))
 
 
 def _principal_components(
@@ -123,13 +123,13 @@ def similarity(trace: Trace, patch: int) -> Float32[np.ndarray, "depths patches"
     """The cosine of one patch's token with every token (itself too) of the same depth; 0 where one is zero."""
     tokens = F.normalize(_tokens(trace), dim=-1)
     _check_exists("patch", patch, tokens.shape[1])
-    return _plain(torch.einsum("dpc,dc->dp", tokens, tokens[:, patch]))
+    return array(torch.einsum("dpc,dc->dp", tokens, tokens[:, patch]))
 
 
 def similarity_matrix(trace: Trace, depth: int) -> Float32[np.ndarray, "patches patches"]:
     """The cosine of every token with every token of one depth; 0 where one is zero."""
     tokens = F.normalize(_tokens_at(trace, depth), dim=-1)
-    return _plain(tokens @ tokens.mT)
+    return array(tokens @ tokens.mT)
 
 
 def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
@@ -141,7 +141,7 @@ def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
     logits = answer(model, _tokens(trace))
     answers = logits.argmax(1)
     leads_from = int((answers == answers[-1]).nonzero()[0])
-    return LogitLens(_plain(logits.softmax(1)), leads_from)
+    return LogitLens(array(logits.softmax(1)), leads_from)
 
 
 def leads_for_good(leaders: Int[Tensor, "depths images"]) -> Int[Tensor, "images"]:
@@ -166,20 +166,20 @@ def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patche
     """
     tokens = _tokens_at(trace, depth)
     with exclusive(model), torch.no_grad():
-        return _plain(model.head(_before_pooling(model, tokens)))
+        return array(model.head(_before_pooling(model, tokens)))
 
 
 def bank(
     model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
-) -> Float[Tensor, "images patches channels"]:
-    """The tokens of many images at one depth, on the model's device.
+) -> Iterator[int | Float[Tensor, "images patches channels"]]:
+    """The tokens of many images at one depth, on the model's device; yields how many are read, at last the result.
 
     images: normalised, on the model's device. Only this depth is kept: 13 MB for the 200 samples and the default
     network in float32, where all 25 depths would be 328 MB. Other threads get the model between the batches.
     """
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
-    return torch.cat([_read(model, batch, sources[depth]) for batch in batches(model, images)])
+    yield (yield from collected(model, images, lambda batch: _read(model, batch, sources[depth])))
 
 
 def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Typical]:
@@ -206,7 +206,7 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
     lengths, written, votes = (total / count for total in sums)
     leaders = torch.stack(leads).sum(0).cpu().numpy()
     settled = torch.cat(decided).bincount(minlength=len(leaders)).cpu().numpy()
-    yield Typical(count, _plain(lengths), _plain(written), _plain(votes), leaders, _plain(band), settled)
+    yield Typical(count, array(lengths), array(written), array(votes), leaders, array(band), settled)
 
 
 def neighbours(
@@ -231,7 +231,7 @@ def neighbours(
         raise ValueError(f"k must be from 1 to the {available} tokens to choose from, not {k}")
     values, places = cosines.flatten().sort(descending=True, stable=True)
     found, patches = np.divmod(places[:k].cpu().numpy(), cosines.shape[1])
-    return Neighbours(found, patches, _plain(values[:k]))
+    return Neighbours(found, patches, array(values[:k]))
 
 
 def _read(model: Mixer, images: Float[Tensor, "batch 3 height width"], source: str) -> Tensor:
@@ -259,7 +259,3 @@ def _tokens_at(trace: Trace, depth: int) -> Float[Tensor, "patches channels"]:
 def _check_exists(kind: str, number: int, count: int) -> None:
     if not 0 <= number < count:
         raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")
-
-
-def _plain(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()

@@ -59,3 +59,12 @@ def test_a_map_has_the_value_of_each_patch_in_its_place() -> None:
 def test_places_that_do_not_exist_are_refused(ask, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ask()
+
+
+def test_a_map_may_have_more_axes_than_that_of_the_patches() -> None:
+    values = np.arange(2 * GRID.patches * 5).reshape(2, GRID.patches, 5)
+    laid_out = GRID.map(values, axis=1)
+    assert laid_out.shape == (2, GRID.rows, GRID.cols, 5)
+    for patch, (row, col) in enumerate(GRID.positions):
+        np.testing.assert_array_equal(laid_out[:, row, col], values[:, patch])
+        assert GRID.index(row, col) == patch

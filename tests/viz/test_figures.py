@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 from plotly.colors import sample_colorscale, unlabel_rgb
 
+from mixer.grid import PatchGrid
 from viz import figures
 from viz.figures.style import class_symbol, luminance
 
@@ -234,7 +235,9 @@ def test_the_pixels_of_a_patch_are_named_as_in_the_picture(height: int, width: i
 
 def test_a_pair_of_patches_is_named_by_row_then_column() -> None:
     values = np.arange(36, dtype=np.float32).reshape(6, 6)
-    figure = figures.patch_matrix(values, 2, "cosine", True, "from {other} to {one}", 5, span=1)
+    figure = figures.patch_matrix(
+        values, PatchGrid((6, 4), (2, 2)).positions, "cosine", True, "from {other} to {one}", 5, span=1
+    )
     (trace,) = heatmaps(figure)
     assert trace.hovertemplate.startswith("from patch %{x} to patch %{y}: %{z")
     assert (trace.y[5], trace.x[2]) == ("(2, 1)", "(1, 0)")

@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from mixer.grid import PatchGrid
 from viz import figures
 
 NAMES = [f"unit {i}" for i in range(6)]
@@ -183,8 +184,8 @@ def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
     figure = figures.effects(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
     bar, spread = figure.data
     assert bar.y.tolist() == [0.5, -1, 2]
-    assert (bar.marker.color[0], bar.marker.color[2]) == (figures.charts.RISES,) * 2
-    assert bar.marker.color[1] == figures.charts.FALLS
+    assert (bar.marker.color[0], bar.marker.color[2]) == (figures.style.RISES,) * 2
+    assert bar.marker.color[1] == figures.style.FALLS
     assert [width > 0 for width in bar.marker.line.width] == [False, True, False]
     np.testing.assert_array_equal(spread.y, usual[0])
     np.testing.assert_array_equal(spread.error_y.array, usual[1])
@@ -196,18 +197,27 @@ def test_maps_that_are_compared_have_the_scale_they_are_given():
     for signed, ends in ((False, (0, 3)), (True, (-3, 3))):
         heatmap = figures.over_picture(picture, values, "gain", signed, (0, 0), 3).data[1]
         assert (heatmap.zmin, heatmap.zmax) == ends
-        matrix = figures.patch_matrix(maps().reshape(6, 6), 2, "gain", signed, "{one} {other}", 0, 3).data[0]
+        matrix = figures.patch_matrix(
+            maps().reshape(6, 6), PatchGrid((6, 4), (2, 2)).positions, "gain", signed, "{one} {other}", 0, 3
+        ).data[0]
         assert (matrix.zmin, matrix.zmax) == ends
 
 
 def test_a_matrix_tells_how_sure_it_is():
     values, error = maps().reshape(6, 6), maps().reshape(6, 6) / 10
-    matrix = figures.patch_matrix(values, 2, "gain", False, "from {other} to {one}", 0, error=error).data[0]
+    matrix = figures.patch_matrix(
+        values, PatchGrid((6, 4), (2, 2)).positions, "gain", False, "from {other} to {one}", 0, error=error
+    ).data[0]
     np.testing.assert_array_equal(matrix.customdata, error)
     assert "± %{customdata" in matrix.hovertemplate
     assert matrix.hovertemplate.startswith("from patch %{x} to patch %{y}: ")
     assert (matrix.y[5], matrix.x[2]) == ("(2, 1)", "(1, 0)")
-    assert "±" not in figures.patch_matrix(values, 2, "gain", False, "{one} {other}", 0).data[0].hovertemplate
+    assert (
+        "±"
+        not in figures.patch_matrix(values, PatchGrid((6, 4), (2, 2)).positions, "gain", False, "{one} {other}", 0)
+        .data[0]
+        .hovertemplate
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,9 +225,9 @@ def test_a_matrix_tells_how_sure_it_is():
     [((3, 2), range(0, 3), range(0, 3)), ((17, 3), range(0, 17, 5), range(0, 17, 3)), ((1, 5), [0], [0])],
 )
 def test_a_matrix_names_the_starts_of_rows_on_its_axes(grid: tuple[int, int], across: range, down: range):
-    count = grid[0] * grid[1]
+    count, positions = grid[0] * grid[1], PatchGrid(grid, (1, 1)).positions
     layout = figures.patch_matrix(
-        np.ones((count, count), np.float32), grid[1], "gain", False, "{one} {other}", 0, axes=("from", "to")
+        np.ones((count, count), np.float32), positions, "gain", False, "{one} {other}", 0, axes=("from", "to")
     ).layout
     for axis, title, rows in ((layout.xaxis, "from", across), (layout.yaxis, "to", down)):
         assert (list(axis.tickvals), axis.title.text) == ([f"({row}, 0)" for row in rows], title)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mixer.model import Mixer
-from viz import microscope
+from viz import tokens
 from viz.microscope import Microscope
 
 
@@ -15,11 +15,12 @@ def scope(network: Mixer) -> Microscope:
 
 def test_the_bank_holds_the_tokens_of_every_sample(scope: Microscope) -> None:
     for depth in (0, 3, 6):
-        assert scope.bank(depth) is None
-        (reading,) = scope.bank_needed(depth)
+        reading = scope.bank(depth)
+        assert scope.known(reading) is None
+        assert scope.missing([reading]) == [reading]
         assert list(reading.steps())[-1] == reading.total == 200
-        assert not scope.bank_needed(depth)
-        bank = scope.bank(depth)
+        assert not scope.missing([reading])
+        bank = scope.known(scope.bank(depth))
         assert bank is not None
         assert bank.shape == (200, 16, 11)
         for sample in (0, 26, 199):
@@ -31,27 +32,25 @@ def test_a_depth_is_read_in_batches_and_known_when_all_are_read(
     scope: Microscope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    original = microscope.tokens.bank
+    original = tokens._read
 
-    def counted(model: Mixer, images: torch.Tensor, depth: int) -> torch.Tensor:
-        read.append((depth, len(images)))
-        return original(model, images, depth)
+    def counted(model: Mixer, images: torch.Tensor, source: str) -> torch.Tensor:
+        read.append((source, len(images)))
+        return original(model, images, source)
 
-    monkeypatch.setattr(microscope.tokens, "bank", counted)
-    (reading,) = scope.bank_needed(2)
-    steps = reading.steps()
+    monkeypatch.setattr(tokens, "_read", counted)
+    steps = scope.bank(2).steps()
     assert [next(steps), next(steps)] == [8, 16]
-    assert read == [(2, 8)] * 2
+    assert read == [("blocks.0", 8)] * 2
     steps.close()  # given up: nothing is known of it
-    assert scope.bank(2) is None
-    assert list(scope.bank_needed(2)[0].steps()) == list(range(8, 201, 8))
-    assert read == [(2, 8)] * 27
-    assert [one.key for one in scope.bank_needed(4)] != [reading.key]
+    assert scope.known(scope.bank(2)) is None
+    assert list(scope.bank(2).steps()) == list(range(8, 201, 8))
+    assert read == [("blocks.0", 8)] * 27
+    assert scope.known(scope.bank(4)) is None
 
 
 def test_the_samples_answers_are_those_of_their_own_passes(scope: Microscope) -> None:
     assert scope.sample_answers() is None
-    for _ in scope.bank_needed(6)[0].steps():
-        pass
+    scope.made(scope.bank(6))
     pictures = [scope.sample_picture(sample) for sample in range(0, 200, 19)]
     assert (scope.sample_answers() or [])[::19] == [scope.answer(picture) for picture in pictures]

@@ -79,7 +79,7 @@ def test_every_step_of_every_measurement_is_short(
 ) -> None:
     """Also of those that wait to be asked for, and of all methods."""
     for name, fewer in (("ORDERS", 19), ("REMOVALS", 5), ("NOISY", 1), ("DRAWS", 2)):
-        monkeypatch.setattr(f"viz.doubt.remembered.{name}", fewer)
+        monkeypatch.setattr(f"viz.doubt.checks.{name}", fewer)
     methods = ("Saliency,SmoothGrad x input,GradientShap", "Integrated Gradients,Patch ablation,Shapley values")
     blocks = "Token Grad-CAM,Layer Integrated Gradients,Layer Conductance"
     seen = set[str]()
@@ -193,7 +193,7 @@ def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
     slow: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The curves of a method are needed as soon as its values are there."""
-    monkeypatch.setattr("viz.doubt.remembered.ORDERS", 19)
+    monkeypatch.setattr("viz.doubt.checks.ORDERS", 19)
     monkeypatch.setattr("viz.running.BUDGET", 0)
     visit = Visit(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Saliency"}})

@@ -110,7 +110,7 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("count=41", "count is a whole number from 2 to 40"),
         (
             "edits=melt:0,0",
-            "an edit is one of mean, black, blur, noise, grey, original, swap, shuffle, paste, not 'melt'",
+            "an edit is one of mean, black, blur, noise, grey, shuffle, paste, swap, original, not 'melt'",
         ),
         ("edits=mean:8,0", "'mean:8,0' needs a whole number from 0 to 7 where it has '8'"),
         ("edits=mean:0", "needs a whole number from 0 to 1 where it has ''"),

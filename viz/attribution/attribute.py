@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
-from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.methods import METHODS, SHAPLEY, Method, Raw, Settings, drawn
 from viz.attribution.question import Output, Question, answers, check
 from viz.attribution.shapley import shapley
+from viz.capture import array
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, summed
 from viz.spread import spread_of
@@ -79,8 +79,7 @@ def attribute_in_steps(
 ) -> Iterator[int | Attribution]:
     """As `attribute`, batch by batch: yields the passes so far, and at last the answer.
 
-    Shapley values come after every order, too, as they are known by then. The model is not held while the caller has
-    the word.
+    The model is not held while the caller has the word.
     """
     if method not in METHODS:
         raise ValueError(f"no method is named {method!r}: there are {', '.join(METHODS)}")
@@ -108,8 +107,8 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
         method=name,
         target=question.target,
         output=question.output,
-        values=_plain(values),
-        pixels=None if pixels is None else _plain(pixels),
+        values=array(values),
+        pixels=None if pixels is None else array(pixels),
         signed=method.signed,
         standard_error=None if each is None else spread_of(each).standard_error.astype(np.float32),
         total=total,
@@ -132,28 +131,19 @@ def _compared(
 
 
 def _shapley(model: Mixer, question: Question, name: str, settings: Settings) -> Iterator[int | Attribution]:
-    passes = 0
-    for step in shapley(model, question, settings.draws, settings.seed):
-        if isinstance(step, int):
-            passes += step
-            yield passes
-            continue
-        total = float(step.values.sum())
-        yield Attribution(
-            method=name,
-            target=question.target,
-            output=question.output,
-            values=step.values.astype(np.float32),
-            pixels=None,
-            signed=True,
-            standard_error=step.standard_error.astype(np.float32),
-            total=total,
-            difference=step.difference,
-            gap=total - step.difference,
-            passes=passes,
-            seconds=0.0,
-        )
-
-
-def _plain(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()
+    found = yield from summed(shapley(model, question, settings.draws, settings.seed))
+    total = float(found.values.sum())
+    yield Attribution(
+        method=name,
+        target=question.target,
+        output=question.output,
+        values=found.values.astype(np.float32),
+        pixels=None,
+        signed=True,
+        standard_error=found.standard_error.astype(np.float32),
+        total=total,
+        difference=found.difference,
+        gap=total - found.difference,
+        passes=METHODS[name].passes(model.config.grid.patches, settings),
+        seconds=0.0,
+    )

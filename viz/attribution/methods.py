@@ -217,15 +217,18 @@ def _at_block(
     model: Mixer, question: Question, block: int, images: Float[Tensor, "images 3 height width"]
 ) -> Steps[tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]]:
     """The tokens A after a block, and dF/dA."""
-    layer, found = model.block_at(block), list[tuple[Tensor, Tensor]]()
+    model.block_at(block)  # or it does not exist
+    found = list[tuple[Tensor, Tensor]]()
     for part in batches(model, images, gradients=True):
+        seen: list[Tensor] = []
+
+        def keep(tokens: Tensor, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(tokens)
+            return tokens
+
         with _with_gradients(model, 2 * len(part)):
-            seen: list[Tensor] = []
-            hook = layer.register_forward_hook(lambda module, args, output, seen=seen: seen.append(output))
-            try:
+            with capture(model, [], {f"blocks.{block}": keep}):
                 scores = score(model, question)(part.detach().clone().requires_grad_())
-            finally:
-                hook.remove()
             (gradients,) = torch.autograd.grad(scores.sum(), seen)
         found.append((seen[0].detach(), gradients))
         yield 2 * len(part)

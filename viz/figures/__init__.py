@@ -28,7 +28,7 @@ from viz.figures.explanations import (
     randomised,
 )
 from viz.figures.maps import answers_over_picture, over_picture, painted, patch_pixels
-from viz.figures.style import class_colour, place, with_sign
+from viz.figures.style import AGAINST, FOR, class_colour, place, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -49,6 +49,8 @@ It knows all kinds of traces that are drawn here. What comes with Python's plotl
 opens half a second later."""
 
 __all__ = [
+    "AGAINST",
+    "FOR",
     "HALVES",
     "PLOTLY_JS",
     "Figure",

@@ -13,10 +13,14 @@ from plotly.colors import sample_colorscale
 from viz.figures.style import (
     ACCENT,
     BAR,
+    FALLS,
     GROUND,
+    GROUPS,
     INK,
+    RISES,
     SEQUENTIAL,
     SHARE,
+    SHARES,
     bare,
     class_symbol,
     colorbar,
@@ -33,13 +37,10 @@ from viz.figures.style import (
     written,
 )
 
-SHARES = "Blues"
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
 HALVES = "half-block (a: token mixing, b: channel mixing)"
-RISES, FALLS = "#B2182B", "#2166AC"
-"""the ends of the signed scale, in solid colours"""
 
 MOST_ACROSS, MOST_DOWN = 4, 8
 """names on an axis of patches"""
@@ -241,7 +242,7 @@ def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: 
 
 def patch_matrix(
     values: Float32[np.ndarray, "patches patches"],
-    cols: int,
+    positions: Sequence[tuple[int, int]],
     label: str,
     signed: bool,
     relation: str,
@@ -252,13 +253,15 @@ def patch_matrix(
 ) -> go.Figure:
     """A value for each pair of patches, in reading order; the chosen patch's row is marked.
 
+    positions: (row, column) of each patch
     relation: how the hover text joins the two, e.g. "from {other} to {one}"; {one} is the row's patch
     span: where the scale ends; without it, a signed one at the 99th percentile
     error: the standard error of each value, for the hover text
     axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
     """
     count = len(values)
-    names = [f"({patch // cols}, {patch % cols})" for patch in range(count)]
+    names = [str(position) for position in positions]
+    firsts = [name for name, (_, col) in zip(names, positions, strict=True) if col == 0]
     heat = go.Heatmap(
         z=values,
         x=names,
@@ -277,7 +280,7 @@ def patch_matrix(
             "ticks": "outside",
             "tickangle": 0,
             "type": "category",
-            "tickvals": names[:: cols * -(-count // cols // most)],
+            "tickvals": firsts[:: -(-len(firsts) // most)],
             "title": {"text": title, "standoff": 8},
         }
         for title, most in zip(axes, (MOST_ACROSS, MOST_DOWN), strict=True)
@@ -344,7 +347,6 @@ def grouped_bars(
 ) -> go.Figure:
     """For each name one bar per group, side by side; groups differ in colour and in hatching. Of many, the longest."""
     drawn = few(values.max(0))
-    looks = zip((ACCENT, "#00A38D", "#D55E00"), ("", "/", "x"), strict=True)
     bars = [
         go.Bar(
             x=[names[i] for i in drawn],
@@ -353,7 +355,7 @@ def grouped_bars(
             marker={"color": colour, "pattern": _hatched(hatching)},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
         )
-        for line, group, (colour, hatching) in zip(values, groups, looks, strict=True)
+        for line, group, (colour, hatching) in zip(values, groups, GROUPS, strict=True)
     ]
     return diagram(
         bars,

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, UInt8
 from plotly.basedatatypes import BaseTraceType
 
 from viz.figures.style import (
-    ACCENT,
     INK,
+    LOOKS,
     OVER,
     SEQUENTIAL,
     SIGNED,
@@ -25,8 +25,6 @@ from viz.figures.style import (
     under,
 )
 
-LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
-"""colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
 ABREAST = 3
 """maps side by side at most: names stay legible on a phone"""
 

@@ -17,8 +17,13 @@ GRID = "rgba(125, 131, 140, 0.25)"
 GROUND = "rgba(125, 131, 140, 0.22)"
 """of a band of what is usual"""
 SIGNED = diverging.RdBu_r
-"""red for, blue against, zero in the middle"""
+"""for on the one side, against on the other, zero in the middle"""
+FOR, AGAINST = "red", "blue"
+"""what texts call the sides of the signed scale: for, and against"""
+RISES, FALLS = "#B2182B", "#2166AC"
+"""the ends of the signed scale, in solid colours"""
 SEQUENTIAL = "Viridis"
+SHARES = "Blues"
 
 CLASS_COLOURS = (
     "#CC6677", "#6A5ACD", "#916D08", "#228833", "#0D96F2", "#D55E00", "#00A38D", "#879B08", "#BB6FC4", "#888888",
@@ -43,6 +48,10 @@ OVER = 0.75
 """the opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"
+LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
+"""colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
+GROUPS = ((ACCENT, ""), ("#00A38D", "/"), ("#D55E00", "x"))
+"""colour and hatching of each of several groups of bars"""
 
 
 def class_colour(index: int) -> str:

@@ -97,18 +97,35 @@ def _moved(picture: Edited, places: Sequence[int], origins: Sequence[int]) -> Pi
     return moved
 
 
-KINDS: dict[str, Callable[[Edit, Edited], Pixels]] = {
-    "mean": _filled("mean colour"),
-    "black": _filled("black"),
-    "blur": _filled("blurred"),
-    "noise": _noise,
-    "grey": _grey,
-    "original": _original,
-    "swap": _swapped,
-    "shuffle": _shuffled,
-    "paste": _sample,
+@dataclass(frozen=True)
+class Kind:
+    """A kind of edit."""
+
+    source: Callable[[Edit, Edited], Pixels]
+    """the picture from which the places are taken"""
+    done: str
+    """what a list of edits calls it"""
+    tool: str = ""
+    """what a click makes of a patch; empty where no click is asked to"""
+    fills: bool = False
+    """whether it can stand in for a patch that is taken away"""
+    numbers: Callable[[int], int] = lambda samples: 0
+    """how many numbers there are to choose from, where so many samples ship; 0: it has no number"""
+    places: int | None = None
+    """of how many patches it is; None: of any, and without places of all"""
+
+
+KINDS = {
+    "mean": Kind(_filled("mean colour"), "mean colour", "the mean colour", fills=True),
+    "black": Kind(_filled("black"), "black", "black", fills=True),
+    "blur": Kind(_filled("blurred"), "blurred", "blurred", fills=True),
+    "noise": Kind(_noise, "noise", "noise", fills=True),
+    "grey": Kind(_grey, "without colours", "without its colours"),
+    "shuffle": Kind(_shuffled, "shuffled", "shuffled", numbers=lambda samples: ORDERS),
+    "paste": Kind(_sample, "pasted", "the other picture's", numbers=lambda samples: samples),
+    "swap": Kind(_swapped, "swapped", "swapped with the chosen patch", places=2),
+    "original": Kind(_original, "as it was"),
 }
-"""for each kind of edit, the picture from which the places are taken"""
 
 
 def parse(text: str, grid: PatchGrid, samples: int) -> tuple[Edit, ...]:
@@ -133,7 +150,7 @@ def apply(edits: Sequence[Edit], original: Pixels, config: MixerConfig, sample: 
 
 
 def _apply(edit: Edit, picture: Edited) -> Pixels:
-    source, changed = KINDS[edit.kind](edit, picture), picture.now.copy()
+    source, changed = KINDS[edit.kind].source(edit, picture), picture.now.copy()
     for place in edit.places:
         rows, cols = picture.config.grid.pixels(place)
         changed[rows, cols] = source[rows, cols]
@@ -144,15 +161,16 @@ def _parse(part: str, grid: PatchGrid, samples: int) -> Edit:
     kind, _, rest = part.partition(":")
     if kind not in KINDS:
         raise ValueError(f"an edit is one of {', '.join(KINDS)}, not {kind!r}")
-    number = None
-    if most := {"shuffle": ORDERS, "paste": samples}.get(kind):
+    number, known = None, KINDS[kind]
+    if most := known.numbers(samples):
         digits, _, rest = rest.partition("@")
         number = _whole(part, digits, most)
     places = [_place(part, place, grid) for place in rest.split("-")] if rest else range(grid.patches)
     if len(set(places)) != len(places):
         raise ValueError(f"the edit {part!r} names a patch twice")
-    if kind == "swap" and len(places) != 2:
-        raise ValueError(f"a swap is of two patches, as in swap:0,0-{grid.rows - 1},{grid.cols - 1}, not {part!r}")
+    if known.places not in (None, len(places)):
+        example = f"{kind}:0,0-{grid.rows - 1},{grid.cols - 1}"
+        raise ValueError(f"a {kind} is of two patches, as in {example}, not {part!r}")
     return Edit(kind, number, tuple(places))
 
 
@@ -169,7 +187,7 @@ def _whole(part: str, digits: str, count: int) -> int:
 
 def _text(edit: Edit, grid: PatchGrid) -> str:
     places = "-".join("{},{}".format(*grid.position(place)) for place in edit.places)
-    if edit.kind != "swap" and edit.places == tuple(range(grid.patches)):
+    if KINDS[edit.kind].places is None and edit.places == tuple(range(grid.patches)):
         places = ""
     if edit.number is None:
         return f"{edit.kind}:{places}" if places else edit.kind

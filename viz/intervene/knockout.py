@@ -14,10 +14,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import capture, evaluating, half_blocks, resume, trace
+from viz.capture import array, capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
-from viz.pace import batches
-from viz.spread import Spread
+from viz.pace import batches, collected
+from viz.spread import Spread, spread_of
 
 Updates = Float[Tensor, "halves patches channels"]
 
@@ -37,16 +37,19 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
 
 def without_halves(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
-) -> Iterator[Float32[np.ndarray, "images classes"]]:
-    """The change of all logits when one half-block is skipped, or adds its mean; yields once for each half-block.
+) -> Iterator[int | Float32[np.ndarray, "halves images classes"]]:
+    """The change of all logits when one half-block is skipped, or adds its mean.
 
-    images: few, which pass together. The model is free for other threads between the half-blocks.
+    images: few, which pass together. Yields how many half-blocks are done, at last the result. The model is free for
+    other threads between the half-blocks.
     """
-    seen = trace(model, images)
+    seen, changes = trace(model, images), []
     for half, tokens in enumerate(seen.depths[:-1]):
         with evaluating(model), torch.no_grad():
             logits = resume(model, tokens if means is None else tokens + means[half], half + 1)
-        yield (logits - seen.logits).float().cpu().numpy()
+        changes.append(logits - seen.logits)
+        yield half + 1
+    yield array(torch.stack(changes))
 
 
 @on_lent_gpu
@@ -56,12 +59,12 @@ def without_halves_over(
     """`without_halves` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
     spread, done = Spread(), 0
     for batch in batches(model, images, gradients=True):
-        changes = []
-        for change in without_halves(model, batch, means):
-            changes.append(change)
-            yield done
-        for change in np.stack(changes, 1):
-            spread.add(change.astype(np.float64))
+        for step in without_halves(model, batch, means):
+            if isinstance(step, int):
+                yield done
+            else:
+                for change in step.swapaxes(0, 1):
+                    spread.add(change.astype(np.float64))
         done += len(batch)
         yield done
     yield spread
@@ -74,15 +77,15 @@ def answers_without(
 
     half: counted from 0
     """
-    changed = done = 0
-    for batch in batches(model, images, gradients=True):
+
+    def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
         with evaluating(model), torch.no_grad():
             answers = resume(model, seen.depths[half], half + 1).argmax(1)
-        changed += int((answers != seen.logits.argmax(1)).sum())
-        done += len(batch)
-        yield done
-    yield changed, done
+        return answers != seen.logits.argmax(1)
+
+    changed = yield from collected(model, images, changes, gradients=True)
+    yield int(changed.sum()), len(images)
 
 
 @on_lent_gpu
@@ -93,14 +96,13 @@ def without_units(
 
     Yields how many units are done, at last the result. Only what lies behind the block's input is computed again.
     """
-    seen, found, done = trace(model, image[None]), [], 0
-    enters, count = seen.depths[2 * block], model.config.tokens_mlp_dim
-    yield done
-    for units in batches(model, torch.arange(count, device=image.device)):
-        found.append(_silenced(model, enters.expand(len(units), -1, -1), block, units) - seen.logits)
-        done += len(units)
-        yield done
-    yield torch.cat(found).float().cpu().numpy()
+    seen = trace(model, image[None])
+    enters, units = seen.depths[2 * block], torch.arange(model.config.tokens_mlp_dim, device=image.device)
+    yield 0
+    silenced = yield from collected(
+        model, units, lambda some: _silenced(model, enters.expand(len(some), -1, -1), block, some)
+    )
+    yield array(silenced - seen.logits)
 
 
 def without(
@@ -119,22 +121,19 @@ def without(
     changes |= {f"blocks.{block}.token_mixing.gelu": partial(_silent, list(those)) for block, those in units.items()}
     with evaluating(model), torch.no_grad(), capture(model, [], changes):
         logits: Tensor = model(images)
-    return logits.float().cpu().numpy()
+    return array(logits)
 
 
 def without_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | Spread]:
     """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
-    spread, done = Spread(), 0
-    for batch in batches(model, images, gradients=True):
-        seen = trace(model, batch)
-        units = torch.full((len(batch),), unit, device=batch.device)
-        for change in (_silenced(model, seen.depths[2 * block], block, units) - seen.logits).double().cpu().numpy():
-            spread.add(change)
-        done += len(batch)
-        yield done
-    yield spread
+
+    def changes(batch: Tensor) -> Tensor:
+        seen, units = trace(model, batch), torch.full((len(batch),), unit, device=batch.device)
+        return _silenced(model, seen.depths[2 * block], block, units) - seen.logits
+
+    yield spread_of(array((yield from collected(model, images, changes, gradients=True)), torch.float64))
 
 
 def _silenced(

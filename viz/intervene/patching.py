@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import capture, evaluating, half_blocks, resume, trace
+from viz.capture import array, capture, evaluating, half_blocks, resume, trace
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, batches, timed
 
@@ -59,7 +59,7 @@ def token_map(
                 found.append(between.of(resume(model, changed, depth)) - before)
             done += len(places) * (len(mine) - depth)
             yield done
-    yield torch.cat(found).reshape(len(mine), -1).float().cpu().numpy()
+    yield array(torch.cat(found).reshape(len(mine), -1))
 
 
 def update_effects(
@@ -82,7 +82,7 @@ def update_effects(
         with timed(model, len(part)), torch.no_grad(), capture(model, [], changes):
             found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
         yield len(part)
-    return torch.cat(found).float().cpu().numpy()
+    return array(torch.cat(found))
 
 
 def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:

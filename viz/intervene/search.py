@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
+from viz.capture import array
 from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, batch_size, batches, finish, summed, timed
 
@@ -120,6 +121,6 @@ def _margins(
     into, put = (grid.to_tokens(image[None]) for image in (wanted.into, wanted.put))
     for part in batches(model, torch.from_numpy(sets)[..., None].to(into.device)):
         with timed(model, len(part)), torch.no_grad():
-            found.append(wanted.margin(model(grid.to_images(torch.where(part, put, into)))).float().cpu().numpy())
+            found.append(array(wanted.margin(model(grid.to_images(torch.where(part, put, into))))))
         yield len(part)
     return np.concatenate(found)

@@ -13,9 +13,10 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from viz.capture import evaluating
+from viz.capture import array, evaluating
 from viz.lent_gpu import on_lent_gpu
-from viz.pace import Steps, in_time
+from viz.pace import Steps, in_time, summed
+from viz.spread import Spread
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""
@@ -56,7 +57,18 @@ def token_jacobian(
         slope = _slope(mlp.gelu, mlp.fc1(layer.norm1(x).mT))  # channels hidden
         lengths = _norm_row_lengths(layer.norm1, x).mT  # channels patches, squared
         rows = [((w * slope) @ mlp.fc1.weight).square().mul(lengths).sum(0) for w in mlp.fc2.weight]
-        return (torch.stack(rows) / x.shape[1]).sqrt().float().cpu().numpy()
+        return array((torch.stack(rows) / x.shape[1]).sqrt())
+
+
+def mean_token_jacobian(
+    model: Mixer, images: Float[Tensor, "images 3 height width"], block: int
+) -> Iterator[int | Float32[np.ndarray, "patches patches"]]:
+    """`token_jacobian` in the mean over many images; yields how many are done, at last the result."""
+    spread = Spread()
+    for image in images:
+        spread.add(token_jacobian(model, image, block).astype(np.float64))
+        yield spread.draws
+    yield spread.mean.astype(np.float32)
 
 
 @on_lent_gpu
@@ -70,9 +82,9 @@ def network_influence(
     1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a mean is slightly low for few
     probes; its standard error is that of the mean divided by twice the root (the delta method).
 
-    Yields once per probe, the last time with done = total = probes; and within a probe, after each batch of patches but
-    the last, how many there are. The model is free for other threads meanwhile. The image must have the right size and
-    probes be at least 1, else ValueError. The same seed gives the same numbers.
+    Yields after each batch of patches how many probes are done, and after each probe what is known by then. The model
+    is free for other threads meanwhile. The image must have the right size and probes be at least 1, else ValueError.
+    The same seed gives the same numbers.
     """
     if probes < 1:
         raise ValueError(f"probes must be at least 1, not {probes}")
@@ -83,15 +95,13 @@ def network_influence(
             last = model.blocks(stem.requires_grad_())
     generator = torch.Generator().manual_seed(seed)
     patches, channels = stem.shape[1:]
-    mean, deviations = (np.zeros((patches, patches)) for _ in range(2))
-    for done in range(1, probes + 1):
+    spread = Spread()
+    for done in range(probes):
         signs = torch.randint(2, (patches, channels), generator=generator) * 2 - 1
-        gain = yield from _squared_gain(model, stem, last, signs.to(last))
-        # Welford's running mean and sum of squared deviations
-        step = gain - mean
-        mean = mean + step / done
-        deviations = deviations + step * (gain - mean)
-        yield NetworkInfluence(done, probes, np.sqrt(mean, dtype=np.float32), _standard_error(mean, deviations, done))
+        spread.add((yield from summed(_squared_gain(model, stem, last, signs.to(last)), done)))
+        yield spread.draws
+        influence = np.sqrt(spread.mean, dtype=np.float32)
+        yield NetworkInfluence(spread.draws, probes, influence, _standard_error(spread))
 
 
 def _squared_gain(
@@ -100,12 +110,15 @@ def _squared_gain(
     last: Float[Tensor, "1 patches channels"],
     signs: Float[Tensor, "patches channels"],
 ) -> Steps[Float[np.ndarray, "patches patches"]]:
-    """||J^T v||^2 / channels for each (to, from), with the row of signs that belongs to `to` as v."""
+    """||J^T v||^2 / channels for each (to, from), with the row of signs that belongs to `to` as v.
+
+    Yields 0 between the batches: none of them is a probe.
+    """
     patches, channels = signs.shape
     rows = list[Tensor]()
     for to in torch.arange(patches, device=signs.device).split(min(OUTPUTS_AT_ONCE, in_time(model, 1))):
         if rows:
-            yield len(rows[-1])
+            yield 0
         probe = signs.new_zeros(len(to), 1, patches, channels)
         probe[torch.arange(len(to)), 0, to] = signs[to]
         (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)
@@ -113,14 +126,10 @@ def _squared_gain(
     return torch.cat(rows).cpu().numpy()
 
 
-def _standard_error(
-    mean: Float[np.ndarray, "patches patches"], deviations: Float[np.ndarray, "patches patches"], done: int
-) -> Float32[np.ndarray, "patches patches"]:
+def _standard_error(spread: Spread) -> Float32[np.ndarray, "patches patches"]:
     """Of the root of the mean; 0 where the mean is 0, as no probe found anything there."""
-    if done == 1:
-        return np.full(mean.shape, np.nan, np.float32)
-    error = np.sqrt(deviations / (done - 1) / done)
-    return np.divide(error, 2 * np.sqrt(mean), out=np.zeros_like(mean), where=mean > 0).astype(np.float32)
+    error, root = spread.standard_error, 2 * np.sqrt(spread.mean)
+    return np.divide(error, root, out=0 * error, where=root > 0).astype(np.float32)
 
 
 def _stem_tokens(model: Mixer, image: Float[Tensor, "3 height width"]) -> Float[Tensor, "1 patches channels"]:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from mixer.grid import PatchGrid
 from mixer.model import Mixer
-from viz.capture import evaluating
+from viz.capture import array, evaluating
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"],
     with torch.no_grad(), evaluating(model):
         original, patches = model(torch.stack([image, shuffled]))
         (both,) = functional_call(model, permuted_weights(model, order), shuffled[None])
-    original_p, both_p, patches_p = (x.softmax(0).float().cpu().numpy() for x in (original, both, patches))
+    original_p, both_p, patches_p = (array(x.softmax(0)) for x in (original, both, patches))
     return PermutationExperiment(order, original_p, both_p, patches_p, (original - both).abs().max().item())
 
 

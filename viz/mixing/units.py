@@ -1,32 +1,39 @@
 """What the hidden units of the token-mixing MLPs do for pictures: how active each is, and how much it adds."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import Trace, capture, evaluating
+from viz.capture import Trace, array, capture, evaluating
+from viz.pace import collected
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
     """What a unit answers (after GELU) to each channel of the first image, as it looks at all channels alike."""
-    return trace.token_hidden[block][0, :, unit].float().cpu().numpy()
+    return array(trace.token_hidden[block][0, :, unit])
 
 
 def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "units"]:
     """How much each unit of a block adds to the tokens of the first image: see `_strengths`."""
-    return _strengths(model, block, trace.token_hidden[block])[0].cpu().numpy()
+    return array(_strengths(model, block, trace.token_hidden[block])[0])
 
 
 def strengths_everywhere(
     model: Mixer, images: Float[Tensor, "images 3 height width"]
-) -> Float32[np.ndarray, "images blocks units"]:
-    """`strengths` of each image in all blocks, in one pass: for many images, in several (`batches` with gradients)."""
+) -> Iterator[int | Float32[np.ndarray, "images blocks units"]]:
+    """`strengths` of each image in all blocks; yields how many images are done, at last the result."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
-    with evaluating(model), torch.no_grad(), capture(model, names) as seen:
-        model(images)
-    return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1).cpu().numpy()
+
+    def of(batch: Tensor) -> Tensor:
+        with evaluating(model), torch.no_grad(), capture(model, names) as seen:
+            model(batch)
+        return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1)
+
+    yield array((yield from collected(model, images, of, gradients=True)))
 
 
 @torch.no_grad()
@@ -38,4 +45,4 @@ def _strengths(
     The norm of an outer product is the product of the norms. Units can add up or cancel: the norms of two do not add.
     """
     written = model.block_at(block).token_mixing.fc2.weight.norm(dim=0)
-    return (hidden.norm(dim=1) * written).float()
+    return hidden.norm(dim=1) * written

@@ -1,5 +1,6 @@
 """What the parameters alone say: what a unit looks for in the picture, and which patches can talk to each other."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,10 +8,10 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float32, Float64, Int64
-from torch import Tensor
 
 from mixer.grid import PatchGrid
 from mixer.model import Mixer
+from viz.capture import array
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +32,6 @@ class DistanceProfile:
     """between the centres of the patches, in pixels; 0 is a patch with itself"""
     mean_weight: Float32[np.ndarray, "distances"]
     """mean of |entry| over all pairs of patches at that distance"""
-    pairs: Int64[np.ndarray, "distances"]
-    """how many ordered pairs (to, from) that is"""
 
 
 def reads(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
@@ -40,12 +39,12 @@ def reads(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
 
     These are the rows of W1. A unit has one map for all channels, and reads tokens after norm1, not pixels.
     """
-    return model.config.grid.map(_array(model.block_at(block).token_mixing.fc1.weight))
+    return model.config.grid.map(array(model.block_at(block).token_mixing.fc1.weight))
 
 
 def writes(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
     """What each hidden unit, per unit of its activity, adds to each patch: the columns of W2, as maps like `reads`."""
-    return model.config.grid.map(_array(model.block_at(block).token_mixing.fc2.weight.mT))
+    return model.config.grid.map(array(model.block_at(block).token_mixing.fc2.weight.mT))
 
 
 def stem_filters(model: Mixer) -> Float32[np.ndarray, "channels height width 3"]:
@@ -54,7 +53,7 @@ def stem_filters(model: Mixer) -> Float32[np.ndarray, "channels height width 3"]
     Signed weights on normalised pixels, not colours between 0 and 1: a figure must scale them, with 0 in the middle.
     """
     height, width = model.config.patch_size
-    return _array(rearrange(model.stem.weight, "c (h w k) -> c h w k", h=height, w=width, k=3))
+    return array(rearrange(model.stem.weight, "c (h w k) -> c h w k", h=height, w=width, k=3))
 
 
 def energy(maps: Float32[np.ndarray, "units *place"]) -> Float32[np.ndarray, "units"]:
@@ -136,6 +135,19 @@ def opposite_pairs(
     return chosen, correlation[tuple(chosen.T)].astype(np.float32)
 
 
+def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
+    """The median correlation of `opposite_pairs` of each block's `reads`; yields how many blocks are done, at last all.
+
+    0 where no two units are opposite.
+    """
+    medians = []
+    for block in range(len(model.blocks)):
+        _, correlation = opposite_pairs(reads(model, block))
+        medians.append(float(np.median(correlation)) if len(correlation) else 0.0)
+        yield block + 1
+    yield medians
+
+
 @lru_cache(16)
 def untrained_median(units: int, patches: int) -> float:
     """The median correlation of `opposite_pairs` in an untrained network of this shape: what chance alone makes.
@@ -156,7 +168,7 @@ def linear_summary(model: Mixer, block: int) -> LinearSummary:
     mlp = model.block_at(block).token_mixing
     with torch.no_grad():
         matrix = mlp.fc2.weight.double() @ mlp.fc1.weight.double()
-    return LinearSummary(_array(matrix), _array(torch.linalg.svdvals(matrix)))
+    return LinearSummary(array(matrix), array(torch.linalg.svdvals(matrix)))
 
 
 def distance_profile(matrix: Float32[np.ndarray, "patches patches"], grid: PatchGrid) -> DistanceProfile:
@@ -164,7 +176,7 @@ def distance_profile(matrix: Float32[np.ndarray, "patches patches"], grid: Patch
 
     It does not show signs, direction or place: a shift to the right and a blur can have the same profile. One strong
     connection among many weak ones drowns in a mean, and the largest distances come from few pairs, all of them at the
-    edges (see `pairs`). Raises ValueError if the matrix is not of this grid.
+    edges. Raises ValueError if the matrix is not of this grid.
     """
     if matrix.shape != (grid.patches, grid.patches):
         raise ValueError(f"a grid of {grid.patches} patches has no matrix of {matrix.shape}")
@@ -172,17 +184,11 @@ def distance_profile(matrix: Float32[np.ndarray, "patches patches"], grid: Patch
     # whole numbers, so that equal distances are exactly equal
     squared = np.square(corner[:, None] - corner).sum(2)
     unique, which = np.unique(squared.ravel(), return_inverse=True)
-    pairs = np.bincount(which)
-    mean = np.bincount(which, np.abs(matrix).ravel()) / pairs
-    return DistanceProfile(np.sqrt(unique).astype(np.float32), mean.astype(np.float32), pairs)
+    mean = np.bincount(which, np.abs(matrix).ravel()) / np.bincount(which)
+    return DistanceProfile(np.sqrt(unique).astype(np.float32), mean.astype(np.float32))
 
 
 def _dct(cells: int) -> Float64[np.ndarray, "frequencies cells"]:
     """The orthonormal DCT-II as a matrix."""
     k, n = np.arange(cells)[:, None], np.arange(cells)
     return np.cos(np.pi * k * (n + 0.5) / cells) * np.where(k == 0, np.sqrt(1 / cells), np.sqrt(2 / cells))
-
-
-def _array(tensor: Tensor) -> Float32[np.ndarray, "..."]:
-    """A copy, so that what is done to it never reaches the network."""
-    return tensor.detach().to("cpu", torch.float32, copy=True).numpy()

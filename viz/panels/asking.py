@@ -5,11 +5,11 @@ from html import escape
 from typing import Any
 
 from mixer.model import MixerConfig
+from viz.attribution.asked import Asked, explanation, passes
 from viz.attribution.attribute import Attribution
 from viz.attribution.baselines import BASELINES, FILLINGS
 from viz.attribution.methods import METHODS, Settings
-from viz.attribution.remembered import Asked
-from viz.doubt.remembered import Doubted
+from viz.doubt.checks import Doubted
 from viz.microscope import Microscope
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Several
@@ -62,14 +62,14 @@ def doubted(selection: Selection, methods: Sequence[str]) -> tuple[Doubted, ...]
 
 
 def known(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
-    """The answers that are remembered."""
-    found = {method: scope.explanations.known(put(selection), method) for method in methods}
+    """The answers that are measured."""
+    found = {method: scope.known(explanation(scope, put(selection), method)) for method in methods}
     return {method: answer for method, answer in found.items() if answer is not None}
 
 
 def needed(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
-    """What has to be measured before all of them are `known`."""
-    return [one for method in methods for one in scope.explanations.needed(put(selection), method)]
+    """The answers of all of them."""
+    return [explanation(scope, put(selection), method) for method in methods]
 
 
 def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
@@ -77,7 +77,7 @@ def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attrib
     if not methods:
         return "No method is chosen."
     costs = [
-        f"{escape(method)} ({scope.explanations.passes(method):,} passes of the network)"
+        f"{escape(method)} ({passes(scope, method):,} passes of the network)"
         for method in methods
         if method not in answers
     ]

@@ -13,8 +13,8 @@ from gradio.context import Context
 from jaxtyping import Float32
 
 from viz import tokens as token_questions
+from viz.attribution.asked import Asked, explanation
 from viz.attribution.methods import METHODS
-from viz.attribution.remembered import Asked
 from viz.intervene.edits import Edit
 from viz.intervene.edits import parse as edits_of
 from viz.intervene.knockout import without
@@ -151,7 +151,7 @@ def add(scope: Microscope, fetch: bool) -> None:
         against = _one_of("baseline", baseline or BASELINE.default, BASELINES)
         of: Any = _one_of("output", output or OUTPUT.default, OUTPUTS)
         asked = Asked(pixels, number, against, of, _block(scope, block))
-        for measurement in scope.explanations.needed(asked, kind):
+        for measurement in scope.missing([explanation(scope, asked, kind)]):
             steps = measurement.steps()
             while await on_model_thread(next, steps, None) is not None:
                 pass  # the page's visitors have their turn between two steps
@@ -261,7 +261,7 @@ def _classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
 
 
 def _attributed(scope: Microscope, asked: Asked, method: str, notes: list[str]) -> Attributed:
-    found = scope.explanations.answer(asked, method)
+    found = scope.made(explanation(scope, asked, method))
     return {
         "label": scope.classes[asked.target],
         "method": method,
@@ -287,14 +287,14 @@ def _tokens(
         "lengths": _map(scope, token_questions.norms(seen)[depth]),
         "answers": [[scope.classes[number] for number in row] for row in best],
         "similarity": None if patch is None else _map(scope, token_questions.similarity(seen, patch)[depth]),
-        "vectors": held.reshape(scope.grid.rows, scope.grid.cols, -1).tolist() if vectors else None,
+        "vectors": scope.grid.map(held, axis=0).tolist() if vectors else None,
         "notes": notes,
     }
 
 
 def _mixing(scope: Microscope, picture: bytes, block: int, notes: list[str]) -> Mixing:
     gains = token_jacobian(scope.model, scope.input(picture), block)
-    places = [list(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    places = [list(position) for position in scope.grid.positions]
     return {"block": block + 1, "patches": places, "influence": gains.tolist(), "notes": notes}
 
 

@@ -66,7 +66,7 @@ class Instrument(Lenses):
     def _touring(self, visit: Visit) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.of(visit.selection)
-        open_ends = tuple(one.key for one in lens_needed(self.scope, visit.selection))
+        open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
         return (visit.selection, open_ends) if stop else visit.selection.picture
 
     def _asks(self, lens: Lens) -> Part:
@@ -106,7 +106,7 @@ class Instrument(Lenses):
     def _needs(self, visit: Visit, name: str) -> list[Measurement]:
         """What a view needs, for the present selection and for the one that it is shown beside."""
         kept = self._kept(visit, name)
-        here = self.views[name].needs(self.scope, visit.selection)
+        here = self.views[name].missing(self.scope, visit.selection)
         return [*here, *(kept.needs(name, self) if kept else ())]
 
     def _kept(self, visit: Visit, name: str) -> Pinned | None:

@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 from html import escape
 from pathlib import Path
 from string import Template
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import gradio as gr
+from cachetools import LRUCache, cachedmethod
 from fastapi import FastAPI
 from gradio.routes import mount_gradio_app
 from starlette.requests import Request
@@ -28,7 +30,6 @@ from viz.microscope import Microscope
 from viz.panels.instrument import Instrument
 from viz.panels.lenses import Lenses
 from viz.panels.page import build
-from viz.recent import Recent
 from viz.running import on_model_thread
 
 PATH = "/networks"
@@ -61,7 +62,8 @@ class Networks:
         self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
         self._here: Lenses | None = None
-        self._instruments: Recent[str, Instrument] = Recent(MOST)
+        self._instruments: LRUCache[str, Instrument] = LRUCache(MOST)
+        self._lock = Lock()
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()
 
@@ -82,9 +84,10 @@ class Networks:
             raise ValueError(f"{name} is not open here: choose it under Network first")
         return self._instrument(name, sources.get(name, ""))
 
+    @cachedmethod(lambda self: self._instruments, lambda self, name, source: name, lambda self: self._lock)
     def _instrument(self, name: str, source: str) -> Instrument:
         """Of one of the further networks."""
-        return self._instruments.get_or_make(name, lambda: Instrument(Microscope.load(source), name, self.lenses))
+        return Instrument(Microscope.load(source), name, self.lenses)
 
     @property
     def routes(self) -> list[Mount]:

@@ -95,7 +95,7 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
     lens, found = known[name]
     selection = _select(scope, lenses.page, (*lens.options, *found.options), words)
-    while waiting := found.needs(scope, selection):
+    while waiting := found.missing(scope, selection):
         _measure(waiting[0])
     return Shown(scope, lens, found, selection, found.draw(scope, selection))
 

@@ -28,7 +28,7 @@ class Pinned:
 
     def needs(self, name: str, here: Lenses) -> Sequence[Measurement]:
         """What is to be measured before a view can show it. here: the page's network"""
-        needed = self.lenses.views[name].needs(self.lenses.scope, self.selection)
+        needed = self.lenses.views[name].missing(self.lenses.scope, self.selection)
         if self.lenses is here:
             return needed
         return [replace(one, key=(self.lenses.name, one.key)) for one in needed]

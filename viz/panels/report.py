@@ -63,7 +63,7 @@ def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, pro
     """Measure what the views need, but for what a visitor has to ask for."""
     for lens in lenses:
         for view in lens.views:
-            while todo := [one for one in view.needs(scope, selection) if not one.asked]:
+            while todo := [one for one in view.missing(scope, selection) if not one.asked]:
                 for _ in progress(todo[0]):
                     pass
 
@@ -175,7 +175,7 @@ def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) 
         if view in seen:
             continue
         seen.add(view)
-        drawn, waiting = _drawn(scope, view, selection), view.needs(scope, selection)
+        drawn, waiting = _drawn(scope, view, selection), view.missing(scope, selection)
         labels = escape(", ".join(dict.fromkeys(one.label for one in waiting)))
         if waiting and not _is_known(drawn):
             missing += f"<li>{escape(view.title)} ({labels})</li>"

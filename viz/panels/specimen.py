@@ -107,9 +107,7 @@ def _samples(scope: Microscope) -> View:
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),
         options=(kinds,),
-        needs=lambda scope, s: (
-            () if kinds.of(s) in (TWO, *_own(scope)) else scope.bank_needed(len(scope.depth_names) - 1)
-        ),
+        needs=lambda scope, s: () if kinds.of(s) in (TWO, *_own(scope)) else [scope.bank(len(scope.depth_names) - 1)],
     )
 
 
@@ -143,7 +141,11 @@ def _own(scope: Microscope) -> list[str]:
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
     grid = scope.grid
     patches = [
-        {"label": "patch ({}, {})".format(*grid.position(patch)), "chosen": str(patch == selection.patch).lower()}
+        {
+            "label": "patch ({}, {})".format(*grid.position(patch)),
+            "place": patch_text(scope, patch),  # as a link says it
+            "chosen": str(patch == selection.patch).lower(),
+        }
         for patch in range(grid.patches)
     ]
     return {

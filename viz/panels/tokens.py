@@ -1,12 +1,13 @@
 """Patch tokens: what each place holds, at each depth."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from jaxtyping import Float32
 
 from viz import figures, tokens
+from viz.figures import AGAINST, FOR
 from viz.intervene import knockout
 from viz.microscope import Microscope
 from viz.panels.pictures import png_url
@@ -78,7 +79,8 @@ def _given(scope: Microscope) -> View:
         "What is it given?",
         f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
         "each less the mean and divided by the deviation that the network was trained with.",
-        "Red and blue in the maps are not colours of the picture: red is more and blue is less than the mean, of "
+        f"{FOR.capitalize()} and {AGAINST} in the maps are not colours of the picture: {FOR} is more and {AGAINST} is "
+        "less than the mean, of "
         "whichever colour the map is.",
         lambda s: (s.picture, s.patch),
         _draw_given,
@@ -110,12 +112,12 @@ def _neighbours(scope: Microscope) -> View:
         "it has heard from the whole picture.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
-        needs=lambda scope, s: scope.bank_needed(s.depth),
+        needs=lambda scope, s: [scope.bank(s.depth)],
     )
 
 
 def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
-    bank = scope.bank(selection.depth)
+    bank = scope.known(scope.bank(selection.depth))
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
@@ -163,7 +165,7 @@ def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
 def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
     if COMPARE.of(selection) == RAW:
         return _tiles(scope, values, label)
-    usual = scope.typical()
+    usual = scope.known(scope.typical())
     if usual is None:
         return Drawn()
     drawn = _tiles(scope, values - usual_of(usual), f"{label}, less the usual", True)
@@ -171,16 +173,16 @@ def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label:
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return scope.typical_needed() if COMPARE.of(selection) == UNUSUAL else ()
+    return [scope.typical()] if COMPARE.of(selection) == UNUSUAL else ()
 
 
 def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
     depth = scope.depth_names[selection.depth]
     values = tokens.similarity_matrix(scope.look(selection.picture), selection.depth)
-    names = [str(scope.grid.position(patch)) for patch in range(scope.grid.patches)]
+    names = [str(position) for position in scope.grid.positions]
     drawn = figures.patch_matrix(
         values,
-        scope.grid.cols,
+        scope.grid.positions,
         f"cosine at {depth}",
         signed=True,
         relation="{one} and {other}",
@@ -193,7 +195,7 @@ def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
 def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
     joint = BASIS.of(selection) == JOINT
     found, names, grid = tokens.pca_colours(scope.look(selection.picture), joint), scope.depth_names, scope.grid
-    maps = found.colours.reshape(-1, grid.rows, grid.cols, 3)
+    maps = grid.map(found.colours, axis=1)
     shares = found.explained.sum(1)
     if joint:
         red, green, blue = found.explained[0]
@@ -213,7 +215,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
-    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.typical()
+    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.typical())
     named = {scope.answer(selection.picture), selection.target}
     truth = None if selection.sample is None else scope.truth_class(selection.sample)
     named |= set() if truth is None else {truth}
@@ -265,12 +267,12 @@ def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
 
 def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
-    depth, changed = _most_read(usual), scope.recall(_skipped_key(usual))
+    depth = _most_read(usual)
     read = (
         f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
         f"of {usual.images} samples."
     )
-    if depth and changed is not None:
+    if depth and (changed := scope.known(skipped_of(scope, depth))):
         read += f" Skip {scope.depth_names[depth]}, and the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
@@ -286,23 +288,21 @@ def _most_read(usual: tokens.Typical) -> int:
     return int(usual.decided.argmax())
 
 
-def _skipped_key(usual: tokens.Typical) -> Hashable:
-    return "answers without", _most_read(usual) - 1
+def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
+    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+    return scope.over_samples(
+        ("answers without", depth),
+        f"Skipping {scope.depth_names[depth]} over the samples",
+        lambda: knockout.answers_without(scope.model, scope.sample_inputs, depth - 1),
+        passes=2,
+    )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.typical()
-    if usual is None:
-        return scope.typical_needed()
-    key, half = _skipped_key(usual), _most_read(usual) - 1
-
-    def steps() -> Iterator[int]:
-        return scope.keep(key, knockout.answers_without(scope.model, scope.sample_inputs, half))
-
-    if half < 0 or scope.recall(key) is not None:
-        return ()
-    return [scope.over_samples(key, f"Skipping {scope.depth_names[half + 1]} over the samples", steps, 2)]
+    usual = scope.known(scope.typical())
+    depth = _most_read(usual) if usual else 0
+    return [scope.typical(), *([skipped_of(scope, depth)] if depth else [])]
 
 
 def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
@@ -343,10 +343,10 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
         words += f"They are one number only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.of(selection) == UNUSUAL:
-        usual = scope.typical()
+        usual = scope.known(scope.typical())
         if usual is None:
             return Drawn()
-        votes = votes - usual.votes[at, :, selection.target].reshape(votes.shape)
+        votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
         label, words = f"{label}, less the usual", USUAL
     drawn = figures.over_picture(
         scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
@@ -355,8 +355,7 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
 
 
 def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarray, "rows cols classes"]:
-    found = tokens.votes(scope.look(picture), scope.model, depth)
-    return found.reshape(scope.grid.rows, scope.grid.cols, -1)
+    return scope.grid.map(tokens.votes(scope.look(picture), scope.model, depth), axis=0)
 
 
 SIMILAR = View(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from viz.figures import Figure
+from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.microscope import Microscope
 from viz.running import Measurement
-from viz.selection import Option, Page, Selection, Words, to_words
+from viz.selection import Option, Page, Selection, Words, patch_text, to_words
 
 MOST_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
@@ -116,7 +116,11 @@ class View:
     pick: Pick | None = None
     """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
-    """what is to be measured before all of it can be drawn, and is not remembered"""
+    """what has to be known before all of it can be drawn. What depends on a result follows when that is known"""
+
+    def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
+        """What of it is not known yet."""
+        return scope.missing(self.needs(scope, selection))
 
 
 @dataclass(frozen=True)
@@ -155,10 +159,32 @@ def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Words:
     return {"patch": f"{row},{col}"}
 
 
+def patch_under(scope: Microscope, point: Point, pictures: int) -> tuple[int, int]:
+    """Of a click on one of several pictures side by side: which picture, and the patch that lies there.
+
+    Raises ValueError where there is no picture.
+    """
+    row, col = point.index
+    picture, y, x = picture_at((row, col), (pictures, *scope.grid.image_size))
+    return picture, scope.grid.patch_at(y, x)
+
+
+def pick_in_pictures(pictures: int) -> Pick:
+    """A click on one of several pictures side by side: the patch that lies there."""
+    return lambda scope, selection, point: {"patch": patch_text(scope, patch_under(scope, point, pictures)[1])}
+
+
+def number_field(word: str, label: str, value: int, count: int) -> str:
+    """HTML: where a visitor gives one of so many numbers."""
+    return (
+        f"<label>{label} <input type='number' data-word='{word}' min='0' max='{count - 1}' step='1' value='{value}'>"
+        "</label>"
+    )
+
+
 def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a matrix of patches by patches: the row's patch."""
-    row, col = scope.grid.position(point.index[0])
-    return {"patch": f"{row},{col}"}
+    return {"patch": patch_text(scope, point.index[0])}
 
 
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:

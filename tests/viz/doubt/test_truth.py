@@ -13,6 +13,7 @@ import pytest
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, contributions, straight
 from viz.attribution.question import Question
+from viz.doubt.checks import DRAWS, ORDERS, POINTS, REMOVALS
 from viz.doubt.faithfulness import (
     Curves,
     RandomOrders,
@@ -22,7 +23,6 @@ from viz.doubt.faithfulness import (
     falling,
     tells_more_than,
 )
-from viz.doubt.remembered import DRAWS, ORDERS, POINTS, REMOVALS
 from viz.doubt.rules import Evidence, findings
 from viz.doubt.sanity import randomisation, sensitivity
 from viz.pace import Steps, finish

@@ -64,9 +64,16 @@ def connect(model: Mixer, block: int, to: int, source: int) -> None:
         mlp.fc2.weight.zero_()[to] = 1
 
 
-def last(estimates) -> NetworkInfluence:
-    *_, estimate = estimates
+def last(steps) -> NetworkInfluence:
+    *_, estimate = steps
     return estimate
+
+
+def estimates(model: Mixer, image: Tensor, probes: int, seed: int) -> list[NetworkInfluence]:
+    """What is known after each probe."""
+    steps = list(network_influence(model, image, probes, seed))
+    assert [step for step in steps if isinstance(step, int)] == list(range(1, probes + 1))
+    return [step for step in steps if isinstance(step, NetworkInfluence)]
 
 
 @pytest.mark.parametrize("gelu", ["none", "tanh"])
@@ -111,7 +118,7 @@ def test_entries_are_to_and_from(exact: Mixer, image: Tensor):
 
 def test_network_influence_of_the_identity(exact: Mixer, image: Tensor):
     exact.start_as_identity()
-    for estimate in network_influence(exact, image, probes=3, seed=0):
+    for estimate in estimates(exact, image, probes=3, seed=0):
         np.testing.assert_array_equal(estimate.influence, np.eye(16))
     assert estimate.standard_error.tolist() == np.zeros((16, 16)).tolist()
 
@@ -137,22 +144,22 @@ def test_network_influence_within_its_standard_error(exact: Mixer, image: Tensor
 
 
 def test_standard_error_shrinks_with_the_root_of_the_probes(exact: Mixer, image: Tensor):
-    estimates = list(network_influence(exact, image, probes=400, seed=3))
-    few, many = estimates[99].standard_error.mean(), estimates[399].standard_error.mean()
+    found = estimates(exact, image, probes=400, seed=3)
+    few, many = found[99].standard_error.mean(), found[399].standard_error.mean()
     assert few / many == pytest.approx(2, rel=0.1)
 
 
 def test_standard_error_is_that_of_the_probes(exact: Mixer, image: Tensor):
     # the mean of the squares after n probes, taken apart into what each probe said
-    estimates = list(network_influence(exact, image, probes=5, seed=4))
-    sums = np.array([n * np.square(e.influence, dtype=np.float64) for n, e in enumerate(estimates, 1)])
+    found = estimates(exact, image, probes=5, seed=4)
+    sums = np.array([n * np.square(e.influence, dtype=np.float64) for n, e in enumerate(found, 1)])
     gains = np.diff(sums, axis=0, prepend=0)
     expected = gains.std(0, ddof=1) / np.sqrt(5) / (2 * np.sqrt(gains.mean(0)))
-    np.testing.assert_allclose(estimates[-1].standard_error, expected, rtol=1e-3)
+    np.testing.assert_allclose(found[-1].standard_error, expected, rtol=1e-3)
 
 
 def test_progress_and_seed(exact: Mixer, image: Tensor):
-    first, again, other = (list(network_influence(exact, image, 3, seed)) for seed in (0, 0, 1))
+    first, again, other = (estimates(exact, image, 3, seed) for seed in (0, 0, 1))
     assert [(e.done, e.total) for e in first] == [(1, 3), (2, 3), (3, 3)]
     assert np.isnan(first[0].standard_error).all()
     assert np.isfinite(first[1].standard_error).all()

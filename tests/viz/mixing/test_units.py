@@ -45,7 +45,7 @@ def test_the_strength_of_a_unit_is_what_is_missing_without_it(model: Mixer, imag
 
 
 def test_many_images_are_each_like_one(model: Mixer, images: torch.Tensor):
-    found = units.strengths_everywhere(model, images)
+    *_, found = units.strengths_everywhere(model, images)
     want = [[units.strengths(model, trace(model, image[None]), block) for block in range(3)] for image in images]
     np.testing.assert_allclose(found, want, rtol=1e-4)
     assert not any(module._forward_hooks for module in model.modules())

@@ -9,6 +9,7 @@ from plotly.graph_objects import Figure, Heatmap
 
 from mixer.model import PRESETS
 from tests.viz.panels.looking import cells, measure, microscope, page_of, select, view_of
+from viz.attribution.asked import question as question_of
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
 from viz.microscope import Microscope
@@ -38,7 +39,7 @@ def heatmaps(figure: Figure) -> list[Heatmap]:
 
 
 def values(scope: Microscope, selection: Selection, method: str, target: int | None = None) -> np.ndarray:
-    question = scope.explanations.question(put(selection, target), background=True)
+    question = question_of(scope, put(selection, target), background=True)
     return attribute(scope.model, question, method, Settings(block=selection.block)).values
 
 
@@ -70,7 +71,7 @@ def test_fast_methods_are_shown_while_slow_ones_are_not_measured(fresh: Microsco
     lens = attribution.lens(fresh)
     view = view_of(lens, "maps")
     selection = select(fresh, lens, methods=f"Saliency,{SHAPLEY}")
-    fast, slow = view.needs(fresh, selection)
+    fast, slow = view.missing(fresh, selection)
     assert (fast.label, slow.label) == ("Saliency", SHAPLEY)
     nothing = view.draw(fresh, selection)
     assert all(np.isnan(np.asarray(trace.z, float)).all() for trace in heatmaps(nothing.figure))
@@ -78,7 +79,7 @@ def test_fast_methods_are_shown_while_slow_ones_are_not_measured(fresh: Microsco
     assert nothing.numbers is None
     list(fast.steps())
     next(slow.steps())  # and then given up
-    assert [one.key for one in view.needs(fresh, selection)] == [slow.key]
+    assert [one.key for one in view.missing(fresh, selection)] == [slow.key]
     drawn = view.draw(fresh, selection)
     first, second = heatmaps(drawn.figure)
     np.testing.assert_allclose(first.z, values(fresh, selection, "Saliency").reshape(8, 2), rtol=1e-5)
@@ -112,7 +113,7 @@ def test_beside_every_method_stand_its_value_and_its_sum(scope: Microscope, lens
     assert "<th scope='col'>patch (3, 1)</th>" in drawn.html
     for i, (name, row) in enumerate(zip(methods, cells(drawn.html), strict=True)):
         head, value, total, wanted, gap, passes, _ = row
-        question = scope.explanations.question(put(selection))
+        question = question_of(scope, put(selection))
         answer = attribute(scope.model, question, name, Settings(block=1))
         assert head == name
         assert float(value.split(" ± ")[0]) == pytest.approx(answer.values[7], rel=5e-3)
@@ -172,7 +173,7 @@ def test_a_cell_of_any_map_chooses_its_patch(scope: Microscope, lens: Lens, reso
 def test_the_difference_of_two_classes(scope: Microscope, lens: Lens) -> None:
     view = view_of(lens, "difference")
     selection = select(scope, lens, methods="Saliency,Patch ablation", rather_than="truck", sample="11", class_="bird")
-    assert [one.label for one in view.needs(scope, selection)] == ["Patch ablation"] * 2
+    assert [one.label for one in view.missing(scope, selection)] == ["Patch ablation"] * 2
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
     expected = values(scope, selection, "Patch ablation", 2) - values(scope, selection, "Patch ablation", 9)
@@ -215,7 +216,7 @@ def test_methods_that_are_not_measured_are_not_compared(scope: Microscope, lens:
 @pytest.mark.parametrize("name", ["maps", "sums", "difference", "agreement"])
 def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, name: str) -> None:
     view, selection = view_of(lens, name), select(scope, lens, methods="")
-    assert view.needs(scope, selection) == []
+    assert view.missing(scope, selection) == []
     drawn = view.draw(scope, selection)
     assert re.match(r"No (signed )?method is chosen|Choose two methods", drawn.words)
     assert drawn.figure is None

@@ -8,6 +8,7 @@ import pytest
 
 from mixer.model import Mixer
 from tests.viz.panels.looking import cells, measure, microscope, select, view_of
+from viz.attribution.asked import question as question_of
 from viz.attribution.attribute import attribute
 from viz.doubt import faithfulness
 from viz.doubt.rules import RULES
@@ -31,13 +32,13 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
     methods = ["Gradient x input", "Patch ablation"]
     words = {"baseline": "black", "output": "probability", "filling": "own mean"}
     selection = select(scope, lens, methods=",".join(methods), removed="3", **words)
-    question = scope.explanations.question(replace(put(selection), baseline="own mean"))
+    question = question_of(scope, replace(put(selection), baseline="own mean"))
     for kind in ("deletion", "insertion"):
         view = view_of(lens, kind)
         if kind == "deletion":
             assert view.draw(scope, selection).words == "Not measured yet."
-            orders = next(one for one in view.needs(scope, selection) if one.label == "Random orders")
-            while waiting := [one for one in view.needs(scope, selection) if one.key != orders.key]:
+            orders = next(one for one in view.missing(scope, selection) if one.label == "Random orders")
+            while waiting := [one for one in view.missing(scope, selection) if one.key != orders.key]:
                 for one in waiting:
                     list(one.steps())
             alone = view.draw(scope, selection)  # the curves are there before the random orders
@@ -47,7 +48,7 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
         drawn = view.draw(scope, selection)
         assert any(trace.name.startswith("9 of 10 random orders") for trace in drawn.figure.data)
         for i, method in enumerate(methods):
-            found = attribute(scope.model, scope.explanations.question(put(selection)), method).values
+            found = attribute(scope.model, question_of(scope, put(selection)), method).values
             curves = faithfulness.curves(scope.model, question, found)
             curve = getattr(curves, kind)
             label = f"{method} (area {faithfulness.area(curve):.2f})"
@@ -64,7 +65,7 @@ def test_what_is_not_measured_is_said_and_never_counted(scope: Microscope, lens:
     view = view_of(lens, "verdict")
     selection = select(scope, lens, methods="Gradient x input,Integrated Gradients")
     seen = []
-    while waiting := view.needs(scope, selection):
+    while waiting := view.missing(scope, selection):
         seen.append(view.draw(scope, selection).html)
         list(min(waiting, key=lambda one: (one.asked, one.seconds)).steps())
     seen.append(view.draw(scope, selection).html)
@@ -83,10 +84,10 @@ def test_what_is_not_measured_is_said_and_never_counted(scope: Microscope, lens:
 def test_randomising_waits_until_it_is_asked_for(scope: Microscope, lens: Lens) -> None:
     view, verdict = view_of(lens, "randomisation"), view_of(lens, "verdict")
     selection = select(scope, lens, methods="Gradient x input,Saliency")
-    first, second = view.needs(scope, selection)
+    first, second = view.missing(scope, selection)
     assert first.asked
     assert second.asked
-    assert {one.key for one in (first, second)} <= {one.key for one in verdict.needs(scope, selection)}
+    assert {one.key for one in (first, second)} <= {one.key for one in verdict.missing(scope, selection)}
     assert view.draw(scope, selection).words == "Not measured yet: Gradient x input, Saliency."
     list(second.steps())
     drawn = view.draw(scope, selection)
@@ -98,7 +99,7 @@ def test_randomising_waits_until_it_is_asked_for(scope: Microscope, lens: Lens) 
     assert list(drawn.figure.data[0].x) == ["trained", "head", "block 3", "block 2", "block 1", "stem"]
     assert drawn.words == "Small: the last stage again, for 4 other draws of random weights."
     assert drawn.numbers.values.shape == (2, 5)
-    assert view.needs(scope, selection) == []
+    assert view.missing(scope, selection) == []
 
 
 def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(scope: Microscope, lens: Lens) -> None:
@@ -107,7 +108,7 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
     drawn = view.draw(scope, selection)
     assert re.findall(r"<h4>(.*?) <span>", drawn.html) == ["Gradient x input", "Saliency", "SmoothGrad"]
     assert drawn.words == "At most 3 methods at a time: without Patch ablation, Token Grad-CAM."
-    assert len(view_of(lens, "maps").needs(scope, selection)) == 3
+    assert len(view_of(lens, "maps").missing(scope, selection)) == 3
     assert len(view_of(lens, "maps").draw(scope, selection).figure.layout.annotations) == 3
 
 
@@ -118,8 +119,8 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
     assert view.draw(scope, selection).words == "Not measured yet."
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
-    found = attribute(scope.model, scope.explanations.question(put(selection)), "Patch ablation").values
-    question = scope.explanations.question(replace(put(selection), baseline="blurred"))
+    found = attribute(scope.model, question_of(scope, put(selection)), "Patch ablation").values
+    question = question_of(scope, replace(put(selection), baseline="blurred"))
     curves = faithfulness.curves(scope.model, question, found)
     without, alone = curves.deletion[count], curves.insertion[count]
     assert f"<b>{without:.3f}</b> without its first {count} patches, <b>{alone:.3f}</b> with these alone" in drawn.words
@@ -143,7 +144,7 @@ def test_how_many_patches_are_gone_is_a_choice_of_all_numbers(scope: Microscope,
 @pytest.mark.parametrize("name", ["verdict", "maps", "deletion", "insertion", "losing", "randomisation"])
 def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, name: str) -> None:
     view, selection = view_of(lens, name), select(scope, lens, methods="")
-    assert view.needs(scope, selection) == []
+    assert view.missing(scope, selection) == []
     drawn = view.draw(scope, selection)
     assert drawn.words == "No method is chosen."
     assert drawn.figure is None

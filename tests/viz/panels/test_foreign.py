@@ -18,10 +18,11 @@ from mixer.data import CLASSES, samples
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.panels.looking import measure
 from viz import tokens
+from viz.attribution.asked import Asked, explanation, question
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
-from viz.attribution.remembered import Asked
-from viz.doubt.remembered import Doubted
+from viz.doubt import checks
+from viz.doubt.checks import Doubted
 from viz.doubt.rules import RULES, findings
 from viz.doubt.survey import survey
 from viz.figures import Figure
@@ -92,10 +93,6 @@ def test_the_leading_classes_are_the_most_probable(foreign_scope: Microscope, se
     assert len(best) == min(5, len(foreign_scope.classes))
     assert sorted(probabilities, reverse=True)[:5] == probabilities[best].tolist()
     assert selection.target == best[0]
-    rival = foreign_scope.rival(selection.picture, best[0])
-    assert rival == (best[1] if len(best) > 1 else None)
-    if len(best) > 1:
-        assert foreign_scope.rival(selection.picture, best[1]) == best[0]
 
 
 def test_tokens_and_mixing(foreign_scope: Microscope, selection: Selection) -> None:
@@ -109,7 +106,8 @@ def test_tokens_and_mixing(foreign_scope: Microscope, selection: Selection) -> N
     assert np.isfinite(influence.token_jacobian(scope.model, image, 1)).all()
     *_, last = influence.network_influence(scope.model, image, 3, 0)
     assert np.isfinite(last.influence).all()
-    assert np.isfinite(units.strengths_everywhere(scope.model, scope.sample_inputs[:9])).all()
+    *_, strengths = units.strengths_everywhere(scope.model, scope.sample_inputs[:9])
+    assert np.isfinite(strengths).all()
 
 
 def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = "black") -> Asked:
@@ -119,32 +117,32 @@ def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = 
 @pytest.mark.parametrize("output", ["logit", "probability"])
 def test_every_method_explains_the_last_class(foreign_scope: Microscope, selection: Selection, output: str) -> None:
     for method in METHODS:
-        found = foreign_scope.explanations.answer(asked(foreign_scope, selection, output), method)
+        found = foreign_scope.made(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
         assert np.isfinite(found.values).all()
         assert np.isfinite([found.total, found.difference]).all()
         if output == "probability" and len(foreign_scope.classes) == 1:
             np.testing.assert_allclose(found.values, 0, atol=1e-6)  # the only class is always certain
     other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
-        foreign_scope.explanations.answer(other, "Saliency")
+        foreign_scope.made(explanation(foreign_scope, other, "Saliency"))
 
 
 def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selection) -> None:
     for name in BASELINES:
-        question = foreign_scope.explanations.question(asked(foreign_scope, selection, "logit", name))
-        assert torch.isfinite(question.baseline).all()
+        put = question(foreign_scope, asked(foreign_scope, selection, "logit", name))
+        assert torch.isfinite(put.baseline).all()
 
 
 @pytest.mark.parametrize("output", ["logit", "probability"])
 @pytest.mark.parametrize("method", ["Saliency", "Layer Conductance"])
 def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection, method: str, output: str) -> None:
-    doubts, question = foreign_scope.doubts, asked(foreign_scope, selection, output)
-    doubted = Doubted(question.to(method), method, "own mean")
-    while waiting := [*doubts.needed([doubted]), *doubts.disturbing(doubted)]:
+    scope = foreign_scope
+    doubted = Doubted(asked(scope, selection, output).to(method), method, "own mean")
+    while waiting := scope.missing(checks.all_checks(scope, [doubted])):
         assert list(waiting[0].steps())[-1] == waiting[0].total
-    curves = doubts.curves(doubted)
+    curves = scope.made(checks.curves(scope, doubted))
     assert np.isfinite([curves.deletion, curves.insertion]).all()
-    evidence = doubts.evidence(doubted)
+    evidence = checks.evidence(scope, doubted)
     json.dumps(vars(evidence), allow_nan=False)
     assert len(findings(evidence)) >= len(RULES) - 1  # one of them is not for every method
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 
-from tests.viz.panels.looking import measure, microscope, page_of, select, view_of
+from tests.viz.panels.looking import measure, microscope, page_of, select, tell, view_of
 from viz import how as question
 from viz.intervene.knockout import without
 from viz.microscope import Microscope
@@ -207,8 +207,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
         while depth and answers[depth - 1] == answers[-1]:
             depth -= 1
         decided[depth] += 1
-    usual = scope.typical()
-    assert usual is not None
+    usual = scope.made(scope.typical())
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
@@ -227,19 +226,19 @@ def read_at(scope: Microscope, depth: int) -> Typical:
 
 def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_them() -> None:
     scope = microscope(num_blocks=2)
-    scope.sample_inputs = scope.sample_inputs[:9]
-    scope.remember("typical", read_at(scope, 2))
-    (skipping,) = lens_needed(scope, select(scope, how.lens(scope)))
+    selection, usual = select(scope, how.lens(scope)), scope.typical()
+    tell(scope, usual, read_at(scope, 2))
+    (skipping,) = scope.missing(lens_needed(scope, selection))
     list(skipping.steps())
     changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
-    told = read_in_words(scope, scope.typical())
+    told = read_in_words(scope, scope.made(usual))
     assert "the head can read the answers of 7 of 9 samples. Skip 1b, and the answers of " in told
-    assert f"of {(changed != before).sum()} of 9 change." in told
-    assert not lens_needed(scope, select(scope, how.lens(scope)))
-    scope.remember("typical", read_at(scope, 0))  # the stem: there is nothing to skip
-    assert not lens_needed(scope, select(scope, how.lens(scope)))
-    assert "Skip" not in read_in_words(scope, scope.typical())
+    assert f"{(changed != before).sum()} of 20 change." in told
+    assert not scope.missing(lens_needed(scope, selection))
+    tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
+    assert not scope.missing(lens_needed(scope, selection))
+    assert "Skip" not in read_in_words(scope, scope.made(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:

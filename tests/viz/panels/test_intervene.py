@@ -169,7 +169,7 @@ def test_nothing_is_called_right_of_an_edited_picture_and_its_figures_are_named_
 def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microscope) -> None:
     lens = patching.lens(scope)
     view, selection = view_of(lens, "map"), select(scope, lens, other="15", sample="1")
-    (needed,) = view.needs(scope, selection)
+    (needed,) = view.missing(scope, selection)
     assert needed.asked
     measure(scope, view, selection, asked=True)
     drawn = view.draw(scope, selection)
@@ -210,7 +210,8 @@ def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: M
     means = None
     if how == "mean":
         *_, means = asked_of.mean_updates(scope.model, scope.sample_inputs)
-    expected = np.stack(list(asked_of.without_halves(scope.model, scope.sample_inputs, means)))[..., 4]
+    *_, changes = asked_of.without_halves(scope.model, scope.sample_inputs, means)
+    expected = changes[..., 4]
     assert drawn.numbers
     values = drawn.numbers.values
     np.testing.assert_allclose(values, [expected[:, 6], expected.mean(1), expected.std(1, ddof=1)], atol=1e-3)

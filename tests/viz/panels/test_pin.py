@@ -119,7 +119,7 @@ def test_another_network_is_shown_beside_with_its_own_numbers(
 
 def test_measurements_of_two_networks_are_two(small: Microscope, other: Microscope) -> None:
     here, there = Lenses(small, "here"), Lenses(other, "there")
-    name = next(name for name, view in here.views.items() if view.needs(small, here.first))
+    name = next(name for name, view in here.views.items() if view.missing(small, here.first))
     keys = {one.key for one in Pinned(there, there.first).needs(name, here)}
     assert keys
     assert keys.isdisjoint(one.key for one in Pinned(here, here.first).needs(name, here))

@@ -82,7 +82,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
     ready = {
         element_id(lens, view): view
         for view, lens in views.items()
-        if not view.needs(scope, selection) or view.title in IN_PART
+        if not view.missing(scope, selection) or view.title in IN_PART
     }
     assert sections.keys() == ready.keys()
     assert len(ready) > 25
@@ -100,7 +100,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
             assert f"{option.label}: {option.said(selection)}" in unescape(section)
         if drawn.numbers:
             assert drawn.numbers.in_words() in unescape(section)
-            waiting = [one.label for one in view.needs(scope, selection)]
+            waiting = [one.label for one in view.missing(scope, selection)]
             assert ("Not measured: " + ", ".join(waiting) in unescape(section)) == bool(waiting)
             (data,) = re.findall(r"href='data:text/csv;base64,(.*?)'", section)
             facts = {"view": f"{view.title} {view.question}"}
@@ -120,7 +120,10 @@ def test_the_contents_lead_to_every_lens(instrument: Instrument, text: str) -> N
 def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Visit, text: str) -> None:
     missing = re.findall(r"<li>(.*?) \((.*?)\)</li>", "".join(re.findall(r"<ul class='missing'>.*?</ul>", text)))
     waiting = {
-        view.title for lens in instrument.lenses for view in lens.views if view.needs(instrument.scope, visit.selection)
+        view.title
+        for lens in instrument.lenses
+        for view in lens.views
+        if view.missing(instrument.scope, visit.selection)
     }
     assert {unescape(title) for title, _ in missing} == waiting - IN_PART
     assert ("Who acts on whom through the network?", "Influence through the network") in missing

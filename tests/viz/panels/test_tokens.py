@@ -125,9 +125,9 @@ def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
     lens = tokens.lens(fresh)
     for name in ("norms", "updates", "votes"):
         view, selection = view_of(lens, name), select(fresh, lens, compare="unusual")
-        assert [one.key for one in view.needs(fresh, selection)] == ["typical"]
+        assert [one.key for one in view.missing(fresh, selection)] == ["typical"]
         assert told(view.draw(fresh, selection)) == told(Drawn())
-        assert not view.needs(fresh, select(fresh, lens))
+        assert not view.missing(fresh, select(fresh, lens))
 
 
 def test_the_band_says_what_is_usual_of_the_own_answer(scope: Microscope, lens: Lens) -> None:
@@ -246,7 +246,7 @@ def test_neighbours_wait_for_the_samples_at_their_depth() -> None:
     view = view_of(lens, "neighbours")
     for depth in (2, 5):
         selection = select(fresh, lens, depth=fresh.depth_names[depth])
-        assert [one.key for one in view.needs(fresh, selection)] == [("bank", depth)]
+        assert [one.key for one in view.missing(fresh, selection)] == [("bank", depth)]
         assert not view.draw(fresh, selection).html
         measure(fresh, view, selection)
         assert view.draw(fresh, selection).html

@@ -134,12 +134,12 @@ def test_what_is_measured_for_one_view_changes_no_other_that_did_not_wait_for_it
     scope, start, views = instrument.scope, begin(instrument, {}), instrument.views
 
     def says(view: View) -> tuple[Hashable, frozenset[Hashable]]:
-        return view.sees(start), frozenset(one.key for one in view.needs(scope, start))
+        return view.sees(start), frozenset(one.key for one in view.missing(scope, start))
 
     drawn = {name: told(view.draw(scope, start)) for name, view in views.items()}
     said = {name: says(view) for name, view in views.items()}
     count = 0
-    while waiting := [one for view in views.values() for one in view.needs(scope, start)]:
+    while waiting := [one for view in views.values() for one in view.missing(scope, start)]:
         for name, view in views.items():
             if waiting[0].key in said[name][1]:
                 assert told(view.draw(scope, start)) == drawn[name], f"{name} does not say what it waits for"

@@ -11,8 +11,9 @@ from jaxtyping import Float32
 from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
-from viz.doubt.remembered import Doubted
+from viz.doubt.checks import Doubted, evidence
 from viz.doubt.rules import findings
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, asked_of, doubted, heard, known, missing, needed
 from viz.panels.view import Drawn, Numbers, Point, View, counted, places
@@ -42,9 +43,9 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "maps",
         "Which patches speak for the class?",
-        "What each patch adds to the class asked about, as against the same place in the baseline: red speaks for it, "
-        "blue against it. All signed methods are on one scale; an unsigned one says how much, not in which direction, "
-        "and has its own.",
+        f"What each patch adds to the class asked about, as against the same place in the baseline: {FOR} speaks for "
+        f"it, {AGAINST} against it. All signed methods are on one scale; an unsigned one says how much, not in which "
+        "direction, and has its own.",
         "Each method answers a question of its own, and a picture of it looks right whether it is or not: read the "
         "gap below, and what Doubt finds.",
         sees,
@@ -60,7 +61,8 @@ def judged_view(listed: Listed) -> View:
     return View(
         "maps",
         "What is judged?",
-        "The values of the methods that are judged here, as in Attribution: red speaks for the class, blue against it.",
+        f"The values of the methods that are judged here, as in Attribution: {FOR} speaks for the class, {AGAINST} "
+        "against it.",
         "A map that looks right is not therefore right, and one that looks strange not therefore wrong.",
         partial(_sees, listed),
         lambda scope, selection: _draw(
@@ -96,7 +98,7 @@ def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str,
 
 
 def _mark(scope: Microscope, one: Doubted) -> str:
-    found = findings(scope.doubts.evidence(one))
+    found = findings(evidence(scope, one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
     return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"

@@ -4,7 +4,9 @@ from functools import partial
 from html import escape
 
 from viz import figures
+from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.panels.asking import OUTPUT, Listed, heard, put
 from viz.panels.view import Drawn, Numbers, View, pick_patch, places
@@ -22,8 +24,8 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "difference",
         "Why this class rather than another?",
-        "The values for the class asked about less those for another one: red speaks for the first, blue for the "
-        "second. By the first signed method that is chosen.",
+        f"The values for the class asked about less those for another one: {FOR} speaks for the first, {AGAINST} for "
+        "the second. By the first signed method that is chosen.",
         "What speaks for both classes alike does not show, however strongly it does.",
         lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
         partial(draw, listed, option),
@@ -58,12 +60,8 @@ def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:
 
 def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
     both = selection.target, class_of(scope, selection, option)
-    return [
-        one
-        for method in signed(listed, selection)
-        for target in dict.fromkeys(both)
-        for one in scope.explanations.needed(put(selection, target), method)
-    ]
+    methods = signed(listed, selection)
+    return [explanation(scope, put(selection, target), method) for method in methods for target in both]
 
 
 def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
@@ -73,7 +71,7 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if other == selection.target:
         return Drawn(words="That is the class asked about: choose another.")
     mine, theirs = (
-        scope.explanations.known(put(selection, target), methods[0]) for target in (selection.target, other)
+        scope.known(explanation(scope, put(selection, target), methods[0])) for target in (selection.target, other)
     )
     names = f"{scope.classes[selection.target]} - {scope.classes[other]}"
     words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."

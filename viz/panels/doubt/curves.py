@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from viz import figures
+from viz.doubt import checks
 from viz.doubt.faithfulness import area, band
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, asked_of, doubted
@@ -40,7 +41,7 @@ def insertion(listed: Listed, removed: Number) -> View:
 
 
 def needs(listed: Listed, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return scope.doubts.curves_needed(doubted(selection, listed(selection)))
+    return checks.all_curves(scope, doubted(selection, listed(selection)))
 
 
 def _view(listed: Listed, removed: Number, id: str, title: str, question: str, caution: str) -> View:
@@ -64,14 +65,15 @@ def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point
 
 def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
     """kind: deletion or insertion. With the random orders where they are known."""
-    own = {one.method: curves for one in doubted(selection, listed(selection)) if (curves := scope.doubts.curves(one))}
+    several = doubted(selection, listed(selection))
+    own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
     if not own:
         return Drawn(words="Not measured yet." if listed(selection) else "No method is chosen.")
     lines, backwards = (
-        np.stack([getattr(curves, kind) for curves in several])
-        for several in (own.values(), [curves.reverse for curves in own.values()])
+        np.stack([getattr(curves, kind) for curves in each])
+        for each in (own.values(), [curves.reverse for curves in own.values()])
     )
-    orders = scope.doubts.orders(doubted(selection, listed(selection))[0])
+    orders = scope.known(checks.orders(scope, several[0]))
     random = getattr(orders, kind) if orders else np.empty((0, 0))
     figure = figures.against_chance(
         lines,

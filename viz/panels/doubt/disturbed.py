@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 from viz import figures
-from viz.doubt.remembered import DRAWS
+from viz.doubt.checks import DRAWS, disturbance, stages
 from viz.microscope import Microscope
 from viz.panels.asking import Listed, doubted, heard
 from viz.panels.view import Drawn, Numbers, View
@@ -17,7 +17,7 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "randomisation",
         "Does it depend on what was learned?",
-        f"The attribution again while the weights are randomised, from the head down, in {scope.doubts.stages} stages: "
+        f"The attribution again while the weights are randomised, from the head down, in {stages(scope)} stages: "
         "how far it still puts the patches into the same order (Adebayo et al. 2018). Takes as many attributions, and "
         "some more of pictures with noise that nobody sees.",
         "A line that stays near 1 shows the picture, not the network's reasons. One that falls may still be wrong.",
@@ -28,13 +28,15 @@ def view(scope: Microscope, listed: Listed) -> View:
 
 
 def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
-    return [found for one in doubted(selection, methods) for found in scope.doubts.disturbing(one)]
+    return [disturbance(scope, one) for one in doubted(selection, methods)]
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     if not methods:
         return Drawn(words="No method is chosen.")
-    known = {one.method: found for one in doubted(selection, methods) if (found := scope.doubts.disturbed(one))}
+    known = {
+        one.method: found for one in doubted(selection, methods) if (found := scope.known(disturbance(scope, one)))
+    }
     missing = [escape(method) for method in methods if method not in known]
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""
     if not known:
@@ -42,6 +44,6 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> D
     randomised = [found.randomised for found in known.values()]
     lines, draws = (np.stack([getattr(one, name) for one in randomised]) for name in ("correlations", "draws"))
     words += f" Small: the last stage again, for {DRAWS - 1} other draws of random weights."
-    stages = randomised[0].stages
-    numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": stages}, lines)
-    return Drawn(figures.randomised(stages, lines, draws, list(known)), words=words.strip(), numbers=numbers)
+    names = randomised[0].stages
+    numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": names}, lines)
+    return Drawn(figures.randomised(names, lines, draws, list(known)), words=words.strip(), numbers=numbers)

@@ -5,11 +5,12 @@ from html import escape
 import numpy as np
 
 from viz import figures
+from viz.doubt import checks
 from viz.microscope import Microscope
 from viz.panels.asking import FILLING, OUTPUT, Listed, doubted
 from viz.panels.doubt import curves
-from viz.panels.view import Drawn, Numbers, Point, View
-from viz.selection import Number, Selection, Words, patch_text
+from viz.panels.view import Drawn, Numbers, View, pick_in_pictures
+from viz.selection import Number, Selection
 
 
 def view(listed: Listed, removed: Number) -> View:
@@ -25,7 +26,7 @@ def view(listed: Listed, removed: Number) -> View:
         lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
         options=(removed,),
-        pick=pick,
+        pick=pick_in_pictures(2),
         needs=lambda scope, selection: curves.needs(first, scope, selection),
     )
 
@@ -40,12 +41,12 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     if not methods:
         return Drawn(words="No method is chosen.")
     (one,), grid = doubted(selection, methods), scope.grid
-    found = scope.doubts.curves(one)
+    found = scope.known(checks.curves(scope, one))
     if found is None:
         return Drawn(words="Not measured yet.")
     whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
-    shown = scope.doubts.pictures(one, count)
+    shown = checks.pictures(scope, one, count)
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
@@ -54,10 +55,3 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     values = np.array([[without, alone]])
     numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
     return Drawn(figures.pictures(shown, names, (grid.rows, grid.cols)), words=words, numbers=numbers)
-
-
-def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
-    """A click on one of the two pictures: the patch that lies there."""
-    y, x = point.index
-    _, row, col = figures.picture_at((y, x), (2, *scope.grid.image_size))
-    return {"patch": patch_text(scope, scope.grid.patch_at(row, col))}

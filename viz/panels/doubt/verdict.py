@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 
 from viz.attribution.methods import METHODS
+from viz.doubt import checks
 from viz.doubt.rules import RULES, Evidence, Finding, findings
 from viz.microscope import Microscope
 from viz.panels.asking import JUDGED, Listed, doubted
@@ -30,14 +31,13 @@ def view(methods: Several, listed: Listed) -> View:
 
 
 def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
-    judged = doubted(selection, methods)
-    return [*scope.doubts.needed(judged), *(one for each in judged for one in scope.doubts.disturbing(each))]
+    return checks.all_checks(scope, doubted(selection, methods))
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chosen: tuple[str, ...]) -> Drawn:
     if not methods:
         return Drawn(words="No method is chosen.")
-    evidence = {one.method: scope.doubts.evidence(one) for one in doubted(selection, methods)}
+    evidence = {one.method: checks.evidence(scope, one) for one in doubted(selection, methods)}
     cards = "".join(_card(method, found) for method, found in evidence.items())
     left_out = [escape(method) for method in chosen if method not in methods]
     words = f"At most {JUDGED} methods at a time: without {', '.join(left_out)}." if left_out else ""

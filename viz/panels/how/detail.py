@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from viz import figures, how
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.panels.how.cells import cells, over_grid, picture, strip, table, window
 from viz.panels.how.chosen import channel_of
 from viz.panels.how.formulas import formula
 from viz.panels.how.part import part_of
 from viz.panels.mixing.chosen import unit_of
-from viz.panels.view import Drawn, Numbers, View
+from viz.panels.view import Drawn, Numbers, View, number_field
 from viz.selection import Selection, patch_text
 
 LISTED = 6
@@ -96,7 +97,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
         f"{_head('The picture', text)}<div class='cards'>"
         f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
         f"<p>Its numbers: from 0 to 1 for each colour, less {_list(config.mean)} (red, green, blue), divided by "
-        f"{_list(config.std)}. Red is more than that mean, blue less.</p>"
+        f"{_list(config.std)}. {FOR.capitalize()} is more than that mean, {AGAINST} less.</p>"
     )
     axes = {"colour": ("red", "green", "blue"), "pixel row": range(height), "pixel column": range(width)}
     return Drawn(html=html, numbers=Numbers("normalised value", axes, values))
@@ -186,7 +187,7 @@ def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
         f"column {channel_of(scope, selection)}",
         line,
         Line("unit", units, [name.replace(" ", "=") for name in units]),
-        _number("unit", "Unit", unit, config.tokens_mlp_dim),
+        number_field("unit", "Unit", unit, config.tokens_mlp_dim),
     )
 
 
@@ -291,14 +292,7 @@ def _table(scope: Microscope, values: np.ndarray, row: int | None, column: int |
 
 
 def _channel(scope: Microscope, channel: int) -> str:
-    return _number("channel", "Channel", channel, scope.model.config.hidden_dim)
-
-
-def _number(word: str, label: str, value: int, count: int) -> str:
-    return (
-        f"<label>{label} <input type='number' data-word='{word}' min='0' max='{count - 1}' step='1' value='{value}'>"
-        "</label>"
-    )
+    return number_field("channel", "Channel", channel, scope.model.config.hidden_dim)
 
 
 def _channels(count: int) -> Line:

@@ -1,6 +1,7 @@
 """What the paper says, beside the same on the loaded network: as far as one network can tell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -8,12 +9,10 @@ import numpy as np
 from viz import how
 from viz.microscope import Microscope
 from viz.mixing import weights
-from viz.panels.mixing.shuffle import SEED, experiment, experiment_needed
+from viz.panels.mixing.shuffle import SEED, experiment, experiment_of
 from viz.panels.view import Drawn, View
 from viz.running import Measurement
 from viz.selection import Selection
-
-KEY = "how opposite the units of each block are"
 
 
 def view(scope: Microscope) -> View:
@@ -30,26 +29,22 @@ def view(scope: Microscope) -> View:
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [*_pairs_needed(scope), *experiment_needed(scope, selection)]
+    return [medians_of(scope), experiment_of(scope, selection)]
 
 
-def _pairs_needed(scope: Microscope) -> list[Measurement]:
-    def steps() -> Iterator[int]:
-        medians = []
-        for block in range(len(scope.model.blocks)):
-            _, correlation = weights.opposite_pairs(weights.reads(scope.model, block))
-            medians.append(float(np.median(correlation)) if len(correlation) else 0.0)
-            yield block + 1
-        scope.remember(KEY, medians)
-
+def medians_of(scope: Microscope) -> Measurement[list[float]]:
+    """How opposite the units of each block are."""
     count, units = len(scope.model.blocks), scope.model.config.tokens_mlp_dim
     # the pairs of a block are sorted and gone through one by one
-    measurement = Measurement(KEY, "Pairs of opposite units", "blocks", count, count * units**2 * 4e-7, steps)
-    return [] if scope.recall(KEY) else [measurement]
+    seconds = count * units**2 * 4e-7
+    measured = scope.measurement(
+        "medians of pairs", "Pairs of opposite units", "blocks", count, lambda: weights.median_pairs(scope.model)
+    )
+    return replace(measured, seconds=seconds)
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    if needs(scope, selection):
+    if scope.missing(needs(scope, selection)):
         return Drawn(words="Being measured on this network.")
     rows = (_shared(scope), _units(scope), _pairs(scope), _filters(scope), _shuffled(scope, selection))
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("in the paper", "here", "what differs"))
@@ -95,7 +90,7 @@ def _units(scope: Microscope) -> Row:
 
 
 def _pairs(scope: Microscope) -> Row:
-    medians = scope.recall(KEY)
+    medians = scope.made(medians_of(scope))
     chance = weights.untrained_median(scope.model.config.tokens_mlp_dim, scope.grid.patches)
     most = int(np.argmin(medians))
     return (

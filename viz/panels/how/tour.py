@@ -11,6 +11,7 @@ from viz import how, tokens
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.panels.how.chosen import channel_of
+from viz.panels.how.drawing import decided_at
 from viz.panels.mixing.chosen import unit_of
 from viz.panels.mixing.shuffle import experiment
 from viz.panels.tokens import read_in_words, skipped_in_words
@@ -120,7 +121,7 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = _decides(scope, selection), scope.typical()
+    own, usual = decided_at(scope, selection), scope.known(scope.typical())
     said = (
         f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always: from "
         "there on its head can read the answer. That does not say which part makes it. "
@@ -162,10 +163,6 @@ def _attribution(scope: Microscope, selection: Selection) -> str:
     )
 
 
-def _decides(scope: Microscope, selection: Selection) -> int:
-    return tokens.logit_lens(scope.look(selection.picture), scope.model).decided_at
-
-
 def _at(selection: Selection, depth: int) -> Selection:
     """The selection at a depth, with the unit and the channel that are strongest there if the block is another."""
     changed = replace(selection, depth=depth)
@@ -179,7 +176,7 @@ STOPS = (
     Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=depth", "how-detail", _channel_mixing),
     Stop(
         "From here on the answer can be read",
-        lambda scope, s: f"lens=how&depth={scope.depth_names[_decides(scope, s)]}&part=depth",
+        lambda scope, s: f"lens=how&depth={scope.depth_names[decided_at(scope, s)]}&part=depth",
         "how-lens",
         _decided,
     ),

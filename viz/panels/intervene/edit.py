@@ -10,21 +10,16 @@ import numpy as np
 from viz import figures
 from viz.figures import with_sign
 from viz.intervene import edits
-from viz.intervene.edits import Edit
+from viz.intervene.edits import KINDS, Edit
 from viz.microscope import Microscope
 from viz.panels.intervene.other import other_of, other_picture
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places, sample_name
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, patch_under, places, sample_name
 from viz.selection import Choice, Selection, Words
 
 SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
-FILLINGS = {"mean": "the mean colour", "black": "black", "blur": "blurred", "noise": "noise"}
+FILLINGS = {name: kind.tool for name, kind in KINDS.items() if kind.fills}
 """what can stand in for a patch that is taken away"""
-TOOLS = FILLINGS | {
-    "grey": "without its colours",
-    SHUFFLE: "shuffled",
-    PASTE: "the other picture's",
-    SWAP: "swapped with the chosen patch",
-}
+TOOLS = {name: kind.tool for name, kind in KINDS.items() if kind.tool}
 TOOL = Choice("tool", "What you click becomes", tuple(TOOLS.items()), "mean")
 AREAS = {
     "patch": "one patch",
@@ -34,18 +29,6 @@ AREAS = {
     "all": "all patches",
 }
 AREA = Choice("area", "A click takes", tuple(AREAS.items()), "patch")
-TOLD = {
-    "mean": "mean colour",
-    "black": "black",
-    "blur": "blurred",
-    "noise": "noise",
-    "grey": "without colours",
-    "original": "as it was",
-    "swap": "swapped",
-    "shuffle": "shuffled",
-    "paste": "pasted",
-}
-"""what a list of edits calls each kind"""
 SHOWN = 5
 """classes whose probabilities are shown, of each picture"""
 BEFORE, EDITED, OTHER = range(3)
@@ -90,9 +73,7 @@ def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Words:
     """A click on a patch: what it does depends on which picture it is of."""
-    row, col = point.index
-    picture, y, x = figures.picture_at((row, col), (3, *scope.grid.image_size))
-    place = scope.grid.patch_at(y, x)
+    picture, place = patch_under(scope, point, 3)
     kind = {BEFORE: "original", EDITED: TOOL.of(selection), OTHER: PASTE}[picture]
     made = _edit(scope, other, selection, kind, place)
     return _words(scope, (*selection.edits, made)) if made else {}
@@ -129,7 +110,7 @@ def told(scope: Microscope, edit: Edit) -> str:
         else f"{count} patches"
     )
     origin = f" from {sample_name(scope, edit.number)}" if edit.kind == "paste" and edit.number is not None else ""
-    return f"{where} {TOLD[edit.kind]}{origin}"
+    return f"{where} {KINDS[edit.kind].done}{origin}"
 
 
 def _pictures(scope: Microscope, other: Choice, selection: Selection) -> tuple[bytes, bytes, bytes]:

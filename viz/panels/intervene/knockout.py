@@ -1,6 +1,6 @@
 """Knock out: parts of the network that do not do their work."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -13,6 +13,7 @@ from viz.panels.mixing.chosen import unit_of
 from viz.panels.view import Drawn, Lens, Numbers, Point, View
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
+from viz.spread import Spread
 
 SKIPPED, MEAN = "skipped", "mean"
 HOW = Choice("knocked", "A half-block", ((SKIPPED, "is skipped"), (MEAN, "adds its mean over the samples")), SKIPPED)
@@ -44,20 +45,20 @@ def lens(scope: Microscope) -> Lens:
         sees=lambda s: (s.picture, s.target, s.block, s.unit),
         draw=draw_units,
         pick=pick_unit,
-        needs=units_needed,
+        needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
     )
     asks = "What if a part of the network did not do its work? So it is seen which part the answer needs."
     return Lens("whatif.knockout", "Knock out", asks, ((halves,), (units,)))
 
 
 def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
-    own, target = scope.recall(_halves_key(selection)), selection.target
+    own, target = scope.known(halves_of(scope, selection)), selection.target
     if own is None:
         return Drawn()
     names, label = scope.depth_names[1:], f"change of the logit for {scope.classes[target]}"
-    spread = scope.recall(_usual_key(selection))
+    spread = scope.known(usual_halves(scope, selection))
     usual = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
-    values = own[:, target]
+    values = own[:, 0, target]
     figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
     words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{with_sign(values[most], '.2f')}</b>."
@@ -75,48 +76,56 @@ def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
     return {"depth": scope.depth_names[1:][half]}
 
 
+def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves 1 classes"]]:
+    """For this picture."""
+    halves = len(scope.depth_names) - 1
+    return scope.measurement(
+        ("without halves", HOW.of(selection), selection.picture),
+        "Knocking out",
+        "half-blocks",
+        halves,
+        lambda: knockout.without_halves(scope.model, scope.input(selection.picture)[None], _means(scope, selection)),
+        passes=1 + halves / 2,
+    )
+
+
+def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Spread]:
+    """Over the samples, when it is asked for."""
+    return scope.over_samples(
+        ("without halves over the samples", HOW.of(selection)),
+        "Knocking out over the samples",
+        lambda: knockout.without_halves_over(scope.model, scope.sample_inputs, _means(scope, selection)),
+        passes=1 + (len(scope.depth_names) - 1) / 2,
+        asked=True,
+    )
+
+
+def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
+    return scope.over_samples(
+        "mean updates",
+        "What half-blocks add in the mean",
+        lambda: knockout.mean_updates(scope.model, scope.sample_inputs),
+    )
+
+
+def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
+    """What a half-block adds in place of what it computes, where it is not skipped."""
+    return scope.made(means_of(scope)) if HOW.of(selection) == MEAN else None
+
+
 def halves_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    """For this picture at once, over the samples when it is asked for."""
-    model, pace, halves = scope.model, scope.explanations.seconds_per_pass, len(scope.depth_names) - 1
-    averaged = HOW.of(selection) == MEAN
-    if averaged and (first := means_needed(scope)):
+    if HOW.of(selection) == MEAN and (first := scope.missing([means_of(scope)])):
         return first
-    needed = []
-    key, usual_key, picture = _halves_key(selection), _usual_key(selection), selection.picture
-
-    def own() -> Iterator[int]:
-        found = []
-        for change in knockout.without_halves(model, scope.input(picture)[None], _means(scope, averaged)):
-            found.append(change[0])
-            yield len(found)
-        scope.remember(key, np.stack(found))
-
-    def usual() -> Iterator[int]:
-        return scope.keep(usual_key, knockout.without_halves_over(model, scope.sample_inputs, _means(scope, averaged)))
-
-    if scope.recall(key) is None:
-        needed.append(Measurement(key, "Knocking out", "half-blocks", halves, (1 + halves / 2) * pace, own))
-    if scope.recall(usual_key) is None:
-        needed.append(scope.over_samples(usual_key, "Knocking out over the samples", usual, 1 + halves / 2, asked=True))
-    return needed
-
-
-def means_needed(scope: Microscope) -> list[Measurement]:
-    def steps() -> Iterator[int]:
-        return scope.keep("mean updates", knockout.mean_updates(scope.model, scope.sample_inputs))
-
-    if scope.recall("mean updates") is not None:
-        return []
-    return [scope.over_samples("mean updates", "What half-blocks add in the mean", steps)]
+    return [halves_of(scope, selection), usual_halves(scope, selection)]
 
 
 def draw_units(scope: Microscope, selection: Selection) -> Drawn:
-    found, block, unit = scope.recall(_units_key(selection)), selection.block, unit_of(scope, selection)
+    found, block, unit = scope.known(units_of(scope, selection)), selection.block, unit_of(scope, selection)
     if found is None:
         return Drawn()
     values, label = found[:, selection.target], f"change of the logit for {scope.classes[selection.target]}"
     listed = _listed(values, unit)
-    spread, usual = scope.recall(_usual_unit_key(selection, unit)), None
+    spread, usual = scope.known(usual_unit(scope, selection)), None
     words = (
         f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by "
         f"<b>{with_sign(values[listed[0]], '.3f')}</b>; half of the {len(values)} units change it by less than "
@@ -134,56 +143,40 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def pick_unit(scope: Microscope, selection: Selection, point: Point) -> Words:
-    found, (place,) = scope.recall(_units_key(selection)), point.index
+    found, (place,) = scope.known(units_of(scope, selection)), point.index
     if found is None:
         return {}
     return {"unit": str(_listed(found[:, selection.target], unit_of(scope, selection))[place])}
 
 
-def units_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    """All units for this picture at once; the chosen one over the samples when it is asked for."""
-    model, block, unit = scope.model, selection.block, unit_of(scope, selection)
-    key, usual_key, image = _units_key(selection), _usual_unit_key(selection, unit), scope.input(selection.picture)
-    behind, units = 1 - block / len(model.blocks), model.config.tokens_mlp_dim
-
-    def own() -> Iterator[int]:
-        return scope.keep(key, knockout.without_units(model, image, block))
-
-    def usual() -> Iterator[int]:
-        return scope.keep(usual_key, knockout.without_unit_over(model, scope.sample_inputs, block, unit))
-
-    needed = []
-    if scope.recall(key) is None:
-        seconds = units * behind * scope.explanations.seconds_per_pass
-        needed.append(Measurement(key, f"Silencing units of block {block + 1}", "units", units, seconds, own))
-    if scope.recall(usual_key) is None:
-        name = f"Silencing unit {unit} over the samples"
-        needed.append(scope.over_samples(usual_key, name, usual, 1 + behind, asked=True))
-    return needed
+def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "units classes"]]:
+    """All units, for this picture."""
+    picture, block, units = selection.picture, selection.block, scope.model.config.tokens_mlp_dim
+    return scope.measurement(
+        ("without units", picture, block),
+        f"Silencing units of block {block + 1}",
+        "units",
+        units,
+        lambda: knockout.without_units(scope.model, scope.input(picture), block),
+        passes=units * _behind(scope, block),
+    )
 
 
-def _means(scope: Microscope, averaged: bool) -> knockout.Updates | None:
-    """Raises RuntimeError where they are wanted and not known: nothing else may be taken for them."""
-    means = scope.recall("mean updates") if averaged else None
-    if averaged and means is None:
-        raise RuntimeError("the means over the samples were forgotten")
-    return means
+def usual_unit(scope: Microscope, selection: Selection) -> Measurement[Spread]:
+    """The chosen unit over the samples, when it is asked for."""
+    block, unit = selection.block, unit_of(scope, selection)
+    return scope.over_samples(
+        ("without the unit over the samples", block, unit),
+        f"Silencing unit {unit} over the samples",
+        lambda: knockout.without_unit_over(scope.model, scope.sample_inputs, block, unit),
+        passes=1 + _behind(scope, block),
+        asked=True,
+    )
 
 
-def _halves_key(selection: Selection) -> Hashable:
-    return "without halves", HOW.of(selection), selection.picture
-
-
-def _usual_key(selection: Selection) -> Hashable:
-    return "without halves over the samples", HOW.of(selection)
-
-
-def _units_key(selection: Selection) -> Hashable:
-    return "without units", selection.picture, selection.block
-
-
-def _usual_unit_key(selection: Selection, unit: int) -> Hashable:
-    return "without the unit over the samples", selection.block, unit
+def _behind(scope: Microscope, block: int) -> float:
+    """The share of a pass that lies behind the input of a block."""
+    return 1 - block / len(scope.model.blocks)
 
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:

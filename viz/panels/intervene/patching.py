@@ -1,8 +1,8 @@
 """Patching: the tokens and updates of another picture, in the pass of this one."""
 
-from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,10 +11,10 @@ from viz import figures
 from viz.figures import with_sign
 from viz.intervene.patching import Between, map_work, token_map, update_effects
 from viz.microscope import Microscope
-from viz.pace import summed
+from viz.pace import with_result
 from viz.panels.intervene.other import other_of, other_picture
 from viz.panels.tokens import COLUMNS
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, picture_name, places, sample_name
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, pick_in_pictures, picture_name, places, sample_name
 from viz.running import Measurement
 from viz.selection import Choice, Selection, Words
 
@@ -30,7 +30,7 @@ def lens(scope: Microscope) -> Lens:
         "The two differ in everything at once: what is carried over can be the background as well as the thing.",
         sees=lambda s: (s.picture, s.sample, s.edits, other.of(s)),
         draw=partial(draw_pair, other),
-        pick=pick_pair,
+        pick=pick_in_pictures(2),
     )
     updates = View(
         "updates",
@@ -41,7 +41,7 @@ def lens(scope: Microscope) -> Lens:
         sees=lambda s: (s.picture, s.depth, other.of(s)),
         draw=partial(draw_updates, other),
         pick=pick_half,
-        needs=partial(updates_needed, other),
+        needs=lambda scope, s: [updates_of(other, scope, s)],
     )
     tokens = View(
         "map",
@@ -53,7 +53,7 @@ def lens(scope: Microscope) -> Lens:
         sees=lambda s: (s.picture, s.patch, other.of(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
-        needs=partial(map_needed, other),
+        needs=lambda scope, s: [map_of(other, scope, s)],
     )
     asks = "What if one token, or one update, were another picture's? So it is seen where the answer is carried."
     return Lens("whatif.patching", "Patching", asks, ((pair, updates), (tokens,)), (other,))
@@ -80,16 +80,9 @@ def draw_pair(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     )
 
 
-def pick_pair(scope: Microscope, selection: Selection, point: Point) -> Words:
-    row, col = point.index
-    _, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
-    row, col = scope.grid.position(scope.grid.patch_at(y, x))
-    return {"patch": f"{row},{col}"}
-
-
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.recall(("patched updates", selection.picture, second))
+    values = scope.known(updates_of(other, scope, selection))
     if values is None:
         return Drawn()
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
@@ -98,20 +91,15 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
 
 
-def updates_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
-    key = "patched updates", picture, second
-
-    def steps() -> Iterator[int]:
-        found = between(scope, picture, second)
-        effects = update_effects(scope.model, scope.input(picture), scope.input(second), found)
-        scope.remember(key, (yield from summed(effects)))
-
-    if scope.recall(key) is not None:
-        return ()
-    passes = len(scope.depth_names) - 1 + 2
-    seconds = passes * scope.explanations.seconds_per_pass
-    return [Measurement(key, "Updates of the other picture", "passes", passes, seconds, steps)]
+    return scope.measurement(
+        ("patched updates", picture, second),
+        "Updates of the other picture",
+        "passes",
+        len(scope.depth_names) - 1 + 2,
+        lambda: with_result(update_effects(scope.model, *_inputs(scope, picture, second))),
+    )
 
 
 def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
@@ -121,7 +109,7 @@ def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
 
 def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.recall(("token map", selection.picture, second))
+    values = scope.known(map_of(other, scope, selection))
     if values is None:
         return Drawn(words=_difference_in_words(scope, selection.picture, second))
     maps, names = scope.grid.map(_shares(scope, selection.picture, second, values)), scope.depth_names
@@ -136,19 +124,25 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"depth": names, **places(scope)}, maps))
 
 
-def map_needed(other: Choice, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+def map_of(
+    other: Choice, scope: Microscope, selection: Selection
+) -> Measurement[Float32[np.ndarray, "depths patches"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
-    key, depths = ("token map", picture, second), len(scope.depth_names)
-
-    def steps() -> Iterator[int]:
-        found = between(scope, picture, second)
-        return scope.keep(key, token_map(scope.model, scope.input(picture), scope.input(second), found))
-
-    if scope.recall(key) is not None:
-        return ()
+    depths = len(scope.depth_names)
     work = map_work(depths, scope.grid.patches)
-    seconds = work / (depths - 1) * scope.explanations.seconds_per_pass
-    return [Measurement(key, "Patching every token", "half-blocks", work, seconds, steps, asked=True)]
+    return scope.measurement(
+        ("token map", picture, second),
+        "Patching every token",
+        "half-blocks",
+        work,
+        lambda: token_map(scope.model, *_inputs(scope, picture, second)),
+        passes=work / (depths - 1),
+        asked=True,
+    )
+
+
+def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, Between]:
+    return scope.input(picture), scope.input(other), between(scope, picture, other)
 
 
 def pick_map(scope: Microscope, selection: Selection, point: Point) -> Words:

@@ -1,6 +1,6 @@
 """Smallest change: how little has to change for another answer, and how little is enough for this one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -15,9 +15,9 @@ from viz.intervene.search import Found, Wanted
 from viz.microscope import Microscope
 from viz.panels.intervene.edit import FILLINGS
 from viz.panels.intervene.other import other_of, other_picture
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.panels.view import Drawn, Lens, Numbers, View, pick_in_pictures, places
 from viz.running import Measurement
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Selection
 
 FILL = Choice(
     "gone",
@@ -107,14 +107,15 @@ def _view(id: str, title: str, question: str, caution: str, option: Choice, aske
         caution,
         sees=lambda s: (s.picture, s.edits, option.of(s)),
         draw=partial(draw, asked),
-        pick=pick,
-        needs=partial(needs, asked),
+        pick=pick_in_pictures(1),
+        needs=partial(searches, asked),
     )
 
 
 def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
     looked = asked.search(scope, selection)
-    found = scope.recall(("proof", looked)) or scope.recall(("greedy", looked))
+    greedy, *proof = map(scope.known, searches(asked, scope, selection))
+    found = next(filter(None, proof), greedy)
     if found is None:
         return Drawn(words="Not searched yet.")
     if found.patches:
@@ -131,34 +132,33 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=numbers)
 
 
-def needs(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
     """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
-    looked, patches, pace = asked.search(scope, selection), scope.grid.patches, scope.explanations.seconds_per_pass
-    found = scope.recall(("greedy", looked))
-    wanted = Wanted(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
-    if found is None:
-        total, key, label = search.most_passes(patches), ("greedy", looked), "Search, patch after patch, at most"
+    looked, patches = asked.search(scope, selection), scope.grid.patches
 
-        def steps() -> Iterator[int]:
-            return scope.keep(key, search.greedy(scope.model, wanted))
+    def wanted() -> Wanted:
+        return Wanted(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
 
-        return [Measurement(key, label, "passes", total, total * pace, steps, asked=True)]
-    sets = search.smaller_sets(patches, found)
-    if not 0 < sets <= search.AFFORDABLE or scope.recall(("proof", looked)) is not None:
-        return ()
-
-    def proof() -> Iterator[int]:
-        return scope.keep(("proof", looked), search.prove(scope.model, wanted, found))
-
-    label = "Proof: trying all smaller sets"
-    return [Measurement(("proof", looked), label, "sets", sets, sets * pace, proof, asked=True)]
-
-
-def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
-    row, col = point.index
-    _, y, x = figures.picture_at((row, col), (1, *scope.grid.image_size))
-    row, col = scope.grid.position(scope.grid.patch_at(y, x))
-    return {"patch": f"{row},{col}"}
+    greedy = scope.measurement(
+        ("greedy", looked),
+        "Search, patch after patch, at most",
+        "passes",
+        search.most_passes(patches),
+        lambda: search.greedy(scope.model, wanted()),
+        asked=True,
+    )
+    found = scope.known(greedy)
+    if found is None or not 0 < (sets := search.smaller_sets(patches, found)) <= search.AFFORDABLE:
+        return [greedy]
+    proof = scope.measurement(
+        ("proof", looked),
+        "Proof: trying all smaller sets",
+        "sets",
+        sets,
+        lambda: search.prove(scope.model, wanted(), found),
+        asked=True,
+    )
+    return [greedy, proof]
 
 
 def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:

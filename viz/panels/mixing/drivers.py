@@ -1,13 +1,13 @@
 """Which of the shipped samples drive a unit most, measured when the visitor asks for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+from jaxtyping import Float32
 
 from viz.microscope import Microscope
 from viz.mixing import units
-from viz.pace import batches
 from viz.panels.mixing import block, chosen
 from viz.panels.pictures import png_url
 from viz.panels.view import Drawn, Numbers, View, taken_for
@@ -15,7 +15,6 @@ from viz.running import Measurement
 from viz.selection import Selection
 
 LISTED = 10
-KEY = "how much each unit adds to the samples"
 
 
 def view(scope: Microscope) -> View:
@@ -33,11 +32,12 @@ def view(scope: Microscope) -> View:
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
-    return [_measurement(scope)] if scope.recall(KEY) is None else scope.bank_needed(len(scope.depth_names) - 1)
+    everywhere = strengths_of(scope)
+    return [everywhere] if scope.known(everywhere) is None else [everywhere, scope.bank(len(scope.depth_names) - 1)]
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    known = scope.recall(KEY)
+    known = scope.known(strengths_of(scope))
     if known is None:
         return Drawn(words="The samples have not been measured yet.")
     unit = chosen.unit_of(scope, selection)
@@ -53,16 +53,13 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
 
 
-def _measurement(scope: Microscope) -> Measurement:
-    def steps() -> Iterator[int]:
-        parts, done = [], 0
-        for images in batches(scope.model, scope.sample_inputs, gradients=True):
-            parts.append(units.strengths_everywhere(scope.model, images))
-            done += len(images)
-            yield done
-        scope.remember(KEY, np.concatenate(parts))
-
-    return scope.over_samples(KEY, "What drives the units", steps, asked=True)
+def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples blocks units"]]:
+    return scope.over_samples(
+        "how much each unit adds to the samples",
+        "What drives the units",
+        lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
+        asked=True,
+    )
 
 
 def _button(scope: Microscope, sample: int) -> str:

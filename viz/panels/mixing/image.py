@@ -1,11 +1,11 @@
 """For this image: who acts on whom through the token mixing of one block."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from viz.microscope import Microscope
-from viz.mixing.influence import token_jacobian
+from viz.mixing.influence import mean_token_jacobian, token_jacobian
 from viz.panels.mixing import block
 from viz.panels.mixing.influence import GAIN, Influence, Matrix, Source, from_view, matrix_view, to_view
 from viz.panels.tokens import COMPARE, UNUSUAL
@@ -51,26 +51,24 @@ def influence(scope: Microscope, selection: Selection) -> Influence | None:
     gain, words = _gain(scope, selection.picture, selection.block), block.in_words(scope, selection)
     if COMPARE.of(selection) != UNUSUAL:
         return Influence(gain, words=words)
-    usual: Matrix | None = scope.recall(_usual_key(selection.block))
+    usual = scope.known(usual_of(scope, selection.block))
     if usual is None:
         return None
     label = f"{GAIN}, less the usual"
     return Influence(gain - usual, words=f"{words} {_alike_in_words(scope, gain, usual)}", label=label, signed=True)
 
 
+def usual_of(scope: Microscope, number: int) -> Measurement[Matrix]:
+    """Of a block, in the mean over the samples."""
+    return scope.over_samples(
+        ("usual influence in a block", number),
+        "What is usual over the samples",
+        lambda: mean_token_jacobian(scope.model, scope.sample_inputs, number),
+    )
+
+
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    number = selection.block
-    if COMPARE.of(selection) != UNUSUAL or scope.recall(_usual_key(number)) is not None:
-        return []
-
-    def steps() -> Iterator[int]:
-        total = np.zeros((scope.grid.patches, scope.grid.patches))
-        for done, image in enumerate(scope.sample_inputs, 1):
-            total += token_jacobian(scope.model, image, number)
-            yield done
-        scope.remember(_usual_key(number), (total / len(scope.samples)).astype(np.float32))
-
-    return [scope.over_samples(_usual_key(number), "What is usual over the samples", steps)]
+    return [usual_of(scope, selection.block)] if COMPARE.of(selection) == UNUSUAL else []
 
 
 def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
@@ -78,10 +76,6 @@ def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
         ("influence in a block", picture, number),
         lambda: token_jacobian(scope.model, scope.input(picture), number),
     )
-
-
-def _usual_key(number: int) -> Hashable:
-    return "usual influence in a block", number
 
 
 def _alike_in_words(scope: Microscope, gain: Matrix, usual: Matrix) -> str:

@@ -122,7 +122,7 @@ def matrix_figure(
     """Of how much each patch acts on each, with the chosen patch's row framed."""
     return figures.patch_matrix(
         values,
-        scope.grid.cols,
+        scope.grid.positions,
         label,
         signed=signed,
         relation="from {other} to {one}",
@@ -137,4 +137,4 @@ def between(scope: Microscope, name: str, values: Matrix) -> Numbers:
     """A value for each pair of patches [to, from], with its places."""
     rows, cols = range(scope.grid.rows), range(scope.grid.cols)
     axes = {"to row": rows, "to column": cols, "from row": rows, "from column": cols}
-    return Numbers(name, axes, values.reshape(scope.grid.rows, scope.grid.cols, scope.grid.rows, scope.grid.cols))
+    return Numbers(name, axes, scope.grid.map(scope.grid.map(values), axis=0))

@@ -1,6 +1,6 @@
 """Through all blocks: who acts on whom from the stem to the last block, estimated when the visitor asks for it."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,13 +53,12 @@ def lens(scope: Microscope) -> Lens:
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    known = _known(scope, selection.picture)
-    return [] if known is not None and known.done == PROBES else [_measurement(scope, selection.picture)]
+    return [probes_of(scope, selection.picture)]
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """From the second probe on, which is the first to tell how sure it is."""
-    known = _known(scope, selection.picture)
+    known = scope.known(probes_of(scope, selection.picture))
     if known is None or known.done == 1:
         return None
     relative = known.standard_error / known.influence.clip(1e-12)
@@ -79,24 +78,14 @@ def draw_error(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, numbers=between(scope, label, found.error))
 
 
-def _key(picture: bytes) -> Hashable:
-    return "influence through the network", picture
-
-
-def _known(scope: Microscope, picture: bytes) -> NetworkInfluence | None:
-    return scope.recall(_key(picture))
-
-
-def _measurement(scope: Microscope, picture: bytes) -> Measurement:
-    def steps() -> Iterator[int]:
-        done = 0
-        for result in network_influence(scope.model, scope.input(picture), PROBES, SEED):
-            if isinstance(result, NetworkInfluence):
-                known, done = _known(scope, picture), result.done
-                if known is None or known.done < done:  # after a cancelled run, more is known than its first probe
-                    scope.remember(_key(picture), result)
-            yield done
-
-    # every probe goes back through the network once for each patch, at about the cost of one pass
-    seconds = PROBES * scope.grid.patches * scope.explanations.seconds_per_pass
-    return Measurement(_key(picture), "Influence through the network", "probes", PROBES, seconds, steps, asked=True)
+def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence]:
+    return scope.measurement(
+        ("influence through the network", picture),
+        "Influence through the network",
+        "probes",
+        PROBES,
+        lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED),
+        # every probe goes back through the network once for each patch, at about the cost of one pass
+        passes=PROBES * scope.grid.patches,
+        asked=True,
+    )

@@ -1,6 +1,5 @@
 """Shuffle: does the network mind when the patches trade places?"""
 
-from collections.abc import Hashable, Iterator
 from html import escape
 
 import numpy as np
@@ -9,9 +8,9 @@ from jaxtyping import Int64, UInt8
 from viz import figures
 from viz.microscope import Microscope
 from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
-from viz.panels.view import Drawn, Lens, Numbers, Point, View, places
+from viz.panels.view import Drawn, Lens, Numbers, Point, View, patch_under, places
 from viz.running import Measurement
-from viz.selection import Number, Selection, Words
+from viz.selection import Number, Selection, Words, patch_text
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
@@ -44,25 +43,20 @@ def lens(scope: Microscope) -> Lens:
     return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
 
 
-def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+def experiment_of(scope: Microscope, selection: Selection) -> Measurement[PermutationExperiment]:
     picture, seed = selection.picture, SEED.of(selection)
-    return scope.remembered(_key(selection), lambda: permutation_experiment(scope.model, scope.input(picture), seed))
+    return scope.measurement(
+        ("shuffle", picture, seed),
+        "Shuffled patches",
+        "experiments",
+        1,
+        lambda: iter((1, permutation_experiment(scope.model, scope.input(picture), seed))),
+        passes=3,
+    )
 
 
-def experiment_needed(scope: Microscope, selection: Selection) -> list[Measurement]:
-    """What is to be measured before `experiment` takes no time."""
-
-    def steps() -> Iterator[int]:
-        experiment(scope, selection)
-        yield 1
-
-    key, seconds = _key(selection), 3 * scope.explanations.seconds_per_pass
-    known = scope.recall(key) is not None
-    return [] if known else [Measurement(key, "Shuffled patches", "experiments", 1, seconds, steps)]
-
-
-def _key(selection: Selection) -> Hashable:
-    return "shuffle", selection.picture, SEED.of(selection)
+def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+    return scope.made(experiment_of(scope, selection))
 
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
@@ -80,7 +74,7 @@ def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray
 
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
-    before, moved = (np.stack(np.divmod(grid.map(each), grid.cols), -1) for each in (np.arange(grid.patches), order))
+    before, moved = (grid.map(np.array(grid.positions)[each], axis=0) for each in (np.arange(grid.patches), order))
     both = np.stack([pixels, shuffled_pixels(scope, selection)])
     figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
     following = (SEED.of(selection) + 1) % (SEED.high + 1)
@@ -91,12 +85,8 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
 
 def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
     """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
-    row, col = point.index
-    shuffled, y, x = figures.picture_at((row, col), (2, *scope.grid.image_size))
-    place = scope.grid.patch_at(y, x)
-    patch = order_of(scope, selection)[place] if shuffled else place
-    row, col = scope.grid.position(int(patch))
-    return {"patch": f"{row},{col}"}
+    shuffled, place = patch_under(scope, point, 2)
+    return {"patch": patch_text(scope, int(order_of(scope, selection)[place]) if shuffled else place)}
 
 
 def draw_answers(scope: Microscope, selection: Selection) -> Drawn:

@@ -10,7 +10,7 @@ from viz.mixing import units
 from viz.panels.mixing import block, chosen, drivers
 from viz.panels.mixing.chosen import unit_of
 from viz.panels.mixing.units import MAPS
-from viz.panels.view import Drawn, Lens, Numbers, View, pick_patch, places
+from viz.panels.view import Drawn, Lens, Numbers, View, number_field, pick_patch, places
 from viz.selection import Selection
 
 OFFERED = 10
@@ -78,10 +78,7 @@ def draw_which(scope: Microscope, selection: Selection) -> Drawn:
     words = (
         f"{block.in_words(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by what it adds."
     )
-    number = (
-        f"<label>Unit <input type='number' data-word='unit' min='0' max='{len(strengths) - 1}' step='1' value='{unit}'>"
-        "</label>"
-    )
+    number = number_field("unit", "Unit", unit, len(strengths))
     buttons = "".join(
         f"<li><button type='button' data-words='unit={i}' aria-pressed='{'true' if i == unit else 'false'}'>"
         f"unit {i}</button> {strengths[i]:.3g}</li>"

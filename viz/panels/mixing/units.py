@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from viz import figures
+from viz.figures import AGAINST, FOR
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.panels.mixing import block
@@ -46,7 +47,8 @@ def lens(scope: Microscope) -> Lens:
         "units",
         "Where do the units look, and where do they write?",
         "Each tile is one hidden unit of this block, on the grid of the picture: how strongly it reads each patch (a "
-        "row of W1), or writes to it (a column of W2). All are on one scale; red is positive, blue is negative. The "
+        f"row of W1), or writes to it (a column of W2). All are on one scale; {FOR} is positive, {AGAINST} is "
+        "negative. The "
         "chosen patch is framed. Choose a tile to look at that unit alone.",
         "A unit reads normalised tokens, not pixels, and every channel by the same map: a map says where a unit looks, "
         "not what for.",

@@ -59,7 +59,7 @@ def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
     matrix = _summaries(scope)[selection.block].matrix
     figure = figures.patch_matrix(
         matrix,
-        scope.grid.cols,
+        scope.grid.positions,
         "net weight",
         signed=True,
         relation="from {other} to {one}",

@@ -57,7 +57,7 @@ class Lab:
     def measure(self, lens: str, view: str, **words: str) -> None:
         """Whatever the view needs, until it needs nothing."""
         selection = self.change(**words)
-        while needed := self.views[lens, view].needs(self.scope, selection):
+        while needed := self.views[lens, view].missing(self.scope, selection):
             assert list(needed[0].steps())[-1] == needed[0].total
 
 
@@ -240,7 +240,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
     lab = Lab(tiny)
     view, scope, selection = lab.views["mixing.unit", "drivers"], lab.scope, lab.selection
     assert not view.draw(scope, selection).html
-    (reading,) = view.needs(scope, selection)
+    (reading,) = view.missing(scope, selection)
     assert reading.asked
     assert reading.seconds > 0
     assert reading.total == len(scope.samples)
@@ -248,14 +248,14 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
     assert 0 < next(steps) < reading.total
     assert not any(module._forward_hooks for module in scope.model.modules())
     steps.close()
-    assert view.needs(scope, selection)[0].key == reading.key
+    assert view.missing(scope, selection)[0].key == reading.key
     list(reading.steps())
-    (answers,) = view.needs(scope, lab.change(depth="1a", unit="4"))
+    (answers,) = view.missing(scope, lab.change(depth="1a", unit="4"))
     assert not answers.asked
     assert re.findall(r"sample=\d+", view.draw(scope, selection).html)
     assert "taken for" not in view.draw(scope, selection).html
     list(answers.steps())
-    assert not view.needs(scope, lab.change(sample="3"))
+    assert not view.missing(scope, lab.change(sample="3"))
 
 
 def test_names_of_classes_are_text_in_html(measured: Lab, monkeypatch: pytest.MonkeyPatch):
@@ -326,12 +326,12 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
     views = [view for (lens, _), view in measured.views.items() if lens == "mixing.network"]
     assert len(views) == 4
     for view in views:
-        assert not view.needs(measured.scope, measured.selection)
+        assert not view.missing(measured.scope, measured.selection)
         other = measured.change(sample="5")
         assert view.draw(measured.scope, other).figure is None
         assert view.draw(measured.scope, other).words == "Not estimated for this picture yet."
-        (probes,) = view.needs(measured.scope, other)
-        (elsewhere,) = view.needs(measured.scope, measured.change(sample="6"))
+        (probes,) = view.missing(measured.scope, other)
+        (elsewhere,) = view.missing(measured.scope, measured.change(sample="6"))
         assert probes.asked
         assert probes.key != elsewhere.key
 
@@ -339,8 +339,8 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
 def test_cancelled_probes_are_kept_until_more_are_known(tiny: MixerConfig):
     lab = Lab(tiny)
     view = lab.views["mixing.network", "matrix"]
-    for wanted, told in ((1, "Not estimated"), (4, "After 4 of 16 probes"), (2, "After 4 of 16 probes")):
-        (probes,) = view.needs(lab.scope, lab.selection)
+    for wanted, told in ((2, "Not estimated"), (5, "After 4 of 16 probes"), (3, "After 4 of 16 probes")):
+        (probes,) = view.missing(lab.scope, lab.selection)
         steps = probes.steps()
         assert [next(steps) for _ in range(wanted)] == list(range(1, wanted + 1))
         steps.close()
@@ -399,15 +399,15 @@ def test_shuffling_again_takes_the_next_order_and_begins_anew_after_the_last(lab
 
 
 def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_machine(lab: Lab):
-    (probes,) = lab.views["mixing.network", "matrix"].needs(lab.scope, lab.selection)
+    (probes,) = lab.views["mixing.network", "matrix"].missing(lab.scope, lab.selection)
     assert probes.total == 16
-    assert probes.seconds == 16 * PATCHES * lab.scope.explanations.seconds_per_pass
+    assert probes.seconds == 16 * PATCHES * lab.scope.seconds_per_pass
 
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
     words = {"compare": "unusual", "depth": "2a", "patch": "4,1", "sample": "7"}
     assert "less the usual" not in figure_of(measured.draw("mixing.image", "to", depth="2a")).to_json()
-    if measured.views["mixing.image", "matrix"].needs(measured.scope, measured.change(**words)):
+    if measured.views["mixing.image", "matrix"].missing(measured.scope, measured.change(**words)):
         assert measured.draw("mixing.image", "matrix", **words).figure is None, "not drawn before it is known"
     measured.measure("mixing.image", "matrix", **words)
     every = [token_jacobian(measured.scope.model, image, 1) for image in measured.scope.sample_inputs]

@@ -1,0 +1,187 @@
+"""The checks of `faithfulness` and `sanity` for an attribution, as measurements, and what they say together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from mixer.model import Mixer
+from viz.attribution.asked import Asked, explanation, passes, question
+from viz.attribution.attribute import Attribution, attribute_in_steps
+from viz.attribution.baselines import pixels
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Question
+from viz.doubt import faithfulness, sanity
+from viz.doubt.faithfulness import Curves, RandomOrders, Removals
+from viz.doubt.rules import Evidence
+from viz.doubt.sanity import Randomised
+from viz.microscope import Microscope
+from viz.pace import Steps, with_result
+from viz.running import Measurement
+
+ORDERS = 99
+"""random orders that an attribution is held against"""
+POINTS = 8
+"""steps in which the patches come in these orders: as many orders of single patches are several times the work"""
+DRAWS = 5
+"""of random weights for the whole network"""
+REMOVALS = 100
+"""random removals for the infidelity"""
+NOISY = 10
+"""pictures with noise for the sensitivity"""
+RADIUS = 0.02
+"""of that noise, in normalised units: about one step of 256, which nobody sees"""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """Which attribution is doubted, in plain values."""
+
+    asked: Asked
+    """as the method hears it"""
+    method: str
+    filling: str
+    """what stands where a patch is gone: one of `FILLINGS`"""
+
+    @property
+    def filled(self) -> Asked:
+        """The question with the patches that are gone filled: what is measured of it depends on no method."""
+        return replace(self.asked, baseline=self.filling, block=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Disturbed:
+    """How an attribution changes with the weights and with noise."""
+
+    randomised: Randomised
+    sensitivity: float
+
+
+def curves(scope: Microscope, one: Doubted) -> Measurement[Curves]:
+    """Of an attribution that is known."""
+    explained = explanation(scope, one.asked, one.method)
+    return scope.measurement(
+        one,
+        f"Curves of {one.method}",
+        "passes",
+        2 * scope.grid.patches,
+        lambda: with_result(
+            faithfulness.curves_in_batches(scope.model, question(scope, one.filled), scope.made(explained).values)
+        ),
+    )
+
+
+def orders(scope: Microscope, one: Doubted) -> Measurement[RandomOrders]:
+    """Of all attributions with the same question and filling."""
+    points = len(faithfulness.counts_of(scope.grid.patches, POINTS))
+    return scope.measurement(
+        ("orders", one.filled),
+        "Random orders",
+        "passes",
+        ORDERS * (points - 2) + 2,
+        lambda: with_result(faithfulness.random_orders(scope.model, question(scope, one.filled), ORDERS, POINTS, SEED)),
+    )
+
+
+def removals(scope: Microscope, one: Doubted) -> Measurement[Removals]:
+    """Of all attributions with the same question and filling."""
+    return scope.measurement(
+        ("removals", one.filled),
+        "Random removals",
+        "passes",
+        REMOVALS + 1,
+        lambda: with_result(faithfulness.random_removals(scope.model, question(scope, one.filled), REMOVALS, SEED)),
+    )
+
+
+def disturbance(scope: Microscope, one: Doubted) -> Measurement[Disturbed]:
+    """The filling plays no part in it."""
+    explained = explanation(scope, one.asked, one.method)
+    return scope.measurement(
+        ("disturbed", one.asked, one.method),
+        f"Randomise and disturb, {one.method}",
+        "passes",
+        (1 + stages(scope) + DRAWS - 1 + NOISY) * passes(scope, one.method),
+        lambda: _disturbed(scope, one, explained),
+        asked=True,
+    )
+
+
+def stages(scope: Microscope) -> int:
+    """In which the weights are randomised: the head, the blocks, the stem."""
+    return len(scope.model.blocks) + 2
+
+
+def all_curves(scope: Microscope, doubted: Sequence[Doubted]) -> list[Measurement]:
+    """Curves and random orders, with the attributions that they are of: until these are known, without the curves."""
+    found = list[Measurement]()
+    for one in doubted:
+        explained = explanation(scope, one.asked, one.method)
+        found += [explained] if scope.known(explained) is None else [explained, curves(scope, one)]
+        found.append(orders(scope, one))
+    return found
+
+
+def all_checks(scope: Microscope, doubted: Sequence[Doubted]) -> list[Measurement]:
+    """What `evidence` is made of."""
+    others = [check(scope, one) for check in (removals, disturbance) for one in doubted]
+    return [*all_curves(scope, doubted), *others]
+
+
+def evidence(scope: Microscope, one: Doubted) -> Evidence:
+    """All that is known of an attribution."""
+    answer = scope.known(explanation(scope, one.asked, one.method))
+    own, random = scope.known(curves(scope, one)), scope.known(orders(scope, one))
+    removed, disturbed = scope.known(removals(scope, one)), scope.known(disturbance(scope, one))
+    deletion, insertion = faithfulness.better_than(own, random) if own and random else (None, None)
+    return Evidence(
+        deletion=deletion,
+        insertion=insertion,
+        randomisation=disturbed.randomised.likeness if disturbed else None,
+        infidelity=faithfulness.tells_more_than(answer.values, removed, SEED) if answer and removed else None,
+        sensitivity=disturbed.sensitivity if disturbed else None,
+        gap=answer.gap_share if answer else None,
+    )
+
+
+def pictures(scope: Microscope, one: Doubted, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
+    """The picture without the first `count` patches of an attribution that is known, and with them alone."""
+    filled = question(scope, one.filled)
+    first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
+    taken = np.isin(scope.grid.mask().numpy(), first)[..., None]
+    whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))
+    return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
+
+
+def _disturbed(scope: Microscope, one: Doubted, explained: Measurement[Attribution]) -> Iterator[int | Disturbed]:
+    """Explain the picture, then with random weights, then with noise in it."""
+    asked, settings = question(scope, one.asked, METHODS[one.method].background), Settings(block=one.asked.block)
+    known = scope.known(explained)
+
+    def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
+        return _values(attribute_in_steps(model, question, one.method, settings))
+
+    def steps() -> Steps[Disturbed]:
+        original = known.values if known else (yield from explain(scope.model, asked))
+        randomised = yield from sanity.randomisation(
+            scope.model, lambda model: explain(model, asked), original, DRAWS, SEED
+        )
+        sensitivity = yield from sanity.sensitivity(
+            lambda image: explain(scope.model, replace(asked, image=image)), asked.image, original, RADIUS, NOISY, SEED
+        )
+        return Disturbed(randomised, sensitivity)
+
+    return with_result(steps(), known.passes if known else 0)
+
+
+def _values(steps: Iterator[int | Attribution]) -> Steps[Float32[np.ndarray, "patches"]]:
+    """Those of an attribution that comes in steps."""
+    done = 0
+    for step in steps:
+        if isinstance(step, int):
+            yield step - done
+            done = step
+    assert isinstance(step, Attribution)
+    return step.values
