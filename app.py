@@ -40,9 +40,9 @@ with readable_errors(), without_proxies():
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
-    from viz.panels.components import STYLE, head
-    from viz.panels.networks import LOCAL, Networks
-    from viz.panels.upload import why_not_kept
+    from viz.page.markup import STYLE, head
+    from viz.page.networks import LOCAL, Networks
+    from viz.page.upload import why_not_kept
 
 LAUNCH: dict[str, Any] = {
     # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)

@@ -33,7 +33,7 @@ from mixer.record import device_name
 from mixer.run import Run
 from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
-from viz.running import Measurement
+from viz.measuring import Measurement
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
 Flat = tyro.conf.OmitArgPrefixes
@@ -117,10 +117,10 @@ def train(
         for line in said:
             print(line)
         steps = mixer.train.train(model, training_images, parts.validation, config, ours, device, taught_by)
-        from viz import curves  # here, as it loads plotly
+        from viz import learning_curves  # here, as it loads plotly
 
         images = round(config.epochs * len(training_images))
-        if not session.follow(steps, images, lambda again: curves.show(folder, again)):
+        if not session.follow(steps, images, lambda again: learning_curves.show(folder, again)):
             print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")
             return
         if not parallel.is_first():
@@ -273,11 +273,11 @@ def write_report(
     names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
     out = out or next(path for path in map(Path, names) if not path.exists() or mark.encode() in path.read_bytes())
     atomic_write.check(out, atomic_write.signed)
+    from viz.lenses.all import Lenses
     from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
-    from viz.panels import report as reports
-    from viz.panels.lenses import Lenses
-    from viz.panels.photo import Photo
-    from viz.panels.visit import Visit
+    from viz.page import report as reports
+    from viz.page.photo import Photo
+    from viz.page.visit import Visit
     from viz.selection import show
 
     def with_a_bar(measurement: Measurement) -> Iterator[int]:
@@ -317,10 +317,10 @@ def plot(run: tyro.conf.Positional[Path]) -> None:
     Args:
         run: folder of the run
     """
-    from viz import curves  # here, as it loads plotly
+    from viz import learning_curves  # here, as it loads plotly
 
-    print(curves.write(run))
-    curves.show(run)
+    print(learning_curves.write(run))
+    learning_curves.show(run)
 
 
 def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str]) -> None:

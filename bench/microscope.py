@@ -18,8 +18,8 @@ from viz.capture import trace
 from viz.doubt import faithfulness
 from viz.intervene.patching import Between, token_map
 from viz.microscope import Microscope
-from viz.panels.instrument import Instrument
-from viz.panels.visit import Visit
+from viz.page.instrument import Instrument
+from viz.page.visit import Visit
 
 PAGE = """
 import app, torch

@@ -29,8 +29,8 @@ VIZ = Path(viz.__file__).parent
 # not where Gradio is: it asks whether a function is a generator, and the check hides it
 LOOKING = [
     ".".join(part.relative_to(VIZ.parent).with_suffix("").parts)
-    for part in (*VIZ.iterdir(), *(VIZ / "panels").iterdir())
-    if part.stem not in ("__init__", "panels") and (part.is_dir() or "import gradio" not in part.read_text("utf-8"))
+    for part in (*VIZ.iterdir(), *(VIZ / "page").iterdir())
+    if part.stem not in ("__init__", "page") and (part.is_dir() or "import gradio" not in part.read_text("utf-8"))
 ]
 
 

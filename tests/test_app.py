@@ -31,13 +31,13 @@ from mixer.model import Mixer
 from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from viz.microscope import Microscope
-from viz.panels.boundary import BROKEN
-from viz.panels.components import head
-from viz.panels.instrument import Instrument
-from viz.panels.page import build
-from viz.panels.photo import Photo
-from viz.panels.sent import NO_BASE64, NOTHING
-from viz.panels.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED, why_not_kept
+from viz.page.app import build
+from viz.page.instrument import Instrument
+from viz.page.markup import head
+from viz.page.photo import Photo
+from viz.page.safe_blocks import BROKEN
+from viz.page.sent import NO_BASE64, NOTHING
+from viz.page.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED, why_not_kept
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Who may import whom (design): four walls, and lenses that are values."""
+"""Who may import whom (design): walls, and lenses that are values."""
 
 import ast
 import shutil
@@ -41,39 +41,28 @@ WALLS = {
         ("mixer/**/*.py",), frozenset({"viz", "gradio", "plotly", "captum", "app", "main"})
     ),
     "figures know no network": Wall(
-        ("viz/figures/**/*.py",), frozenset({"torch", "mixer", "gradio", "captum", "viz.panels", "viz.microscope"})
+        ("viz/figures/**/*.py",),
+        frozenset({"torch", "mixer", "gradio", "captum", "viz.lenses", "viz.page", "viz.microscope"}),
     ),
-    "questions know no figure and no page": Wall(
-        ("viz/*.py", "viz/mixing/**/*.py", "viz/attribution/**/*.py", "viz/doubt/**/*.py", "viz/intervene/**/*.py"),
-        frozenset({"gradio", "plotly", "viz.figures", "viz.panels", "app", "main"}),
-        (("viz/curves.py", "viz.figures"),),  # it draws how a training went, for the notebook and `main.py plot`, too
-    ),
-    "the page computes nothing and draws nothing": Wall(
-        ("viz/panels/**/*.py",), frozenset({"torch", "plotly", "captum", "app", "main"})
-    ),
-    "what is shown knows no server": Wall(
-        tuple(
-            f"viz/panels/{name}.py"
-            for name in (
-                "components",
-                "instrument",
-                "lenses",
-                "notebook",
-                "photo",
-                "pin",
-                "report",
-                "specimen",
-                "visit",
-            )
+    "questions know no figure, no lens and no page": Wall(
+        ("viz/mixing/**/*.py", "viz/attribution/**/*.py", "viz/doubt/**/*.py", "viz/intervene/**/*.py", "viz/*.py"),
+        frozenset({"gradio", "plotly", "viz.figures", "viz.lenses", "viz.page", "app", "main"}),
+        (
+            ("viz/learning_curves.py", "viz.figures"),  # it draws how a training went, for `main.py plot`, too
+            *(("viz/notebook.py", f"viz.{shown}") for shown in ("figures", "lenses", "page")),  # it shows views
         ),
-        frozenset({"gradio", "viz.panels.page", "viz.panels.networks", "viz.panels.endpoint"}),
     ),
     "a lens is a value": Wall(
-        (
-            *(f"viz/panels/{lens}.py" for lens in ("tokens", "model", "view", "asking", "glossary")),
-            *(f"viz/panels/{lens}/**/*.py" for lens in ("how", "mixing", "attribution", "doubt", "intervene")),
+        ("viz/lenses/**/*.py",), frozenset({"torch", "plotly", "captum", "gradio", "viz.page", "app", "main"})
+    ),
+    "the page computes nothing and draws nothing": Wall(
+        ("viz/page/**/*.py",), frozenset({"torch", "plotly", "captum", "app", "main"})
+    ),
+    "what a report and a notebook read knows no server": Wall(
+        tuple(
+            f"viz/page/{name}.py" for name in ("instrument", "markup", "photo", "pin", "report", "specimen", "visit")
         ),
-        frozenset({"gradio", "viz.panels.page", "viz.panels.components"}),
+        frozenset({"gradio", "viz.page.app", "viz.page.networks", "viz.page.endpoint"}),
     ),
 }
 
@@ -133,7 +122,7 @@ def test_loading_the_network_its_questions_and_the_page_loads_no_more_than_each_
     network, questions, notebook, page = loaded_by(
         "mixer.train, mixer.checkpoint, mixer.convert",
         "viz.microscope",
-        "viz.panels.notebook, viz.panels.report",
+        "viz.notebook, viz.page.report",
         "app",
     )
     assert not network & {"viz", "gradio", "plotly", "captum"}

@@ -30,9 +30,9 @@ from viz.attribution.methods import METHODS
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
-from viz.panels import sent
-from viz.panels.boundary import BROKEN
-from viz.panels.upload import NOT_FETCHED, Refused
+from viz.page import sent
+from viz.page.safe_blocks import BROKEN
+from viz.page.upload import NOT_FETCHED, Refused
 
 NAMES = {
     "/classify": (["picture"], "answer"),

@@ -302,8 +302,8 @@ def test_reports_of_two_pictures_or_networks_of_one_name_both_stay(
     tiny: MixerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("viz.panels.report.measure", lambda *of: None)
-    monkeypatch.setattr("viz.panels.report.report", lambda *of: "a report")
+    monkeypatch.setattr("viz.page.report.measure", lambda *of: None)
+    monkeypatch.setattr("viz.page.report.report", lambda *of: "a report")
     torch.manual_seed(0)
     for name in ("net", "other"):
         checkpoint.save(tmp_path / name, Mixer(tiny), {})

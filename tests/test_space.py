@@ -49,7 +49,7 @@ def test_a_wrong_front_matter_is_noticed(folder: Path, line: str, wrong: str) ->
 
 def test_it_holds_what_the_app_needs_and_nothing_else(folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    assert {"app.py", "viz/panels/style.css", "mixer/samples.npz", "checkpoints/seed/config.json"} < names
+    assert {"app.py", "viz/page/style.css", "mixer/samples.npz", "checkpoints/seed/config.json"} < names
     assert not {"main.py", "tests", "requirements-dev.txt"} & names
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"seed", "seed-start", "seed-epoch-1"}
     assert not any("__pycache__" in name for name in names)

@@ -6,7 +6,7 @@ In a notebook, `view(Microscope.load("checkpoints/seed"), "tokens.norms", sample
 
 from importlib import import_module as _import_module
 
-_OFFERED = {"Microscope": "viz.microscope", "view": "viz.panels.notebook", "views": "viz.panels.notebook"}
+_OFFERED = {"Microscope": "viz.microscope", "view": "viz.notebook", "views": "viz.notebook"}
 __all__ = list(_OFFERED)
 
 

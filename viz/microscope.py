@@ -21,9 +21,9 @@ from viz import tokens
 from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
 from viz.intervene.edits import Edit
-from viz.lent_gpu import LENT
+from viz.measuring import Measurement, Memory
 from viz.pace import seconds_per_pass
-from viz.running import Measurement, Memory
+from viz.zerogpu import LENT
 
 KEPT_TRACES = 8  # 15 MB each with the seed network
 

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import open_lens
 from tests.browser.test_page import click_cell, figure
+from viz.lenses.how_it_works.tour import STOPS
 from viz.microscope import Microscope
-from viz.panels.how.tour import STOPS
 
 DETAIL = "#how-detail .html"
 

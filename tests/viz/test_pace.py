@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from mixer.model import Mixer
-from tests.viz.panels.looking import microscope
+from tests.viz.looking import microscope
 from viz import pace
+from viz.measuring import BUDGET, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.pace import batches, finish, in_time, seconds_per_pass, summed
-from viz.panels.instrument import Instrument
-from viz.panels.visit import Visit
-from viz.running import BUDGET, Measurement, duration, on_model_thread
+from viz.page.instrument import Instrument
+from viz.page.visit import Visit
 from viz.selection import first
 
 STEP = 0.3
@@ -145,7 +145,7 @@ def test_cancel_and_the_click_of_another_wait_for_one_step(
     slow: Instrument, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While Doubt measures what takes minutes."""
-    monkeypatch.setattr("viz.panels.instrument.REFRESH", 0)
+    monkeypatch.setattr("viz.page.instrument.REFRESH", 0)
     busy, other = (Visit(first(slow.scope, slow.page)) for _ in range(2))
     for visit in (busy, other):
         slow.answer(visit, {"words": {"lens": "doubt", "methods": "Shapley values"}})
@@ -194,7 +194,7 @@ def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
 ) -> None:
     """The curves of a method are needed as soon as its values are there."""
     monkeypatch.setattr("viz.doubt.checks.ORDERS", 19)
-    monkeypatch.setattr("viz.running.BUDGET", 0)
+    monkeypatch.setattr("viz.measuring.BUDGET", 0)
     visit = Visit(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Saliency"}})
     assert not slow.wanted(visit)

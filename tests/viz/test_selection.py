@@ -11,8 +11,8 @@ import torch
 
 from mixer.model import Mixer
 from tests.conftest import small_config
+from viz.lenses.all import Lenses
 from viz.microscope import Microscope
-from viz.panels.lenses import Lenses
 from viz.selection import (
     _SETTERS,
     Choice,

@@ -6,8 +6,8 @@ from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Output, Question
+from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.running import Measurement
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from viz.attribution.methods import METHODS, SHAPLEY, Method, Raw, Settings, dra
 from viz.attribution.question import Output, Question, answers, check
 from viz.attribution.shapley import shapley
 from viz.capture import array
-from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, summed
-from viz.spread import spread_of
+from viz.running_stats import spread_of
+from viz.zerogpu import on_lent_gpu
 
 
 @dataclass(frozen=True, eq=False)

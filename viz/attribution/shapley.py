@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from mixer.model import Mixer
 from viz.attribution.question import Question, check, ends, walk
 from viz.pace import Steps
-from viz.spread import Spread
+from viz.running_stats import RunningStats
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Steps[S
     empty, whole = yield from ends(model, question)
     generator = np.random.default_rng(seed)
     patches = model.config.grid.patches
-    spread = Spread()
+    spread = RunningStats()
     for _ in range(orders):
         order = generator.permutation(patches)
         gains = np.empty(patches)

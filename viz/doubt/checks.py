@@ -16,9 +16,9 @@ from viz.doubt import faithfulness, sanity
 from viz.doubt.faithfulness import Curves, RandomOrders, Removals
 from viz.doubt.rules import Evidence
 from viz.doubt.sanity import Randomised
+from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import Steps, with_result
-from viz.running import Measurement
 
 ORDERS = 99
 """random orders that an attribution is held against"""

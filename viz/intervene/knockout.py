@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import array, capture, evaluating, half_blocks, resume, trace
-from viz.lent_gpu import on_lent_gpu
 from viz.pace import batches, collected
-from viz.spread import Spread, spread_of
+from viz.running_stats import RunningStats, spread_of
+from viz.zerogpu import on_lent_gpu
 
 Updates = Float[Tensor, "halves patches channels"]
 
@@ -55,9 +55,9 @@ def without_halves(
 @on_lent_gpu
 def without_halves_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
-) -> Iterator[int | Spread]:
+) -> Iterator[int | RunningStats]:
     """`without_halves` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
-    spread, done = Spread(), 0
+    spread, done = RunningStats(), 0
     for batch in batches(model, images, gradients=True):
         for step in without_halves(model, batch, means):
             if isinstance(step, int):
@@ -126,7 +126,7 @@ def without(
 
 def without_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
-) -> Iterator[int | Spread]:
+) -> Iterator[int | RunningStats]:
     """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
 
     def changes(batch: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import array, capture, evaluating, half_blocks, resume, trace
-from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, batches, timed
+from viz.zerogpu import on_lent_gpu
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import array
-from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, batch_size, batches, finish, summed, timed
+from viz.zerogpu import on_lent_gpu
 
 AFFORDABLE = 6000
 """sets that a proof may try: of 32 patches, all of up to three"""

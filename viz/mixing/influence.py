@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from mixer.model import Mixer
 from viz.capture import array, evaluating
-from viz.lent_gpu import on_lent_gpu
 from viz.pace import Steps, in_time, summed
-from viz.spread import Spread
+from viz.running_stats import RunningStats
+from viz.zerogpu import on_lent_gpu
 
 OUTPUTS_AT_ONCE = 32
 """patches that are followed backwards together: bounds the memory for networks with many patches"""
@@ -64,7 +64,7 @@ def mean_token_jacobian(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "patches patches"]]:
     """`token_jacobian` in the mean over many images; yields how many are done, at last the result."""
-    spread = Spread()
+    spread = RunningStats()
     for image in images:
         spread.add(token_jacobian(model, image, block).astype(np.float64))
         yield spread.draws
@@ -95,7 +95,7 @@ def network_influence(
             last = model.blocks(stem.requires_grad_())
     generator = torch.Generator().manual_seed(seed)
     patches, channels = stem.shape[1:]
-    spread = Spread()
+    spread = RunningStats()
     for done in range(probes):
         signs = torch.randint(2, (patches, channels), generator=generator) * 2 - 1
         spread.add((yield from summed(_squared_gain(model, stem, last, signs.to(last)), done)))
@@ -126,7 +126,7 @@ def _squared_gain(
     return torch.cat(rows).cpu().numpy()
 
 
-def _standard_error(spread: Spread) -> Float32[np.ndarray, "patches patches"]:
+def _standard_error(spread: RunningStats) -> Float32[np.ndarray, "patches patches"]:
     """Of the root of the mean; 0 where the mean is 0, as no probe found anything there."""
     error, root = spread.standard_error, 2 * np.sqrt(spread.mean)
     return np.divide(error, root, out=0 * error, where=root > 0).astype(np.float32)

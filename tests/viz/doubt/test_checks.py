@@ -15,9 +15,9 @@ from viz.attribution.methods import Settings
 from viz.doubt import checks, faithfulness, sanity
 from viz.doubt.checks import DRAWS, NOISY, ORDERS, POINTS, RADIUS, REMOVALS, SEED, Doubted
 from viz.doubt.rules import Evidence
+from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import Steps, finish
-from viz.running import Measurement
 
 PICTURE = bytes(range(256)) * 12
 METHOD = "Layer Conductance"

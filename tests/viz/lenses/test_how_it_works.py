@@ -1,0 +1,367 @@
+"""What the lens How it works says and draws is what the network computes; a reader can answer from its texts."""
+
+import re
+from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+
+from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
+from viz import forward_pass as question
+from viz.intervene.knockout import without
+from viz.lenses import glossary, how_it_works
+from viz.lenses.how_it_works import detail, drawing, motion, part, reading, tour
+from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.tokens import lens_needed, read_in_words
+from viz.lenses.view import Lens
+from viz.microscope import Microscope
+from viz.mixing.shuffle import permutation_experiment
+from viz.page.instrument import Instrument
+from viz.page.visit import Visit
+from viz.selection import Selection, change, first
+from viz.tokens import Typical
+
+
+@pytest.fixture(scope="module")
+def lab() -> Microscope:
+    return microscope()
+
+
+@pytest.fixture(scope="module")
+def lens(lab: Microscope) -> Lens:
+    return how_it_works.lens(lab)
+
+
+def text(html: str) -> str:
+    """What is read of HTML."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def accounts(html: str) -> list[list[list[str]]]:
+    """The rows of each table of a sum."""
+    tables = re.findall(r"<table class='account'>.*?</table>", html)
+    return [
+        [[text(cell) for cell in re.findall(r"<td>(.*?)</td>", row)] for row in re.findall(r"<tr>.*?</tr>", table)[1:]]
+        for table in tables
+    ]
+
+
+# the drawing
+
+
+def test_every_part_is_a_button_that_chooses_it(lab: Microscope, lens: Lens) -> None:
+    html = drawing.draw(lab, select(lab, lens, depth="2a")).html
+    buttons = re.findall(r"<button[^>]*data-words='([^']+)'[^>]*aria-pressed='(\w+)' aria-label=['\"]([^'\"]+)", html)
+    assert [words for words, pressed, _ in buttons if pressed == "true"] == ["depth=2a&amp;part=depth"]
+    depths = [dict(parse_qsl(unescape(words)))["depth"] for words, *_ in buttons]
+    assert depths == ["stem", "stem", "1a", "1b", "2a", "2b", "3a", "3b", "3b", "3b"]
+    assert buttons[4][2].startswith("2a, token mixing of block 2: adds ")
+    chosen = [select(lab, lens, **dict(parse_qsl(unescape(words)))) for words, *_ in buttons]
+    parts = ["picture", "stem", *"ababab", "head", "head"]
+    assert [part.part_of(lab, one) for one in chosen] == parts
+
+
+def test_the_strengths_are_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens)
+    drawn = drawing.draw(lab, selection)
+    tables = lab.look(selection.picture).depths[:, 0].double()
+    for depth in range(1, 7):
+        share = float((tables[depth] - tables[depth - 1]).norm() / tables[depth - 1].norm())
+        assert f"{lab.depth_names[depth]}, {'token' if depth % 2 else 'channel'} mixing of block " in drawn.html
+        assert f"adds {share:.0%} of what was there" in drawn.html
+        assert drawn.numbers is not None
+        assert drawn.numbers.values[depth - 1] == pytest.approx(share, rel=1e-5)
+
+
+def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Lens) -> None:
+    """The last depth at which the network would answer otherwise comes just before."""
+    for sample in range(12):
+        selection = select(lab, lens, sample=str(sample))
+        trace = lab.look(selection.picture)
+        answers = [int(lab.model.head(tokens.mean(0)).argmax()) for tokens in trace.depths[:, 0]]
+        other = [depth for depth, answer in enumerate(answers) if answer != answers[-1]]
+        decided = lab.depth_names[max(other, default=-1) + 1]
+        drawn = drawing.draw(lab, selection)
+        assert f"leads for good from <b>{decided}</b> on" in drawn.words
+        assert drawn.html.count("<em>readable</em>") == (decided != "stem")
+
+
+def test_a_part_beyond_the_depths_is_there_only_at_the_ends(lab: Microscope, lens: Lens) -> None:
+    found = {depth: part.part_of(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
+    assert found == {"stem": "picture", "1a": "a", "1b": "b", "2a": "a", "2b": "b", "3a": "a", "3b": "head"}
+
+
+# the detail
+
+
+def check_sums(rows: list[list[str]]) -> float:
+    """Each product is one, and they add up, as far as rounded numbers can; the total."""
+    total = 0.0
+    for _, value, weight, product in rows[:-1]:
+        if value:
+            assert float(value) * float(weight) == pytest.approx(float(product), abs=2e-3)
+        total += float(product)
+    assert total == pytest.approx(float(rows[-1][3]), abs=1e-3)
+    return float(rows[-1][3])
+
+
+@pytest.mark.parametrize("depth", ["1a", "2b", "3a", "3b"])
+def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens, depth: str) -> None:
+    selection = select(lab, lens, depth=depth, patch="5,1", channel="4", unit="8")
+    drawn = detail.draw(lab, selection)
+    trace, at = lab.look(selection.picture), lab.depth_names.index(depth)
+    before, after = (float(trace.depths[i, 0, 11, 4]) for i in (at - 1, at))
+    read, written = accounts(drawn.html)
+    unit = 8 if depth[1] == "a" else detail.unit_at_work(lab, selection)
+    hidden = trace.token_hidden if depth[1] == "a" else trace.channel_hidden
+    active = float(hidden[(at - 1) // 2][0, 4 if depth[1] == "a" else 11, unit])
+    assert f"sum {check_sums(read):.4f}, after the GELU {active:.4f}" in drawn.html
+    assert written[0][:2] == [f"unit {unit}", f"{active:.4f}"]
+    assert check_sums(written) == pytest.approx(after - before, abs=2e-4)
+    assert f"{before:.4f} came in" in text(drawn.html)
+    assert f"{after:.4f} goes on" in text(drawn.html)
+
+
+def test_the_stem_and_the_head_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="stem", channel="9", patch="2,0")
+    trace = lab.look(selection.picture)
+    (rows,) = accounts(detail.draw(lab, selection).html)
+    assert check_sums(rows) == pytest.approx(float(trace.stem[0, 4, 9]), abs=1e-4)
+    selection = select(lab, lens, part="beyond", class_="frog")
+    (rows,) = accounts(detail.draw(lab, selection).html)
+    assert check_sums(rows) == pytest.approx(float(trace.logits[0, lab.classes.index("frog")]), abs=1e-4)
+
+
+def test_a_term_chooses_its_patch_channel_or_unit(lab: Microscope, lens: Lens) -> None:
+    html = detail.draw(lab, select(lab, lens, depth="2a", patch="5,1")).html
+    words = re.findall(r"data-words='([^']+)'>(\w+ [^<]+)</button>", html)
+    assert ("patch=5,1", "patch (5, 1)") in words
+    for chosen, _ in words:
+        select(lab, lens, **dict(parse_qsl(chosen)))
+
+
+def test_the_formula_has_the_shapes_of_the_weights_and_each_symbol_its_picture(lab: Microscope, lens: Lens) -> None:
+    for depth, mlp in (
+        ("2a", lab.model.block_at(1).token_mixing),
+        ("2b", lab.model.block_at(1).channel_mixing),
+    ):
+        html = detail.draw(lab, select(lab, lens, depth=depth)).html
+        for layer in (mlp.fc1, mlp.fc2):
+            assert "{} x {}".format(*layer.weight.shape) in html
+        symbols = set(re.findall(r"<button[^>]*data-symbol='(\w+)'", html))
+        assert symbols == set(re.findall(r"<figure data-symbol='(\w+)'", html)) == {"x", "n", "w1", "s", "w2", "u"}
+
+
+def test_without_a_choice_it_is_the_channel_in_which_the_unit_is_most_active(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="2a", unit="7")
+    active = lab.look(selection.picture).token_hidden[1][0, :, 7].abs()
+    assert channel_of(lab, selection) == int(active.argmax())
+    assert channel_of(lab, replace(selection, channel=3)) == 3
+
+
+# the tour
+
+
+def test_every_stop_leads_to_a_view_that_is_there(instrument: Instrument) -> None:
+    scope, selection = instrument.scope, first(instrument.scope, instrument.page)
+    for number, stop in enumerate(tour.STOPS, 1):
+        words = dict(parse_qsl(f"tour={number}&{stop.link(scope, selection)}"))
+        changed, said = change(scope, instrument.page, selection, words)
+        assert not said
+        assert stop.view in instrument.views
+        assert instrument.places[stop.view] == changed.lens
+        assert tour.shows(scope, changed, stop)
+        bar = tour.bar(scope, changed)
+        assert f"{number} of 8: {stop.title}" in text(bar)
+        for link in re.findall(r"href='\?([^']+)'", bar):
+            assert not change(scope, instrument.page, selection, dict(parse_qsl(link)))[1]
+
+
+def test_a_tour_can_be_left_for_another_view_and_resumed(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"words": {"tour": "3", "lens": "mixing.units", "depth": "1a", "order": "pairs"}})
+    away = instrument.answer(visit, {"words": {"lens": "model"}})["tour"]["html"]
+    assert "Go back to this stop" in away
+    (link,) = re.findall(r"data-words='([^']+)'[^>]*>Go back", away)
+    back = instrument.answer(visit, {"words": dict(parse_qsl(link))})["tour"]["html"]
+    assert "Go back" not in back
+    assert visit.selection.lens == "mixing.units"
+    left = instrument.answer(visit, {"words": {"tour": "0"}})["tour"]["html"]
+    assert "Take the tour" in left
+    assert "stop 3: Its units are maps" in left
+
+
+def test_the_tour_counts_where_the_samples_are_decided() -> None:
+    scope = microscope(num_blocks=2)
+    lens = how_it_works.lens(scope)
+    selection = select(scope, lens, tour="5")
+    assert "is measured under the figure" in tour.bar(scope, selection)
+    measure(scope, view_of(lens, "lens"), selection)
+    decided = [0] * 5
+    for sample in range(len(scope.samples)):
+        tables = scope.look(scope.sample_picture(sample)).depths[:, 0]
+        answers = scope.model.head(tables.mean(1)).argmax(1).tolist()
+        depth = 4
+        while depth and answers[depth - 1] == answers[-1]:
+            depth -= 1
+        decided[depth] += 1
+    usual = scope.made(scope.typical())
+    assert usual.decided.tolist() == decided
+    most = int(np.argmax(decided))
+    bar, name = tour.bar(scope, selection), scope.depth_names[most]
+    assert f"From {name} on, and not before, the head can read the answers of {decided[most]} of 20 samples." in bar
+    assert "grown" not in bar
+
+
+def read_at(scope: Microscope, depth: int) -> Typical:
+    """What is usual where the answers of seven of nine samples can be read from a depth on."""
+    depths = len(scope.depth_names)
+    lengths, votes = np.zeros((depths, 16), np.float32), np.zeros((depths, 16, 10), np.float32)
+    decided = np.eye(depths, dtype=int)[depth] * 7
+    decided[-1] = 2
+    return Typical(9, lengths, lengths, votes, np.zeros((depths, 10), int), lengths[:, :2].T, decided)
+
+
+def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_them() -> None:
+    scope = microscope(num_blocks=2)
+    selection, usual = select(scope, how_it_works.lens(scope)), scope.typical()
+    tell(scope, usual, read_at(scope, 2))
+    (skipping,) = scope.missing(lens_needed(scope, selection))
+    list(skipping.steps())
+    changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
+    before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
+    told = read_in_words(scope, scope.made(usual))
+    assert "the head can read the answers of 7 of 9 samples. Skip 1b, and the answers of " in told
+    assert f"{(changed != before).sum()} of 20 change." in told
+    assert not scope.missing(lens_needed(scope, selection))
+    tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
+    assert not scope.missing(lens_needed(scope, selection))
+    assert "Skip" not in read_in_words(scope, scope.made(usual))
+
+
+def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
+    """Beside each reading stands what skipping that part does to the picture."""
+    scope = microscope(num_blocks=2)
+    lens, seen = how_it_works.lens(scope), set[str]()
+    for sample in range(0, 20, 5):
+        selection = select(scope, lens, tour="5", sample=str(sample))
+        depth = drawing.decided_at(scope, selection)
+        bar, words = tour.bar(scope, selection), view_of(lens, "lens").draw(scope, selection).words
+        assert "by one part" not in bar
+        if depth:
+            after = int(without(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
+            same = after == scope.answer(selection.picture)
+            told = "stays" if same else f"becomes <b>{scope.classes[after]}</b>"
+            assert f"Skip {scope.depth_names[depth]}, and it {told}." in bar
+            assert f"Skip {scope.depth_names[depth]}, and it {told}." in words
+            seen.add(told.split()[0])
+    assert seen
+
+
+@pytest.mark.parametrize(
+    ("blocks", "grown"),
+    [([4, None], (4,)), ([2, 4, 6, None], (2, 4)), ([None], ()), ([6], ()), ([6, 6], ()), ([2, 2, None], (2,))],
+)
+def test_of_a_grown_network_it_is_said_that_it_was_grown(blocks: list[int | None], grown: tuple[int, ...]) -> None:
+    """Its head learned to read where the network ended then; the record of its stages knows it."""
+    scope = microscope(num_blocks=6)
+    scope.metrics = {"stages": [{"recipe": {"blocks": count}} for count in blocks]}
+    assert scope.grown_from == grown
+    usual = read_at(scope, 8)
+    told = read_in_words(scope, usual)
+    assert ("grown" in told) == bool(grown)
+    assert all(f"{count}b" in told for count in grown)
+
+
+@pytest.mark.parametrize("metrics", [{}, {"stages": []}, {"stages": [{}]}, {"stages": [{"recipe": {}}]}])
+def test_a_network_without_such_a_record_is_not_said_to_be_grown(metrics: dict) -> None:
+    scope = microscope()
+    scope.metrics = metrics
+    assert scope.grown_from == ()
+
+
+# the texts: a person who knows matrices answers from the page alone
+
+
+@pytest.fixture(scope="module")
+def pages(scope: Microscope) -> dict[str, str]:
+    """What is read on the page of the network that ships, at some depths."""
+    lens, found = how_it_works.lens(scope), {}
+    for depth in ("stem", "1a", "1b"):
+        selection = select(scope, lens, depth=depth)
+        found[depth] = text(detail.draw(scope, selection).html)
+    found["drawing"] = text(f"{drawing.draw(scope, selection).html} {drawing.draw(scope, selection).words}")
+    found["reading"] = text(reading.reading(scope))
+    found["glossary"] = text(glossary.listed(scope))
+    return found
+
+
+def test_what_a_token_is_here(pages: dict[str, str]) -> None:
+    assert "32 patches of 4 x 8 pixels: 96 numbers each" in pages["drawing"]
+    assert "The 96 numbers of a patch become 512 others, its token" in pages["stem"]
+    assert "token What the network holds for one place: 512 numbers, a row of the table" in pages["glossary"]
+
+
+def test_what_token_mixing_carries(pages: dict[str, str]) -> None:
+    assert "Every column of the table, one channel at all 32 places" in pages["1a"]
+    assert "Only here does anything pass from one place to another" in pages["1a"]
+    assert "No place hears of another" in pages["1b"]
+
+
+def test_why_weights_shared_over_channels_matter(pages: dict[str, str]) -> None:
+    assert "33,312 parameters, and all 512 channels go through it" in pages["reading"]
+    assert "would take 17,055,744 in every block" in pages["reading"]
+    assert "a unit looks at places only" in pages["reading"]
+
+
+def test_where_the_answer_is_decided_for_this_picture(scope: Microscope, pages: dict[str, str]) -> None:
+    lens = how_it_works.lens(scope)
+    found = drawing.decided_at(scope, select(scope, lens))
+    answer = scope.classes[scope.answer(scope.sample_picture(0))]
+    assert f"The answer, {answer} , leads for good from {scope.depth_names[found]} on" in pages["drawing"]
+
+
+# what else there is to read
+
+
+def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscope) -> None:
+    question, caution = glossary.underlined("Tokens of a patch, by token mixing.", "A <patch> is no token.")
+    assert re.findall(r"<dfn[^>]*>(.*?)</dfn>", question) == ["Tokens", "patch", "token mixing"]
+    assert caution == "A &lt;patch&gt; is no token."
+    for name in re.findall(r"aria-describedby=\"([^\"]+)\"", question):
+        assert f"<dd id='{name}'>" in glossary.listed(lab)
+
+
+def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens) -> None:
+    view, selection = view_of(lens, "paper"), select(lab, lens)
+    assert view.draw(lab, selection).words == "Being measured on this network."
+    measure(lab, view, selection)
+    html = view.draw(lab, selection).html
+    shuffled = permutation_experiment(lab.model, lab.input(selection.picture), 0)
+    assert f"more than {shuffled.largest_logit_difference:.0e}" in html
+    assert "{:,} parameters in place of {:,}".format(*question.shared_weights(lab.model)) in html
+    assert html.count("Section") == 4
+
+
+def test_the_animation_moves_what_the_block_adds(lab: Microscope, lens: Lens) -> None:
+    html = motion.draw(lab, select(lab, lens, depth="2a", channel="3", patch="6,1")).html
+    assert html.count("<li>") == 8
+    assert "channel 3, at all 16 places" in html
+    assert "patch (6, 1), with all 11 channels" in html
+
+
+def test_a_channel_is_in_the_link(instrument: Instrument) -> None:
+    visit = Visit(first(instrument.scope, instrument.page))
+    instrument.answer(visit, {"words": {"channel": "10"}})
+    assert visit.selection.channel == 10
+    status = instrument.answer(visit, {"words": {"channel": "11"}})["status"]
+    assert status["said"] == "Channel is a whole number from 0 to 10, not '11'."
+    assert status["link"] == "channel=10"
+
+
+def test_one_lens_opens_on_it(instrument: Instrument) -> None:
+    start: Selection = first(instrument.scope, instrument.page)
+    assert start.lens == "how"
+    assert page_of(how_it_works.lens(instrument.scope)).lenses == ["how"]

@@ -1,0 +1,109 @@
+"""A network that was trained on other images is shown with its own samples, whatever they are called."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from mixer.checkpoint import load_samples, save
+from mixer.data import Samples
+from mixer.model import MixerConfig
+from tests.viz.explained import bent
+from tests.viz.looking import measure
+from viz.lenses.model import _confused
+from viz.lenses.view import Point
+from viz.microscope import Microscope
+from viz.page import specimen
+from viz.page.instrument import BROKEN, Instrument
+from viz.page.visit import Visit
+from viz.selection import change, first
+
+NAMES = ("two", "wrong", "<i>&amp;", "a>b")
+METRICS = {"accuracy": 0.5, "images": 4, "confusion": np.eye(4, dtype=int).tolist()}
+
+
+def network(classes: tuple[str, ...], labels: list[int]) -> Microscope:
+    """Of pictures of 12 x 20 pixels in 3 x 4 patches; its samples are noise, with these labels."""
+    config = MixerConfig(
+        image_size=(12, 20),
+        patch_size=(4, 5),
+        num_classes=len(classes),
+        classes=classes,
+        num_blocks=2,
+        hidden_dim=10,
+        tokens_mlp_dim=7,
+        channels_mlp_dim=13,
+    )
+    images = torch.randint(256, (len(labels), 3, 12, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    indices = 100 + torch.arange(len(labels))
+    own = Samples(images, torch.tensor(labels), indices, classes=classes, source="mine")
+    metrics = METRICS if len(classes) == 4 else {}
+    return Microscope(bent(config), metrics, torch.device("cpu"), own_samples=own)
+
+
+@pytest.fixture(scope="module")
+def instrument() -> Instrument:
+    made = Instrument(network(NAMES, [0, 0, 0, 1, 2, 2, 3, 3, 3]))
+    return made
+
+
+def shown(instrument: Instrument, kind: str) -> list[str]:
+    (view,) = instrument.specimen.views
+    selection, wrong = change(instrument.scope, instrument.page, instrument.first, {"samples": kind})
+    assert not wrong
+    measure(instrument.scope, view, selection)
+    return re.findall(r"data-words='sample=(\d+)'", view.draw(instrument.scope, selection).html)
+
+
+def test_samples_of_a_class_are_found_by_its_name_whatever_that_is(instrument: Instrument) -> None:
+    assert shown(instrument, "two") == ["0", "1", "3", "4", "5", "6", "7"]
+    assert shown(instrument, "a>b") == ["6", "7", "8"]
+    assert shown(instrument, "<i>&amp;") == ["4", "5"]
+    answers = [instrument.scope.answer(instrument.scope.sample_picture(i)) for i in range(9)]
+    wrong = [str(i) for i, answer in enumerate(answers) if answer != instrument.scope.truth_class(i)]
+    assert shown(instrument, "wrong") == wrong
+    assert wrong
+
+
+def test_they_are_called_what_they_are(instrument: Instrument) -> None:
+    scope = instrument.scope
+    assert scope.knows_samples
+    assert scope.quality == "50.00% of mine's test images right"
+    selection, _ = change(scope, instrument.page, instrument.first, {"sample": "4"})
+    words = specimen.in_words(scope, selection)[0]
+    assert words.startswith("Test image 104 of mine, labelled <b>&lt;i&gt;&amp;amp;</b>: the answer is ")
+
+
+def test_every_view_is_drawn_with_them(instrument: Instrument) -> None:
+    for lens in instrument.lenses:
+        visit = Visit(first(instrument.scope, instrument.page))
+        instrument.answer(visit, {"words": {"lens": lens.id, "sample": "8"}})
+        for view in lens.views:
+            measure(instrument.scope, view, visit.selection, asked=True)
+        visit.sent.clear()
+        updates = instrument.answer(visit, {"redraw": True})
+        values = [value for value in updates.values() if isinstance(value, dict) and "words" in value]
+        assert len(values) >= len(lens.views)
+        for value in values:
+            assert BROKEN not in value["words"]
+            assert "<i>&amp;" not in f"{value['words']}{value['html']}"
+
+
+def test_of_many_classes_pairs_are_not_listed() -> None:
+    names = tuple(f"thing {i}" for i in range(60))
+    instrument = Instrument(network(names, [3, 5, 5]))
+    (kinds,) = instrument.specimen.all_options
+    assert len(kinds.choices) == 62
+    assert _confused(instrument.scope, instrument.first, Point(0, "", (5, 3))) == {"samples": "thing 5"}
+    assert shown(instrument, "thing 5") == ["1", "2"]
+    assert shown(instrument, "thing 7") == []
+
+
+def test_a_checkpoint_is_opened_with_its_samples(tmp_path) -> None:
+    made = network(NAMES, [0, 1, 2, 3])
+    save(tmp_path / "net", made.model, {}, made.samples)
+    found = Microscope.load(tmp_path / "net", torch.device("cpu"))
+    assert found.samples.classes == NAMES
+    assert torch.equal(found.samples.images, load_samples(tmp_path / "net").images)
+    assert found.sample_picture(2) == made.samples.images[2].permute(1, 2, 0).numpy().tobytes()

@@ -1,0 +1,40 @@
+"""The numbers of a figure: tidy, with what they are of, and in words."""
+
+import csv
+
+import numpy as np
+
+from viz.lenses.view import Numbers
+
+VALUES = np.array([[1.0, -2.5, 3.0], [np.nan, 0.5, 0.25]], np.float32)
+
+
+def test_every_value_is_a_line_under_named_columns_and_facts() -> None:
+    numbers = Numbers("logit", {"row": range(2), "class": ("a, b", "c", 'd "e"')}, VALUES)
+    lines = numbers.csv({"picture": "cat-8", "note": "two\nlines"}).splitlines()
+    assert lines[:3] == ["# picture: cat-8", "# note: two lines", "row,class,logit"]
+    rows = list(csv.reader(lines[3:]))
+    assert rows[0] == ["0", "a, b", "1.0"]
+    assert rows[5] == ["1", 'd "e"', "0.25"]
+    assert len(rows) == 6
+
+
+def test_the_words_name_the_extremes_and_where_they_are() -> None:
+    numbers = Numbers("logit", {"row": (5, 6), "class": ("a", "b", "c")}, VALUES)
+    assert numbers.in_words() == "largest 3 at row 5 class c, smallest -2.5 at row 5 class b"
+
+
+def test_words_for_values_that_cannot_be_ranked() -> None:
+    assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).in_words() == "2 values"
+    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 values"
+
+
+def test_a_name_is_one_cell_and_neither_a_formula_nor_a_comment() -> None:
+    names = ("=1+1", "+49 30", "-dog", "@home", "#1 dog", "cat #2", "a,=b", "tab\t=c", "plain")
+    text = Numbers("# of =", {"class": names}, np.arange(9)).csv({"classes": "a,=1+1,+2", "label": "x;@y, -0.3"})
+    notes, (head, *rows) = text.splitlines()[:2], csv.reader(text.splitlines()[2:])
+    assert notes == ["# classes: a, =1+1, +2", "# label: x; @y, -0.3"]
+    assert head == ["class", "# of ="]
+    assert [name for name, _ in rows] == [f"'{name}" if name[0] in "=+-@" else name for name in names]
+    assert [line for line in text.splitlines()[2:] if "#" in line] == ['class,"# of ="', '"#1 dog",4', '"cat #2",5']
+    assert Numbers("x", {"i": [-1]}, np.array([-0.5])).csv({}) == "i,x\n-1,-0.5\n"

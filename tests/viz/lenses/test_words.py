@@ -1,0 +1,55 @@
+"""What the page says is so: in number, of what there was, and of what there is."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mixer.record import device_name
+from tests.viz.looking import microscope, select, view_of
+from viz.lenses import how_it_works, model
+from viz.lenses.view import View, counted, taken_for
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 stages"), (1, "1 stage"), (2, "2 stages"), (1200, "1,200 stages")])
+def test_one_thing_is_not_said_to_be_several(count: int, words: str) -> None:
+    assert counted(count, "stage") == words
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "CPU (1 thread)"), (2, "CPU (2 threads)")])
+def test_a_device_has_one_thread_or_several(threads: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert device_name(torch.device("cpu")) == words
+
+
+def test_who_answers_rightly_takes_nothing_for_something() -> None:
+    assert taken_for("airplane", "airplane") == "airplane, answered rightly"
+    assert taken_for("airplane", "ship") == "airplane, taken for ship"
+
+
+def training(*recipes: dict[str, Any]) -> View:
+    scope = microscope()
+    history = [{"epoch": 1.0, "loss": 1.0, "validation_accuracy": 0.5}]
+    stages = [{"epochs": 1.0, "hours": 0.1, "recipe": recipe, "history": history} for recipe in recipes]
+    scope.metrics = {"stages": stages, "epochs": 1.0 * len(stages), "hours": 0.1}
+    return view_of(model.lens(scope), "training")
+
+
+def test_a_teacher_is_named_where_there_was_one() -> None:
+    for recipes in ([{}], [{"teacher": None}], [{}, {"teacher": None}]):
+        assert "teacher" not in training(*recipes).caution
+    for recipes in ([{"teacher": "checkpoints/teacher"}], [{}, {"teacher": ["a", "b"]}]):
+        assert "against a teacher's answers" in training(*recipes).caution
+    assert "in 1 stage:" in training({}).question
+    assert "in 2 stages:" in training({}, {}).question
+
+
+def test_an_untrained_network_has_no_part_that_adds_most() -> None:
+    scope = microscope()
+    lens = how_it_works.lens(scope)
+    assert "adds most" in view_of(lens, "network").draw(scope, select(scope, lens)).words
+    scope = microscope()
+    scope.model.start_as_identity()
+    words = view_of(how_it_works.lens(scope), "network").draw(scope, select(scope, lens)).words
+    assert "No half-block adds anything." in words
+    assert "adds most" not in words

@@ -1,0 +1,145 @@
+"""What is pinned is shown beside what is looked at, and is in the link."""
+
+from dataclasses import replace
+from urllib.parse import parse_qs, parse_qsl
+
+import pytest
+import torch
+
+from mixer.model import Mixer
+from tests.conftest import small_config
+from viz.lenses.all import Lenses
+from viz.microscope import Microscope
+from viz.page import pin
+from viz.page.instrument import SAME, Instrument
+from viz.page.pin import Pinned
+from viz.page.visit import Visit
+from viz.selection import change
+
+
+@pytest.fixture(scope="module")
+def other() -> Microscope:
+    """Of other weights and another size."""
+    torch.manual_seed(1)
+    return Microscope(Mixer(replace(small_config(), num_blocks=small_config().num_blocks - 1)), {}, torch.device("cpu"))
+
+
+@pytest.fixture
+def pinned(instrument: Instrument) -> Visit:
+    visit = Visit(instrument.first)
+    instrument.answer(visit, {"words": {"lens": "tokens", "sample": "12", "patch": "2,1", "depth": "2a"}})
+    instrument.answer(visit, {"words": {"pin": "here"}})
+    return visit
+
+
+def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, pinned: Visit) -> None:
+    before = instrument.refresh(Visit(pinned.selection))["tokens-given"]
+    shown = instrument.answer(pinned, {"words": {"sample": "40"}})["tokens-given"]
+    after = instrument.refresh(Visit(pinned.selection))["tokens-given"]
+    assert shown["pinned"]["figure"] == before["figure"]
+    assert shown["figure"] == after["figure"] != before["figure"]
+    names = [instrument.scope.samples.indices[i] for i in (12, 40)]
+    assert f"-{names[0]}" in shown["pinned"]["which"]
+    assert f"-{names[1]}" in shown["which"]
+    assert "patch" not in shown["which"]  # it is the same
+
+
+def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinned: Visit) -> None:
+    shown = instrument.answer(pinned, {"words": {"depth": "1b"}})
+    assert "tokens-norms" not in shown  # it was said when it was pinned, and nothing of it changed
+    everything = instrument.refresh(fresh(pinned))
+    assert (everything["tokens-given"]["pinned"], everything["tokens-given"]["which"]) == (None, SAME)
+    assert everything["tokens-votes"]["pinned"] is not None
+
+
+def fresh(visit: Visit) -> Visit:
+    """The same, with nothing on the page."""
+    made = Visit(visit.selection)
+    made.pinned = visit.pinned
+    return made
+
+
+def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Visit) -> None:
+    updates = instrument.answer(pinned, {"words": {"pin": ""}})
+    assert pinned.pinned is None
+    assert {updates[name]["which"] for name in updates if name.startswith("tokens-")} == {""}
+    assert "pin=" not in instrument._link(pinned)
+
+
+def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinned: Visit) -> None:
+    instrument.answer(pinned, {"words": {"sample": "40", "lens": "attribution"}})
+    instrument.answer(pinned, {"words": {"pin": "swap"}})
+    assert pinned.pinned is not None
+    assert (pinned.selection.sample, pinned.pinned.selection.sample) == (12, 40)
+    assert pinned.selection.lens == "attribution"
+
+
+def test_a_link_brings_both_back(instrument: Instrument, pinned: Visit) -> None:
+    instrument.answer(pinned, {"words": {"edits": "mean:1,1;shuffle:3", "class": "dog"}})
+    instrument.answer(pinned, {"words": {"pin": "here", "sample": "7", "depth": "1a"}})
+    assert pinned.pinned is not None
+    again = Visit(instrument.first)
+    instrument.answer(again, {"link": f"?{instrument._link(pinned)}"})
+    assert again.pinned is not None
+    assert again.selection == pinned.selection
+    assert again.pinned.selection == replace(pinned.pinned.selection, lens=instrument.first.lens)
+    instrument.answer(again, {"link": "?sample=3"})
+    assert again.pinned is None  # another link is another page
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sample=3000", "Sample is a whole number from 0 to 199"),
+        ("sample=3&nothing=1", "There is nothing here called 'nothing'."),
+        ("network=elsewhere&sample=3", "What was pinned is not shown: elsewhere is not open here."),
+        ("%00", "There is nothing here called"),
+    ],
+)
+def test_what_a_pin_cannot_be_is_said_and_the_rest_is_used(instrument: Instrument, text: str, words: str) -> None:
+    visit = Visit(instrument.first)
+    updates = instrument.answer(visit, {"words": {"patch": "2,1", "pin": text}})
+    assert words in updates["status"]["said"]
+    assert instrument.scope.grid.position(visit.selection.patch) == (2, 1)
+
+
+def test_another_network_is_shown_beside_with_its_own_numbers(
+    small: Microscope, other: Microscope, instrument: Instrument
+) -> None:
+    there = Lenses(other, "other")
+    here = Instrument(small, name="here", beside={"other": there}.__getitem__)
+    visit = Visit(here.first)
+    here.answer(visit, {"link": "?lens=model&pin=network%3Dother%26sample%3D5"})
+    assert visit.pinned is not None
+    assert visit.pinned.lenses is there
+    shown = here.refresh(fresh(visit))["model-layers"]
+    assert shown["pinned"]["html"] != shown["html"]
+    assert parse_qs(parse_qs(here._link(visit))["pin"][0]) == {"network": ["other"], "sample": ["5"]}
+
+
+def test_measurements_of_two_networks_are_two(small: Microscope, other: Microscope) -> None:
+    here, there = Lenses(small, "here"), Lenses(other, "there")
+    name = next(name for name, view in here.views.items() if view.missing(small, here.first))
+    keys = {one.key for one in Pinned(there, there.first).needs(name, here)}
+    assert keys
+    assert keys.isdisjoint(one.key for one in Pinned(here, here.first).needs(name, here))
+
+
+def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) -> None:
+    words = {"sample": "12", "patch": "2,1", "depth": "2a", "class": "dog"}
+    kept, _ = change(instrument.scope, instrument.page, instrument.first, words)
+    for lens in instrument.lenses:
+        visit = Visit(replace(instrument.first, lens=lens.id))
+        visit.pinned = Pinned(instrument, kept)
+        shown = instrument.refresh(visit)
+        for view in lens.views:
+            value = shown[f"{lens.id.replace('.', '-')}-{view.id}"]
+            same = view.sees(kept) == view.sees(visit.selection)
+            assert (value["pinned"] is None) == same, view.title
+            assert value["which"] == SAME if same else value["which"].startswith("Now: picture: ")
+
+
+def test_the_text_of_a_pin_can_be_read_back(instrument: Instrument) -> None:
+    selection, _ = change(instrument.scope, instrument.page, instrument.first, dict(parse_qsl("sample=9&patch=1,0")))
+    read, wrong = pin.parse(pin.to_text(Pinned(instrument, selection)), instrument)
+    assert (read.selection, wrong) == (selection, [])

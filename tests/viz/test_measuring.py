@@ -1,0 +1,77 @@
+"""The memory: what is measured once is known as long as it is used."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from viz.measuring import RESULTS, TENSORS, Measurement, Memory
+
+
+def measurement(memory: Memory, key: str | int, *parts: object, total: int = 2) -> Measurement:
+    return Measurement(key, "Something", "steps", total, 1.0, lambda: memory.kept(key, lambda: iter(parts)))
+
+
+def test_a_measurement_is_known_when_it_has_ended() -> None:
+    memory = Memory()
+    one = measurement(memory, "a", 1, 2, "result")
+    steps = one.steps()
+    for done in (1, 2):
+        assert next(steps) == done
+        assert memory.known(one) is None
+        assert memory.missing([one]) == [one]
+    assert list(steps) == []
+    assert memory.known(one) == "result"
+    assert memory.missing([one]) == []
+
+
+def test_what_is_measured_again_is_the_same_by_its_key_alone() -> None:
+    memory = Memory()
+    one, same = measurement(memory, "a", 2, "result"), measurement(memory, "a", 2, "other")
+    assert memory.missing([one, same]) == [same]  # each once
+    assert memory.made(one) == "result"
+    assert memory.made(same) == "result"
+
+
+def test_what_is_known_so_far_is_neither_finished_nor_replaced_by_less() -> None:
+    memory = Memory()
+    for parts, known in (((1, "one", 2, "two"), "two"), ((1, "less"), "two"), ((2, "again", 3, "all"), "all")):
+        one = measurement(memory, "a", *parts, total=3)
+        list(one.steps())
+        assert memory.known(one) == known
+        assert memory.missing([one]) == ([] if known == "all" else [one])
+
+
+def test_what_fails_is_not_known() -> None:
+    memory = Memory()
+
+    def fail() -> Iterator[int | str]:
+        yield 1
+        raise ValueError("broken")
+
+    one = Measurement("a", "Something", "steps", 2, 1.0, lambda: memory.kept("a", fail))
+    with pytest.raises(ValueError, match="broken"):
+        list(one.steps())
+    assert memory.known(one) is None
+
+
+def test_what_is_read_stays_and_what_nobody_read_is_forgotten() -> None:
+    memory = Memory()
+    often, once = (measurement(memory, key, 2, "result") for key in ("often", "once"))
+    memory.made(often)
+    memory.made(once)
+    for number in range(RESULTS):
+        assert memory.remembered(number, lambda number=number: number) == number
+        assert memory.known(often) == "result"
+    assert memory.known(once) is None
+    assert memory.missing([often, once]) == [once]
+
+
+def test_tensors_are_few_and_take_the_place_of_no_result() -> None:
+    memory = Memory()
+    result = measurement(memory, "result", 2, "result")
+    memory.made(result)
+    tensors = [measurement(memory, number, 2, torch.zeros(1)) for number in range(TENSORS + 1)]
+    for one in tensors:
+        memory.made(one)
+    assert memory.missing([*tensors, result]) == tensors[:1]

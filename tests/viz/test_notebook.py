@@ -1,0 +1,234 @@
+"""The views outside of the page: what is copied as Python shows what the page shows."""
+
+import ast
+import re
+import webbrowser
+from dataclasses import replace
+from functools import cache
+from html import unescape
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import viz
+from mixer import checkpoint
+from tests.viz.looking import measure, microscope, told
+from viz import notebook
+from viz.figures import PLOTLY_JS
+from viz.lenses.view import Drawn, as_python, full_name
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.notebook import Shown
+from viz.page.instrument import Instrument
+from viz.selection import Words, change, first
+
+BEGINNINGS: tuple[Words, ...] = (
+    {"sample": "61", "class": "cat", "patch": "2,1", "depth": "2a", "lens": "model"},
+    {
+        "compare": "unusual",
+        "order": "patch",
+        "methods": "Saliency",
+        "rather-than": "horse",
+        "removed": "3",
+        "unit": "6",
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def instrument(tmp_path_factory: pytest.TempPathFactory) -> Instrument:
+    """Of a small network in a folder."""
+    folder = tmp_path_factory.mktemp("network")
+    made = microscope(image_size=(16, 32), patch_size=(4, 16), num_blocks=2)
+    checkpoint.save(folder / "small", made.model, {})
+    return Instrument(Microscope.load(folder / "small", torch.device("cpu")))
+
+
+def ran(program: str) -> Any:
+    """What the last line of a program gives."""
+    *lines, last = ast.parse(program).body
+    assert isinstance(last, ast.Expr)
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(lines, []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+
+
+def untimed(drawn: Drawn) -> tuple[str | None, str, str]:
+    """The figure, the table and the words, but for how long it took."""
+    figure, html, words, _ = told(drawn)
+    return figure, re.sub(r"(data-label='seconds'>)[^<]*", r"\1", html), words
+
+
+@pytest.mark.parametrize("words", BEGINNINGS, ids=["places", "options"])
+def test_every_view_copied_as_python_is_the_same(
+    instrument: Instrument, words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Microscope, "load", cache(Microscope.load))  # one file, read once for all the programs
+    scope, page = instrument.scope, instrument.page
+    selection, wrong = change(scope, page, first(scope, page), words)
+    assert not wrong
+    for lens in (instrument.specimen, *instrument.lenses):
+        for view in lens.views:
+            measure(scope, view, selection, asked=True)
+            program = as_python(scope, page, full_name(lens, view), view, selection)
+            shown = ran(program)
+            assert untimed(shown.drawn) == untimed(view.draw(scope, selection)), program
+            assert full_name(lens, view) in viz.views(scope)
+
+
+def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> None:
+    from viz.page.visit import Visit
+
+    visit = Visit(instrument.first)
+    updates = instrument.answer(visit, {"words": {"lens": "tokens", "patch": "0,1", "compare": "unusual"}})
+    assert (
+        updates["tokens-norms"]["python"].splitlines()[-1]
+        == "view(scope, 'tokens.norms', patch='0,1', compare='unusual')"
+    )
+
+
+def test_numbers_are_copied_as_numbers_and_names_as_names(instrument: Instrument) -> None:
+    scope, page = instrument.scope, instrument.page
+    words = {"sample": "61", "unit": "6", "channel": "0", "depth": "2a"}
+    selection, _ = change(scope, page, first(scope, page), words)
+    view = instrument.views["mixing-unit-reads"]
+    program = as_python(scope, page, "mixing.unit.reads", view, selection)
+    assert program.endswith("view(scope, 'mixing.unit.reads', sample=61, depth='2a', unit=6, channel=0)\n")
+    numbered = microscope(num_classes=3, classes=("0", "1", "007"))
+    named = replace(Instrument(numbered).first, target=1)
+    assert "class_='1'" in as_python(numbered, Instrument(numbered).page, "how.network", view, named)
+
+
+def test_the_example_of_the_readme_shows_what_it_says() -> None:
+    readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
+    shown = ran(dedent(program))
+    assert shown.selection.sample == 12
+    assert shown.view.id == "norms"
+
+
+def test_a_network_of_the_project_is_named_by_its_path_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for source in (checkpoint.DEFAULT.with_name("seed-start"), "checkpoints/seed-start"):
+        assert Microscope.load(source, torch.device("cpu")).source == "checkpoints/seed-start"
+
+
+def test_what_is_shown_shows_itself_with_its_caution_and_its_numbers(instrument: Instrument) -> None:
+    shown: Shown = viz.view(instrument.scope, "tokens.norms", sample=12, patch="3,1")
+    html = shown._repr_html_()
+    assert shown.view.title in html
+    assert shown.view.caution in html
+    assert "plotly" in html
+    assert shown.numbers is not None
+    norms = instrument.scope.look(instrument.scope.sample_picture(12)).depths[:, 0].norm(dim=-1)
+    places = {tuple(row[:-1]): row[-1] for row in shown.numbers.rows()}
+    assert len(places) == shown.numbers.values.size
+    assert max(places.values()) <= norms.max() + 1e-4
+
+
+def test_a_picture_of_ones_own_is_an_image_or_a_file(instrument: Instrument, tmp_path: Path) -> None:
+    pixels = np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    for picture in (Image.fromarray(pixels), tmp_path / "own.png", str(tmp_path / "own.png")):
+        shown = viz.view(instrument.scope, "tokens.norms", picture=picture)
+        assert shown.selection.picture == pixels.tobytes()
+        assert shown.selection.sample is None
+
+
+def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, tmp_path: Path) -> None:
+    scope, pixels = instrument.scope, np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
+    for patch in ((2, 1), [2, 1], np.array([2, 1]), "2,1"):
+        assert viz.view(scope, "tokens.norms", patch=patch).selection.patch == scope.grid.index(2, 1)
+    for methods in (["Saliency", "Token Grad-CAM"], ("Saliency", "Token Grad-CAM"), "Saliency,Token Grad-CAM"):
+        chosen = viz.view(scope, "attribution.maps", methods=methods).selection.options
+        assert chosen["methods"] == "Saliency,Token Grad-CAM"
+    for sample in (3, np.int64(3), "3"):
+        assert viz.view(scope, "tokens.norms", sample=sample).selection.sample == 3
+    edited = viz.view(scope, "whatif.edit.picture", edits=["black:0,0", "grey"]).selection
+    assert [edit.kind for edit in edited.edits] == ["black", "grey"]
+    for picture in (pixels, pixels.astype(np.int64), pixels[..., 0]):
+        shown = viz.view(scope, "tokens.norms", picture=picture).selection.picture
+        assert shown == (picture if picture.ndim == 3 else picture[..., None].repeat(3, 2)).astype(np.uint8).tobytes()
+    Image.fromarray(pixels).save(tmp_path / "without_ending", "PNG")
+    assert (
+        viz.view(scope, "tokens.norms", picture=str(tmp_path / "without_ending")).selection.picture == pixels.tobytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 16, 32), np.uint8), r"height x width x 3 to be a picture, not \(3, 16, 32\)"),
+        (np.zeros(7, np.uint8), r"not \(7,\)"),
+        (np.zeros((0, 4), np.uint8), r"not \(0, 4\)"),
+        (np.zeros((4, 4), np.float32), "whole numbers from 0 to 255, not float32"),
+        (np.full((4, 4), 256), "not int64 up to 256"),
+        (np.full((4, 4, 3), -1), "whole numbers from 0 to 255"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused_in_words(instrument: Instrument, array: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        viz.view(instrument.scope, "tokens.norms", picture=array)
+
+
+def test_a_shown_view_is_short_in_a_console_and_whole_in_a_file(
+    instrument: Instrument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what it needs: the page's style sheet and the figures' library, nothing from a network."""
+    library = PLOTLY_JS.read_text("utf-8")
+    for name in ("tokens.norms", "how.network", "attribution.sums", "specimen.samples"):
+        shown = viz.view(instrument.scope, name, sample=12)
+        assert len(repr(shown)) < 200
+        assert name in repr(shown)
+        shown.save(tmp_path / "view.html")
+        saved = (tmp_path / "view.html").read_text("utf-8")
+        assert saved == shown.html()
+        assert ".arrow path { fill: none" in saved
+        assert (library in saved) == (shown.figure is not None)
+        assert "<script src" not in saved.replace(library, "")
+        assert (shown.drawn.html in saved, shown.view.title in saved) == (True, True)
+        (frame,) = re.findall(r'srcdoc="([^"]*)"', shown._repr_html_())
+        assert unescape(frame) == saved
+    opened = list[str]()
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    shown.show()
+    (address,) = opened
+    file = Path(address.removeprefix("file://"))
+    assert file.read_text("utf-8") == saved
+    file.unlink()
+    with pytest.raises(ValueError, match=r"a view is saved as HTML: view\.html, not view\.png"):
+        shown.save("view.png")
+
+
+def test_what_takes_a_while_says_how_far_of_what_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    notebook._measure(Measurement("key", "Patching every token", "passes", 70, 9.0, lambda: iter((30, 70))))
+    said = capsys.readouterr().err
+    assert "Patching every token:   0%" in said
+    assert "| 0/70" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "error"),
+    [
+        ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
+        ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
+        ("tokens.norms", {"colour": "red"}, "There is nothing here called 'colour'."),
+        ("tokens.norms", {"sampel": 3}, "called 'sampel': there are picture, sample, .*, compare."),
+    ],
+)
+def test_what_is_not_there_is_said(instrument: Instrument, name: str, words: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        viz.view(instrument.scope, name, **words)
+
+
+def test_viz_offers_no_more_than_it_has() -> None:
+    assert [name for name in dir(viz) if not name.startswith("_")] == ["Microscope", "view", "views"]
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        viz.nothing  # noqa: B018

@@ -1,0 +1,1 @@
+"""What is shown: lenses and views as values, each a file or a folder."""

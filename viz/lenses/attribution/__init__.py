@@ -1,0 +1,22 @@
+"""Attribution: which patches made the network say so."""
+
+from viz.lenses.attribution import agree, maps, sums, versus
+from viz.lenses.attribution.options import BASELINE, OUTPUT, methods_of
+from viz.lenses.view import Lens
+from viz.microscope import Microscope
+
+
+def lens(scope: Microscope) -> Lens:
+    methods = methods_of(scope.model.config)
+    listed = methods.of
+    return Lens(
+        "attribution",
+        "Attribution",
+        "Which patches made the network say so?",
+        (
+            (maps.view(scope, listed),),
+            (sums.view(listed),),
+            (versus.view(scope, listed), agree.view(listed)),
+        ),
+        (methods, BASELINE, OUTPUT),
+    )

@@ -1,0 +1,33 @@
+"""Do the methods agree? The rank correlation of each with each."""
+
+import numpy as np
+
+from viz import figures
+from viz.doubt.sanity import agreement
+from viz.lenses.attribution.options import Listed, heard, known, missing, needed
+from viz.lenses.view import Drawn, Numbers, View
+from viz.microscope import Microscope
+from viz.selection import Selection
+
+
+def view(listed: Listed) -> View:
+    return View(
+        "agreement",
+        "Do the methods agree?",
+        "The rank correlation of the patches' values between each two methods: 1 for the same order, 0 for none. Of "
+        "magnitudes, where one is unsigned. For two methods or more.",
+        "Methods that share a flaw agree, too: the gradient methods all look at the same gradients.",
+        lambda selection: heard(selection, listed(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection)),
+        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+    )
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
+    answers = known(scope, selection, methods)
+    words = "Choose two methods or more." if len(methods) < 2 else missing(scope, methods, answers)
+    if len(answers) < 2:
+        return Drawn(words=words)
+    names, values = list(answers), agreement(list(answers.values())).astype(np.float32)
+    numbers = Numbers("rank correlation", {"method": names, "with": names}, values)
+    return Drawn(figures.agreement(values, names), words=words, numbers=numbers)

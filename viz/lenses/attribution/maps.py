@@ -1,0 +1,179 @@
+"""Which patches speak for the class? The values of several methods over the picture."""
+
+from collections.abc import Hashable, Mapping
+from functools import partial
+from html import escape
+from textwrap import wrap
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import figures
+from viz.attribution.attribute import Attribution
+from viz.attribution.methods import METHODS
+from viz.doubt.checks import Doubted, evidence
+from viz.doubt.rules import findings
+from viz.figures import AGAINST, FOR
+from viz.lenses.attribution.options import Listed, asked_of, doubted, heard, known, missing, needed
+from viz.lenses.view import Drawn, Numbers, Point, View, counted, places
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection, Words
+
+PATCHES, PIXELS = "patches", "pixels"
+RESOLUTION = Choice("resolution", "A value for each of the", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
+LETTERS = 19
+"""of a method's name in a line over its map: as many as a phone has room for"""
+NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not doubted yet"
+
+
+def view(scope: Microscope, listed: Listed) -> View:
+    """The maps of Attribution, under whose names stands what is known of them in Doubt."""
+
+    def sees(selection: Selection) -> Hashable:
+        # and what is known in Doubt, which changes while nobody looks at this view
+        return _sees(listed, selection), tuple(_marks(scope, listed, selection).values())
+
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        remark = (
+            "The line under a name says how many rules the map meets in "
+            "<a href='#' data-words='lens=doubt'>Doubt</a>, of those that were measured."
+        )
+        return _draw(listed, scope, selection, _marks(scope, listed, selection), remark)
+
+    return View(
+        "maps",
+        "Which patches speak for the class?",
+        f"What each patch adds to the class asked about, as against the same place in the baseline: {FOR} speaks for "
+        f"it, {AGAINST} against it. All signed methods are on one scale; an unsigned one says how much, not in which "
+        "direction, and has its own.",
+        "Each method answers a question of its own, and a picture of it looks right whether it is or not: read the "
+        "gap below, and what Doubt finds.",
+        sees,
+        draw,
+        options=(RESOLUTION,),
+        pick=partial(pick, listed),
+        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+    )
+
+
+def judged_view(listed: Listed) -> View:
+    """The same maps beside the verdict on them."""
+    return View(
+        "maps",
+        "What is judged?",
+        f"The values of the methods that are judged here, as in Attribution: {FOR} speaks for the class, {AGAINST} "
+        "against it.",
+        "A map that looks right is not therefore right, and one that looks strange not therefore wrong.",
+        partial(_sees, listed),
+        lambda scope, selection: _draw(
+            listed,
+            scope,
+            selection,
+            {},
+            "Methods, baseline and output are chosen for <a href='#' data-words='lens=attribution'>Attribution</a> "
+            "and Doubt together.",
+        ),
+        pick=partial(pick, listed),
+        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+    )
+
+
+def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A cell of any map chooses the patch that it lies in."""
+    method = listed(selection)[point.curve // 2]
+    fine = RESOLUTION.of(selection) == PIXELS and METHODS[method].pixels
+    grid, (down, across) = scope.grid, point.index
+    patches = grid.rows, grid.cols
+    row, col = figures.overlay_patch(grid.image_size if fine else patches, patches, (down, across))
+    return {"patch": f"{row},{col}"}
+
+
+def _sees(listed: Listed, selection: Selection) -> Hashable:
+    return heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
+
+
+def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
+    """What is known in Doubt of each method, in a few words."""
+    return {one.method: _mark(scope, one) for one in doubted(selection, listed(selection))}
+
+
+def _mark(scope: Microscope, one: Doubted) -> str:
+    found = findings(evidence(scope, one))
+    if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
+        return NOT_DOUBTED
+    return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"
+
+
+def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mapping[str, str], remark: str) -> Drawn:
+    names, grid = listed(selection), scope.grid
+    answers = known(scope, selection, names)
+    words = [missing(scope, names, answers)]
+    if not names:
+        return Drawn(words=words[0])
+    fine = RESOLUTION.of(selection) == PIXELS
+    maps = [_values(scope, answers[name], fine) if name in answers else None for name in names]
+    signed = [METHODS[name].signed for name in names]
+    label = f"{asked_of(scope, selection)}, per {'pixel' if fine else 'patch'}"
+    figure = figures.overlays(
+        scope.pixels(selection.picture),
+        maps,
+        [_title(name, marks.get(name, "") if name in answers else NOT_MEASURED) for name in names],
+        signed,
+        label,
+        (grid.rows, grid.cols),
+        grid.position(selection.patch),
+    )
+    if any(METHODS[name].signed for name in answers):
+        words.append("The signed maps have one scale: what is small beside its ends is pale.")
+    of_unsigned = [
+        f"{escape(name)} {values.max():.3g}"
+        for name, values in zip(names, maps, strict=True)
+        if values is not None and not METHODS[name].signed
+    ]
+    if of_unsigned:
+        words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
+    by_chance = [
+        f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
+        for name, one in answers.items()
+        if one.standard_error is not None
+    ]
+    if by_chance:
+        words.append(f"Drawn at random, a value has a standard error, in the median: {', '.join(by_chance)}.")
+    words.append(_of_block(scope, selection, names))
+    words.append(remark)
+    return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
+
+
+def _title(name: str, mark: str) -> str:
+    lines = wrap(name if METHODS[name].signed else f"{name} (unsigned)", LETTERS)
+    return "<br>".join([*lines, mark] if mark else lines)
+
+
+def _values(scope: Microscope, answer: Attribution, fine: bool) -> Float32[np.ndarray, "_rows _cols"]:
+    """For each patch; or for each pixel, where a method that does not tell pixels apart gives all of a patch alike."""
+    if not fine:
+        return scope.grid.map(answer.values)
+    height, width = scope.grid.patch_size
+    return scope.grid.map(answer.values) / (height * width) if answer.pixels is None else answer.pixels
+
+
+def _numbers(scope: Microscope, answers: Mapping[str, Attribution], label: str, fine: bool) -> Numbers | None:
+    if not answers:
+        return None
+    values = [_values(scope, answer, fine) for answer in answers.values()]
+    if not fine:
+        return Numbers(label, {"method": list(answers), **places(scope)}, np.stack(values))
+    (height, width), (dy, dx) = scope.grid.image_size, scope.grid.patch_size
+    pixels = [one if one.shape == (height, width) else one.repeat(dy, 0).repeat(dx, 1) for one in values]
+    axes = {"method": list(answers), "pixel row": range(height), "pixel column": range(width)}
+    return Numbers(label, axes, np.stack(pixels))
+
+
+def _of_block(scope: Microscope, selection: Selection, names: tuple[str, ...]) -> str:
+    """HTML: which methods look at which block."""
+    layered = [escape(name) for name in names if METHODS[name].block]
+    if not layered:
+        return ""
+    verb = "explain" if len(layered) > 1 else "explains"
+    block, count = selection.block + 1, len(scope.model.blocks)
+    return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: another depth, another block."

@@ -1,0 +1,97 @@
+"""How Attribution and Doubt put a question: what there is to choose from, and what a selection asks."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+from mixer.model import MixerConfig
+from viz.attribution.asked import Asked, explanation, passes
+from viz.attribution.attribute import Attribution
+from viz.attribution.baselines import BASELINES, FILLINGS
+from viz.attribution.methods import METHODS, Settings
+from viz.doubt.checks import Doubted
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection, Several
+
+FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
+"""a gradient, a removal and a look at the tokens: what is chosen at first, as far as it does not take long"""
+LONG = 50e9
+"""multiply-adds: about three seconds of two cores"""
+JUDGED = 3
+"""methods that are held against each other in Doubt"""
+
+BASELINE = Choice("baseline", "Compared with", tuple((name, name) for name in BASELINES), "mean colour")
+OUTPUT = Choice("output", "Of the class's", tuple((name, name) for name in ("logit", "probability")), "logit")
+FILLING = Choice("filling", "A patch that is gone becomes", tuple((name, name) for name in FILLINGS), FILLINGS[0])
+
+Listed = Callable[[Selection], tuple[str, ...]]
+"""which methods a view shows"""
+
+
+def methods_of(config: MixerConfig) -> Several:
+    """The choice of methods. What is chosen at first depends on the network alone, so that a link says the same on
+    every machine."""
+    first = list[str]()
+    for name in FAST:
+        if not first or sum(_cost(config, each) for each in [*first, name]) < LONG:
+            first.append(name)
+    chosen = ",".join(name for name in METHODS if name in first)
+    return Several("methods", "Methods", tuple((name, name) for name in METHODS), chosen)
+
+
+def judged(methods: Several) -> Listed:
+    """The methods that Doubt shows: the first few of those that are chosen."""
+    return lambda selection: methods.of(selection)[:JUDGED]
+
+
+def put(selection: Selection, target: int | None = None) -> Asked:
+    """The question about what is selected. target: another class than the one selected"""
+    target = selection.target if target is None else target
+    output: Any = OUTPUT.of(selection)
+    return Asked(selection.picture, target, BASELINE.of(selection), output, selection.block)
+
+
+def heard(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
+    """The question as each method hears it: all of the selection that their answers depend on."""
+    return tuple((put(selection).to(method), method) for method in methods)
+
+
+def doubted(selection: Selection, methods: Sequence[str]) -> tuple[Doubted, ...]:
+    return tuple(Doubted(asked, method, FILLING.of(selection)) for asked, method in heard(selection, methods))
+
+
+def known(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
+    """The answers that are measured."""
+    found = {method: scope.known(explanation(scope, put(selection), method)) for method in methods}
+    return {method: answer for method, answer in found.items() if answer is not None}
+
+
+def needed(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
+    """The answers of all of them."""
+    return [explanation(scope, put(selection), method) for method in methods]
+
+
+def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
+    """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
+    if not methods:
+        return "No method is chosen."
+    costs = [
+        f"{escape(method)} ({passes(scope, method):,} passes of the network)"
+        for method in methods
+        if method not in answers
+    ]
+    return f"Not measured yet: {', '.join(costs)}." if costs else ""
+
+
+def asked_of(scope: Microscope, selection: Selection) -> str:
+    """What the values are made of."""
+    return f"{OUTPUT.of(selection)} for {scope.classes[selection.target]}"
+
+
+def _cost(config: MixerConfig, method: str) -> float:
+    """In multiply-adds of the layers, on one picture."""
+    patches, hidden = config.grid.patches, config.hidden_dim
+    block = 2 * patches * hidden * (config.tokens_mlp_dim + config.channels_mlp_dim)
+    one_pass = patches * hidden * config.grid.values + config.num_blocks * block
+    return METHODS[method].passes(patches, Settings()) * one_pass

@@ -1,0 +1,59 @@
+"""Does it add up? The chosen patch's value under every method, and each method's sum against what it should be."""
+
+import numpy as np
+
+from viz import figures
+from viz.attribution.attribute import Attribution
+from viz.attribution.methods import METHODS
+from viz.figures import with_sign
+from viz.lenses.attribution.options import Listed, heard, known, missing, needed
+from viz.lenses.table import table
+from viz.lenses.view import Drawn, Numbers, View
+from viz.microscope import Microscope
+from viz.selection import Selection
+
+NONE = "-"
+COLUMNS = ("sum", "should be", "gap", "passes", "seconds")
+
+
+def view(listed: Listed) -> View:
+    return View(
+        "sums",
+        "Does it add up?",
+        "The value of the chosen patch, and the sum of all values against what there is to explain: F(picture) - "
+        "F(baseline), where F is the class's logit or probability. A gap in brackets is of a method that does not "
+        "promise to add up; an unsigned method, or one without a baseline, cannot. What a method costs are passes of "
+        "one picture through the network.",
+        "A gap of 0 says that nothing was lost, not that it went to the right patches.",
+        lambda selection: (heard(selection, listed(selection)), selection.patch),
+        lambda scope, selection: draw(scope, selection, listed(selection)),
+        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+    )
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
+    answers = known(scope, selection, methods)
+    words = missing(scope, methods, answers)
+    if not answers:
+        return Drawn(words=words)
+    columns = (figures.place(*scope.grid.position(selection.patch)), *COLUMNS)
+    html = table(["method", *columns], [_row(answer, selection.patch) for answer in answers.values()])
+    values = np.array([_figures(answer, selection.patch) for answer in answers.values()])
+    return Drawn(html=html, words=words, numbers=Numbers("value", {"method": list(answers), "of": columns}, values))
+
+
+def _figures(answer: Attribution, patch: int) -> list[float]:
+    """What stands in the columns; NaN where a method promises nothing."""
+    method = METHODS[answer.method]
+    wanted = answer.difference if method.signed and (method.baseline or method.background) else np.nan
+    gap = answer.total - wanted
+    return [float(answer.values[patch]), answer.total, wanted, gap, answer.passes, answer.seconds]
+
+
+def _row(answer: Attribution, patch: int) -> list[str]:
+    value, total, wanted, gap, passes, seconds = _figures(answer, patch)
+    uncertain = "" if answer.standard_error is None else f" ± {answer.standard_error[patch]:.2g}"
+    missed = with_sign(gap, ".3g")
+    told = NONE if np.isnan(gap) else missed if METHODS[answer.method].complete else f"({missed})"
+    should = NONE if np.isnan(wanted) else f"{wanted:.3g}"
+    return [answer.method, f"{value:.3g}{uncertain}", f"{total:.3g}", should, told, f"{passes:,}", f"{seconds:.2f}"]

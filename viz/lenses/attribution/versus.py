@@ -1,0 +1,84 @@
+"""Why this class rather than another? The difference of two attributions."""
+
+from functools import partial
+from html import escape
+
+from viz import figures
+from viz.attribution.asked import explanation
+from viz.attribution.methods import METHODS
+from viz.figures import AGAINST, FOR
+from viz.lenses.attribution.options import OUTPUT, Listed, heard, put
+from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection
+
+NEXT = "next"
+MANY = 60
+"""classes from which on they are chosen by their rank: nobody looks through a list of a thousand"""
+RANKS = 10
+
+
+def view(scope: Microscope, listed: Listed) -> View:
+    option = rather_than(scope)
+    return View(
+        "difference",
+        "Why this class rather than another?",
+        f"The values for the class asked about less those for another one: {FOR} speaks for the first, {AGAINST} for "
+        "the second. By the first signed method that is chosen.",
+        "What speaks for both classes alike does not show, however strongly it does.",
+        lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
+        partial(draw, listed, option),
+        options=(option,),
+        pick=pick_patch,
+        needs=partial(needs, listed, option),
+    )
+
+
+def rather_than(scope: Microscope) -> Choice:
+    """The option: which other class."""
+    if len(scope.classes) > MANY:
+        others = [(f"top-{rank}", f"number {rank} by probability") for rank in range(1, RANKS + 1)]
+    else:
+        others = [(name, name) for name in scope.classes]
+    return Choice("rather-than", "Rather than", ((NEXT, "the next likely class"), *others), NEXT)
+
+
+def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
+    """The number of the other class."""
+    chosen = option.of(selection)
+    ranked = [*map(int, scope.probabilities(selection.picture).argsort()[::-1])]
+    if chosen == NEXT:
+        return next((i for i in ranked if i != selection.target), selection.target)
+    return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)
+
+
+def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:
+    """The first signed method, if there is one."""
+    return tuple(name for name in listed(selection) if METHODS[name].signed)[:1]
+
+
+def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
+    both = selection.target, class_of(scope, selection, option)
+    methods = signed(listed, selection)
+    return [explanation(scope, put(selection, target), method) for method in methods for target in both]
+
+
+def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
+    methods, other = signed(listed, selection), class_of(scope, selection, option)
+    if not methods:
+        return Drawn(words="No signed method is chosen.")
+    if other == selection.target:
+        return Drawn(words="That is the class asked about: choose another.")
+    mine, theirs = (
+        scope.known(explanation(scope, put(selection, target), methods[0])) for target in (selection.target, other)
+    )
+    names = f"{scope.classes[selection.target]} - {scope.classes[other]}"
+    words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."
+    if mine is None or theirs is None:
+        return Drawn(words=f"{words} Not measured yet.")
+    values = scope.grid.map(mine.values - theirs.values)
+    label = f"{OUTPUT.of(selection)}: {names}"
+    chosen = scope.grid.position(selection.patch)
+    figure = figures.over_picture(scope.pixels(selection.picture), values, label, signed=True, chosen=chosen)
+    return Drawn(figure, words=words, numbers=Numbers(label, places(scope), values))

@@ -1,0 +1,24 @@
+"""Doubt: should an attribution be believed?"""
+
+from viz.lenses.attribution import maps
+from viz.lenses.attribution.options import BASELINE, FILLING, OUTPUT, judged, methods_of
+from viz.lenses.doubt import curves, disturbed, losing, survey, verdict
+from viz.lenses.view import Lens
+from viz.microscope import Microscope
+
+
+def lens(scope: Microscope) -> Lens:
+    methods = methods_of(scope.model.config)
+    listed, removed = judged(methods), losing.removed_of(scope)
+    return Lens(
+        "doubt",
+        "Doubt",
+        "Should I believe that?",
+        (
+            (verdict.view(methods, listed), maps.judged_view(listed)),
+            (curves.deletion(listed, removed), curves.insertion(listed, removed)),
+            (losing.view(listed, removed), disturbed.view(scope, listed)),
+            (survey.view(),),
+        ),
+        (methods, BASELINE, OUTPUT, FILLING),
+    )

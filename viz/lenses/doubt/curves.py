@@ -1,0 +1,89 @@
+"""Does the answer go with its patches, and come back with them? Curves of several methods, against chance."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from viz import figures
+from viz.doubt import checks
+from viz.doubt.faithfulness import area, band
+from viz.lenses.attribution.options import Listed, asked_of, doubted
+from viz.lenses.view import Drawn, Numbers, Point, View
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Number, Selection, Words
+
+
+def deletion(listed: Listed, removed: Number) -> View:
+    return _view(
+        listed,
+        removed,
+        "deletion",
+        "Does the answer go with its patches?",
+        "Patches are removed, those that speak most for the class first. If the values are right, its logit or "
+        "probability falls faster than for nearly all random orders (grey): a small area is good.",
+        "A picture with holes is unlike all that the network has seen. Only the distance from the grey counts, and "
+        "only what holds for several fillings.",
+    )
+
+
+def insertion(listed: Listed, removed: Number) -> View:
+    return _view(
+        listed,
+        removed,
+        "insertion",
+        "Does it come back with them?",
+        "The other way round: patches come into an empty picture, those that speak most for the class first. The "
+        "curve should rise above the grey: a large area is good.",
+        "An early peak above the end means that other patches speak against the class, not that the order is bad.",
+    )
+
+
+def needs(listed: Listed, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return checks.all_curves(scope, doubted(selection, listed(selection)))
+
+
+def _view(listed: Listed, removed: Number, id: str, title: str, question: str, caution: str) -> View:
+    return View(
+        id,
+        title,
+        question,
+        caution,
+        lambda selection: (doubted(selection, listed(selection)), removed.of(selection)),
+        partial(_draw, id, listed, removed),
+        pick=partial(_pick, removed),
+        needs=partial(needs, listed),
+    )
+
+
+def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Words:
+    """Every line has a point for each number of patches."""
+    (count,) = point.index
+    return {removed.name: str(count)}
+
+
+def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
+    """kind: deletion or insertion. With the random orders where they are known."""
+    several = doubted(selection, listed(selection))
+    own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
+    if not own:
+        return Drawn(words="Not measured yet." if listed(selection) else "No method is chosen.")
+    lines, backwards = (
+        np.stack([getattr(curves, kind) for curves in each])
+        for each in (own.values(), [curves.reverse for curves in own.values()])
+    )
+    orders = scope.known(checks.orders(scope, several[0]))
+    random = getattr(orders, kind) if orders else np.empty((0, 0))
+    figure = figures.against_chance(
+        lines,
+        backwards,
+        np.stack([area(lines), area(backwards)]),
+        list(own),
+        asked_of(scope, selection),
+        "patches gone" if kind == "deletion" else "patches there",
+        removed.of(selection),
+        (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
+    )
+    numbers = Numbers(asked_of(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
+    return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)

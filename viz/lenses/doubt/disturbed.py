@@ -1,0 +1,49 @@
+"""Does it depend on what was learned? Attributions while the weights are randomised."""
+
+from html import escape
+
+import numpy as np
+
+from viz import figures
+from viz.doubt.checks import DRAWS, disturbance, stages
+from viz.lenses.attribution.options import Listed, doubted, heard
+from viz.lenses.view import Drawn, Numbers, View
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Selection
+
+
+def view(scope: Microscope, listed: Listed) -> View:
+    return View(
+        "randomisation",
+        "Does it depend on what was learned?",
+        f"The attribution again while the weights are randomised, from the head down, in {stages(scope)} stages: "
+        "how far it still puts the patches into the same order (Adebayo et al. 2018). Takes as many attributions, and "
+        "some more of pictures with noise that nobody sees.",
+        "A line that stays near 1 shows the picture, not the network's reasons. One that falls may still be wrong.",
+        lambda selection: heard(selection, listed(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection)),
+        needs=lambda scope, selection: needs(scope, selection, listed(selection)),
+    )
+
+
+def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
+    return [disturbance(scope, one) for one in doubted(selection, methods)]
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
+    if not methods:
+        return Drawn(words="No method is chosen.")
+    known = {
+        one.method: found for one in doubted(selection, methods) if (found := scope.known(disturbance(scope, one)))
+    }
+    missing = [escape(method) for method in methods if method not in known]
+    words = f"Not measured yet: {', '.join(missing)}." if missing else ""
+    if not known:
+        return Drawn(words=words)
+    randomised = [found.randomised for found in known.values()]
+    lines, draws = (np.stack([getattr(one, name) for one in randomised]) for name in ("correlations", "draws"))
+    words += f" Small: the last stage again, for {DRAWS - 1} other draws of random weights."
+    names = randomised[0].stages
+    numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": names}, lines)
+    return Drawn(figures.randomised(names, lines, draws, list(known)), words=words.strip(), numbers=numbers)

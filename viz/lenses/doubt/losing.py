@@ -1,0 +1,57 @@
+"""What does the network still see? The picture along the curves of deletion and insertion."""
+
+from html import escape
+
+import numpy as np
+
+from viz import figures
+from viz.doubt import checks
+from viz.lenses.attribution.options import FILLING, OUTPUT, Listed, doubted
+from viz.lenses.doubt import curves
+from viz.lenses.view import Drawn, Numbers, View, pick_in_pictures
+from viz.microscope import Microscope
+from viz.selection import Number, Selection
+
+
+def view(listed: Listed, removed: Number) -> View:
+    def first(selection: Selection) -> tuple[str, ...]:
+        return listed(selection)[:1]
+
+    return View(
+        "losing",
+        "What is left of the picture?",
+        "The picture without the patches that speak most for the class, and with them alone, at the dotted line of the "
+        "curves: a click on a curve moves it. In the order of the first method.",
+        "What is obvious to you in such a picture need not be so to the network, nor the other way round.",
+        lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
+        lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
+        options=(removed,),
+        pick=pick_in_pictures(2),
+        needs=lambda scope, selection: curves.needs(first, scope, selection),
+    )
+
+
+def removed_of(scope: Microscope) -> Number:
+    """The option: how many patches are gone, or there."""
+    patches = scope.grid.patches
+    return Number("removed", "Patches", 0, patches, patches // 4)
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], count: int) -> Drawn:
+    if not methods:
+        return Drawn(words="No method is chosen.")
+    (one,), grid = doubted(selection, methods), scope.grid
+    found = scope.known(checks.curves(scope, one))
+    if found is None:
+        return Drawn(words="Not measured yet.")
+    whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]
+    names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
+    shown = checks.pictures(scope, one, count)
+    words = (
+        f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
+        f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
+        f"<b>{alone:.3f}</b> with these alone. A patch that is gone has become: {escape(FILLING.of(selection))}."
+    )
+    values = np.array([[without, alone]])
+    numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
+    return Drawn(figures.pictures(shown, names, (grid.rows, grid.cols)), words=words, numbers=numbers)

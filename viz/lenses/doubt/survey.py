@@ -1,0 +1,43 @@
+"""Which method can be believed in general? All of them over the shipped samples."""
+
+from html import escape
+from shlex import quote
+
+import numpy as np
+
+from viz.doubt.survey import CAUTION, COLUMNS, in_words, rows
+from viz.lenses.table import table
+from viz.lenses.view import Drawn, Numbers, View
+from viz.microscope import Microscope
+from viz.selection import Selection
+
+MISSING = "Not measured for this network: <code>{}</code> does that."
+NEVER = "Not measured for this network: the samples are of other classes than its own."
+
+
+def view() -> View:
+    return View(
+        "survey",
+        "Which method can be believed in general?",
+        "All methods over the shipped samples, each for the class that the network answers; the best at deletion "
+        "first.",
+        CAUTION,
+        lambda selection: None,
+        draw,
+    )
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    measured = scope.metrics.get("attributions")
+    if not measured:
+        return Drawn(words=MISSING.format(escape(_command(scope))) if scope.knows_samples else NEVER)
+    methods, columns = measured["methods"], COLUMNS[1:]
+    values = np.array([[row[column] for column in columns] for row in methods.values()], float)  # NaN for no gap
+    numbers = Numbers("value", {"method": list(methods), "of": columns}, values)
+    return Drawn(html=table(COLUMNS, rows(measured)), words=escape(in_words(measured)), numbers=numbers)
+
+
+def _command(scope: Microscope) -> str:
+    """What measures it, for this network: on images of its own, where it learned from others than CIFAR-10's."""
+    data = ["--data", "FOLDER"] if scope.metrics.get("data") else []
+    return " ".join(["python main.py evaluate --attributions", *data, *([quote(scope.source)] if scope.source else [])])

@@ -1,0 +1,65 @@
+"""Should I believe it? All that was measured of each method in words, with its rule."""
+
+from dataclasses import astuple
+from html import escape
+
+import numpy as np
+
+from viz.attribution.methods import METHODS
+from viz.doubt import checks
+from viz.doubt.rules import RULES, Evidence, Finding, findings
+from viz.lenses.attribution.options import JUDGED, Listed, doubted
+from viz.lenses.view import Drawn, Numbers, View, counted
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Selection, Several
+
+
+def view(methods: Several, listed: Listed) -> View:
+    """methods: the option, of which `listed` are judged"""
+    return View(
+        "verdict",
+        "Should I believe it?",
+        "What was measured of these attributions, each with the rule it is held to.",
+        "The limits are this project's choice. To meet them all proves nothing; not to meet one is a reason to look at "
+        "another method, or to give up on this picture.",
+        # those that are not judged are named
+        lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
+        needs=lambda scope, selection: needs(scope, selection, listed(selection)),
+    )
+
+
+def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
+    return checks.all_checks(scope, doubted(selection, methods))
+
+
+def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chosen: tuple[str, ...]) -> Drawn:
+    if not methods:
+        return Drawn(words="No method is chosen.")
+    evidence = {one.method: checks.evidence(scope, one) for one in doubted(selection, methods)}
+    cards = "".join(_card(method, found) for method, found in evidence.items())
+    left_out = [escape(method) for method in chosen if method not in methods]
+    words = f"At most {JUDGED} methods at a time: without {', '.join(left_out)}." if left_out else ""
+    values = np.array([astuple(found) for found in evidence.values()], float)  # NaN where nothing was measured
+    numbers = Numbers("measured", {"method": methods, "what": list(RULES)}, values)
+    return Drawn(html=f"<div class='verdicts'>{cards}</div>", words=words, numbers=numbers)
+
+
+def _card(method: str, evidence: Evidence) -> str:
+    found = findings(evidence)
+    lines = "".join(map(_line, found))
+    lines += "".join(
+        f"<li class='open'>{escape(rule.about)}: not measured yet</li>"
+        for name, rule in RULES.items()
+        if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
+    )
+    met = f"meets {sum(f.met for f in found)} of {counted(len(found), 'rule')}" if found else "not measured yet"
+    return f"<div><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></div>"
+
+
+def _line(finding: Finding) -> str:
+    words, rule = escape(finding.words), escape(finding.rule)
+    if finding.met:
+        return f"<li class='met'>{words} <small>(rule: {rule}; met)</small></li>"
+    return f"<li class='unmet'>{words} <small>(rule: {rule}; NOT met)</small>: {escape(finding.means)}</li>"

@@ -1,0 +1,71 @@
+"""Small pictures of numbers, as SVG: a cell for each number, in the colour of its value."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from viz import figures
+from viz.lenses.pictures import png_url
+from viz.microscope import Microscope
+
+Frame = tuple[float, float, float, float]
+"""x, y, width and height, in cells"""
+SHOWN = 64
+"""channels of a table that are shown"""
+
+
+def cells(pixels: UInt8[np.ndarray, "rows cols 3"], ratio: float, *frames: Frame, lines: str = "") -> str:
+    """SVG of a picture of `figures.painted`, or of any other; what it shows is said by whatever it stands in.
+
+    ratio: its width against its height
+    lines: a path over it
+    """
+    rows, cols = pixels.shape[:2]
+    boxes = "".join(
+        f"<rect class='{look}' x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}'/>"
+        for x, y, width, height in frames
+        for look in ("under", "over")
+    )
+    return (
+        f"<svg class='cells' viewBox='0 0 {cols} {rows}' preserveAspectRatio='none' aria-hidden='true' "
+        f"style='aspect-ratio: {ratio:.4g}'><image href='{png_url(pixels)}' width='{cols}' height='{rows}' "
+        f"preserveAspectRatio='none'/>{f'<path d={lines!r}/>' if lines else ''}{boxes}</svg>"
+    )
+
+
+def picture(scope: Microscope, picture: bytes, patch: int) -> str:
+    """SVG of the picture, cut into its patches, with one of them framed."""
+    (height, width), grid = scope.grid.patch_size, scope.grid
+    (row, col), (high, wide) = grid.position(patch), grid.image_size
+    cuts = [f"M0 {r * height}H{wide}" for r in range(1, grid.rows)]
+    cuts += [f"M{c * width} 0V{high}" for c in range(1, grid.cols)]
+    frame = (col * width, row * height, width, height)
+    return cells(scope.pixels(picture), wide / high, frame, lines="".join(cuts))
+
+
+def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: int, signed: bool) -> str:
+    """SVG of a value for each patch, laid out as the patches are in the picture, with one of them framed."""
+    grid = scope.grid
+    row, col = grid.position(patch)
+    pixels = figures.painted(grid.map(values.astype(np.float32)), signed)
+    return cells(pixels, grid.image_size[1] / grid.image_size[0], (col, row, 1, 1))
+
+
+def strip(values: Float[np.ndarray, "line"], place: int | None = None) -> str:
+    """SVG of many signed values side by side, with one of them framed."""
+    frames = [] if place is None else [(place, 0, 1, 1)]
+    return cells(figures.painted(values.astype(np.float32)[None], True), 16, *frames)
+
+
+def window(scope: Microscope, channel: int) -> range:
+    """The channels of a table that are shown, the given one in the middle as far as there are others beside it."""
+    count = scope.model.config.hidden_dim
+    first = min(max(0, channel - SHOWN // 2), max(0, count - SHOWN))
+    return range(first, min(count, first + SHOWN))
+
+
+def table(values: Float[np.ndarray, "patches channels"], shown: range, row: int | None, column: int | None) -> str:
+    """SVG of a table of tokens: a row for each patch, a column for each of the channels that are shown."""
+    part = values[:, shown.start : shown.stop].astype(np.float32)
+    frames: list[Frame] = [] if row is None else [(0, row, len(shown), 1)]
+    frames += [] if column is None else [(column - shown.start, 0, 1, len(values))]
+    return cells(figures.painted(part, True), 2, *frames)

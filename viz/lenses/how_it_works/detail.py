@@ -1,0 +1,314 @@
+"""A part at work on one number, which a listener can check; and the formula of which that is a case."""
+
+import math
+from collections.abc import Hashable, Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+
+from viz import figures, forward_pass
+from viz.figures import AGAINST, FOR
+from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, table, window
+from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.formulas import formula
+from viz.lenses.how_it_works.part import part_of
+from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.view import Drawn, Numbers, View, number_field
+from viz.microscope import Microscope
+from viz.selection import Selection, patch_text
+
+LISTED = 6
+"""terms of a sum that are listed one by one"""
+
+
+class Line(NamedTuple):
+    """What a half-block reads: a column or a row of the table."""
+
+    kind: str
+    """what stands at its places"""
+    names: list[str]
+    links: list[str]
+    """for each place the words of a link that choose it"""
+
+
+class Way(NamedTuple):
+    """How a half-block works: on the columns of the table, or on its rows."""
+
+    title: str
+    text: str
+    """HTML: what it does, in two sentences"""
+    what: str
+    """which column or row is looked at"""
+    line: Line
+    units: Line
+    unit: str
+    """HTML: which unit is looked at"""
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "detail",
+        "How does this part work?",
+        "The part that is chosen in the drawing, at work on one number of the table: that of the chosen patch in one "
+        "channel, by way of one hidden unit.",
+        "One number of very many, rounded: the sums agree to the last digit but one. A unit that adds much here may be "
+        "cancelled by the others, which stand in one line.",
+        sees=lambda s: _sees(scope, s),
+        draw=draw,
+    )
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    return {"picture": draw_picture, "stem": draw_stem, "a": draw_mixing, "b": draw_mixing, "head": draw_head}[
+        part_of(scope, selection)
+    ](scope, selection)
+
+
+def unit_at_work(scope: Microscope, selection: Selection) -> int:
+    """In token mixing the unit that is looked at; in channel mixing the one that adds most to the chosen patch."""
+    if part_of(scope, selection) == "a":
+        return unit_of(scope, selection)
+    return forward_pass.strongest_unit(scope.model, scope.look(selection.picture), selection.block, selection.patch)
+
+
+def mixing_at_work(scope: Microscope, selection: Selection) -> forward_pass.Mixing:
+    half: forward_pass.Half = "a" if part_of(scope, selection) == "a" else "b"
+    place = selection.block, half, selection.patch, channel_of(scope, selection), unit_at_work(scope, selection)
+    return forward_pass.mixing(scope.model, scope.look(selection.picture), *place)
+
+
+def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
+    grid, config = scope.grid, scope.model.config
+    (height, width), (rows, cols) = grid.patch_size, grid.pixels(selection.patch)
+    values = scope.input(selection.picture)[:, rows, cols].cpu().numpy()
+    span = float(np.abs(values).max()) or 1.0
+    colours = "".join(
+        _card(cells(figures.painted(values[i], True, span), width / height), name)
+        for i, name in enumerate(("red", "green", "blue"))
+    )
+    text = (
+        f"The picture is cut into {grid.patches} patches, {grid.rows} rows of {grid.cols}; the network never sees it "
+        f"whole again. Each patch is {height} x {width} pixels in three colours, {grid.values} numbers, and becomes "
+        "one token: a row of the table on which everything below works."
+    )
+    name = escape(_patch(scope, selection.patch))
+    html = (
+        f"{_head('The picture', text)}<div class='cards'>"
+        f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
+        f"<p>Its numbers: from 0 to 1 for each colour, less {_list(config.mean)} (red, green, blue), divided by "
+        f"{_list(config.std)}. {FOR.capitalize()} is more than that mean, {AGAINST} less.</p>"
+    )
+    axes = {"colour": ("red", "green", "blue"), "pixel row": range(height), "pixel column": range(width)}
+    return Drawn(html=html, numbers=Numbers("normalised value", axes, values))
+
+
+def draw_stem(scope: Microscope, selection: Selection) -> Drawn:
+    grid, config, channel = scope.grid, scope.model.config, channel_of(scope, selection)
+    (height, width), name = grid.patch_size, _patch(scope, selection.patch)
+    found = forward_pass.stem_sum(scope.model, scope.input(selection.picture), selection.patch, channel)
+    stem = scope.look(selection.picture).stem[0].cpu().numpy()
+    text = (
+        f"The {grid.values} numbers of a patch become {config.hidden_dim} others, its token: each channel is one "
+        "weighted sum of them. The weights are the same for every patch, so no patch hears of another yet."
+    )
+
+    def tile(values: np.ndarray) -> str:
+        wide = values.reshape(height, width * 3)  # the three colours of a pixel side by side
+        return cells(figures.painted(wide.astype(np.float32), True), width / height)
+
+    cards = (
+        f"{_card(tile(found.values), f'the numbers of {name}', 'p')}&times;"
+        f"{_card(tile(found.weights), f'the weights of channel {channel}', 'e')}&rarr;"
+        f"{_card(_table(scope, stem, selection.patch, channel), f'the table: row {name}, column {channel}', 'x')}"
+    )
+    pixels = [f"pixel ({r}, {c}), {k}" for r in range(height) for c in range(width) for k in ("red", "green", "blue")]
+    line = Line("number", pixels, [""] * len(pixels))
+    html = (
+        f"{_head('The stem', text)}{_channel(scope, channel)}<div class='cards'>{cards}</div>"
+        f"{_account(found, line, None, f'token of {name}, channel {channel}')}"
+        f"{formula(scope.model.config, 'stem')}"
+    )
+    return Drawn(html=html, numbers=_terms(found, line))
+
+
+def draw_head(scope: Microscope, selection: Selection) -> Drawn:
+    config, trace, name = scope.model.config, scope.look(selection.picture), scope.classes[selection.target]
+    found = forward_pass.head_sum(scope.model, trace, selection.target)
+    probability = float(scope.probabilities(selection.picture)[selection.target])
+    normed = "after a last LayerNorm, " if config.pre_head_norm else ""
+    text = (
+        f"The {scope.grid.patches} tokens are averaged, {normed}channel by channel: what is left is "
+        f"{config.hidden_dim} numbers. Each class's logit is one weighted sum of them; the softmax makes shares of "
+        f"the {config.num_classes} logits."
+    )
+    cards = (
+        f"{_card(strip(found.values), 'the mean token', 'm')}&times;"
+        f"{_card(strip(found.weights), f'the weights of the class {name}', 'w')}"
+    )
+    line = _channels(config.hidden_dim)
+    html = (
+        f"{_head('Mean and head', text)}<div class='cards wide'>{cards}</div>"
+        f"{_account(found, line, None, f'logit of {name}')}<p>Beside the others, that logit is a probability of "
+        f"<b>{probability:.1%}</b>.</p>{formula(config, 'head')}"
+    )
+    return Drawn(html=html, numbers=_terms(found, line))
+
+
+def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
+    found, channel = mixing_at_work(scope, selection), channel_of(scope, selection)
+    token = part_of(scope, selection) == "a"
+    way = (_columns if token else _rows)(scope, selection, found.unit)
+    here = f"{_patch(scope, selection.patch)}, channel {channel}"
+    html = (
+        f"{_head(f'{scope.depth_names[selection.depth]}: {way.title} of block {selection.block + 1}', way.text)}"
+        f"<div class='options'>{way.unit}{_channel(scope, channel)}</div>"
+        f"<div class='cards{'' if token else ' wide'}'>{_mixing_cards(scope, selection, found, way)}</div>"
+        f"<div class='accounts'>{_account(found.read, way.line, found.place, f'sum of unit {found.unit}')}"
+        f"{_account(found.write, way.units, found.unit, f'added to {here}')}</div>"
+        f"<p>{here}: <b>{_n(found.before)}</b> came in, <b>{_n(found.write.total)}</b> is added, "
+        f"<b>{_n(found.after)}</b> goes on.</p>{formula(scope.model.config, part_of(scope, selection))}"
+    )
+    return Drawn(html=html, numbers=_terms(found.read, way.line))
+
+
+def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
+    config, patches = scope.model.config, range(scope.grid.patches)
+    text = (
+        f"Every column of the table, one channel at all {len(patches)} places, goes through one MLP, the same for "
+        f"all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything pass "
+        "from one place to another."
+    )
+    line = Line("patch", [_patch(scope, i) for i in patches], [f"patch={patch_text(scope, i)}" for i in patches])
+    units = [f"unit {i}" for i in range(config.tokens_mlp_dim)]
+    return Way(
+        "token mixing",
+        text,
+        f"column {channel_of(scope, selection)}",
+        line,
+        Line("unit", units, [name.replace(" ", "=") for name in units]),
+        number_field("unit", "Unit", unit, config.tokens_mlp_dim),
+    )
+
+
+def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
+    config = scope.model.config
+    text = (
+        f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same for "
+        f"all {scope.grid.patches} places, and what comes out is added to the row. No place hears of another: what is "
+        "there is put together to new features."
+    )
+    return Way(
+        "channel mixing",
+        text,
+        f"row {_patch(scope, selection.patch)}",
+        _channels(config.hidden_dim),
+        Line("unit", [f"unit {i}" for i in range(config.channels_mlp_dim)], [""] * config.channels_mlp_dim),
+        f"<span>Unit <b>{unit}</b>, which adds most to this patch.</span>",
+    )
+
+
+def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.Mixing, way: Way) -> str:
+    token = part_of(scope, selection) == "a"
+
+    def drawn(values: np.ndarray) -> str:
+        return over_grid(scope, values, selection.patch, True) if token else strip(values, found.place)
+
+    before = (
+        forward_pass.table_before(scope.look(selection.picture), selection.block, "a" if token else "b").cpu().numpy()
+    )
+    framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
+    bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
+    return (
+        f"{_card(_table(scope, before, *framed), f'the table that comes in: {way.what}', 'x')}&rarr;"
+        f"{_card(drawn(found.read.values), f'{way.what}, after the LayerNorm', 'n')}&times;"
+        f"{_card(drawn(found.read.weights), f'how unit {found.unit} weighs it', 'w1')}&rarr;"
+        f"{_card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
+        f"{_card(drawn(found.writes), f'how it writes to each {way.line.kind}', 'w2')}&rarr;"
+        f"{_card(drawn(found.writes * found.hidden), 'what it adds', 'u')}"
+    )
+
+
+def gelu(summed: float, hidden: float) -> str:
+    """SVG of the GELU, x/2 (1 + erf(x / sqrt 2)), with a point on it."""
+    reach = max(3.0, abs(summed) + 0.5)
+    at = np.linspace(-reach, reach, 61)
+    curve = [(x, x / 2 * (1 + math.erf(x / math.sqrt(2)))) for x in at.tolist()]
+    path = "M" + "L".join(f"{100 * (x + reach) / (2 * reach):.1f} {90 - 80 * y / reach:.1f}" for x, y in curve)
+    x, y = 100 * (summed + reach) / (2 * reach), 90 - 80 * hidden / reach
+    return (
+        f"<svg class='gelu' viewBox='0 0 100 100' role='img' aria-label='the GELU makes {_n(hidden)} of {_n(summed)}'>"
+        f"<path class='axis' d='M0 90H100M50 5V98'/><path d='{path}'/><circle cx='{x:.1f}' cy='{y:.1f}' r='4'/></svg>"
+    )
+
+
+def _sees(scope: Microscope, selection: Selection) -> Hashable:
+    part = part_of(scope, selection)
+    if part == "head":
+        return part, selection.picture, selection.target
+    if part == "picture":
+        return part, selection.picture, selection.patch
+    seen = part, selection.picture, selection.patch, selection.depth, channel_of(scope, selection)
+    return (*seen, unit_of(scope, selection)) if part == "a" else seen
+
+
+def _account(found: forward_pass.Sum, line: Line, first: int | None, total: str) -> str:
+    """HTML: a sum, term by term; of many terms the largest, and the others together. first: a term to begin with"""
+    products, read, by = found.products.tolist(), found.values.tolist(), found.weights.tolist()
+    ranked = [i for i in np.argsort(-np.abs(found.products), kind="stable").tolist() if i != first]
+    listed = ([] if first is None else [first]) + ranked[: LISTED - (first is not None)]
+    rest = len(products) - len(listed)
+    rows = [_row(_choose(line.names[i], line.links[i]), _n(read[i]), _n(by[i]), _n(products[i])) for i in listed]
+    if rest:
+        rows.append(_row(f"{rest:,} others together", "", "", _n(sum(products) - sum(products[i] for i in listed))))
+    rows += [_row("bias", "", "", _n(found.bias)), _row(f"<b>{escape(total)}</b>", "", "", f"<b>{_n(found.total)}</b>")]
+    head = _row(line.kind, "value", "weight", "value x weight", cell="th")
+    return f"<table class='account'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _row(*texts: str, cell: str = "td") -> str:
+    return f"<tr>{''.join(f'<{cell}>{text}</{cell}>' for text in texts)}</tr>"
+
+
+def _choose(name: str, words: str) -> str:
+    return f"<button type='button' data-words='{words}'>{escape(name)}</button>" if words else escape(name)
+
+
+def _terms(found: forward_pass.Sum, line: Line) -> Numbers:
+    values = np.stack([found.values, found.weights, found.products], 1)
+    return Numbers("value", {line.kind: line.names, "of": ("value", "weight", "value x weight")}, values)
+
+
+def _head(title: str, text: str) -> str:
+    return f"<h4>{escape(title)}</h4><p>{text}</p>"
+
+
+def _card(drawn: str, text: str, symbol: str = "") -> str:
+    mark = f" data-symbol='{symbol}'" if symbol else ""
+    return f"<figure{mark}>{drawn}<figcaption>{escape(text)}</figcaption></figure>"
+
+
+def _table(scope: Microscope, values: np.ndarray, row: int | None, column: int | None) -> str:
+    shown = window(scope, 0 if column is None else column)
+    return table(values, shown, row, column)
+
+
+def _channel(scope: Microscope, channel: int) -> str:
+    return number_field("channel", "Channel", channel, scope.model.config.hidden_dim)
+
+
+def _channels(count: int) -> Line:
+    return Line("channel", [f"channel {i}" for i in range(count)], [f"channel={i}" for i in range(count)])
+
+
+def _patch(scope: Microscope, patch: int) -> str:
+    return figures.place(*scope.grid.position(patch))
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
+def _n(value: float) -> str:
+    """A number of the table."""
+    return f"{value:.4f}"

@@ -1,0 +1,146 @@
+"""The network as a drawing: every part with what it holds of this picture, to be chosen."""
+
+from html import escape
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import forward_pass, tokens
+from viz.lenses.how_it_works.cells import over_grid, picture, strip, table, window
+from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.part import Part, part_of, words_of
+from viz.lenses.view import Drawn, Numbers, View
+from viz.microscope import Microscope
+from viz.selection import Selection
+
+TOP = 5
+"""classes of the answer that are shown"""
+ARROW = "<svg class='arrow' viewBox='0 0 28 12' aria-hidden='true'><path d='M0 6H24M19 1L25 6L19 11'/></svg>"
+HALVES: dict[Part, str] = {"a": "token mixing", "b": "channel mixing"}
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "network",
+        "What becomes of the picture?",
+        "The whole network, with what it makes of this picture. Choose a part to see it at work below.",
+        "Each little map has a scale of its own: its colours tell where a part adds most, the number under it how much "
+        "in all. Much added is not much achieved: later parts may take it away again.",
+        sees=lambda s: (s.picture, s.patch, s.depth, part_of(scope, s), channel_of(scope, s)),
+        draw=draw,
+    )
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    strengths = forward_pass.strengths(scope.look(selection.picture))
+    added = strengths.tolist()
+    stages = _given(scope, selection), _blocks(scope, selection, added), _end(scope, selection)
+    html = f"<div class='network'>{''.join(stages)}</div>"
+    numbers = Numbers("added, as a share of what was there", {"depth": scope.depth_names[1:]}, strengths)
+    return Drawn(html=html, words=_in_words(scope, selection, added), numbers=numbers)
+
+
+def decided_at(scope: Microscope, selection: Selection) -> int:
+    """The depth from which on the answer leads for good, if the network ended there."""
+    return tokens.logit_lens(scope.look(selection.picture), scope.model).decided_at
+
+
+def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> str:
+    names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
+    leads = decided_at(scope, selection)
+    adds = f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+    if not any(added):
+        adds = "No half-block adds anything."
+    return (
+        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on, if the "
+        "head reads the tokens there. "
+        f"{adds}"
+    )
+
+
+def _button(scope: Microscope, selection: Selection, part: Part, depth: int, inner: str, label: str) -> str:
+    chosen = part == part_of(scope, selection) and (part not in HALVES or depth == selection.depth)
+    return (
+        f"<button type='button' class='part' data-words='{escape(words_of(scope, part, depth))}' "
+        f"data-go='how-detail' aria-pressed='{str(chosen).lower()}' aria-label='{escape(label, True)}'>{inner}</button>"
+    )
+
+
+def _given(scope: Microscope, selection: Selection) -> str:
+    grid, config = scope.grid, scope.model.config
+    (height, width), channel = grid.patch_size, channel_of(scope, selection)
+    cut = f"{grid.patches} patches of {height} x {width} pixels: {grid.values} numbers each"
+    image = f"{picture(scope, selection.picture, selection.patch)}<b>picture</b><small>{cut}</small>"
+    stem = scope.look(selection.picture).stem[0].cpu().numpy()
+    shown = window(scope, channel)
+    drawn = table(stem, shown, selection.patch, channel)
+    size = f"table of {grid.patches} tokens x {config.hidden_dim} channels"
+    part = "" if len(shown) == config.hidden_dim else f" ({shown.start} to {shown.stop - 1} shown)"
+    how_made = f"{size}{part}: each patch's numbers through the same {config.hidden_dim} filters"
+    stage = f"{drawn}<b>stem</b><small>{how_made}</small>"
+    return (
+        f"<div class='stage'>{_button(scope, selection, 'picture', 0, image, f'The picture: {cut}')}{ARROW}"
+        f"{_button(scope, selection, 'stem', 0, stage, f'The stem: {size}')}</div>"
+    )
+
+
+def _blocks(scope: Microscope, selection: Selection, added: list[float]) -> str:
+    written = tokens.update_norms(scope.look(selection.picture))  # halves patches
+    leads = decided_at(scope, selection)
+    items = []
+    for block in range(len(scope.model.blocks)):
+        halves = "<i class='stream'></i>".join(
+            _half(scope, selection, depth, written[depth - 1], added[depth - 1], depth == leads)
+            for depth in (2 * block + 1, 2 * block + 2)
+        )
+        items.append(f"<li aria-label='block {block + 1}'>{halves}</li>")
+    return (
+        "<p class='lanes'><span>above: token mixing (a), each column of the table by itself</span>"
+        "<span>below: channel mixing (b), each row by itself</span>"
+        "<span>map: how much is added at which place; under it: how much in all, against what was there</span></p>"
+        f"<ol class='blocks'>{''.join(items)}</ol>"
+    )
+
+
+def _half(
+    scope: Microscope,
+    selection: Selection,
+    depth: int,
+    written: Float32[np.ndarray, "patches"],
+    added: float,
+    here: bool,
+) -> str:
+    part: Part = "a" if depth % 2 else "b"
+    name = scope.depth_names[depth]
+    flag = "<em>readable</em>" if here else ""
+    inner = (
+        f"<b>{name}</b>{flag}{over_grid(scope, written, selection.patch, signed=False)}"
+        f"<span class='strength' style='--share: {min(1, added / 2):.0%}'>+{_share(added)}</span>"
+    )
+    label = f"{name}, {HALVES[part]} of block {(depth + 1) // 2}: adds {_share(added)} of what was there"
+    return _button(
+        scope, selection, part, depth, inner, label + (", from here on the head can read the answer" if here else "")
+    )
+
+
+def _end(scope: Microscope, selection: Selection) -> str:
+    config, picture_ = scope.model.config, selection.picture
+    pooled = scope.look(picture_).pooled[0].cpu().numpy()
+    size = f"over the {scope.grid.patches} tokens: {config.hidden_dim} numbers"
+    mean = f"{strip(pooled)}<b>mean</b><small>{size}</small>"
+    best, probabilities = scope.leading(picture_, TOP), scope.probabilities(picture_)
+    rows = "".join(
+        f"<span class='strength' style='--share: {probabilities[i]:.1%}'>{escape(scope.classes[i])} "
+        f"<i>{probabilities[i]:.1%}</i></span>"
+        for i in best
+    )
+    head = f"{rows}<b>head</b><small>{config.num_classes} classes, each a weighted sum of the mean</small>"
+    last = len(scope.depth_names) - 1
+    return (
+        f"<div class='stage end'>{_button(scope, selection, 'head', last, mean, 'The mean of the tokens')}{ARROW}"
+        f"{_button(scope, selection, 'head', last, head, f'The head: {scope.classes[best[0]]}')}</div>"
+    )
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1g}%" if 0 < value < 0.005 else f"{value:.0%}"

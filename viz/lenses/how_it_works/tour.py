@@ -1,0 +1,187 @@
+"""A tour of eight stops: what there is to see, in which view, with the loaded network's own numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from html import escape
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from viz import forward_pass, tokens
+from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.drawing import decided_at
+from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing.shuffle import experiment
+from viz.lenses.tokens import read_in_words, skipped_in_words
+from viz.microscope import Microscope
+from viz.mixing import weights
+from viz.selection import Number, Selection
+
+Say = Callable[[Microscope, Selection], str]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A view that is shown, and what is said of it."""
+
+    title: str
+    words: str | Say
+    """what is chosen, as a link says it"""
+    view: str
+    """the element that is shown"""
+    says: Say
+    """HTML"""
+
+    def link(self, scope: Microscope, selection: Selection) -> str:
+        return self.words if isinstance(self.words, str) else self.words(scope, selection)
+
+
+def bar(scope: Microscope, selection: Selection) -> str:
+    """HTML: the stop that the visitor is at, and the way to the others; without one, how to begin."""
+    number = TOUR.of(selection)
+    ways = "".join(
+        f"<li>{_way(scope, selection, i, str(i), STOPS[i - 1].title, i == number)}</li>"
+        for i in range(1, len(STOPS) + 1)
+    )
+    if not number:
+        begin = _way(scope, selection, 1, "Take the tour", "")
+        return f"<nav class='tour' aria-label='Tour'>{begin}<ol>{ways}</ol></nav>"
+    stop = STOPS[number - 1]
+    back = _way(scope, selection, number - 1, "Back", "", step="back") if number > 1 else ""
+    following = _way(scope, selection, number + 1, "Next", "", step="next") if number < len(STOPS) else ""
+    again = "" if shows(scope, selection, stop) else _way(scope, selection, number, "Go back to this stop", "")
+    return (
+        f"<nav class='tour on' aria-label='Tour'><p><b>{number} of {len(STOPS)}: {escape(stop.title)}</b> "
+        f"{stop.says(scope, selection)}</p><div>{back}{following}{again}<ol>{ways}</ol>"
+        f"<button type='button' data-words='{TOUR.name}=0'>Leave</button></div></nav>"
+    )
+
+
+def shows(scope: Microscope, selection: Selection, stop: Stop) -> bool:
+    """Whether its lens is open, at its depth."""
+    chosen = {"lens": selection.lens, "depth": scope.depth_names[selection.depth]}
+    return chosen.items() <= (chosen | dict(parse_qsl(stop.link(scope, selection)))).items()
+
+
+def _way(
+    scope: Microscope, selection: Selection, number: int, text: str, title: str, here: bool = False, step: str = ""
+) -> str:
+    """HTML: to a stop; a link of its own, too."""
+    stop = STOPS[number - 1]
+    words = f"{TOUR.name}={number}&{stop.link(scope, selection)}"
+    marks = " aria-current='step'" if here else ""
+    marks += f" data-step='{step}'" if step else ""
+    marks += f" title='{escape(title, True)}' aria-label='stop {number}: {escape(title, True)}'" if title else ""
+    return f"<a href='?{words}' data-words='{words}' data-go='{stop.view}'{marks}>{text}</a>"
+
+
+def _table(scope: Microscope, selection: Selection) -> str:
+    grid, config = scope.grid, scope.model.config
+    return (
+        f"The picture is cut into {grid.patches} patches; the {grid.values} numbers of each become a token of "
+        f"{config.hidden_dim}. From here to the end the network works on this table, {grid.patches} rows by "
+        f"{config.hidden_dim} columns."
+    )
+
+
+def _token_mixing(scope: Microscope, selection: Selection) -> str:
+    at = _at(selection, 1)
+    unit = unit_of(scope, at)
+    channel = channel_of(scope, at)
+    found = forward_pass.mixing(scope.model, scope.look(selection.picture), 0, "a", selection.patch, channel, unit)
+    shared, each = forward_pass.shared_weights(scope.model)
+    return (
+        f"One column: channel {channel} at all {scope.grid.patches} places. Unit {unit} adds them up with its weights: "
+        f"{found.read.total:.2f}, which the GELU makes {found.hidden:.2f}; together the units change this number from "
+        f"{found.before:.2f} to {found.after:.2f}. It is the only way from one place to another. All "
+        f"{scope.model.config.hidden_dim} channels share these {shared:,} parameters; one MLP for each would "
+        f"take {each:,}."
+    )
+
+
+def _units(scope: Microscope, selection: Selection) -> str:
+    maps = weights.reads(scope.model, 0)
+    pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
+    if not len(pairs):
+        return f"The weights of the {len(maps)} units of block 1, as maps over the picture. No two are opposite."
+    chance = weights.untrained_median(len(maps), scope.grid.patches)
+    return (
+        f"As all channels share its weights, a unit is one map over the picture: here the {len(maps)} of block 1. The "
+        f"paper sees many pairs of opposite ones. The {len(pairs)} most opposite pairs here have a median "
+        f"correlation of {np.median(correlation):.2f}; chance alone makes {chance:.2f}."
+    )
+
+
+def _channel_mixing(scope: Microscope, selection: Selection) -> str:
+    added = forward_pass.strengths(scope.look(selection.picture))
+    return (
+        f"One row: what is held at one place is put together anew, by one MLP for all {scope.grid.patches} places. In "
+        f"block 1 channel mixing adds {added[1]:.0%} of what was there, token mixing {added[0]:.0%}."
+    )
+
+
+def _decided(scope: Microscope, selection: Selection) -> str:
+    own, usual = decided_at(scope, selection), scope.known(scope.typical())
+    said = (
+        f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always: from "
+        "there on its head can read the answer. That does not say which part makes it. "
+        f"{skipped_in_words(scope, selection.picture, own)}"
+    )
+    if usual is None:
+        return f"{said} How it is with other pictures is measured under the figure."
+    return f"{said} {read_in_words(scope, usual)}"
+
+
+def _votes(scope: Microscope, selection: Selection) -> str:
+    trace, target = scope.look(selection.picture), selection.target
+    found = tokens.votes(trace, scope.model, len(scope.depth_names) - 1)[:, target]
+    best = scope.grid.position(int(found.argmax()))
+    return (
+        f"The logit for {escape(scope.classes[target])}, {found.mean():.2f}, is the mean of what the {len(found)} "
+        f"places say, from {found.min():.2f} to {found.max():.2f}, the most at patch {best}. But each has heard from "
+        "all others."
+    )
+
+
+def _shuffle(scope: Microscope, selection: Selection) -> str:
+    found = experiment(scope, selection)
+    after = int(found.patches_permuted.argmax())
+    return (
+        "Only token mixing knows which place is which. Shuffle the patches and its weights alike, and no logit changes "
+        f"by more than {found.largest_logit_difference:.0e}, which is rounding. Shuffle the picture alone, and it says "
+        f"{escape(scope.classes[after])}, {found.patches_permuted[after]:.0%}."
+    )
+
+
+def _attribution(scope: Microscope, selection: Selection) -> str:
+    answer = scope.answer(selection.picture)
+    return (
+        f"Which of the {scope.grid.patches} patches made it say {escape(scope.classes[answer])} "
+        f"({scope.probabilities(selection.picture)[answer]:.0%})? Each method has its own answer, and a sum that it "
+        "should have. Before you believe one, open the lens Doubt. The tour ends here: the picture, the class and "
+        "every part are now yours to choose."
+    )
+
+
+def _at(selection: Selection, depth: int) -> Selection:
+    """The selection at a depth, with the unit and the channel that are strongest there if the block is another."""
+    changed = replace(selection, depth=depth)
+    return changed if changed.block == selection.block else replace(changed, unit=None)
+
+
+STOPS = (
+    Stop("The picture becomes a table", "lens=how&depth=stem&part=depth", "how-network", _table),
+    Stop("Token mixing: a column at a time", "lens=how&depth=1a&part=depth", "how-detail", _token_mixing),
+    Stop("Its units are maps", "lens=mixing.units&depth=1a&order=pairs", "mixing-units-units", _units),
+    Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=depth", "how-detail", _channel_mixing),
+    Stop(
+        "From here on the answer can be read",
+        lambda scope, s: f"lens=how&depth={scope.depth_names[decided_at(scope, s)]}&part=depth",
+        "how-lens",
+        _decided,
+    ),
+    Stop("The places vote", "lens=how&part=depth", "how-votes", _votes),
+    Stop("The places trade places", "lens=mixing.shuffle", "mixing-shuffle-answers", _shuffle),
+    Stop("Which patches was it?", "lens=attribution", "attribution-maps", _attribution),
+)
+TOUR = Number("tour", "", 0, len(STOPS), 0)

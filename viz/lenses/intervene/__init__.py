@@ -1,0 +1,14 @@
+"""What if: change the picture, change the network, and see the answer follow."""
+
+from dataclasses import replace
+
+from viz.lenses.intervene import edit, knockout, patching, smallest
+from viz.lenses.view import Lens
+from viz.microscope import Microscope
+
+NAME = "What if"
+PARTS = (edit, patching, knockout, smallest)
+
+
+def lenses(scope: Microscope) -> tuple[Lens, ...]:
+    return tuple(replace(part.lens(scope), group=NAME) for part in PARTS)

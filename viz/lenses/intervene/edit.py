@@ -1,0 +1,185 @@
+"""Edit: change the picture, patch by patch; every lens then looks at what became of it."""
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+
+from viz import figures
+from viz.figures import with_sign
+from viz.intervene import edits
+from viz.intervene.edits import KINDS, Edit
+from viz.lenses.intervene.other import other_of, other_picture
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, places, sample_name
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection, Words
+
+SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
+FILLINGS = {name: kind.tool for name, kind in KINDS.items() if kind.fills}
+"""what can stand in for a patch that is taken away"""
+TOOLS = {name: kind.tool for name, kind in KINDS.items() if kind.tool}
+TOOL = Choice("tool", "What you click becomes", tuple(TOOLS.items()), "mean")
+AREAS = {
+    "patch": "one patch",
+    "around": "the patches around it, too",
+    "row": "its row",
+    "column": "its column",
+    "all": "all patches",
+}
+AREA = Choice("area", "A click takes", tuple(AREAS.items()), "patch")
+SHOWN = 5
+"""classes whose probabilities are shown, of each picture"""
+BEFORE, EDITED, OTHER = range(3)
+"""the pictures of the figure"""
+
+
+def lens(scope: Microscope) -> Lens:
+    other = other_of(scope)
+    picture = View(
+        "picture",
+        "What do you change?",
+        "Click a patch of the edited picture to change it, of the picture before to bring it back, of the other "
+        "picture to paste it. The edited picture is then under the microscope, in every lens.",
+        "A patch is never simply gone: whatever stands in its place says something too. Believe what holds for "
+        "several fillings.",
+        sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch),
+        draw=partial(draw_picture, other),
+        options=(TOOL, AREA, other),
+        pick=partial(pick_picture, other),
+    )
+    answer = View(
+        "answer",
+        "How does the answer follow?",
+        "The probabilities of the classes before and after the edits, and the change in percentage points.",
+        "The network was never trained on edited pictures: it may change its mind because a picture looks unnatural, "
+        "not because of what you took away.",
+        sees=lambda s: (s.picture, s.original, s.target),
+        draw=draw_answer,
+        pick=pick_answer,
+    )
+    return Lens("whatif.edit", "Edit", "What if the picture were another?", ((picture, answer),))
+
+
+def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
+    pixels = [scope.pixels(each) for each in _pictures(scope, other, selection)]
+    names = ["before", "edited", sample_name(scope, int(other.of(selection)))]
+    figure = figures.pictures(np.stack(pixels), names, (scope.grid.rows, scope.grid.cols))
+    changed = scope.grid.map(_changed(scope, pixels[BEFORE], pixels[EDITED]))
+    numbers = Numbers("mean change of the pixel values", places(scope), changed)
+    return Drawn(figure, words=_controls(scope, other, selection), numbers=numbers)
+
+
+def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a patch: what it does depends on which picture it is of."""
+    picture, place = patch_under(scope, point, 3)
+    kind = {BEFORE: "original", EDITED: TOOL.of(selection), OTHER: PASTE}[picture]
+    made = _edit(scope, other, selection, kind, place)
+    return _words(scope, (*selection.edits, made)) if made else {}
+
+
+def draw_answer(scope: Microscope, selection: Selection) -> Drawn:
+    values = np.stack([scope.probabilities(selection.original), scope.probabilities(selection.picture)])
+    listed, names = _listed(scope, selection), ("before", "after")
+    figure = figures.before_after(values[:, listed], [scope.classes[i] for i in listed], names, "probability")
+    before, after = (scope.answer(each) for each in (selection.original, selection.picture))
+    target = selection.target
+    change = 100 * float(values[1, target] - values[0, target])
+    words = (
+        f"Before: <b>{escape(scope.classes[before])}</b> ({values[0, before]:.1%}). After: "
+        f"<b>{escape(scope.classes[after])}</b> ({values[1, after]:.1%}). The class asked about, "
+        f"{escape(scope.classes[target])}: <b>{with_sign(change, '.1f')}</b> points."
+    )
+    return Drawn(figure, words=words, numbers=Numbers("probability", {"seen": names, "class": scope.classes}, values))
+
+
+def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
+    (place,) = point.index
+    return {"class": scope.classes[_listed(scope, selection)[place]]}
+
+
+def told(scope: Microscope, edit: Edit) -> str:
+    """An edit in a few words."""
+    count = len(edit.places)
+    where = (
+        "all patches"
+        if count == scope.grid.patches
+        else ", ".join("({}, {})".format(*scope.grid.position(place)) for place in edit.places)
+        if count <= 3
+        else f"{count} patches"
+    )
+    origin = f" from {sample_name(scope, edit.number)}" if edit.kind == "paste" and edit.number is not None else ""
+    return f"{where} {KINDS[edit.kind].done}{origin}"
+
+
+def _pictures(scope: Microscope, other: Choice, selection: Selection) -> tuple[bytes, bytes, bytes]:
+    return selection.original, selection.picture, other_picture(scope, other, selection)
+
+
+def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np.ndarray:
+    """For each patch the mean absolute change of its pixel values, of 255."""
+    change = np.abs(after.astype(np.float32) - before).mean(2)
+    return np.array([change[scope.grid.pixels(patch)].mean() for patch in range(scope.grid.patches)], np.float32)
+
+
+def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
+    """What a click on a patch does; None where one patch would trade places with itself."""
+    places = _area(scope, AREA.of(selection), place)
+    if kind == SWAP:
+        return None if place == selection.patch else Edit(kind, None, (selection.patch, place))
+    if kind == SHUFFLE:
+        orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
+        return Edit(kind, orders, places) if len(places) > 1 else None
+    return Edit(kind, int(other.of(selection)) if kind == PASTE else None, places)
+
+
+def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
+    """The patches that a click on one takes."""
+    row, col = scope.grid.position(place)
+
+    def within(y: int, x: int) -> bool:
+        return {
+            "patch": (y, x) == (row, col),
+            "around": max(abs(y - row), abs(x - col)) <= 1,
+            "row": y == row,
+            "column": x == col,
+            "all": True,
+        }[area]
+
+    return tuple(patch for patch in range(scope.grid.patches) if within(*scope.grid.position(patch)))
+
+
+def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
+    """HTML: what can be done without a mouse, and what was done."""
+    made, undone = selection.edits, selection.undone
+    edit = _edit(scope, other, selection, TOOL.of(selection), selection.patch)
+    edit = None if len(made) == edits.MOST else edit
+    buttons = [
+        _button(
+            "Change at patch ({}, {})".format(*scope.grid.position(selection.patch)),
+            _words(scope, (*made, edit)) if edit else None,
+        ),
+        _button("Undo", _words(scope, made[:-1], (*made[-1:], *undone)) if made else None),
+        _button("Redo", _words(scope, (*made, *undone[:1]), undone[1:]) if undone else None),
+        _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
+    ]
+    listed = "; ".join(told(scope, edit) for edit in made)
+    return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet.'}"
+
+
+def _button(name: str, words: Words | None) -> str:
+    does = f"data-words='{escape(urlencode(words))}'" if words is not None else "disabled"
+    return f"<button type='button' {does}>{name}</button>"
+
+
+def _words(scope: Microscope, made: Sequence[Edit], undone: Sequence[Edit] = ()) -> dict[str, str]:
+    said = {"edits": edits.text(made, scope.grid)}
+    return said | {"undone": edits.text(undone, scope.grid)} if undone else said
+
+
+def _listed(scope: Microscope, selection: Selection) -> list[int]:
+    """The classes that are shown: the one asked about, and the most probable before and after; highest first."""
+    pictures = (selection.original, selection.picture)
+    listed = {selection.target, *(i for picture in pictures for i in scope.leading(picture, SHOWN))}
+    return sorted(listed, key=lambda i: -max(float(scope.probabilities(picture)[i]) for picture in pictures))

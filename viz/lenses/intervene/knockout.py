@@ -1,0 +1,185 @@
+"""Knock out: parts of the network that do not do their work."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import figures
+from viz.figures import with_sign
+from viz.intervene import knockout
+from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.running_stats import RunningStats
+from viz.selection import Choice, Selection, Words
+
+SKIPPED, MEAN = "skipped", "mean"
+HOW = Choice("knocked", "A half-block", ((SKIPPED, "is skipped"), (MEAN, "adds its mean over the samples")), SKIPPED)
+LISTED = 12
+"""units that are shown"""
+
+
+def lens(scope: Microscope) -> Lens:
+    halves = View(
+        "halves",
+        "Which half-block does the answer need?",
+        "The change of the asked class's logit when one half-block adds nothing, or only what it adds in the mean over "
+        "the samples. Grey: mean and standard deviation of that change over the samples.",
+        "What is lost is not what the half-block alone does: those behind it meet tokens that they never met, and "
+        "others may do its work in its place. The changes do not add up.",
+        sees=lambda s: (s.picture, s.target, s.depth),
+        draw=draw_halves,
+        options=(HOW,),
+        pick=pick_half,
+        needs=halves_needed,
+    )
+    units = View(
+        "units",
+        "Which hidden unit does the answer need?",
+        "The change of the asked class's logit when one hidden unit of the block's token mixing is silent: 0 in every "
+        "channel. The units that change it most; grey: the chosen one over the samples.",
+        "A unit that changes little alone may do much together with others, and silence is itself a value: a unit "
+        "that is usually active is unusual when silent.",
+        sees=lambda s: (s.picture, s.target, s.block, s.unit),
+        draw=draw_units,
+        pick=pick_unit,
+        needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
+    )
+    asks = "What if a part of the network did not do its work? So it is seen which part the answer needs."
+    return Lens("whatif.knockout", "Knock out", asks, ((halves,), (units,)))
+
+
+def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
+    own, target = scope.known(halves_of(scope, selection)), selection.target
+    if own is None:
+        return Drawn()
+    names, label = scope.depth_names[1:], f"change of the logit for {scope.classes[target]}"
+    spread = scope.known(usual_halves(scope, selection))
+    usual = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
+    values = own[:, 0, target]
+    figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
+    most = int(np.abs(values).argmax())
+    words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{with_sign(values[most], '.2f')}</b>."
+    lines = {"this picture": values}
+    if usual is not None:
+        often = int(np.abs(usual[0]).argmax())
+        words += f" Over the samples: {names[often]}, {with_sign(usual[0, often], '.2f')} ± {usual[1, often]:.2f}."
+        lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
+    numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
+    return Drawn(figure, words=words, numbers=numbers)
+
+
+def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
+    (half,) = point.index
+    return {"depth": scope.depth_names[1:][half]}
+
+
+def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves 1 classes"]]:
+    """For this picture."""
+    halves = len(scope.depth_names) - 1
+    return scope.measurement(
+        ("without halves", HOW.of(selection), selection.picture),
+        "Knocking out",
+        "half-blocks",
+        halves,
+        lambda: knockout.without_halves(scope.model, scope.input(selection.picture)[None], _means(scope, selection)),
+        passes=1 + halves / 2,
+    )
+
+
+def usual_halves(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
+    """Over the samples, when it is asked for."""
+    return scope.over_samples(
+        ("without halves over the samples", HOW.of(selection)),
+        "Knocking out over the samples",
+        lambda: knockout.without_halves_over(scope.model, scope.sample_inputs, _means(scope, selection)),
+        passes=1 + (len(scope.depth_names) - 1) / 2,
+        asked=True,
+    )
+
+
+def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
+    return scope.over_samples(
+        "mean updates",
+        "What half-blocks add in the mean",
+        lambda: knockout.mean_updates(scope.model, scope.sample_inputs),
+    )
+
+
+def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
+    """What a half-block adds in place of what it computes, where it is not skipped."""
+    return scope.made(means_of(scope)) if HOW.of(selection) == MEAN else None
+
+
+def halves_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    if HOW.of(selection) == MEAN and (first := scope.missing([means_of(scope)])):
+        return first
+    return [halves_of(scope, selection), usual_halves(scope, selection)]
+
+
+def draw_units(scope: Microscope, selection: Selection) -> Drawn:
+    found, block, unit = scope.known(units_of(scope, selection)), selection.block, unit_of(scope, selection)
+    if found is None:
+        return Drawn()
+    values, label = found[:, selection.target], f"change of the logit for {scope.classes[selection.target]}"
+    listed = _listed(values, unit)
+    spread, usual = scope.known(usual_unit(scope, selection)), None
+    words = (
+        f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by "
+        f"<b>{with_sign(values[listed[0]], '.3f')}</b>; half of the {len(values)} units change it by less than "
+        f"{np.median(np.abs(values)):.1g}."
+    )
+    if spread is not None:
+        mean, deviation = spread.mean[selection.target], spread.deviation[selection.target]
+        usual = np.full((2, len(listed)), np.nan)
+        usual[:, listed.index(unit)] = mean, deviation
+        words += f" Unit {unit} over the samples: {with_sign(mean, '.3f')} ± {deviation:.3f}."
+    names = [str(each) for each in listed]
+    across = f"hidden unit of the token mixing of block {block + 1}"
+    figure = figures.effects(values[listed], names, label, across, listed.index(unit), usual)
+    return Drawn(figure, words=words, numbers=Numbers(label, {"unit": range(len(values))}, values))
+
+
+def pick_unit(scope: Microscope, selection: Selection, point: Point) -> Words:
+    found, (place,) = scope.known(units_of(scope, selection)), point.index
+    if found is None:
+        return {}
+    return {"unit": str(_listed(found[:, selection.target], unit_of(scope, selection))[place])}
+
+
+def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "units classes"]]:
+    """All units, for this picture."""
+    picture, block, units = selection.picture, selection.block, scope.model.config.tokens_mlp_dim
+    return scope.measurement(
+        ("without units", picture, block),
+        f"Silencing units of block {block + 1}",
+        "units",
+        units,
+        lambda: knockout.without_units(scope.model, scope.input(picture), block),
+        passes=units * _behind(scope, block),
+    )
+
+
+def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
+    """The chosen unit over the samples, when it is asked for."""
+    block, unit = selection.block, unit_of(scope, selection)
+    return scope.over_samples(
+        ("without the unit over the samples", block, unit),
+        f"Silencing unit {unit} over the samples",
+        lambda: knockout.without_unit_over(scope.model, scope.sample_inputs, block, unit),
+        passes=1 + _behind(scope, block),
+        asked=True,
+    )
+
+
+def _behind(scope: Microscope, block: int) -> float:
+    """The share of a pass that lies behind the input of a block."""
+    return 1 - block / len(scope.model.blocks)
+
+
+def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:
+    """The units that are shown: those that change most, the largest change first, and the chosen one."""
+    most = [*map(int, np.argsort(-np.abs(values), kind="stable")[:LISTED])]
+    return most if unit in most else [*most, unit]

@@ -1,0 +1,197 @@
+"""Smallest change: how little has to change for another answer, and how little is enough for this one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+
+from viz import figures
+from viz.intervene import edits, search
+from viz.intervene.edits import Edit
+from viz.intervene.search import Found, Wanted
+from viz.lenses.intervene.edit import FILLINGS
+from viz.lenses.intervene.other import other_of, other_picture
+from viz.lenses.view import Drawn, Lens, Numbers, View, pick_in_pictures, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection
+
+FILL = Choice(
+    "gone",
+    "A patch that is gone becomes",
+    tuple(FILLINGS.items()),
+    "mean",
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: patches of one picture to put into another, until the answer is as wanted."""
+
+    into: bytes
+    put: bytes
+    target: int
+    kept: bool
+    """whether the answer is to be the target, or any other class"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one of the views looks for, and what it makes of the picture."""
+
+    search: Callable[[Microscope, Selection], Search]
+    edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
+    """what puts it under the microscope"""
+    nothing: str
+    """in words: no patch at all is enough"""
+    never: str
+    """in words: no number of patches is"""
+
+
+def lens(scope: Microscope) -> Lens:
+    other = other_of(scope)
+    remove = _view(
+        "remove",
+        "What has to go for another answer?",
+        "The fewest patches whose removal changes the answer to this picture.",
+        "Without them the picture is one that the network never met: the answer may change because of the holes. Try "
+        "another filling.",
+        FILL,
+        Question(
+            lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
+            lambda scope, s, found: Edit(FILL.of(s), None, found),
+            "",
+            "No number of patches: with all of them gone the answer is still the same.",
+        ),
+    )
+    keep = _view(
+        "keep",
+        "What alone is enough for this answer?",
+        "The fewest patches that keep the answer when all others are removed.",
+        "Enough is not needed: other patches may be enough as well. And where very few are enough, the filling alone "
+        "may nearly give this answer.",
+        FILL,
+        Question(
+            lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
+            lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
+            "None: with all patches gone the answer is the same.",
+            "",
+        ),
+    )
+    paste = _view(
+        "paste",
+        "What carries the other answer over?",
+        "The fewest patches of the other picture that, put in their places in this one, make its answer the other's.",
+        "Pasted patches have edges that no photo has, and what they meant in their own picture is not around them.",
+        other,
+        Question(
+            lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
+            lambda scope, s, found: Edit("paste", int(other.of(s)), found),
+            "None: both pictures have this answer.",
+            "",
+        ),
+    )
+    asks = "How little has to change for another answer, and how little is enough for this one?"
+    return Lens("whatif.smallest", "Smallest change", asks, ((remove, keep, paste),), (FILL, other))
+
+
+def _view(id: str, title: str, question: str, caution: str, option: Choice, asked: Question) -> View:
+    """option: the one of the lens that it depends on"""
+    return View(
+        id,
+        title,
+        question,
+        caution,
+        sees=lambda s: (s.picture, s.edits, option.of(s)),
+        draw=partial(draw, asked),
+        pick=pick_in_pictures(1),
+        needs=partial(searches, asked),
+    )
+
+
+def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
+    looked = asked.search(scope, selection)
+    greedy, *proof = map(scope.known, searches(asked, scope, selection))
+    found = next(filter(None, proof), greedy)
+    if found is None:
+        return Drawn(words="Not searched yet.")
+    if found.patches:
+        edit = asked.edit(scope, selection, found.patches)
+        picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
+    else:
+        picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
+    name = f"answered {scope.classes[scope.answer(picture)]}"
+    figure = figures.pictures(scope.pixels(picture)[None], [name], (scope.grid.rows, scope.grid.cols))
+    order = np.zeros(scope.grid.patches, int)
+    for number, patch in enumerate(found.patches or (), 1):
+        order[patch] = number
+    numbers = Numbers("order in which it was found", places(scope), scope.grid.map(order))
+    return Drawn(figure, words=words, numbers=numbers)
+
+
+def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
+    """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
+    looked, patches = asked.search(scope, selection), scope.grid.patches
+
+    def wanted() -> Wanted:
+        return Wanted(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
+
+    greedy = scope.measurement(
+        ("greedy", looked),
+        "Search, patch after patch, at most",
+        "passes",
+        search.most_passes(patches),
+        lambda: search.greedy(scope.model, wanted()),
+        asked=True,
+    )
+    found = scope.known(greedy)
+    if found is None or not 0 < (sets := search.smaller_sets(patches, found)) <= search.AFFORDABLE:
+        return [greedy]
+    proof = scope.measurement(
+        ("proof", looked),
+        "Proof: trying all smaller sets",
+        "sets",
+        sets,
+        lambda: search.prove(scope.model, wanted(), found),
+        asked=True,
+    )
+    return [greedy, proof]
+
+
+def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
+    """HTML."""
+    assert found.patches is not None
+    named = ", ".join("({}, {})".format(*scope.grid.position(patch)) for patch in found.patches)
+    count, sets = len(found.patches), search.smaller_sets(scope.grid.patches, found)
+    if found.proven:
+        proof = "No smaller set does: all were tried."
+    elif sets > search.AFFORDABLE:
+        proof = f"Found greedily; whether fewer would do is not proven: {sets:,} smaller sets are too many to try."
+    else:
+        proof = "Found greedily; whether fewer would do is not tried yet."
+    button = ""
+    if edit.places and len(selection.edits) < edits.MOST:
+        words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
+        button = f" <button type='button' data-words='{escape(words)}'>Put it under the microscope</button>"
+    return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
+
+
+def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:
+    """The picture with one edit more. An edit of no patch changes nothing."""
+    return scope.edited(selection.picture, [edit]) if edit.places else selection.picture
+
+
+def _filled(scope: Microscope, selection: Selection) -> bytes:
+    """The picture with all patches gone."""
+    return scope.edited(selection.picture, [Edit(FILL.of(selection), None, tuple(range(scope.grid.patches)))])
+
+
+def _but(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(patch for patch in range(scope.grid.patches) if patch not in patches)
+
+
+def _toward(scope: Microscope, picture: bytes, other: bytes) -> Search:
+    return Search(picture, other, scope.answer(other), True)

@@ -1,0 +1,16 @@
+"""The block that is looked into: it follows the depth."""
+
+from viz.lenses.view import Point
+from viz.microscope import Microscope
+from viz.selection import Selection, Words
+
+FOLLOWS = "The depth chooses the block. At the stem, which mixes nothing, it is block 1, which reads the stem's tokens."
+
+
+def in_words(scope: Microscope, selection: Selection) -> str:
+    return f"Block <b>{selection.block + 1}</b> of {len(scope.model.blocks)}."
+
+
+def pick_block(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a figure with a line for each block."""
+    return {"depth": f"{point.curve + 1}a"}

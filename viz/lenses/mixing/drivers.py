@@ -1,0 +1,75 @@
+"""Which of the shipped samples drive a unit most, measured when the visitor asks for it."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz.lenses.mixing import block, chosen
+from viz.lenses.pictures import png_url
+from viz.lenses.view import Drawn, Numbers, View, taken_for
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.mixing import units
+from viz.selection import Selection
+
+LISTED = 10
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "drivers",
+        "Which samples drive it most?",
+        f"Of the {len(scope.samples)} shipped samples those to whose tokens the unit adds most: the number is the "
+        "length of what it adds. Choose one to look at it.",
+        "What these have in common is a guess at what the unit is for, made from few pictures: mind the numbers.",
+        sees=chosen.seen,
+        draw=draw,
+        needs=needs,
+    )
+
+
+def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
+    everywhere = strengths_of(scope)
+    return [everywhere] if scope.known(everywhere) is None else [everywhere, scope.bank(len(scope.depth_names) - 1)]
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    known = scope.known(strengths_of(scope))
+    if known is None:
+        return Drawn(words="The samples have not been measured yet.")
+    unit = chosen.unit_of(scope, selection)
+    strengths = known[:, selection.block, unit]
+    best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
+    answers = scope.sample_answers()
+    items = "".join(
+        f"<li>{_button(scope, sample)}{_told(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
+        for sample in best
+    )
+    words = f"{block.in_words(scope, selection)} Unit <b>{unit}</b>, the strongest first."
+    numbers = Numbers("length of what the unit adds", {"sample": range(len(strengths))}, strengths)
+    return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
+
+
+def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples blocks units"]]:
+    return scope.over_samples(
+        "how much each unit adds to the samples",
+        "What drives the units",
+        lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
+        asked=True,
+    )
+
+
+def _button(scope: Microscope, sample: int) -> str:
+    url = png_url(scope.pixels(scope.sample_picture(sample)))
+    return (
+        f"<button type='button' data-words='sample={sample}' aria-label='sample {sample}, "
+        f"{escape(scope.truth(sample), True)}'><img src='{url}' alt=''></button>"
+    )
+
+
+def _told(scope: Microscope, sample: int, answers: list[int] | None) -> str:
+    truth = scope.truth(sample)
+    return escape(truth if answers is None else taken_for(truth, scope.classes[answers[sample]]))

@@ -1,0 +1,140 @@
+"""Influence of patches on patches as three views: the matrix, and the chosen patch's share in it over the picture."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import figures
+from viz.lenses.view import Drawn, Numbers, View, nothing_needed, pick_patch, pick_row, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Option, Selection
+
+Matrix = Float32[np.ndarray, "patches patches"]
+
+TO, FROM = "Who acts on the chosen patch?", "On whom does it act?"
+GAIN = "gain"
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """[to, from]"""
+
+    gain: Matrix
+    error: Matrix | None = None
+    """the standard error of each gain"""
+    words: str = ""
+    label: str = GAIN
+    signed: bool = False
+    """whether it is a difference, which has a sign"""
+
+    @property
+    def others(self) -> Matrix:
+        """The size of the gains, but 0 for that of a patch on itself."""
+        return np.where(np.eye(len(self.gain), dtype=bool), 0, np.abs(self.gain))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an influence comes from."""
+
+    find: Callable[[Microscope, Selection], Influence | None]
+    """None where it is not known yet"""
+    sees: Callable[[Selection], Hashable]
+    """all of the selection that it depends on, but the patch"""
+    needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
+    options: tuple[Option, ...] = ()
+
+
+UNKNOWN = Drawn(words="Not estimated for this picture yet.")
+
+
+def matrix_view(source: Source, title: str, question: str) -> View:
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        found = source.find(scope, selection)
+        return UNKNOWN if found is None else _matrix(scope, selection, found)
+
+    return View(
+        "matrix",
+        title,
+        f"{question} The chosen patch's row is framed.",
+        "The gains hold for small changes only, and have no sign: they say who is heard, not what is said, nor whether "
+        "it counts for the answer. The scale ends at the strongest link between two patches; that of a patch with "
+        "itself may lie beyond.",
+        sees=lambda s: (source.sees(s), s.patch),
+        draw=draw,
+        pick=pick_row,
+        needs=source.needs,
+        options=source.options,
+    )
+
+
+def to_view(source: Source) -> View:
+    return _map_view("to", TO, "The framed row of the matrix, over the picture.", FROM, source)
+
+
+def from_view(source: Source) -> View:
+    return _map_view("from", FROM, "The chosen patch's column of the matrix, over the picture.", TO, source)
+
+
+def _map_view(id: str, title: str, question: str, other: str, source: Source) -> View:
+    def draw(scope: Microscope, selection: Selection) -> Drawn:
+        found, patch = source.find(scope, selection), selection.patch
+        if found is None:
+            return UNKNOWN
+        line = scope.grid.map(found.gain[patch] if id == "to" else found.gain[:, patch])
+        span = float(max(found.others[patch].max(), found.others[:, patch].max()))
+        pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
+        figure = figures.over_picture(pixels, line, found.label, found.signed, place, span)
+        return Drawn(figure, numbers=Numbers(found.label, places(scope), line))
+
+    return View(
+        id,
+        title,
+        question,
+        f'This map and that of "{other}" have one scale. It ends at the strongest link of the chosen patch with '
+        "another patch; its link with itself may lie beyond.",
+        sees=lambda s: (source.sees(s), s.patch),
+        draw=draw,
+        pick=pick_patch,
+        needs=source.needs,
+        options=source.options,
+    )
+
+
+def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
+    span = float(found.others.max())
+    figure = matrix_figure(scope, selection, found.gain, found.label, span, found.error, found.signed)
+    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
+
+
+def matrix_figure(
+    scope: Microscope,
+    selection: Selection,
+    values: Matrix,
+    label: str,
+    span: float | None = None,
+    error: Matrix | None = None,
+    signed: bool = False,
+) -> figures.Figure:
+    """Of how much each patch acts on each, with the chosen patch's row framed."""
+    return figures.patch_matrix(
+        values,
+        scope.grid.positions,
+        label,
+        signed=signed,
+        relation="from {other} to {one}",
+        chosen=selection.patch,
+        span=span,
+        error=error,
+        axes=("from patch", "to patch"),
+    )
+
+
+def between(scope: Microscope, name: str, values: Matrix) -> Numbers:
+    """A value for each pair of patches [to, from], with its places."""
+    rows, cols = range(scope.grid.rows), range(scope.grid.cols)
+    axes = {"to row": rows, "to column": cols, "from row": rows, "from column": cols}
+    return Numbers(name, axes, scope.grid.map(scope.grid.map(values), axis=0))

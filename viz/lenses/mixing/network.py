@@ -1,0 +1,91 @@
+"""Through all blocks: who acts on whom from the stem to the last block, estimated when the visitor asks for it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from viz.lenses.mixing.influence import (
+    GAIN,
+    UNKNOWN,
+    Influence,
+    Source,
+    between,
+    from_view,
+    matrix_figure,
+    matrix_view,
+    to_view,
+)
+from viz.lenses.view import Drawn, Lens, View, pick_row
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.mixing.influence import NetworkInfluence, network_influence
+from viz.selection import Selection
+
+PROBES = 16
+SEED = 0
+
+
+def lens(scope: Microscope) -> Lens:
+    source = Source(influence, lambda s: s.picture, needs)
+    matrix = matrix_view(
+        source,
+        "Who acts on whom through the network?",
+        "How strongly a small change of one patch's stem token (across) changes another's token after the last block "
+        "(down), for this picture. The identity would be a gain of 1 on the diagonal.",
+    )
+    error = View(
+        "error",
+        "How sure is each entry?",
+        "The standard error of each entry of the matrix, from the scatter of the probes.",
+        "It covers only the chance in the probes. How far a change may grow before its gain no longer holds, no "
+        "standard error says.",
+        sees=lambda s: (s.picture, s.patch),
+        draw=draw_error,
+        pick=pick_row,
+        needs=needs,
+    )
+    asks = (
+        "Who talks to whom from the first block to the last, over all paths? There are too many derivatives to take "
+        f"them all, so {PROBES} random probes estimate how strong they are."
+    )
+    rows = ((matrix, to_view(source)), (from_view(source), error))
+    return Lens("mixing.network", "Through all blocks", asks, rows)
+
+
+def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return [probes_of(scope, selection.picture)]
+
+
+def influence(scope: Microscope, selection: Selection) -> Influence | None:
+    """From the second probe on, which is the first to tell how sure it is."""
+    known = scope.known(probes_of(scope, selection.picture))
+    if known is None or known.done == 1:
+        return None
+    relative = known.standard_error / known.influence.clip(1e-12)
+    words = (
+        f"After {known.done} of {known.total} probes: the standard error of an entry is {np.median(relative):.1%} of "
+        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own."
+    )
+    return Influence(known.influence, known.standard_error, words)
+
+
+def draw_error(scope: Microscope, selection: Selection) -> Drawn:
+    found = influence(scope, selection)
+    if found is None or found.error is None:
+        return UNKNOWN
+    label = f"standard error of the {GAIN}"
+    figure = matrix_figure(scope, selection, found.error, label)
+    return Drawn(figure, numbers=between(scope, label, found.error))
+
+
+def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence]:
+    return scope.measurement(
+        ("influence through the network", picture),
+        "Influence through the network",
+        "probes",
+        PROBES,
+        lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED),
+        # every probe goes back through the network once for each patch, at about the cost of one pass
+        passes=PROBES * scope.grid.patches,
+        asked=True,
+    )

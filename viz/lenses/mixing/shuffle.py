@@ -1,0 +1,119 @@
+"""Shuffle: does the network mind when the patches trade places?"""
+
+from html import escape
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from viz import figures
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
+from viz.selection import Number, Selection, Words, patch_text
+
+CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
+TOP = 3
+"""classes of each condition that are shown"""
+SEED = Number("shuffle", "Random order number", 0, 999, 0)
+
+
+def lens(scope: Microscope) -> Lens:
+    pictures = View(
+        "pictures",
+        "What is shuffled?",
+        "The patches of the picture trade places at random. Point at one to see where it came from.",
+        "Nothing inside a patch changes: its pixels, and their order, are the same.",
+        sees=lambda s: (s.picture, SEED.of(s)),
+        draw=draw_pictures,
+        pick=pick_picture,
+    )
+    answers = View(
+        "answers",
+        "Does the network mind?",
+        "Its answers to the original, to the shuffled picture with the token-mixing weights shuffled alike, and to the "
+        "shuffled picture as it is.",
+        "That shuffled weights undo shuffled patches holds for any weights, also untrained ones. What is learned is "
+        "only how much the network as it is minds.",
+        sees=lambda s: (s.picture, SEED.of(s)),
+        draw=draw_answers,
+        pick=pick_answer,
+    )
+    asks = "Only the token-mixing weights know which place is which. How much does the answer hang on them?"
+    return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
+
+
+def experiment_of(scope: Microscope, selection: Selection) -> Measurement[PermutationExperiment]:
+    picture, seed = selection.picture, SEED.of(selection)
+    return scope.measurement(
+        ("shuffle", picture, seed),
+        "Shuffled patches",
+        "experiments",
+        1,
+        lambda: iter((1, permutation_experiment(scope.model, scope.input(picture), seed))),
+        passes=3,
+    )
+
+
+def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
+    return scope.made(experiment_of(scope, selection))
+
+
+def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
+    """Place i of the shuffled picture holds patch order[i]."""
+    return random_order(scope.grid, SEED.of(selection))
+
+
+def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray, "height width 3"]:
+    pixels = scope.pixels(selection.picture)
+    shuffled = np.empty_like(pixels)
+    for place, patch in enumerate(order_of(scope, selection).tolist()):
+        shuffled[scope.grid.pixels(place)] = pixels[scope.grid.pixels(patch)]
+    return shuffled
+
+
+def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
+    grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
+    before, moved = (grid.map(np.array(grid.positions)[each], axis=0) for each in (np.arange(grid.patches), order))
+    both = np.stack([pixels, shuffled_pixels(scope, selection)])
+    figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
+    following = (SEED.of(selection) + 1) % (SEED.high + 1)
+    button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
+    numbers = Numbers("came from", {**places(scope), "its": ("row", "column")}, moved)
+    return Drawn(figure, words=button, numbers=numbers)
+
+
+def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
+    shuffled, place = patch_under(scope, point, 2)
+    return {"patch": patch_text(scope, int(order_of(scope, selection)[place]) if shuffled else place)}
+
+
+def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
+    found = experiment(scope, selection)
+    values = np.stack([found.original, found.both_permuted, found.patches_permuted])
+    listed = _listed(found)
+    figure = figures.grouped_bars(values[:, listed], CONDITIONS, [scope.classes[i] for i in listed], "probability")
+    numbers = Numbers("probability", {"seen": CONDITIONS, "class": scope.classes}, values)
+    return Drawn(figure, words=_in_words(scope, found), numbers=numbers)
+
+
+def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
+    (place,) = point.index
+    return {"class": scope.classes[_listed(experiment(scope, selection))[place]]}
+
+
+def _listed(found: PermutationExperiment) -> list[int]:
+    """The classes that are shown: those most probable in any condition."""
+    values = (found.original, found.both_permuted, found.patches_permuted)
+    return list(dict.fromkeys(int(i) for line in values for i in np.argsort(-line, kind="stable")[:TOP]))
+
+
+def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
+    before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
+    return (
+        "Shuffle the token-mixing weights like the patches, and the answer stays: the largest difference of a logit is "
+        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The network as it is takes the shuffled "
+        f"picture for <b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}), the original for "
+        f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%})."
+    )

@@ -1,0 +1,54 @@
+"""Stem filters: what each channel answers to in a patch."""
+
+import numpy as np
+
+from viz import figures
+from viz.lenses.view import Drawn, Lens, Numbers, View
+from viz.microscope import Microscope
+from viz.mixing import weights
+from viz.selection import Choice, Selection
+
+ORDER = Choice(
+    "filters",
+    "Order",
+    (("energy", "strongest first"), ("frequency", "slowest pattern first"), ("index", "by number")),
+    "energy",
+)
+
+
+def lens(scope: Microscope) -> Lens:
+    height, width = scope.grid.patch_size
+    filters = View(
+        "filters",
+        "What does a channel start from?",
+        f"Before the first block, each channel weighs the {height} x {width} pixels of a patch, the same way for every "
+        "patch. Each tile shows the weights of one channel.",
+        "These are signed weights on normalised pixels, not colours of a picture: a channel answers to the pattern "
+        "and, with the other sign, to its negative.",
+        sees=ORDER.of,
+        draw=draw,
+        options=(ORDER,),
+    )
+    return Lens(
+        "mixing.stem", "Stem filters", "What do the tokens hold before any place talks to another?", ((filters,),)
+    )
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    filters = weights.stem_filters(scope.model)
+    count, height, width, _ = filters.shape
+    span = float(np.percentile(np.abs(filters), 99)) or 1.0
+    order = weights.order(filters, ORDER.of(selection), (1, 1))
+    columns = figures.tile_columns(count, height + 1, width + 1)
+    figure = figures.filter_tiles(filters[order], order, columns, span)
+    words = (
+        f"{count} channels, line by line, all on one scale: mid grey is 0, full colour is {span:.3f} or more, none of "
+        f"it {-span:.3f} or less (1 % of the weights lie beyond)."
+    )
+    axes = {
+        "channel": order.tolist(),
+        "pixel row": range(height),
+        "pixel column": range(width),
+        "colour": ("red", "green", "blue"),
+    }
+    return Drawn(figure, words=words, numbers=Numbers("weight", axes, filters[order]))

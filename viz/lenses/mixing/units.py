@@ -1,0 +1,136 @@
+"""Units: what all hidden units of a block read and write."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from viz import figures
+from viz.figures import AGAINST, FOR
+from viz.lenses.mixing import block
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, places
+from viz.microscope import Microscope
+from viz.mixing import weights
+from viz.selection import Choice, Selection, Words
+
+MAPS = {"reads": weights.reads, "writes": weights.writes}
+PAIRS, AT_PATCH = "pairs", "patch"
+SIDE = Choice("side", "What a unit", (("reads", "reads (W1)"), ("writes", "writes (W2)")), "reads")
+ORDER = Choice(
+    "order",
+    "Order",
+    (
+        ("frequency", "slowest pattern first"),
+        ("energy", "strongest first"),
+        (AT_PATCH, "by weight on the chosen patch"),
+        ("index", "by number"),
+        (PAIRS, "opposite pairs"),
+    ),
+    "frequency",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """The units in the order in which they are shown."""
+
+    maps: Float32[np.ndarray, "units rows cols"]
+    units: Int64[np.ndarray, "units"]
+    """their numbers"""
+    group: int
+    """how many of them belong together"""
+    words: str
+
+
+def lens(scope: Microscope) -> Lens:
+    units = View(
+        "units",
+        "Where do the units look, and where do they write?",
+        "Each tile is one hidden unit of this block, on the grid of the picture: how strongly it reads each patch (a "
+        f"row of W1), or writes to it (a column of W2). All are on one scale; {FOR} is positive, {AGAINST} is "
+        "negative. The "
+        "chosen patch is framed. Choose a tile to look at that unit alone.",
+        "A unit reads normalised tokens, not pixels, and every channel by the same map: a map says where a unit looks, "
+        "not what for.",
+        sees=lambda s: (s.block, s.patch, SIDE.of(s), ORDER.of(s)),
+        draw=draw,
+        options=(SIDE, ORDER),
+        pick=pick,
+    )
+    asks = f"Only token mixing carries anything from one place to another. What do its units do? {block.FOLLOWS}"
+    return Lens("mixing.units", "Units", asks, ((units,),))
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    listed = listing(scope, selection)
+    shown = listed.maps[listed.units]
+    figure = figures.unit_tiles(
+        shown,
+        listed.units,
+        f"weight: {dict(SIDE.choices)[SIDE.of(selection)]}",
+        _columns(scope, len(shown)),
+        scope.grid.patch_size,
+        scope.grid.position(selection.patch),
+        listed.group,
+    )
+    numbers = Numbers("weight", {"unit": listed.units.tolist(), **places(scope)}, shown)
+    return Drawn(figure, words=f"{block.in_words(scope, selection)} {listed.words}", numbers=numbers)
+
+
+def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The unit whose tile it is."""
+    listed = listing(scope, selection)
+    columns = _columns(scope, len(listed.units))
+    tile, _, _ = figures.unit_tile_at(point.index, listed.maps.shape, columns, listed.group)
+    return {"lens": "mixing.unit", "unit": str(listed.units[tile])}
+
+
+def listing(scope: Microscope, selection: Selection) -> Listed:
+    """Remembered for all patches, but in the order that depends on the patch."""
+    side, order = SIDE.of(selection), ORDER.of(selection)
+    maps = MAPS[side](scope.model, selection.block)
+    if order == AT_PATCH:
+        return _at_patch(scope, maps, selection.patch)
+    make = _in_pairs if order == PAIRS else _ordered
+    return scope.remembered(("units", selection.block, side, order), lambda: make(scope, maps, order))
+
+
+def _columns(scope: Microscope, count: int) -> int:
+    return figures.tile_columns(count, *scope.grid.image_size)
+
+
+Maps = Float32[np.ndarray, "units rows cols"]
+
+
+def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
+    pitch = scope.grid.patch_size
+    words = f"{counted(len(maps), 'unit')}, line by line."
+    if order == "frequency":
+        speed = weights.spatial_frequency(maps, pitch)
+        words += f" From {speed.min():.3f} to {speed.max():.3f} cycles per pixel."
+    return Listed(maps, weights.order(maps, order, pitch), 1, words)
+
+
+def _at_patch(scope: Microscope, maps: Maps, patch: int) -> Listed:
+    row, col = place = scope.grid.position(patch)
+    weight = np.abs(maps[:, row, col])
+    words = (
+        f"{counted(len(maps), 'unit')}, line by line, by the size of their weight on patch ({row}, {col}): from "
+        f"{weight.max():.3f} to {weight.min():.3f}."
+    )
+    return Listed(maps, weights.order_at(maps, place), 1, words)
+
+
+def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:
+    """The two units of a pair side by side, the most opposite first; at the end those that found no partner."""
+    pairs, correlation = weights.opposite_pairs(maps)
+    single = np.setdiff1d(np.arange(len(maps)), pairs)
+    if not len(pairs):
+        return Listed(maps, single, 2, "No two units are opposite.")
+    chance = weights.untrained_median(len(maps), scope.grid.patches)
+    words = (
+        f"{counted(len(pairs), 'pair')}, the most opposite first. Median correlation "
+        f"<b>{np.median(correlation):.2f}</b>; in an untrained network of this shape <b>{chance:.2f}</b>: that much is "
+        f"chance, as each unit takes the best of many. {counted(len(single), 'unit')} without a partner."
+    )
+    return Listed(maps, np.array([*pairs.ravel(), *single]), 2, words)

@@ -1,0 +1,101 @@
+"""Without an image: what the weights alone carry from patch to patch."""
+
+import numpy as np
+
+from viz import figures
+from viz.lenses.mixing import block
+from viz.lenses.mixing.influence import between
+from viz.lenses.view import Drawn, Lens, Numbers, View, pick_patch, pick_row, places
+from viz.microscope import Microscope
+from viz.mixing import weights
+from viz.selection import Selection
+
+
+def lens(scope: Microscope) -> Lens:
+    matrix = View(
+        "matrix",
+        "Which patches are wired together?",
+        "W2 W1 of this block: the net weight from one patch (across) to another (down), as if every unit were always "
+        "fully on. The chosen patch's row is framed.",
+        "The GELU, the biases, the LayerNorm and the residual path are left out, and no picture takes part: wired is "
+        "not used.",
+        sees=lambda s: (s.block, s.patch),
+        draw=draw_matrix,
+        pick=pick_row,
+    )
+    to = View(
+        "to",
+        "From where is the chosen patch fed?",
+        "The framed row of the matrix, on the grid of the picture, which lies below only for orientation.",
+        "These are net weights: a patch that feeds through several units with opposite signs seems to feed little.",
+        sees=lambda s: (s.picture, s.block, s.patch),
+        draw=draw_to,
+        pick=pick_patch,
+    )
+    values = View(
+        "values",
+        "How many patterns can a block pass on?",
+        "The singular values of W2 W1, largest first, of all blocks: each is the gain of one pattern over the picture, "
+        "so as many patterns pass as there are large values.",
+        "This is the matrix without the GELU, which lets a block tell apart more than a matrix can.",
+        sees=lambda s: s.block,
+        draw=draw_values,
+        pick=block.pick_block,
+    )
+    distance = View(
+        "distance",
+        "How far does a block move things?",
+        "The mean size of the entries of W2 W1 against the distance between the two patches, of all blocks.",
+        "A mean hides single strong links, and the largest distances come from few pairs, all at the edges.",
+        sees=lambda s: s.block,
+        draw=draw_distance,
+        pick=block.pick_block,
+    )
+    asks = f"Which patches can talk to each other, whatever the picture? {block.FOLLOWS}"
+    return Lens("mixing.wiring", "Without an image", asks, ((matrix, to), (values, distance)))
+
+
+def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
+    matrix = _summaries(scope)[selection.block].matrix
+    figure = figures.patch_matrix(
+        matrix,
+        scope.grid.positions,
+        "net weight",
+        signed=True,
+        relation="from {other} to {one}",
+        chosen=selection.patch,
+        axes=("from patch", "to patch"),
+    )
+    return Drawn(figure, words=block.in_words(scope, selection), numbers=between(scope, "net weight", matrix))
+
+
+def draw_to(scope: Microscope, selection: Selection) -> Drawn:
+    row = scope.grid.map(_summaries(scope)[selection.block].matrix[selection.patch])
+    pixels, place = scope.pixels(selection.picture), scope.grid.position(selection.patch)
+    figure = figures.over_picture(pixels, row, "net weight", signed=True, chosen=place)
+    return Drawn(figure, numbers=Numbers("net weight", places(scope), row))
+
+
+def draw_values(scope: Microscope, selection: Selection) -> Drawn:
+    values, label = np.stack([summary.singular_values for summary in _summaries(scope)]), "singular value"
+    number = np.arange(1, scope.grid.patches + 1)
+    figure = figures.lines_of_blocks(number, values, selection.block, "number, largest first", label)
+    return Drawn(figure, numbers=Numbers(label, {"block": _blocks(scope), "number": number.tolist()}, values))
+
+
+def draw_distance(scope: Microscope, selection: Selection) -> Drawn:
+    profiles = [weights.distance_profile(summary.matrix, scope.grid) for summary in _summaries(scope)]
+    distance, means = profiles[0].distance, np.stack([profile.mean_weight for profile in profiles])
+    across, label = "distance in pixels", "mean size of a weight"
+    figure = figures.lines_of_blocks(distance, means, selection.block, across, label)
+    return Drawn(figure, numbers=Numbers(label, {"block": _blocks(scope), across: distance.tolist()}, means))
+
+
+def _blocks(scope: Microscope) -> range:
+    return range(1, len(scope.model.blocks) + 1)
+
+
+def _summaries(scope: Microscope) -> list[weights.LinearSummary]:
+    """Of all blocks."""
+    model = scope.model
+    return scope.remembered("wiring", lambda: [weights.linear_summary(model, i) for i in range(len(model.blocks))])

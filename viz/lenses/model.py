@@ -1,0 +1,116 @@
+"""Model: which network this is, how good it is, and how far its probabilities can be trusted."""
+
+from html import escape
+
+import numpy as np
+
+from mixer.evaluate import headline
+from mixer.summary import summary
+from viz import figures, learning_curves
+from viz.lenses.view import MOST_PAIRED, Drawn, Lens, Numbers, Point, View, counted
+from viz.microscope import Microscope
+from viz.selection import Selection, Words
+
+
+def lens(scope: Microscope) -> Lens:
+    metrics, rows = scope.metrics, []
+    evaluated = scope.knows_samples and "accuracy" in metrics
+    measured = tuple(view for view in (CONFUSION, RELIABILITY) if evaluated and view.id in metrics)
+    if measured:
+        rows.append(measured)
+    if {"stages", "epochs", "hours"} <= metrics.keys():
+        rows.append((_training(scope),))
+    rows.append((LAYERS,))
+    unknown = "This network has not been evaluated on images of its classes."
+    if scope.knows_samples:
+        unknown = "This checkpoint has not been evaluated: python main.py evaluate does that."
+    return Lens("model", "Model", headline(metrics) if evaluated else unknown, tuple(rows))
+
+
+def _nothing(selection: Selection) -> None:
+    """The network alone: whatever is selected, it is the same."""
+
+
+def _confusion(scope: Microscope, selection: Selection) -> Drawn:
+    counts = np.asarray(scope.metrics["confusion"])
+    return Drawn(
+        figures.confusion(counts.tolist(), scope.classes),
+        numbers=Numbers("test images", {"true class": scope.classes, "answer": scope.classes}, counts),
+    )
+
+
+def _confused(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """The samples of that true class with that answer."""
+    truth, answer = point.index
+    if len(scope.classes) > MOST_PAIRED:
+        return {"samples": scope.classes[truth]}
+    return {"samples": f"{scope.classes[truth]}>{scope.classes[answer]}"}
+
+
+def _reliability(scope: Microscope, selection: Selection) -> Drawn:
+    bins, names = scope.metrics["reliability"], ("confidence", "accuracy", "images")
+    columns = [[b[name] for b in bins] for name in names]
+    values = np.array(columns, float).T
+    return Drawn(
+        figures.reliability(*columns), numbers=Numbers("value", {"bin": range(1, len(bins) + 1), "of": names}, values)
+    )
+
+
+def _curves(scope: Microscope, selection: Selection) -> Drawn:
+    lines = learning_curves.lines(scope.metrics["stages"])
+    names = ("epoch", "loss", "validation_accuracy")
+    values = np.array([[line[name] for name in names] for line in lines])
+    return Drawn(
+        learning_curves.of_stages(scope.metrics["stages"]),
+        numbers=Numbers("value", {"line": range(1, len(lines) + 1), "of": names}, values),
+    )
+
+
+def _layers(scope: Microscope, selection: Selection) -> Drawn:
+    table = summary(scope.model)
+    return Drawn(html=f"<details><summary>All layers</summary><pre id='layers'>{escape(table)}</pre></details>")
+
+
+CONFUSION = View(
+    "confusion",
+    "What does it take for what?",
+    "Test images by true class (rows) and answer (columns). Click a cell to see the samples among them.",
+    "The numbers count images; the shade is the share of the row. A column can be full because the class is easy, or "
+    "because it is the network's favourite guess.",
+    _nothing,
+    _confusion,
+    pick=_confused,
+)
+RELIABILITY = View(
+    "reliability",
+    "Is it as right as it is sure?",
+    "Test images grouped by the probability of the answer: how often was it right?",
+    "Holds for pictures like those. For other pictures the probability promises nothing.",
+    _nothing,
+    _reliability,
+)
+LAYERS = View(
+    "layers",
+    "What is it made of?",
+    "Every layer with the shape of its output and its own parameters, in order of execution.",
+    "Many parameters do not mean much influence: look at what a layer does in the other lenses.",
+    _nothing,
+    _layers,
+)
+
+
+def _training(scope: Microscope) -> View:
+    metrics = scope.metrics
+    teachers = any(stage.get("recipe", {}).get("teacher") for stage in metrics["stages"])
+    taught = ", and against a teacher's answers" if teachers else ""
+    return View(
+        "training",
+        "How did it learn?",
+        f"{metrics['epochs']:.1f} passes over the training images, in {counted(len(metrics['stages']), 'stage')}: "
+        f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
+        "training; where all images are learned from, there is none.",
+        f"The loss is measured on mixed and changed images{taught}: it is not comparable with other networks' losses, "
+        "nor between stages.",
+        _nothing,
+        _curves,
+    )

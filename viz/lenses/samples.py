@@ -1,0 +1,63 @@
+"""The samples: the pictures that are offered, and which of them are listed."""
+
+from html import escape
+from itertools import product
+
+from viz.lenses.pictures import png_url
+from viz.lenses.view import MOST_PAIRED, Drawn, Lens, View, taken_for
+from viz.microscope import Microscope
+from viz.selection import Choice
+
+TWO, WRONG = "two", "wrong"
+
+
+def lens(scope: Microscope) -> Lens:
+    """What is always on the page."""
+    return Lens("specimen", "Specimen", "", ((_samples(scope),),))
+
+
+def _samples(scope: Microscope) -> View:
+    names = scope.samples.classes
+    kinds_of = [(TWO, "two of each class"), *((name, name) for name in _own(scope))]
+    if scope.knows_samples:
+        pairs = product(names, names) if len(names) <= MOST_PAIRED else ()
+        confused = [(f"{a}>{b}", taken_for(a, b)) for a, b in pairs]
+        kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
+    kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
+    return View(
+        "samples",
+        "Samples",
+        "Test images that the network was not trained on.",
+        "They are few: what holds for one need not hold for its class.",
+        lambda s: None,
+        lambda scope, s: _draw_samples(scope, kinds.of(s)),
+        options=(kinds,),
+        needs=lambda scope, s: () if kinds.of(s) in (TWO, *_own(scope)) else [scope.bank(len(scope.depth_names) - 1)],
+    )
+
+
+def _draw_samples(scope: Microscope, kind: str) -> Drawn:
+    truths = [scope.truth(i) for i in range(len(scope.samples))]
+    if kind == TWO:
+        names = {i: truth for i, truth in enumerate(truths) if truths.index(truth) + 2 > i}
+    elif kind in _own(scope):
+        names = {i: truth for i, truth in enumerate(truths) if truth == kind}
+    elif (answers := scope.sample_answers()) is None:
+        return Drawn()
+    else:
+        pairs = list(zip(truths, (scope.classes[answer] for answer in answers), strict=True))
+        names = {
+            i: taken_for(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)
+        }
+    thumbnails = (
+        f"<li><button type='button' data-words='sample={i}'>"
+        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
+        for i, name in sorted(names.items())
+    )
+    words = "" if names else "None of the shipped samples."
+    return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
+
+
+def _own(scope: Microscope) -> list[str]:
+    """The classes whose samples can be asked for by their name alone."""
+    return [name for name in scope.samples.classes if name not in (TWO, WRONG)]

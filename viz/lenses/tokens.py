@@ -1,0 +1,468 @@
+"""Patch tokens: what each place holds, at each depth."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import figures, tokens
+from viz.figures import AGAINST, FOR
+from viz.intervene import knockout
+from viz.lenses.pictures import png_url
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Choice, Selection, Words
+
+COLUMNS = 5
+"""depths side by side"""
+CROPS = 12
+JOINT = "joint"
+BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
+RAW, UNUSUAL = "raw", "unusual"
+COMPARE = Choice("compare", "Show", ((RAW, "the values"), (UNUSUAL, "more than usual")), RAW)
+USUAL = "More than usual: less the mean over the samples, for the same place and depth."
+
+
+def lens(scope: Microscope) -> Lens:
+    return Lens(
+        "tokens",
+        "Patch tokens",
+        "What does each place of the picture hold, at each depth?",
+        (
+            (_given(scope), _neighbours(scope)),
+            (SIMILAR, PCA),
+            (NORMS, UPDATES),
+            (MATRIX, LOGIT_LENS),
+            (ANSWERS, VOTES),
+        ),
+    )
+
+
+def _tiles(
+    scope: Microscope,
+    values: Float32[np.ndarray, "depths patches"],
+    label: str,
+    signed: bool = False,
+    span: float | None = None,
+    chosen: int | None = None,
+) -> Drawn:
+    """One map for each depth."""
+    maps = scope.grid.map(values)
+    framed = None if chosen is None else scope.grid.position(chosen)
+    drawn = figures.tiles(
+        maps, scope.depth_names, label, signed, COLUMNS, scope.grid.patch_size, span=span, chosen=framed
+    )
+    return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
+
+
+def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a row of maps: the depth, and the patch."""
+    depth, row, col = figures.tile_at(point.index, _maps(scope), COLUMNS)
+    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
+    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
+
+
+def _maps(scope: Microscope) -> tuple[int, int, int]:
+    return len(scope.depth_names), scope.grid.rows, scope.grid.cols
+
+
+def _given(scope: Microscope) -> View:
+    (height, width), values = scope.grid.patch_size, scope.grid.values
+    return View(
+        "given",
+        "What is it given?",
+        f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
+        "each less the mean and divided by the deviation that the network was trained with.",
+        f"{FOR.capitalize()} and {AGAINST} in the maps are not colours of the picture: {FOR} is more and {AGAINST} is "
+        "less than the mean, of "
+        "whichever colour the map is.",
+        lambda s: (s.picture, s.patch),
+        _draw_given,
+    )
+
+
+def _draw_given(scope: Microscope, selection: Selection) -> Drawn:
+    (rows, cols), config = scope.grid.pixels(selection.patch), scope.model.config
+    values = scope.input(selection.picture)[:, rows, cols].permute(1, 2, 0).cpu().numpy()
+    span = max(max(mean, 1 - mean) / std for mean, std in zip(config.mean, config.std, strict=True))
+    pixels = scope.pixels(selection.picture)[rows, cols]
+    axes = {
+        "pixel row": range(rows.start, rows.stop),
+        "pixel column": range(cols.start, cols.stop),
+        "colour": ("red", "green", "blue"),
+    }
+    drawn = figures.patch_pixels(pixels, values, (rows.start, cols.start), span)
+    return Drawn(drawn, numbers=Numbers("normalised value", axes, values))
+
+
+def _neighbours(scope: Microscope) -> View:
+    return View(
+        "neighbours",
+        "Where else does it hold this?",
+        f"The {CROPS} tokens with the largest cosine to the chosen one, among all patches of the "
+        f"{len(scope.samples)} samples at the chosen depth; the picture itself is left out. Click one to open that "
+        "picture at that patch.",
+        "There is always a nearest: read the cosine. And a token tells of more than its frame: from the first block on "
+        "it has heard from the whole picture.",
+        lambda s: (s.picture, s.sample, s.patch, s.depth),
+        _draw_neighbours,
+        needs=lambda scope, s: [scope.bank(s.depth)],
+    )
+
+
+def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
+    bank = scope.known(scope.bank(selection.depth))
+    if bank is None:
+        return Drawn()
+    token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
+    found = tokens.neighbours(bank, token, CROPS, selection.sample)
+    tokens_found = list(zip(found.images.tolist(), found.patches.tolist(), found.cosines.tolist(), strict=True))
+    crops = (_crop(scope, *one) for one in tokens_found)
+    names = [f"sample {sample}, patch {scope.grid.position(patch)}" for sample, patch, _ in tokens_found]
+    return Drawn(
+        html=f"<ol class='crops'>{''.join(crops)}</ol>", numbers=Numbers("cosine", {"token": names}, found.cosines)
+    )
+
+
+def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
+    (row, col), grid = scope.grid.position(patch), scope.grid
+    name = escape(scope.truth(sample))
+    frame = (
+        f"left: {col / grid.cols:.2%}; top: {row / grid.rows:.2%}; "
+        f"width: {1 / grid.cols:.2%}; height: {1 / grid.rows:.2%}"
+    )
+    picture = png_url(scope.pixels(scope.sample_picture(sample)))
+    return (
+        f"<li><button type='button' data-words='sample={sample}&patch={row},{col}' aria-label='{name}, patch ({row}, "
+        f"{col}), cosine {cosine:.3f}'><span class='thumb'><img src='{picture}' alt=''><i style='{frame}'></i></span>"
+        f"{name}<br>({row}, {col}) · {cosine:.3f}</button></li>"
+    )
+
+
+def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
+    row, col = scope.grid.position(selection.patch)
+    values = tokens.similarity(scope.look(selection.picture), selection.patch)
+    return _tiles(scope, values, f"cosine with ({row}, {col})", True, span=1, chosen=selection.patch)
+
+
+def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
+    values = tokens.norms(scope.look(selection.picture))
+    return _lengths(scope, selection, values, "length of the token", lambda usual: usual.norms)
+
+
+def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
+    seen = scope.look(selection.picture)
+    values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
+    return _lengths(scope, selection, values, "length of the update", lambda usual: usual.updates)
+
+
+def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
+    if COMPARE.of(selection) == RAW:
+        return _tiles(scope, values, label)
+    usual = scope.known(scope.typical())
+    if usual is None:
+        return Drawn()
+    drawn = _tiles(scope, values - usual_of(usual), f"{label}, less the usual", True)
+    return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
+
+
+def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return [scope.typical()] if COMPARE.of(selection) == UNUSUAL else ()
+
+
+def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
+    depth = scope.depth_names[selection.depth]
+    values = tokens.similarity_matrix(scope.look(selection.picture), selection.depth)
+    names = [str(position) for position in scope.grid.positions]
+    drawn = figures.patch_matrix(
+        values,
+        scope.grid.positions,
+        f"cosine at {depth}",
+        signed=True,
+        relation="{one} and {other}",
+        chosen=selection.patch,
+        span=1,
+    )
+    return Drawn(drawn, numbers=Numbers("cosine", {"patch": names, "other patch": names}, values))
+
+
+def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
+    joint = BASIS.of(selection) == JOINT
+    found, names, grid = tokens.pca_colours(scope.look(selection.picture), joint), scope.depth_names, scope.grid
+    maps = grid.map(found.colours, axis=1)
+    shares = found.explained.sum(1)
+    if joint:
+        red, green, blue = found.explained[0]
+        words = (
+            f"Red explains {red:.0%} of the variance over all depths, green {green:.0%}, blue {blue:.0%}; the other "
+            f"{max(0, 1 - shares[0]):.0%} do not show. A colour means the same at every depth."
+        )
+    else:
+        least, most = shares.argmin(), shares.argmax()
+        words = (
+            f"Together the three explain from {shares[least]:.0%} of the variance (at {names[least]}) to "
+            f"{shares[most]:.0%} (at {names[most]}). Compare colours within one depth only."
+        )
+    axes = {"depth": names, **places(scope), "component": ("red", "green", "blue")}
+    drawn = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)
+    return Drawn(drawn, words=words, numbers=Numbers("score from 0 to 1", axes, maps))
+
+
+def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
+    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.typical())
+    named = {scope.answer(selection.picture), selection.target}
+    truth = None if selection.sample is None else scope.truth_class(selection.sample)
+    named |= set() if truth is None else {truth}
+    drawn = figures.lines_over_depth(
+        found.probabilities,
+        scope.depth_names,
+        scope.classes,
+        [figures.class_colour(i) for i in range(len(scope.classes))],
+        "probability",
+        selection.depth,
+        sorted(named),
+        None if usual is None else usual.band,
+    )
+    words = lead_in_words(found, scope.classes, scope.depth_names)
+    words += f" {skipped_in_words(scope, selection.picture, found.decided_at)}"
+    if usual is not None:
+        words += f" {read_in_words(scope, usual)} {_usual_in_words(scope, usual)}"
+    axes = {"depth": scope.depth_names, "class": scope.classes}
+    return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
+
+
+def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
+    """HTML: where the final answer first leads, and whether for good."""
+    answers, begin = found.probabilities.argmax(1), found.leads_from
+    answer = answers[-1]
+    after = answers[begin + 1 :]
+    behind = int((after != answer).sum())
+    if not len(after):
+        then = "the last depth"
+    elif behind:
+        then = f"but is behind again at {behind} of the {len(after)} depths after it"
+    else:
+        then = "and stays ahead to the end"
+    return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
+
+
+def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
+    """HTML: what becomes of the answer without the half-block that leads to a depth; without any, nothing."""
+    if not depth:
+        return ""
+    before, half = scope.answer(picture), depth - 1
+    after = scope.remembered(
+        ("answer without", picture, half),
+        lambda: int(knockout.without(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+    )
+    becomes = "stays" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
+    return f"Skip {scope.depth_names[depth]}, and it {becomes}."
+
+
+def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+    """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
+    depth = _most_read(usual)
+    read = (
+        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
+        f"of {usual.images} samples."
+    )
+    if depth and (changed := scope.known(skipped_of(scope, depth))):
+        read += f" Skip {scope.depth_names[depth]}, and the answers of {changed[0]} of {changed[1]} change."
+    if scope.grown_from:
+        had = scope.grown_from
+        read += (
+            f" This network was grown: it had {' and then '.join(map(str, had))} blocks at first, and its head learned "
+            f"to read {' and '.join(f'{count}b' for count in had)}, which explains why it can read there."
+        )
+    return read
+
+
+def _most_read(usual: tokens.Typical) -> int:
+    """The depth from which on the head can read the answers of most samples."""
+    return int(usual.decided.argmax())
+
+
+def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
+    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+    return scope.over_samples(
+        ("answers without", depth),
+        f"Skipping {scope.depth_names[depth]} over the samples",
+        lambda: knockout.answers_without(scope.model, scope.sample_inputs, depth - 1),
+        passes=2,
+    )
+
+
+def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
+    usual = scope.known(scope.typical())
+    depth = _most_read(usual) if usual else 0
+    return [scope.typical(), *([skipped_of(scope, depth)] if depth else [])]
+
+
+def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+    """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
+    depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
+    return (
+        f"Grey: where 9 of 10 samples have the probability of their own answer. At {scope.depth_names[depth]}, "
+        f"{escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the {usual.images} samples, "
+        "whatever they show."
+    )
+
+
+def _pick_depth(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a point of the curves: the depth, and the class whose line it is."""
+    words = {"depth": scope.depth_names[point.index[0]]}
+    return words | {"class": point.name} if point.name in scope.classes else words
+
+
+def _draw_answers(scope: Microscope, selection: Selection) -> Drawn:
+    votes, grid = _votes_at(scope, selection.picture, selection.depth), scope.grid
+    drawn = figures.answers_over_picture(
+        scope.pixels(selection.picture), votes, scope.classes, grid.position(selection.patch)
+    )
+    return Drawn(drawn, numbers=Numbers("logit", {**places(scope), "class": scope.classes}, votes))
+
+
+def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = None) -> Drawn:
+    at = selection.depth if depth is None else depth
+    name, last = scope.depth_names[at], scope.depth_names[-1]
+    votes = _votes_at(scope, selection.picture, at)[..., selection.target]
+    logit = float(scope.look(selection.picture).logits[0, selection.target])
+    words = (
+        f"Mean of the {scope.grid.patches} votes at {name}: <b>{votes.mean():.4f}</b>. The logit: <b>{logit:.4f}</b>. "
+    )
+    if name == last:
+        words += "One number: at the last depth the logit is the mean of the votes."
+    else:
+        words += f"They are one number only at the last depth, {last}."
+    label = f"logit for {scope.classes[selection.target]} at {name}"
+    if COMPARE.of(selection) == UNUSUAL:
+        usual = scope.known(scope.typical())
+        if usual is None:
+            return Drawn()
+        votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
+        label, words = f"{label}, less the usual", USUAL
+    drawn = figures.over_picture(
+        scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
+    )
+    return Drawn(drawn, words=words, numbers=Numbers(label, places(scope), votes))
+
+
+def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarray, "rows cols classes"]:
+    return scope.grid.map(tokens.votes(scope.look(picture), scope.model, depth), axis=0)
+
+
+SIMILAR = View(
+    "similarity",
+    "Which places hold the same as this one?",
+    "The cosine of the chosen patch's token (framed) with every other, at every depth: 1 for the same direction, 0 for "
+    "nothing in common, -1 for the opposite.",
+    "Alike is not connected: like pixels give like tokens with nothing passed between them, and a direction that all "
+    "tokens share lifts every cosine.",
+    lambda s: (s.picture, s.patch),
+    _draw_similar,
+    pick=_pick_tile,
+)
+PCA = View(
+    "pca",
+    "Which places belong together?",
+    "The three directions in which the tokens differ most, as red, green and blue: places that are alike along them "
+    "have the same colour.",
+    "A colour has no meaning of its own, and each direction gets its full range however little it explains. What "
+    "differs in other directions does not show.",
+    lambda s: s.picture,
+    _draw_pca,
+    options=(BASIS,),
+    pick=_pick_colour_tile,
+)
+NORMS = View(
+    "norms",
+    "How long is each token?",
+    "The length (Euclidean norm) of the token of every place, at every depth.",
+    "Long does not mean important: every MLP reads the tokens through a LayerNorm, which takes the length out.",
+    lambda s: s.picture,
+    _draw_norms,
+    options=(COMPARE,),
+    pick=_pick_tile,
+    needs=_compared,
+)
+UPDATES = View(
+    "updates",
+    "Who writes where?",
+    "The length of what is added to the token of every place: by the stem, by token mixing (a) and by channel mixing "
+    "(b).",
+    "Much written is not much achieved: an update may undo an earlier one, or point where the classifier does not "
+    "look.",
+    lambda s: s.picture,
+    _draw_updates,
+    options=(COMPARE,),
+    pick=_pick_tile,
+    needs=_compared,
+)
+MATRIX = View(
+    "matrix",
+    "Which pairs are alike?",
+    "The cosine of every token with every token at the chosen depth; the chosen patch's row is framed.",
+    "Patches stand in reading order, row after row: neighbours in the picture need not be neighbours here.",
+    lambda s: (s.picture, s.patch, s.depth),
+    _draw_matrix,
+    pick=pick_row,
+)
+LOGIT_LENS = View(
+    "lens",
+    "When does the answer lead?",
+    "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: the "
+    "chosen depth. Click a point to go there.",
+    "Where it begins to lead says from where on the classifier can read the answer, not what makes it: Knock out asks "
+    "that. It was trained for the last depth only: a class that it does not see early may be there, in a form that it "
+    "cannot read.",
+    lambda s: (s.picture, s.sample, s.depth, s.target),
+    _draw_logit_lens,
+    pick=_pick_depth,
+    needs=lens_needed,
+)
+ANSWERS = View(
+    "answers",
+    "What would each place answer?",
+    "The class with the largest logit when the classifier reads one token in place of the mean, at the chosen depth.",
+    "A place answers with all that it has heard, not for what its pixels show; and a class may win by a hair: point at "
+    "it to see by how much.",
+    lambda s: (s.picture, s.patch, s.depth),
+    _draw_answers,
+    pick=pick_patch,
+)
+VOTES = View(
+    "votes",
+    "Which places speak for the class?",
+    "The logit that each token alone gives the class asked about, at the chosen depth.",
+    "Logits have no zero of their own: a vote counts only against the votes for other classes, so ask about another "
+    "class too before you believe it. Some places vote alike for every picture: compare with what is usual.",
+    lambda s: (s.picture, s.patch, s.depth, s.target),
+    _draw_votes,
+    options=(COMPARE,),
+    pick=pick_patch,
+    needs=_compared,
+)
+
+
+def last_votes(scope: Microscope) -> View:
+    last = len(scope.depth_names) - 1
+    return View(
+        "votes",
+        "Which places speak for the class at the end?",
+        f"The logit that each token alone gives the class asked about, after the last block "
+        f"({scope.depth_names[last]}). Their mean is the network's logit, exactly.",
+        "A token at the last depth has heard from all patches. A strong vote says where the evidence ended up, not "
+        "which pixels it came from. Some places vote alike for every picture: compare with what is usual.",
+        lambda s: (s.picture, s.patch, s.target),
+        lambda scope, s: _draw_votes(scope, s, last),
+        options=(COMPARE,),
+        pick=pick_patch,
+        needs=_compared,
+    )

@@ -1,0 +1,147 @@
+"""The views without the page, in a notebook or any other program: docs/microscope.ipynb."""
+
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from viz.figures import Figure
+from viz.lenses.all import Lenses
+from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.page.report import document, section, whole
+from viz.selection import WORDS, Option, Page, Selection, change, first, show
+
+FRAME = """<iframe srcdoc="{}" style="width: 100%; max-width: 800px; height: 640px; border: 0" onload="\
+const {{body}} = this.contentDocument; \
+new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).observe(body)"></iframe>"""
+"""a file within a notebook, as high as its text: neither's style sheet reaches the other"""
+LISTS = {"edits": ";", "undone": ";"}
+"""what stands between the parts of a word, where it is no comma"""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shown:
+    """A view of a selection. As the last line of a notebook's cell, it shows itself."""
+
+    scope: Microscope
+    lens: Lens
+    view: View
+    selection: Selection
+    drawn: Drawn
+
+    @property
+    def figure(self) -> Figure | None:
+        """plotly's; None where the view is a text or a table."""
+        return self.drawn.figure
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """The values with their named axes: `numbers.values`, or a line for each by `numbers.rows()`."""
+        return self.drawn.numbers
+
+    def html(self) -> str:
+        """A file that needs nothing else: neither the style sheet nor the figures' library of a server."""
+        parts = section(self.scope, self.lens, self.view, self.selection, self.drawn)
+        text = document(self.view.title, parts)
+        return whole(text) if self.figure is not None else text
+
+    def save(self, path: Path | str) -> None:
+        """Write it as an HTML file. Raises ValueError for a name that ends otherwise, OSError for no place to write."""
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"a view is saved as HTML: {path.with_suffix('.html')}, not {path}")
+        path.write_text(self.html(), encoding="utf-8")
+
+    def show(self) -> None:
+        """Show it: in a notebook's cell, or in the browser."""
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        if hasattr(shell, "kernel"):
+            sys.modules["IPython"].display.display(self)
+            return
+        with tempfile.NamedTemporaryFile(suffix=".html", delete=False) as file:
+            path = Path(file.name)
+        self.save(path)
+        if not webbrowser.open(path.as_uri()):
+            print(f"No browser opened: the view is in {path}")
+
+    def __repr__(self) -> str:
+        picture = picture_name(self.scope, self.selection)
+        return f"<view {full_name(self.lens, self.view)} of {picture}: .show(), .save('view.html'), .figure, .numbers>"
+
+    def _repr_html_(self) -> str:
+        return FRAME.format(self.html().replace("&", "&amp;").replace('"', "&quot;"))
+
+
+def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
+    """What the page shows of a view, with all that it needs measured.
+
+    name: as `views` lists them, such as "tokens.norms"
+    words: what is chosen, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
+        such as `methods=["Saliency"]`. `_` stands for `-`, and ends what Python keeps for itself. `picture` may also
+        be a file, an image of Pillow's, or an array, as `Microscope.picture_of` takes them.
+    Raises ValueError, in words, for what is not there.
+    """
+    lenses = Lenses(scope)
+    known = {full_name(lens, view): (lens, view) for lens, view in _all(lenses)}
+    if name not in known:
+        raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
+    lens, found = known[name]
+    selection = _select(scope, lenses.page, (*lens.options, *found.options), words)
+    while waiting := found.missing(scope, selection):
+        _measure(waiting[0])
+    return Shown(scope, lens, found, selection, found.draw(scope, selection))
+
+
+def views(scope: Microscope) -> dict[str, str]:
+    """What there is to look at of a network: the names of the views, and their questions."""
+    return {full_name(lens, view): view.question for lens, view in _all(Lenses(scope))}
+
+
+def _all(shown: Lenses) -> Iterator[tuple[Lens, View]]:
+    for lens in (shown.specimen, *shown.lenses):
+        for view in lens.views:
+            yield lens, view
+
+
+def _measure(one: Measurement) -> None:
+    """With a bar, where it takes a while."""
+    with tqdm(
+        desc=one.label, total=one.total, unit=f" {one.unit}", leave=False, disable=one.seconds < 1, dynamic_ncols=True
+    ) as bar:
+        for done in one.steps():
+            bar.update(done - bar.n)
+
+
+def _select(scope: Microscope, page: Page, options: Sequence[Option], words: dict[str, Any]) -> Selection:
+    """options: of the view, to be named where a word is wrong"""
+    selection = first(scope, page)
+    named = {name.strip("_").replace("_", "-"): value for name, value in words.items()}
+    known = (*WORDS, *(option.name for option in page.options))
+    if unknown := [name for name in named if name not in known]:
+        here = ", ".join((*WORDS, *(option.name for option in options)))
+        raise ValueError(f"There is nothing here called {unknown[0]!r}: there are {here}.")
+    if "picture" in named and not _in_link(named["picture"]):
+        selection = show(scope, selection, scope.picture_of(named.pop("picture")))
+    selection, wrong = change(scope, page, selection, {name: _text(name, value) for name, value in named.items()})
+    if wrong:
+        raise ValueError(" ".join(wrong))
+    return selection
+
+
+def _in_link(picture: object) -> bool:
+    """Whether it is a picture as a link says it, and no file: no file's name is that long without a dot."""
+    return isinstance(picture, str) and "." not in picture and not Path(picture[:200]).is_file()
+
+
+def _text(name: str, value: Any) -> str:
+    """What a link says: of a list, its parts."""
+    parts = value.tolist() if isinstance(value, np.ndarray) else value
+    return LISTS.get(name, ",").join(map(str, parts)) if isinstance(parts, (list, tuple)) else str(parts)

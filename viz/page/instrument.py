@@ -1,0 +1,368 @@
+"""One network's page and what happens on it: what a browser sends changes a visit, and what changed is sent back.
+
+It knows no Gradio: `page.py` puts it on a page.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+from mixer.errors import message
+from viz.lenses.all import Lenses
+from viz.lenses.how_it_works import tour
+from viz.lenses.tokens import lens_needed
+from viz.lenses.view import Drawn, Lens, Point, View, as_python, csv_of, element_id, facts_of, file_name, in_place
+from viz.measuring import Clock, Measurement, duration, on_model_thread
+from viz.microscope import Microscope
+from viz.page import pin, specimen
+from viz.page.address import DIGEST, Address, said_of
+from viz.page.markup import asks_id
+from viz.page.photo import WORDS, Photo
+from viz.page.pin import Pinned
+from viz.page.report import name_of, report
+from viz.page.visit import Part, Visit
+from viz.selection import Selection, Words, change, from_query, option_text, show, to_query, to_words
+
+INSTANT = 0.2
+"""seconds of measurements that are made before the answer, as another answer would take longer"""
+SHORT = 1
+"""seconds from which on a wait is shown, and can be cancelled"""
+REFRESH = 0.2
+"""seconds between two looks at how far a measurement is"""
+SAME = "The same for what is pinned."
+BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
+
+STATUS = "status"
+"""the element that shows the link's address, sentences, and how far a measurement is"""
+OWN = {"redraw", "again"}
+"""what the page asks for by itself"""
+
+log = logging.getLogger(__name__)
+
+Updates = dict[str, Any]
+"""values for elements of the page, by their ids"""
+
+
+class Instrument(Lenses):
+    """The lenses of a network, and the parts of its page."""
+
+    def __init__(self, scope: Microscope, name: str = "", beside: Callable[[str], Lenses] | None = None):
+        """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
+        super().__init__(scope, name)
+        self._beside = beside
+        self.parts = [
+            *specimen.parts(scope),
+            Part("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
+            Part("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
+            Part("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
+            *map(self._asks, self.lenses),
+            *(self._view(lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views),
+            Part("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
+        ]
+
+    def _touring(self, visit: Visit) -> Hashable:
+        """All that the bar of the tour depends on: where its stops are, and at one what it says."""
+        stop = tour.TOUR.of(visit.selection)
+        open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
+        return (visit.selection, open_ends) if stop else visit.selection.picture
+
+    def _asks(self, lens: Lens) -> Part:
+        """The options of a lens."""
+
+        def chosen(visit: Visit) -> dict[str, str]:
+            return {option.name: option_text(option, visit.selection) for option in lens.options}
+
+        return Part(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
+
+    def _view(self, lens: Lens, view: View) -> Part:
+        name = element_id(lens, view)
+        return Part(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), self.places[name])
+
+    def refresh(self, visit: Visit) -> Updates:
+        """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""
+        self.wanted(visit)  # what starts by itself is decided for all views together
+        updates: Updates = {}
+        for part in self.parts:
+            if part.lens in (None, visit.selection.lens):
+                sees = part.sees(visit)
+                if visit.sent.get(part.element, self) != sees:
+                    updates[part.element] = part.value(visit)
+                    visit.sent[part.element] = sees
+        return updates
+
+    def wanted(self, visit: Visit) -> list[Measurement]:
+        """What is to be measured for what is open, the shortest first."""
+        needed = {
+            measurement.key: measurement
+            for name, place in self.places.items()
+            if place in (None, visit.selection.lens)
+            for measurement in self._needs(visit, name)
+        }
+        return [one for one in sorted(needed.values(), key=lambda one: one.seconds) if visit.starts(one)]
+
+    def _needs(self, visit: Visit, name: str) -> list[Measurement]:
+        """What a view needs, for the present selection and for the one that it is shown beside."""
+        kept = self._kept(visit, name)
+        here = self.views[name].missing(self.scope, visit.selection)
+        return [*here, *(kept.needs(name, self) if kept else ())]
+
+    def _kept(self, visit: Visit, name: str) -> Pinned | None:
+        """What is pinned, where a view shows something else of it than of the present selection."""
+        kept = visit.pinned
+        if kept is None or self.places[name] is None or name not in kept.lenses.views:
+            return None
+        same = kept.lenses is self and pin.depends(self, name, kept.selection) == pin.depends(
+            self, name, visit.selection
+        )
+        return None if same else kept
+
+    def answer(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
+        """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
+        said: list[str] = []
+        file = None
+        try:
+            said, file = self._act(visit, event)
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("not understood: %.200r: %s", event, error)
+            said = ["That could not be done: reload the page if it goes on."]
+        updates = self._updates(visit, None if event.keys() & OWN else said, file)
+        if "number" in event:
+            updates[STATUS]["heard"] = event["number"]
+        return updates
+
+    def put(self, visit: Visit, photo: Photo | None) -> Updates:
+        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
+        self._place(visit, photo)
+        return self._updates(visit, [], None)
+
+    async def run(self, visit: Visit) -> AsyncIterator[dict[str, Any]]:
+        """Measure what is wanted, until nothing is; yields what the status shows. One at a time for a visit."""
+        if visit.measuring:
+            return
+        visit.measuring = True
+        try:
+            while todo := await on_model_thread(self.wanted, visit):
+                async for wait in self._measure(visit, todo):
+                    yield {"wait": wait}
+                yield {"redraw": visit.next()}
+            # drawn anew in any case: another visitor may have measured it meanwhile
+            yield {"wait": None, "redraw": visit.next()}
+        finally:
+            visit.measuring = False
+
+    async def _measure(self, visit: Visit, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
+        """Measure the first; yields how far it is, where it takes a while."""
+        measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
+        steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
+        done: int | None = 0
+        while done is not None:
+            if slow and time.monotonic() - looked > REFRESH:
+                looked = time.monotonic()
+                yield _wait(measurement, done, clock.left(done), len(todo) - 1)
+            done = await on_model_thread(self._step, visit, measurement, steps)
+            slow = slow or (done is not None and clock.left(done) > SHORT)
+
+    def _step(self, visit: Visit, measurement: Measurement, steps: Iterator[int]) -> int | None:
+        """How much is done after one step more; None where all is, where it failed or is no longer wanted."""
+        try:
+            done = next(steps, None)
+        except Exception as error:
+            log.exception("%s failed", measurement.label)
+            visit.stopped[measurement.key] = f"{error}." if isinstance(error, ValueError) else BROKEN
+            return None
+        if done is None and (view := visit.asked.pop(measurement.key, None)):
+            # what the same view needs now, and would have started by itself if it were shorter
+            visit.asked |= {other.key: view for other in self._needs(visit, view) if not other.asked}
+        wanted = any(other.key == measurement.key for other in self.wanted(visit))
+        if done is None and wanted:
+            visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
+        return done if wanted else None
+
+    def _act(self, visit: Visit, event: Mapping[str, Any]) -> tuple[list[str], dict[str, str] | None]:
+        """Sentences for the visitor, and a file to save if one was asked for."""
+        said: list[str] = []
+        words, start = dict(event.get("words", {})), visit.selection
+        if "link" in event:
+            words, start, visit.pinned = from_query(str(event["link"])), self.first, None
+            if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
+                words = {name: text for name, text in words.items() if name not in missing}
+                said.append(said_of(missing))
+        elif "view" in event:
+            words = dict(self._picked(visit, event))
+        words = {str(name): str(text) for name, text in words.items()}
+        if visit.photo and not words.keys().isdisjoint(WORDS):
+            framing = {name: words.pop(name) for name in WORDS if name in words}
+            self._place(visit, visit.photo.framed(framing))
+        if {"picture", "sample"} & words.keys():
+            visit.photo = None
+        kept = words.pop("pin", None)
+        if words or "link" in event:
+            visit.started.clear()
+            visit.selection, wrong = change(self.scope, self.page, start, words)
+            said += wrong
+        if kept is not None:
+            said += self._pin(visit, kept)
+        if event.get("stop"):
+            visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
+        if "measure" in event:
+            for measurement in self._needs(visit, event["measure"]):
+                visit.stopped.pop(measurement.key, None)
+                visit.asked[measurement.key] = event["measure"]
+        if "again" in event:
+            visit.sent.clear()  # an answer was lost on the way
+        if "report" in event:
+            text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
+            return said, {"name": name_of(self.scope, visit.selection), "text": text}
+        return said, self._file(visit, event["csv"]) if "csv" in event else None
+
+    def _pin(self, visit: Visit, text: str) -> list[str]:
+        """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
+        if text == pin.HERE:
+            visit.pinned = Pinned(self, visit.selection)
+        elif text == pin.SWAP:
+            if visit.pinned and visit.pinned.lenses is self:
+                here, visit.photo = visit.selection, None
+                visit.selection = replace(visit.pinned.selection, lens=here.lens)
+                visit.pinned = Pinned(self, here)
+        elif not text:
+            visit.pinned = None
+        else:
+            try:
+                visit.pinned, said = pin.parse(text, self._network(pin.network_of(text, self.name)))
+            except (ValueError, OSError, MemoryError) as error:
+                return [f"What was pinned is not shown: {message(error)}."]
+            return said
+        return []
+
+    def _network(self, name: str) -> Lenses:
+        """The views of the network of this name; ValueError where it is not here."""
+        if name == self.name:
+            return self
+        if self._beside is None:
+            raise ValueError(f"{name} is not open here")
+        return self._beside(name)
+
+    def _place(self, visit: Visit, photo: Photo | None) -> None:
+        visit.photo = photo
+        visit.started.clear()
+        if photo is not None:
+            visit.selection = show(self.scope, visit.selection, photo.picture(self.scope.grid.image_size))
+
+    def _measure_at_once(self, visit: Visit) -> None:
+        """What is wanted, as far as it is expected to take no time that anybody would notice."""
+        left = INSTANT
+        while (wanted := self.wanted(visit)) and wanted[0].seconds <= left:
+            left -= wanted[0].seconds
+            steps = wanted[0].steps()
+            while self._step(visit, wanted[0], steps) is not None:
+                pass
+
+    def _updates(self, visit: Visit, said: Sequence[str] | None, file: dict[str, str] | None) -> Updates:
+        """said: None leaves the sentences that are there, until something is chosen"""
+        self._measure_at_once(visit)
+        updates = self.refresh(visit)
+        waits = self.wanted(visit)
+        status: dict[str, Any] = {"link": self._address(visit).query}
+        if said is not None:
+            status["said"] = " ".join(said)
+        if waits and not visit.measuring:
+            status["running"] = visit.next()
+        if not waits:
+            status["wait"] = None
+        if file:
+            status["file"] = file
+        return updates | {STATUS: status}
+
+    def _link(self, visit: Visit) -> str:
+        """All that a link can say."""
+        kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
+        return to_query(to_words(self.scope, self.page, visit.selection) | kept)
+
+    def _address(self, visit: Visit) -> Address:
+        return Address.of(self._link(visit))
+
+    def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
+        """What a click on a figure chooses. Where nothing is, nothing."""
+        view = self.views[event["view"]]
+        point = Point(int(event["curve"]), str(event.get("name")), tuple(map(int, event["index"])))
+        try:
+            return view.pick(self.scope, visit.selection, point) if view.pick else {}
+        except (IndexError, ValueError):
+            return {}
+
+    def _file(self, visit: Visit, name: str) -> dict[str, str] | None:
+        view, selection = self.views[name], visit.selection
+        numbers = view.draw(self.scope, selection).numbers
+        if numbers is None:
+            return None
+        text = csv_of(self.scope, selection, view, self.settings[name], numbers)
+        return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
+
+    def _depends(self, visit: Visit, name: str) -> Hashable:
+        kept, needs = self._kept(visit, name), self._needs(visit, name)
+        open_ends = frozenset((m.key, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
+        # beside what is kept, the words for what differs are of the whole selection
+        beside = (kept, visit.selection) if kept else visit.pinned is None
+        return pin.depends(self, name, visit.selection), beside, open_ends
+
+    def _value(self, visit: Visit, name: str) -> dict[str, Any]:
+        """What `instrument.js` shows of a view."""
+        selection, view = visit.selection, self.views[name]
+        drawn = _drawn(self.scope, view, selection)
+        needs, kept = self._needs(visit, name), self._kept(visit, name)
+        facts = facts_of(self.scope, selection, self.settings[name])
+        return {
+            **_shown(drawn),
+            "which": SAME if visit.pinned and not kept and self.places[name] else "",
+            "pinned": None,
+            "alt": in_place(view, drawn),
+            "name": file_name(self.scope, selection, view),
+            "python": self._address(visit).short(
+                as_python(self.scope, self.page, self.full_names[name], view, selection)
+            ),
+            "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
+            "set": {option.name: option_text(option, selection) for option in view.options},
+            "waiting": any(map(visit.starts, needs)),
+            "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
+        } | (self._beside_it(kept, name, selection) if kept else {})
+
+    def _beside_it(self, kept: Pinned, name: str, selection: Selection) -> dict[str, Any]:
+        """What a view shows of what is pinned, and what it says of both."""
+        view = kept.lenses.views[name]
+        before, now = pin.which(kept, self, name, selection)
+        drawn = _drawn(kept.lenses.scope, view, kept.selection)
+        return {"which": now, "pinned": _shown(drawn) | {"which": before, "alt": f"{before}. {in_place(view, drawn)}"}}
+
+
+def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
+    try:
+        return view.draw(scope, selection)
+    except Exception:
+        log.exception("%s could not be drawn", view.title)
+        return Drawn(words=BROKEN)
+
+
+def _shown(drawn: Drawn) -> dict[str, Any]:
+    figure = drawn.figure.to_json() if drawn.figure is not None else None
+    return {"figure": figure, "html": drawn.html, "words": drawn.words}
+
+
+def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
+    """HTML: a button for what is not measured unasked, and why it is not there."""
+    if not waiting:
+        return ""
+    seconds = sum(measurement.seconds for measurement in waiting)
+    names = "; ".join(measurement.label for measurement in waiting)
+    reasons = dict.fromkeys(visit.stopped[m.key] for m in waiting if m.key in visit.stopped)
+    words = " ".join([*reasons, f"{names}: about {duration(seconds)}."])
+    return f'<button type="button" data-do="measure">Measure</button> <span>{escape(words)}</span>'
+
+
+def _wait(measurement: Measurement, done: int, left: float, others: int) -> dict[str, Any]:
+    more = f", then {others} more" if others else ""
+    of = f"{done:,} of {measurement.total:,} {measurement.unit}"
+    text = f"{measurement.label}: {of}, about {duration(left)} left{more}"
+    return {"done": done, "total": measurement.total, "text": text}

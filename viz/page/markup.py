@@ -1,0 +1,155 @@
+"""The page's markup: real HTML controls, which `instrument.js` binds to the selection. It knows no lens."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from viz import figures
+from viz.lenses.glossary import underlined
+from viz.lenses.view import Lens, View, element_id
+from viz.selection import Choice, Number, Option, Several
+
+SCRIPT, STYLE = (Path(__file__).with_name(name) for name in ("instrument.js", "style.css"))
+
+
+def head() -> str:
+    """What the document's head needs: the script, and where the figures' library lies."""
+    script = SCRIPT.read_text(encoding="utf-8").replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
+    return f"<script>{script}</script>"
+
+
+def lenses(shown: Sequence[Lens], opened: str) -> str:
+    """The tabs, the tour, what is pinned, and every lens, of which one is open."""
+    return "".join(
+        (
+            _tabs(shown),
+            '<div class="bars"><div id="tour" data-kind="controls"><div data-part="html"></div></div>',
+            '<div id="pin" data-kind="controls"><div data-part="html"></div></div></div>',
+            *(
+                f'<div id="lens-{one.element}" class="lens{" open" * (one.id == opened)}" role="tabpanel" '
+                f'aria-labelledby="tab-{one.element}">{_asks(one)}{lens(one)}</div>'
+                for one in shown
+            ),
+        )
+    )
+
+
+def lens(shown: Lens) -> str:
+    """The views of a lens, row by row."""
+    rows = ("".join(_view(shown, view) for view in row) for row in shown.rows)
+    return "".join(f'<div class="views">{row}</div>' for row in rows)
+
+
+def _view(lens: Lens, view: View) -> str:
+    """Its value: `Instrument._value`."""
+    name = element_id(lens, view)
+    question, caution = underlined(view.question, view.caution)
+    return f"""<div id="{name}" class="view-component" data-kind="view">
+<section class="view" data-view="{name}" aria-labelledby="{name}-title">
+  <h3 id="{name}-title">{escape(view.title)}</h3>
+  <p class="question">{question}</p>
+  <div class="options">{"".join(map(control, view.options))}</div>
+  <div class="measure" data-part="measure"></div>
+  <div class="panes"><div class="pane">
+    <p class="which" data-part="which"></p>
+    <p class="words" data-part="words"></p>
+    <div class="figure" data-part="figure" role="img" hidden></div>
+    <div class="html" data-part="html"></div>
+  </div></div>
+  <p class="which" data-part="scale"></p>
+  <footer>
+    <p class="caution">{caution}</p>
+    <p class="take">
+      <button type="button" data-do="png">PNG</button><button type="button" data-do="svg">SVG</button>
+      <button type="button" data-do="csv">Numbers (CSV)</button>
+      <button type="button" data-do="python">Copy as Python</button>
+      <button type="button" data-do="large">Enlarge</button>
+    </p>
+  </footer>
+</section></div>"""
+
+
+def asks_id(lens: Lens) -> str:
+    return f"{lens.element}-asks"
+
+
+def _tabs(lenses: Sequence[Lens]) -> str:
+    """Its value is the id of the open lens. A lens with parts has a second row of tabs."""
+    groups: dict[str, list[Lens]] = {}
+    for lens in lenses:
+        groups.setdefault(lens.id.split(".")[0], []).append(lens)
+    tops, parts = [], []
+    for group, members in groups.items():
+        if len(members) == 1:
+            tops.append(_tab(members[0]))
+            continue
+        top = escape(members[0].group)
+        first, panels = members[0].id, " ".join(f"lens-{lens.element}" for lens in members)
+        tops.append(
+            f'<button type="button" role="tab" data-group="{group}" data-first="{first}" aria-controls="{panels}">{top}'
+            "</button>"
+        )
+        inner = "".join(map(_tab, members))
+        parts.append(
+            f'<div role="tablist" class="tabs parts" data-parts="{group}" aria-label="{top}" hidden>{inner}</div>'
+        )
+    top = f'<div role="tablist" class="tabs" aria-label="Lenses">{"".join(tops)}</div>'
+    return f'<div id="tabs" data-kind="tabs">{top}{"".join(parts)}</div>'
+
+
+def _tab(lens: Lens) -> str:
+    name = lens.element
+    return (
+        f'<button type="button" role="tab" id="tab-{name}" data-lens="{lens.id}" aria-controls="lens-{name}">'
+        f"{escape(lens.name)}</button>"
+    )
+
+
+def _asks(lens: Lens) -> str:
+    """What a lens asks, and the options of all of its views. Its value: {"set": option texts}."""
+    fields = f'<div class="options">{"".join(map(control, lens.options))}</div>' if lens.options else ""
+    return f'<div id="{asks_id(lens)}" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>{fields}</div>'
+
+
+def control(option: Option) -> str:
+    """HTML of an option; nothing where it has no label, as its view sets it by itself."""
+    if not option.label:
+        return ""
+    name, label = escape(option.name), escape(option.label)
+    if isinstance(option, Choice):
+        return select(option.name, option.label, option.choices)
+    if isinstance(option, Several):
+        boxes = "".join(
+            f'<label><input type="checkbox" data-word="{name}" value="{escape(value)}">{escape(words)}</label>'
+            for value, words in option.choices
+        )
+        return f'<fieldset id="option-{name}"><legend>{label}</legend>{boxes}</fieldset>'
+    assert isinstance(option, Number)
+    if option.slider:
+        values = ",".join(map(str, range(option.low, option.high + 1)))
+        return slider(option.name, option.label, values)
+    return (
+        f'<label>{label}<input type="number" id="option-{name}" data-word="{name}" min="{option.low}" '
+        f'max="{option.high}"></label>'
+    )
+
+
+def select(name: str, label: str, choices: Sequence[tuple[str, str]], element: str = "") -> str:
+    """HTML of a list to choose from. choices: (as in a link, as on the page)"""
+    options = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in choices)
+    return (
+        f'<label>{escape(label)}<select id="{escape(element or f"option-{name}")}" data-word="{escape(name)}">'
+        f"{options}</select></label>"
+    )
+
+
+def slider(name: str, label: str, values: str, element: str = "") -> str:
+    """HTML of a slider over values (with commas between them), each shown by its name."""
+    name = escape(name)
+    return (
+        # a label names the first control in it, and an output is one; the value is the slider's own, and said by it
+        f'<label class="slider"><span>{escape(label)}</span><input type="range" '
+        f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
+        f'max="{values.count(",")}"><output aria-hidden="true"></output></label>'
+    )

@@ -1,0 +1,88 @@
+"""Pin: a selection is kept, and every view shows it beside the present one, on one scale.
+
+Two pictures, two classes, two depths, before and after an edit; two networks, as the link goes along to the page of
+another: `pin` in it holds the words of the selection that is kept, and which network's it is.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from urllib.parse import urlencode
+
+from viz.lenses.all import Lenses
+from viz.lenses.pictures import png_url
+from viz.lenses.view import facts_of
+from viz.measuring import Measurement
+from viz.selection import Selection, change, from_query, option_text, to_words
+
+HERE, SWAP = "here", "swap"
+"""what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
+
+
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """A selection of a network, this page's or another's."""
+
+    lenses: Lenses
+    selection: Selection
+
+    def needs(self, name: str, here: Lenses) -> Sequence[Measurement]:
+        """What is to be measured before a view can show it. here: the page's network"""
+        needed = self.lenses.views[name].missing(self.lenses.scope, self.selection)
+        if self.lenses is here:
+            return needed
+        return [replace(one, key=(self.lenses.name, one.key)) for one in needed]
+
+
+def depends(lenses: Lenses, name: str, selection: Selection) -> Hashable:
+    """All that the figure of a view depends on, but for what is measured by now."""
+    view = lenses.views[name]
+    return view.sees(selection), tuple(option_text(option, selection) for option in view.options)
+
+
+def to_text(pinned: Pinned) -> str:
+    """As a link says it; the lens is always the one that is open."""
+    lenses = pinned.lenses
+    words = to_words(lenses.scope, lenses.page, replace(pinned.selection, lens=lenses.first.lens))
+    return urlencode({"network": lenses.name} | words, safe=",:;@/")
+
+
+def network_of(text: str, here: str) -> str:
+    """The name of the network that a link's `pin` is of. here: where it does not say"""
+    return from_query(text).get("network", here)
+
+
+def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
+    """The inverse of `to_text`, and a sentence for each word that says nothing there. lenses: of its network"""
+    words = {name: word for name, word in from_query(text).items() if name != "network"}
+    selection, said = change(lenses.scope, lenses.page, lenses.first, words)
+    return Pinned(lenses, selection), said
+
+
+def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tuple[str, str]:
+    """Of a view, in what the kept selection and the present one differ, in the words of each."""
+    facts = [
+        facts_of(lenses.scope, each, lenses.settings[name])
+        for lenses, each in ((pinned.lenses, pinned.selection), (here, selection))
+    ]
+    apart = [fact for fact in facts[1] if facts[0].get(fact) != facts[1][fact]]
+    kept, now = (" · ".join(f"{fact}: {told.get(fact, 'none')}" for fact in apart) for told in facts)
+    return f"Pinned: {kept}", f"Now: {now}"
+
+
+def bar(pinned: Pinned | None, here: Lenses) -> str:
+    """HTML: what is kept, and what to do with it."""
+    if pinned is None:
+        title = "Keep this selection beside whatever you choose next, in every view"
+        return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
+    scope, selection = pinned.lenses.scope, pinned.selection
+    facts = facts_of(scope, selection, ())
+    told = [facts["picture"], facts["class asked about"], f"patch {facts['patch']}", facts["depth"]]
+    if pinned.lenses is not here:
+        told.append(pinned.lenses.name)
+    swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""
+    return (
+        f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
+        f"<span><b>Pinned</b> {escape(' · '.join(told))}</span>{swap}"
+        "<button type='button' data-words='pin='>Unpin</button></div>"
+    )

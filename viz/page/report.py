@@ -1,0 +1,254 @@
+"""A report: all that is known of one picture as one HTML file, which needs neither the microscope nor a network.
+
+Of every view of which something is known it has the question, the settings, the figure, its numbers and how not to
+read it; and what is not measured. The figures' library is in it once, at `LIBRARY`. Printed, it makes a good PDF.
+"""
+
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+
+from mixer.record import circumstances
+from viz import figures
+from viz.lenses.pictures import png_url
+from viz.lenses.view import (
+    Drawn,
+    Lens,
+    Numbers,
+    View,
+    csv_of,
+    element_id,
+    facts_of,
+    file_name,
+    in_place,
+    picture_name,
+    safe_name,
+)
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.page.address import Address
+from viz.page.specimen import TOP, in_words
+from viz.page.visit import Visit
+from viz.selection import Option, Page, Selection, to_link
+
+HERE = Path(__file__).parent
+LIBRARY = "<template id=library></template>"
+"""what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
+BROKEN = "This view could not be drawn."
+
+MOST = 10_000_000
+"""bytes of a report: what mail programs and chats let through"""
+MOST_LINES = 50_000
+"""numbers of a view that come as a file"""
+TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB: the microscope shows it.</p>"
+
+Progress = Callable[[Measurement], Iterable[int]]
+"""does a measurement step by step, and may show how far it is"""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Heavy:
+    """What is left out of a file that would be too large."""
+
+    name: str
+    text: str
+
+    @property
+    def left_out(self) -> str:
+        return TOO_LARGE.format(self.name, _size(self.text) / 1e6)
+
+
+Part = str | Heavy
+"""of an HTML file"""
+
+
+def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, progress: Progress) -> None:
+    """Measure what the views need, but for what a visitor has to ask for."""
+    for lens in lenses:
+        for view in lens.views:
+            while todo := [one for one in view.missing(scope, selection) if not one.asked]:
+                for _ in progress(todo[0]):
+                    pass
+
+
+def report(scope: Microscope, page: Page, lenses: Sequence[Lens], visit: Visit, address: str) -> str:
+    """The file, but for the figures' library.
+
+    address: of a microscope that shows this network, for the link; only http and https are taken
+    """
+    selection, seen = visit.selection, set[View]()
+    parts = [part for lens in lenses for part in _lens(scope, lens, selection, seen)]
+    contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in lenses)
+    title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(selection.picture)]}"
+    return document(title, [_head(scope, page, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts])
+
+
+def document(title: str, parts: Sequence[Part]) -> str:
+    """An HTML file that shows views, but for the figures' library; where it would be too large, without the largest."""
+    head = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} · MLP-Mixer microscope</title>
+<style>{_file("style.css")}{_file("report.css")}</style>
+{LIBRARY}</head>
+<body class="gradio-container report"><main>
+"""
+    tail = f"""
+</main><script>{_file("report.js")}</script></body></html>
+"""
+    return _fitting([head, *parts, tail], MOST - _size(whole(LIBRARY)))
+
+
+def _fitting(parts: Sequence[Part], most: int) -> str:
+    """All parts together, in that many bytes: the smallest that may be left out stay."""
+    texts = [part if isinstance(part, str) else part.left_out for part in parts]
+    left = most - sum(map(_size, texts))
+    heavy = [(_size(part.text), i, part) for i, part in enumerate(parts) if isinstance(part, Heavy)]
+    for size, i, part in sorted(heavy, key=itemgetter(0)):
+        left -= size - _size(part.left_out)
+        if left >= 0:
+            texts[i] = part.text
+    return "".join(texts)
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _file(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def whole(text: str) -> str:
+    """A file with the figures' library."""
+    return text.replace(LIBRARY, f"<script>{figures.PLOTLY_JS.read_text('utf-8')}</script>", 1)
+
+
+def name_of(scope: Microscope, selection: Selection) -> str:
+    """What the file is called."""
+    return safe_name(f"{picture_name(scope, selection)}_report.html")
+
+
+def _picture(scope: Microscope, visit: Visit) -> str:
+    """What the picture is called, with the name of its file."""
+    file = f" ({visit.photo.name})" if visit.photo and visit.photo.name else ""
+    return f"{picture_name(scope, visit.selection)}{file}"
+
+
+def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
+    """The picture, what the network answers, what was selected, and how the report came about."""
+    selection, made = visit.selection, circumstances(scope.device)
+    probabilities = scope.probabilities(selection.picture)
+    best = "".join(
+        f"<li><span>{escape(scope.classes[i])}</span> {probabilities[i]:.1%}</li>"
+        for i in scope.leading(selection.picture, TOP)
+    )
+    code = f", code {made['commit']}" if made["commit"] else ""  # not everybody has the program by git
+    facts = facts_of(scope, selection, ()) | {
+        "picture": _picture(scope, visit),
+        "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}{code}",
+    }
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
+    )
+    said = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    photo = visit.photo.html(scope.grid.image_size) if visit.photo else ""
+    return f"""<header>
+<p class="kind">MLP-Mixer microscope: report</p>
+<h1>{escape(scope.classes[scope.answer(selection.picture)])}</h1>
+<div class="top"><figure><img class="seen" src="{png_url(scope.pixels(selection.picture))}" alt="the picture">
+<figcaption>as the network sees it</figcaption></figure>{photo}
+<div><ol class="best">{best}</ol>{said}</div></div>
+<table class="facts">{rows}</table>
+<p>{_link(Address.of(to_link(scope, page, selection)), address)}</p>
+</header>"""
+
+
+def _link(link: Address, address: str) -> str:
+    if link.kept and not link.fragment:
+        return "The picture is too large to be in a link: open its file in a microscope of this network."
+    safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
+    words = "Open this selection in a microscope of this network"
+    return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py serves one).'
+
+
+def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) -> list[Part]:
+    """seen: the views that the report has already, to which these are added"""
+    parts, missing = list[Part](), ""
+    for view in lens.views:
+        if view in seen:
+            continue
+        seen.add(view)
+        drawn, waiting = _drawn(scope, view, selection), view.missing(scope, selection)
+        labels = escape(", ".join(dict.fromkeys(one.label for one in waiting)))
+        if waiting and not _is_known(drawn):
+            missing += f"<li>{escape(view.title)} ({labels})</li>"
+            continue
+        parts += section(scope, lens, view, selection, drawn, f"Not measured: {labels}." if waiting else "")
+    if missing:
+        parts.append(f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>")
+    settings = _settings(lens.options, selection)
+    return [f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>{settings}", *parts]
+
+
+def _name(lens: Lens) -> str:
+    return f"{lens.group}: {lens.name}" if lens.group else lens.name
+
+
+def _is_known(drawn: Drawn) -> bool:
+    """Whether there is a number in it: of what is not measured, a view says so, or shows NaN."""
+    if drawn.numbers is None:
+        return False
+    values = drawn.numbers.values
+    return values.dtype.kind not in "fc" or bool(np.isfinite(values).any())
+
+
+def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
+    try:
+        return view.draw(scope, selection)
+    except Exception:
+        log.exception("%s could not be drawn", view.title)
+        return Drawn(words=BROKEN)
+
+
+def section(
+    scope: Microscope, lens: Lens, view: View, selection: Selection, drawn: Drawn, missing: str = ""
+) -> list[Part]:
+    """A view as HTML. missing: a sentence on what of it is not measured"""
+    parts: list[Part] = [
+        f"""<section class="view" id="{element_id(lens, view)}">
+<h3>{escape(view.title)}</h3><p class="question">{escape(view.question)}</p>
+{_settings(view.options, selection)}<p class="words">{drawn.words}</p><p class="missing">{missing}</p>"""
+    ]
+    if drawn.figure is not None:
+        content = drawn.figure.to_json().replace("<", "\\u003c")
+        figure = f'<div class="figure" role="img" aria-label="{escape(in_place(view, drawn))}"></div>'
+        parts.append(Heavy("figure", f'{figure}<script type="application/json">{content}</script>'))
+    if drawn.html:
+        parts.append(Heavy("table", f'<div class="html">{drawn.html}</div>'))
+    if drawn.numbers is not None:
+        parts += _numbers(scope, lens, view, selection, drawn.numbers)
+    return [*parts, f'<p class="caution">{escape(view.caution)}</p></section>']
+
+
+def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
+    """Their extremes in words, and all of them as a file, if it has not too many lines."""
+    words = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>"
+    if numbers.values.size > MOST_LINES:
+        return [words]
+    csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers)
+    address, name = b64encode(csv.encode()).decode(), escape(file_name(scope, selection, view))
+    link = f"<a download='{name}.csv' href='data:text/csv;base64,{address}'>All numbers (CSV)</a>"
+    return [words, Heavy("file of its numbers", f"<p class='numbers'>{link}</p>")]
+
+
+def _settings(options: Sequence[Option], selection: Selection) -> str:
+    said = [f"{option.label}: {option.said(selection)}" for option in options if option.label]
+    return f"<p class='settings'>{escape(' · '.join(said))}</p>" if said else ""

@@ -1,0 +1,167 @@
+"""The specimen: which picture, what the network sees of it, what it answers, and what is asked about."""
+
+from collections.abc import Callable, Hashable
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+from viz.lenses.pictures import png_url
+from viz.microscope import Microscope
+from viz.page import photo
+from viz.page.markup import select, slider
+from viz.page.visit import Part, Visit
+from viz.selection import Selection, patch_text
+
+STEPS = ",".join(map(str, range(photo.STEPS + 1)))
+TOP = 5
+"""classes of the answer that are shown"""
+
+
+def header(scope: Microscope) -> str:
+    facts = (scope.quality, f"{scope.parameters:,} parameters", f"on {scope.device.type.upper()}")
+    badges = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    return f"""
+<a class="skip" href="#tabs">Skip to the lenses</a>
+<h1>MLP-Mixer microscope</h1>
+<p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
+See what it does.</p>
+<ul class="badges">{badges}</ul>
+<span class="choice"><label id="network" hidden>Network <select></select></label>
+<button type="button" data-do="open" hidden>Open</button></span>
+<p class="take"><button type="button" data-do="link">Copy link</button>
+<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
+
+
+def parts(scope: Microscope) -> list[Part]:
+    """The visitor's photo, the picture with its patches, and the answer."""
+    return [
+        Part("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
+        _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
+        _part(
+            "answer",
+            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
+            lambda s: _answer(scope, s),
+        ),
+    ]
+
+
+def photo_html() -> str:
+    """How the visitor's photo is framed."""
+    framings = [("crop", "the framed part"), ("whole", "the whole picture, with bars")]
+    controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
+    return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
+
+
+def picker_html() -> str:
+    """The picture with its patches."""
+    words = "The picture as the network sees it. Choose a patch."
+    group = (
+        f'<div class="picker" role="group" aria-label="{words}"></div>'
+        '<button type="button" class="grow" aria-expanded="false">Choose a patch in the large picture</button>'
+    )
+    return f'<div id="picker" data-kind="picker">{group}</div>'
+
+
+def answer_html(scope: Microscope) -> str:
+    """The answer, and what is asked about."""
+    places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
+    classes = [(name, name) for name in scope.classes]
+    return f"""
+<div id="answer" data-kind="controls"><div data-part="html"></div>
+<div class="asked">{select("class", "Class to ask about", classes, "target")}
+{select("patch", "Patch (row, column)", places, "patch")}
+{slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
+
+
+def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Part:
+    return Part(element, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
+
+
+def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
+    if visit.photo is None:
+        return {"html": "", "set": {}}
+    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.chosen()}
+
+
+def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
+    grid = scope.grid
+    patches = [
+        {
+            "label": "patch ({}, {})".format(*grid.position(patch)),
+            "place": patch_text(scope, patch),  # as a link says it
+            "chosen": str(patch == selection.patch).lower(),
+        }
+        for patch in range(grid.patches)
+    ]
+    return {
+        "image": png_url(scope.pixels(selection.picture)),
+        "cols": grid.cols,
+        "aspect": f"{grid.image_size[1]} / {grid.image_size[0]}",
+        "patches": patches,
+    }
+
+
+def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
+    probabilities = scope.probabilities(selection.picture)
+    best = scope.leading(selection.picture, TOP)
+    rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
+    more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
+    words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    chosen = {
+        "class": scope.classes[selection.target],
+        "patch": patch_text(scope, selection.patch),
+        "depth": scope.depth_names[selection.depth],
+    }
+    answer = scope.classes[best[0]]
+    head = f"<h2 id='answer-name'>{escape(answer)}</h2>"
+    told = (
+        f"{answer}, {probabilities[best[0]]:.0%}. Class asked about: {chosen['class']}. Patch "
+        f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
+    )
+    html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
+    return {"html": html, "set": chosen, "told": told}
+
+
+def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:
+    name, words = escape(scope.classes[number]), urlencode({"class": scope.classes[number]})
+    return (
+        # not a tab stop: the list under them gives the same choice
+        f"<li><button type='button' tabindex='-1' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
+        f"aria-label='{name}, {probability:.1%}: ask about this class' style='--share: {probability:.1%}'>"
+        f"<span>{name}</span><span>{probability:.1%}</span></button></li>"
+    )
+
+
+def in_words(scope: Microscope, selection: Selection) -> list[str]:
+    """HTML: right or wrong, and how far to trust the number. Reliability is known of test images alone."""
+    if selection.edits:
+        return [_edited_in_words(scope, selection)]
+    probabilities = scope.probabilities(selection.picture)
+    confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
+    if selection.sample is None:
+        return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
+    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
+    label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
+    if not scope.knows_samples:
+        return [f"{label}: a class that this network does not know, so its answer is neither right nor wrong."]
+    verdict = "right" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"
+    lines = [f"{label}: the answer is {verdict}."]
+    bins = scope.metrics.get("reliability", [])
+    if bins:
+        near = min(bins, key=lambda b: abs(b["confidence"] - confidence))
+        lines.append(
+            f"When it was about {near['confidence']:.0%} sure of a test image, it was right {near['accuracy']:.0%} of "
+            f"the time ({near['images']:,} images)."
+        )
+    return lines
+
+
+def _edited_in_words(scope: Microscope, selection: Selection) -> str:
+    """HTML: it is neither right nor wrong about such a picture, and nothing is known of how sure it may be."""
+    count, before = len(selection.edits), scope.probabilities(selection.original)
+    name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"
+    return (
+        f"{name}, with <b>{count} edit{'s' * (count > 1)}</b> of yours. Before: "
+        f"<b>{escape(scope.classes[before.argmax()])}</b> ({before.max():.1%}). "
+        "<button type='button' data-words='edits='>Show it unedited</button>"
+    )

@@ -1,0 +1,67 @@
+"""The endpoints as tools of an MCP server, with the package `gradio[mcp]`: what each takes and gives, as it is.
+
+Gradio's own tools promise files by address, answer in Python's notation, and refuse numbers as text without a name.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio.state_holder import SessionState
+
+from viz.page.upload import Refused
+
+if TYPE_CHECKING:
+    from viz.page.safe_blocks import SafeBlocks
+
+
+Schema = dict[str, Any]
+"""JSON Schema"""
+
+
+def offer(page: "SafeBlocks", server: Any) -> None:
+    """Put the tools in the place of Gradio's. server: its `GradioMCPServer` for the page"""
+
+    def schema_of(name: str, said: dict[str, str] | None = None) -> tuple[dict[str, Any], list[Any]]:
+        """As Gradio asks for it: with the places of files, of which there are none."""
+        parameters = page.parameters[server.tool_to_endpoint[name].removeprefix("/")]
+        described = {each: {"description": (said or {}).get(each, "")} | may for each, may in parameters.items()}
+        return {
+            "type": "object",
+            "properties": described,
+            "required": ["picture"],
+            "additionalProperties": False,
+        }, []
+
+    server.get_input_schema = schema_of
+
+    @server.mcp_server.list_tools()
+    async def listed() -> list[Any]:
+        found = []
+        for name, endpoint in server.tool_to_endpoint.items():
+            about, said = server.get_fn_description(server.get_block_fn_from_endpoint_name(endpoint), name)
+            (answer,) = server.api_info["named_endpoints"][endpoint]["returns"]
+            schemas = {"inputSchema": schema_of(name, said)[0], "outputSchema": answer["type"]}
+            found.append(server.types.Tool(name=name, description=about, **schemas))
+        return found
+
+    @server.mcp_server.call_tool(validate_input=False)  # the endpoint itself says in words what is wrong
+    async def called(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if name not in server.tool_to_endpoint:
+            raise ValueError(f"There is no tool {name[:50]!r} here. There are: {', '.join(server.tool_to_endpoint)}.")
+        function = server.get_block_fn_from_endpoint_name(server.tool_to_endpoint[name])
+        right = page.parameters[function.api_name]
+        try:
+            check_names(arguments, right)
+            given, request = [arguments.get(each) for each in right], server.mcp_server.request_context.request
+            answer = await page.process_api(function, given, state=SessionState(page), request=request)
+        except gr.Error as error:
+            raise ValueError(error.message) from error  # its own text has quotation marks
+        return answer["data"][0]
+
+
+def check_names(given: Iterable[str], right: Collection[str]) -> None:
+    """Raise Refused for a parameter that is not there."""
+    for name in given:
+        if name not in right:
+            raise Refused(f"There is no parameter {name[:50]!r} here. There are: {', '.join(right)}.")

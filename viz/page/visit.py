@@ -1,0 +1,61 @@
+"""What one visitor looks at, and what of it is on the page."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from viz import measuring
+from viz.measuring import Measurement
+from viz.page.photo import Photo
+from viz.page.pin import Pinned
+from viz.selection import Selection
+
+
+class Visit:
+    """It changes in place, so that a measurement that is under way sees what is wanted now."""
+
+    def __init__(self, selection: Selection):
+        self.selection = selection
+        self.pinned: Pinned | None = None
+        """what is kept beside it"""
+        self.photo: Photo | None = None
+        """the visitor's own photo, while it is the picture"""
+        self.sent: dict[str, Hashable] = {}
+        """for the id of each part of the page, what it depended on when it was sent"""
+        self.asked: dict[Hashable, str] = {}
+        """measurements that the visitor started, each with the view that needs it"""
+        self.started: dict[Hashable, float] = {}
+        """measurements that started by themselves since the visitor's last choice, and the seconds they may take"""
+        self.stopped: dict[Hashable, str] = {}
+        """measurements that the visitor cancelled or that failed, with the words for it"""
+        self.measuring = False
+        """whether a run is under way"""
+        self.messages = 0
+        """that were sent"""
+        self._count = 0
+
+    def next(self) -> int:
+        """Another number than ever before, for a browser to see that something is new."""
+        self._count += 1
+        return self._count
+
+    def starts(self, measurement: Measurement) -> bool:
+        """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`."""
+        key = measurement.key
+        if key in self.stopped:
+            return False
+        if not measurement.asked and sum((self.started | {key: measurement.seconds}).values()) <= measuring.BUDGET:
+            self.started[key] = measurement.seconds
+        return key in self.asked or key in self.started
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """An element of the page that shows something of the selection."""
+
+    element: str
+    sees: Callable[[Visit], Hashable]
+    """all that its value depends on"""
+    value: Callable[[Visit], Any]
+    lens: str | None = None
+    """the lens that it stands in; None: always on the page"""
