@@ -1,4 +1,4 @@
-"""What happens inside a Mixer: records of its passes, measures on them, figures and panels.
+"""What happens inside a Mixer: records of its passes, measures on them, figures, and the page.
 
 In a notebook, `view(Microscope.load("checkpoints/seed"), "tokens.norms", sample=12)`, both from here, shows a view;
 `views` lists them.

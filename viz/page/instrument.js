@@ -545,7 +545,6 @@ window.instrument = (() => {
 
   const picker = element => {
     let cols;
-    const place = patch => `${Math.floor(patch / cols)},${patch % cols}`;
     const show = ({image, aspect, patches, ...more}) => {
       cols = more.cols;
       const group = element.querySelector(".picker");
@@ -561,7 +560,8 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
-        button.dataset.place = `(${place(i).replace(",", ", ")})`;
+        button.value = patch.place;
+        button.dataset.place = `(${patch.place.replace(",", ", ")})`;
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
       });
     };
@@ -586,7 +586,7 @@ window.instrument = (() => {
     element.addEventListener("click", event => {
       const button = event.target.closest("button[data-patch]");
       if (!button) return;
-      send({words: {patch: place(Number(button.dataset.patch))}});
+      send({words: {patch: button.value}});
       size(false);
       if (phone.matches) grow.focus();
     });
