@@ -82,8 +82,8 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
             taken.append(page)
         page.on("pageerror", note)
         page.goto(urljoin(url, link))
-        view = page.locator(".lens.open .view").filter(has=page.locator(".js-plotly-plot, .html:not(:empty)"))
-        expect(view.first).to_be_visible(timeout=60_000)  # it waits for the answer to the link
+        # the first view, which waits for the answer to the link; `expect` would describe the whole page at each look
+        page.locator(".lens.open .view:is(:has(.js-plotly-plot), :has(.html:not(:empty)))").first.wait_for(timeout=60_000)
         return page
 
     yield open_page
@@ -109,8 +109,8 @@ def open_lens(page: Page, lens: str) -> None:
 
 def settled(page: Page) -> None:
     """All views of the open lens show what they are going to show."""
-    expect(page.locator('.lens.open .view:not([aria-busy="false"])')).to_have_count(0, timeout=60_000)
-    expect(page.locator("#status .wait")).to_be_hidden(timeout=60_000)
+    page.locator('.lens.open:not(:has(.view:not([aria-busy="false"])))').wait_for(timeout=60_000)
+    page.locator("#status .wait").wait_for(state="hidden", timeout=60_000)
 
 
 @pytest.fixture
