@@ -83,7 +83,9 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         page.on("pageerror", note)
         page.goto(urljoin(url, link))
         # the first view, which waits for the answer to the link; `expect` would describe the whole page at each look
-        page.locator(".lens.open .view:is(:has(.js-plotly-plot), :has(.html:not(:empty)))").first.wait_for(timeout=60_000)
+        page.locator(".lens.open .view:is(:has(.js-plotly-plot), :has(.html:not(:empty)))").first.wait_for(
+            timeout=60_000
+        )
         return page
 
     yield open_page

@@ -422,7 +422,7 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
     page.locator('#picker button[data-patch="5"]').click()
     expect(table).to_contain_text("patch (1, 1)", timeout=30_000)
 
-    page.get_by_role("tab", name="Doubt").click()
+    page.get_by_role("tab", name="Reliability of maps").click()
     expect(page.locator('#doubt-asks input[value="Saliency"]')).to_be_checked()  # both lenses ask the same
     expect(figure(page, "doubt-deletion")).to_be_visible(timeout=90_000)
     expect(page.locator("#doubt-verdict")).to_contain_text("rules", timeout=90_000)
@@ -568,7 +568,7 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
 
 def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens", **PHONE)
-    for tab in ("How it works", "Attribution", "What if", "Knock out", "Model", "Patch tokens"):
+    for tab in ("How it works", "Attribution", "What if", "Ablation", "Model", "Patch tokens"):
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -73,7 +73,8 @@ def _layers(scope: Microscope, selection: Selection) -> Drawn:
 
 CONFUSION = View(
     "confusion",
-    "What does it take for what?",
+    "Confusion matrix",
+    "Which classes are confused? "
     "Test images by true class (rows) and answer (columns). Click a cell to see the samples among them.",
     "The numbers count images; the shade is the share of the row. A column can be full because the class is easy, or "
     "because it is the network's favourite guess.",
@@ -83,15 +84,16 @@ CONFUSION = View(
 )
 RELIABILITY = View(
     "reliability",
-    "Is it as right as it is sure?",
-    "Test images grouped by the probability of the answer: how often was it right?",
+    "Reliability diagram (calibration)",
+    "Is its confidence right? Test images grouped by the probability of the answer: how often was it right?",
     "Holds for pictures like those. For other pictures the probability promises nothing.",
     _nothing,
     _reliability,
 )
 LAYERS = View(
     "layers",
-    "What is it made of?",
+    "Layer table",
+    "Which layers does it have? "
     "Every layer with the shape of its output and its own parameters, in order of execution.",
     "Many parameters do not mean much influence: look at what a layer does in the other lenses.",
     _nothing,
@@ -105,7 +107,8 @@ def _training(scope: Microscope) -> View:
     taught = ", and against a teacher's answers" if teachers else ""
     return View(
         "training",
-        "How did it learn?",
+        "Learning curves",
+        "How did it learn? "
         f"{metrics['epochs']:.1f} passes over the training images, in {counted(len(metrics['stages']), 'stage')}: "
         f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
         "training; where all images are learned from, there is none.",

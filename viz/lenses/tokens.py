@@ -76,7 +76,8 @@ def _given(scope: Microscope) -> View:
     (height, width), values = scope.grid.patch_size, scope.grid.values
     return View(
         "given",
-        "What is it given?",
+        "Input patch",
+        "What numbers does the network get? "
         f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
         "each less the mean and divided by the deviation that the network was trained with.",
         f"{FOR.capitalize()} and {AGAINST} in the maps are not colours of the picture: {FOR} is more and {AGAINST} is "
@@ -104,7 +105,8 @@ def _draw_given(scope: Microscope, selection: Selection) -> Drawn:
 def _neighbours(scope: Microscope) -> View:
     return View(
         "neighbours",
-        "Where else does it hold this?",
+        "Nearest tokens",
+        "Which other patches have a similar token? "
         f"The {CROPS} tokens with the largest cosine to the chosen one, among all patches of the "
         f"{len(scope.samples)} samples at the chosen depth; the picture itself is left out. Click one to open that "
         "picture at that patch.",
@@ -360,7 +362,8 @@ def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarr
 
 SIMILAR = View(
     "similarity",
-    "Which places hold the same as this one?",
+    "Cosine similarity over depth",
+    "Which patches are similar to this one? "
     "The cosine of the chosen patch's token (framed) with every other, at every depth: 1 for the same direction, 0 for "
     "nothing in common, -1 for the opposite.",
     "Alike is not connected: like pixels give like tokens with nothing passed between them, and a direction that all "
@@ -371,7 +374,8 @@ SIMILAR = View(
 )
 PCA = View(
     "pca",
-    "Which places belong together?",
+    "PCA of the tokens",
+    "Which patches form groups? "
     "The three directions in which the tokens differ most, as red, green and blue: places that are alike along them "
     "have the same colour.",
     "A colour has no meaning of its own, and each direction gets its full range however little it explains. What "
@@ -383,8 +387,8 @@ PCA = View(
 )
 NORMS = View(
     "norms",
-    "How long is each token?",
-    "The length (Euclidean norm) of the token of every place, at every depth.",
+    "Token norms",
+    "How large is each token? The length (Euclidean norm) of the token of every place, at every depth.",
     "Long does not mean important: every MLP reads the tokens through a LayerNorm, which takes the length out.",
     lambda s: s.picture,
     _draw_norms,
@@ -394,7 +398,8 @@ NORMS = View(
 )
 UPDATES = View(
     "updates",
-    "Who writes where?",
+    "Update norms",
+    "Which half-block changes which patch most? "
     "The length of what is added to the token of every place: by the stem, by token mixing (a) and by channel mixing "
     "(b).",
     "Much written is not much achieved: an update may undo an earlier one, or point where the classifier does not "
@@ -407,7 +412,8 @@ UPDATES = View(
 )
 MATRIX = View(
     "matrix",
-    "Which pairs are alike?",
+    "Token similarity matrix",
+    "Which pairs of patches are similar? "
     "The cosine of every token with every token at the chosen depth; the chosen patch's row is framed.",
     "Patches stand in reading order, row after row: neighbours in the picture need not be neighbours here.",
     lambda s: (s.picture, s.patch, s.depth),
@@ -416,10 +422,11 @@ MATRIX = View(
 )
 LOGIT_LENS = View(
     "lens",
-    "When does the answer lead?",
+    "Logit lens",
+    "When does the network settle on its answer? "
     "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: the "
     "chosen depth. Click a point to go there.",
-    "Where it begins to lead says from where on the classifier can read the answer, not what makes it: Knock out asks "
+    "Where it begins to lead says from where on the classifier can read the answer, not what makes it: Ablation tests "
     "that. It was trained for the last depth only: a class that it does not see early may be there, in a form that it "
     "cannot read.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
@@ -429,7 +436,8 @@ LOGIT_LENS = View(
 )
 ANSWERS = View(
     "answers",
-    "What would each place answer?",
+    "Class per token",
+    "Which class does each token predict? "
     "The class with the largest logit when the classifier reads one token in place of the mean, at the chosen depth.",
     "A place answers with all that it has heard, not for what its pixels show; and a class may win by a hair: point at "
     "it to see by how much.",
@@ -439,8 +447,8 @@ ANSWERS = View(
 )
 VOTES = View(
     "votes",
-    "Which places speak for the class?",
-    "The logit that each token alone gives the class asked about, at the chosen depth.",
+    "Per-patch logits (votes)",
+    "Which tokens support the class? The logit that each token alone gives the class asked about, at the chosen depth.",
     "Logits have no zero of their own: a vote counts only against the votes for other classes, so ask about another "
     "class too before you believe it. Some places vote alike for every picture: compare with what is usual.",
     lambda s: (s.picture, s.patch, s.depth, s.target),
@@ -455,7 +463,8 @@ def last_votes(scope: Microscope) -> View:
     last = len(scope.depth_names) - 1
     return View(
         "votes",
-        "Which places speak for the class at the end?",
+        "Per-patch logits after the last block",
+        "Which tokens support the class? "
         f"The logit that each token alone gives the class asked about, after the last block "
         f"({scope.depth_names[last]}). Their mean is the network's logit, exactly.",
         "A token at the last depth has heard from all patches. A strong vote says where the evidence ended up, not "

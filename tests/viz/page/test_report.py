@@ -30,7 +30,7 @@ from viz.page.visit import Visit
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
-IN_PART = {"Should I believe it?", "Which half-block does the answer need?", "Which hidden unit does the answer need?"}
+IN_PART = {"Reliability tests", "Ablation of half-blocks", "Ablation of hidden units"}
 """what is known of them without asking"""
 
 
@@ -125,10 +125,10 @@ def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visi
         if view.missing(instrument.scope, visit.selection)
     }
     assert {unescape(title) for title, _ in missing} == waiting - IN_PART
-    assert ("Who acts on whom through the network?", "Influence through the network") in missing
+    assert ("Token Jacobian of the network", "Influence through the network") in missing
     unmeasured = written(instrument, visit_of(instrument, sample="3"))
     assert unmeasured.count("<section") < text.count("<section")
-    assert "Should I believe it?</h3>" not in unmeasured
+    assert "Reliability tests</h3>" not in unmeasured
 
 
 def test_the_link_opens_the_same_selection(instrument: Instrument, visit: Visit, text: str) -> None:

@@ -13,7 +13,8 @@ from viz.selection import Selection
 def view(listed: Listed) -> View:
     return View(
         "agreement",
-        "Do the methods agree?",
+        "Agreement of the methods",
+        "Do the methods agree? "
         "The rank correlation of the patches' values between each two methods: 1 for the same order, 0 for none. Of "
         "magnitudes, where one is unsigned. For two methods or more.",
         "Methods that share a flaw agree, too: the gradient methods all look at the same gradients.",

@@ -36,18 +36,19 @@ def view(scope: Microscope, listed: Listed) -> View:
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         remark = (
             "The line under a name says how many rules the map meets in "
-            "<a href='#' data-words='lens=doubt'>Doubt</a>, of those that were measured."
+            "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were measured."
         )
         return _draw(listed, scope, selection, _marks(scope, listed, selection), remark)
 
     return View(
         "maps",
-        "Which patches speak for the class?",
+        "Attribution maps",
+        "Which patches support the class? "
         f"What each patch adds to the class asked about, as against the same place in the baseline: {FOR} speaks for "
         f"it, {AGAINST} against it. All signed methods are on one scale; an unsigned one says how much, not in which "
         "direction, and has its own.",
         "Each method answers a question of its own, and a picture of it looks right whether it is or not: read the "
-        "gap below, and what Doubt finds.",
+        "gap below, and the reliability tests.",
         sees,
         draw,
         options=(RESOLUTION,),
@@ -60,7 +61,8 @@ def judged_view(listed: Listed) -> View:
     """The same maps beside the verdict on them."""
     return View(
         "maps",
-        "What is judged?",
+        "Maps under test",
+        "Which maps are tested here? "
         f"The values of the methods that are judged here, as in Attribution: {FOR} speaks for the class, {AGAINST} "
         "against it.",
         "A map that looks right is not therefore right, and one that looks strange not therefore wrong.",
@@ -71,7 +73,7 @@ def judged_view(listed: Listed) -> View:
             selection,
             {},
             "Methods, baseline and output are chosen for <a href='#' data-words='lens=attribution'>Attribution</a> "
-            "and Doubt together.",
+            "and Reliability of maps together.",
         ),
         pick=partial(pick, listed),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),

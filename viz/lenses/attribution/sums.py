@@ -19,7 +19,8 @@ COLUMNS = ("sum", "should be", "gap", "passes", "seconds")
 def view(listed: Listed) -> View:
     return View(
         "sums",
-        "Does it add up?",
+        "Completeness check",
+        "Do the values add up? "
         "The value of the chosen patch, and the sum of all values against what there is to explain: F(picture) - "
         "F(baseline), where F is the class's logit or probability. A gap in brackets is of a method that does not "
         "promise to add up; an unsigned method, or one without a baseline, cannot. What a method costs are passes of "

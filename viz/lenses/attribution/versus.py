@@ -23,7 +23,8 @@ def view(scope: Microscope, listed: Listed) -> View:
     option = rather_than(scope)
     return View(
         "difference",
-        "Why this class rather than another?",
+        "Contrastive attribution",
+        "Why this class and not another? "
         f"The values for the class asked about less those for another one: {FOR} speaks for the first, {AGAINST} for "
         "the second. By the first signed method that is chosen.",
         "What speaks for both classes alike does not show, however strongly it does.",

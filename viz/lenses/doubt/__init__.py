@@ -12,7 +12,7 @@ def lens(scope: Microscope) -> Lens:
     listed, removed = judged(methods), losing.removed_of(scope)
     return Lens(
         "doubt",
-        "Doubt",
+        "Reliability of maps",
         "Should I believe that?",
         (
             (verdict.view(methods, listed), maps.judged_view(listed)),

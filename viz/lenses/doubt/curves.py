@@ -20,7 +20,8 @@ def deletion(listed: Listed, removed: Number) -> View:
         listed,
         removed,
         "deletion",
-        "Does the answer go with its patches?",
+        "Deletion curve",
+        "Does the score fall faster than by chance? "
         "Patches are removed, those that speak most for the class first. If the values are right, its logit or "
         "probability falls faster than for nearly all random orders (grey): a small area is good.",
         "A picture with holes is unlike all that the network has seen. Only the distance from the grey counts, and "
@@ -33,7 +34,8 @@ def insertion(listed: Listed, removed: Number) -> View:
         listed,
         removed,
         "insertion",
-        "Does it come back with them?",
+        "Insertion curve",
+        "Does the score rise faster than by chance? "
         "The other way round: patches come into an empty picture, those that speak most for the class first. The "
         "curve should rise above the grey: a large area is good.",
         "An early peak above the end means that other patches speak against the class, not that the order is bad.",

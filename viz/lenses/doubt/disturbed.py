@@ -16,7 +16,8 @@ from viz.selection import Selection
 def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "randomisation",
-        "Does it depend on what was learned?",
+        "Model randomisation test",
+        "Does the map depend on the weights? "
         f"The attribution again while the weights are randomised, from the head down, in {stages(scope)} stages: "
         "how far it still puts the patches into the same order (Adebayo et al. 2018). Takes as many attributions, and "
         "some more of pictures with noise that nobody sees.",

@@ -19,7 +19,8 @@ def view(listed: Listed, removed: Number) -> View:
 
     return View(
         "losing",
-        "What is left of the picture?",
+        "Picture at the marked point",
+        "What is still visible? "
         "The picture without the patches that speak most for the class, and with them alone, at the dotted line of the "
         "curves: a click on a curve moves it. In the order of the first method.",
         "What is obvious to you in such a picture need not be so to the network, nor the other way round.",

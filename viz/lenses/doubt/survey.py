@@ -18,7 +18,8 @@ NEVER = "Not measured for this network: the samples are of other classes than it
 def view() -> View:
     return View(
         "survey",
-        "Which method can be believed in general?",
+        "Benchmark of the methods",
+        "Which method is best on average? "
         "All methods over the shipped samples, each for the class that the network answers; the best at deletion "
         "first.",
         CAUTION,

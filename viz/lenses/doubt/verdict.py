@@ -19,8 +19,8 @@ def view(methods: Several, listed: Listed) -> View:
     """methods: the option, of which `listed` are judged"""
     return View(
         "verdict",
-        "Should I believe it?",
-        "What was measured of these attributions, each with the rule it is held to.",
+        "Reliability tests",
+        "Can this map be trusted? What was measured of these attributions, each with the rule it is held to.",
         "The limits are this project's choice. To meet them all proves nothing; not to meet one is a reason to look at "
         "another method, or to give up on this picture.",
         # those that are not judged are named

@@ -49,7 +49,8 @@ class Way(NamedTuple):
 def view(scope: Microscope) -> View:
     return View(
         "detail",
-        "How does this part work?",
+        "Worked example",
+        "How is one number computed here? "
         "The part that is chosen in the drawing, at work on one number of the table: that of the chosen patch in one "
         "channel, by way of one hidden unit.",
         "One number of very many, rounded: the sums agree to the last digit but one. A unit that adds much here may be "

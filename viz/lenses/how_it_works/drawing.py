@@ -22,7 +22,8 @@ HALVES: dict[Part, str] = {"a": "token mixing", "b": "channel mixing"}
 def view(scope: Microscope) -> View:
     return View(
         "network",
-        "What becomes of the picture?",
+        "Network overview",
+        "What happens to the picture inside the network? "
         "The whole network, with what it makes of this picture. Choose a part to see it at work below.",
         "Each little map has a scale of its own: its colours tell where a part adds most, the number under it how much "
         "in all. Much added is not much achieved: later parts may take it away again.",

@@ -20,7 +20,8 @@ MOST = 16
 def view(scope: Microscope) -> View:
     return View(
         "motion",
-        "How does one block go, step by step?",
+        "Animation of one block",
+        "What happens to a column, then to a row? "
         "The block of the chosen depth: the chosen channel's column, then the chosen patch's row. Start plays it, Step "
         "goes on by one.",
         "In truth all columns go at once, and then all rows: only one of each is moved here. Few of the channels are "

@@ -18,7 +18,8 @@ from viz.selection import Selection
 def view(scope: Microscope) -> View:
     return View(
         "paper",
-        "What does the paper say, and what is it here?",
+        "The paper and this network",
+        "Which findings of the paper hold here? "
         "Tolstikhin et al. 2021, arXiv 2105.01601: what one network can show of it, on this network.",
         "One network of one training, on small pictures, proves nothing about Mixers; and what the paper compares over "
         "many networks and data sets cannot be seen in one.",

@@ -23,7 +23,16 @@ LENSES = (
         "shares of the answer for each patch, each with the sum it should have",
         "causes: methods ask different questions, and may disagree",
     ),
-    ("Doubt", "whether a map does better than chance, and survives random weights", "that a map is true"),
+    (
+        "Reliability of maps",
+        "whether a map does better than chance, and whether it depends on the weights",
+        "that a map is true",
+    ),
+    (
+        "What if",
+        "which edits, tokens and parts of the network change the answer",
+        "what a picture outside the training data means: edited pictures are such pictures",
+    ),
     ("Model", "how often it is correct on test images, and how sure", "anything about pictures of another kind"),
 )
 
@@ -31,7 +40,7 @@ LENSES = (
 def view(scope: Microscope) -> View:
     return View(
         "reading",
-        "What is a Mixer?",
+        "What is an MLP-Mixer?",
         "To be read in five minutes, with the sizes of this network.",
         "A likeness in form says what a network can do, not what this one has learned: for that there are the figures.",
         sees=lambda s: None,
@@ -42,7 +51,7 @@ def view(scope: Microscope) -> View:
 def words(scope: Microscope) -> View:
     return View(
         "glossary",
-        "What do the words mean?",
+        "Glossary",
         "All terms that are underlined on this page; point at one, there or by the tab key, to see this text.",
         "The field is not of one mind about some of them: this is how the page uses them.",
         sees=lambda s: None,

@@ -158,8 +158,8 @@ def _attribution(scope: Microscope, selection: Selection) -> str:
     return (
         f"Which of the {scope.grid.patches} patches made it say {escape(scope.classes[answer])} "
         f"({scope.probabilities(selection.picture)[answer]:.0%})? Each method has its own answer, and a sum that it "
-        "should have. Before you believe one, open the lens Doubt. The tour ends here: the picture, the class and "
-        "every part are now yours to choose."
+        "should have. Before you believe one, open the tab Reliability of maps. The tour ends here: the picture, the "
+        "class and every part are now yours to choose."
     )
 
 

@@ -39,7 +39,8 @@ def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
     picture = View(
         "picture",
-        "What do you change?",
+        "Edit patches",
+        "What if the picture were different? "
         "Click a patch of the edited picture to change it, of the picture before to bring it back, of the other "
         "picture to paste it. The edited picture is then under the microscope, in every lens.",
         "A patch is never simply gone: whatever stands in its place says something too. Believe what holds for "
@@ -51,7 +52,8 @@ def lens(scope: Microscope) -> Lens:
     )
     answer = View(
         "answer",
-        "How does the answer follow?",
+        "Effect on the answer",
+        "How does the answer change? "
         "The probabilities of the classes before and after the edits, and the change in percentage points.",
         "The network was never trained on edited pictures: it may change its mind because a picture looks unnatural, "
         "not because of what you took away.",

@@ -1,4 +1,4 @@
-"""Knock out: parts of the network that do not do their work."""
+"""Ablation: parts of the network that do not do their work."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,8 @@ LISTED = 12
 def lens(scope: Microscope) -> Lens:
     halves = View(
         "halves",
-        "Which half-block does the answer need?",
+        "Ablation of half-blocks",
+        "Which half-block does the answer need? "
         "The change of the asked class's logit when one half-block adds nothing, or only what it adds in the mean over "
         "the samples. Grey: mean and standard deviation of that change over the samples.",
         "What is lost is not what the half-block alone does: those behind it meet tokens that they never met, and "
@@ -37,7 +38,8 @@ def lens(scope: Microscope) -> Lens:
     )
     units = View(
         "units",
-        "Which hidden unit does the answer need?",
+        "Ablation of hidden units",
+        "Which hidden unit does the answer need? "
         "The change of the asked class's logit when one hidden unit of the block's token mixing is silent: 0 in every "
         "channel. The units that change it most; grey: the chosen one over the samples.",
         "A unit that changes little alone may do much together with others, and silence is itself a value: a unit "
@@ -48,7 +50,7 @@ def lens(scope: Microscope) -> Lens:
         needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
     )
     asks = "What if a part of the network did not do its work? So it is seen which part the answer needs."
-    return Lens("whatif.knockout", "Knock out", asks, ((halves,), (units,)))
+    return Lens("whatif.knockout", "Ablation", asks, ((halves,), (units,)))
 
 
 def draw_halves(scope: Microscope, selection: Selection) -> Drawn:

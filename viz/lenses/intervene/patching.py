@@ -1,4 +1,4 @@
-"""Patching: the tokens and updates of another picture, in the pass of this one."""
+"""Activation patching: the tokens and updates of another picture, in the pass of this one."""
 
 from functools import partial
 from html import escape
@@ -25,8 +25,8 @@ def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
     pair = View(
         "pair",
-        "Which two pictures?",
-        "This picture, and the other one that its tokens and updates are taken from.",
+        "The two pictures",
+        "What is compared? This picture, and the other one that its tokens and updates are taken from.",
         "The two differ in everything at once: what is carried over can be the background as well as the thing.",
         sees=lambda s: (s.picture, s.sample, s.edits, other.of(s)),
         draw=partial(draw_pair, other),
@@ -34,7 +34,8 @@ def lens(scope: Microscope) -> Lens:
     )
     updates = View(
         "updates",
-        "Which half-block carries it over?",
+        "Activation patching by half-block",
+        "Which part carries the answer? "
         "One half-block adds to all tokens what it adds for the other picture; everything behind it reacts. How much "
         "of the difference between the two answers that carries over.",
         "The bars do not add up to the whole difference: half-blocks can say the same thing twice, or undo each other.",
@@ -45,7 +46,8 @@ def lens(scope: Microscope) -> Lens:
     )
     tokens = View(
         "map",
-        "Where and when is the answer carried?",
+        "Activation patching by token",
+        "Where and when is the answer carried? "
         "The token of one place, at one depth, is the other picture's; all else is this picture's until then. How much "
         "of the difference between the two answers that carries over. The scale ends at the largest share.",
         "A place that carries nothing alone may be needed together with others. And a token put into a foreign pass "
@@ -56,7 +58,7 @@ def lens(scope: Microscope) -> Lens:
         needs=lambda scope, s: [map_of(other, scope, s)],
     )
     asks = "What if one token, or one update, were another picture's? So it is seen where the answer is carried."
-    return Lens("whatif.patching", "Patching", asks, ((pair, updates), (tokens,)), (other,))
+    return Lens("whatif.patching", "Activation patching", asks, ((pair, updates), (tokens,)), (other,))
 
 
 def between(scope: Microscope, picture: bytes, other: bytes) -> Between:

@@ -55,8 +55,8 @@ def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
     remove = _view(
         "remove",
-        "What has to go for another answer?",
-        "The fewest patches whose removal changes the answer to this picture.",
+        "Minimal removal",
+        "How few patches change the answer? The fewest patches whose removal changes the answer to this picture.",
         "Without them the picture is one that the network never met: the answer may change because of the holes. Try "
         "another filling.",
         FILL,
@@ -69,8 +69,8 @@ def lens(scope: Microscope) -> Lens:
     )
     keep = _view(
         "keep",
-        "What alone is enough for this answer?",
-        "The fewest patches that keep the answer when all others are removed.",
+        "Minimal sufficient set",
+        "How few patches keep the answer? The fewest patches that keep the answer when all others are removed.",
         "Enough is not needed: other patches may be enough as well. And where very few are enough, the filling alone "
         "may nearly give this answer.",
         FILL,
@@ -83,7 +83,8 @@ def lens(scope: Microscope) -> Lens:
     )
     paste = _view(
         "paste",
-        "What carries the other answer over?",
+        "Minimal paste",
+        "How few patches carry the other answer over? "
         "The fewest patches of the other picture that, put in their places in this one, make its answer the other's.",
         "Pasted patches have edges that no photo has, and what they meant in their own picture is not around them.",
         other,

@@ -20,7 +20,8 @@ LISTED = 10
 def view(scope: Microscope) -> View:
     return View(
         "drivers",
-        "Which samples drive it most?",
+        "Top-activating samples",
+        "Which pictures activate the unit most? "
         f"Of the {len(scope.samples)} shipped samples those to whose tokens the unit adds most: the number is the "
         "length of what it adds. Choose one to look at it.",
         "What these have in common is a guess at what the unit is for, made from few pictures: mind the numbers.",

@@ -1,4 +1,4 @@
-"""For this image: who acts on whom through the token mixing of one block."""
+"""Influence (this picture): who acts on whom through the token mixing of one block."""
 
 from collections.abc import Sequence
 
@@ -29,13 +29,14 @@ def lens(scope: Microscope) -> Lens:
     source = Source(influence, lambda s: (s.picture, s.block), needs, (COMPARE,))
     matrix = matrix_view(
         source,
-        "Who acts on whom in this block?",
+        "Token Jacobian of the block",
+        "Which patch influences which? "
         "How strongly a small change of one patch's token (across) changes what the block's token mixing adds to "
         "another (down), for this picture. Much of it is alike for every picture: compare with what is usual.",
     )
     formula = View(
         "formula",
-        "How is it computed?",
+        "Definition of the gain",
         "The entry from patch j to patch i.",
         "It is exact, not an estimate, but it holds at this picture: another one opens other units.",
         sees=lambda s: None,
@@ -43,7 +44,7 @@ def lens(scope: Microscope) -> Lens:
     )
     asks = f"Who talks to whom on this picture, in one block? {block.FOLLOWS}"
     rows = ((matrix, to_view(source)), (from_view(source), formula))
-    return Lens("mixing.image", "For this image", asks, rows)
+    return Lens("mixing.image", "Influence (this picture)", asks, rows)
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:

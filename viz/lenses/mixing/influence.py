@@ -14,7 +14,7 @@ from viz.selection import Option, Selection
 
 Matrix = Float32[np.ndarray, "patches patches"]
 
-TO, FROM = "Who acts on the chosen patch?", "On whom does it act?"
+TO, FROM = "Row of the Jacobian", "Column of the Jacobian"
 GAIN = "gain"
 
 
@@ -72,11 +72,23 @@ def matrix_view(source: Source, title: str, question: str) -> View:
 
 
 def to_view(source: Source) -> View:
-    return _map_view("to", TO, "The framed row of the matrix, over the picture.", FROM, source)
+    return _map_view(
+        "to",
+        TO,
+        "Which patches influence the selected one? The framed row of the matrix, over the picture.",
+        FROM,
+        source,
+    )
 
 
 def from_view(source: Source) -> View:
-    return _map_view("from", FROM, "The chosen patch's column of the matrix, over the picture.", TO, source)
+    return _map_view(
+        "from",
+        FROM,
+        "Which patches does the selected one influence? Its column of the matrix, over the picture.",
+        TO,
+        source,
+    )
 
 
 def _map_view(id: str, title: str, question: str, other: str, source: Source) -> View:

@@ -1,4 +1,4 @@
-"""Through all blocks: who acts on whom from the stem to the last block, estimated when the visitor asks for it."""
+"""Influence (whole network): from the stem to the last block, estimated when the visitor asks for it."""
 
 from collections.abc import Sequence
 
@@ -29,14 +29,15 @@ def lens(scope: Microscope) -> Lens:
     source = Source(influence, lambda s: s.picture, needs)
     matrix = matrix_view(
         source,
-        "Who acts on whom through the network?",
+        "Token Jacobian of the network",
+        "Which patch influences which, through all blocks? "
         "How strongly a small change of one patch's stem token (across) changes another's token after the last block "
         "(down), for this picture. The identity would be a gain of 1 on the diagonal.",
     )
     error = View(
         "error",
-        "How sure is each entry?",
-        "The standard error of each entry of the matrix, from the scatter of the probes.",
+        "Standard error",
+        "How exact is the estimate? The standard error of each entry of the matrix, from the scatter of the probes.",
         "It covers only the chance in the probes. How far a change may grow before its gain no longer holds, no "
         "standard error says.",
         sees=lambda s: (s.picture, s.patch),
@@ -49,7 +50,7 @@ def lens(scope: Microscope) -> Lens:
         f"them all, so {PROBES} random probes estimate how strong they are."
     )
     rows = ((matrix, to_view(source)), (from_view(source), error))
-    return Lens("mixing.network", "Through all blocks", asks, rows)
+    return Lens("mixing.network", "Influence (whole network)", asks, rows)
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:

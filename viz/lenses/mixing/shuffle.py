@@ -21,7 +21,8 @@ SEED = Number("shuffle", "Random order number", 0, 999, 0)
 def lens(scope: Microscope) -> Lens:
     pictures = View(
         "pictures",
-        "What is shuffled?",
+        "Shuffled patches",
+        "Where did each patch go? "
         "The patches of the picture trade places at random. Point at one to see where it came from.",
         "Nothing inside a patch changes: its pixels, and their order, are the same.",
         sees=lambda s: (s.picture, SEED.of(s)),
@@ -30,7 +31,8 @@ def lens(scope: Microscope) -> Lens:
     )
     answers = View(
         "answers",
-        "Does the network mind?",
+        "Effect of shuffling",
+        "Does the answer depend on positions? "
         "Its answers to the original, to the shuffled picture with the token-mixing weights shuffled alike, and to the "
         "shuffled picture as it is.",
         "That shuffled weights undo shuffled patches holds for any weights, also untrained ones. What is learned is "

@@ -20,7 +20,8 @@ def lens(scope: Microscope) -> Lens:
     height, width = scope.grid.patch_size
     filters = View(
         "filters",
-        "What does a channel start from?",
+        "Stem filters (patch embedding)",
+        "Which pixel pattern does a channel respond to? "
         f"Before the first block, each channel weighs the {height} x {width} pixels of a patch, the same way for every "
         "patch. Each tile shows the weights of one channel.",
         "These are signed weights on normalised pixels, not colours of a picture: a channel answers to the pattern "

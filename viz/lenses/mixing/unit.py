@@ -19,7 +19,8 @@ OFFERED = 10
 def lens(scope: Microscope) -> Lens:
     which = View(
         "which",
-        "Which unit?",
+        "Unit selection",
+        "Which unit contributes most here? "
         "Give its number, or choose one of those that add most to the tokens of this picture. Beside each: the length "
         "of what it adds.",
         "The lengths of two units cannot be added: one may take away what the other adds.",
@@ -28,22 +29,22 @@ def lens(scope: Microscope) -> Lens:
     )
     active = View(
         "active",
-        "How active is it on this picture?",
-        "What it answers (after the GELU) to each channel.",
+        "Unit activations",
+        "How active is the unit in each channel? What it answers (after the GELU) to each channel.",
         "A GELU lets no answer below -0.17 through: a flat negative end means off, not against.",
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_active,
     )
     reads = _map_view(
         "reads",
-        "Where does it read?",
-        "The weight with which the unit reads each patch, in every channel alike.",
+        "Read weights (W1)",
+        "Where does the unit read? The weight with which the unit reads each patch, in every channel alike.",
         "Weights apply to normalised tokens: a large weight on a patch that holds nothing moves nothing.",
     )
     writes = _map_view(
         "writes",
-        "Where does it write?",
-        "What the unit adds to each patch, for an activity of 1.",
+        "Write weights (W2)",
+        "Where does the unit write? What the unit adds to each patch, for an activity of 1.",
         "Other units write to the same patches at the same time, and may cancel it.",
     )
     asks = f"What does one hidden unit of the token mixing do? {block.FOLLOWS}"

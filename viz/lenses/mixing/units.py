@@ -45,7 +45,8 @@ class Listed:
 def lens(scope: Microscope) -> Lens:
     units = View(
         "units",
-        "Where do the units look, and where do they write?",
+        "Token-mixing units",
+        "Which patches does each unit read and write? "
         "Each tile is one hidden unit of this block, on the grid of the picture: how strongly it reads each patch (a "
         f"row of W1), or writes to it (a column of W2). All are on one scale; {FOR} is positive, {AGAINST} is "
         "negative. The "

@@ -1,4 +1,4 @@
-"""Without an image: what the weights alone carry from patch to patch."""
+"""Weights only: what the weights alone carry from patch to patch."""
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from viz.selection import Selection
 def lens(scope: Microscope) -> Lens:
     matrix = View(
         "matrix",
-        "Which patches are wired together?",
+        "Linear mixing matrix W2 W1",
+        "Which patches are connected? "
         "W2 W1 of this block: the net weight from one patch (across) to another (down), as if every unit were always "
         "fully on. The chosen patch's row is framed.",
         "The GELU, the biases, the LayerNorm and the residual path are left out, and no picture takes part: wired is "
@@ -25,7 +26,8 @@ def lens(scope: Microscope) -> Lens:
     )
     to = View(
         "to",
-        "From where is the chosen patch fed?",
+        "Row of W2 W1 for the selected patch",
+        "From where does the selected patch receive? "
         "The framed row of the matrix, on the grid of the picture, which lies below only for orientation.",
         "These are net weights: a patch that feeds through several units with opposite signs seems to feed little.",
         sees=lambda s: (s.picture, s.block, s.patch),
@@ -34,7 +36,8 @@ def lens(scope: Microscope) -> Lens:
     )
     values = View(
         "values",
-        "How many patterns can a block pass on?",
+        "Singular values of W2 W1",
+        "How many spatial patterns can a block transmit? "
         "The singular values of W2 W1, largest first, of all blocks: each is the gain of one pattern over the picture, "
         "so as many patterns pass as there are large values.",
         "This is the matrix without the GELU, which lets a block tell apart more than a matrix can.",
@@ -44,7 +47,8 @@ def lens(scope: Microscope) -> Lens:
     )
     distance = View(
         "distance",
-        "How far does a block move things?",
+        "Weight against distance",
+        "How local is each block? "
         "The mean size of the entries of W2 W1 against the distance between the two patches, of all blocks.",
         "A mean hides single strong links, and the largest distances come from few pairs, all at the edges.",
         sees=lambda s: s.block,
@@ -52,7 +56,7 @@ def lens(scope: Microscope) -> Lens:
         pick=block.pick_block,
     )
     asks = f"Which patches can talk to each other, whatever the picture? {block.FOLLOWS}"
-    return Lens("mixing.wiring", "Without an image", asks, ((matrix, to), (values, distance)))
+    return Lens("mixing.wiring", "Weights only", asks, ((matrix, to), (values, distance)))
 
 
 def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
