@@ -11,11 +11,12 @@ window.bench = (() => {
       port2.postMessage(null);
     }));
 
-  // since the navigation began: until every view of the open lens has its figure or its HTML
+  // since the navigation began: until every view of the open lens that is in sight has its figure or its HTML
   const drawn = view => view.querySelector(".mlayer :is(path, image)") ?? view.querySelector("[data-part=html] *");
   const opened = new Promise(resolve => {
     const observer = new MutationObserver(() => {
-      const views = [...document.querySelectorAll(`${lens} .view`)];
+      const seen = view => view.getBoundingClientRect().top < innerHeight;
+      const views = [...document.querySelectorAll(`${lens} .view`)].filter(seen);
       if (!views.length || !views.every(drawn)) return;
       observer.disconnect();
       painted().then(resolve);

@@ -1,4 +1,4 @@
-"""Reliability tests The figures of `faithfulness` and `sanity` in words, each with the rule that it is held to."""
+"""Reliability tests: the figures of `faithfulness` and `sanity` in words, each with the rule that it is held to."""
 
 from dataclasses import asdict, dataclass
 
