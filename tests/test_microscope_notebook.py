@@ -1,5 +1,6 @@
 """docs/microscope.ipynb, executed from top to bottom as it is."""
 
+from copy import deepcopy
 from html import unescape
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def test_it_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
 
 
 def test_every_cell_shows_what_it_says(notebook: nbformat.NotebookNode) -> None:
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(DOCS)}}).execute()
+    notebook = deepcopy(notebook)  # as it is executed in place
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(DOCS)}}).execute()
     outputs = {cell.source: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
     assert not [output for cell in outputs.values() for output in cell if output.output_type == "error"]
     shown = {
