@@ -23,8 +23,8 @@ def test_a_device_has_one_thread_or_several(threads: int, words: str, monkeypatc
 
 
 def test_who_answers_rightly_takes_nothing_for_something() -> None:
-    assert taken_for("airplane", "airplane") == "airplane, answered rightly"
-    assert taken_for("airplane", "ship") == "airplane, taken for ship"
+    assert taken_for("airplane", "airplane") == "airplane, predicted correctly"
+    assert taken_for("airplane", "ship") == "airplane, predicted ship"
 
 
 def training(*recipes: dict[str, Any]) -> View:
