@@ -232,12 +232,12 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
     told = read_in_words(scope, scope.made(usual))
-    assert "the head can read the answers of 7 of 9 samples. Skip 1b, and the answers of " in told
+    assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
     assert not scope.missing(lens_needed(scope, selection))
-    assert "Skip" not in read_in_words(scope, scope.made(usual))
+    assert "Without" not in read_in_words(scope, scope.made(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
@@ -252,9 +252,9 @@ def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
         if depth:
             after = int(without(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
             same = after == scope.answer(selection.picture)
-            told = "stays" if same else f"becomes <b>{scope.classes[after]}</b>"
-            assert f"Skip {scope.depth_names[depth]}, and it {told}." in bar
-            assert f"Skip {scope.depth_names[depth]}, and it {told}." in words
+            told = "stays the same" if same else f"becomes <b>{scope.classes[after]}</b>"
+            assert f"Without {scope.depth_names[depth]}, the answer {told}." in bar
+            assert f"Without {scope.depth_names[depth]}, the answer {told}." in words
             seen.add(told.split()[0])
     assert seen
 
