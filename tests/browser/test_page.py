@@ -139,7 +139,7 @@ def test_wrong_values_of_a_link_are_said_and_the_rest_is_used(visit: Callable[..
     said = page.locator("#status .said")
     expect(said).to_contain_text("Sample is a whole number from 0 to 199, not '999'.")
     expect(said).to_contain_text("Depth is one of stem, 1a, 1b to 12b, not '77b'.")
-    expect(said).to_contain_text("nothing here called 'weather'")
+    expect(said).to_contain_text("no option called 'weather'")
     expect(page.locator("#patch")).to_have_value("2,3")
     assert page.evaluate("location.search") == "?__theme=light&patch=2,3"
 
@@ -364,7 +364,7 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     (tmp_path / "text.jpg").write_text("I am no picture", encoding="utf-8")
     page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "text.jpg")
-    expect(page.get_by_text("no picture that can be read")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("cannot be read as a picture")).to_be_visible(timeout=15_000)
     assert answer(page) == before
 
 

@@ -27,14 +27,14 @@ TERMS: dict[str, Meaning] = {
         "each patch."
     ),
     "stem": lambda scope: (
-        f"The layer that makes the first tokens: each channel is a weighted sum of the {scope.grid.values} numbers of "
-        "a patch, with the same weights for every patch."
+        f"The layer that makes the first tokens. Each channel is a weighted sum of the {scope.grid.values} numbers of "
+        "a patch; all patches share the weights."
     ),
     "block": lambda scope: (
         f"One token mixing and one channel mixing, in turn; there are {len(scope.model.blocks)}, counted from 1."
     ),
     "depth": _of(
-        "The position between two parts of the network: stem, then 1a (after token mixing of block 1), 1b (after its "
+        "The position in the network: stem, then 1a (after token mixing of block 1), 1b (after its "
         "channel mixing), 2a, and so on."
     ),
     "token mixing": _of(

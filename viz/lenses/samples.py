@@ -27,7 +27,7 @@ def _samples(scope: Microscope) -> View:
     return View(
         "samples",
         "Samples",
-        "Test images that the network was not trained on.",
+        "These are test images that the network was not trained on.",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),

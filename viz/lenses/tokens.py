@@ -80,7 +80,7 @@ def _given(scope: Microscope) -> View:
         "What numbers does the network get? "
         f"The selected patch is shown as the network gets it: {height} x {width} pixels in three colours, which is "
         f"{values} numbers. Each is a pixel value minus the training mean, divided by its standard deviation.",
-        f"Colours of the maps: {FOR} is above the training mean of that picture colour; {AGAINST} is below.",
+        f"Colours of the maps: {FOR} is above the training mean of the map's colour; {AGAINST} is below.",
         lambda s: (s.picture, s.patch),
         _draw_given,
     )
@@ -309,7 +309,7 @@ def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
     depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
     return (
-        "The grey band spans the 5th to 95th percentile of the samples' own answers. At "
+        "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
         f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
         f"{usual.images} samples, whatever they show, so this is weak evidence."
     )

@@ -73,7 +73,7 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
 def bar(pinned: Pinned | None, here: Lenses) -> str:
     """HTML: what is kept, and what to do with it."""
     if pinned is None:
-        title = "Keep this selection beside whatever you choose next, in every view"
+        title = "Keep this selection beside the next one, in every view"
         return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
     facts = facts_of(scope, selection, ())

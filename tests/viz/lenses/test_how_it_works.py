@@ -84,7 +84,7 @@ def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Len
         other = [depth for depth, answer in enumerate(answers) if answer != answers[-1]]
         decided = lab.depth_names[max(other, default=-1) + 1]
         drawn = drawing.draw(lab, selection)
-        assert f"is the most probable class from <b>{decided}</b> on" in drawn.words
+        assert f"From <b>{decided}</b> on, the head would already give the answer, " in drawn.words
         assert drawn.html.count("<em>readable</em>") == (decided != "stem")
 
 
@@ -319,7 +319,7 @@ def test_where_the_answer_is_decided_for_this_picture(scope: Microscope, pages: 
     lens = how_it_works.lens(scope)
     found = drawing.decided_at(scope, select(scope, lens))
     answer = scope.classes[scope.answer(scope.sample_picture(0))]
-    assert f"the answer, {answer} , is the most probable class from {scope.depth_names[found]} on" in pages["drawing"]
+    assert f"From {scope.depth_names[found]} on, the head would already give the answer, {answer}" in pages["drawing"]
 
 
 # what else there is to read

@@ -96,9 +96,9 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     html = (
         f"{_head('The picture', text)}<div class='cards'>"
         f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
-        f"<p>The maps show pixel values (0 to 1) minus the training mean, {_list(config.mean)} (red, green, blue), "
-        f"divided by its standard deviation, {_list(config.std)}. {FOR.capitalize()} is above the mean; {AGAINST} is "
-        "below.</p>"
+        "<p>The maps show pixel values (0 to 1) minus the training mean, divided by the standard deviation. The means "
+        f"are {_list(config.mean)} (red, green, blue), the deviations {_list(config.std)}. {FOR.capitalize()} is above "
+        f"the mean; {AGAINST} is below.</p>"
     )
     axes = {"colour": ("red", "green", "blue"), "pixel row": range(height), "pixel column": range(width)}
     return Drawn(html=html, numbers=Numbers("normalised value", axes, values))

@@ -53,8 +53,8 @@ def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> st
     if not any(added):
         update = "Every half-block has an update of zero."
     return (
-        f"If the head reads the tokens there, the answer, <b>{escape(scope.classes[answer])}</b>, is the most probable "
-        f"class from <b>{names[leads]}</b> on. {update}"
+        f"From <b>{names[leads]}</b> on, the head would already give the answer, "
+        f"<b>{escape(scope.classes[answer])}</b>. {update}"
     )
 
 

@@ -106,18 +106,18 @@ def _units(scope: Microscope, selection: Selection) -> str:
         return f"The maps show the weights of the {len(maps)} units of block 1. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     return (
-        f"All channels share its weights, so a unit is one map over the picture. These are the {len(maps)} units of "
-        f"block 1. The paper reports many pairs with opposite weights. The {len(pairs)} most opposite pairs here have "
-        f"a median correlation of {np.median(correlation):.2f}; by chance, {chance:.2f} is expected."
+        f"All channels share the weights of a unit, so they are one map over the picture. These are the {len(maps)} "
+        f"units of block 1. The paper reports many pairs with opposite weights. The {len(pairs)} most opposite pairs "
+        f"here have a median correlation of {np.median(correlation):.2f}; by chance, {chance:.2f} is expected."
     )
 
 
 def _channel_mixing(scope: Microscope, selection: Selection) -> str:
     added = forward_pass.strengths(scope.look(selection.picture))
     return (
-        f"This is one row: the channels of one patch are recombined, by one MLP for all {scope.grid.patches} patches. "
-        f"In block 1 the update of channel mixing is {added[1]:.0%} of its input; that of token mixing is "
-        f"{added[0]:.0%}."
+        f"This is one row: the channels of one patch are recombined by one MLP, the same for all "
+        f"{scope.grid.patches} patches. In block 1 the update of channel mixing is {added[1]:.0%} of its "
+        f"input; that of token mixing is {added[0]:.0%}."
     )
 
 
@@ -125,11 +125,11 @@ def _decided(scope: Microscope, selection: Selection) -> str:
     own, usual = decided_at(scope, selection), scope.known(scope.typical())
     said = (
         f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
-        "can read it there. This does not say which part makes it. "
+        "can read it there. This does not say which part makes the answer. "
         f"{skipped_in_words(scope, selection.picture, own)}"
     )
     if usual is None:
-        return f"{said} For other pictures, this is measured under the figure."
+        return f"{said} For other pictures, the depth is measured under the figure."
     return f"{said} {read_in_words(scope, usual)}"
 
 
