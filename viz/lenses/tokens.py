@@ -22,7 +22,7 @@ JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
 COMPARE = Choice("compare", "Show", ((RAW, "values"), (UNUSUAL, "difference from the mean over the samples")), RAW)
-USUAL = "Shown is the value minus the mean over the samples, for the same patch and depth."
+USUAL = "The figure shows values minus the mean over the samples, for the same patch and depth."
 
 
 def lens(scope: Microscope) -> Lens:
@@ -105,9 +105,8 @@ def _neighbours(scope: Microscope) -> View:
         "neighbours",
         "Nearest tokens",
         "Which other patches have a similar token? "
-        f"These are the {CROPS} tokens with the largest cosine to the selected one, at the selected depth. They come "
-        f"from all patches of the {len(scope.samples)} samples except this picture. Click one to open that picture at "
-        "that patch.",
+        f"These are the {CROPS} tokens with the largest cosine at the selected depth, from all patches of the "
+        f"{len(scope.samples)} samples except this picture. Click one to open that picture at that patch.",
         "Limits: some token is always nearest, so check the cosine. From the first block on, a token contains "
         "information from the whole picture, not only from its framed patch.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
@@ -365,8 +364,7 @@ SIMILAR = View(
     "Which patches are similar to this one? "
     "The maps show the cosine of the selected patch's token (framed) with every other, at every depth. It is 1 for the "
     "same direction, 0 for orthogonal and -1 for opposite directions.",
-    "Limits: similar pixels give similar tokens even without token mixing, and a direction that all tokens share "
-    "raises every cosine.",
+    "Limits: similar pixels give similar tokens without token mixing, and a shared direction raises every cosine.",
     lambda s: (s.picture, s.patch),
     _draw_similar,
     pick=_pick_tile,
@@ -388,8 +386,7 @@ NORMS = View(
     "norms",
     "Token norms",
     "How large is each token? The maps show the Euclidean norm of the token of every patch, at every depth.",
-    "Limits: a large norm does not show importance, because every MLP reads the tokens through a LayerNorm, which "
-    "removes the norm.",
+    "Limits: a large norm does not show importance. Every MLP reads tokens after a LayerNorm, which removes the norm.",
     lambda s: s.picture,
     _draw_norms,
     options=(COMPARE,),
@@ -400,8 +397,7 @@ UPDATES = View(
     "updates",
     "Update norms",
     "Which half-block changes which patch most? "
-    "The maps show the norm of the update of every patch's token: by the stem, by token mixing (a) and by channel "
-    "mixing (b).",
+    "The maps show the norm of each patch's update: by the stem, by token mixing (a) and by channel mixing (b).",
     "Limits: a large update may undo an earlier one, or have a direction that the classifier ignores.",
     lambda s: s.picture,
     _draw_updates,
@@ -413,8 +409,7 @@ MATRIX = View(
     "matrix",
     "Token similarity matrix",
     "Which pairs of patches are similar? "
-    "The matrix shows the cosine of every token with every token at the selected depth. The row of the selected patch "
-    "is framed.",
+    "The matrix shows the cosine of every pair of tokens at the selected depth; the selected patch's row is framed.",
     "Order: patches stand in reading order, row after row, so neighbours in the picture may be far apart here.",
     lambda s: (s.picture, s.patch, s.depth),
     _draw_matrix,
@@ -427,8 +422,7 @@ LOGIT_LENS = View(
     "The curves show the class probabilities if the network ended at each depth: its own classifier reads the mean "
     "token there. The dotted line marks the selected depth. Click a point to select its depth and class.",
     "Limits: the curves show where the classifier can read the answer, not what makes it; Ablation tests that. The "
-    "classifier was trained for the last depth only. An earlier depth may contain a class in a form that it cannot "
-    "read.",
+    "classifier was trained for the last depth only, so it may miss a class that an earlier depth contains.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
@@ -438,8 +432,7 @@ ANSWERS = View(
     "answers",
     "Class per token",
     "Which class does each token predict? "
-    "The map shows the class with the largest logit when the classifier reads one token in place of the mean, at the "
-    "selected depth.",
+    "The map shows the class with the largest logit if the classifier reads one token alone, at the selected depth.",
     "Limits: from block 1 on, a token contains information from all patches, so its class may differ from what its "
     "pixels show. Hover over a patch to see how far its class leads.",
     lambda s: (s.picture, s.patch, s.depth),

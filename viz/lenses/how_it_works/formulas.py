@@ -44,7 +44,7 @@ def _token_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     )
     return text, [
         *_ends(patches, channels, "X", "U"),
-        Symbol("w1", "W<sub>1</sub>", f"the read weights of {units} units for {patches} patches: {units} x {patches}"),
+        Symbol("w1", "W<sub>1</sub>", f"the read weights of {units} units: {units} x {patches}"),
         Symbol("w2", "W<sub>2</sub>", f"their write weights: {patches} x {units}"),
     ]
 
@@ -57,22 +57,17 @@ def _channel_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     )
     return text, [
         *_ends(patches, channels, "U", "Y"),
-        Symbol(
-            "w1", "W<sub>3</sub>", f"the read weights of {units} units for {channels} channels: {units} x {channels}"
-        ),
+        Symbol("w1", "W<sub>3</sub>", f"the read weights of {units} units: {units} x {channels}"),
         Symbol("w2", "W<sub>4</sub>", f"their write weights: {channels} x {units}"),
     ]
 
 
 def _ends(patches: int, channels: int, before: str, after: str) -> list[Symbol]:
     table = f"{patches} x {channels}"
+    normed = f"each token minus its mean, divided by its standard deviation, then scaled and shifted: {table}"
     return [
         Symbol("x", before, f"the input: {table}"),
-        Symbol(
-            "n",
-            f"LayerNorm({before})",
-            f"each token minus its mean, divided by its standard deviation, then scaled and shifted: {table}",
-        ),
+        Symbol("n", f"LayerNorm({before})", normed),
         Symbol("s", "&sigma;", "the GELU of each number"),
         Symbol("u", after, f"the output: {table}"),
     ]

@@ -84,8 +84,7 @@ def _steps(scope: Microscope, selection: Selection, shown: int) -> list[str]:
         f"The token-mixing MLP, the same for all columns, maps its {grid.patches} numbers to {grid.patches} new ones.",
         "They are added to the column; the same happens to every column.",
         f"A row leaves it: {name} with all {config.hidden_dim} channels.",
-        f"The channel-mixing MLP, the same for all rows, maps its {config.hidden_dim} numbers to {config.hidden_dim} "
-        "new ones.",
+        f"The channel-mixing MLP, the same for all rows, maps them to {config.hidden_dim} new numbers.",
         "They are added to the row; the same happens to every row. The block is complete.",
         "Patches and token-mixing weights are shuffled in the same way: the rows swap places; values, mean and answer "
         "stay the same.",

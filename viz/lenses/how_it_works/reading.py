@@ -56,8 +56,7 @@ def words(scope: Microscope) -> View:
     return View(
         "glossary",
         "Glossary",
-        "These are the terms that are underlined on this page. Hover over a term or focus it with Tab to read its "
-        "definition there.",
+        "These terms are underlined on this page. Hover over one or focus it with Tab to read its definition there.",
         "Usage differs between authors; this is how the page uses the terms.",
         sees=lambda s: None,
         draw=lambda scope, s: Drawn(html=glossary.listed(scope)),
