@@ -74,7 +74,7 @@ def present(root: Path = ROOT) -> list[Present]:
 def told(metrics: dict[str, Any]) -> str:
     """How good a network is, as far as its record says."""
     if "accuracy" in metrics:
-        return f"{metrics['accuracy']:.2%} of the test images right"
+        return f"test accuracy: {metrics['accuracy']:.2%}"
     if metrics.get("epochs") == 0:
         return "untrained"
     lines = [line for stage in metrics.get("stages", []) for line in stage.get("history", [])]
@@ -85,9 +85,7 @@ def told(metrics: dict[str, Any]) -> str:
 
 def _told_of_line(line: dict[str, Any]) -> str:
     epochs = f"{line['epoch']:.1f}".removesuffix(".0")
-    return (
-        f"{line['validation_accuracy']:.2%} of the validation images right, after {epochs} epoch{'s' * (epochs != '1')}"
-    )
+    return f"validation accuracy: {line['validation_accuracy']:.2%} after {epochs} epoch{'s' * (epochs != '1')}"
 
 
 def _told_of(folder: Path) -> str:

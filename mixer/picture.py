@@ -34,14 +34,14 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-NO_PICTURE = "This is no picture that can be read. Try a JPEG, PNG, GIF or WebP."
+NO_PICTURE = "This file cannot be read as a picture. Try a JPEG, PNG, GIF or WebP."
 TOO_LARGE = f"This picture has too many pixels (over {MOST_PIXELS // 10**6} megapixels). Make it smaller and try again."
 
-SEVERAL = "The file holds several pictures (an animation, or pages): the first is taken."
-CUT = "The file is damaged or breaks off: parts of the picture may be missing (grey or plain) or coarse."
-TRANSPARENT = "What is transparent is shown white."
+SEVERAL = "The file contains several pictures (an animation, or pages): the first is used."
+CUT = "The file is damaged or incomplete: parts of the picture may be missing (grey or plain) or coarse."
+TRANSPARENT = "Transparent pixels are shown white."
 SCALED = "Its values are not stored in 8 bits: {:,g} is shown black, {:,g} white."
-NOT_FINITE = "Values that are no numbers are shown black, infinite ones black or white."
+NOT_FINITE = "Values that are not numbers are shown black, infinite values black or white."
 
 
 class Unreadable(ValueError):

@@ -355,7 +355,7 @@ def test_a_public_address_is_fetched_where_that_is_allowed(monkeypatch: pytest.M
         with server(302, b"") as address:
             assert words_for(address) == sent.NOT_GIVEN.format(302)
         with server(200, b"I am text") as address:
-            assert "no picture that can be read" in words_for(address)
+            assert "cannot be read as a picture" in words_for(address)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             assert words_for(f"http://127.0.0.1:{free.getsockname()[1]}/") == sent.NOT_THERE

@@ -74,8 +74,7 @@ class Microscope(Memory):
             return told(self.metrics)
         if not self.knows_samples:
             return "not evaluated"
-        whose = f"{self.samples.source}'{'' if self.samples.source.endswith('s') else 's'}"
-        return f"{self.metrics['accuracy']:.2%} of {whose} test images right"
+        return f"{self.samples.source} test accuracy: {self.metrics['accuracy']:.2%}"
 
     @property
     def grown_from(self) -> tuple[int, ...]:

@@ -127,7 +127,7 @@ def _select(scope: Microscope, page: Page, options: Sequence[Option], words: dic
     known = (*WORDS, *(option.name for option in page.options))
     if unknown := [name for name in named if name not in known]:
         here = ", ".join((*WORDS, *(option.name for option in options)))
-        raise ValueError(f"There is nothing here called {unknown[0]!r}: there are {here}.")
+        raise ValueError(f"There is no option called {unknown[0]!r}: there are {here}.")
     if "picture" in named and not _in_link(named["picture"]):
         selection = show(scope, selection, scope.picture_of(named.pop("picture")))
     selection, wrong = change(scope, page, selection, {name: _text(name, value) for name, value in named.items()})

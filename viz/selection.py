@@ -200,7 +200,7 @@ Made = TypeVar("Made")
 def change(scope: Microscope, page: Page, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
     """The selection with what the words say, and a sentence for each of them that says nothing here."""
     options = {option.name: option for option in page.options}
-    wrong = [f"There is nothing here called {name!r}." for name in words if name not in {*_SETTERS, *options}]
+    wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
     for name, setter in _SETTERS.items():
         if name in words:
             try:
@@ -361,7 +361,7 @@ def _set_channel(scope: Microscope, page: Page, selection: Selection, text: str)
 
 def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
     if text not in page.lenses:
-        raise ValueError(f"lens is one of {', '.join(page.lenses)}, not {text!r}")
+        raise ValueError(f"there is no tab {text!r}: the tabs are {', '.join(page.lenses)}")
     return replace(selection, lens=text)
 
 

@@ -104,9 +104,9 @@ def test_a_slider_has_its_name_alone_and_says_its_value_as_the_page_does(page: P
 def test_the_answer_is_told_after_each_choice_in_the_one_polite_region(page: Page) -> None:
     told = page.locator("#status [role=status]")
     for choose, said in (
-        (lambda: page.locator("#target").select_option("cat"), "Class asked about: cat. Patch (2, 2), depth 3b."),
-        (lambda: page.locator("#patch").select_option("3,1"), "Class asked about: cat. Patch (3, 1), depth 3b."),
-        (lambda: page.locator("#depth").fill("0"), "Class asked about: cat. Patch (3, 1), depth stem."),
+        (lambda: page.locator("#target").select_option("cat"), "Selected class: cat. Patch (2, 2), depth 3b."),
+        (lambda: page.locator("#patch").select_option("3,1"), "Selected class: cat. Patch (3, 1), depth 3b."),
+        (lambda: page.locator("#depth").fill("0"), "Selected class: cat. Patch (3, 1), depth stem."),
     ):
         choose()
         expect(told).to_contain_text(said, timeout=60_000)
@@ -269,7 +269,7 @@ def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_f
         assert box["y"] + box["height"] < 400
     first = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot").first
     assert first.evaluate("one => one.getBoundingClientRect().top") < 680
-    page.get_by_role("button", name="Choose a patch").click()
+    page.get_by_role("button", name="Select a patch").click()
     patch = page.get_by_role("button", name="patch (1, 3)")
     box = patch.bounding_box()
     assert box

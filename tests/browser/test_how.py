@@ -42,10 +42,10 @@ def test_the_detail_follows_patch_channel_and_unit_and_its_symbols_point(visit: 
         control.press("Enter")
         page.wait_for_function(f"location.search.includes('{word}={number}')")
     page.locator('#picker button[data-patch="5"]').click()
-    expect(page.locator(DETAIL)).to_contain_text("added to patch (1, 1), channel 17")
+    expect(page.locator(DETAIL)).to_contain_text("update of patch (1, 1), channel 17")
     expect(page.locator(DETAIL)).to_contain_text("sum of unit 11")
     page.locator(f"{DETAIL} button[data-symbol=w1]").focus()
-    expect(page.locator(f"{DETAIL} figure.marked")).to_contain_text("how unit 11 weighs it")
+    expect(page.locator(f"{DETAIL} figure.marked")).to_contain_text("read weights W1 of unit 11")
 
 
 def test_the_animation_goes_by_steps_and_by_itself_and_stops(page: Page) -> None:

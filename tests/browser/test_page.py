@@ -139,7 +139,7 @@ def test_wrong_values_of_a_link_are_said_and_the_rest_is_used(visit: Callable[..
     said = page.locator("#status .said")
     expect(said).to_contain_text("Sample is a whole number from 0 to 199, not '999'.")
     expect(said).to_contain_text("Depth is one of stem, 1a, 1b to 12b, not '77b'.")
-    expect(said).to_contain_text("nothing here called 'weather'")
+    expect(said).to_contain_text("no option called 'weather'")
     expect(page.locator("#patch")).to_have_value("2,3")
     assert page.evaluate("location.search") == "?__theme=light&patch=2,3"
 
@@ -279,7 +279,7 @@ def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[...,
     page.wait_for_function(f"location.search.includes({quote(pair)!r})")
     page.get_by_role("button", name="Choose a picture").click()
     expect(page.locator("#option-samples")).to_have_value(pair)
-    name = f"{scope.classes[truth]}, taken for {scope.classes[taken]}"
+    name = f"{scope.classes[truth]}, predicted {scope.classes[taken]}"
     expect(page.locator("#specimen-samples .html button").first).to_contain_text(name, timeout=30_000)
 
 
@@ -351,20 +351,20 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     photo.save(tmp_path / "photo.jpg")
     page.get_by_role("button", name="Choose a picture").click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.jpg")
-    expect(page.locator("#words")).to_contain_text("gives one of them to any picture", timeout=15_000)
-    expect(page.locator("#words")).not_to_contain_text("of the time")
+    expect(page.locator("#words")).to_contain_text("whatever the picture shows", timeout=15_000)
+    expect(page.locator("#words")).not_to_contain_text("confidence")
     expect(page.locator("#photo .photo i")).to_have_css("left", re.compile("[1-9]"))
     middle = page.evaluate("location.search")
     page.locator("#option-position").fill("20")
     page.wait_for_function(f"location.search !== {middle!r}")
     expect(page.locator("#photo .photo i")).to_have_attribute("style", re.compile("left: 50.00%"))
     page.locator("#option-framing").select_option("whole")
-    expect(page.locator("#photo")).to_contain_text("all of it")
+    expect(page.locator("#photo")).to_contain_text("gets the whole picture")
     before = answer(page)
     (tmp_path / "text.jpg").write_text("I am no picture", encoding="utf-8")
     page.get_by_role("button", name=re.compile("clear|remove", re.IGNORECASE)).first.click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "text.jpg")
-    expect(page.get_by_text("no picture that can be read")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("cannot be read as a picture")).to_be_visible(timeout=15_000)
     assert answer(page) == before
 
 
@@ -379,7 +379,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     other = visit("?" + page.evaluate("navigator.clipboard.readText()").partition("?")[2])
-    expect(other.locator("#words")).to_contain_text("any picture", timeout=15_000)
+    expect(other.locator("#words")).to_contain_text("whatever the picture shows", timeout=15_000)
     for share in (".answers", "h2"):
         assert other.locator(f"#answer {share}").inner_text() == page.locator(f"#answer {share}").inner_text()
 
@@ -534,7 +534,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     expect(page.locator("#words")).to_contain_text("2 edits")
     page.get_by_role("tab", name="How it works").click()
     expect(figure(page, "how-votes")).to_be_visible()
-    page.get_by_role("button", name="Show it unedited").click()
+    page.get_by_role("button", name="Show the original").click()
     expect(page.locator("#words")).to_contain_text("Test image")
     expect(page.locator("#answer .answers")).to_have_text(before, use_inner_text=True)
 

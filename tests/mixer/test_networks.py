@@ -96,7 +96,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
             assert training.accuracy(model, coloured, model.config, CPU) == metrics["validation_accuracy"]
             assert not model.training
             assert record["stages"][0]["history"][-1]["epoch"] == metrics["epoch"]
-            assert f"{metrics['validation_accuracy']:.2%} of the validation images right, after" in listed.words
+            assert f"validation accuracy: {metrics['validation_accuracy']:.2%} after" in listed.words
             assert networks.told(record) == listed.words
     assert steps.gi_frame is None
     main.snapshot(folder, tmp_path / "checkpoints" / "half")
@@ -105,7 +105,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
         assert a.dtype == torch.float32
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
     checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25})
-    assert [one.words for one in present(tmp_path)] == [networks.told(record), "25.00% of the test images right"]
+    assert [one.words for one in present(tmp_path)] == [networks.told(record), "test accuracy: 25.00%"]
     assert open_network(folder)[1] == {"accuracy": 0.25}
 
 
@@ -124,7 +124,7 @@ def test_which_of_checkpoint_and_state_is_newer_follows_from_what_they_have_seen
         os.utime(older, (1_000, 1_000))
         os.utime(newer)
         assert open_network(folder)[1]["accuracy"] == 0.25
-        assert [one.words for one in present(tmp_path)] == ["25.00% of the test images right"]
+        assert [one.words for one in present(tmp_path)] == ["test accuracy: 25.00%"]
     steps = train(network.train(), coloured, coloured, replace(recipe, epochs=2), folder, CPU)
     next(steps)
     steps.close()  # prolonged, and stopped within an epoch
@@ -144,7 +144,7 @@ def test_what_is_present_is_listed_and_what_is_damaged_left_out(tmp_path: Path, 
     (tmp_path / "checkpoints" / "odd" / "config.json").write_text('{"network": "Mixer"}', encoding="utf-8")
     (tmp_path / "checkpoints" / "odd" / "metrics.json").write_text('{"stages": [1]}', encoding="utf-8")
     (tmp_path / "runs" / "empty").mkdir(parents=True)
-    assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "50.00% of the test images right")]
+    assert [(one.name, one.words) for one in present(tmp_path)] == [("good", "test accuracy: 50.00%")]
     assert {"seed", "seed-start", "seed-epoch-1"} <= {one.name for one in present()}
     assert "teacher" not in {one.name for one in present()}
 

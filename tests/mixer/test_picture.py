@@ -150,7 +150,7 @@ def test_transparent_parts_of_a_cut_picture_are_not_made_of_what_is_missing() ->
     ],
 )
 def test_what_holds_no_picture_is_said_with_what_to_try(content: bytes) -> None:
-    with pytest.raises(Unreadable, match=r"^This is no picture that can be read\. Try a JPEG, PNG, GIF or WebP\.$"):
+    with pytest.raises(Unreadable, match=r"^This file cannot be read as a picture\. Try a JPEG, PNG, GIF or WebP\.$"):
         decode(content)
 
 

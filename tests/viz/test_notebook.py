@@ -219,7 +219,7 @@ def test_what_takes_a_while_says_how_far_of_what_it_is(
     [
         ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
         ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
-        ("tokens.norms", {"colour": "red"}, "There is nothing here called 'colour'."),
+        ("tokens.norms", {"colour": "red"}, "There is no option called 'colour'."),
         ("tokens.norms", {"sampel": 3}, "called 'sampel': there are picture, sample, .*, compare."),
     ],
 )

@@ -1,4 +1,4 @@
-"""The words of the field, as this page means them: underlined where they are used, and in one list."""
+"""The terms of the field, as this page uses them: underlined in the texts, and in one list."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,54 +19,54 @@ TERMS: dict[str, Meaning] = {
         "row 3 and column 1, counted from 0 at the top left."
     ),
     "token": lambda scope: (
-        f"What the network holds for one place: {scope.model.config.hidden_dim} numbers, a row of the table. At first "
-        "it tells of its own patch alone, after the first token mixing of all of them."
+        f"The vector that the network holds for one patch: {scope.model.config.hidden_dim} numbers, a row of the "
+        "table. Before token mixing it depends on its own patch only, afterwards on all patches."
     ),
     "channel": lambda scope: (
         f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table, with one value for "
-        "each place."
+        "each patch."
     ),
     "stem": lambda scope: (
-        f"What makes the first tokens: the {scope.grid.values} numbers of a patch, weighted and added up, the same way "
-        "for every patch."
+        f"The layer that makes the first tokens. Each channel is a weighted sum of the {scope.grid.values} numbers of "
+        "a patch; all patches share the weights."
     ),
     "block": lambda scope: (
         f"One token mixing and one channel mixing, in turn; there are {len(scope.model.blocks)}, counted from 1."
     ),
     "depth": _of(
-        "How far the network has come: stem, then 1a (after token mixing of block 1), 1b (after its channel "
-        "mixing), 2a, and so on."
+        "The position in the network: stem, then 1a (after token mixing of block 1), 1b (after its "
+        "channel mixing), 2a, and so on."
     ),
     "token mixing": _of(
-        "The half of a block in which every channel goes through one MLP over all places. Nothing else "
-        "carries anything from one place to another."
+        "The half of a block in which every channel goes through one MLP over all patches. Nothing else moves "
+        "information between patches."
     ),
     "channel mixing": _of(
-        "The half of a block in which every token goes through one MLP over all its channels, each place by itself."
+        "The half of a block in which every token goes through one MLP over all its channels. Patches do not interact."
     ),
     "MLP": _of("Two layers of weighted sums with a GELU between them."),
     "unit": lambda scope: (
-        f"One of the sums in the middle of an MLP; {scope.model.config.tokens_mlp_dim} in a token mixing, "
-        f"{scope.model.config.channels_mlp_dim} in a channel mixing."
+        f"One hidden neuron of an MLP; there are {scope.model.config.tokens_mlp_dim} in each token mixing, "
+        f"{scope.model.config.channels_mlp_dim} in each channel mixing."
     ),
     "GELU": _of(
-        "The bend between the two layers of an MLP: it lets what is positive through and holds back what is "
-        "negative. Without it, two layers would be no more than one."
+        "The nonlinear function between the two layers of an MLP: it passes positive values and suppresses negative "
+        "ones. Without it, two layers would be equivalent to one."
     ),
     "LayerNorm": _of(
-        "Takes the mean out of a token and divides by its deviation, so that its length does not count; "
-        "then scales each channel."
+        "Subtracts the mean of a token and divides by its standard deviation, which removes its norm. Then it scales "
+        "and shifts each channel."
     ),
-    "residual path": _of("What a half-block makes is added to the tokens, not put in their place."),
-    "logit": _of("The number that the head gives a class; the softmax turns all logits together into probabilities."),
+    "residual path": _of("Also called skip connection: the output of a half-block is added to its input."),
+    "logit": _of("The score that the head gives a class; softmax turns all logits together into probabilities."),
     "classifier": _of("The head: for each class one weighted sum of the mean token."),
-    "vote": _of("The logit that one token alone gives a class. At the last depth the mean of the votes is the logit."),
-    "cosine": _of("How alike two tokens are in direction: 1 for the same, 0 for nothing in common, -1 for opposite."),
-    "attribution": _of("A share of the answer for each patch, by some method; methods differ in what they ask."),
-    "baseline": _of("What a picture is compared with, in which nothing is to be seen: a black one, its mean colour."),
-    "gain": _of("By how much a small change of one token grows on its way to another."),
-    "deletion": _of("Patches are taken away, the most important first; a sound map makes the answer fall fast."),
-    "insertion": _of("Patches are put back, the most important first; a sound map makes the answer rise fast."),
+    "vote": _of("The logit that one token alone gives a class. At the last depth the logit is the mean of the votes."),
+    "cosine": _of("The similarity of the directions of two tokens: 1 for the same, 0 for orthogonal, -1 for opposite."),
+    "attribution": _of("The contribution of each patch to the answer, by some method; methods define it differently."),
+    "baseline": _of("A reference without content that a picture is compared with: black, or its mean colour."),
+    "gain": _of("How strongly a small change of one token changes another."),
+    "deletion": _of("Patches are removed, the most important first; with a good map the score falls fast."),
+    "insertion": _of("Patches are put back, the most important first; with a good map the score rises fast."),
 }
 
 _ANY = re.compile(rf"\b({'|'.join(sorted(map(re.escape, TERMS), key=len, reverse=True))})(e?s)?\b", re.IGNORECASE)

@@ -22,13 +22,13 @@ def _samples(scope: Microscope) -> View:
     if scope.knows_samples:
         pairs = product(names, names) if len(names) <= MOST_PAIRED else ()
         confused = [(f"{a}>{b}", taken_for(a, b)) for a, b in pairs]
-        kinds_of = [*kinds_of[:1], (WRONG, "answered wrongly"), *kinds_of[1:], *confused]
+        kinds_of = [*kinds_of[:1], (WRONG, "misclassified"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
     return View(
         "samples",
         "Samples",
-        "Test images that the network was not trained on.",
-        "They are few: what holds for one need not hold for its class.",
+        "These are test images that the network was not trained on.",
+        f"Only {len(scope.samples)} samples: one picture does not represent its class.",
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),
         options=(kinds,),
@@ -54,7 +54,7 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
         f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
         for i, name in sorted(names.items())
     )
-    words = "" if names else "None of the shipped samples."
+    words = "" if names else "There is none among the samples."
     return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
 
 

@@ -1,4 +1,4 @@
-"""Patch tokens: what each place holds, at each depth."""
+"""Patch tokens: what each token contains, at each depth."""
 
 from collections.abc import Sequence
 from html import escape
@@ -21,15 +21,15 @@ CROPS = 12
 JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
-COMPARE = Choice("compare", "Show", ((RAW, "the values"), (UNUSUAL, "more than usual")), RAW)
-USUAL = "More than usual: less the mean over the samples, for the same place and depth."
+COMPARE = Choice("compare", "Show", ((RAW, "values"), (UNUSUAL, "difference from the mean over the samples")), RAW)
+USUAL = "The figure shows values minus the mean over the samples, for the same patch and depth."
 
 
 def lens(scope: Microscope) -> Lens:
     return Lens(
         "tokens",
         "Patch tokens",
-        "What does each place of the picture hold, at each depth?",
+        "What does each token contain, at each depth?",
         (
             (_given(scope), _neighbours(scope)),
             (SIMILAR, PCA),
@@ -78,11 +78,9 @@ def _given(scope: Microscope) -> View:
         "given",
         "Input patch",
         "What numbers does the network get? "
-        f"The chosen patch as the network receives it: {height} x {width} pixels in three colours, {values} numbers, "
-        "each less the mean and divided by the deviation that the network was trained with.",
-        f"{FOR.capitalize()} and {AGAINST} in the maps are not colours of the picture: {FOR} is more and {AGAINST} is "
-        "less than the mean, of "
-        "whichever colour the map is.",
+        f"The selected patch is shown as the network gets it: {height} x {width} pixels in three colours, which is "
+        f"{values} numbers. Each is a pixel value minus the training mean, divided by its standard deviation.",
+        f"Colours of the maps: {FOR} is above the training mean of the map's colour; {AGAINST} is below.",
         lambda s: (s.picture, s.patch),
         _draw_given,
     )
@@ -107,11 +105,10 @@ def _neighbours(scope: Microscope) -> View:
         "neighbours",
         "Nearest tokens",
         "Which other patches have a similar token? "
-        f"The {CROPS} tokens with the largest cosine to the chosen one, among all patches of the "
-        f"{len(scope.samples)} samples at the chosen depth; the picture itself is left out. Click one to open that "
-        "picture at that patch.",
-        "There is always a nearest: read the cosine. And a token tells of more than its frame: from the first block on "
-        "it has heard from the whole picture.",
+        f"These are the {CROPS} tokens with the largest cosine at the selected depth, from all patches of the "
+        f"{len(scope.samples)} samples except this picture. Click one to open that picture at that patch.",
+        "Limits: some token is always nearest, so check the cosine. From the first block on, a token contains "
+        "information from the whole picture, not only from its framed patch.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
         needs=lambda scope, s: [scope.bank(s.depth)],
@@ -155,13 +152,13 @@ def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
     values = tokens.norms(scope.look(selection.picture))
-    return _lengths(scope, selection, values, "length of the token", lambda usual: usual.norms)
+    return _lengths(scope, selection, values, "norm of the token", lambda usual: usual.norms)
 
 
 def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
     seen = scope.look(selection.picture)
     values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
-    return _lengths(scope, selection, values, "length of the update", lambda usual: usual.updates)
+    return _lengths(scope, selection, values, "norm of the update", lambda usual: usual.updates)
 
 
 def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
@@ -170,7 +167,7 @@ def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label:
     usual = scope.known(scope.typical())
     if usual is None:
         return Drawn()
-    drawn = _tiles(scope, values - usual_of(usual), f"{label}, less the usual", True)
+    drawn = _tiles(scope, values - usual_of(usual), f"{label} minus sample mean", True)
     return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
 
 
@@ -203,7 +200,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
         red, green, blue = found.explained[0]
         words = (
             f"Red explains {red:.0%} of the variance over all depths, green {green:.0%}, blue {blue:.0%}; the other "
-            f"{max(0, 1 - shares[0]):.0%} do not show. A colour means the same at every depth."
+            f"{max(0, 1 - shares[0]):.0%} are not shown. A colour means the same at every depth."
         )
     else:
         least, most = shares.argmin(), shares.argmax()
@@ -248,14 +245,14 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
     if not len(after):
         then = "the last depth"
     elif behind:
-        then = f"but is behind again at {behind} of the {len(after)} depths after it"
+        then = f"but loses the lead at {behind} of the {len(after)} later depths"
     else:
-        then = "and stays ahead to the end"
+        then = "and keeps the lead to the end"
     return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
 
 
 def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
-    """HTML: what becomes of the answer without the half-block that leads to a depth; without any, nothing."""
+    """HTML: the answer without the half-block that leads to a depth; at the stem, nothing."""
     if not depth:
         return ""
     before, half = scope.answer(picture), depth - 1
@@ -263,8 +260,8 @@ def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
         ("answer without", picture, half),
         lambda: int(knockout.without(scope.model, scope.input(picture)[None], [half], {}).argmax()),
     )
-    becomes = "stays" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
-    return f"Skip {scope.depth_names[depth]}, and it {becomes}."
+    becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
+    return f"Without {scope.depth_names[depth]}, the answer {becomes}."
 
 
 def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
@@ -275,7 +272,7 @@ def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
         f"of {usual.images} samples."
     )
     if depth and (changed := scope.known(skipped_of(scope, depth))):
-        read += f" Skip {scope.depth_names[depth]}, and the answers of {changed[0]} of {changed[1]} change."
+        read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
         read += (
@@ -311,9 +308,9 @@ def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
     depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
     return (
-        f"Grey: where 9 of 10 samples have the probability of their own answer. At {scope.depth_names[depth]}, "
-        f"{escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the {usual.images} samples, "
-        "whatever they show."
+        "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
+        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
+        f"{usual.images} samples, whatever they show, so this is weak evidence."
     )
 
 
@@ -337,19 +334,20 @@ def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = Non
     votes = _votes_at(scope, selection.picture, at)[..., selection.target]
     logit = float(scope.look(selection.picture).logits[0, selection.target])
     words = (
-        f"Mean of the {scope.grid.patches} votes at {name}: <b>{votes.mean():.4f}</b>. The logit: <b>{logit:.4f}</b>. "
+        f"The mean of the {scope.grid.patches} votes at {name} is <b>{votes.mean():.4f}</b>; the logit is "
+        f"<b>{logit:.4f}</b>. "
     )
     if name == last:
-        words += "One number: at the last depth the logit is the mean of the votes."
+        words += "At the last depth the logit is the mean of the votes."
     else:
-        words += f"They are one number only at the last depth, {last}."
+        words += f"They are equal only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.of(selection) == UNUSUAL:
         usual = scope.known(scope.typical())
         if usual is None:
             return Drawn()
         votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
-        label, words = f"{label}, less the usual", USUAL
+        label, words = f"{label} minus sample mean", USUAL
     drawn = figures.over_picture(
         scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
     )
@@ -364,10 +362,9 @@ SIMILAR = View(
     "similarity",
     "Cosine similarity over depth",
     "Which patches are similar to this one? "
-    "The cosine of the chosen patch's token (framed) with every other, at every depth: 1 for the same direction, 0 for "
-    "nothing in common, -1 for the opposite.",
-    "Alike is not connected: like pixels give like tokens with nothing passed between them, and a direction that all "
-    "tokens share lifts every cosine.",
+    "The maps show the cosine of the selected patch's token (framed) with every other, at every depth. It is 1 for the "
+    "same direction, 0 for orthogonal and -1 for opposite directions.",
+    "Limits: similar pixels give similar tokens without token mixing, and a shared direction raises every cosine.",
     lambda s: (s.picture, s.patch),
     _draw_similar,
     pick=_pick_tile,
@@ -376,10 +373,10 @@ PCA = View(
     "pca",
     "PCA of the tokens",
     "Which patches form groups? "
-    "The three directions in which the tokens differ most, as red, green and blue: places that are alike along them "
-    "have the same colour.",
-    "A colour has no meaning of its own, and each direction gets its full range however little it explains. What "
-    "differs in other directions does not show.",
+    "The three directions in which the tokens differ most are shown as red, green and blue. Patches with similar "
+    "colours are similar in these directions.",
+    "Limits: a colour has no meaning of its own, and each direction gets its full range however little it explains. "
+    "Differences in other directions are not shown.",
     lambda s: s.picture,
     _draw_pca,
     options=(BASIS,),
@@ -388,8 +385,8 @@ PCA = View(
 NORMS = View(
     "norms",
     "Token norms",
-    "How large is each token? The length (Euclidean norm) of the token of every place, at every depth.",
-    "Long does not mean important: every MLP reads the tokens through a LayerNorm, which takes the length out.",
+    "How large is each token? The maps show the Euclidean norm of the token of every patch, at every depth.",
+    "Limits: a large norm does not show importance. Every MLP reads tokens after a LayerNorm, which removes the norm.",
     lambda s: s.picture,
     _draw_norms,
     options=(COMPARE,),
@@ -400,10 +397,8 @@ UPDATES = View(
     "updates",
     "Update norms",
     "Which half-block changes which patch most? "
-    "The length of what is added to the token of every place: by the stem, by token mixing (a) and by channel mixing "
-    "(b).",
-    "Much written is not much achieved: an update may undo an earlier one, or point where the classifier does not "
-    "look.",
+    "The maps show the norm of each patch's update: by the stem, by token mixing (a) and by channel mixing (b).",
+    "Limits: a large update may undo an earlier one, or have a direction that the classifier ignores.",
     lambda s: s.picture,
     _draw_updates,
     options=(COMPARE,),
@@ -414,8 +409,8 @@ MATRIX = View(
     "matrix",
     "Token similarity matrix",
     "Which pairs of patches are similar? "
-    "The cosine of every token with every token at the chosen depth; the chosen patch's row is framed.",
-    "Patches stand in reading order, row after row: neighbours in the picture need not be neighbours here.",
+    "The matrix shows the cosine of every pair of tokens at the selected depth; the selected patch's row is framed.",
+    "Order: patches stand in reading order, row after row, so neighbours in the picture may be far apart here.",
     lambda s: (s.picture, s.patch, s.depth),
     _draw_matrix,
     pick=pick_row,
@@ -424,11 +419,10 @@ LOGIT_LENS = View(
     "lens",
     "Logit lens",
     "When does the network settle on its answer? "
-    "The class probabilities if the network ended at each depth: its own classifier on the mean token. Dotted: the "
-    "chosen depth. Click a point to go there.",
-    "Where it begins to lead says from where on the classifier can read the answer, not what makes it: Ablation tests "
-    "that. It was trained for the last depth only: a class that it does not see early may be there, in a form that it "
-    "cannot read.",
+    "The curves show the class probabilities if the network ended at each depth: its own classifier reads the mean "
+    "token there. The dotted line marks the selected depth. Click a point to select its depth and class.",
+    "Limits: the curves show where the classifier can read the answer, not what makes it; Ablation tests that. The "
+    "classifier was trained for the last depth only, so it may miss a class that an earlier depth contains.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
@@ -438,9 +432,9 @@ ANSWERS = View(
     "answers",
     "Class per token",
     "Which class does each token predict? "
-    "The class with the largest logit when the classifier reads one token in place of the mean, at the chosen depth.",
-    "A place answers with all that it has heard, not for what its pixels show; and a class may win by a hair: point at "
-    "it to see by how much.",
+    "The map shows the class with the largest logit if the classifier reads one token alone, at the selected depth.",
+    "Limits: from block 1 on, a token contains information from all patches, so its class may differ from what its "
+    "pixels show. Hover over a patch to see how far its class leads.",
     lambda s: (s.picture, s.patch, s.depth),
     _draw_answers,
     pick=pick_patch,
@@ -448,9 +442,10 @@ ANSWERS = View(
 VOTES = View(
     "votes",
     "Per-patch logits (votes)",
-    "Which tokens support the class? The logit that each token alone gives the class asked about, at the chosen depth.",
-    "Logits have no zero of their own: a vote counts only against the votes for other classes, so ask about another "
-    "class too before you believe it. Some places vote alike for every picture: compare with what is usual.",
+    "Which tokens support the class? The map shows the logit that each token alone gives the selected class, at the "
+    "selected depth.",
+    "Limits: logits have no zero of their own, so compare the votes with those for another class. Some patches have "
+    "similar votes for every picture, so show the difference from the mean over the samples, too.",
     lambda s: (s.picture, s.patch, s.depth, s.target),
     _draw_votes,
     options=(COMPARE,),
@@ -465,10 +460,11 @@ def last_votes(scope: Microscope) -> View:
         "votes",
         "Per-patch logits after the last block",
         "Which tokens support the class? "
-        f"The logit that each token alone gives the class asked about, after the last block "
-        f"({scope.depth_names[last]}). Their mean is the network's logit, exactly.",
-        "A token at the last depth has heard from all patches. A strong vote says where the evidence ended up, not "
-        "which pixels it came from. Some places vote alike for every picture: compare with what is usual.",
+        "The map shows the logit that each token alone gives the selected class after the last block "
+        f"({scope.depth_names[last]}). Their mean is exactly the network's logit.",
+        "Limits: a token at the last depth contains information from all patches. A large vote does not show which "
+        "pixels the evidence came from. Some patches have similar votes for every picture, so show the difference from "
+        "the mean over the samples, too.",
         lambda s: (s.picture, s.patch, s.target),
         lambda scope, s: _draw_votes(scope, s, last),
         options=(COMPARE,),

@@ -200,7 +200,7 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
         "picture": picture_name(scope, selection),
         **changed,
         "answer": scope.classes[scope.answer(selection.picture)],
-        "class asked about": scope.classes[selection.target],
+        "selected class": scope.classes[selection.target],
         "patch": f"({row}, {col})",
         "depth": scope.depth_names[selection.depth],
         **{option.label: option.said(selection) for option in options if option.label},
@@ -219,8 +219,8 @@ def sample_name(scope: Microscope, sample: int) -> str:
 
 
 def taken_for(truth: str, answer: str) -> str:
-    """What a sample is, and what the network takes it for."""
-    return f"{truth}, answered rightly" if truth == answer else f"{truth}, taken for {answer}"
+    """What a sample is, and what the network predicts."""
+    return f"{truth}, predicted correctly" if truth == answer else f"{truth}, predicted {answer}"
 
 
 def counted(count: int, thing: str) -> str:

@@ -60,7 +60,8 @@ class Photo:
         file = BytesIO()
         small.save(file, "JPEG", quality=85)
         address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
-        said = [f"The network gets {'all of it' if self.framing.kind == 'whole' else 'the framed part'}.", *self.notes]
+        taken = "whole picture, with bars" if self.framing.kind == "whole" else "framed part"
+        said = [f"The network gets the {taken}.", *self.notes]
         return (
             f"<div class='photo'><img src='{address}' alt='your picture, with the part that the network gets framed'>"
             f"<i style='{box}'></i></div><p>{escape(' '.join(said))}</p>"

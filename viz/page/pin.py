@@ -73,11 +73,11 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
 def bar(pinned: Pinned | None, here: Lenses) -> str:
     """HTML: what is kept, and what to do with it."""
     if pinned is None:
-        title = "Keep this selection beside whatever you choose next, in every view"
+        title = "Keep this selection beside the next one, in every view"
         return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
     facts = facts_of(scope, selection, ())
-    told = [facts["picture"], facts["class asked about"], f"patch {facts['patch']}", facts["depth"]]
+    told = [facts["picture"], facts["selected class"], f"patch {facts['patch']}", facts["depth"]]
     if pinned.lenses is not here:
         told.append(pinned.lenses.name)
     swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""

@@ -1,4 +1,4 @@
-"""The specimen: which picture, what the network sees of it, what it answers, and what is asked about."""
+"""The specimen: which picture, what the network gets of it, what it answers, and what is selected."""
 
 from collections.abc import Callable, Hashable
 from html import escape
@@ -23,8 +23,8 @@ def header(scope: Microscope) -> str:
     return f"""
 <a class="skip" href="#tabs">Skip to the lenses</a>
 <h1>MLP-Mixer microscope</h1>
-<p>A network made of nothing but MLPs: one mixes the places of the picture, one mixes the features of a place, in turn.
-See what it does.</p>
+<p>An image classifier built only from MLPs. Token mixing exchanges information between patches; channel mixing combines
+the features within a patch.</p>
 <ul class="badges">{badges}</ul>
 <span class="choice"><label id="network" hidden>Network <select></select></label>
 <button type="button" data-do="open" hidden>Open</button></span>
@@ -47,28 +47,28 @@ def parts(scope: Microscope) -> list[Part]:
 
 def photo_html() -> str:
     """How the visitor's photo is framed."""
-    framings = [("crop", "the framed part"), ("whole", "the whole picture, with bars")]
-    controls = f"{select('framing', 'The network gets', framings)}{slider('position', 'Move the frame', STEPS)}"
+    framings = [("crop", "crop"), ("whole", "fit with bars")]
+    controls = f"{select('framing', 'Framing', framings)}{slider('position', 'Crop position (0: left or top)', STEPS)}"
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 
 
 def picker_html() -> str:
     """The picture with its patches."""
-    words = "The picture as the network sees it. Choose a patch."
+    words = "The picture as the network gets it. Select a patch."
     group = (
         f'<div class="picker" role="group" aria-label="{words}"></div>'
-        '<button type="button" class="grow" aria-expanded="false">Choose a patch in the large picture</button>'
+        '<button type="button" class="grow" aria-expanded="false">Select a patch in the large picture</button>'
     )
     return f'<div id="picker" data-kind="picker">{group}</div>'
 
 
 def answer_html(scope: Microscope) -> str:
-    """The answer, and what is asked about."""
+    """The answer, and the selected class, patch and depth."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
     return f"""
 <div id="answer" data-kind="controls"><div data-part="html"></div>
-<div class="asked">{select("class", "Class to ask about", classes, "target")}
+<div class="asked">{select("class", "Class to explain", classes, "target")}
 {select("patch", "Patch (row, column)", places, "patch")}
 {slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
 
@@ -115,7 +115,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     answer = scope.classes[best[0]]
     head = f"<h2 id='answer-name'>{escape(answer)}</h2>"
     told = (
-        f"{answer}, {probabilities[best[0]]:.0%}. Class asked about: {chosen['class']}. Patch "
+        f"{answer}, {probabilities[best[0]]:.0%}. Selected class: {chosen['class']}. Patch "
         f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
     )
     html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
@@ -127,41 +127,41 @@ def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str
     return (
         # not a tab stop: the list under them gives the same choice
         f"<li><button type='button' tabindex='-1' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
-        f"aria-label='{name}, {probability:.1%}: ask about this class' style='--share: {probability:.1%}'>"
+        f"aria-label='{name}, {probability:.1%}: explain this class' style='--share: {probability:.1%}'>"
         f"<span>{name}</span><span>{probability:.1%}</span></button></li>"
     )
 
 
 def in_words(scope: Microscope, selection: Selection) -> list[str]:
-    """HTML: right or wrong, and how far to trust the number. Reliability is known of test images alone."""
+    """HTML: right or wrong, and how far to trust the confidence. Reliability is known of test images alone."""
     if selection.edits:
         return [_edited_in_words(scope, selection)]
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
+        return [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
     truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
     label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
-        return [f"{label}: a class that this network does not know, so its answer is neither right nor wrong."]
-    verdict = "right" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"
+        return [f"{label}. The network does not have this class, so its answer is neither correct nor wrong."]
+    verdict = "correct" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"
     lines = [f"{label}: the answer is {verdict}."]
     bins = scope.metrics.get("reliability", [])
     if bins:
         near = min(bins, key=lambda b: abs(b["confidence"] - confidence))
         lines.append(
-            f"When it was about {near['confidence']:.0%} sure of a test image, it was right {near['accuracy']:.0%} of "
-            f"the time ({near['images']:,} images)."
+            f"Of the test images with about {near['confidence']:.0%} confidence, {near['accuracy']:.0%} were "
+            f"classified correctly ({near['images']:,} images)."
         )
     return lines
 
 
 def _edited_in_words(scope: Microscope, selection: Selection) -> str:
-    """HTML: it is neither right nor wrong about such a picture, and nothing is known of how sure it may be."""
+    """HTML: such a picture has no true class, and nothing is known of the confidence on it."""
     count, before = len(selection.edits), scope.probabilities(selection.original)
     name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"
     return (
-        f"{name}, with <b>{count} edit{'s' * (count > 1)}</b> of yours. Before: "
+        f"{name} has <b>{count} edit{'s' * (count > 1)}</b> of yours. The answer before: "
         f"<b>{escape(scope.classes[before.argmax()])}</b> ({before.max():.1%}). "
-        "<button type='button' data-words='edits='>Show it unedited</button>"
+        "<button type='button' data-words='edits='>Show the original</button>"
     )

@@ -265,10 +265,12 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
 def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Visit) -> None:
     scope, (words,) = foreign.scope, specimen.in_words(foreign.scope, visit.selection)
     if visit.selection.sample is None:
-        assert words.startswith(f"It knows only its {len(scope.classes)} class")
+        assert words.startswith(f"It can only answer with one of its {len(scope.classes)} class")
     else:
-        assert words.startswith("Test image 3 of CIFAR-10, labelled <b>airplane</b>: a class that this network does")
-        assert words.endswith("so its answer is neither right nor wrong.")
+        assert words.startswith(
+            "Test image 3 of CIFAR-10, labelled <b>airplane</b>. The network does not have this class"
+        )
+        assert words.endswith("so its answer is neither correct nor wrong.")
     assert scope.quality == "not evaluated"
     (kinds,) = foreign.specimen.all_options
     assert [name for name, _ in kinds.choices] == ["two", *CLASSES]

@@ -57,7 +57,7 @@ def test_every_part_is_a_button_that_chooses_it(lab: Microscope, lens: Lens) -> 
     assert [words for words, pressed, _ in buttons if pressed == "true"] == ["depth=2a&amp;part=depth"]
     depths = [dict(parse_qsl(unescape(words)))["depth"] for words, *_ in buttons]
     assert depths == ["stem", "stem", "1a", "1b", "2a", "2b", "3a", "3b", "3b", "3b"]
-    assert buttons[4][2].startswith("2a, token mixing of block 2: adds ")
+    assert buttons[4][2].startswith("2a, token mixing of block 2: its update is ")
     chosen = [select(lab, lens, **dict(parse_qsl(unescape(words)))) for words, *_ in buttons]
     parts = ["picture", "stem", *"ababab", "head", "head"]
     assert [part.part_of(lab, one) for one in chosen] == parts
@@ -70,7 +70,7 @@ def test_the_strengths_are_those_of_the_trace(lab: Microscope, lens: Lens) -> No
     for depth in range(1, 7):
         share = float((tables[depth] - tables[depth - 1]).norm() / tables[depth - 1].norm())
         assert f"{lab.depth_names[depth]}, {'token' if depth % 2 else 'channel'} mixing of block " in drawn.html
-        assert f"adds {share:.0%} of what was there" in drawn.html
+        assert f"its update is {share:.0%} of its input" in drawn.html
         assert drawn.numbers is not None
         assert drawn.numbers.values[depth - 1] == pytest.approx(share, rel=1e-5)
 
@@ -84,7 +84,7 @@ def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Len
         other = [depth for depth, answer in enumerate(answers) if answer != answers[-1]]
         decided = lab.depth_names[max(other, default=-1) + 1]
         drawn = drawing.draw(lab, selection)
-        assert f"leads for good from <b>{decided}</b> on" in drawn.words
+        assert f"From <b>{decided}</b> on, the head would already give the answer, " in drawn.words
         assert drawn.html.count("<em>readable</em>") == (decided != "stem")
 
 
@@ -120,8 +120,7 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, l
     assert f"sum {check_sums(read):.4f}, after the GELU {active:.4f}" in drawn.html
     assert written[0][:2] == [f"unit {unit}", f"{active:.4f}"]
     assert check_sums(written) == pytest.approx(after - before, abs=2e-4)
-    assert f"{before:.4f} came in" in text(drawn.html)
-    assert f"{after:.4f} goes on" in text(drawn.html)
+    assert f"input {before:.4f} + update {check_sums(written):.4f} = output {after:.4f}" in text(drawn.html)
 
 
 def test_the_stem_and_the_head_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
@@ -190,7 +189,7 @@ def test_a_tour_can_be_left_for_another_view_and_resumed(instrument: Instrument)
     assert visit.selection.lens == "mixing.units"
     left = instrument.answer(visit, {"words": {"tour": "0"}})["tour"]["html"]
     assert "Take the tour" in left
-    assert "stop 3: Its units are maps" in left
+    assert "stop 3: Token-mixing units are maps" in left
 
 
 def test_the_tour_counts_where_the_samples_are_decided() -> None:
@@ -233,12 +232,12 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
     told = read_in_words(scope, scope.made(usual))
-    assert "the head can read the answers of 7 of 9 samples. Skip 1b, and the answers of " in told
+    assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
     assert not scope.missing(lens_needed(scope, selection))
-    assert "Skip" not in read_in_words(scope, scope.made(usual))
+    assert "Without" not in read_in_words(scope, scope.made(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
@@ -253,9 +252,9 @@ def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
         if depth:
             after = int(without(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
             same = after == scope.answer(selection.picture)
-            told = "stays" if same else f"becomes <b>{scope.classes[after]}</b>"
-            assert f"Skip {scope.depth_names[depth]}, and it {told}." in bar
-            assert f"Skip {scope.depth_names[depth]}, and it {told}." in words
+            told = "stays the same" if same else f"becomes <b>{scope.classes[after]}</b>"
+            assert f"Without {scope.depth_names[depth]}, the answer {told}." in bar
+            assert f"Without {scope.depth_names[depth]}, the answer {told}." in words
             seen.add(told.split()[0])
     assert seen
 
@@ -300,27 +299,27 @@ def pages(scope: Microscope) -> dict[str, str]:
 
 def test_what_a_token_is_here(pages: dict[str, str]) -> None:
     assert "32 patches of 4 x 8 pixels: 96 numbers each" in pages["drawing"]
-    assert "The 96 numbers of a patch become 512 others, its token" in pages["stem"]
-    assert "token What the network holds for one place: 512 numbers, a row of the table" in pages["glossary"]
+    assert "The 96 numbers of a patch are mapped to its token of 512 numbers" in pages["stem"]
+    assert "token The vector that the network holds for one patch: 512 numbers, a row of the table" in pages["glossary"]
 
 
 def test_what_token_mixing_carries(pages: dict[str, str]) -> None:
-    assert "Every column of the table, one channel at all 32 places" in pages["1a"]
-    assert "Only here does anything pass from one place to another" in pages["1a"]
-    assert "No place hears of another" in pages["1b"]
+    assert "Every column of the table, one channel of all 32 patches" in pages["1a"]
+    assert "Only token mixing moves information between patches" in pages["1a"]
+    assert "Patches do not interact" in pages["1b"]
 
 
 def test_why_weights_shared_over_channels_matter(pages: dict[str, str]) -> None:
     assert "33,312 parameters, and all 512 channels go through it" in pages["reading"]
     assert "would take 17,055,744 in every block" in pages["reading"]
-    assert "a unit looks at places only" in pages["reading"]
+    assert "a unit has one weight for each patch" in pages["reading"]
 
 
 def test_where_the_answer_is_decided_for_this_picture(scope: Microscope, pages: dict[str, str]) -> None:
     lens = how_it_works.lens(scope)
     found = drawing.decided_at(scope, select(scope, lens))
     answer = scope.classes[scope.answer(scope.sample_picture(0))]
-    assert f"The answer, {answer} , leads for good from {scope.depth_names[found]} on" in pages["drawing"]
+    assert f"From {scope.depth_names[found]} on, the head would already give the answer, {answer}" in pages["drawing"]
 
 
 # what else there is to read
@@ -336,7 +335,7 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
 
 def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens) -> None:
     view, selection = view_of(lens, "paper"), select(lab, lens)
-    assert view.draw(lab, selection).words == "Being measured on this network."
+    assert view.draw(lab, selection).words == "Measuring ..."
     measure(lab, view, selection)
     html = view.draw(lab, selection).html
     shuffled = permutation_experiment(lab.model, lab.input(selection.picture), 0)
@@ -348,8 +347,8 @@ def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens)
 def test_the_animation_moves_what_the_block_adds(lab: Microscope, lens: Lens) -> None:
     html = motion.draw(lab, select(lab, lens, depth="2a", channel="3", patch="6,1")).html
     assert html.count("<li>") == 8
-    assert "channel 3, at all 16 places" in html
-    assert "patch (6, 1), with all 11 channels" in html
+    assert "channel 3 of all 16 patches" in html
+    assert "patch (6, 1) with all 11 channels" in html
 
 
 def test_a_channel_is_in_the_link(instrument: Instrument) -> None:

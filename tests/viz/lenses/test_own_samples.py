@@ -69,7 +69,7 @@ def test_samples_of_a_class_are_found_by_its_name_whatever_that_is(instrument: I
 def test_they_are_called_what_they_are(instrument: Instrument) -> None:
     scope = instrument.scope
     assert scope.knows_samples
-    assert scope.quality == "50.00% of mine's test images right"
+    assert scope.quality == "mine test accuracy: 50.00%"
     selection, _ = change(scope, instrument.page, instrument.first, {"sample": "4"})
     words = specimen.in_words(scope, selection)[0]
     assert words.startswith("Test image 104 of mine, labelled <b>&lt;i&gt;&amp;amp;</b>: the answer is ")

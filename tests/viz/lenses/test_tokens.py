@@ -162,11 +162,11 @@ def test_the_first_lens_shows_the_votes_of_the_last_depth_whatever_the_depth(sco
 
 def test_when_the_answer_leads_is_said() -> None:
     for leaders, words in (
-        ([0, 0, 2, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>1b</b>, and stays ahead to the end."),
+        ([0, 0, 2, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>1b</b>, and keeps the lead to the end."),
         (
             [2, 0, 0, 2],
-            "The answer, <b>frog &amp; co</b>, first leads at <b>stem</b>, but is behind again at 2 of the 3 depths "
-            "after it.",
+            "The answer, <b>frog &amp; co</b>, first leads at <b>stem</b>, but loses the lead at 2 of the 3 later "
+            "depths.",
         ),
         ([0, 1, 0, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>2a</b>, the last depth."),
     ):

@@ -23,8 +23,8 @@ def test_a_device_has_one_thread_or_several(threads: int, words: str, monkeypatc
 
 
 def test_who_answers_rightly_takes_nothing_for_something() -> None:
-    assert taken_for("airplane", "airplane") == "airplane, answered rightly"
-    assert taken_for("airplane", "ship") == "airplane, taken for ship"
+    assert taken_for("airplane", "airplane") == "airplane, predicted correctly"
+    assert taken_for("airplane", "ship") == "airplane, predicted ship"
 
 
 def training(*recipes: dict[str, Any]) -> View:
@@ -44,12 +44,12 @@ def test_a_teacher_is_named_where_there_was_one() -> None:
     assert "in 2 stages:" in training({}, {}).question
 
 
-def test_an_untrained_network_has_no_part_that_adds_most() -> None:
+def test_an_untrained_network_has_no_largest_update() -> None:
     scope = microscope()
     lens = how_it_works.lens(scope)
-    assert "adds most" in view_of(lens, "network").draw(scope, select(scope, lens)).words
+    assert "The largest update is that of" in view_of(lens, "network").draw(scope, select(scope, lens)).words
     scope = microscope()
     scope.model.start_as_identity()
     words = view_of(how_it_works.lens(scope), "network").draw(scope, select(scope, lens)).words
-    assert "No half-block adds anything." in words
-    assert "adds most" not in words
+    assert "Every half-block has an update of zero." in words
+    assert "largest update" not in words

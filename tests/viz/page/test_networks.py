@@ -45,7 +45,7 @@ def test_the_first_page_s_network_leads_the_list(url: str, scope: Microscope) ->
     assert listed[0] == {"name": "seed", "address": "", "words": told(scope.metrics)}
     assert {"name": "seed-start", "address": "networks/seed-start/", "words": "untrained"} in listed
     early = next(one for one in listed if one["name"] == "seed-epoch-1")
-    assert early["words"] == "52.98% of the validation images right, after 1 epoch"
+    assert early["words"] == "validation accuracy: 52.98% after 1 epoch"
 
 
 def test_another_network_has_a_page_and_an_endpoint_of_its_own(url: str, tmp_path: Path) -> None:

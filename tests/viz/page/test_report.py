@@ -207,7 +207,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     with pytest.raises(NotWritable, match="or it was changed since"):
         main.write_report(Path("holiday.jpg"), "net")
     Path("notes.txt").write_text("no picture", encoding="utf-8")
-    with pytest.raises(Unreadable, match="no picture that can be read"):
+    with pytest.raises(Unreadable, match="cannot be read as a picture"):
         main.write_report(Path("notes.txt"), "net")
 
 

@@ -42,8 +42,8 @@ def test_listeners_get_the_decoded_picture_and_what_must_be_said(upload: Upload,
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"I am text", "no picture that can be read. Try a JPEG"),
-        (b"", "no picture that can be read. Try a JPEG"),
+        (b"I am text", "cannot be read as a picture. Try a JPEG"),
+        (b"", "cannot be read as a picture. Try a JPEG"),
         (png_of_size(30_000, 30_000), "over 89 megapixels"),
     ],
 )
@@ -91,6 +91,6 @@ def test_over_the_wire_and_after_its_looks_were_changed(client: Client, tmp_path
     for _ in range(2):
         said = client.predict(handle_file(tmp_path / "clear.png"), api_name="/describe")
         assert said == f"(30, 20) | {TRANSPARENT}"
-        with pytest.raises(AppError, match="no picture that can be read"):
+        with pytest.raises(AppError, match="cannot be read as a picture"):
             client.predict(handle_file(tmp_path / "text.png"), api_name="/describe")
         client.predict(api_name="/relabel")

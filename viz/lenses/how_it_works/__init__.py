@@ -18,5 +18,5 @@ def lens(scope: Microscope) -> Lens:
         (paper.view(scope),),
         (reading.words(scope),),
     )
-    asks = "What becomes of the picture, and from where on can its answer be read?"
+    asks = "Follow one picture through the network, from pixels to answer."
     return Lens("how", "How it works", asks, rows, (BEYOND, TOUR))

@@ -1,4 +1,4 @@
-"""A part at work on one number, which a listener can check; and the formula of which that is a case."""
+"""One value of a part, calculated so that a reader can check it; and the formula of which that is a case."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -37,13 +37,13 @@ class Way(NamedTuple):
 
     title: str
     text: str
-    """HTML: what it does, in two sentences"""
+    """HTML: what it does"""
     what: str
-    """which column or row is looked at"""
+    """which column or row is shown"""
     line: Line
     units: Line
     unit: str
-    """HTML: which unit is looked at"""
+    """HTML: which unit is shown"""
 
 
 def view(scope: Microscope) -> View:
@@ -51,10 +51,9 @@ def view(scope: Microscope) -> View:
         "detail",
         "Worked example",
         "How is one number computed here? "
-        "The part that is chosen in the drawing, at work on one number of the table: that of the chosen patch in one "
-        "channel, by way of one hidden unit.",
-        "One number of very many, rounded: the sums agree to the last digit but one. A unit that adds much here may be "
-        "cancelled by the others, which stand in one line.",
+        "The selected part is calculated for one value: one patch, one channel, through one hidden unit.",
+        "Limits: values are rounded, so the last digits may differ. Large terms may cancel with those summed in "
+        '"others together".',
         sees=lambda s: _sees(scope, s),
         draw=draw,
     )
@@ -67,7 +66,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def unit_at_work(scope: Microscope, selection: Selection) -> int:
-    """In token mixing the unit that is looked at; in channel mixing the one that adds most to the chosen patch."""
+    """In token mixing the selected unit; in channel mixing the one with the largest contribution to the patch."""
     if part_of(scope, selection) == "a":
         return unit_of(scope, selection)
     return forward_pass.strongest_unit(scope.model, scope.look(selection.picture), selection.block, selection.patch)
@@ -89,16 +88,17 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
-        f"The picture is cut into {grid.patches} patches, {grid.rows} rows of {grid.cols}; the network never sees it "
-        f"whole again. Each patch is {height} x {width} pixels in three colours, {grid.values} numbers, and becomes "
-        "one token: a row of the table on which everything below works."
+        f"The picture is cut into {grid.patches} patches, {grid.rows} rows of {grid.cols}; from here on the network "
+        f"works on patches. Each patch has {height} x {width} pixels in three colours, which is {grid.values} numbers. "
+        "It becomes one token: a row of the table on which all later parts work."
     )
     name = escape(_patch(scope, selection.patch))
     html = (
         f"{_head('The picture', text)}<div class='cards'>"
         f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
-        f"<p>Its numbers: from 0 to 1 for each colour, less {_list(config.mean)} (red, green, blue), divided by "
-        f"{_list(config.std)}. {FOR.capitalize()} is more than that mean, {AGAINST} less.</p>"
+        "<p>The maps show pixel values (0 to 1) minus the training mean, divided by the standard deviation. The means "
+        f"are {_list(config.mean)} (red, green, blue), the deviations {_list(config.std)}. {FOR.capitalize()} is above "
+        f"the mean; {AGAINST} is below.</p>"
     )
     axes = {"colour": ("red", "green", "blue"), "pixel row": range(height), "pixel column": range(width)}
     return Drawn(html=html, numbers=Numbers("normalised value", axes, values))
@@ -110,8 +110,8 @@ def draw_stem(scope: Microscope, selection: Selection) -> Drawn:
     found = forward_pass.stem_sum(scope.model, scope.input(selection.picture), selection.patch, channel)
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     text = (
-        f"The {grid.values} numbers of a patch become {config.hidden_dim} others, its token: each channel is one "
-        "weighted sum of them. The weights are the same for every patch, so no patch hears of another yet."
+        f"The {grid.values} numbers of a patch are mapped to its token of {config.hidden_dim} numbers. Each channel is "
+        "one weighted sum. The weights are the same for every patch; patches do not exchange information yet."
     )
 
     def tile(values: np.ndarray) -> str:
@@ -139,9 +139,9 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
     probability = float(scope.probabilities(selection.picture)[selection.target])
     normed = "after a last LayerNorm, " if config.pre_head_norm else ""
     text = (
-        f"The {scope.grid.patches} tokens are averaged, {normed}channel by channel: what is left is "
-        f"{config.hidden_dim} numbers. Each class's logit is one weighted sum of them; the softmax makes shares of "
-        f"the {config.num_classes} logits."
+        f"The {scope.grid.patches} tokens are averaged, {normed}channel by channel, leaving a vector of "
+        f"{config.hidden_dim} numbers. Each class's logit is one weighted sum of them; the softmax turns the "
+        f"{config.num_classes} logits into probabilities."
     )
     cards = (
         f"{_card(strip(found.values), 'the mean token', 'm')}&times;"
@@ -150,7 +150,7 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
     line = _channels(config.hidden_dim)
     html = (
         f"{_head('Mean and head', text)}<div class='cards wide'>{cards}</div>"
-        f"{_account(found, line, None, f'logit of {name}')}<p>Beside the others, that logit is a probability of "
+        f"{_account(found, line, None, f'logit of {name}')}<p>After the softmax its probability is "
         f"<b>{probability:.1%}</b>.</p>{formula(config, 'head')}"
     )
     return Drawn(html=html, numbers=_terms(found, line))
@@ -166,9 +166,9 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
         f"<div class='options'>{way.unit}{_channel(scope, channel)}</div>"
         f"<div class='cards{'' if token else ' wide'}'>{_mixing_cards(scope, selection, found, way)}</div>"
         f"<div class='accounts'>{_account(found.read, way.line, found.place, f'sum of unit {found.unit}')}"
-        f"{_account(found.write, way.units, found.unit, f'added to {here}')}</div>"
-        f"<p>{here}: <b>{_n(found.before)}</b> came in, <b>{_n(found.write.total)}</b> is added, "
-        f"<b>{_n(found.after)}</b> goes on.</p>{formula(scope.model.config, part_of(scope, selection))}"
+        f"{_account(found.write, way.units, found.unit, f'update of {here}')}</div>"
+        f"<p>{here}: input <b>{_n(found.before)}</b> + update <b>{_n(found.write.total)}</b> = output "
+        f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, part_of(scope, selection))}"
     )
     return Drawn(html=html, numbers=_terms(found.read, way.line))
 
@@ -176,9 +176,9 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
 def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
     config, patches = scope.model.config, range(scope.grid.patches)
     text = (
-        f"Every column of the table, one channel at all {len(patches)} places, goes through one MLP, the same for "
-        f"all {config.hidden_dim} channels, and what comes out is added to the column. Only here does anything pass "
-        "from one place to another."
+        f"Every column of the table, one channel of all {len(patches)} patches, goes through one MLP, the same for all "
+        f"{config.hidden_dim} channels. Its output is added to the column. Only token mixing moves information between "
+        "patches."
     )
     line = Line("patch", [_patch(scope, i) for i in patches], [f"patch={patch_text(scope, i)}" for i in patches])
     units = [f"unit {i}" for i in range(config.tokens_mlp_dim)]
@@ -196,8 +196,8 @@ def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
     config = scope.model.config
     text = (
         f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same for "
-        f"all {scope.grid.patches} places, and what comes out is added to the row. No place hears of another: what is "
-        "there is put together to new features."
+        f"all {scope.grid.patches} patches. Its output is added to the row. Patches do not interact; the channels of "
+        "each patch are combined into new features."
     )
     return Way(
         "channel mixing",
@@ -205,12 +205,13 @@ def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
         f"row {_patch(scope, selection.patch)}",
         _channels(config.hidden_dim),
         Line("unit", [f"unit {i}" for i in range(config.channels_mlp_dim)], [""] * config.channels_mlp_dim),
-        f"<span>Unit <b>{unit}</b>, which adds most to this patch.</span>",
+        f"<span>Unit <b>{unit}</b> (largest contribution to this patch)</span>",
     )
 
 
 def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.Mixing, way: Way) -> str:
     token = part_of(scope, selection) == "a"
+    before_name, read, written = ("X", "W1", "W2") if token else ("U", "W3", "W4")
 
     def drawn(values: np.ndarray) -> str:
         return over_grid(scope, values, selection.patch, True) if token else strip(values, found.place)
@@ -221,12 +222,12 @@ def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.M
     framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
     bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
     return (
-        f"{_card(_table(scope, before, *framed), f'the table that comes in: {way.what}', 'x')}&rarr;"
+        f"{_card(_table(scope, before, *framed), f'input {before_name}, {way.what}', 'x')}&rarr;"
         f"{_card(drawn(found.read.values), f'{way.what}, after the LayerNorm', 'n')}&times;"
-        f"{_card(drawn(found.read.weights), f'how unit {found.unit} weighs it', 'w1')}&rarr;"
+        f"{_card(drawn(found.read.weights), f'read weights {read} of unit {found.unit}', 'w1')}&rarr;"
         f"{_card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
-        f"{_card(drawn(found.writes), f'how it writes to each {way.line.kind}', 'w2')}&rarr;"
-        f"{_card(drawn(found.writes * found.hidden), 'what it adds', 'u')}"
+        f"{_card(drawn(found.writes), f'write weights {written} to each {way.line.kind}', 'w2')}&rarr;"
+        f"{_card(drawn(found.writes * found.hidden), f'update by unit {found.unit}', 'u')}"
     )
 
 
@@ -238,7 +239,7 @@ def gelu(summed: float, hidden: float) -> str:
     path = "M" + "L".join(f"{100 * (x + reach) / (2 * reach):.1f} {90 - 80 * y / reach:.1f}" for x, y in curve)
     x, y = 100 * (summed + reach) / (2 * reach), 90 - 80 * hidden / reach
     return (
-        f"<svg class='gelu' viewBox='0 0 100 100' role='img' aria-label='the GELU makes {_n(hidden)} of {_n(summed)}'>"
+        f"<svg class='gelu' viewBox='0 0 100 100' role='img' aria-label='the GELU of {_n(summed)} is {_n(hidden)}'>"
         f"<path class='axis' d='M0 90H100M50 5V98'/><path d='{path}'/><circle cx='{x:.1f}' cy='{y:.1f}' r='4'/></svg>"
     )
 

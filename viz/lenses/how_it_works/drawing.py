@@ -1,4 +1,4 @@
-"""The network as a drawing: every part with what it holds of this picture, to be chosen."""
+"""The network as a drawing: every part with its values for this picture, to be selected."""
 
 from html import escape
 
@@ -24,9 +24,9 @@ def view(scope: Microscope) -> View:
         "network",
         "Network overview",
         "What happens to the picture inside the network? "
-        "The whole network, with what it makes of this picture. Choose a part to see it at work below.",
-        "Each little map has a scale of its own: its colours tell where a part adds most, the number under it how much "
-        "in all. Much added is not much achieved: later parts may take it away again.",
+        "The whole network is shown with its values for this picture. Click a part to see its calculation below.",
+        "Scales: each map has its own colour scale. The colour shows where the update is large; the number is the norm "
+        "of the update / the norm of its input. A large update may be undone later.",
         sees=lambda s: (s.picture, s.patch, s.depth, part_of(scope, s), channel_of(scope, s)),
         draw=draw,
     )
@@ -37,25 +37,24 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     added = strengths.tolist()
     stages = _given(scope, selection), _blocks(scope, selection, added), _end(scope, selection)
     html = f"<div class='network'>{''.join(stages)}</div>"
-    numbers = Numbers("added, as a share of what was there", {"depth": scope.depth_names[1:]}, strengths)
+    numbers = Numbers("norm of the update / norm of its input", {"depth": scope.depth_names[1:]}, strengths)
     return Drawn(html=html, words=_in_words(scope, selection, added), numbers=numbers)
 
 
 def decided_at(scope: Microscope, selection: Selection) -> int:
-    """The depth from which on the answer leads for good, if the network ended there."""
+    """The depth from which on the answer is the most probable class, if the network ended there."""
     return tokens.logit_lens(scope.look(selection.picture), scope.model).decided_at
 
 
 def _in_words(scope: Microscope, selection: Selection, added: list[float]) -> str:
     names, most, answer = scope.depth_names, added.index(max(added)) + 1, scope.answer(selection.picture)
     leads = decided_at(scope, selection)
-    adds = f"Against what was there, <b>{names[most]}</b> adds most: {_share(added[most - 1])}."
+    update = f"The largest update is that of <b>{names[most]}</b>: {_share(added[most - 1])} of its input."
     if not any(added):
-        adds = "No half-block adds anything."
+        update = "Every half-block has an update of zero."
     return (
-        f"The answer, <b>{escape(scope.classes[answer])}</b>, leads for good from <b>{names[leads]}</b> on, if the "
-        "head reads the tokens there. "
-        f"{adds}"
+        f"From <b>{names[leads]}</b> on, the head would already give the answer, "
+        f"<b>{escape(scope.classes[answer])}</b>. {update}"
     )
 
 
@@ -75,9 +74,9 @@ def _given(scope: Microscope, selection: Selection) -> str:
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown = window(scope, channel)
     drawn = table(stem, shown, selection.patch, channel)
-    size = f"table of {grid.patches} tokens x {config.hidden_dim} channels"
-    part = "" if len(shown) == config.hidden_dim else f" ({shown.start} to {shown.stop - 1} shown)"
-    how_made = f"{size}{part}: each patch's numbers through the same {config.hidden_dim} filters"
+    size = f"{grid.patches} tokens x {config.hidden_dim} channels"
+    part = "" if len(shown) == config.hidden_dim else f" ({len(shown)} shown)"
+    how_made = f"{size}{part}; the same {config.hidden_dim} filters for every patch"
     stage = f"{drawn}<b>stem</b><small>{how_made}</small>"
     return (
         f"<div class='stage'>{_button(scope, selection, 'picture', 0, image, f'The picture: {cut}')}{ARROW}"
@@ -96,9 +95,9 @@ def _blocks(scope: Microscope, selection: Selection, added: list[float]) -> str:
         )
         items.append(f"<li aria-label='block {block + 1}'>{halves}</li>")
     return (
-        "<p class='lanes'><span>above: token mixing (a), each column of the table by itself</span>"
-        "<span>below: channel mixing (b), each row by itself</span>"
-        "<span>map: how much is added at which place; under it: how much in all, against what was there</span></p>"
+        "<p class='lanes'><span>upper row (a): token mixing, on columns</span>"
+        "<span>lower row (b): channel mixing, on rows</span>"
+        "<span>map: norm of the update of each patch; number: update / input</span></p>"
         f"<ol class='blocks'>{''.join(items)}</ol>"
     )
 
@@ -118,7 +117,7 @@ def _half(
         f"<b>{name}</b>{flag}{over_grid(scope, written, selection.patch, signed=False)}"
         f"<span class='strength' style='--share: {min(1, added / 2):.0%}'>+{_share(added)}</span>"
     )
-    label = f"{name}, {HALVES[part]} of block {(depth + 1) // 2}: adds {_share(added)} of what was there"
+    label = f"{name}, {HALVES[part]} of block {(depth + 1) // 2}: its update is {_share(added)} of its input"
     return _button(
         scope, selection, part, depth, inner, label + (", from here on the head can read the answer" if here else "")
     )
@@ -127,7 +126,7 @@ def _half(
 def _end(scope: Microscope, selection: Selection) -> str:
     config, picture_ = scope.model.config, selection.picture
     pooled = scope.look(picture_).pooled[0].cpu().numpy()
-    size = f"over the {scope.grid.patches} tokens: {config.hidden_dim} numbers"
+    size = f"of the {scope.grid.patches} tokens: {config.hidden_dim} numbers"
     mean = f"{strip(pooled)}<b>mean</b><small>{size}</small>"
     best, probabilities = scope.leading(picture_, TOP), scope.probabilities(picture_)
     rows = "".join(

@@ -40,12 +40,12 @@ def _token_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     patches, channels, units = config.grid.patches, config.hidden_dim, config.tokens_mlp_dim
     text = (
         "[u]<sub>*,i</sub> = [x]<sub>*,i</sub> + [w2] [s]( [w1] [n]<sub>*,i</sub> ), "
-        f"for i = 1 … {channels} &nbsp;<small>(paper, equation 1; it leaves out the biases)</small>"
+        f"for i = 1 … {channels} &nbsp;<small>(paper, eq. 1; biases omitted)</small>"
     )
     return text, [
         *_ends(patches, channels, "X", "U"),
-        Symbol("w1", "W<sub>1</sub>", f"how {units} units read the {patches} places: {units} x {patches}"),
-        Symbol("w2", "W<sub>2</sub>", f"how they write to them: {patches} x {units}"),
+        Symbol("w1", "W<sub>1</sub>", f"the read weights of {units} units: {units} x {patches}"),
+        Symbol("w2", "W<sub>2</sub>", f"their write weights: {patches} x {units}"),
     ]
 
 
@@ -53,24 +53,23 @@ def _channel_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     patches, channels, units = config.grid.patches, config.hidden_dim, config.channels_mlp_dim
     text = (
         "[u]<sub>j,*</sub> = [x]<sub>j,*</sub> + [w2] [s]( [w1] [n]<sub>j,*</sub> ), "
-        f"for j = 1 … {patches} &nbsp;<small>(paper, equation 1; it leaves out the biases)</small>"
+        f"for j = 1 … {patches} &nbsp;<small>(paper, eq. 1; biases omitted)</small>"
     )
     return text, [
         *_ends(patches, channels, "U", "Y"),
-        Symbol("w1", "W<sub>3</sub>", f"how {units} units read the {channels} channels: {units} x {channels}"),
-        Symbol("w2", "W<sub>4</sub>", f"how they write to them: {channels} x {units}"),
+        Symbol("w1", "W<sub>3</sub>", f"the read weights of {units} units: {units} x {channels}"),
+        Symbol("w2", "W<sub>4</sub>", f"their write weights: {channels} x {units}"),
     ]
 
 
 def _ends(patches: int, channels: int, before: str, after: str) -> list[Symbol]:
     table = f"{patches} x {channels}"
+    normed = f"each token minus its mean, divided by its standard deviation, then scaled and shifted: {table}"
     return [
-        Symbol("x", before, f"the table that comes in: {table}"),
-        Symbol(
-            "n", f"LayerNorm({before})", f"each token less its mean and divided by its deviation, then scaled: {table}"
-        ),
-        Symbol("s", "&sigma;", "the GELU, for each number by itself"),
-        Symbol("u", after, f"the table that goes on: {table}"),
+        Symbol("x", before, f"the input: {table}"),
+        Symbol("n", f"LayerNorm({before})", normed),
+        Symbol("s", "&sigma;", "the GELU of each number"),
+        Symbol("u", after, f"the output: {table}"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""One block in motion: a column leaves the table and comes back, then a row; and at last the places are shuffled."""
+"""One block in motion: a column leaves the table and comes back, then a row; at last the patches are shuffled."""
 
 from html import escape
 
@@ -22,10 +22,10 @@ def view(scope: Microscope) -> View:
         "motion",
         "Animation of one block",
         "What happens to a column, then to a row? "
-        "The block of the chosen depth: the chosen channel's column, then the chosen patch's row. Start plays it, Step "
-        "goes on by one.",
-        "In truth all columns go at once, and then all rows: only one of each is moved here. Few of the channels are "
-        "drawn, each table with a scale of its own.",
+        "One block is shown step by step: the column of the selected channel, then the row of the selected patch. "
+        "Press Start, or Step.",
+        f"Not shown: all columns are processed in parallel, then all rows; one of each is shown, and at most {MOST} of "
+        "the channels. Each table has its own colour scale.",
         sees=lambda s: (s.picture, s.patch, s.block, channel_of(scope, s), SEED.of(s)),
         draw=draw,
     )
@@ -65,7 +65,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _few(shown: range, channel: int) -> range:
-    """So many channels around the given one as can be told apart."""
+    """As many channels around the given one as can be told apart."""
     first = min(max(shown.start, channel - MOST // 2), max(shown.start, shown.stop - MOST))
     return range(first, min(shown.stop, first + MOST))
 
@@ -78,14 +78,14 @@ def _steps(scope: Microscope, selection: Selection, shown: int) -> list[str]:
     config, grid, channel = scope.model.config, scope.grid, channel_of(scope, selection)
     name = figures.place(*grid.position(selection.patch))
     return [
-        f"The table that block {selection.block + 1} gets: {grid.patches} rows, one for each patch, and "
-        f"{config.hidden_dim} columns, of which {shown} are drawn.",
-        f"A column leaves it: channel {channel}, at all {grid.patches} places.",
-        f"The token-mixing MLP, the same for all columns, makes of its {grid.patches} numbers {grid.patches} others.",
-        "They come back and are added to the column; so it goes with every column.",
-        f"A row leaves: {name}, with all {config.hidden_dim} channels.",
-        f"The channel-mixing MLP, the same for all rows, makes {config.hidden_dim} numbers of them.",
-        "They come back and are added to the row; so it goes with every row. The block is done.",
-        "Shuffle the patches of the picture, and the token-mixing weights alike: the rows trade places, no number "
-        "changes, and the mean, so the answer, stays.",
+        f"The input of block {selection.block + 1} is a table. It has {grid.patches} rows, one for each patch, and "
+        f"{config.hidden_dim} columns, of which {shown} are shown.",
+        f"A column leaves it: channel {channel} of all {grid.patches} patches.",
+        f"The token-mixing MLP, the same for all columns, maps its {grid.patches} numbers to {grid.patches} new ones.",
+        "They are added to the column; the same happens to every column.",
+        f"A row leaves it: {name} with all {config.hidden_dim} channels.",
+        f"The channel-mixing MLP, the same for all rows, maps them to {config.hidden_dim} new numbers.",
+        "They are added to the row; the same happens to every row. The block is complete.",
+        "Patches and token-mixing weights are shuffled in the same way: the rows swap places; values, mean and answer "
+        "stay the same.",
     ]

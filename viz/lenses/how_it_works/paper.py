@@ -1,4 +1,4 @@
-"""What the paper says, beside the same on the loaded network: as far as one network can tell."""
+"""Findings of the paper, beside the same measured on the loaded network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ def view(scope: Microscope) -> View:
         "paper",
         "The paper and this network",
         "Which findings of the paper hold here? "
-        "Tolstikhin et al. 2021, arXiv 2105.01601: what one network can show of it, on this network.",
-        "One network of one training, on small pictures, proves nothing about Mixers; and what the paper compares over "
-        "many networks and data sets cannot be seen in one.",
+        "The table compares Tolstikhin et al. 2021 (arXiv 2105.01601) with measurements on this network.",
+        "Limits: one network trained once on small pictures proves nothing in general. Comparisons over many networks "
+        "and data sets cannot be made with one.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw,
         needs=needs,
@@ -46,7 +46,7 @@ def medians_of(scope: Microscope) -> Measurement[list[float]]:
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
     if scope.missing(needs(scope, selection)):
-        return Drawn(words="Being measured on this network.")
+        return Drawn(words="Measuring ...")
     rows = (_shared(scope), _units(scope), _pairs(scope), _filters(scope), _shuffled(scope, selection))
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("in the paper", "here", "what differs"))
     body = "".join(
@@ -66,8 +66,8 @@ def _shared(scope: Microscope) -> Row:
     return (
         "Section 2, equation 1.",
         "One token-mixing MLP is shared by all channels, which saves memory; results do not suffer (supplement A.1).",
-        f"{shared:,} parameters in place of {each:,}, in every block.",
-        "Whether separate ones would do better is not tried here: it takes another training.",
+        f"Every block has {shared:,} parameters in place of {each:,}.",
+        "Separate MLPs are not tested here, because they need another training.",
         "lens=how&depth=1a",
     )
 
@@ -80,12 +80,12 @@ def _units(scope: Microscope) -> Row:
     rows, cols = scope.grid.rows, scope.grid.cols
     return (
         "Section 3.5, Figure 5.",
-        "In the first token-mixing MLPs some units look at the whole picture, others at a small part; deeper, no order "
-        "is to be seen.",
-        f"Median frequency of the units' maps: {speeds[0]:.4f} cycles per pixel in block 1, "
+        "In the first token-mixing MLPs some units use the whole picture, others a small part. Deeper units have no "
+        "clear structure.",
+        f"The median frequency of the units' maps is {speeds[0]:.4f} cycles per pixel in block 1, and "
         f"{speeds[1]:.4f} in the last.",
-        f"{rows} x {cols} patches are few: what is small and what is large can hardly be told apart. The paper's B/16 "
-        "has 14 x 14, and far more pictures to learn from.",
+        f"With {rows} x {cols} patches, local and global patterns are hard to tell apart. The paper's B/16 has 14 x 14 "
+        "and was trained on far more pictures.",
         "lens=mixing.units&depth=1a&order=frequency&side=reads",
     )
 
@@ -96,10 +96,10 @@ def _pairs(scope: Microscope) -> Row:
     most = int(np.argmin(medians))
     return (
         "Section 3.5, Figure 5.",
-        "Many units come in pairs of opposite phase.",
-        f"Median correlation of the best pairs: {medians[0]:.2f} in block 1, {medians[-1]:.2f} in the last, most "
-        f"opposite in block {most + 1} ({medians[most]:.2f}). Chance alone makes {chance:.2f}.",
-        "The paper shows it by eye; here each unit gets the most opposite of those still free, so chance has its part.",
+        "Many units form pairs with opposite phase.",
+        f"The median correlation of the best pairs is {medians[0]:.2f} in block 1 and {medians[-1]:.2f} in the last. "
+        f"It is lowest in block {most + 1}: {medians[most]:.2f}. By chance, {chance:.2f} is expected.",
+        "The paper shows examples. Here units are paired greedily, so some opposition occurs by chance.",
         "lens=mixing.units&depth=1a&order=pairs&side=reads",
     )
 
@@ -109,11 +109,11 @@ def _filters(scope: Microscope) -> Row:
     (height, width) = scope.grid.patch_size
     return (
         "Supplement, Figure 7.",
-        "The stem's filters for large patches (32 x 32) are slow, ordered patterns; for 16 x 16 most are fast, without "
-        "clear order.",
-        f"Filters of {height} x {width} pixels: the median has {np.median(speed):.3f} cycles per pixel, from "
-        f"{speed.min():.3f} to {speed.max():.3f}.",
-        f"A filter of {height} x {width} pixels has room for few patterns.",
+        "The stem's filters for large patches (32 x 32) are low-frequency and structured; for 16 x 16 they are mostly "
+        "high-frequency and unstructured.",
+        f"The median frequency of the filters is {np.median(speed):.3f} cycles per pixel, from {speed.min():.3f} to "
+        f"{speed.max():.3f}.",
+        f"A filter of {height} x {width} pixels can show few patterns.",
         "lens=mixing.stem&filters=frequency",
     )
 
@@ -123,11 +123,11 @@ def _shuffled(scope: Microscope, selection: Selection) -> Row:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
         "Section 3.4, Figure 4.",
-        "Trained on pictures whose patches, and the pixels in each, are shuffled, all alike, a Mixer learns as well.",
+        "A Mixer learns as well on pictures whose patches, and the pixels in each, are all shuffled in the same way.",
         f"Shuffled weights undo shuffled patches: no logit changes by more than {found.largest_logit_difference:.0e}. "
-        f"As it is, the network takes the shuffled picture for {escape(scope.classes[after])} "
-        f"({found.patches_permuted[after]:.0%}), the original for {escape(scope.classes[before])} "
-        f"({found.original[before]:.0%}).",
-        "Nothing is trained anew: the weights are shuffled in its place, which is the reason that it does not mind.",
+        f"With its own weights, the network predicts {escape(scope.classes[after])} "
+        f"({found.patches_permuted[after]:.0%}) for the shuffled picture. For the original it predicts "
+        f"{escape(scope.classes[before])} ({found.original[before]:.0%}).",
+        "Nothing is retrained: shuffling the weights shows why a retrained Mixer is unaffected.",
         "lens=mixing.shuffle",
     )

@@ -9,18 +9,18 @@ from viz.microscope import Microscope
 LENSES = (
     (
         "How it works",
-        "each part with its numbers, from where on the head can read the answer",
+        "each part with its numbers, and from which depth on the head can read the answer",
         "why the weights are what they are",
     ),
-    ("Patch tokens", "what is at each place, how alike places are, how they vote", "what a direction means in itself"),
+    ("Patch tokens", "how similar tokens are, and their logits", "what a direction means in itself"),
     (
         "Token mixing",
-        "which places a unit reads and writes, who acts on whom",
-        "what for: every channel goes by the same map, and the channels decide",
+        "which patches a unit reads and writes, which patch influences which",
+        "what a unit is used for: all channels share its weights",
     ),
     (
         "Attribution",
-        "shares of the answer for each patch, each with the sum it should have",
+        "a share of the answer for each patch, and the sum it should have",
         "causes: methods ask different questions, and may disagree",
     ),
     (
@@ -33,7 +33,11 @@ LENSES = (
         "which edits, tokens and parts of the network change the answer",
         "what a picture outside the training data means: edited pictures are such pictures",
     ),
-    ("Model", "how often it is correct on test images, and how sure", "anything about pictures of another kind"),
+    (
+        "Model",
+        "how often it is correct on test images, and with which confidence",
+        "anything about pictures of another kind",
+    ),
 )
 
 
@@ -41,8 +45,8 @@ def view(scope: Microscope) -> View:
     return View(
         "reading",
         "What is an MLP-Mixer?",
-        "To be read in five minutes, with the sizes of this network.",
-        "A likeness in form says what a network can do, not what this one has learned: for that there are the figures.",
+        "This text takes five minutes to read; the sizes are those of this network.",
+        "The architecture says what a network can compute, not what this one has learned; the figures show that.",
         sees=lambda s: None,
         draw=lambda scope, s: Drawn(html=reading(scope)),
     )
@@ -52,8 +56,8 @@ def words(scope: Microscope) -> View:
     return View(
         "glossary",
         "Glossary",
-        "All terms that are underlined on this page; point at one, there or by the tab key, to see this text.",
-        "The field is not of one mind about some of them: this is how the page uses them.",
+        "These terms are underlined on this page. Hover over one or focus it with Tab to read its definition there.",
+        "Usage differs between authors; this is how the page uses the terms.",
         sees=lambda s: None,
         draw=lambda scope, s: Drawn(html=glossary.listed(scope)),
     )
@@ -68,26 +72,27 @@ def reading(scope: Microscope) -> str:
     return f"""
 <div class='reading'>
 <h4>A table, and two MLPs in turn</h4>
-<p>The picture is cut into {patches} patches of {height} x {width} pixels. Of each, the stem makes a token of {channels}
-numbers. So the picture is a table: {patches} rows, one for each place, and {channels} columns, the channels, each
-a feature. {blocks} times, an MLP works on the columns (token mixing: what is at other places?) and another on the rows
-(channel mixing: what do the features here mean together?). Each adds what it makes to the table. At the end the rows
-are averaged, and a weighted sum for each class is the answer. There is no convolution and no attention.</p>
+<p>The picture is cut into {patches} patches of {height} x {width} pixels. The stem maps each patch to a token of
+{channels} numbers. So the picture is a table: it has {patches} rows, one for each patch, and {channels} columns, the
+channels. There are {blocks} blocks. In each, one MLP works on the columns (token mixing: what is in the other
+patches?). Another works on the rows (channel mixing: what do the features of this patch mean together?). The output of
+each MLP is added to the table. At the end the rows are averaged. One weighted sum for each class gives the logits.
+There is no attention.</p>
 <h4>Why all channels share one token-mixing MLP</h4>
-<p>One token-mixing MLP has {shared[0]:,} parameters, and all {channels} channels go through it. An MLP of its own for
-each channel would take {shared[1]:,} in every block. Sharing also means that a unit looks at places only, never at
-features: its weights are one map over the picture, which can be drawn, whatever the channel holds.</p>
-<h4>A very special CNN</h4>
-<p>So the paper calls it (section 1): the stem is a convolution with a kernel of {height} x {width} that moves by as
-much; channel mixing is 1 x 1 convolutions, from {channels} to {config.channels_mlp_dim} channels and back; token
-mixing is depth-wise convolutions whose kernel covers all {grid.rows} x {grid.cols} places,
-{config.tokens_mlp_dim} kernels that all channels share. A usual CNN has small kernels, which move, and others for each
-channel: it knows beforehand that neighbours matter. A Mixer has to learn that.</p>
+<p>One token-mixing MLP has {shared[0]:,} parameters, and all {channels} channels go through it. A separate MLP for
+each channel would take {shared[1]:,} in every block. Because of the sharing, a unit has one weight for each patch, the
+same for all channels. So its weights are one map over the picture, which can be drawn.</p>
+<h4>A special case of a CNN</h4>
+<p>The paper describes a Mixer in this way (section 1). The stem is a convolution with a kernel of {height} x {width}
+and a stride of the same size. Channel mixing is two 1 x 1 convolutions, from {channels} to {config.channels_mlp_dim}
+channels and back. Token mixing is a depth-wise convolution whose kernel covers all {grid.rows} x {grid.cols} patches.
+All channels share its {config.tokens_mlp_dim} kernels. A typical CNN has small kernels, which move over the picture
+and differ between channels: it has locality built in. A Mixer has to learn locality.</p>
 <h4>A Vision Transformer without attention</h4>
-<p>Patches, tokens, blocks, skip-connections and channel MLPs are those of a ViT. In place of self-attention, whose
-weights are made anew for every picture, stand fixed weights: the same patch talks to the same patches whatever they
-show; only GELU and LayerNorm depend on the picture. The work grows in proportion to the number of patches, not to its
-square. And it needs no position embeddings: the token-mixing MLP knows its places by their order. The
-price: it takes {patches} patches, no more and no fewer.</p>
+<p>Patches, tokens, blocks, skip connections and channel MLPs are those of a ViT. Instead of self-attention, whose
+weights are computed for each picture, a Mixer uses fixed weights. The same patches are connected in every picture; only
+GELU and LayerNorm depend on the picture. The cost is linear in the number of patches, not quadratic. A Mixer needs no
+position embeddings, because the token-mixing MLP has separate weights for every position. Therefore it accepts exactly
+{patches} patches.</p>
 <h4>What each lens can show, and what it cannot</h4>{shows}
 </div>"""

@@ -79,8 +79,8 @@ def _table(scope: Microscope, selection: Selection) -> str:
     grid, config = scope.grid, scope.model.config
     return (
         f"The picture is cut into {grid.patches} patches; the {grid.values} numbers of each become a token of "
-        f"{config.hidden_dim}. From here to the end the network works on this table, {grid.patches} rows by "
-        f"{config.hidden_dim} columns."
+        f"{config.hidden_dim} numbers. All blocks work on this table of {grid.patches} rows and {config.hidden_dim} "
+        "columns."
     )
 
 
@@ -91,11 +91,11 @@ def _token_mixing(scope: Microscope, selection: Selection) -> str:
     found = forward_pass.mixing(scope.model, scope.look(selection.picture), 0, "a", selection.patch, channel, unit)
     shared, each = forward_pass.shared_weights(scope.model)
     return (
-        f"One column: channel {channel} at all {scope.grid.patches} places. Unit {unit} adds them up with its weights: "
-        f"{found.read.total:.2f}, which the GELU makes {found.hidden:.2f}; together the units change this number from "
-        f"{found.before:.2f} to {found.after:.2f}. It is the only way from one place to another. All "
-        f"{scope.model.config.hidden_dim} channels share these {shared:,} parameters; one MLP for each would "
-        f"take {each:,}."
+        f"This is one column: channel {channel} of all {scope.grid.patches} patches. Unit {unit} takes their weighted "
+        f"sum, {found.read.total:.2f}; the GELU of it is {found.hidden:.2f}. Together the units change the value of "
+        f"the selected patch from {found.before:.2f} to {found.after:.2f}. Only token mixing moves information between "
+        f"patches. All {scope.model.config.hidden_dim} channels share these {shared:,} parameters; one MLP for each "
+        f"would need {each:,}."
     )
 
 
@@ -103,32 +103,33 @@ def _units(scope: Microscope, selection: Selection) -> str:
     maps = weights.reads(scope.model, 0)
     pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
     if not len(pairs):
-        return f"The weights of the {len(maps)} units of block 1, as maps over the picture. No two are opposite."
+        return f"The maps show the weights of the {len(maps)} units of block 1. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     return (
-        f"As all channels share its weights, a unit is one map over the picture: here the {len(maps)} of block 1. The "
-        f"paper sees many pairs of opposite ones. The {len(pairs)} most opposite pairs here have a median "
-        f"correlation of {np.median(correlation):.2f}; chance alone makes {chance:.2f}."
+        f"All channels share the weights of a unit, so they are one map over the picture. These are the {len(maps)} "
+        f"units of block 1. The paper reports many pairs with opposite weights. The {len(pairs)} most opposite pairs "
+        f"here have a median correlation of {np.median(correlation):.2f}; by chance, {chance:.2f} is expected."
     )
 
 
 def _channel_mixing(scope: Microscope, selection: Selection) -> str:
     added = forward_pass.strengths(scope.look(selection.picture))
     return (
-        f"One row: what is held at one place is put together anew, by one MLP for all {scope.grid.patches} places. In "
-        f"block 1 channel mixing adds {added[1]:.0%} of what was there, token mixing {added[0]:.0%}."
+        f"This is one row: the channels of one patch are recombined by one MLP, the same for all "
+        f"{scope.grid.patches} patches. In block 1 the update of channel mixing is {added[1]:.0%} of its "
+        f"input; that of token mixing is {added[0]:.0%}."
     )
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
     own, usual = decided_at(scope, selection), scope.known(scope.typical())
     said = (
-        f"If the network ended at {scope.depth_names[own]}, it would answer as it does, and from there on always: from "
-        "there on its head can read the answer. That does not say which part makes it. "
+        f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
+        "can read it there. This does not say which part makes the answer. "
         f"{skipped_in_words(scope, selection.picture, own)}"
     )
     if usual is None:
-        return f"{said} How it is with other pictures is measured under the figure."
+        return f"{said} For other pictures, the depth is measured under the figure."
     return f"{said} {read_in_words(scope, usual)}"
 
 
@@ -137,9 +138,9 @@ def _votes(scope: Microscope, selection: Selection) -> str:
     found = tokens.votes(trace, scope.model, len(scope.depth_names) - 1)[:, target]
     best = scope.grid.position(int(found.argmax()))
     return (
-        f"The logit for {escape(scope.classes[target])}, {found.mean():.2f}, is the mean of what the {len(found)} "
-        f"places say, from {found.min():.2f} to {found.max():.2f}, the most at patch {best}. But each has heard from "
-        "all others."
+        f"The logit for {escape(scope.classes[target])}, {found.mean():.2f}, is the mean of the {len(found)} per-patch "
+        f"logits. They range from {found.min():.2f} to {found.max():.2f}; patch {best} has the largest. By then each "
+        "token contains information from all patches."
     )
 
 
@@ -147,19 +148,19 @@ def _shuffle(scope: Microscope, selection: Selection) -> str:
     found = experiment(scope, selection)
     after = int(found.patches_permuted.argmax())
     return (
-        "Only token mixing knows which place is which. Shuffle the patches and its weights alike, and no logit changes "
-        f"by more than {found.largest_logit_difference:.0e}, which is rounding. Shuffle the picture alone, and it says "
-        f"{escape(scope.classes[after])}, {found.patches_permuted[after]:.0%}."
+        "Only token mixing depends on the order of the patches. If patches and token-mixing weights are shuffled in "
+        f"the same way, no logit changes by more than {found.largest_logit_difference:.0e}, which is rounding. If only "
+        f"the picture is shuffled, the answer is {escape(scope.classes[after])} ({found.patches_permuted[after]:.0%})."
     )
 
 
 def _attribution(scope: Microscope, selection: Selection) -> str:
     answer = scope.answer(selection.picture)
     return (
-        f"Which of the {scope.grid.patches} patches made it say {escape(scope.classes[answer])} "
-        f"({scope.probabilities(selection.picture)[answer]:.0%})? Each method has its own answer, and a sum that it "
-        "should have. Before you believe one, open the tab Reliability of maps. The tour ends here: the picture, the "
-        "class and every part are now yours to choose."
+        f"Which of the {scope.grid.patches} patches support the answer, {escape(scope.classes[answer])} "
+        f"({scope.probabilities(selection.picture)[answer]:.0%})? Each method has its own result, and a sum that it "
+        "should have. Before you trust one, open the tab Reliability of maps. The tour ends here: now you can select "
+        "any picture, class and part."
     )
 
 
@@ -172,16 +173,16 @@ def _at(selection: Selection, depth: int) -> Selection:
 STOPS = (
     Stop("The picture becomes a table", "lens=how&depth=stem&part=depth", "how-network", _table),
     Stop("Token mixing: a column at a time", "lens=how&depth=1a&part=depth", "how-detail", _token_mixing),
-    Stop("Its units are maps", "lens=mixing.units&depth=1a&order=pairs", "mixing-units-units", _units),
+    Stop("Token-mixing units are maps", "lens=mixing.units&depth=1a&order=pairs", "mixing-units-units", _units),
     Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=depth", "how-detail", _channel_mixing),
     Stop(
-        "From here on the answer can be read",
+        "The answer can be read from here on",
         lambda scope, s: f"lens=how&depth={scope.depth_names[decided_at(scope, s)]}&part=depth",
         "how-lens",
         _decided,
     ),
-    Stop("The places vote", "lens=how&part=depth", "how-votes", _votes),
-    Stop("The places trade places", "lens=mixing.shuffle", "mixing-shuffle-answers", _shuffle),
-    Stop("Which patches was it?", "lens=attribution", "attribution-maps", _attribution),
+    Stop("Votes: one logit per patch", "lens=how&part=depth", "how-votes", _votes),
+    Stop("Shuffled patches", "lens=mixing.shuffle", "mixing-shuffle-answers", _shuffle),
+    Stop("Which patches support the answer?", "lens=attribution", "attribution-maps", _attribution),
 )
 TOUR = Number("tour", "", 0, len(STOPS), 0)

@@ -230,7 +230,7 @@ def test_the_samples_that_drive_a_unit(measured: Lab):
     best = np.argsort(strengths)[::-1][:10].tolist()
     html = measured.views["mixing.unit", "drivers"].draw(scope, selection).html
     assert re.findall(r"data-words='sample=(\d+)'", html) == [str(sample) for sample in best]
-    captions = re.findall(r"</button>(.*?), taken for (.*?)<br>(.*?)</li>", html)
+    captions = re.findall(r"</button>(.*?), predicted (.*?)<br>(.*?)</li>", html)
     assert captions == [
         (scope.truth(i), scope.classes[int(traces[i].logits[0].argmax())], f"{strengths[i]:.3g}") for i in best
     ]
@@ -253,7 +253,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
     (answers,) = view.missing(scope, lab.change(depth="1a", unit="4"))
     assert not answers.asked
     assert re.findall(r"sample=\d+", view.draw(scope, selection).html)
-    assert "taken for" not in view.draw(scope, selection).html
+    assert "predicted" not in view.draw(scope, selection).html
     list(answers.steps())
     assert not view.missing(scope, lab.change(sample="3"))
 
@@ -261,7 +261,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
 def test_names_of_classes_are_text_in_html(measured: Lab, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measured.scope, "classes", ["<b>&'"] * 10)
     html = measured.draw("mixing.unit", "drivers").html
-    assert "taken for &lt;b&gt;&amp;&#x27;" in html
+    assert "predicted &lt;b&gt;&amp;&#x27;" in html
 
 
 def test_without_an_image(lab: Lab):
