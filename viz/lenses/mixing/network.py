@@ -31,8 +31,8 @@ def lens(scope: Microscope) -> Lens:
         source,
         "Token Jacobian of the network",
         "Which patch influences which, through all blocks? "
-        "How strongly a small change of one patch's stem token (across) changes another's token after the last block "
-        "(down), for this picture. The identity would be a gain of 1 on the diagonal.",
+        "Each entry says how strongly a small change of one patch's stem token (across) changes another's token after "
+        "the last block (down), for this picture. Unchanged tokens would give 1 on the diagonal.",
     )
     error = View(
         "error",
@@ -46,8 +46,8 @@ def lens(scope: Microscope) -> Lens:
         needs=needs,
     )
     asks = (
-        "Who talks to whom from the first block to the last, over all paths? There are too many derivatives to take "
-        f"them all, so {PROBES} random probes estimate how strong they are."
+        "Which patch influences which from the first block to the last, over all paths? "
+        f"The gains are estimated with {PROBES} random probes."
     )
     rows = ((matrix, to_view(source)), (from_view(source), error))
     return Lens("mixing.network", "Influence (whole network)", asks, rows)
@@ -64,8 +64,9 @@ def influence(scope: Microscope, selection: Selection) -> Influence | None:
         return None
     relative = known.standard_error / known.influence.clip(1e-12)
     words = (
-        f"After {known.done} of {known.total} probes: the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own."
+        f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
+        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own. It covers sampling error "
+        "only, not nonlinearity."
     )
     return Influence(known.influence, known.standard_error, words)
 

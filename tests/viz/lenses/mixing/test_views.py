@@ -406,7 +406,7 @@ def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_mac
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
     words = {"compare": "unusual", "depth": "2a", "patch": "4,1", "sample": "7"}
-    assert "less the usual" not in figure_of(measured.draw("mixing.image", "to", depth="2a")).to_json()
+    assert "minus its mean" not in figure_of(measured.draw("mixing.image", "to", depth="2a")).to_json()
     if measured.views["mixing.image", "matrix"].missing(measured.scope, measured.change(**words)):
         assert measured.draw("mixing.image", "matrix", **words).figure is None, "not drawn before it is known"
     measured.measure("mixing.image", "matrix", **words)
@@ -417,4 +417,4 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
     assert matrix.zmax == -matrix.zmin, "a difference has zero in the middle"
     np.testing.assert_allclose(np.ravel(measured.heatmap("mixing.image", "from", **words).z), want[:, 9], atol=1e-5)
     share = np.linalg.norm(want) / np.linalg.norm(every[7])
-    assert f"has {share:.0%} of the length" in measured.draw("mixing.image", "matrix", **words).words
+    assert f"has {share:.0%} of the norm" in measured.draw("mixing.image", "matrix", **words).words
