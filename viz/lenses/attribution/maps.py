@@ -1,4 +1,4 @@
-"""Which patches speak for the class? The values of several methods over the picture."""
+"""Which patches support the class? The values of several methods over the picture."""
 
 from collections.abc import Hashable, Mapping
 from functools import partial
@@ -20,10 +20,10 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Words
 
 PATCHES, PIXELS = "patches", "pixels"
-RESOLUTION = Choice("resolution", "A value for each of the", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
+RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
 LETTERS = 19
 """of a method's name in a line over its map: as many as a phone has room for"""
-NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not doubted yet"
+NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not tested yet"
 
 
 def view(scope: Microscope, listed: Listed) -> View:
@@ -35,8 +35,8 @@ def view(scope: Microscope, listed: Listed) -> View:
 
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         remark = (
-            "The line under a name says how many rules the map meets in "
-            "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were measured."
+            "The line under a name says how many tests the map passes in "
+            "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were run."
         )
         return _draw(listed, scope, selection, _marks(scope, listed, selection), remark)
 
@@ -44,11 +44,12 @@ def view(scope: Microscope, listed: Listed) -> View:
         "maps",
         "Attribution maps",
         "Which patches support the class? "
-        f"What each patch adds to the class asked about, as against the same place in the baseline: {FOR} speaks for "
-        f"it, {AGAINST} against it. All signed methods are on one scale; an unsigned one says how much, not in which "
-        "direction, and has its own.",
-        "Each method answers a question of its own, and a picture of it looks right whether it is or not: read the "
-        "gap below, and the reliability tests.",
+        "A map shows what each patch adds to the selected class, relative to the baseline. "
+        f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one "
+        "colour scale. An unsigned method shows only the "
+        "size of an effect, on a scale of its own.",
+        "Limits: each method answers a different question, and a map can look plausible and be wrong. Check the gap "
+        "below and the reliability tests.",
         sees,
         draw,
         options=(RESOLUTION,),
@@ -63,16 +64,15 @@ def judged_view(listed: Listed) -> View:
         "maps",
         "Maps under test",
         "Which maps are tested here? "
-        f"The values of the methods that are judged here, as in Attribution: {FOR} speaks for the class, {AGAINST} "
-        "against it.",
-        "A map that looks right is not therefore right, and one that looks strange not therefore wrong.",
+        f"These are the values of the tested methods: {FOR} supports the class, {AGAINST} opposes it.",
+        "Limits: a plausible map can be wrong, a strange one right.",
         partial(_sees, listed),
         lambda scope, selection: _draw(
             listed,
             scope,
             selection,
             {},
-            "Methods, baseline and output are chosen for <a href='#' data-words='lens=attribution'>Attribution</a> "
+            "Methods, baseline and output are selected for <a href='#' data-words='lens=attribution'>Attribution</a> "
             "and Reliability of maps together.",
         ),
         pick=partial(pick, listed),
@@ -103,7 +103,7 @@ def _mark(scope: Microscope, one: Doubted) -> str:
     found = findings(evidence(scope, one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
-    return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"
+    return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
 
 
 def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mapping[str, str], remark: str) -> Drawn:
@@ -126,21 +126,21 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
         grid.position(selection.patch),
     )
     if any(METHODS[name].signed for name in answers):
-        words.append("The signed maps have one scale: what is small beside its ends is pale.")
+        words.append("The signed maps have one colour scale, so weak maps look pale.")
     of_unsigned = [
         f"{escape(name)} {values.max():.3g}"
         for name, values in zip(names, maps, strict=True)
         if values is not None and not METHODS[name].signed
     ]
     if of_unsigned:
-        words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
+        words.append(f"The scale of an unsigned map begins at 0. Its largest value is: {', '.join(of_unsigned)}.")
     by_chance = [
         f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
         for name, one in answers.items()
         if one.standard_error is not None
     ]
     if by_chance:
-        words.append(f"Drawn at random, a value has a standard error, in the median: {', '.join(by_chance)}.")
+        words.append(f"Randomly sampled values have a standard error (median): {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
     words.append(remark)
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
@@ -178,4 +178,4 @@ def _of_block(scope: Microscope, selection: Selection, names: tuple[str, ...]) -
         return ""
     verb = "explain" if len(layered) > 1 else "explains"
     block, count = selection.block + 1, len(scope.model.blocks)
-    return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: another depth, another block."
+    return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: the depth selects the block."

@@ -13,7 +13,7 @@ def lens(scope: Microscope) -> Lens:
     return Lens(
         "doubt",
         "Reliability of maps",
-        "Should I believe that?",
+        "Can the attribution maps be trusted?",
         (
             (verdict.view(methods, listed), maps.judged_view(listed)),
             (curves.deletion(listed, removed), curves.insertion(listed, removed)),
