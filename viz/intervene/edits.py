@@ -123,7 +123,7 @@ KINDS = {
     "grey": Kind(_grey, "without colours", "without its colours"),
     "shuffle": Kind(_shuffled, "shuffled", "shuffled", numbers=lambda samples: ORDERS),
     "paste": Kind(_sample, "pasted", "the other picture's", numbers=lambda samples: samples),
-    "swap": Kind(_swapped, "swapped", "swapped with the chosen patch", places=2),
+    "swap": Kind(_swapped, "swapped", "swapped with the selected patch", places=2),
     "original": Kind(_original, "as it was"),
 }
 
