@@ -106,7 +106,7 @@ LAYERS = View(
 def _training(scope: Microscope) -> View:
     metrics = scope.metrics
     teachers = any(stage.get("recipe", {}).get("teacher") for stage in metrics["stages"])
-    taught = " and a teacher's answers" if teachers else ""
+    taught = ", and against a teacher's answers" if teachers else ""
     return View(
         "training",
         "Learning curves",
