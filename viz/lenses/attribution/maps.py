@@ -31,50 +31,21 @@ def view(scope: Microscope, listed: Listed) -> View:
 
     def sees(selection: Selection) -> Hashable:
         # and what is known in Doubt, which changes while nobody looks at this view
-        return _sees(listed, selection), tuple(_marks(scope, listed, selection).values())
-
-    def draw(scope: Microscope, selection: Selection) -> Drawn:
-        remark = (
-            "The line under a name says how many tests the map passes in "
-            "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were run."
-        )
-        return _draw(listed, scope, selection, _marks(scope, listed, selection), remark)
+        asked = heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
+        return asked, tuple(_marks(scope, listed, selection).values())
 
     return View(
         "maps",
         "Attribution maps",
         "Which patches support the class? "
         "A map shows what each patch adds to the selected class, relative to the baseline. "
-        f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one "
-        "colour scale. An unsigned method shows only the "
-        "size of an effect, on a scale of its own.",
+        f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one colour scale. An "
+        "unsigned method shows only the size of an effect, on a scale of its own.",
         "Limits: each method answers a different question, and a map can look plausible and be wrong. Check the gap "
         "below and the reliability tests.",
         sees,
-        draw,
+        partial(draw, listed),
         options=(RESOLUTION,),
-        pick=partial(pick, listed),
-        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
-    )
-
-
-def judged_view(listed: Listed) -> View:
-    """The same maps beside the verdict on them."""
-    return View(
-        "maps",
-        "Maps under test",
-        "Which maps are tested here? "
-        f"These are the values of the tested methods: {FOR} supports the class, {AGAINST} opposes it.",
-        "Limits: a plausible map can be wrong, a strange one right.",
-        partial(_sees, listed),
-        lambda scope, selection: _draw(
-            listed,
-            scope,
-            selection,
-            {},
-            "Methods, baseline and output are selected for <a href='#' data-words='lens=attribution'>Attribution</a> "
-            "and Reliability of maps together.",
-        ),
         pick=partial(pick, listed),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),
     )
@@ -90,10 +61,6 @@ def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) 
     return {"patch": f"{row},{col}"}
 
 
-def _sees(listed: Listed, selection: Selection) -> Hashable:
-    return heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
-
-
 def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
     """What is known in Doubt of each method, in a few words."""
     return {one.method: _mark(scope, one) for one in doubted(selection, listed(selection))}
@@ -106,8 +73,8 @@ def _mark(scope: Microscope, one: Doubted) -> str:
     return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
 
 
-def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mapping[str, str], remark: str) -> Drawn:
-    names, grid = listed(selection), scope.grid
+def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
+    names, grid, marks = listed(selection), scope.grid, _marks(scope, listed, selection)
     answers = known(scope, selection, names)
     words = [missing(scope, names, answers)]
     if not names:
@@ -119,7 +86,7 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     figure = figures.overlays(
         scope.pixels(selection.picture),
         maps,
-        [_title(name, marks.get(name, "") if name in answers else NOT_MEASURED) for name in names],
+        [_title(name, marks[name] if name in answers else NOT_MEASURED) for name in names],
         signed,
         label,
         (grid.rows, grid.cols),
@@ -142,7 +109,10 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     if by_chance:
         words.append(f"Randomly sampled values have a standard error (median): {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
-    words.append(remark)
+    words.append(
+        "The line under a name says how many tests the map passes in "
+        "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were run."
+    )
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
 
 

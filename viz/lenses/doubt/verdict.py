@@ -40,7 +40,9 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chos
     evidence = {one.method: checks.evidence(scope, one) for one in doubted(selection, methods)}
     cards = "".join(_card(method, found) for method, found in evidence.items())
     left_out = [escape(method) for method in chosen if method not in methods]
-    words = f"At most {JUDGED} methods are tested at a time. Not tested: {', '.join(left_out)}." if left_out else ""
+    words = "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods."
+    if left_out:
+        words += f" At most {JUDGED} methods are tested at a time. Not tested: {', '.join(left_out)}."
     values = np.array([astuple(found) for found in evidence.values()], float)  # NaN where nothing was measured
     numbers = Numbers("measured", {"method": methods, "what": list(RULES)}, values)
     return Drawn(html=f"<div class='verdicts'>{cards}</div>", words=words, numbers=numbers)

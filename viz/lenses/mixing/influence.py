@@ -117,32 +117,18 @@ def _map_view(id: str, title: str, question: str, other: str, source: Source) ->
 
 
 def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
-    span = float(found.others.max())
-    figure = matrix_figure(scope, selection, found.gain, found.label, span, found.error, found.signed)
-    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
-
-
-def matrix_figure(
-    scope: Microscope,
-    selection: Selection,
-    values: Matrix,
-    label: str,
-    span: float | None = None,
-    error: Matrix | None = None,
-    signed: bool = False,
-) -> figures.Figure:
-    """Of how much each patch acts on each, with the selected patch's row framed."""
-    return figures.patch_matrix(
-        values,
+    figure = figures.patch_matrix(
+        found.gain,
         scope.grid.positions,
-        label,
-        signed=signed,
+        found.label,
+        signed=found.signed,
         relation="from {other} to {one}",
         chosen=selection.patch,
-        span=span,
-        error=error,
+        span=float(found.others.max()),
+        error=found.error,
         axes=("from patch", "to patch"),
     )
+    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
 
 
 def between(scope: Microscope, name: str, values: Matrix) -> Numbers:
