@@ -22,8 +22,8 @@ def deletion(listed: Listed, removed: Number) -> View:
         "deletion",
         "Deletion curve",
         "Does the score fall faster than by chance? "
-        "Patches are removed, those that support the class most first. If the map is right, the score falls faster "
-        "than for nearly all random orders (grey). A small area is good.",
+        "Patches are removed in the order of the map, the strongest support for the class first. If the map is right, "
+        "the score falls faster than for nearly all random orders (grey). A small area is good.",
         "Limits: pictures with holes are unlike training pictures. Compare with the grey band only, and repeat with "
         "another filling.",
     )
@@ -36,7 +36,7 @@ def insertion(listed: Listed, removed: Number) -> View:
         "insertion",
         "Insertion curve",
         "Does the score rise faster than by chance? "
-        "Patches are inserted into an empty picture, those that support the class most first. The curve should rise "
+        "Patches are inserted into an empty picture, the strongest support for the class first. The curve should rise "
         "above the grey. A large area is good.",
         "An early peak above the end means that other patches oppose the class, not that the order is bad.",
     )

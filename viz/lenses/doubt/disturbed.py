@@ -20,7 +20,7 @@ def view(scope: Microscope, listed: Listed) -> View:
         "Does the map depend on the weights? "
         f"The weights are randomised from the head down, in {stages(scope)} stages. The lines show how similar the "
         "order of the patches stays (Adebayo et al. 2018). This needs "
-        f"{stages(scope)} attributions, plus some for the noise test.",
+        f"{stages(scope)} attributions, plus some for other random weights and for the noise test.",
         "A map whose line stays near 1 does not depend on what was learned. Limits: a map whose line falls may still "
         "be wrong.",
         lambda selection: heard(selection, listed(selection)),

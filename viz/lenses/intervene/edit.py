@@ -24,8 +24,8 @@ TOOL = Choice("tool", "Replace with", tuple(TOOLS.items()), "mean")
 AREAS = {
     "patch": "one patch",
     "around": "a patch and its neighbours",
-    "row": "its row",
-    "column": "its column",
+    "row": "its whole row",
+    "column": "its whole column",
     "all": "all patches",
 }
 AREA = Choice("area", "Brush", tuple(AREAS.items()), "patch")
