@@ -546,7 +546,7 @@ def test_patching_is_measured_when_asked_and_a_click_on_it_chooses(visit: Callab
     expect(measure).to_contain_text("Patching every token: about")
     measure.get_by_role("button", name="Measure").click()
     expect(figure(page, "whatif-patching-map")).to_be_visible(timeout=60_000)
-    expect(page.locator("#whatif-patching-map .words")).to_contain_text("carries most")
+    expect(page.locator("#whatif-patching-map .words")).to_contain_text("transfers most")
     click_cell(page, "whatif-patching-map", 8 + 4, 12 + 5 * 4 + 2)  # the first map, under its name: row 5, column 1
     expect(page.locator("#patch")).to_have_value("5,1")
     expect(page.locator("#answer output")).to_have_text("stem")

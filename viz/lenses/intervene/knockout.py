@@ -62,11 +62,12 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
     values = own[:, 0, target]
     figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
-    words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{with_sign(values[most], '.2f')}</b>."
+    words = f"<b>{names[most]}</b> has the largest effect on the logit, <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
     if usual is not None:
         often = int(np.abs(usual[0]).argmax())
-        words += f" Over the samples: {names[often]}, {with_sign(usual[0, often], '.2f')} ± {usual[1, often]:.2f}."
+        mean, deviation = with_sign(usual[0, often], ".2f"), f"{usual[1, often]:.2f}"
+        words += f" Over the samples {names[often]} has the largest effect, {mean} ± {deviation}."
         lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
     numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
