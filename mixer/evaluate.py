@@ -74,7 +74,7 @@ def headline(metrics: dict[str, Any]) -> str:
     """The accuracy, and of the other results what the record holds, in a few words."""
     details = {
         "interval": " (95 % interval {0[0]:.2%} to {0[1]:.2%})",
-        "flip_accuracy": ", {0:.2%} averaged with the mirror image",
+        "flip_accuracy": ", {0:.2%} with horizontal-flip averaging",
         "parameters": ". {0:,} parameters",
         "date": ". Evaluated on {0}",
         "device": ", {0}",

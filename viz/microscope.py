@@ -172,9 +172,9 @@ class Microscope(Memory):
         return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
 
     def typical(self) -> Measurement[tokens.Typical]:
-        """What is usual over the shipped samples."""
+        """The means over the shipped samples."""
         return self.over_samples(
-            "typical", "What is usual over the samples", lambda: tokens.typical(self.model, self.sample_inputs)
+            "typical", "Means over the samples", lambda: tokens.typical(self.model, self.sample_inputs)
         )
 
     @property

@@ -25,6 +25,11 @@ new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).
 """a file within a notebook, as high as its text: neither's style sheet reaches the other"""
 LISTS = {"edits": ";", "undone": ";"}
 """what stands between the parts of a word, where it is no comma"""
+REMOVED = {
+    "doubt.maps": "'attribution.maps'",
+    "mixing.network.error": "the pointer on 'mixing.network.matrix'",
+}
+"""views that there were, and what shows the same"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +96,8 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     """
     lenses = Lenses(scope)
     known = {full_name(lens, view): (lens, view) for lens, view in _all(lenses)}
+    if name in REMOVED:
+        raise ValueError(f"the view {name!r} was removed: {REMOVED[name]} shows what it showed")
     if name not in known:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
     lens, found = known[name]

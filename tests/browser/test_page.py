@@ -425,7 +425,7 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
     page.get_by_role("tab", name="Reliability of maps").click()
     expect(page.locator('#doubt-asks input[value="Saliency"]')).to_be_checked()  # both lenses ask the same
     expect(figure(page, "doubt-deletion")).to_be_visible(timeout=90_000)
-    expect(page.locator("#doubt-verdict")).to_contain_text("rules", timeout=90_000)
+    expect(page.locator("#doubt-verdict")).to_contain_text("tests", timeout=90_000)
     expect(page.locator("#doubt-verdict")).not_to_contain_text("0 of 0")
     expect(page.locator("#status .wait")).to_be_hidden(timeout=90_000)
 
@@ -517,7 +517,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     page.locator("#option-tool").select_option("shuffle")
     page.locator("#option-area").select_option("all")
     page.wait_for_function("location.search.endsWith('tool=shuffle')")
-    page.get_by_role("button", name="Change at patch (4, 2)").click()
+    page.get_by_role("button", name="Apply to patch (4, 2)").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
     link = "?sample=61&edits=mean:4,1;shuffle:0&lens=whatif.edit&area=all&tool=shuffle"
     page.wait_for_function(f"location.search === {link!r}")
@@ -546,7 +546,7 @@ def test_patching_is_measured_when_asked_and_a_click_on_it_chooses(visit: Callab
     expect(measure).to_contain_text("Patching every token: about")
     measure.get_by_role("button", name="Measure").click()
     expect(figure(page, "whatif-patching-map")).to_be_visible(timeout=60_000)
-    expect(page.locator("#whatif-patching-map .words")).to_contain_text("carries most")
+    expect(page.locator("#whatif-patching-map .words")).to_contain_text("transfers most")
     click_cell(page, "whatif-patching-map", 8 + 4, 12 + 5 * 4 + 2)  # the first map, under its name: row 5, column 1
     expect(page.locator("#patch")).to_have_value("5,1")
     expect(page.locator("#answer output")).to_have_text("stem")
@@ -561,7 +561,7 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
     expect(view.locator(".measure")).to_contain_text("at most")
     view.get_by_role("button", name="Measure").click()
     expect(view.locator(".words")).to_contain_text("of 32", timeout=60_000)
-    view.get_by_role("button", name="Put it under the microscope").click()
+    view.get_by_role("button", name="Use this picture").click()
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
     assert answer(page) != before
 

@@ -133,6 +133,6 @@ def test_the_headline_says_what_the_record_holds() -> None:
         "device": "an abacus",
     }
     assert headline(whole) == (
-        "50.00% of 10,000 test images right (95 % interval 49.00% to 51.00%), 52.00% averaged with the mirror image. "
+        "50.00% of 10,000 test images right (95 % interval 49.00% to 51.00%), 52.00% with horizontal-flip averaging. "
         "1,234 parameters. Evaluated on 2026-01-31, an abacus."
     )

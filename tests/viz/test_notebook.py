@@ -218,6 +218,8 @@ def test_what_takes_a_while_says_how_far_of_what_it_is(
     ("name", "words", "error"),
     [
         ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
+        ("doubt.maps", {}, "the view 'doubt.maps' was removed: 'attribution.maps' shows what it showed"),
+        ("mixing.network.error", {}, "was removed: the pointer on 'mixing.network.matrix' shows what it showed"),
         ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
         ("tokens.norms", {"colour": "red"}, "There is no option called 'colour'."),
         ("tokens.norms", {"sampel": 3}, "called 'sampel': there are picture, sample, .*, compare."),

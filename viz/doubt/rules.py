@@ -1,4 +1,4 @@
-"""Reliability tests: the figures of `faithfulness` and `sanity` in words, each with the rule that it is held to."""
+"""Reliability tests: the figures of `faithfulness` and `sanity` in words, each with its threshold."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,9 +14,9 @@ class Evidence:
     randomisation: float | None = None
     """the mean size of its rank correlation with itself once all weights are randomised"""
     infidelity: float | None = None
-    """the share of shuffled copies of it that tell worse what is lost when patches go"""
+    """the share of shuffled copies of it that explain the effect of removing patches worse"""
     sensitivity: float | None = None
-    """its largest change under noise that nobody sees, as a share of its length"""
+    """its largest change under imperceptible noise, as a share of its norm"""
     gap: float | None = None
     """the gap as a share of F(image) - F(baseline), for a method that is meant to be complete; the same values in other
     places have the same gap"""
@@ -42,46 +42,46 @@ class Rule:
 RULES: dict[str, Rule] = {
     "deletion": Rule(
         "deletion",
-        "better than {figure} of random orders at deletion",
+        "is better than {figure} of random orders at deletion",
         0.95,
         at_least=True,
-        unmet="the patches it puts first may matter no more than others",
+        unmet="its top patches may matter no more than others",
     ),
     "insertion": Rule(
         "insertion",
-        "better than {figure} of random orders at insertion",
+        "is better than {figure} of random orders at insertion",
         0.95,
         at_least=True,
-        unmet="the patches it puts first may not be those that bring the answer about",
+        unmet="its top patches may not be those that produce the answer",
     ),
     "randomisation": Rule(
         "randomised weights",
-        "rank correlation {figure} with itself once all weights are random, in the mean",
+        "has a mean rank correlation of {figure} with itself once all weights are random",
         0.5,
         at_least=False,
-        unmet="it hardly depends on what was learned: it shows the picture, not the network's reasons",
+        unmet="it hardly depends on what was learned",
         form=".2f",
     ),
     "infidelity": Rule(
         "removing patches",
-        "tells what removing patches costs better than {figure} of shuffled copies of itself",
+        "explains the effect of removing patches better than {figure} of shuffled copies of itself",
         0.95,
         at_least=True,
-        unmet="its values may as well stand at other places",
+        unmet="its values could as well belong to other patches",
     ),
     "sensitivity": Rule(
         "sensitivity to noise",
-        "changes by up to {figure} under noise that nobody sees",
+        "changes by up to {figure} under imperceptible noise",
         0.25,
         at_least=False,
         unmet="a picture that looks the same gets another explanation",
     ),
     "gap": Rule(
         "completeness",
-        "its sum misses what it should explain by {figure}",
+        "has a sum that differs by {figure} from what it should explain",
         0.05,
         at_least=False,
-        unmet="part of the answer is not accounted for, or counted twice",
+        unmet="part of the answer is left out, or counted twice",
         form=".1%",
     ),
 }
@@ -95,7 +95,7 @@ truth (`tests/viz/doubt/test_truth.py`).
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure in words, with the rule it is held to."""
+    """One figure in words, with its threshold."""
 
     figure: str
     """which field of `Evidence`"""

@@ -1,4 +1,4 @@
-"""Which methods can be believed in general? All of them over many images, as one table."""
+"""Which method is best on average? All of them over many images, as one table."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -20,13 +20,13 @@ from viz.doubt.faithfulness import curves
 SETTINGS = Settings(steps=20, draws=4)
 """less work than in the app, so that 200 images are a matter of minutes"""
 STEPS = 8
-"""in which the patches go and come: one patch at a time is four times the work, for areas that are nearly the same"""
+"""in which patches are removed and inserted: one at a time is four times the work, for areas nearly the same"""
 BASELINE = "mean colour"
 COLUMNS = ("method", "deletion", "insertion", "gap", "seconds")
 CAUTION = (
-    "Deletion: the area under the class's probability while patches go, the less the better. Insertion: while they "
-    "come, the more the better. Gap: what the sum misses, as a share of what it should be, in the median. Means hide "
-    "pictures where a good method fails: measure yours."
+    "Deletion: area under the class's probability while patches are removed; lower is better. Insertion: the same "
+    "while they are inserted; higher is better. Gap: median relative error of the sum. Limits: means hide pictures "
+    "where a good method fails, so test your own picture."
 )
 
 
@@ -99,6 +99,6 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 def in_words(table: dict[str, Any]) -> str:
     """How it was measured."""
     return (
-        f"{table['images']} images, {table['output']}, against {table['baseline']}, {table['steps']} steps, "
+        f"Settings: {table['images']} images, {table['output']}, baseline {table['baseline']}, {table['steps']} steps, "
         f"{table['samples']} copies or orders, block {table['block']}, patches removed in {table['removals']} steps."
     )

@@ -201,7 +201,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
         x=names,
         y=names,
         customdata=small(count),
-        hovertemplate="%{y}, answered %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
+        hovertemplate="%{y}, predicted %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
         colorscale=SHARES,
         zmin=0,
         zmax=1,
@@ -215,15 +215,20 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     return diagram(
         traces,
         180 + 30 * max(10, size),
-        xaxis={"title": "answer<br>counts; shade: share of the row"} | names_on(names),
+        xaxis={"title": "predicted class<br>counts; shade: share of the row"} | names_on(names),
         yaxis={"title": of_all("true class", size, len(classes)), "autorange": "reversed"} | names_on(names),
     )
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
-    """How often the network was right (vertical) when it was so sure (horizontal)."""
+    """The accuracy (vertical) of the answers of each confidence (horizontal)."""
     ideal = go.Scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "dash": "dot"}, name="as right as sure", hoverinfo="skip"
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": INK, "dash": "dot"},
+        name="perfect calibration",
+        hoverinfo="skip",
     )
     own = go.Scatter(
         x=list(confidence),
@@ -233,10 +238,10 @@ def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: 
         marker={"size": [6 + 18 * (n / max(images)) ** 0.5 for n in images]},
         customdata=list(images),
         name="this network",
-        hovertemplate="%{x:.0%} sure: right %{y:.0%} of the time (%{customdata:,} test images)<extra></extra>",
+        hovertemplate="confidence %{x:.0%}, accuracy %{y:.0%} (%{customdata:,} test images)<extra></extra>",
     )
     share = {"tickformat": ".0%", "range": [0, 1.04]}
-    across, down = {"title": "how sure it was", **share}, {"title": "how often it was right", **share}
+    across, down = {"title": "confidence", **share}, {"title": "accuracy", **share}
     return diagram([ideal, own], 360, xaxis=across, yaxis=down)
 
 

@@ -118,12 +118,12 @@ class Kind:
 KINDS = {
     "mean": Kind(_filled("mean colour"), "mean colour", "the mean colour", fills=True),
     "black": Kind(_filled("black"), "black", "black", fills=True),
-    "blur": Kind(_filled("blurred"), "blurred", "blurred", fills=True),
+    "blur": Kind(_filled("blurred"), "blurred", "a blurred copy", fills=True),
     "noise": Kind(_noise, "noise", "noise", fills=True),
-    "grey": Kind(_grey, "without colours", "without its colours"),
-    "shuffle": Kind(_shuffled, "shuffled", "shuffled", numbers=lambda samples: ORDERS),
-    "paste": Kind(_sample, "pasted", "the other picture's", numbers=lambda samples: samples),
-    "swap": Kind(_swapped, "swapped", "swapped with the chosen patch", places=2),
+    "grey": Kind(_grey, "without colours", "a grey copy"),
+    "shuffle": Kind(_shuffled, "shuffled", "shuffled patches", numbers=lambda samples: ORDERS),
+    "paste": Kind(_sample, "pasted", "the other picture's patch", numbers=lambda samples: samples),
+    "swap": Kind(_swapped, "swapped", "the selected patch (swap)", places=2),
     "original": Kind(_original, "as it was"),
 }
 

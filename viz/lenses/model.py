@@ -1,4 +1,4 @@
-"""Model: which network this is, how good it is, and how far its probabilities can be trusted."""
+"""Model: which network this is, how good it is, and whether its probabilities can be trusted."""
 
 from html import escape
 
@@ -23,7 +23,7 @@ def lens(scope: Microscope) -> Lens:
     rows.append((LAYERS,))
     unknown = "This network has not been evaluated on images of its classes."
     if scope.knows_samples:
-        unknown = "This checkpoint has not been evaluated: python main.py evaluate does that."
+        unknown = "This checkpoint has not been evaluated. This command evaluates it: python main.py evaluate"
     return Lens("model", "Model", headline(metrics) if evaluated else unknown, tuple(rows))
 
 
@@ -75,9 +75,10 @@ CONFUSION = View(
     "confusion",
     "Confusion matrix",
     "Which classes are confused? "
-    "Test images by true class (rows) and answer (columns). Click a cell to see the samples among them.",
-    "The numbers count images; the shade is the share of the row. A column can be full because the class is easy, or "
-    "because it is the network's favourite guess.",
+    "The table counts test images by true class (rows) and predicted class (columns). Click a cell to see the samples "
+    "among them.",
+    "The shade is the share of the row. Limits: a column can be full because the class is easy, or because the network "
+    "predicts it too often.",
     _nothing,
     _confusion,
     pick=_confused,
@@ -85,8 +86,9 @@ CONFUSION = View(
 RELIABILITY = View(
     "reliability",
     "Reliability diagram (calibration)",
-    "Is its confidence right? Test images grouped by the probability of the answer: how often was it right?",
-    "Holds for pictures like those. For other pictures the probability promises nothing.",
+    "Is its confidence correct? The test images are grouped by the probability of the answer. The line shows how many "
+    "of each group were classified correctly.",
+    "Limits: this holds for pictures like the test images. For other pictures the probability may be meaningless.",
     _nothing,
     _reliability,
 )
@@ -94,8 +96,8 @@ LAYERS = View(
     "layers",
     "Layer table",
     "Which layers does it have? "
-    "Every layer with the shape of its output and its own parameters, in order of execution.",
-    "Many parameters do not mean much influence: look at what a layer does in the other lenses.",
+    "The table lists every layer with the shape of its output and its own parameters, in order of execution.",
+    "Limits: many parameters do not mean much influence. The other lenses show what a layer does.",
     _nothing,
     _layers,
 )
@@ -109,11 +111,11 @@ def _training(scope: Microscope) -> View:
         "training",
         "Learning curves",
         "How did it learn? "
-        f"{metrics['epochs']:.1f} passes over the training images, in {counted(len(metrics['stages']), 'stage')}: "
-        f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on images that were kept from "
-        "training; where all images are learned from, there is none.",
-        f"The loss is measured on mixed and changed images{taught}: it is not comparable with other networks' losses, "
-        "nor between stages.",
+        f"It was trained for {metrics['epochs']:.1f} epochs in {counted(len(metrics['stages']), 'stage')}, which took "
+        f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on held-out images; it is not "
+        "available where all images are used for training.",
+        f"Limits: the loss is measured on mixed and augmented images{taught}. It is not comparable with the losses of "
+        "other networks, nor between stages.",
         _nothing,
         _curves,
     )

@@ -46,7 +46,7 @@ MOST = 10_000_000
 """bytes of a report: what mail programs and chats let through"""
 MOST_LINES = 50_000
 """numbers of a view that come as a file"""
-TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB: the microscope shows it.</p>"
+TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
 Progress = Callable[[Measurement], Iterable[int]]
 """does a measurement step by step, and may show how far it is"""
@@ -173,10 +173,10 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
 
 def _link(link: Address, address: str) -> str:
     if link.kept and not link.fragment:
-        return "The picture is too large to be in a link: open its file in a microscope of this network."
+        return "The picture is too large for a link: open its file in the running app."
     safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
-    words = "Open this selection in a microscope of this network"
-    return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py serves one).'
+    words = "Open this selection in the running app"
+    return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py starts it).'
 
 
 def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) -> list[Part]:

@@ -56,9 +56,9 @@ def test_every_method_s_values_lie_over_the_picture_on_one_scale(scope: Microsco
     signed = [trace for trace, method in zip(maps, every, strict=True) if METHODS[method].signed]
     (span,) = {trace.zmax for trace in signed}
     assert {trace.zmin for trace in signed} == {-span}
-    assert "The signed maps have one scale" in drawn.words
+    assert "The signed maps have one colour scale" in drawn.words
     largest = values(scope, selection, "Saliency").max()
-    assert f"begins at 0. Its largest value: Saliency {largest:.3g}, SmoothGrad " in drawn.words
+    assert f"begins at 0. Its largest value is: Saliency {largest:.3g}, SmoothGrad " in drawn.words
     assert (
         "Token Grad-CAM and Layer Integrated Gradients and Layer Conductance explain the tokens after block 2 of 3"
         in drawn.words
@@ -85,7 +85,7 @@ def test_fast_methods_are_shown_while_slow_ones_are_not_measured(fresh: Microsco
     np.testing.assert_allclose(first.z, values(fresh, selection, "Saliency").reshape(8, 2), rtol=1e-5)
     assert np.isnan(np.asarray(second.z, float)).all()
     titles = [label.text for label in drawn.figure.layout.annotations]
-    assert titles == ["Saliency (unsigned)<br>not doubted yet", "Shapley values<br>not measured yet"]
+    assert titles == ["Saliency (unsigned)<br>not tested yet", "Shapley values<br>not measured yet"]
     assert drawn.numbers.axes["method"] == ["Saliency"]
     assert "Shapley values (302 passes" in drawn.words
     assert cells(view_of(lens, "sums").draw(fresh, selection).html)[0][0] == "Saliency"
@@ -189,7 +189,7 @@ def test_the_next_likely_class_is_not_the_one_asked_about(scope: Microscope, len
         asked = replace(selection, target=target)
         assert f"{scope.classes[target]} - {scope.classes[other]}" in view.draw(scope, asked).words
     same = select(scope, lens, rather_than="cat", class_="cat")
-    assert "choose another" in view.draw(scope, same).words
+    assert "select another" in view.draw(scope, same).words
 
 
 def test_of_many_classes_the_other_is_chosen_by_its_rank() -> None:
@@ -218,7 +218,7 @@ def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, na
     view, selection = view_of(lens, name), select(scope, lens, methods="")
     assert view.missing(scope, selection) == []
     drawn = view.draw(scope, selection)
-    assert re.match(r"No (signed )?method is chosen|Choose two methods", drawn.words)
+    assert re.match(r"No (signed )?method is selected|Select two methods", drawn.words)
     assert drawn.figure is None
 
 
@@ -232,13 +232,13 @@ def test_under_a_name_stands_what_doubt_found(fresh: Microscope) -> None:
 
     assert marks() == ["not measured yet"] * 2
     measure(fresh, view, selection)
-    assert marks() == ["not doubted yet"] * 2
+    assert marks() == ["not tested yet"] * 2
     seen = view.sees(selection)
     measure(fresh, verdict, selection)
     assert view.sees(selection) != seen  # so that it is drawn anew
     html = verdict.draw(fresh, selection).html
     assert marks() == re.findall(r"<h4>[^<]* <span>(.*?)</span>", html)
-    assert [mark.split(" of ")[1] for mark in marks()] == ["4 rules", "3 rules"]
+    assert [mark.split(" of ")[1] for mark in marks()] == ["4 tests", "3 tests"]
     assert "data-words='lens=doubt'" in view.draw(fresh, selection).words
 
 

@@ -70,11 +70,11 @@ def test_what_is_not_measured_is_said_and_never_counted(scope: Microscope, lens:
         list(min(waiting, key=lambda one: (one.asked, one.seconds)).steps())
     seen.append(view.draw(scope, selection).html)
     assert not any("0 of 0" in html for html in seen)
-    assert seen[0].count("<span>not measured yet</span>") == 2
+    assert seen[0].count("<span>not tested yet</span>") == 2
     for html in seen:
         for card, possible in zip(html.split("<h4>")[1:], (len(RULES) - 1, len(RULES)), strict=True):
             assert card.count("<li") == possible  # one method does not promise to add up
-            told = re.search(r"meets (\d+) of (\d+) rules?", card)
+            told = re.search(r"passes (\d+) of (\d+) tests?", card)
             measured = (card.count("class='met'"), card.count("class='met'") + card.count("class='unmet'"))
             assert measured == ((int(told[1]), int(told[2])) if told else (0, 0))
     assert "not measured yet" not in seen[-1]
@@ -91,13 +91,13 @@ def test_randomising_waits_until_it_is_asked_for(scope: Microscope, lens: Lens) 
     assert view.draw(scope, selection).words == "Not measured yet: Gradient x input, Saliency."
     list(second.steps())
     drawn = view.draw(scope, selection)
-    assert drawn.words.startswith("Not measured yet: Gradient x input. Small: ")
+    assert drawn.words.startswith("Not measured yet: Gradient x input. Small symbols ")
     assert [line.name for line in drawn.figure.data if line.showlegend] == ["Saliency"]
     list(first.steps())
     drawn = view.draw(scope, selection)
     assert [line.name for line in drawn.figure.data if line.showlegend] == ["Gradient x input", "Saliency"]
     assert list(drawn.figure.data[0].x) == ["trained", "head", "block 3", "block 2", "block 1", "stem"]
-    assert drawn.words == "Small: the last stage again, for 4 other draws of random weights."
+    assert drawn.words == "Small symbols show the last stage for 4 other draws of random weights."
     assert drawn.numbers.values.shape == (2, 5)
     assert view.missing(scope, selection) == []
 
@@ -107,9 +107,10 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
     view, selection = view_of(lens, "verdict"), select(scope, lens, methods=chosen)
     drawn = view.draw(scope, selection)
     assert re.findall(r"<h4>(.*?) <span>", drawn.html) == ["Gradient x input", "Saliency", "SmoothGrad"]
-    assert drawn.words == "At most 3 methods at a time: without Patch ablation, Token Grad-CAM."
-    assert len(view_of(lens, "maps").missing(scope, selection)) == 3
-    assert len(view_of(lens, "maps").draw(scope, selection).figure.layout.annotations) == 3
+    assert drawn.words == (
+        "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods. "
+        "At most 3 methods are tested at a time. Not tested: Patch ablation, Token Grad-CAM."
+    )
 
 
 @pytest.mark.parametrize("count", [0, 3, 8])
@@ -141,12 +142,12 @@ def test_how_many_patches_are_gone_is_a_choice_of_all_numbers(scope: Microscope,
     assert (removed.low, removed.high, removed.default) == (0, 8, 2)
 
 
-@pytest.mark.parametrize("name", ["verdict", "maps", "deletion", "insertion", "losing", "randomisation"])
+@pytest.mark.parametrize("name", ["verdict", "deletion", "insertion", "losing", "randomisation"])
 def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, name: str) -> None:
     view, selection = view_of(lens, name), select(scope, lens, methods="")
     assert view.missing(scope, selection) == []
     drawn = view.draw(scope, selection)
-    assert drawn.words == "No method is chosen."
+    assert drawn.words == "No method is selected."
     assert drawn.figure is None
 
 
@@ -156,7 +157,7 @@ def test_all_methods_over_the_samples_are_shown_as_they_were_recorded(scope: Mic
     named = Microscope(scope.model, {"data": {"name": "photos"}}, scope.device, "my runs/b")
     assert "evaluate --attributions --data FOLDER &#x27;my runs/b&#x27;</code>" in view.draw(named, selection).words
     other = Microscope(Mixer(replace(scope.model.config, num_classes=3, classes=())), {}, scope.device)
-    assert "other classes than its own" in view.draw(other, selection).words
+    assert "do not show its classes" in view.draw(other, selection).words
     row = {"deletion": 0.25, "insertion": 0.5, "gap": None, "seconds": 0.125}
     table = {"methods": {"Saliency": row}, "images": 200, "output": "probability", "baseline": "mean colour"}
     scope.metrics = {"attributions": table | {"steps": 9, "samples": 7, "block": 2, "removals": 16}}

@@ -127,9 +127,9 @@ def test_edits_are_undone_done_again_and_reset(scope: Microscope, editing: Lens)
 def test_the_buttons_do_without_a_mouse_what_a_click_does(scope: Microscope, editing: Lens) -> None:
     view, start = view_of(editing, "picture"), select(scope, editing, patch="2,1", tool="black", other="4")
     said = buttons(view.draw(scope, start))
-    assert said["Change at patch (2, 1)"] == {"edits": "black:2,1"}
+    assert said["Apply to patch (2, 1)"] == {"edits": "black:2,1"}
     again = select(scope, editing, edits="shuffle:0", tool="shuffle", area="all", patch="2,1")
-    assert buttons(view.draw(scope, again))["Change at patch (2, 1)"] == {"edits": "shuffle:0;shuffle:1"}
+    assert buttons(view.draw(scope, again))["Apply to patch (2, 1)"] == {"edits": "shuffle:0;shuffle:1"}
     full = select(scope, editing, edits=";".join(["grey"] * 64))
     assert buttons(view.draw(scope, full)).keys() == {"Undo", "Reset"}
 
@@ -182,7 +182,7 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
     assert drawn.numbers
     whole = float(found.of(other.logits) - found.of(this.logits))
     assert drawn.numbers.values[4, 4, 1] == pytest.approx(float(change) / whole, abs=1e-4)
-    assert f"<b>{whole:+.2f}</b> is to be carried over" in drawn.words
+    assert f"<b>{whole:+.2f}</b> is the difference to transfer" in drawn.words
 
 
 def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> None:
@@ -194,7 +194,7 @@ def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> Non
         drawn = view.draw(scope, selection)
         assert drawn.numbers
         np.testing.assert_allclose(drawn.numbers.values, 0, atol=1e-4)
-        assert "Both pictures have one answer" in drawn.words
+        assert "Both pictures get the same answer" in drawn.words
 
 
 # knock out
@@ -246,10 +246,10 @@ def test_what_is_found_is_put_under_the_microscope_and_does_what_it_says(scope: 
     assert drawn.numbers
     count = int((drawn.numbers.values > 0).sum())
     if not count:
-        assert drawn.words.startswith(("None:", "No number"))
+        assert drawn.words.startswith(("No patch is needed:", "No number"))
         return
     assert f"<b>{count} patch" in drawn.words
-    edited = after(scope, lens, start, buttons(drawn)["Put it under the microscope"])
+    edited = after(scope, lens, start, buttons(drawn)["Use this picture"])
     assert edited.edits[0] == start.edits[0]
     before, answer = scope.answer(start.picture), scope.answer(edited.picture)
     assert (

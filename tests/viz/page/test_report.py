@@ -214,7 +214,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
 def test_a_picture_that_no_link_holds_is_said() -> None:
     large = Instrument(microscope(image_size=(64, 128), patch_size=(8, 64)))
     text = written(large, Visit(replace(large.first, sample=None)))
-    assert "The picture is too large to be in a link" in text
+    assert "The picture is too large for a link" in text
     assert AT not in text
 
 

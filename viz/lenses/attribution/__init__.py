@@ -1,4 +1,4 @@
-"""Attribution: which patches made the network say so."""
+"""Attribution: which patches support the answer."""
 
 from viz.lenses.attribution import agree, maps, sums, versus
 from viz.lenses.attribution.options import BASELINE, OUTPUT, methods_of
@@ -12,7 +12,7 @@ def lens(scope: Microscope) -> Lens:
     return Lens(
         "attribution",
         "Attribution",
-        "Which patches made the network say so?",
+        "Which patches support the selected class?",
         (
             (maps.view(scope, listed),),
             (sums.view(listed),),

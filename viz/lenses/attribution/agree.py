@@ -15,9 +15,9 @@ def view(listed: Listed) -> View:
         "agreement",
         "Agreement of the methods",
         "Do the methods agree? "
-        "The rank correlation of the patches' values between each two methods: 1 for the same order, 0 for none. Of "
-        "magnitudes, where one is unsigned. For two methods or more.",
-        "Methods that share a flaw agree, too: the gradient methods all look at the same gradients.",
+        "The table shows the rank correlation of the patches' values for each pair of methods: 1 for the same order, 0 "
+        "for none. Where one of the two is unsigned, the absolute values are compared.",
+        "Limits: methods that share a flaw agree, too. All gradient methods use the same gradients.",
         lambda selection: heard(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),
@@ -26,7 +26,7 @@ def view(listed: Listed) -> View:
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     answers = known(scope, selection, methods)
-    words = "Choose two methods or more." if len(methods) < 2 else missing(scope, methods, answers)
+    words = "Select two methods or more." if len(methods) < 2 else missing(scope, methods, answers)
     if len(answers) < 2:
         return Drawn(words=words)
     names, values = list(answers), agreement(list(answers.values())).astype(np.float32)

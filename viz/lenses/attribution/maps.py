@@ -1,4 +1,4 @@
-"""Which patches speak for the class? The values of several methods over the picture."""
+"""Which patches support the class? The values of several methods over the picture."""
 
 from collections.abc import Hashable, Mapping
 from functools import partial
@@ -20,10 +20,10 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Words
 
 PATCHES, PIXELS = "patches", "pixels"
-RESOLUTION = Choice("resolution", "A value for each of the", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
+RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
 LETTERS = 19
 """of a method's name in a line over its map: as many as a phone has room for"""
-NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not doubted yet"
+NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not tested yet"
 
 
 def view(scope: Microscope, listed: Listed) -> View:
@@ -31,50 +31,21 @@ def view(scope: Microscope, listed: Listed) -> View:
 
     def sees(selection: Selection) -> Hashable:
         # and what is known in Doubt, which changes while nobody looks at this view
-        return _sees(listed, selection), tuple(_marks(scope, listed, selection).values())
-
-    def draw(scope: Microscope, selection: Selection) -> Drawn:
-        remark = (
-            "The line under a name says how many rules the map meets in "
-            "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were measured."
-        )
-        return _draw(listed, scope, selection, _marks(scope, listed, selection), remark)
+        asked = heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
+        return asked, tuple(_marks(scope, listed, selection).values())
 
     return View(
         "maps",
         "Attribution maps",
         "Which patches support the class? "
-        f"What each patch adds to the class asked about, as against the same place in the baseline: {FOR} speaks for "
-        f"it, {AGAINST} against it. All signed methods are on one scale; an unsigned one says how much, not in which "
-        "direction, and has its own.",
-        "Each method answers a question of its own, and a picture of it looks right whether it is or not: read the "
-        "gap below, and the reliability tests.",
+        "A map shows what each patch adds to the selected class, relative to the baseline. "
+        f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one colour scale. An "
+        "unsigned method shows only the size of an effect, on a scale of its own.",
+        "Limits: each method answers a different question, and a map can look plausible and be wrong. Check the gap "
+        "below and the reliability tests.",
         sees,
-        draw,
+        partial(draw, listed),
         options=(RESOLUTION,),
-        pick=partial(pick, listed),
-        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
-    )
-
-
-def judged_view(listed: Listed) -> View:
-    """The same maps beside the verdict on them."""
-    return View(
-        "maps",
-        "Maps under test",
-        "Which maps are tested here? "
-        f"The values of the methods that are judged here, as in Attribution: {FOR} speaks for the class, {AGAINST} "
-        "against it.",
-        "A map that looks right is not therefore right, and one that looks strange not therefore wrong.",
-        partial(_sees, listed),
-        lambda scope, selection: _draw(
-            listed,
-            scope,
-            selection,
-            {},
-            "Methods, baseline and output are chosen for <a href='#' data-words='lens=attribution'>Attribution</a> "
-            "and Reliability of maps together.",
-        ),
         pick=partial(pick, listed),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),
     )
@@ -90,10 +61,6 @@ def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) 
     return {"patch": f"{row},{col}"}
 
 
-def _sees(listed: Listed, selection: Selection) -> Hashable:
-    return heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
-
-
 def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
     """What is known in Doubt of each method, in a few words."""
     return {one.method: _mark(scope, one) for one in doubted(selection, listed(selection))}
@@ -103,11 +70,11 @@ def _mark(scope: Microscope, one: Doubted) -> str:
     found = findings(evidence(scope, one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
-    return f"meets {sum(finding.met for finding in found)} of {counted(len(found), 'rule')}"
+    return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
 
 
-def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mapping[str, str], remark: str) -> Drawn:
-    names, grid = listed(selection), scope.grid
+def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
+    names, grid, marks = listed(selection), scope.grid, _marks(scope, listed, selection)
     answers = known(scope, selection, names)
     words = [missing(scope, names, answers)]
     if not names:
@@ -119,30 +86,33 @@ def _draw(listed: Listed, scope: Microscope, selection: Selection, marks: Mappin
     figure = figures.overlays(
         scope.pixels(selection.picture),
         maps,
-        [_title(name, marks.get(name, "") if name in answers else NOT_MEASURED) for name in names],
+        [_title(name, marks[name] if name in answers else NOT_MEASURED) for name in names],
         signed,
         label,
         (grid.rows, grid.cols),
         grid.position(selection.patch),
     )
     if any(METHODS[name].signed for name in answers):
-        words.append("The signed maps have one scale: what is small beside its ends is pale.")
+        words.append("The signed maps have one colour scale, so weak maps look pale.")
     of_unsigned = [
         f"{escape(name)} {values.max():.3g}"
         for name, values in zip(names, maps, strict=True)
         if values is not None and not METHODS[name].signed
     ]
     if of_unsigned:
-        words.append(f"The scale of an unsigned map begins at 0. Its largest value: {', '.join(of_unsigned)}.")
+        words.append(f"The scale of an unsigned map begins at 0. Its largest value is: {', '.join(of_unsigned)}.")
     by_chance = [
         f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
         for name, one in answers.items()
         if one.standard_error is not None
     ]
     if by_chance:
-        words.append(f"Drawn at random, a value has a standard error, in the median: {', '.join(by_chance)}.")
+        words.append(f"Randomly sampled values have a standard error (median): {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
-    words.append(remark)
+    words.append(
+        "The line under a name says how many tests the map passes in "
+        "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were run."
+    )
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
 
 
@@ -178,4 +148,4 @@ def _of_block(scope: Microscope, selection: Selection, names: tuple[str, ...]) -
         return ""
     verb = "explain" if len(layered) > 1 else "explains"
     block, count = selection.block + 1, len(scope.model.blocks)
-    return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: another depth, another block."
+    return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: the depth selects the block."

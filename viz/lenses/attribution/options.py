@@ -15,23 +15,23 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Several
 
 FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
-"""a gradient, a removal and a look at the tokens: what is chosen at first, as far as it does not take long"""
+"""a gradient, a removal and a look at the tokens: selected by default, while they are fast"""
 LONG = 50e9
 """multiply-adds: about three seconds of two cores"""
 JUDGED = 3
 """methods that are held against each other in Doubt"""
 
-BASELINE = Choice("baseline", "Compared with", tuple((name, name) for name in BASELINES), "mean colour")
-OUTPUT = Choice("output", "Of the class's", tuple((name, name) for name in ("logit", "probability")), "logit")
-FILLING = Choice("filling", "A patch that is gone becomes", tuple((name, name) for name in FILLINGS), FILLINGS[0])
+BASELINE = Choice("baseline", "Baseline", tuple((name, name) for name in BASELINES), "mean colour")
+OUTPUT = Choice("output", "Explain", tuple((name, name) for name in ("logit", "probability")), "logit")
+FILLING = Choice("filling", "Fill removed patches with", tuple((name, name) for name in FILLINGS), FILLINGS[0])
 
 Listed = Callable[[Selection], tuple[str, ...]]
 """which methods a view shows"""
 
 
 def methods_of(config: MixerConfig) -> Several:
-    """The choice of methods. What is chosen at first depends on the network alone, so that a link says the same on
-    every machine."""
+    """The choice of methods. The default depends on the network alone, so that a link says the same on every
+    machine."""
     first = list[str]()
     for name in FAST:
         if not first or sum(_cost(config, each) for each in [*first, name]) < LONG:
@@ -41,7 +41,7 @@ def methods_of(config: MixerConfig) -> Several:
 
 
 def judged(methods: Several) -> Listed:
-    """The methods that Doubt shows: the first few of those that are chosen."""
+    """The methods that Doubt shows: the first few of those that are selected."""
     return lambda selection: methods.of(selection)[:JUDGED]
 
 
@@ -75,7 +75,7 @@ def needed(scope: Microscope, selection: Selection, methods: Sequence[str]) -> l
 def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
     """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
     if not methods:
-        return "No method is chosen."
+        return "No method is selected."
     costs = [
         f"{escape(method)} ({passes(scope, method):,} passes of the network)"
         for method in methods

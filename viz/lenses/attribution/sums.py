@@ -1,4 +1,4 @@
-"""Does it add up? The chosen patch's value under every method, and each method's sum against what it should be."""
+"""Does it add up? The selected patch's value under every method, and each method's sum against what it should be."""
 
 import numpy as np
 
@@ -21,11 +21,11 @@ def view(listed: Listed) -> View:
         "sums",
         "Completeness check",
         "Do the values add up? "
-        "The value of the chosen patch, and the sum of all values against what there is to explain: F(picture) - "
-        "F(baseline), where F is the class's logit or probability. A gap in brackets is of a method that does not "
-        "promise to add up; an unsigned method, or one without a baseline, cannot. What a method costs are passes of "
-        "one picture through the network.",
-        "A gap of 0 says that nothing was lost, not that it went to the right patches.",
+        "The first column is the value of the selected patch. The sum of all values should be F(picture) - "
+        "F(baseline), where F is the class's logit or probability. The gap is the difference. Brackets: the method "
+        "does not claim completeness. An unsigned method, or one without a baseline, has no gap. Cost: passes of one "
+        "picture through the network.",
+        "Limits: a gap of 0 says that the total is correct, not that its parts belong to the right patches.",
         lambda selection: (heard(selection, listed(selection)), selection.patch),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),

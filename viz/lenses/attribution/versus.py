@@ -15,7 +15,7 @@ from viz.selection import Choice, Selection
 
 NEXT = "next"
 MANY = 60
-"""classes from which on they are chosen by their rank: nobody looks through a list of a thousand"""
+"""classes from which on they are selected by their rank: nobody looks through a list of a thousand"""
 RANKS = 10
 
 
@@ -25,9 +25,9 @@ def view(scope: Microscope, listed: Listed) -> View:
         "difference",
         "Contrastive attribution",
         "Why this class and not another? "
-        f"The values for the class asked about less those for another one: {FOR} speaks for the first, {AGAINST} for "
-        "the second. By the first signed method that is chosen.",
-        "What speaks for both classes alike does not show, however strongly it does.",
+        f"The map shows the values for the selected class minus those for another: {FOR} supports the first, {AGAINST} "
+        "the second. The values are those of the first signed method ticked.",
+        "Not shown: evidence shared by both classes, as it cancels.",
         lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
         partial(draw, listed, option),
         options=(option,),
@@ -42,7 +42,7 @@ def rather_than(scope: Microscope) -> Choice:
         others = [(f"top-{rank}", f"number {rank} by probability") for rank in range(1, RANKS + 1)]
     else:
         others = [(name, name) for name in scope.classes]
-    return Choice("rather-than", "Rather than", ((NEXT, "the next likely class"), *others), NEXT)
+    return Choice("rather-than", "Instead of", ((NEXT, "the next most probable class"), *others), NEXT)
 
 
 def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
@@ -68,9 +68,9 @@ def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selectio
 def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
     methods, other = signed(listed, selection), class_of(scope, selection, option)
     if not methods:
-        return Drawn(words="No signed method is chosen.")
+        return Drawn(words="No signed method is selected.")
     if other == selection.target:
-        return Drawn(words="That is the class asked about: choose another.")
+        return Drawn(words="This is the selected class: select another one.")
     mine, theirs = (
         scope.known(explanation(scope, put(selection, target), methods[0])) for target in (selection.target, other)
     )

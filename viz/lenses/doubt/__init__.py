@@ -1,6 +1,5 @@
 """Doubt: should an attribution be believed?"""
 
-from viz.lenses.attribution import maps
 from viz.lenses.attribution.options import BASELINE, FILLING, OUTPUT, judged, methods_of
 from viz.lenses.doubt import curves, disturbed, losing, survey, verdict
 from viz.lenses.view import Lens
@@ -13,9 +12,9 @@ def lens(scope: Microscope) -> Lens:
     return Lens(
         "doubt",
         "Reliability of maps",
-        "Should I believe that?",
+        "Can the attribution maps be trusted?",
         (
-            (verdict.view(methods, listed), maps.judged_view(listed)),
+            (verdict.view(methods, listed),),
             (curves.deletion(listed, removed), curves.insertion(listed, removed)),
             (losing.view(listed, removed), disturbed.view(scope, listed)),
             (survey.view(),),

@@ -1,4 +1,4 @@
-"""Does the answer go with its patches, and come back with them? Curves of several methods, against chance."""
+"""Does removing patches lower the score, and inserting them raise it? Curves of several methods, against chance."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,10 +22,10 @@ def deletion(listed: Listed, removed: Number) -> View:
         "deletion",
         "Deletion curve",
         "Does the score fall faster than by chance? "
-        "Patches are removed, those that speak most for the class first. If the values are right, its logit or "
-        "probability falls faster than for nearly all random orders (grey): a small area is good.",
-        "A picture with holes is unlike all that the network has seen. Only the distance from the grey counts, and "
-        "only what holds for several fillings.",
+        "Patches are removed in the order of the map, the strongest support for the class first. If the map is right, "
+        "the score falls faster than for nearly all random orders (grey). A small area is good.",
+        "Limits: pictures with holes are unlike training pictures. Compare with the grey band only, and repeat with "
+        "another filling.",
     )
 
 
@@ -36,9 +36,9 @@ def insertion(listed: Listed, removed: Number) -> View:
         "insertion",
         "Insertion curve",
         "Does the score rise faster than by chance? "
-        "The other way round: patches come into an empty picture, those that speak most for the class first. The "
-        "curve should rise above the grey: a large area is good.",
-        "An early peak above the end means that other patches speak against the class, not that the order is bad.",
+        "Patches are inserted into an empty picture, the strongest support for the class first. The curve should rise "
+        "above the grey. A large area is good.",
+        "An early peak above the end means that other patches oppose the class, not that the order is bad.",
     )
 
 
@@ -70,7 +70,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
     several = doubted(selection, listed(selection))
     own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
     if not own:
-        return Drawn(words="Not measured yet." if listed(selection) else "No method is chosen.")
+        return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
     lines, backwards = (
         np.stack([getattr(curves, kind) for curves in each])
         for each in (own.values(), [curves.reverse for curves in own.values()])
@@ -83,7 +83,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         np.stack([area(lines), area(backwards)]),
         list(own),
         asked_of(scope, selection),
-        "patches gone" if kind == "deletion" else "patches there",
+        "patches removed" if kind == "deletion" else "patches inserted",
         removed.of(selection),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )

@@ -18,10 +18,11 @@ def view(scope: Microscope, listed: Listed) -> View:
         "randomisation",
         "Model randomisation test",
         "Does the map depend on the weights? "
-        f"The attribution again while the weights are randomised, from the head down, in {stages(scope)} stages: "
-        "how far it still puts the patches into the same order (Adebayo et al. 2018). Takes as many attributions, and "
-        "some more of pictures with noise that nobody sees.",
-        "A line that stays near 1 shows the picture, not the network's reasons. One that falls may still be wrong.",
+        f"The weights are randomised from the head down, in {stages(scope)} stages. The lines show how similar the "
+        "order of the patches stays (Adebayo et al. 2018). This needs "
+        f"{stages(scope)} attributions, plus some for other random weights and for the noise test.",
+        "A map whose line stays near 1 does not depend on what was learned. Limits: a map whose line falls may still "
+        "be wrong.",
         lambda selection: heard(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: needs(scope, selection, listed(selection)),
@@ -34,7 +35,7 @@ def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     if not methods:
-        return Drawn(words="No method is chosen.")
+        return Drawn(words="No method is selected.")
     known = {
         one.method: found for one in doubted(selection, methods) if (found := scope.known(disturbance(scope, one)))
     }
@@ -44,7 +45,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> D
         return Drawn(words=words)
     randomised = [found.randomised for found in known.values()]
     lines, draws = (np.stack([getattr(one, name) for one in randomised]) for name in ("correlations", "draws"))
-    words += f" Small: the last stage again, for {DRAWS - 1} other draws of random weights."
+    words += f" Small symbols show the last stage for {DRAWS - 1} other draws of random weights."
     names = randomised[0].stages
     numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": names}, lines)
     return Drawn(figures.randomised(names, lines, draws, list(known)), words=words.strip(), numbers=numbers)

@@ -1,4 +1,4 @@
-"""What does the network still see? The picture along the curves of deletion and insertion."""
+"""What is still visible? The picture along the curves of deletion and insertion."""
 
 from html import escape
 
@@ -21,9 +21,10 @@ def view(listed: Listed, removed: Number) -> View:
         "losing",
         "Picture at the marked point",
         "What is still visible? "
-        "The picture without the patches that speak most for the class, and with them alone, at the dotted line of the "
-        "curves: a click on a curve moves it. In the order of the first method.",
-        "What is obvious to you in such a picture need not be so to the network, nor the other way round.",
+        "The figure shows the picture without the patches that support the class most, and with these patches alone. "
+        "Their order is that of the first method. Their number is the dotted line of the curves; a click on a curve "
+        "moves it.",
+        "Limits: what you see in such a picture may differ from what the network uses.",
         lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
         options=(removed,),
@@ -33,14 +34,14 @@ def view(listed: Listed, removed: Number) -> View:
 
 
 def removed_of(scope: Microscope) -> Number:
-    """The option: how many patches are gone, or there."""
+    """The option: how many patches are removed, or inserted."""
     patches = scope.grid.patches
     return Number("removed", "Patches", 0, patches, patches // 4)
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], count: int) -> Drawn:
     if not methods:
-        return Drawn(words="No method is chosen.")
+        return Drawn(words="No method is selected.")
     (one,), grid = doubted(selection, methods), scope.grid
     found = scope.known(checks.curves(scope, one))
     if found is None:
@@ -51,8 +52,8 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
-        f"<b>{alone:.3f}</b> with these alone. A patch that is gone has become: {escape(FILLING.of(selection))}."
+        f"<b>{alone:.3f}</b> with these alone. A removed patch is filled with: {escape(FILLING.of(selection))}."
     )
     values = np.array([[without, alone]])
-    numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["gone", "there alone"]}, values)
+    numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["removed", "alone"]}, values)
     return Drawn(figures.pictures(shown, names, (grid.rows, grid.cols)), words=words, numbers=numbers)

@@ -1,4 +1,4 @@
-"""Which method can be believed in general? All of them over the shipped samples."""
+"""Which method is best on average? All of them over the shipped samples."""
 
 from html import escape
 from shlex import quote
@@ -11,8 +11,8 @@ from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
 from viz.selection import Selection
 
-MISSING = "Not measured for this network: <code>{}</code> does that."
-NEVER = "Not measured for this network: the samples are of other classes than its own."
+MISSING = "Not measured for this network. This command measures it: <code>{}</code>"
+NEVER = "Not measured for this network: the samples do not show its classes."
 
 
 def view() -> View:
@@ -20,8 +20,8 @@ def view() -> View:
         "survey",
         "Benchmark of the methods",
         "Which method is best on average? "
-        "All methods over the shipped samples, each for the class that the network answers; the best at deletion "
-        "first.",
+        "The table compares all methods over the samples, each for the class that the network predicts. The best at "
+        "deletion comes first.",
         CAUTION,
         lambda selection: None,
         draw,

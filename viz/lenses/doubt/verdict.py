@@ -1,4 +1,4 @@
-"""Should I believe it? All that was measured of each method in words, with its rule."""
+"""Can a map be trusted? All that was measured of each method in words, with its threshold."""
 
 from dataclasses import astuple
 from html import escape
@@ -20,9 +20,9 @@ def view(methods: Several, listed: Listed) -> View:
     return View(
         "verdict",
         "Reliability tests",
-        "Can this map be trusted? What was measured of these attributions, each with the rule it is held to.",
-        "The limits are this project's choice. To meet them all proves nothing; not to meet one is a reason to look at "
-        "another method, or to give up on this picture.",
+        "Can this map be trusted? Each line is a test of the map, with its threshold.",
+        "Limits: the thresholds are this project's choice. Passing all of them proves nothing; failing one is a reason "
+        "to try another method, or another picture.",
         # those that are not judged are named
         lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
@@ -36,11 +36,13 @@ def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chosen: tuple[str, ...]) -> Drawn:
     if not methods:
-        return Drawn(words="No method is chosen.")
+        return Drawn(words="No method is selected.")
     evidence = {one.method: checks.evidence(scope, one) for one in doubted(selection, methods)}
     cards = "".join(_card(method, found) for method, found in evidence.items())
     left_out = [escape(method) for method in chosen if method not in methods]
-    words = f"At most {JUDGED} methods at a time: without {', '.join(left_out)}." if left_out else ""
+    words = "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods."
+    if left_out:
+        words += f" At most {JUDGED} methods are tested at a time. Not tested: {', '.join(left_out)}."
     values = np.array([astuple(found) for found in evidence.values()], float)  # NaN where nothing was measured
     numbers = Numbers("measured", {"method": methods, "what": list(RULES)}, values)
     return Drawn(html=f"<div class='verdicts'>{cards}</div>", words=words, numbers=numbers)
@@ -54,12 +56,12 @@ def _card(method: str, evidence: Evidence) -> str:
         for name, rule in RULES.items()
         if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
     )
-    met = f"meets {sum(f.met for f in found)} of {counted(len(found), 'rule')}" if found else "not measured yet"
+    met = f"passes {sum(f.met for f in found)} of {counted(len(found), 'test')}" if found else "not tested yet"
     return f"<div><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></div>"
 
 
 def _line(finding: Finding) -> str:
     words, rule = escape(finding.words), escape(finding.rule)
     if finding.met:
-        return f"<li class='met'>{words} <small>(rule: {rule}; met)</small></li>"
-    return f"<li class='unmet'>{words} <small>(rule: {rule}; NOT met)</small>: {escape(finding.means)}</li>"
+        return f"<li class='met'>{words} <small>(threshold {rule}: passed)</small></li>"
+    return f"<li class='unmet'>{words} <small>(threshold {rule}: failed)</small>: {escape(finding.means)}</li>"

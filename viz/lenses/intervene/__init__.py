@@ -1,4 +1,4 @@
-"""What if: change the picture, change the network, and see the answer follow."""
+"""What if: change the picture or the network, and see how the answer changes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Edit: change the picture, patch by patch; every lens then looks at what became of it."""
+"""Edit: change the picture, patch by patch; every lens then shows the edited picture."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,17 +18,17 @@ from viz.selection import Choice, Selection, Words
 
 SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
 FILLINGS = {name: kind.tool for name, kind in KINDS.items() if kind.fills}
-"""what can stand in for a patch that is taken away"""
+"""what can replace a removed patch"""
 TOOLS = {name: kind.tool for name, kind in KINDS.items() if kind.tool}
-TOOL = Choice("tool", "What you click becomes", tuple(TOOLS.items()), "mean")
+TOOL = Choice("tool", "Replace with", tuple(TOOLS.items()), "mean")
 AREAS = {
     "patch": "one patch",
-    "around": "the patches around it, too",
-    "row": "its row",
-    "column": "its column",
+    "around": "a patch and its neighbours",
+    "row": "its whole row",
+    "column": "its whole column",
     "all": "all patches",
 }
-AREA = Choice("area", "A click takes", tuple(AREAS.items()), "patch")
+AREA = Choice("area", "Brush", tuple(AREAS.items()), "patch")
 SHOWN = 5
 """classes whose probabilities are shown, of each picture"""
 BEFORE, EDITED, OTHER = range(3)
@@ -41,10 +41,9 @@ def lens(scope: Microscope) -> Lens:
         "picture",
         "Edit patches",
         "What if the picture were different? "
-        "Click a patch of the edited picture to change it, of the picture before to bring it back, of the other "
-        "picture to paste it. The edited picture is then under the microscope, in every lens.",
-        "A patch is never simply gone: whatever stands in its place says something too. Believe what holds for "
-        "several fillings.",
+        'Click a patch in "edited" to change it, in "before" to restore it, in the other picture to paste it. All '
+        "lenses then show the edited picture.",
+        "Limits: no replacement is neutral, so repeat with another filling.",
         sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch),
         draw=partial(draw_picture, other),
         options=(TOOL, AREA, other),
@@ -54,14 +53,15 @@ def lens(scope: Microscope) -> Lens:
         "answer",
         "Effect on the answer",
         "How does the answer change? "
-        "The probabilities of the classes before and after the edits, and the change in percentage points.",
-        "The network was never trained on edited pictures: it may change its mind because a picture looks unnatural, "
-        "not because of what you took away.",
+        "The bars show the probabilities of the classes before and after the edits, and the change in percentage "
+        "points.",
+        "Limits: the network was not trained on edited pictures. The answer may change because a picture looks "
+        "unnatural, not because of what was removed.",
         sees=lambda s: (s.picture, s.original, s.target),
         draw=draw_answer,
         pick=pick_answer,
     )
-    return Lens("whatif.edit", "Edit", "What if the picture were another?", ((picture, answer),))
+    return Lens("whatif.edit", "Edit", "What if the picture were different?", ((picture, answer),))
 
 
 def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
@@ -90,7 +90,7 @@ def draw_answer(scope: Microscope, selection: Selection) -> Drawn:
     change = 100 * float(values[1, target] - values[0, target])
     words = (
         f"Before: <b>{escape(scope.classes[before])}</b> ({values[0, before]:.1%}). After: "
-        f"<b>{escape(scope.classes[after])}</b> ({values[1, after]:.1%}). The class asked about, "
+        f"<b>{escape(scope.classes[after])}</b> ({values[1, after]:.1%}). Selected class, "
         f"{escape(scope.classes[target])}: <b>{with_sign(change, '.1f')}</b> points."
     )
     return Drawn(figure, words=words, numbers=Numbers("probability", {"seen": names, "class": scope.classes}, values))
@@ -126,7 +126,7 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
 
 
 def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
-    """What a click on a patch does; None where one patch would trade places with itself."""
+    """What a click on a patch does; None where one patch would be swapped with itself."""
     places = _area(scope, AREA.of(selection), place)
     if kind == SWAP:
         return None if place == selection.patch else Edit(kind, None, (selection.patch, place))
@@ -159,7 +159,7 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
     edit = None if len(made) == edits.MOST else edit
     buttons = [
         _button(
-            "Change at patch ({}, {})".format(*scope.grid.position(selection.patch)),
+            "Apply to patch ({}, {})".format(*scope.grid.position(selection.patch)),
             _words(scope, (*made, edit)) if edit else None,
         ),
         _button("Undo", _words(scope, made[:-1], (*made[-1:], *undone)) if made else None),
@@ -181,7 +181,7 @@ def _words(scope: Microscope, made: Sequence[Edit], undone: Sequence[Edit] = ())
 
 
 def _listed(scope: Microscope, selection: Selection) -> list[int]:
-    """The classes that are shown: the one asked about, and the most probable before and after; highest first."""
+    """The classes that are shown: the selected one, and the most probable before and after; highest first."""
     pictures = (selection.original, selection.picture)
     listed = {selection.target, *(i for picture in pictures for i in scope.leading(picture, SHOWN))}
     return sorted(listed, key=lambda i: -max(float(scope.probabilities(picture)[i]) for picture in pictures))

@@ -1,4 +1,4 @@
-"""Ablation: parts of the network that do not do their work."""
+"""Ablation: parts of the network are removed."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from viz.running_stats import RunningStats
 from viz.selection import Choice, Selection, Words
 
 SKIPPED, MEAN = "skipped", "mean"
-HOW = Choice("knocked", "A half-block", ((SKIPPED, "is skipped"), (MEAN, "adds its mean over the samples")), SKIPPED)
+HOW = Choice("knocked", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
 LISTED = 12
 """units that are shown"""
 
@@ -26,10 +26,9 @@ def lens(scope: Microscope) -> Lens:
         "halves",
         "Ablation of half-blocks",
         "Which half-block does the answer need? "
-        "The change of the asked class's logit when one half-block adds nothing, or only what it adds in the mean over "
-        "the samples. Grey: mean and standard deviation of that change over the samples.",
-        "What is lost is not what the half-block alone does: those behind it meet tokens that they never met, and "
-        "others may do its work in its place. The changes do not add up.",
+        "The update of one half-block is set to zero, or to its mean over the samples. The bars show the change of the "
+        "selected class's logit. Grey: mean and standard deviation of that change over the samples.",
+        "Limits: later parts get unusual tokens, and may do the work of the removed part. The changes do not add up.",
         sees=lambda s: (s.picture, s.target, s.depth),
         draw=draw_halves,
         options=(HOW,),
@@ -40,16 +39,16 @@ def lens(scope: Microscope) -> Lens:
         "units",
         "Ablation of hidden units",
         "Which hidden unit does the answer need? "
-        "The change of the asked class's logit when one hidden unit of the block's token mixing is silent: 0 in every "
-        "channel. The units that change it most; grey: the chosen one over the samples.",
-        "A unit that changes little alone may do much together with others, and silence is itself a value: a unit "
-        "that is usually active is unusual when silent.",
+        "One hidden unit of the block's token mixing is set to 0 in every channel. The bars show the change of the "
+        "selected class's logit, for the units with the largest changes. Grey: the selected unit over the samples.",
+        "Limits: a unit that changes little alone may do much together with others. For a unit that is usually active, "
+        "0 is an unusual value.",
         sees=lambda s: (s.picture, s.target, s.block, s.unit),
         draw=draw_units,
         pick=pick_unit,
         needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
     )
-    asks = "What if a part of the network did not do its work? So it is seen which part the answer needs."
+    asks = "What if a part of the network were removed? This shows which part the answer needs."
     return Lens("whatif.knockout", "Ablation", asks, ((halves,), (units,)))
 
 
@@ -63,11 +62,12 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
     values = own[:, 0, target]
     figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
-    words = f"Without <b>{names[most]}</b> the logit changes most: by <b>{with_sign(values[most], '.2f')}</b>."
+    words = f"<b>{names[most]}</b> has the largest effect on the logit, <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
     if usual is not None:
         often = int(np.abs(usual[0]).argmax())
-        words += f" Over the samples: {names[often]}, {with_sign(usual[0, often], '.2f')} ± {usual[1, often]:.2f}."
+        mean, deviation = with_sign(usual[0, often], ".2f"), f"{usual[1, often]:.2f}"
+        words += f" Over the samples {names[often]} has the largest effect, {mean} ± {deviation}."
         lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
     numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
@@ -83,7 +83,7 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
     halves = len(scope.depth_names) - 1
     return scope.measurement(
         ("without halves", HOW.of(selection), selection.picture),
-        "Knocking out",
+        "Ablation of half-blocks",
         "half-blocks",
         halves,
         lambda: knockout.without_halves(scope.model, scope.input(selection.picture)[None], _means(scope, selection)),
@@ -95,7 +95,7 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
     """Over the samples, when it is asked for."""
     return scope.over_samples(
         ("without halves over the samples", HOW.of(selection)),
-        "Knocking out over the samples",
+        "Ablation over the samples",
         lambda: knockout.without_halves_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + (len(scope.depth_names) - 1) / 2,
         asked=True,
@@ -105,7 +105,7 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
 def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
     return scope.over_samples(
         "mean updates",
-        "What half-blocks add in the mean",
+        "Mean updates of half-blocks",
         lambda: knockout.mean_updates(scope.model, scope.sample_inputs),
     )
 
@@ -129,8 +129,8 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     listed = _listed(values, unit)
     spread, usual = scope.known(usual_unit(scope, selection)), None
     words = (
-        f"Block {block + 1}: silent, unit <b>{listed[0]}</b> changes it most, by "
-        f"<b>{with_sign(values[listed[0]], '.3f')}</b>; half of the {len(values)} units change it by less than "
+        f"Block {block + 1}: unit <b>{listed[0]}</b> has the largest effect, "
+        f"<b>{with_sign(values[listed[0]], '.3f')}</b>. Half of the {len(values)} units change the logit by less than "
         f"{np.median(np.abs(values)):.1g}."
     )
     if spread is not None:
@@ -156,7 +156,7 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
     picture, block, units = selection.picture, selection.block, scope.model.config.tokens_mlp_dim
     return scope.measurement(
         ("without units", picture, block),
-        f"Silencing units of block {block + 1}",
+        f"Ablation of the units of block {block + 1}",
         "units",
         units,
         lambda: knockout.without_units(scope.model, scope.input(picture), block),
@@ -165,11 +165,11 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
 
 
 def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
-    """The chosen unit over the samples, when it is asked for."""
+    """The selected unit over the samples, when it is asked for."""
     block, unit = selection.block, unit_of(scope, selection)
     return scope.over_samples(
         ("without the unit over the samples", block, unit),
-        f"Silencing unit {unit} over the samples",
+        f"Ablation of unit {unit} over the samples",
         lambda: knockout.without_unit_over(scope.model, scope.sample_inputs, block, unit),
         passes=1 + _behind(scope, block),
         asked=True,
@@ -182,6 +182,6 @@ def _behind(scope: Microscope, block: int) -> float:
 
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:
-    """The units that are shown: those that change most, the largest change first, and the chosen one."""
+    """The units that are shown: those that change most, the largest change first, and the selected one."""
     most = [*map(int, np.argsort(-np.abs(values), kind="stable")[:LISTED])]
     return most if unit in most else [*most, unit]

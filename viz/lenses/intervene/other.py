@@ -10,7 +10,7 @@ FIRST = 60
 def other_of(scope: Microscope) -> Choice:
     """The choice among the samples."""
     names = tuple((str(i), f"{scope.truth(i)} {scope.samples.indices[i]}") for i in range(len(scope.samples)))
-    return Choice("other", "The other picture", names, str(min(FIRST, len(names) - 1)))
+    return Choice("other", "Other picture", names, str(min(FIRST, len(names) - 1)))
 
 
 def other_picture(scope: Microscope, other: Choice, selection: Selection) -> bytes:

@@ -18,7 +18,7 @@ from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.selection import Choice, Selection, Words
 
-SHARE = "share of the difference that is carried over"
+SHARE = "share of the difference that is transferred"
 
 
 def lens(scope: Microscope) -> Lens:
@@ -26,8 +26,9 @@ def lens(scope: Microscope) -> Lens:
     pair = View(
         "pair",
         "The two pictures",
-        "What is compared? This picture, and the other one that its tokens and updates are taken from.",
-        "The two differ in everything at once: what is carried over can be the background as well as the thing.",
+        "What is compared? Tokens and updates of this picture are replaced by those of the other.",
+        "Limits: the two pictures differ in everything at once, so the background may be transferred as well as the "
+        "object.",
         sees=lambda s: (s.picture, s.sample, s.edits, other.of(s)),
         draw=partial(draw_pair, other),
         pick=pick_in_pictures(2),
@@ -36,9 +37,10 @@ def lens(scope: Microscope) -> Lens:
         "updates",
         "Activation patching by half-block",
         "Which part carries the answer? "
-        "One half-block adds to all tokens what it adds for the other picture; everything behind it reacts. How much "
-        "of the difference between the two answers that carries over.",
-        "The bars do not add up to the whole difference: half-blocks can say the same thing twice, or undo each other.",
+        "The update of one half-block is replaced by the other picture's; later parts are recomputed. The bars show "
+        "how much of the difference between the two answers this transfers.",
+        "Limits: the bars do not add up to the whole difference. Half-blocks can do the same work twice, or cancel "
+        "each other.",
         sees=lambda s: (s.picture, s.depth, other.of(s)),
         draw=partial(draw_updates, other),
         pick=pick_half,
@@ -47,17 +49,17 @@ def lens(scope: Microscope) -> Lens:
     tokens = View(
         "map",
         "Activation patching by token",
-        "Where and when is the answer carried? "
-        "The token of one place, at one depth, is the other picture's; all else is this picture's until then. How much "
-        "of the difference between the two answers that carries over. The scale ends at the largest share.",
-        "A place that carries nothing alone may be needed together with others. And a token put into a foreign pass "
-        "is one that the network never met there.",
+        "Which token carries the answer, and at which depth? "
+        "One token at one depth is replaced by the other picture's; later parts are recomputed. The maps show how much "
+        "of the difference between the two answers this transfers. The colour scale ends at the largest share.",
+        "Limits: a token that transfers nothing alone may be needed together with others. A token inserted into "
+        "another picture is unlike those the network was trained on.",
         sees=lambda s: (s.picture, s.patch, other.of(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
         needs=lambda scope, s: [map_of(other, scope, s)],
     )
-    asks = "What if one token, or one update, were another picture's? So it is seen where the answer is carried."
+    asks = "What if one token, or one update, came from another picture? This shows where the answer is decided."
     return Lens("whatif.patching", "Activation patching", asks, ((pair, updates), (tokens,)), (other,))
 
 
@@ -120,8 +122,8 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     figure = figures.tiles(maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, largest, chosen)
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     words = (
-        f"{_difference_in_words(scope, selection.picture, second)} The one token that carries most: patch "
-        f"<b>({row}, {col})</b> at <b>{names[depth]}</b>, {maps[depth, row, col]:.0%} of it."
+        f"{_difference_in_words(scope, selection.picture, second)} The token that transfers most of it is patch "
+        f"<b>({row}, {col})</b> at <b>{names[depth]}</b>: {maps[depth, row, col]:.0%}."
     )
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"depth": names, **places(scope)}, maps))
 
@@ -171,10 +173,10 @@ def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str
     found, (here, there) = between(scope, picture, other), _ends(scope, picture, other)
     toward = escape(scope.classes[found.toward])
     if found.away is None:
-        what = f"Both pictures have one answer. Its logit, of {toward}, is"
+        what = f"Both pictures get the same answer. Its logit, of {toward}, is"
     else:
-        what = f"The logit of {toward} less that of {escape(scope.classes[found.away])} is"
+        what = f"The logit of {toward} minus that of {escape(scope.classes[found.away])} is"
     return (
         f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: "
-        f"<b>{with_sign(there - here, '.2f')}</b> is to be carried over."
+        f"<b>{with_sign(there - here, '.2f')}</b> is the difference to transfer."
     )

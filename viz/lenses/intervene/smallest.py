@@ -1,4 +1,4 @@
-"""Smallest change: how little has to change for another answer, and how little is enough for this one."""
+"""Smallest change: how few patches change the answer, and how few keep it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from viz.selection import Choice, Selection
 
 FILL = Choice(
     "gone",
-    "A patch that is gone becomes",
+    "Fill removed patches with",
     tuple(FILLINGS.items()),
     "mean",
 )
@@ -44,7 +44,7 @@ class Question:
 
     search: Callable[[Microscope, Selection], Search]
     edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
-    """what puts it under the microscope"""
+    """what makes it the selected picture"""
     nothing: str
     """in words: no patch at all is enough"""
     never: str
@@ -56,46 +56,47 @@ def lens(scope: Microscope) -> Lens:
     remove = _view(
         "remove",
         "Minimal removal",
-        "How few patches change the answer? The fewest patches whose removal changes the answer to this picture.",
-        "Without them the picture is one that the network never met: the answer may change because of the holes. Try "
+        "How few patches change the answer? The picture lacks the fewest patches whose removal changes its answer.",
+        "Limits: a picture with holes is unlike training pictures, so the answer may change because of the holes. Try "
         "another filling.",
         FILL,
         Question(
             lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
             lambda scope, s, found: Edit(FILL.of(s), None, found),
             "",
-            "No number of patches: with all of them gone the answer is still the same.",
+            "No number of patches changes the answer: with all patches removed it is still the same.",
         ),
     )
     keep = _view(
         "keep",
         "Minimal sufficient set",
-        "How few patches keep the answer? The fewest patches that keep the answer when all others are removed.",
-        "Enough is not needed: other patches may be enough as well. And where very few are enough, the filling alone "
-        "may nearly give this answer.",
+        "How few patches keep the answer? The picture has only the fewest patches that keep its answer.",
+        "Limits: sufficient is not necessary, as other patches may be sufficient, too. Where very few are sufficient, "
+        "the filling alone may nearly give this answer.",
         FILL,
         Question(
             lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
             lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
-            "None: with all patches gone the answer is the same.",
+            "No patch is needed: with all patches removed the answer is the same.",
             "",
         ),
     )
     paste = _view(
         "paste",
         "Minimal paste",
-        "How few patches carry the other answer over? "
-        "The fewest patches of the other picture that, put in their places in this one, make its answer the other's.",
-        "Pasted patches have edges that no photo has, and what they meant in their own picture is not around them.",
+        "How few patches transfer the other answer? "
+        "The picture has the fewest patches of the other picture, at the same positions, that give it the other's "
+        "answer.",
+        "Limits: pasted patches have edges that no photo has, and lack the context of their own picture.",
         other,
         Question(
             lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
             lambda scope, s, found: Edit("paste", int(other.of(s)), found),
-            "None: both pictures have this answer.",
+            "No patch is needed: both pictures have this answer.",
             "",
         ),
     )
-    asks = "How little has to change for another answer, and how little is enough for this one?"
+    asks = "How few patches change the answer, and how few keep it?"
     return Lens("whatif.smallest", "Smallest change", asks, ((remove, keep, paste),), (FILL, other))
 
 
@@ -124,7 +125,7 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
         picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
     else:
         picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
-    name = f"answered {scope.classes[scope.answer(picture)]}"
+    name = f"predicted {scope.classes[scope.answer(picture)]}"
     figure = figures.pictures(scope.pixels(picture)[None], [name], (scope.grid.rows, scope.grid.cols))
     order = np.zeros(scope.grid.patches, int)
     for number, patch in enumerate(found.patches or (), 1):
@@ -142,7 +143,7 @@ def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequen
 
     greedy = scope.measurement(
         ("greedy", looked),
-        "Search, patch after patch, at most",
+        "Greedy search, at most",
         "passes",
         search.most_passes(patches),
         lambda: search.greedy(scope.model, wanted()),
@@ -153,7 +154,7 @@ def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequen
         return [greedy]
     proof = scope.measurement(
         ("proof", looked),
-        "Proof: trying all smaller sets",
+        "Proof: test of all smaller sets",
         "sets",
         sets,
         lambda: search.prove(scope.model, wanted(), found),
@@ -168,15 +169,15 @@ def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit)
     named = ", ".join("({}, {})".format(*scope.grid.position(patch)) for patch in found.patches)
     count, sets = len(found.patches), search.smaller_sets(scope.grid.patches, found)
     if found.proven:
-        proof = "No smaller set does: all were tried."
+        proof = "No smaller set is sufficient: all were tested."
     elif sets > search.AFFORDABLE:
-        proof = f"Found greedily; whether fewer would do is not proven: {sets:,} smaller sets are too many to try."
+        proof = f"A greedy search found them. That fewer are too few is not proven: {sets:,} sets are too many to test."
     else:
-        proof = "Found greedily; whether fewer would do is not tried yet."
+        proof = "A greedy search found them. That fewer are too few is not tested yet."
     button = ""
     if edit.places and len(selection.edits) < edits.MOST:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
-        button = f" <button type='button' data-words='{escape(words)}'>Put it under the microscope</button>"
+        button = f" <button type='button' data-words='{escape(words)}'>Use this picture</button>"
     return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
 
 
@@ -186,7 +187,7 @@ def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:
 
 
 def _filled(scope: Microscope, selection: Selection) -> bytes:
-    """The picture with all patches gone."""
+    """The picture with all patches removed."""
     return scope.edited(selection.picture, [Edit(FILL.of(selection), None, tuple(range(scope.grid.patches)))])
 
 

@@ -1,4 +1,4 @@
-"""Token mixing: who talks to whom."""
+"""Token mixing: which patches exchange information."""
 
 from dataclasses import replace
 

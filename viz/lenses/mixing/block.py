@@ -4,7 +4,7 @@ from viz.lenses.view import Point
 from viz.microscope import Microscope
 from viz.selection import Selection, Words
 
-FOLLOWS = "The depth chooses the block. At the stem, which mixes nothing, it is block 1, which reads the stem's tokens."
+FOLLOWS = "The depth selects the block (stem: block 1)."
 
 
 def in_words(scope: Microscope, selection: Selection) -> str:

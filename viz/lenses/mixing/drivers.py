@@ -22,9 +22,10 @@ def view(scope: Microscope) -> View:
         "drivers",
         "Top-activating samples",
         "Which pictures activate the unit most? "
-        f"Of the {len(scope.samples)} shipped samples those to whose tokens the unit adds most: the number is the "
-        "length of what it adds. Choose one to look at it.",
-        "What these have in common is a guess at what the unit is for, made from few pictures: mind the numbers.",
+        f"The list shows those of the {len(scope.samples)} samples for which the unit has the largest updates. The "
+        "number is the norm of the update. Click a sample to select it.",
+        "Limits: what these pictures have in common is only a guess at the unit's role. It comes from few pictures, so "
+        "compare the values.",
         sees=chosen.seen,
         draw=draw,
         needs=needs,
@@ -50,14 +51,14 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         for sample in best
     )
     words = f"{block.in_words(scope, selection)} Unit <b>{unit}</b>, the strongest first."
-    numbers = Numbers("length of what the unit adds", {"sample": range(len(strengths))}, strengths)
+    numbers = Numbers("norm of the unit's update", {"sample": range(len(strengths))}, strengths)
     return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
 
 
 def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples blocks units"]]:
     return scope.over_samples(
         "how much each unit adds to the samples",
-        "What drives the units",
+        "Run of all samples",
         lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
         asked=True,
     )

@@ -1,4 +1,4 @@
-"""Influence of patches on patches as three views: the matrix, and the chosen patch's share in it over the picture."""
+"""Influence of patches on patches as three views: the matrix, and the selected patch's row and column of it."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -59,10 +59,10 @@ def matrix_view(source: Source, title: str, question: str) -> View:
     return View(
         "matrix",
         title,
-        f"{question} The chosen patch's row is framed.",
-        "The gains hold for small changes only, and have no sign: they say who is heard, not what is said, nor whether "
-        "it counts for the answer. The scale ends at the strongest link between two patches; that of a patch with "
-        "itself may lie beyond.",
+        f"{question} The selected patch's row is framed.",
+        "Limits: gains hold for small changes only. They show how strong an influence is, not its direction or its "
+        "relevance for the answer. The colour scale ends at the largest gain between two different patches; the gain "
+        "of a patch on itself may exceed it.",
         sees=lambda s: (source.sees(s), s.patch),
         draw=draw,
         pick=pick_row,
@@ -75,7 +75,7 @@ def to_view(source: Source) -> View:
     return _map_view(
         "to",
         TO,
-        "Which patches influence the selected one? The framed row of the matrix, over the picture.",
+        "Which patches influence the selected one? The map shows the framed row of the matrix over the picture.",
         FROM,
         source,
     )
@@ -85,7 +85,7 @@ def from_view(source: Source) -> View:
     return _map_view(
         "from",
         FROM,
-        "Which patches does the selected one influence? Its column of the matrix, over the picture.",
+        "Which patches does the selected one influence? The map shows its column of the matrix over the picture.",
         TO,
         source,
     )
@@ -106,8 +106,8 @@ def _map_view(id: str, title: str, question: str, other: str, source: Source) ->
         id,
         title,
         question,
-        f'This map and that of "{other}" have one scale. It ends at the strongest link of the chosen patch with '
-        "another patch; its link with itself may lie beyond.",
+        f'This map has the same colour scale as "{other}", up to the largest gain between the selected patch and '
+        "another. The gain of the patch on itself may exceed it.",
         sees=lambda s: (source.sees(s), s.patch),
         draw=draw,
         pick=pick_patch,
@@ -117,32 +117,18 @@ def _map_view(id: str, title: str, question: str, other: str, source: Source) ->
 
 
 def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
-    span = float(found.others.max())
-    figure = matrix_figure(scope, selection, found.gain, found.label, span, found.error, found.signed)
-    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
-
-
-def matrix_figure(
-    scope: Microscope,
-    selection: Selection,
-    values: Matrix,
-    label: str,
-    span: float | None = None,
-    error: Matrix | None = None,
-    signed: bool = False,
-) -> figures.Figure:
-    """Of how much each patch acts on each, with the chosen patch's row framed."""
-    return figures.patch_matrix(
-        values,
+    figure = figures.patch_matrix(
+        found.gain,
         scope.grid.positions,
-        label,
-        signed=signed,
+        found.label,
+        signed=found.signed,
         relation="from {other} to {one}",
         chosen=selection.patch,
-        span=span,
-        error=error,
+        span=float(found.others.max()),
+        error=found.error,
         axes=("from patch", "to patch"),
     )
+    return Drawn(figure, words=found.words, numbers=between(scope, found.label, found.gain))
 
 
 def between(scope: Microscope, name: str, values: Matrix) -> Numbers:

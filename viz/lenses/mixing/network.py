@@ -4,18 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from viz.lenses.mixing.influence import (
-    GAIN,
-    UNKNOWN,
-    Influence,
-    Source,
-    between,
-    from_view,
-    matrix_figure,
-    matrix_view,
-    to_view,
-)
-from viz.lenses.view import Drawn, Lens, View, pick_row
+from viz.lenses.mixing.influence import Influence, Source, from_view, matrix_view, to_view
+from viz.lenses.view import Lens
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing.influence import NetworkInfluence, network_influence
@@ -31,25 +21,14 @@ def lens(scope: Microscope) -> Lens:
         source,
         "Token Jacobian of the network",
         "Which patch influences which, through all blocks? "
-        "How strongly a small change of one patch's stem token (across) changes another's token after the last block "
-        "(down), for this picture. The identity would be a gain of 1 on the diagonal.",
-    )
-    error = View(
-        "error",
-        "Standard error",
-        "How exact is the estimate? The standard error of each entry of the matrix, from the scatter of the probes.",
-        "It covers only the chance in the probes. How far a change may grow before its gain no longer holds, no "
-        "standard error says.",
-        sees=lambda s: (s.picture, s.patch),
-        draw=draw_error,
-        pick=pick_row,
-        needs=needs,
+        "Each entry says how strongly a small change of one patch's stem token (across) changes another's token after "
+        "the last block (down), for this picture. Unchanged tokens would give 1 on the diagonal.",
     )
     asks = (
-        "Who talks to whom from the first block to the last, over all paths? There are too many derivatives to take "
-        f"them all, so {PROBES} random probes estimate how strong they are."
+        "Which patch influences which from the first block to the last, over all paths? "
+        f"The gains are estimated with {PROBES} random probes."
     )
-    rows = ((matrix, to_view(source)), (from_view(source), error))
+    rows = ((matrix,), (to_view(source), from_view(source)))
     return Lens("mixing.network", "Influence (whole network)", asks, rows)
 
 
@@ -64,19 +43,11 @@ def influence(scope: Microscope, selection: Selection) -> Influence | None:
         return None
     relative = known.standard_error / known.influence.clip(1e-12)
     words = (
-        f"After {known.done} of {known.total} probes: the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own."
+        f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
+        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own. It covers sampling error "
+        "only, not nonlinearity."
     )
     return Influence(known.influence, known.standard_error, words)
-
-
-def draw_error(scope: Microscope, selection: Selection) -> Drawn:
-    found = influence(scope, selection)
-    if found is None or found.error is None:
-        return UNKNOWN
-    label = f"standard error of the {GAIN}"
-    figure = matrix_figure(scope, selection, found.error, label)
-    return Drawn(figure, numbers=between(scope, label, found.error))
 
 
 def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence]:

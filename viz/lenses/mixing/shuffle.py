@@ -1,4 +1,4 @@
-"""Shuffle: does the network mind when the patches trade places?"""
+"""Shuffle: does the answer change when the patches are permuted?"""
 
 from html import escape
 
@@ -15,7 +15,7 @@ from viz.selection import Number, Selection, Words, patch_text
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
 """classes of each condition that are shown"""
-SEED = Number("shuffle", "Random order number", 0, 999, 0)
+SEED = Number("shuffle", "Permutation (seed)", 0, 999, 0)
 
 
 def lens(scope: Microscope) -> Lens:
@@ -23,8 +23,8 @@ def lens(scope: Microscope) -> Lens:
         "pictures",
         "Shuffled patches",
         "Where did each patch go? "
-        "The patches of the picture trade places at random. Point at one to see where it came from.",
-        "Nothing inside a patch changes: its pixels, and their order, are the same.",
+        "The patches of the picture are permuted at random. Point at one to see where it came from.",
+        "Not changed: the pixels inside a patch, and their order.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_pictures,
         pick=pick_picture,
@@ -33,15 +33,15 @@ def lens(scope: Microscope) -> Lens:
         "answers",
         "Effect of shuffling",
         "Does the answer depend on positions? "
-        "Its answers to the original, to the shuffled picture with the token-mixing weights shuffled alike, and to the "
-        "shuffled picture as it is.",
-        "That shuffled weights undo shuffled patches holds for any weights, also untrained ones. What is learned is "
-        "only how much the network as it is minds.",
+        "The bars show the answers to the original, to the shuffled picture with equally permuted token-mixing "
+        "weights, and to the shuffled picture alone.",
+        "Limits: permuted weights undo permuted patches in any network, also an untrained one; only the drop for the "
+        "shuffled picture is learned.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_answers,
         pick=pick_answer,
     )
-    asks = "Only the token-mixing weights know which place is which. How much does the answer hang on them?"
+    asks = "Only token mixing distinguishes the positions of patches. How much does the answer depend on positions?"
     return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
 
 
@@ -62,7 +62,7 @@ def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment
 
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
-    """Place i of the shuffled picture holds patch order[i]."""
+    """Position i of the shuffled picture holds patch order[i]."""
     return random_order(scope.grid, SEED.of(selection))
 
 
@@ -114,8 +114,8 @@ def _listed(found: PermutationExperiment) -> list[int]:
 def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
-        "Shuffle the token-mixing weights like the patches, and the answer stays: the largest difference of a logit is "
-        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The network as it is takes the shuffled "
-        f"picture for <b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}), the original for "
-        f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%})."
+        "With token-mixing weights permuted like the patches, the answer stays the same: the logits differ by at most "
+        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The unchanged network answers "
+        f"<b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}) for the shuffled picture and "
+        f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%}) for the original."
     )

@@ -11,7 +11,7 @@ from viz.selection import Choice, Selection
 ORDER = Choice(
     "filters",
     "Order",
-    (("energy", "strongest first"), ("frequency", "slowest pattern first"), ("index", "by number")),
+    (("energy", "strongest first"), ("frequency", "lowest spatial frequency first"), ("index", "by number")),
     "energy",
 )
 
@@ -22,16 +22,16 @@ def lens(scope: Microscope) -> Lens:
         "filters",
         "Stem filters (patch embedding)",
         "Which pixel pattern does a channel respond to? "
-        f"Before the first block, each channel weighs the {height} x {width} pixels of a patch, the same way for every "
-        "patch. Each tile shows the weights of one channel.",
-        "These are signed weights on normalised pixels, not colours of a picture: a channel answers to the pattern "
-        "and, with the other sign, to its negative.",
+        f"Each tile shows the stem weights of one channel on the {height} x {width} pixels of a patch. They are the "
+        "same for every patch.",
+        "These are signed weights on normalised pixels, not colours of a picture. A channel responds positively to the "
+        "pattern and negatively to the inverted pattern.",
         sees=ORDER.of,
         draw=draw,
         options=(ORDER,),
     )
     return Lens(
-        "mixing.stem", "Stem filters", "What do the tokens hold before any place talks to another?", ((filters,),)
+        "mixing.stem", "Stem filters", "What do the tokens contain before patches exchange information?", ((filters,),)
     )
 
 
@@ -43,8 +43,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (
-        f"{count} channels, line by line, all on one scale: mid grey is 0, full colour is {span:.3f} or more, none of "
-        f"it {-span:.3f} or less (1 % of the weights lie beyond)."
+        f"{count} channels are shown, line by line, on one colour scale. Grey is 0, bright is +{span:.3f} or more, "
+        f"dark is {-span:.3f} or less. 1 % of the weights are beyond these ends."
     )
     axes = {
         "channel": order.tolist(),

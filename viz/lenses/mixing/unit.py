@@ -21,31 +21,31 @@ def lens(scope: Microscope) -> Lens:
         "which",
         "Unit selection",
         "Which unit contributes most here? "
-        "Give its number, or choose one of those that add most to the tokens of this picture. Beside each: the length "
-        "of what it adds.",
-        "The lengths of two units cannot be added: one may take away what the other adds.",
+        "Enter its number, or select one of those with the largest updates for this picture. The number beside each "
+        "unit is the norm of its update.",
+        "Limits: the norms of two units do not add up, as their updates may cancel.",
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_which,
     )
     active = View(
         "active",
         "Unit activations",
-        "How active is the unit in each channel? What it answers (after the GELU) to each channel.",
-        "A GELU lets no answer below -0.17 through: a flat negative end means off, not against.",
+        "How active is the unit in each channel? The line shows its activation (after the GELU) in every channel.",
+        'The output of a GELU is never below -0.17: a flat negative end means "off", not opposition.',
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_active,
     )
     reads = _map_view(
         "reads",
         "Read weights (W1)",
-        "Where does the unit read? The weight with which the unit reads each patch, in every channel alike.",
-        "Weights apply to normalised tokens: a large weight on a patch that holds nothing moves nothing.",
+        "Where does the unit read? The map shows the weight on each patch, which is the same in every channel.",
+        "Weights apply to normalised tokens: a large weight has no effect where the token is near zero.",
     )
     writes = _map_view(
         "writes",
         "Write weights (W2)",
-        "Where does the unit write? What the unit adds to each patch, for an activity of 1.",
-        "Other units write to the same patches at the same time, and may cancel it.",
+        "Where does the unit write? The map shows the update of each patch for an activation of 1.",
+        "Limits: other units write to the same patches at the same time, and may cancel this update.",
     )
     asks = f"What does one hidden unit of the token mixing do? {block.FOLLOWS}"
     return Lens("mixing.unit", "One unit", asks, ((which, active), (reads, writes), (drivers.view(scope),)))
@@ -68,8 +68,8 @@ def draw_map(side: str, scope: Microscope, selection: Selection) -> Drawn:
 
 def draw_active(scope: Microscope, selection: Selection) -> Drawn:
     values = units.activations(scope.look(selection.picture), selection.block, unit_of(scope, selection))
-    numbers = Numbers("activity", {"channel": range(len(values))}, values)
-    return Drawn(figures.ranked(values, "channel", "activity"), numbers=numbers)
+    numbers = Numbers("activation", {"channel": range(len(values))}, values)
+    return Drawn(figures.ranked(values, "channel", "activation"), numbers=numbers)
 
 
 def draw_which(scope: Microscope, selection: Selection) -> Drawn:
@@ -77,7 +77,8 @@ def draw_which(scope: Microscope, selection: Selection) -> Drawn:
     offered = np.argsort(-strengths, kind="stable")[:OFFERED].tolist()
     place = int((strengths > strengths[unit]).sum()) + 1
     words = (
-        f"{block.in_words(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by what it adds."
+        f"{block.in_words(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by the norm of "
+        "its update."
     )
     number = number_field("unit", "Unit", unit, len(strengths))
     buttons = "".join(
@@ -85,5 +86,5 @@ def draw_which(scope: Microscope, selection: Selection) -> Drawn:
         f"unit {i}</button> {strengths[i]:.3g}</li>"
         for i in offered
     )
-    numbers = Numbers("length of what the unit adds", {"unit": range(len(strengths))}, strengths)
+    numbers = Numbers("norm of the unit's update", {"unit": range(len(strengths))}, strengths)
     return Drawn(html=f"{number}<ol class='offered'>{buttons}</ol>", words=words, numbers=numbers)

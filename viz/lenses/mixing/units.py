@@ -15,14 +15,14 @@ from viz.selection import Choice, Selection, Words
 
 MAPS = {"reads": weights.reads, "writes": weights.writes}
 PAIRS, AT_PATCH = "pairs", "patch"
-SIDE = Choice("side", "What a unit", (("reads", "reads (W1)"), ("writes", "writes (W2)")), "reads")
+SIDE = Choice("side", "Weights", (("reads", "read (W1)"), ("writes", "write (W2)")), "reads")
 ORDER = Choice(
     "order",
     "Order",
     (
-        ("frequency", "slowest pattern first"),
+        ("frequency", "lowest spatial frequency first"),
         ("energy", "strongest first"),
-        (AT_PATCH, "by weight on the chosen patch"),
+        (AT_PATCH, "by weight on the selected patch"),
         ("index", "by number"),
         (PAIRS, "opposite pairs"),
     ),
@@ -47,18 +47,17 @@ def lens(scope: Microscope) -> Lens:
         "units",
         "Token-mixing units",
         "Which patches does each unit read and write? "
-        "Each tile is one hidden unit of this block, on the grid of the picture: how strongly it reads each patch (a "
-        f"row of W1), or writes to it (a column of W2). All are on one scale; {FOR} is positive, {AGAINST} is "
-        "negative. The "
-        "chosen patch is framed. Choose a tile to look at that unit alone.",
-        "A unit reads normalised tokens, not pixels, and every channel by the same map: a map says where a unit looks, "
-        "not what for.",
+        "Each tile is one hidden unit of this block, on the grid of the picture. It shows how strongly the unit reads "
+        "each patch (a row of W1) or writes to it (a column of W2). All tiles have one colour scale: "
+        f"{FOR} is positive, {AGAINST} is negative. The selected patch is framed. Click a tile to see that unit alone.",
+        "Limits: a unit reads normalised tokens, not pixels, with the same weights in every channel. A map shows where "
+        "a unit reads or writes, not which feature.",
         sees=lambda s: (s.block, s.patch, SIDE.of(s), ORDER.of(s)),
         draw=draw,
         options=(SIDE, ORDER),
         pick=pick,
     )
-    asks = f"Only token mixing carries anything from one place to another. What do its units do? {block.FOLLOWS}"
+    asks = f"Only token mixing moves information between patches. What do its hidden units do? {block.FOLLOWS}"
     return Lens("mixing.units", "Units", asks, ((units,),))
 
 
@@ -107,8 +106,8 @@ def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
     pitch = scope.grid.patch_size
     words = f"{counted(len(maps), 'unit')}, line by line."
     if order == "frequency":
-        speed = weights.spatial_frequency(maps, pitch)
-        words += f" From {speed.min():.3f} to {speed.max():.3f} cycles per pixel."
+        frequency = weights.spatial_frequency(maps, pitch)
+        words += f" The spatial frequency rises from {frequency.min():.3f} to {frequency.max():.3f} cycles per pixel."
     return Listed(maps, weights.order(maps, order, pitch), 1, words)
 
 
@@ -116,7 +115,7 @@ def _at_patch(scope: Microscope, maps: Maps, patch: int) -> Listed:
     row, col = place = scope.grid.position(patch)
     weight = np.abs(maps[:, row, col])
     words = (
-        f"{counted(len(maps), 'unit')}, line by line, by the size of their weight on patch ({row}, {col}): from "
+        f"{counted(len(maps), 'unit')}, line by line, by the absolute weight on patch ({row}, {col}): from "
         f"{weight.max():.3f} to {weight.min():.3f}."
     )
     return Listed(maps, weights.order_at(maps, place), 1, words)
@@ -131,7 +130,7 @@ def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     words = (
         f"{counted(len(pairs), 'pair')}, the most opposite first. Median correlation "
-        f"<b>{np.median(correlation):.2f}</b>; in an untrained network of this shape <b>{chance:.2f}</b>: that much is "
-        f"chance, as each unit takes the best of many. {counted(len(single), 'unit')} without a partner."
+        f"<b>{np.median(correlation):.2f}</b>; in an untrained network of this shape <b>{chance:.2f}</b>, which is "
+        f"expected by chance from best-of-many pairing. {counted(len(single), 'unit')} without a partner."
     )
     return Listed(maps, np.array([*pairs.ravel(), *single]), 2, words)

@@ -1,4 +1,4 @@
-"""Weights only: what the weights alone carry from patch to patch."""
+"""Weights only: which patches the weights alone connect."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def lens(scope: Microscope) -> Lens:
         "matrix",
         "Linear mixing matrix W2 W1",
         "Which patches are connected? "
-        "W2 W1 of this block: the net weight from one patch (across) to another (down), as if every unit were always "
-        "fully on. The chosen patch's row is framed.",
-        "The GELU, the biases, the LayerNorm and the residual path are left out, and no picture takes part: wired is "
-        "not used.",
+        "The matrix W2 W1 of this block holds the net weight from one patch (across) to another (down), as if the GELU "
+        "were the identity. The selected patch's row is framed.",
+        "Not shown: the GELU, the biases, the LayerNorm, the residual path and the picture. A large weight may be "
+        "unused for a given picture.",
         sees=lambda s: (s.block, s.patch),
         draw=draw_matrix,
         pick=pick_row,
@@ -27,9 +27,10 @@ def lens(scope: Microscope) -> Lens:
     to = View(
         "to",
         "Row of W2 W1 for the selected patch",
-        "From where does the selected patch receive? "
-        "The framed row of the matrix, on the grid of the picture, which lies below only for orientation.",
-        "These are net weights: a patch that feeds through several units with opposite signs seems to feed little.",
+        "From which patches does the selected one receive? "
+        "The map shows the framed row of the matrix on the grid of the picture. The picture is for orientation only.",
+        "Limits: these are net weights. A patch that acts through several units with opposite signs seems to "
+        "contribute little.",
         sees=lambda s: (s.picture, s.block, s.patch),
         draw=draw_to,
         pick=pick_patch,
@@ -38,9 +39,9 @@ def lens(scope: Microscope) -> Lens:
         "values",
         "Singular values of W2 W1",
         "How many spatial patterns can a block transmit? "
-        "The singular values of W2 W1, largest first, of all blocks: each is the gain of one pattern over the picture, "
-        "so as many patterns pass as there are large values.",
-        "This is the matrix without the GELU, which lets a block tell apart more than a matrix can.",
+        "The lines show the singular values of W2 W1 of all blocks, largest first. Each is the gain of one spatial "
+        "pattern, so a block transmits as many patterns as it has large values.",
+        "Limits: this is the matrix without the GELU; with GELU a block can distinguish more.",
         sees=lambda s: s.block,
         draw=draw_values,
         pick=block.pick_block,
@@ -49,13 +50,13 @@ def lens(scope: Microscope) -> Lens:
         "distance",
         "Weight against distance",
         "How local is each block? "
-        "The mean size of the entries of W2 W1 against the distance between the two patches, of all blocks.",
-        "A mean hides single strong links, and the largest distances come from few pairs, all at the edges.",
+        "The lines show the mean absolute entry of W2 W1 against the distance between the two patches, for all blocks.",
+        "Limits: a mean hides single large weights. The largest distances come from few pairs, all at the edges.",
         sees=lambda s: s.block,
         draw=draw_distance,
         pick=block.pick_block,
     )
-    asks = f"Which patches can talk to each other, whatever the picture? {block.FOLLOWS}"
+    asks = f"Which patches do the weights connect, whatever the picture? {block.FOLLOWS}"
     return Lens("mixing.wiring", "Weights only", asks, ((matrix, to), (values, distance)))
 
 
@@ -90,7 +91,7 @@ def draw_values(scope: Microscope, selection: Selection) -> Drawn:
 def draw_distance(scope: Microscope, selection: Selection) -> Drawn:
     profiles = [weights.distance_profile(summary.matrix, scope.grid) for summary in _summaries(scope)]
     distance, means = profiles[0].distance, np.stack([profile.mean_weight for profile in profiles])
-    across, label = "distance in pixels", "mean size of a weight"
+    across, label = "distance in pixels", "mean absolute weight"
     figure = figures.lines_of_blocks(distance, means, selection.block, across, label)
     return Drawn(figure, numbers=Numbers(label, {"block": _blocks(scope), across: distance.tolist()}, means))
 
