@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from tests.viz.explained import ask
+from viz import zerogpu
 from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
 from viz.attribution.question import Question
@@ -56,9 +57,9 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         return call
 
-    monkeypatch.setattr(lent_gpu, "LENT", True)
-    monkeypatch.setattr(lent_gpu, "DEVICE", torch.device("cpu"))
-    monkeypatch.setattr(lent_gpu, "spaces", SimpleNamespace(GPU=gpu), raising=False)
+    monkeypatch.setattr(zerogpu, "LENT", True)
+    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(zerogpu, "spaces", SimpleNamespace(GPU=gpu), raising=False)
     return calls
 
 
@@ -120,7 +121,7 @@ def test_all_tensors_go_to_the_gpu_and_the_page_keeps_its_own(
         tensors = (*model.parameters(), image, asked.image, asked.baseline, asked.background)
         yield {tensor.device.type for tensor in tensors}, model.training, asked.target, name
 
-    monkeypatch.setattr(lent_gpu, "DEVICE", torch.device("meta"))
+    monkeypatch.setattr(zerogpu, "DEVICE", torch.device("meta"))
     asked = ask(network.config)
     monkeypatch.setattr(Mixer, "load_state_dict", lambda *_: None)  # nothing can be put on "meta"
     (found,) = on_lent_gpu(question)(network, asked.image, asked, name="a")
