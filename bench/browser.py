@@ -16,6 +16,9 @@ SCRIPT = Path(__file__).with_name("browser.js").read_text(encoding="utf-8")
 OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 BYTES_BEFORE = 452e3
 """sent for a click on a patch before a view was a value"""
+LATENCY = 0.1
+LINE = {"offline": False, "latency": 1000 * LATENCY, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}
+"""from afar: 100 ms for each round trip, 10 Mbit/s"""
 
 
 @dataclass
@@ -37,6 +40,7 @@ def visiting(rounds: int = 15) -> Iterator[Ratio]:
     with served() as (url, _), _chromium() as browser:
         first, *later = [_visit(browser, url) for _ in range(1 + rounds)]
         sample, patch = _clicks(browser, url, rounds)
+        far_sample, far_patch = _clicks(browser, url, rounds, far=True)
     visits, samples, patches = map(Timing.of, (later, sample.seconds, patch.seconds))
     note = f"{visits.median:.2f} s; {spread([visits])}; {first:.2f} s in a server that nobody visited before"
     yield Ratio("address typed -> first figures on screen, against 2 s", visits.median / 2, 1, False, note)
@@ -44,6 +48,10 @@ def visiting(rounds: int = 15) -> Iterator[Ratio]:
     yield Ratio("click on a patch -> last view on screen, against 0.25 s", patches.median / 0.25, 1, False, note)
     note = f"{samples.median:.3f} s, {len(sample.views)} views; {spread([samples])}"
     yield Ratio("sample chosen -> first lens on screen, against 0.3 s", samples.median / 0.3, 1, False, note)
+    for name, far in (("click on a patch -> last view", far_patch), ("sample chosen -> first lens", far_sample)):
+        times, goal = Timing.of(far.seconds), 0.25 + LATENCY
+        note = f"{times.median:.3f} s; {spread([times])}"
+        yield Ratio(f"{name} on screen, from afar, against {goal:g} s", times.median / goal, 1, False, note)
     most = max(patch.received)
     name = f"bytes sent for a click on a patch, against {BYTES_BEFORE / 1e3:g} kB"
     yield Ratio(name, most / BYTES_BEFORE, 0.5, False, f"{most / 1e3:.0f} kB, the most of {rounds} clicks")
@@ -57,21 +65,21 @@ def _visit(browser: Browser, url: str) -> float:
     return seconds
 
 
-def _clicks(browser: Browser, url: str, rounds: int) -> tuple[Clicks, Clicks]:
-    """Of samples, with the first lens open, and of patches, with all views of their tokens."""
+def _clicks(browser: Browser, url: str, rounds: int, far: bool = False) -> tuple[Clicks, Clicks]:
+    """Of samples, with the first lens open, and of patches, with all views of their tokens. far: over a `LINE`"""
     with _page(browser, url) as page:
         page.evaluate("bench.opened")
         page.get_by_role("button", name="Choose a picture").click()
         buttons = page.locator("#specimen-samples [data-words]")
-        sample = _each(page, [buttons.nth(1 + i % (buttons.count() - 1)) for i in range(1 + rounds)])
+        sample = _each(page, [buttons.nth(1 + i % (buttons.count() - 1)) for i in range(1 + rounds)], far)
         page.get_by_role("tab", name="Patch tokens").click()
         page.wait_for_function("document.querySelector('#tokens-neighbours li') && bench.settled()", timeout=120_000)
         buttons = page.locator('#picker button[aria-pressed="false"]')
-        patch = _each(page, [buttons.nth(7 * i % buttons.count()) for i in range(1 + rounds)])
+        patch = _each(page, [buttons.nth(7 * i % buttons.count()) for i in range(1 + rounds)], far)
     return sample, patch
 
 
-def _each(page: Page, buttons: list[Locator]) -> Clicks:
+def _each(page: Page, buttons: list[Locator], far: bool) -> Clicks:
     """Click one after the other, each when all that followed the one before is on the screen."""
     clicks, received, inline = Clicks(), 0, set[str]()
 
@@ -87,6 +95,8 @@ def _each(page: Page, buttons: list[Locator]) -> Clicks:
     network.on("Network.requestWillBeSent", ask)
     network.on("Network.dataReceived", note)
     network.send("Network.enable")
+    if far:
+        network.send("Network.emulateNetworkConditions", LINE)
     for turn, button in enumerate(buttons):
         page.evaluate("bench.watch()")
         received = 0

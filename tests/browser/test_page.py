@@ -1,5 +1,6 @@
 """The page in a real Chromium, as a visitor uses it."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE, open_lens, settled
 from viz import pace
@@ -210,17 +211,43 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     assert "pin" not in page.url
 
 
-def test_an_answer_that_was_lost_is_asked_for_again(page: Page) -> None:
-    """Gradio shows a component the last of several values that come at once."""
-    asked = page.evaluate(
-        """() => {
-          const sent = [], message = number => JSON.stringify({number, parts: {}}), props = {value: message(4)};
-          let changed;
-          instrument.wire(null, props, (kind, payload) => sent.push(payload), (name, then) => { changed = then; });
-          return [5, 6, 8, 9].map(number => { props.value = message(number); changed(); return sent.splice(0); });
-        }"""
-    )
-    assert asked == [[], [], [{"again": True}], []]
+def test_a_click_is_one_request_and_its_answer_what_changed(visit: Callable[..., Page]) -> None:
+    page, asked = visit("?lens=model"), list[str]()  # where a patch needs no measurement
+    settled(page)
+    page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(page.locator("#patch")).to_have_value("1,1")
+    assert [url.split("/gradio_api/")[1] for url in asked] == ["component_server/"]
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=model")
+    settled(page)
+
+    def lose(route: Route) -> None:
+        route.fetch()  # the server has done it
+        route.abort()
+
+    page.route(re.compile("component_server"), lose, times=1)
+    page.locator('#picker button[data-patch="5"]').click()
+    expect(page.locator("#patch")).to_have_value("1,1", timeout=15_000)
+    expect(page.locator("#status .said")).to_be_empty()
+
+
+def test_a_visitor_whom_the_server_forgot_goes_on_from_the_link(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens&depth=3a")
+    settled(page)
+    page.route(re.compile("component_server"), lambda route: route.continue_(post_data=foreign(route)), times=1)
+    page.locator('#picker button[data-patch="5"]').click()
+    page.wait_for_function("location.search.includes('patch=1,1')", timeout=15_000)
+    assert "depth=3a" in page.url
+    expect(page.locator("#patch")).to_have_value("1,1")
+
+
+def foreign(route: Route) -> str:
+    """The same request of somebody whom the server does not know."""
+    body = route.request.post_data_json
+    return json.dumps(body | {"data": body["data"] | {"visitor": "nobody"}})
 
 
 def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope) -> None:

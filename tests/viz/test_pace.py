@@ -181,7 +181,7 @@ def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow:
         for _ in todo[0].steps():
             pass
     assert 0 < clock.now - begin <= BUDGET + 0.1
-    offered = slow.answer(visit, {"again": True})
+    offered = slow.answer(visit, {"redraw": True, "again": True})
     assert "Random removals" in offered["doubt-verdict"]["measure"]
     assert re.search(r"about \d+ min", offered["doubt-verdict"]["measure"])
     assert not offered["doubt-verdict"]["waiting"]

@@ -1,24 +1,38 @@
-"""The page in Gradio: what stands where, and which event goes where.
+"""The page in Gradio: what stands where, and how a browser's requests are answered.
 
-All that changes goes through one component, the wire, as JSON by element: each component that an event may change costs
-the browser some milliseconds at every event, and there are some sixty views.
+- What a visitor does is one request to `act`, a server function of the wire, and its answer is what changed, as JSON by
+  element: a component each would cost the browser some milliseconds at every answer, and there are some sixty views.
+  The browser asks one thing after the other, so it shows the answers in the order of the choices.
+- What takes longer than that is measured by `run`, an event in Gradio's queue, of which each visitor has at most one.
+  It gives the model's thread back after every step, so clicks are answered between two steps, and several visitors'
+  measurements advance in turn. It says how far it is; what is finished the browser asks `act` for.
+  It is in the queue as only Gradio's own requests to its queue carry the visitor's token for ZeroGPU (`submit` of
+  @gradio/client asks the page around a Space for "zerogpu-headers", its `component_server` does not; `spaces` reads
+  `X-IP-Token`). So what `act` does must not borrow a GPU.
+- A picture that is uploaded is read and decoded before it comes to the model's thread.
+- Each endpoint takes one request at a time; on the model's thread it is one more visitor.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
+from cachetools import LRUCache
+from gradio.utils import get_upload_folder
 
-from mixer.picture import Decoded
 from viz import figures
 from viz.measuring import on_model_thread
-from viz.page import endpoint, events, markup, specimen
+from viz.page import endpoint, markup, specimen
 from viz.page.instrument import STATUS, Instrument, Updates
 from viz.page.photo import Photo
 from viz.page.safe_blocks import SafeBlocks
-from viz.page.upload import Upload
+from viz.page.upload import Refused, read
 from viz.page.visit import Visit
+
+VISITS = 200
+"""visitors whom a page remembers; who comes back after so many others is sent all anew, from the link"""
 
 WAIT = """
 <p class="said" role="alert" data-part="said"></p>
@@ -35,32 +49,30 @@ def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
     with SafeBlocks(
         title="MLP-Mixer microscope", fill_width=True, delete_cache=(3600, 3600), analytics_enabled=False
     ) as page:
-        visit = gr.State(Visit(instrument.first))
-        start = visit.value
         _html("header", specimen.header(instrument.scope), elem_id="header")
-        shown = {"link": "", "heard": 0, "said": "", "running": 0, "redraw": "", "wait": None, "file": None}
-        status = _html("status", WAIT, elem_id=STATUS, **shown)
-        wire = _html("wire", "", _sent(start, instrument.refresh(start)), elem_id="wire")
-        status.props["running"] = start.next() if instrument.wanted(start) else 0
+        status = _html("status", WAIT, elem_id=STATUS, wait=None, redraw=0)
+        _wire(instrument, status)
         with gr.Row(elem_id="instrument"):
             with gr.Column(scale=1, min_width=300, elem_id="specimen"):
                 with gr.Accordion("Choose a picture", open=False, elem_id="drawer"):
                     _html("bind", markup.lens(instrument.specimen))
                     sources: list[Any] = ["upload", "webcam", "clipboard"]
-                    upload = Upload(label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload")
+                    upload = gr.Image(
+                        label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload"
+                    )
+                    upload.input(None, upload, js="file => { instrument.photo(file); return []; }")
                     _html("bind", specimen.photo_html())
                 _html("bind", specimen.picker_html())
                 _html("bind", specimen.answer_html(instrument.scope))
             with gr.Column(scale=3, min_width=320, elem_id="lenses"):
                 _html("bind", markup.lenses(instrument.lenses, instrument.first.lens))
-        _listen(instrument, visit, upload, wire, status)
         endpoint.add(instrument.scope, fetch)
     return page
 
 
 def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HTML:
     """Markup that stays as it is, and the function of `instrument.js` that brings it to life."""
-    arguments = "element, props, trigger, watch" if kind in ("status", "wire") else "element"
+    arguments = {"status": "element, props, watch", "wire": "props, trigger, server"}.get(kind, "element")
     literal = template.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${").replace("{{", "{&#123;")
     return gr.HTML(
         value,
@@ -71,27 +83,41 @@ def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HT
     )
 
 
-def _listen(instrument: Instrument, visit: gr.State, upload: Upload, wire: gr.HTML, status: gr.HTML) -> None:
-    def sent(visit: Visit, updates: Updates) -> dict[Any, Any]:
-        return {status: gr.HTML(**updates.pop(STATUS)), wire: _sent(visit, updates) if updates else gr.skip()}
+def _wire(instrument: Instrument, status: gr.HTML) -> None:
+    """All that goes between a browser and its visit. status: shows how far a measurement is"""
+    start = Visit(instrument.first)
+    visits: LRUCache[str, Visit] = LRUCache(VISITS)
 
-    async def act(visit: Visit, event: gr.EventData) -> dict[Any, Any]:
-        return sent(visit, await on_model_thread(instrument.answer, visit, event._data))
+    async def act(event: dict[str, Any]) -> Updates:
+        visitor = str(event.get("visitor"))
+        if visitor not in visits:
+            if "link" not in event:
+                return {"lost": True}
+            visits[visitor] = Visit(instrument.first)
+            visits[visitor].sent = dict(start.sent)
+        visit = visits[visitor]
+        if "photo" not in event:
+            return await on_model_thread(instrument.answer, visit, event)
+        try:
+            photo = await asyncio.to_thread(_photo, event["photo"])
+        except Refused as refused:
+            updates = await on_model_thread(instrument.answer, visit, {})
+            updates[STATUS]["said"] = refused.message
+            return updates
+        return await on_model_thread(instrument.put, visit, photo)
 
-    async def put(decoded: Decoded | None, visit: Visit) -> dict[Any, Any]:
-        photo = Photo.of(decoded) if decoded else None
-        return sent(visit, await on_model_thread(instrument.put, visit, photo))
+    async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:
+        if visit := visits.get(event._data["visitor"]):
+            async for shown in instrument.run(visit):
+                yield gr.HTML(**shown)
 
-    async def run(visit: Visit) -> AsyncIterator[gr.HTML]:
-        async for shown in instrument.run(visit):
-            yield gr.HTML(**shown)
-
-    gr.on([wire.select, status.select], act, visit, [wire, status], **events.DRAW)
-    upload.input(put, [upload, visit], [wire, status], **events.DRAW)
-    status.change(run, visit, status, **events.MEASURE)
+    first = json.dumps(instrument.refresh(start))
+    wire = _html("wire", "", first, elem_id="wire", server_functions=[act])
+    # "multiple": by default, Gradio drops what is asked for while a run ends
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
+    wire.change(run, None, status, concurrency_limit=None, **private)
 
 
-def _sent(visit: Visit, updates: Updates) -> str:
-    """As `instrument.js` takes it: with its number, so that it sees where one is missing."""
-    visit.messages += 1
-    return json.dumps({"number": visit.messages, "parts": updates})
+def _photo(path: str | None) -> Photo | None:
+    """What a visitor uploaded. Raises Refused, in words."""
+    return Photo.of(read(path, get_upload_folder())) if path is not None else None

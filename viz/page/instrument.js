@@ -244,9 +244,8 @@ window.instrument = (() => {
     button.textContent = motion.timer ? "Stop" : "Start";
   };
 
-  // what goes to the server, as soon as there is a wire to it; what came from there for each element
-  const waiting = [], shows = new Map(), latest = {};
-  let send = payload => waiting.push(payload);
+  // what came from the server for each element
+  const shows = new Map(), latest = {};
   let held = false; // what came with the page is not what its link says: it waits for the answer to that
   const put = (id, value) => {
     latest[id] = value;
@@ -617,36 +616,52 @@ window.instrument = (() => {
   const say = text => { inStatus("said").textContent = text; };
   const announce = text => { inStatus("told").textContent = text; }; // to those who do not see what changed
 
-  // what was chosen and is not answered yet is sent again by the page that is loaded when the server is back
-  const STORED = "mixer unanswered", PATIENCE = 3000;
-  let count = 0, unanswered = [];
-  const remember = now => {
-    unanswered = now;
-    try { sessionStorage.setItem(STORED, JSON.stringify(now)); } catch { /* there is no store */ }
-  };
+  // what is chosen goes to the server, one after the other, so the answers are shown in the order of the choices;
+  // what is not answered when the page is loaded anew is sent again
+  const STORED = "mixer unanswered", PATIENCE = 3000, PAUSE = 1000;
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
-  // whether the page begins with something to ask the server
-  const linked = () => remembered().length > 0 ||
-    [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
-  const away = async sent => {
-    if (!unanswered.includes(sent)) return;
-    const there = await fetch(`${root()}/gradio_api/app_id`).then(({ok}) => ok, () => false);
-    document.body.classList.toggle("away", !there);
-    if (!there) say("The server does not answer. What you choose is done as soon as it is back.");
-    setTimeout(away, PATIENCE, sent);
+  const chosen = ({words, view, measure}) => words || view || measure;
+  const visitor = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  const unanswered = [{link: fromAddress()}, ...remembered()];
+  const remember = () => {
+    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(chosen))); } catch { /* there is no store */ }
   };
-  const sender = trigger => payload => {
-    if (payload.redraw || payload.again) return trigger("select", payload); // the page's own
-    const sent = {...payload, number: ++count};
-    trigger("select", sent);
-    if (!payload.words && !payload.view && !payload.measure) return;
-    remember([...unanswered, sent]);
-    setTimeout(away, PATIENCE, sent);
+  const reload = () => { location.reload(); return new Promise(() => {}); }; // nothing is done meanwhile
+  const look = async () => { // whether the server is there; one that has started anew has another page
+    const found = await fetch(`${root()}/gradio_api/app_id`).then(answer => answer.ok && answer.json()).catch(() => {});
+    document.body.classList.toggle("away", !found);
+    if (!found) say("The server does not answer. What you choose is done as soon as it is back.");
+    else if (found.app_id !== window.gradio_config.app_id) await reload();
+    return found;
   };
-  const heard = number => {
-    remember(unanswered.filter(sent => sent.number > number));
-    document.body.classList.remove("away");
+  let act, measure, asking = false;
+  const ask = async () => {
+    if (!act || asking) return;
+    asking = true;
+    for (let failed = 0, again = false; unanswered.length;) {
+      const watch = setInterval(look, PATIENCE);
+      const answer = await act({...unanswered[0], visitor, again});
+      clearInterval(watch);
+      if (answer?.lost) await reload(); // it forgot this visitor: the new page begins with the link
+      again = !answer; // what it would have brought is to come with the next one
+      if (!answer && (!(await look()) || !failed++)) {
+        await new Promise(resolve => setTimeout(resolve, PAUSE));
+        continue;
+      }
+      failed = 0;
+      unanswered.shift();
+      remember();
+      if (answer) show(answer);
+      else say("Something in the program went wrong. The server's log has the details.");
+    }
+    asking = false;
   };
+  const send = payload => {
+    unanswered.push(payload);
+    remember();
+    ask();
+  };
+  const photo = file => send({photo: file?.path ?? null});
 
   // markup is on the page: bring it to life, and show what has come for it
   const kinds = {view, tabs, picker, controls};
@@ -658,73 +673,69 @@ window.instrument = (() => {
     for (const element of document.querySelectorAll("#specimen, #status, .bars")) sizes.observe(element);
   };
 
-  // all that the server sends of what has changed; numbered, as Gradio shows only the last of two that come at once
-  const wire = (element, props, trigger, watch) => {
-    let last;
-    const receive = () => {
-      const {number, parts} = JSON.parse(props.value);
-      const lost = last !== undefined && number !== last + 1;
-      last = number;
-      dress = undefined;
-      for (const [id, value] of Object.entries(parts)) put(id, value);
-      if (lost) send({again: true});
-    };
-    watch("value", () => { receive(); release(); });
-    held = linked();
-    receive();
-    send = sender(trigger);
-    waiting.splice(0).forEach(send);
+  // what the server sends: values for elements, the link, what is to be said, whether to measure, and a file to take away
+  const receive = parts => {
+    dress = undefined;
+    for (const [id, value] of Object.entries(parts)) put(id, value);
+  };
+  const show = ({status: {link, said, wait, running, file}, ...parts}) => {
+    receive(parts);
+    release();
+    address(link);
+    if (document.body.classList.contains("away")) say("");
+    document.body.classList.remove("away");
+    if (said !== undefined) say(said);
+    if (wait === null) progress(wait);
+    if (running) measure();
+    if (file) take(file);
+    else if (said !== undefined) made();
+  };
+  const address = own => {
+    const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
+    const query = [foreign.toString(), own].filter(Boolean).join("&");
+    const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
+    history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+  };
+  const progress = wait => {
+    document.querySelector("#status .wait").hidden = !wait;
+    if (!wait) return;
+    const bar = document.querySelector("#status progress");
+    bar.max = wait.total;
+    bar.value = wait.done;
+    inStatus("wait").textContent = wait.text;
+  };
+  const reports = label => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = label; };
+  const made = () => reports("Report");
+  const take = async ({name, text}) => {
+    const report = name.endsWith(".html");
+    const [before, after] = text.split("<template id=library></template>");
+    const parts = report ? [before, "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
+    const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
+    save(url, name);
+    URL.revokeObjectURL(url);
+    made();
   };
 
-  // the link, the progress of what is being measured, what went wrong, and files to take away
-  const status = (element, props, trigger, watch) => {
-    const part = name => element.querySelector(`[data-part="${name}"]`);
-    const address = () => {
-      const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
-      const query = [foreign.toString(), props.link].filter(Boolean).join("&");
-      const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
-      history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
-    };
-    watch("link", address);
-    watch("heard", () => {
-      address(); // of a link that says nothing here, nothing is left
-      heard(props.heard);
-      setTimeout(release); // there may be nothing new
-    });
-    const made = () => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = "Report"; };
-    watch("said", () => { part("said").textContent = props.said; made(); });
-    watch("running", () => { if (props.running) trigger("change"); });
+  const wire = (props, trigger, server) => {
+    held = remembered().length > 0 ||
+      [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
+    receive(JSON.parse(props.value));
+    act = server.act;
+    measure = () => trigger("change", {visitor});
+    ask();
+  };
+
+  const status = (element, props, watch) => {
+    watch("wait", () => progress(props.wait));
     watch("redraw", () => send({redraw: true}));
-    watch("wait", () => {
-      const wait = props.wait;
-      element.querySelector(".wait").hidden = !wait;
-      if (!wait) return;
-      const bar = element.querySelector("progress");
-      bar.max = wait.total;
-      bar.value = wait.done;
-      part("wait").textContent = wait.text;
-    });
-    watch("file", async () => {
-      const {name, text} = props.file, report = name.endsWith(".html");
-      const [before, after] = text.split("<template id=library></template>");
-      const parts = report ? [before, "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
-      const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
-      save(url, name);
-      URL.revokeObjectURL(url);
-      made();
-    });
-    document.addEventListener("click", event => {
-      const button = event.target.closest("[data-do=report]");
-      if (!button) return;
-      button.textContent = "Making …";
-      send({report: location.href.split(/[?#]/)[0]});
-    });
     element.addEventListener("click", event => {
       if (event.target.closest("[data-do=stop]")) send({stop: true});
     });
-    if (linked()) send({link: fromAddress()});
-    else if (props.running) trigger("change");
-    for (const {number, ...payload} of remembered()) send(payload);
+    document.addEventListener("click", event => {
+      if (!event.target.closest("[data-do=report]")) return;
+      reports("Making …");
+      send({report: location.href.split(/[?#]/)[0]});
+    });
   };
 
   // the choice among the networks: each has its own page, and the link goes along
@@ -775,5 +786,5 @@ window.instrument = (() => {
     });
   };
 
-  return {bind, wire, status, header};
+  return {bind, wire, status, header, photo};
 })();

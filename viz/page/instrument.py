@@ -1,6 +1,6 @@
 """One network's page and what happens on it: what a browser sends changes a visit, and what changed is sent back.
 
-It knows no Gradio: `page.py` puts it on a page.
+It knows no Gradio: `app.py` puts it on a page.
 """
 
 import logging
@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
+from itertools import count
 from typing import Any
 
 from mixer.errors import message
@@ -25,9 +26,11 @@ from viz.page.pin import Pinned
 from viz.page.report import name_of, report
 from viz.page.visit import Part, Visit
 from viz.selection import Selection, Words, change, from_query, option_text, show, to_query, to_words
+from viz.zerogpu import LENT
 
-INSTANT = 0.2
-"""seconds of measurements that are made before the answer, as another answer would take longer"""
+INSTANT = 0 if LENT else 0.2
+"""seconds of measurements that are made before the answer, as another answer would take longer; none where they may
+borrow a GPU, see `app.py`"""
 SHORT = 1
 """seconds from which on a wait is shown, and can be cancelled"""
 REFRESH = 0.2
@@ -37,10 +40,9 @@ BROKEN = "Something in the program went wrong here. Choose something else to go 
 
 STATUS = "status"
 """the element that shows the link's address, sentences, and how far a measurement is"""
-OWN = {"redraw", "again"}
-"""what the page asks for by itself"""
-
 log = logging.getLogger(__name__)
+
+_turn = count(1)
 
 Updates = dict[str, Any]
 """values for elements of the page, by their ids"""
@@ -128,10 +130,7 @@ class Instrument(Lenses):
         except (ValueError, KeyError, TypeError) as error:
             log.warning("not understood: %.200r: %s", event, error)
             said = ["That could not be done: reload the page if it goes on."]
-        updates = self._updates(visit, None if event.keys() & OWN else said, file)
-        if "number" in event:
-            updates[STATUS]["heard"] = event["number"]
-        return updates
+        return self._updates(visit, None if "redraw" in event else said, file)
 
     def put(self, visit: Visit, photo: Photo | None) -> Updates:
         """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
@@ -139,7 +138,10 @@ class Instrument(Lenses):
         return self._updates(visit, [], None)
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[str, Any]]:
-        """Measure what is wanted, until nothing is; yields what the status shows. One at a time for a visit."""
+        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn.
+
+        It draws nothing itself, so nothing is drawn out of order. One at a time for a visit.
+        """
         if visit.measuring:
             return
         visit.measuring = True
@@ -147,9 +149,9 @@ class Instrument(Lenses):
             while todo := await on_model_thread(self.wanted, visit):
                 async for wait in self._measure(visit, todo):
                     yield {"wait": wait}
-                yield {"redraw": visit.next()}
+                yield {"redraw": next(_turn)}
             # drawn anew in any case: another visitor may have measured it meanwhile
-            yield {"wait": None, "redraw": visit.next()}
+            yield {"wait": None, "redraw": next(_turn)}
         finally:
             visit.measuring = False
 
@@ -183,6 +185,8 @@ class Instrument(Lenses):
 
     def _act(self, visit: Visit, event: Mapping[str, Any]) -> tuple[list[str], dict[str, str] | None]:
         """Sentences for the visitor, and a file to save if one was asked for."""
+        if event.get("again"):
+            visit.sent.clear()  # an answer was lost on the way
         said: list[str] = []
         words, start = dict(event.get("words", {})), visit.selection
         if "link" in event:
@@ -211,8 +215,6 @@ class Instrument(Lenses):
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked[measurement.key] = event["measure"]
-        if "again" in event:
-            visit.sent.clear()  # an answer was lost on the way
         if "report" in event:
             text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
             return said, {"name": name_of(self.scope, visit.selection), "text": text}
@@ -265,11 +267,9 @@ class Instrument(Lenses):
         self._measure_at_once(visit)
         updates = self.refresh(visit)
         waits = self.wanted(visit)
-        status: dict[str, Any] = {"link": self._address(visit).query}
+        status: dict[str, Any] = {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
         if said is not None:
             status["said"] = " ".join(said)
-        if waits and not visit.measuring:
-            status["running"] = visit.next()
         if not waits:
             status["wait"] = None
         if file:

@@ -28,7 +28,7 @@ PACKED = (
     "text/javascript",
     "text/css",
 )
-"""what is not compressed here: Gradio does that for files, and all answers of the page are one stream of events"""
+"""what is not compressed here: Gradio does that for files"""
 
 
 class SafeBlocks(gr.Blocks):

@@ -1,6 +1,5 @@
 """A picture from outside: from the file that somebody uploaded to a decoded picture, or to words."""
 
-from abc import ABCMeta
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -8,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 from gradio import route_utils
-from gradio.component_meta import ComponentMeta
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from mixer.errors import message
@@ -82,24 +80,3 @@ def read(path: Any, folder: str) -> Decoded:
         raise Refused(str(error)) from error
     except OSError as error:
         raise Refused(NOT_ARRIVED) from error
-
-
-class _WithoutStub(ComponentMeta):
-    """Gradio's own metaclass writes a file upload.pyi beside this one, whenever it is imported."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
-        return ABCMeta.__new__(cls, name, bases, attributes)
-
-
-class Upload(gr.Image, metaclass=_WithoutStub):
-    """A place for a picture, whose listeners get it as `Decoded`, or None where there is none.
-
-    A class, not a function set on one gr.Image: Gradio makes the component anew when a listener changes its looks.
-    Gradio's own decodes before any code of ours runs, and fails without words where it cannot.
-    """
-
-    is_template = True  # in the browser, this is Gradio's own
-
-    def preprocess(self, payload: Any) -> Decoded | None:  # type: ignore[override]
-        """Raises Refused, in words, for what is no picture and for any place where a visitor cannot have put it."""
-        return None if payload is None else read(payload.path, self.GRADIO_CACHE)

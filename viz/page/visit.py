@@ -30,14 +30,6 @@ class Visit:
         """measurements that the visitor cancelled or that failed, with the words for it"""
         self.measuring = False
         """whether a run is under way"""
-        self.messages = 0
-        """that were sent"""
-        self._count = 0
-
-    def next(self) -> int:
-        """Another number than ever before, for a browser to see that something is new."""
-        self._count += 1
-        return self._count
 
     def starts(self, measurement: Measurement) -> bool:
         """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`."""
