@@ -5,11 +5,11 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
-from viz.lenses.pictures import png_url
 from viz.microscope import Microscope
 from viz.page import photo
 from viz.page.markup import select, slider
 from viz.page.visit import Part, Visit
+from viz.pictures import png_url
 from viz.selection import Selection, patch_text
 
 STEPS = ",".join(map(str, range(photo.STEPS + 1)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mixer.model import PRESETS, Mixer, MixerConfig
-from tests.viz.looking import page_of
+from tests.viz.looking import page_of, pixels_of
 from viz.capture import trace
 from viz.figures import Figure
 from viz.lenses.mixing import lenses
@@ -181,7 +181,7 @@ def test_stem_filters_are_in_the_order_asked_for(lab: Lab):
         drawn = lab.draw("mixing.stem", "filters", filters=order)
         want = weights.order(filters, order, (1, 1))
         (image,) = figure_of(drawn).data
-        told = np.asarray(image.customdata)[np.asarray(image.z)[..., 3] > 0]
+        told = np.asarray(image.customdata)[pixels_of(image)[..., 3] > 0]
         assert told[(told[:, 1:3] == 0).all(1), 0].tolist() == want.tolist()
 
 
@@ -369,7 +369,8 @@ def test_shuffled(lab: Lab):
         chosen = lab.change(**pick_class(lab.pick("mixing.shuffle", "answers", 2, place, shuffle="3")))
         assert chosen.target == i
     drawn = lab.draw("mixing.shuffle", "pictures", shuffle="3")
-    z, told = (np.asarray(getattr(figure_of(drawn).data[0], name)) for name in ("z", "customdata"))
+    (image,) = figure_of(drawn).data
+    z, told = pixels_of(image), np.asarray(image.customdata)
     rows, cols = scope.grid.pixels(int(order[0]))  # the patch that lies at the upper left now
     assert (z[4:8, 36:52, :3] == pixels[rows, cols]).all()
     row, col = scope.grid.position(int(order[0]))
