@@ -13,6 +13,7 @@ from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
+from viz.page.specimen import in_words
 from viz.selection import (
     _SETTERS,
     Choice,
@@ -174,7 +175,7 @@ def test_edits_change_what_the_network_sees_and_not_what_is_asked(small: Microsc
     assert (other.edits, other.picture) == ((), small.sample_picture(41))
 
 
-def test_a_picture_is_in_the_link_of_a_network_of_any_size_and_fits_another_one(small: Microscope) -> None:
+def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_it_was(small: Microscope) -> None:
     torch.manual_seed(0)
     config = replace(small_config(), image_size=(96, 48), patch_size=(48, 16))
     large = Microscope(Mixer(config), {}, torch.device("cpu"))
@@ -185,6 +186,15 @@ def test_a_picture_is_in_the_link_of_a_network_of_any_size_and_fits_another_one(
     here, said = opened(small, link)
     assert (len(here.picture), here.sample) == (3 * 32 * 32, None)
     assert not any("picture" in sentence for sentence in said)
+    assert "48 x 96 pixels, here resized to 32 x 32" in in_words(small, here)[-1]
+    edited, _ = change(small, PAGE, here, {"edits": "mean:2,1"})
+    words = from_query(to_link(small, PAGE, edited))
+    (again, _), (back, _) = (change(one, PAGE, first(one, PAGE), words) for one in (small, large))
+    assert again == edited
+    assert back.original == picture
+    assert len(in_words(large, there)) == 1
+    other, _ = change(small, PAGE, here, {"sample": "41"})
+    assert other.brought is None
 
 
 def test_a_link_of_before_november_2026_shows_its_picture(small: Microscope) -> None:

@@ -52,7 +52,7 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
         f"<img src='{thumbnail_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>"
-        f"<span>{escape(name)}</span></button></li>"
+        f"{escape(name)}</button></li>"
         for i, name in sorted(names.items())
     )
     words = "" if names else "None of the shipped samples."

@@ -139,7 +139,14 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        return [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
+        lines = [f"It knows only its {len(scope.classes)} classes, and gives one of them to any picture."]
+        if selection.brought:
+            (height, width), (rows, cols) = selection.brought.size, scope.grid.image_size
+            lines.append(
+                f"Your picture was made for a network of another size: {width} x {height} pixels, here resized to "
+                f"{cols} x {rows}. Choose the file again to lose nothing of it."
+            )
+        return lines
     truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
     label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
