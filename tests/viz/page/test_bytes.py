@@ -83,7 +83,7 @@ def clicks(instrument: Instrument, lens: str) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     "lens",
-    ["how", "tokens", "mixing.wiring", "mixing.network", "mixing.shuffle", "attribution", "doubt", "whatif.edit"],
+    ["how", "tokens", "mixing.wiring", "mixing.network", "mixing.shuffle", "attribution", "whatif.edit"],
 )
 def test_no_lens_sends_above_3_mb_and_no_click_above_300_kb(published: Instrument, lens: str) -> None:
     opened, *after = clicks(published, lens)

@@ -24,6 +24,10 @@ from viz.selection import Selection, change, first
 PATCHES = 16
 
 
+FOUR_DIGITS = 1.3e-4
+"""relative: as exactly as a matrix is sent"""
+
+
 class Lab:
     """A microscope, the lenses in it, and what the page opens on."""
 
@@ -267,7 +271,7 @@ def test_names_of_classes_are_text_in_html(measured: Lab, monkeypatch: pytest.Mo
 def test_without_an_image(lab: Lab):
     summaries = [weights.linear_summary(lab.scope.model, block) for block in range(3)]
     matrix, words = summaries[1].matrix, {"depth": "2a", "patch": "4,1"}
-    np.testing.assert_array_equal(lab.heatmap("mixing.wiring", "matrix", **words).z, matrix)
+    np.testing.assert_allclose(lab.heatmap("mixing.wiring", "matrix", **words).z, matrix, rtol=FOUR_DIGITS)
     np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "to", **words).z), matrix[9])
     for line, summary in zip(figure_of(lab.draw("mixing.wiring", "values")).data, summaries, strict=True):
         np.testing.assert_array_equal(line.y, summary.singular_values)
@@ -301,7 +305,7 @@ def test_a_row_of_a_matrix_and_a_cell_of_a_map_set_the_patch(measured: Lab, lens
 def test_for_this_image(lab: Lab):
     words = {"depth": "2a", "patch": "4,1"}
     matrix = token_jacobian(lab.scope.model, lab.scope.input(lab.selection.picture), 1)
-    np.testing.assert_array_equal(lab.heatmap("mixing.image", "matrix", **words).z, matrix)
+    np.testing.assert_allclose(lab.heatmap("mixing.image", "matrix", **words).z, matrix, rtol=FOUR_DIGITS)
     to, source = (lab.heatmap("mixing.image", view, **words) for view in ("to", "from"))
     np.testing.assert_array_equal(np.ravel(to.z), matrix[9])
     np.testing.assert_array_equal(np.ravel(source.z), matrix[:, 9])
@@ -316,9 +320,11 @@ def test_through_all_blocks(measured: Lab):
     scope = measured.scope
     *_, want = network_influence(scope.model, scope.input(measured.selection.picture), 16, 0)
     heatmap = measured.heatmap("mixing.network", "matrix")
-    np.testing.assert_array_equal(heatmap.z, want.influence)
-    np.testing.assert_array_equal(heatmap.customdata, want.standard_error)
-    np.testing.assert_array_equal(measured.heatmap("mixing.network", "error").z, want.standard_error)
+    np.testing.assert_allclose(heatmap.z, want.influence, rtol=FOUR_DIGITS)
+    percent = (100 * want.standard_error / want.influence).round()
+    np.testing.assert_array_equal(heatmap.customdata, percent.clip(0, 999))
+    error = measured.heatmap("mixing.network", "error").z
+    np.testing.assert_allclose(error, want.standard_error, rtol=FOUR_DIGITS)
     assert measured.draw("mixing.network", "matrix").words.startswith("After 16 of 16 probes")
 
 
