@@ -248,3 +248,17 @@ def test_a_class_is_called_what_it_is_called(name: str) -> None:
     start, _ = change(scope, PAGE, first(scope, PAGE), {"class": "class 3"})
     found, said = change(scope, PAGE, start, from_query(to_query({"class": name})))
     assert (scope.classes[found.target], said) == (name, [])
+
+
+def test_classes_that_differ_little_are_linked_apart_and_decomposed_letters_are_found_as_chats_write_them() -> None:
+    names = ("Cat", "cat", "a", "a#0", "Cafe\u0301", "b&c", "d+e", "h%20")
+    config = replace(small_config(), num_classes=len(names), classes=names)
+    scope = Microscope(Mixer(config), {}, torch.device("cpu"))
+    for number, name in enumerate(names):
+        chosen, said = change(scope, PAGE, first(scope, PAGE), {"class": name})
+        assert (chosen.target, said) == (number, [])
+        linked, said = change(scope, PAGE, first(scope, PAGE), from_query(to_link(scope, PAGE, chosen)))
+        assert (linked, said) == (chosen, [])
+    assert scope.class_number("Caf\u00e9") == 4
+    with pytest.raises(ValueError, match="knows no class 'CAT'"):
+        scope.class_number("CAT")
