@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ from mixer.errors import readable_errors
 from mixer.model import Mixer
 from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
+from tests.served import free_port
 from viz.microscope import Microscope
 from viz.page.app import build
 from viz.page.instrument import Instrument
@@ -287,8 +289,7 @@ def test_a_path_that_no_proxy_can_serve_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_no_proxy_stands_between_the_app_and_itself() -> None:
     """As a process of its own: Gradio reads the proxies when it is imported, and asks its own address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     environment |= {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "socks5://127.0.0.1:9"}
     environment |= {"ALL_PROXY": "nonsense://x:y"}
@@ -359,39 +360,56 @@ def test_a_folder_that_takes_no_uploads_is_told_at_the_start(tmp_path: Path, mon
     assert not list((tmp_path / "new" / "uploads").iterdir())
 
 
-def started(port: int, errors: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "app.py", "--port", str(port)]
+PROCESS_1 = ("unshare", "--pid", "--fork", "--kill-child")
+"""Before a command: it is process 1 of a world of its own, as in a container."""
+CAN_BE_1 = shutil.which("unshare") is not None and subprocess.run((*PROCESS_1, "true"), check=False).returncode == 0
+
+
+def started(port: int, errors: Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    command = [*before, sys.executable, "app.py", "--port", str(port)]
     with errors.open("w", encoding="utf-8") as file:
         return subprocess.Popen(
             command, cwd=Path(app.__file__).parent, stdout=subprocess.PIPE, stderr=file, encoding="utf-8"
         )
 
 
-def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: Path, seconds: int) -> None:
     with started(7860, tmp_path / "errors") as process:
         caught = 1 << (signal.SIGTERM - 1)
         while process.poll() is None:
             (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
             if int(mask, 16) & caught:
+                time.sleep(seconds)
                 process.terminate()
                 break
-        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.wait(2) == 128 + signal.SIGTERM
     assert (tmp_path / "errors").read_text(encoding="utf-8") == "Stopped.\n"
 
 
-def test_it_ends_while_a_page_is_open(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with started(port, tmp_path / "errors") as process:
+@pytest.mark.parametrize(
+    ("before", "number"),
+    [
+        ((), signal.SIGINT),
+        pytest.param(PROCESS_1, signal.SIGTERM, marks=pytest.mark.skipif(not CAN_BE_1, reason="unshare may not")),
+    ],
+    ids=["Ctrl-C", "process 1"],
+)
+def test_it_ends_within_two_seconds_while_a_page_is_open(
+    tmp_path: Path, before: tuple[str, ...], number: signal.Signals
+) -> None:
+    port = free_port()
+    with started(port, tmp_path / "errors", before) as process:
         try:
             assert process.stdout
             said = [process.stdout.readline() for _ in range(2)]
             assert f"http://127.0.0.1:{port}" in said[1]
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
             beat = f"http://127.0.0.1:{port}/gradio_api/heartbeat/visitor"
             with httpx.stream("GET", beat, timeout=60) as page:
                 next(page.iter_bytes())
-                process.send_signal(signal.SIGINT)
-                assert process.wait(20) == 128 + signal.SIGINT
+                os.kill(int(children[0]) if before else process.pid, number)
+                assert process.wait(2) == 128 + number
         finally:
             process.kill()
     assert "Traceback" not in (tmp_path / "errors").read_text(encoding="utf-8")

@@ -83,6 +83,8 @@ def test_these_are_all_endpoints_and_named(client: Client) -> None:
         assert [each["label"] for each in parameters] == given
         assert [each["label"] for each in endpoints[name]["returns"]] == [returned]
         assert endpoints[name]["description"]
+        assert all(each["python_type"]["description"] for each in parameters)
+        assert not any(each["python_type"]["type"].startswith("None") for each in parameters)
     confidences = "confidences: list[dict(label: str, confidence: float)]"
     (answer,) = endpoints["/classify"]["returns"]
     assert answer["python_type"]["type"] == f"dict(label: str, {confidences}, notes: list[str])"
@@ -396,6 +398,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
     for tool in tools:
         described = tool.inputSchema["properties"]
         assert list(described) == NAMES[f"/{tool.name}"][0]
+        assert "the network that the server was started with" in tool.description
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import normalize
 
 import numpy as np
 import torch
@@ -114,10 +115,14 @@ class Microscope(Memory):
         return int(self.probabilities(picture).argmax())
 
     def class_number(self, text: str) -> int:
-        """The class of that name. Raises ValueError where there is none."""
-        if text not in self.classes:
+        """The class of that name, or else of one with the same letters. Raises ValueError where there is none."""
+        if text in self.classes:
+            return self.classes.index(text)
+        composed = normalize("NFC", text)  # as keyboards and chats write it; older networks' names may be decomposed
+        alike = [i for i, name in enumerate(self.classes) if normalize("NFC", name) == composed]
+        if len(alike) != 1:
             raise ValueError(f"this network knows no class {text!r}")
-        return self.classes.index(text)
+        return alike[0]
 
     def picture_of(self, image: Image.Image | Path | str | np.ndarray) -> bytes:
         """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.

@@ -124,6 +124,16 @@ def option_text(option: "Option", selection: "Selection") -> str:
 
 
 @dataclass(frozen=True)
+class Brought:
+    """A picture that was made for another network: this one sees it resized, and a link from here says it as it was."""
+
+    text: str
+    """as in the link"""
+    size: tuple[int, int]
+    """(height, width)"""
+
+
+@dataclass(frozen=True)
 class Selection:
     """Plain values only, so that it can be compared, kept and sent."""
 
@@ -133,6 +143,8 @@ class Selection:
     """its number among the shipped samples, before any edit; None for a visitor's own picture"""
     unedited: bytes = b""
     """the picture before its edits; empty where it has none: see `original`"""
+    brought: Brought | None = None
+    """a visitor's own picture as a link brought it, from a network of another size"""
     edits: tuple[Edit, ...] = ()
     undone: tuple[Edit, ...] = ()
     """edits that were taken back, the next to be done again first"""
@@ -183,10 +195,8 @@ def first(scope: Microscope, page: Page) -> Selection:
 
 def show(scope: Microscope, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:
     """Put a picture under the microscope, unedited; the class that is asked about becomes the answer."""
-    target = scope.answer(picture)
-    return replace(
-        selection, picture=picture, sample=sample, target=target, unit=None, unedited=b"", edits=(), undone=()
-    )
+    new = replace(selection, picture=picture, sample=sample, target=scope.answer(picture), unit=None)
+    return replace(new, unedited=b"", brought=None, edits=(), undone=())
 
 
 def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selection:
@@ -263,7 +273,8 @@ def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, s
     begin = first(scope, page)
     words: dict[str, str] = {}
     if selection.sample is None:
-        words["picture"] = _picture_text(selection.original, scope.grid.image_size)
+        brought = selection.brought
+        words["picture"] = brought.text if brought else _picture_text(selection.original, scope.grid.image_size)
     elif selection.sample != begin.sample:
         words["sample"] = str(selection.sample)
     if selection.edits:
@@ -295,25 +306,31 @@ Setter = Callable[[Microscope, Page, Selection, str], Selection]
 
 
 def _set_picture(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
-    size = scope.grid.image_size
+    size, brought = scope.grid.image_size, None
     try:
         data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         # as links were up to November 2026; no more is unpacked than a picture can hold, whatever the link says
         most = 3 * size[0] * size[1] + 1
-        picture = zlib.decompressobj().decompress(data, most) if data[:1] == b"x" else _read(scope, data)
+        if data[:1] == b"x":
+            picture = zlib.decompressobj().decompress(data, most)
+        else:
+            image = _read(data)
+            picture = scope.picture_of(image)
+            if image.size != size[::-1]:
+                brought = Brought(text, (image.height, image.width))
     except (ValueError, zlib.error):
         picture = b""
     if len(picture) != 3 * size[0] * size[1]:
         raise ValueError("the picture of this link is damaged: open it here again")
-    return show(scope, selection, picture)
+    return replace(show(scope, selection, picture), brought=brought)
 
 
-def _read(scope: Microscope, png: bytes) -> bytes:
-    """A picture of a link as this network sees it, whatever network it was made for. Raises ValueError if damaged."""
+def _read(png: bytes) -> Image.Image:
+    """A picture of a link, whatever network it was made for. Raises ValueError if damaged."""
     decoded = decode(png)
     if decoded.notes:
         raise ValueError("not as it was written")
-    return scope.picture_of(decoded.image)
+    return decoded.image
 
 
 def _set_sample(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:

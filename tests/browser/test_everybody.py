@@ -277,3 +277,33 @@ def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_f
     patch.click()
     expect(page.locator("#patch")).to_have_value("1,3")
     expect(page.locator("#picker")).not_to_have_class("large")
+
+
+def test_of_196_patches_each_is_24_pixels_on_a_phone_and_in_a_list_everywhere(
+    visit: Callable[..., Page], tmp_path: Path
+) -> None:
+    with wide(tmp_path, image_size=(56, 56), patch_size=(4, 4)) as url:
+        for settings in ({}, PHONE):
+            page = visit(url, **settings)
+            asked = page.locator("#patch")
+            expect(asked.locator("option")).to_have_count(196)
+            box = asked.bounding_box()
+            assert box
+            assert min(box["width"], box["height"]) >= 24
+            if settings:
+                page.get_by_role("button", name="Choose a patch").click()
+                box = page.get_by_role("button", name="patch (13, 13)").bounding_box()
+                assert box
+                assert min(box["width"], box["height"]) >= 24
+
+
+def test_captions_of_thumbnails_stay_under_their_pictures(visit: Callable[..., Page]) -> None:
+    for settings in ({}, PHONE):
+        page = visit(**settings)
+        page.get_by_role("button", name="Choose a picture").click()
+        captions = page.locator(".thumbnails button")
+        expect(captions.first).to_be_visible(timeout=60_000)
+        assert captions.filter(has_text="automobile").count() == 2
+        assert not captions.evaluate_all(
+            "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+        )

@@ -3,8 +3,10 @@
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +145,34 @@ def listening(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
+@contextmanager
+def line(port: int) -> Iterator[int]:
+    """A port that leads to this one, 1,400 bytes at a time, as a real line does."""
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):  # who has hung up
+            while data := source.recv(1400):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def answer() -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                caller, _ = entrance.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                for end in (caller, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for ends in ((caller, server), (server, caller)):
+                    threading.Thread(target=carry, args=ends, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as entrance:
+        threading.Thread(target=answer, daemon=True).start()
+        yield entrance.getsockname()[1]
+        entrance.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="there is no nginx here")
-def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_not_in_its_log(
+def test_an_own_picture_goes_over_a_real_line_and_a_proxy_that_takes_8_kb_of_headers_and_is_not_in_its_log(
     visit: Callable[..., Page], url: str, noise: Path, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -157,13 +185,14 @@ def test_an_own_picture_goes_through_a_proxy_that_takes_8_kb_of_headers_and_is_n
             while not listening(port):
                 assert nginx.poll() is None
                 time.sleep(0.05)
-            page = visit(f"http://127.0.0.1:{port}/?lens=tokens")
-            own = upload(page, noise)
-            page.locator("#patch").select_option("1,1")
-            page.wait_for_function("location.search.includes('patch=1,1')")
-            page.reload()
-            assert answers(page) == own
-            expect(page.locator("#patch")).to_have_value("1,1")
+            with line(port) as far:
+                page = visit(f"http://127.0.0.1:{far}/?lens=tokens")
+                own = upload(page, noise)
+                page.locator("#patch").select_option("1,1")
+                page.wait_for_function("location.search.includes('patch=1,1')")
+                page.reload()
+                assert answers(page) == own
+                expect(page.locator("#patch")).to_have_value("1,1")
         finally:
             nginx.terminate()
     lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()

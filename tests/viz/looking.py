@@ -1,10 +1,15 @@
 """What the tests of views share: a small network, selections in the words of a link, and what the page does."""
 
 import re
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from typing import Any, TypeVar
 
+import numpy as np
+import plotly.graph_objects as go
 import torch
+from PIL import Image
 
 from mixer.data import CLASSES
 from mixer.model import Mixer, MixerConfig
@@ -68,6 +73,11 @@ def told(drawn: Drawn) -> tuple[str | None, str, str, str | None]:
     """All that a view shows, to be compared."""
     figure = drawn.figure and drawn.figure.to_json()
     return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.in_words()
+
+
+def pixels_of(image: go.Image) -> np.ndarray:
+    """What a trace shows, which is sent as a file."""
+    return np.asarray(Image.open(BytesIO(b64decode(image.source.partition(",")[2]))))
 
 
 def cells(html: str) -> list[list[str]]:

@@ -8,6 +8,7 @@ import pytest
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from mixer.grid import PatchGrid
+from tests.viz.looking import pixels_of
 from viz import figures
 from viz.figures.style import class_symbol, luminance
 
@@ -40,14 +41,16 @@ def framed(figure: go.Figure) -> set[tuple[float, ...]]:
     return {(top, bottom, left, right) for left, top, right, bottom, _ in boxes}
 
 
-def cells(trace: go.Heatmap) -> dict[str, tuple[float, tuple[float, float, float, float]]]:
-    """The value and the place (top, bottom, left, right) of every cell that the pointer is told something about."""
+Box = tuple[float, float, float, float]
+
+
+def cells(trace: go.Heatmap) -> dict[Box, tuple[float, list[int]]]:
+    """By the place (top, bottom, left, right) of a cell with a value: that, and the patch that the pointer tells."""
+    assert trace.hovertemplate.startswith("patch (%{customdata[0]}, %{customdata[1]}): ")
     down, across = edges(trace)
     return {
-        text: (trace.z[i][j], (down[i], down[i + 1], across[j], across[j + 1]))
-        for i, line in enumerate(trace.text)
-        for j, text in enumerate(line)
-        if text
+        (down[i], down[i + 1], across[j], across[j + 1]): (trace.z[i][j], trace.customdata[i][j].tolist())
+        for i, j in np.argwhere(np.isfinite(trace.z))
     }
 
 
@@ -69,12 +72,9 @@ def test_tiles_hold_every_value_where_its_patch_is_and_nothing_between(maps: np.
         top, left = corners[name]
         for row in range(ROWS):
             for col in range(COLS):
-                value, place = found.pop(f"{name}, patch ({row}, {col})")
-                assert value == tile[row, col]
                 y, x = top + row * 4 - 0.5, left + col * 16 - 0.5
-                assert place == pytest.approx((y, y + 4, x, x + 16))
+                assert found.pop((y, y + 4, x, x + 16)) == (tile[row, col], [row, col])
     assert not found
-    assert np.isfinite(trace.z).sum() == maps.size
     assert trace.hoverongaps is False
     assert figure.layout.yaxis.scaleratio == 1
 
@@ -95,7 +95,7 @@ def test_tiles_share_one_scale_around_zero(maps: np.ndarray) -> None:
 def test_the_chosen_patch_is_framed_in_every_tile(maps: np.ndarray) -> None:
     figure = figures.tiles(maps, ["a", "b", "c"], "value", True, 2, CELL, chosen=(3, 1))
     found = cells(*heatmaps(figure))
-    assert framed(figure) == {found[f"{name}, patch (3, 1)"][1] for name in "abc"}
+    assert framed(figure) == {place for place, (_, patch) in found.items() if patch == [3, 1]}
 
 
 @pytest.mark.parametrize("cell", [CELL, (1, 32), (32, 1)])
@@ -122,12 +122,10 @@ def test_colour_tiles_show_each_patch_in_its_colour_and_nothing_between() -> Non
                 i = round((top + y + 0.5 - image.y0) / image.dy)
                 j = round((left + x + 0.5 - image.x0) / image.dx)
                 assert image.z[i][j].tolist() == [*(tile[row, col] * 255).round(), 255]
-                told = "red {:.2f}, green {:.2f}, blue {:.2f}".format(*tile[row, col].tolist())
-                assert image.text[i][j] == f"{name}, patch ({row}, {col}): {told}"
+                assert image.customdata[i][j].tolist() == [row, col]
                 covered += 1
     drawn = image.z[..., 3] == 255
     assert drawn.sum() * image.dy * image.dx == covered
-    assert not any(image.text[i][j] for i, j in np.argwhere(~drawn))
 
 
 def test_a_map_over_the_picture_covers_it_patch_by_patch() -> None:
@@ -137,8 +135,8 @@ def test_a_map_over_the_picture_covers_it_patch_by_patch() -> None:
     for row in range(ROWS):
         for col in range(COLS):
             place = (row * 4 - 0.5, row * 4 + 3.5, col * 16 - 0.5, col * 16 + 15.5)
-            assert found[f"patch ({row}, {col})"] == (values[row, col], place)
-    assert framed(figure) == {found["patch (3, 1)"][1]}
+            assert found[place] == (values[row, col], [row, col])
+    assert framed(figure) == {(11.5, 15.5, 15.5, 31.5)}
 
 
 def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
@@ -153,7 +151,7 @@ def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
     )
     for figure in drawn:
         for image in (trace for trace in figure.data if trace.type == "image"):
-            pixels = np.asarray(image.z)
+            pixels = pixels_of(image)
             assert (pixels == pixels[..., :1]).all()
             assert 200 <= pixels.min() < pixels.max() <= 255
             assert pixels[0, :3, 0].tolist() == [255, 200, 216]  # red is a third as bright as white
@@ -163,7 +161,7 @@ def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
 def test_the_bar_has_the_colours_as_they_are_seen(signed: bool, span: float | None) -> None:
     values = np.linspace(-2, 3, 10, dtype=np.float32).reshape(ROWS, COLS)
     image, heat, bar = figures.over_picture(PICTURE, values, "value", signed, (0, 0), span).data
-    ground, shown = np.asarray(image.z).mean(), bar.marker
+    ground, shown = pixels_of(image).mean(), bar.marker
     assert not heat.showscale
     assert shown.showscale
     assert shown.colorbar.title.text == "value"

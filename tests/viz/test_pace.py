@@ -184,6 +184,7 @@ def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow:
     offered = slow.answer(visit, {"redraw": True, "again": True})
     assert "Random removals" in offered["doubt-verdict"]["measure"]
     assert re.search(r"about \d+ min", offered["doubt-verdict"]["measure"])
+    assert re.search(r">[^;]+; [^;]+; [^;]+ and \d+ more: ", offered["doubt-verdict"]["measure"])
     assert not offered["doubt-verdict"]["waiting"]
     slow.answer(visit, {"words": {"patch": "1,1"}})  # another choice, another budget: but not for what is longer alone
     assert all(one.seconds <= BUDGET for one in slow.wanted(visit))

@@ -13,6 +13,7 @@ from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
+from viz.page.specimen import in_words
 from viz.selection import (
     _SETTERS,
     Choice,
@@ -174,7 +175,7 @@ def test_edits_change_what_the_network_sees_and_not_what_is_asked(small: Microsc
     assert (other.edits, other.picture) == ((), small.sample_picture(41))
 
 
-def test_a_picture_is_in_the_link_of_a_network_of_any_size_and_fits_another_one(small: Microscope) -> None:
+def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_it_was(small: Microscope) -> None:
     torch.manual_seed(0)
     config = replace(small_config(), image_size=(96, 48), patch_size=(48, 16))
     large = Microscope(Mixer(config), {}, torch.device("cpu"))
@@ -185,6 +186,15 @@ def test_a_picture_is_in_the_link_of_a_network_of_any_size_and_fits_another_one(
     here, said = opened(small, link)
     assert (len(here.picture), here.sample) == (3 * 32 * 32, None)
     assert not any("picture" in sentence for sentence in said)
+    assert "48 x 96 pixels, here resized to 32 x 32" in in_words(small, here)[-1]
+    edited, _ = change(small, PAGE, here, {"edits": "mean:2,1"})
+    words = from_query(to_link(small, PAGE, edited))
+    (again, _), (back, _) = (change(one, PAGE, first(one, PAGE), words) for one in (small, large))
+    assert again == edited
+    assert back.original == picture
+    assert len(in_words(large, there)) == 1
+    other, _ = change(small, PAGE, here, {"sample": "41"})
+    assert other.brought is None
 
 
 def test_a_link_of_before_november_2026_shows_its_picture(small: Microscope) -> None:
@@ -238,3 +248,17 @@ def test_a_class_is_called_what_it_is_called(name: str) -> None:
     start, _ = change(scope, PAGE, first(scope, PAGE), {"class": "class 3"})
     found, said = change(scope, PAGE, start, from_query(to_query({"class": name})))
     assert (scope.classes[found.target], said) == (name, [])
+
+
+def test_classes_that_differ_little_are_linked_apart_and_decomposed_letters_are_found_as_chats_write_them() -> None:
+    names = ("Cat", "cat", "a", "a#0", "Cafe\u0301", "b&c", "d+e", "h%20")
+    config = replace(small_config(), num_classes=len(names), classes=names)
+    scope = Microscope(Mixer(config), {}, torch.device("cpu"))
+    for number, name in enumerate(names):
+        chosen, said = change(scope, PAGE, first(scope, PAGE), {"class": name})
+        assert (chosen.target, said) == (number, [])
+        linked, said = change(scope, PAGE, first(scope, PAGE), from_query(to_link(scope, PAGE, chosen)))
+        assert (linked, said) == (chosen, [])
+    assert scope.class_number("Caf\u00e9") == 4
+    with pytest.raises(ValueError, match="knows no class 'CAT'"):
+        scope.class_number("CAT")

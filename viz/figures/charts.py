@@ -22,6 +22,7 @@ from viz.figures.style import (
     SHARE,
     SHARES,
     bare,
+    brief,
     class_symbol,
     colorbar,
     colorbar_below,
@@ -261,19 +262,19 @@ def patch_matrix(
     positions: (row, column) of each patch
     relation: how the hover text joins the two, e.g. "from {other} to {one}"; {one} is the row's patch
     span: where the scale ends; without it, a signed one at the 99th percentile
-    error: the standard error of each value, for the hover text
+    error: the standard error of each value, which is then positive, for the hover text
     axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
     """
     count = len(values)
     names = [str(position) for position in positions]
     firsts = [name for name, (_, col) in zip(names, positions, strict=True) if col == 0]
     heat = go.Heatmap(
-        z=values,
+        z=brief(values),
         x=names,
         y=names,
-        customdata=error,
+        customdata=None if error is None else small((100 * error / values.clip(1e-12)).clip(0, 999).round()),
         hovertemplate=f"{relation.format(one='patch %{y}', other='patch %{x}')}: %{{z:.3g}}"
-        f"{'' if error is None else ' ± %{customdata:.2g}'}<extra></extra>",
+        f"{'' if error is None else ' ± %{customdata}%'}<extra></extra>",
         colorbar=colorbar_below(label),
         **scale(values, signed, span),
     )

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int, UInt8
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from viz.figures.style import (
+    HERE,
     OVER,
     SEQUENTIAL,
     SIGNED,
@@ -23,6 +24,7 @@ from viz.figures.style import (
     frame_patch,
     pale,
     place,
+    places,
     rgb,
     scale,
     small,
@@ -52,8 +54,8 @@ def over_picture(
         z=values,
         **cells(picture, rows, cols),
         opacity=OVER,
-        text=[[place(r, c) for c in range(cols)] for r in range(rows)],
-        hovertemplate="%{text}: %{z:.3g}<extra></extra>",
+        customdata=small(places(rows, cols)),
+        hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>",
         showscale=False,
         **look,
     )
@@ -121,19 +123,19 @@ def patch_pixels(
     height, width, _ = pixels.shape
     columns = 2 if width <= 4 * height else 1
     gap = -(-width * columns // 14)  # a line of words on a phone, however fine the pixels
-    places = np.moveaxis(np.indices((height, width)), 0, -1) + corner
+    spots = places(height, width) + corner
     pixel = "pixel (%{customdata[0]}, %{customdata[1]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
     corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
     (x, y), *planes = corners
-    whole = go.Image(z=pixels, x0=x, y0=y, customdata=small(places), hovertemplate=f"{pixel}: {colours}<extra></extra>")
+    whole = go.Image(z=pixels, x0=x, y0=y, customdata=small(spots), hovertemplate=f"{pixel}: {colours}<extra></extra>")
     heats = [
         go.Heatmap(
             z=values[..., i],
             x0=x,
             y0=y,
             name=colour,
-            customdata=small(np.dstack([places, pixels[..., i]])),
+            customdata=small(np.dstack([spots, pixels[..., i]])),
             hovertemplate=f"{pixel}, {colour}: %{{z:.3f}} (%{{customdata[2]}} of 255)<extra></extra>",
             showscale=i == 0,
             colorbar=colorbar_below("normalised value"),

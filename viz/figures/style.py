@@ -6,9 +6,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Int, UInt8
+from jaxtyping import Float32, Int, Real, UInt8
 from plotly.basedatatypes import BaseTraceType
 from plotly.colors import diverging, hex_to_rgb, sample_colorscale, unlabel_rgb
+
+from viz.pictures import png_url
 
 Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
@@ -99,6 +101,15 @@ def place(row: int, col: int) -> str:
     return f"patch ({row}, {col})"
 
 
+HERE, BEFORE = (f"patch (%{{customdata[{i}]}}, %{{customdata[{i + 1}]}})" for i in (0, 2))
+"""what the pointer tells of a cell that knows the row and column of its patch, and of the one it came from"""
+
+
+def places(rows: int, cols: int) -> Int[np.ndarray, "rows cols 2"]:
+    """Of each cell its row and column."""
+    return np.moveaxis(np.indices((rows, cols)), 0, -1)
+
+
 def scale(values: np.ndarray, signed: bool, span: float | None = None) -> dict:
     """The colour scale of the data: one for magnitudes, one around zero for signed values."""
     if not signed:
@@ -122,7 +133,7 @@ def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "hei
 
 def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
     """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
-    return go.Image(z=pale(picture), x0=x, y0=y, hoverinfo="skip")
+    return go.Image(source=png_url(pale(picture)), x0=x, y0=y, hoverinfo="skip")
 
 
 def as_seen(colours: str | list[str], picture: UInt8[np.ndarray, "height width 3"]) -> list[str]:
@@ -173,9 +184,15 @@ def shortened(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 1 - end]}…{name[-end:]}"
 
 
-def small(numbers: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
-    """In as few bytes as hold them all."""
+def small(numbers: Real[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """Whole numbers in as few bytes as hold them all."""
     return numbers.astype(np.min_scalar_type(min(int(numbers.min()), -1 - int(numbers.max()))))
+
+
+def brief(values: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+    """In four digits, one more than the pointer tells: the others would be a quarter of a large figure's bytes."""
+    last = np.int32(1 << 11)
+    return ((values.view(np.int32) + last // 2) & -last).view(np.float32)
 
 
 def rgb(colour: str) -> tuple[float, float, float]:

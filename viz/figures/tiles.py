@@ -1,6 +1,5 @@
 """Many small pictures on one scale."""
 
-import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -8,13 +7,22 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
-from viz.figures.style import GUTTER, bare, caption, colorbar_below, frames, place, scale, small
+from viz.figures.style import (
+    BEFORE,
+    GUTTER,
+    HERE,
+    bare,
+    caption,
+    colorbar_below,
+    frames,
+    places,
+    scale,
+    small,
+)
+from viz.pictures import png_url
 
 CAPTION = 3 * GUTTER
 """cells over a tile that has a caption"""
-
-HERE, BEFORE = (f"patch (%{{customdata[{i}]}}, %{{customdata[{i + 1}]}})" for i in (0, 2))
-"""what the pointer tells of a pixel that knows the row and column of its patch, and of the one it came from"""
 
 Point: TypeAlias = Sequence[int]
 """(row, column) of a cell, as a browser tells it"""
@@ -49,9 +57,8 @@ def tiles(
     chosen: (row, column) of a patch to frame in every tile
     """
     shown = _layout(maps.shape, columns, CAPTION)
-    text = [[f"{names[i]}, {place(r, c)}" if i >= 0 else "" for i, r, c in line] for line in shown.tolist()]
     heat, corners = _heatmap(maps, shown, cell, label, signed, span)
-    heat.update(text=text, hovertemplate="%{text}: %{z:.3g}<extra></extra>")
+    heat.update(customdata=small(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
     return bare(heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen))
 
@@ -100,7 +107,7 @@ def _layout(shape: Shape, columns: int, top: int, group: int = 1) -> Int[np.ndar
     for i in range(count):
         y, x = i // columns * high + top, left[i % columns]
         canvas[y : y + rows, x : x + cols, 0] = i
-        canvas[y : y + rows, x : x + cols, 1:] = np.moveaxis(np.indices((rows, cols)), 0, -1)
+        canvas[y : y + rows, x : x + cols, 1:] = places(rows, cols)
     return canvas
 
 
@@ -166,18 +173,13 @@ def colour_tiles(
     top, gap = 3 * round(rows / 8), round(cols / 8)
     high, wide = rows + top, cols + gap
     canvas = np.zeros((-(-count // columns) * high, columns * wide, 4), np.uint8)
-    text = np.full(canvas.shape[:2], "", object)
-    corners = []
-    for i, (name, tile) in enumerate(zip(names, colours, strict=True)):
+    numbers, corners = np.zeros((*canvas.shape[:2], 2), np.int64), []
+    for i, tile in enumerate(colours):
         y, x = i // columns * high + top, i % columns * wide
         corners.append((x * dx, y * dy))
         canvas[y : y + rows, x : x + cols, :3] = (tile * 255).round().repeat(split_y, 0).repeat(split_x, 1)
         canvas[y : y + rows, x : x + cols, 3] = 255
-        told = [
-            [f"{name}, {place(r, c)}: red {p:.2f}, green {q:.2f}, blue {s:.2f}" for c, (p, q, s) in enumerate(line)]
-            for r, line in enumerate(tile.tolist())
-        ]
-        text[y : y + rows, x : x + cols] = np.array(told, object).repeat(split_y, 0).repeat(split_x, 1)
+        numbers[y : y + rows, x : x + cols] = places(rows, cols) // (split_y, split_x)
     image = go.Image(
         z=canvas,
         colormodel="rgba256",
@@ -185,8 +187,8 @@ def colour_tiles(
         dx=dx,
         y0=dy / 2 - 0.5,
         dy=dy,
-        text=text.tolist(),
-        hovertemplate="%{text}<extra></extra>",
+        customdata=small(numbers),
+        hovertemplate=f"{HERE}: red %{{z[0]}}, green %{{z[1]}}, blue %{{z[2]}} of 255<extra></extra>",
     )
     shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
@@ -214,21 +216,20 @@ def filter_tiles(
 ) -> go.Figure:
     """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour.
 
-    The pointer tells the weights in three digits of the span.
+    The pointer tells the colours, and what they stand for: the weights as well would be megabytes.
 
     channels: the number of each filter's channel
     """
     count, rows, cols, _ = filters.shape
-    unit = 10.0 ** (math.floor(math.log10(span)) - 2)
     shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
-    places = np.broadcast_to(np.moveaxis(np.indices((rows, cols)), 0, -1), (count, rows, cols, 2))
+    pixels = np.broadcast_to(places(rows, cols), (count, rows, cols, 2))
     numbers = np.broadcast_to(channels[:, None, None, None], (count, rows, cols, 1))
-    told = np.concatenate([numbers, places, (filters / unit).round()], -1).astype(np.int32)
-    red, green, blue = (f"%{{customdata[{i}]}}" for i in (3, 4, 5))
-    place = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
-    words = f"{place}: red {red}, green {green}, blue {blue}, times {unit:g}"
-    tiles = _pixel_tiles(shades, told, words, columns, GUTTER)
-    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 900))
+    told = np.concatenate([numbers, pixels], -1)
+    pixel = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
+    colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
+    words = f"{pixel}: {colours} (0 stands for {-span:.3g}, 255 for {span:.3g})"
+    tiles, ratio = _pixel_tiles(shades, told, words, columns, GUTTER)
+    return bare(tiles, None, (ratio, 20, 900))
 
 
 def pictures(
@@ -244,13 +245,13 @@ def pictures(
     """
     count, height, width, _ = shown.shape
     rows, cols = patches
-    told, words = np.broadcast_to(np.moveaxis(np.indices(patches), 0, -1), (count, rows, cols, 2)), HERE
+    told, words = np.broadcast_to(places(*patches), (count, rows, cols, 2)), HERE
     if origins is not None:
         told, words = np.concatenate([told, origins], -1), f"{HERE}: here from {BEFORE}"
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
-    tiles = _pixel_tiles(shown, told.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
-    return bare(tiles, None, (tiles.z.shape[0] / tiles.z.shape[1], 20, 420), annotations=captions)
+    tiles, ratio = _pixel_tiles(shown, told.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
+    return bare(tiles, None, (ratio, 20, 420), annotations=captions)
 
 
 def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
@@ -269,8 +270,8 @@ def _pixel_tiles(
     words: str,
     columns: int,
     gap: int,
-) -> go.Image:
-    """Small pictures with gaps between them, and above them, as one.
+) -> tuple[go.Image, float]:
+    """Small pictures with gaps between them, and above them, as one; and its height against its width.
 
     told: what the pointer tells of each pixel, and in a gap of the nearest: as numbers, a tenth of their words' bytes
     words: the sentence around them, in which `%{customdata[0]}` is the first
@@ -284,4 +285,5 @@ def _pixel_tiles(
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
         around = np.pad(line, ((gap, 0), (0, gap), (0, 0)), "edge")
         numbers[y - gap : y + rows, x : x + wide] = around[:, : numbers.shape[1] - x]
-    return go.Image(z=canvas, colormodel="rgba256", customdata=small(numbers), hovertemplate=f"{words}<extra></extra>")
+    image = go.Image(source=png_url(canvas), customdata=small(numbers), hovertemplate=f"{words}<extra></extra>")
+    return image, canvas.shape[0] / canvas.shape[1]

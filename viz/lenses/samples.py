@@ -3,9 +3,9 @@
 from html import escape
 from itertools import product
 
-from viz.lenses.pictures import png_url
 from viz.lenses.view import MOST_PAIRED, Drawn, Lens, View, taken_for
 from viz.microscope import Microscope
+from viz.pictures import thumbnail_url
 from viz.selection import Choice
 
 TWO, WRONG = "two", "wrong"
@@ -51,7 +51,8 @@ def _draw_samples(scope: Microscope, kind: str) -> Drawn:
         }
     thumbnails = (
         f"<li><button type='button' data-words='sample={i}'>"
-        f"<img src='{png_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>{escape(name)}</button></li>"
+        f"<img src='{thumbnail_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>"
+        f"{escape(name)}</button></li>"
         for i, name in sorted(names.items())
     )
     words = "" if names else "There is none among the samples."

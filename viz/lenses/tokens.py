@@ -9,10 +9,10 @@ from jaxtyping import Float32
 from viz import figures, tokens
 from viz.figures import AGAINST, FOR
 from viz.intervene import knockout
-from viz.lenses.pictures import png_url
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pictures import thumbnail_url
 from viz.selection import Choice, Selection, Words
 
 COLUMNS = 5
@@ -136,7 +136,7 @@ def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
         f"left: {col / grid.cols:.2%}; top: {row / grid.rows:.2%}; "
         f"width: {1 / grid.cols:.2%}; height: {1 / grid.rows:.2%}"
     )
-    picture = png_url(scope.pixels(scope.sample_picture(sample)))
+    picture = thumbnail_url(scope.pixels(scope.sample_picture(sample)))
     return (
         f"<li><button type='button' data-words='sample={sample}&patch={row},{col}' aria-label='{name}, patch ({row}, "
         f"{col}), cosine {cosine:.3f}'><span class='thumb'><img src='{picture}' alt=''><i style='{frame}'></i></span>"

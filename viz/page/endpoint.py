@@ -10,6 +10,7 @@ from typing import Any, TypedDict, TypeVar
 import gradio as gr
 import numpy as np
 from gradio.context import Context
+from gradio.utils import get_function_description
 from jaxtyping import Float32
 
 from viz import tokens as token_questions
@@ -31,6 +32,8 @@ SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
 MOST_NAMED = 100
 """classes that a tool lists"""
+NULL: Schema = {"type": "null"}
+"""may be left out: told last, as in `str | None`"""
 T = TypeVar("T")
 
 Map = list[list[float]]
@@ -219,12 +222,18 @@ def add(scope: Microscope, fetch: bool) -> None:
 
 
 def _publish(function: Callable[..., Awaitable[Any]], returned: str, parameters: Mapping[str, Schema]) -> None:
-    """Make an endpoint of it, whose parameters and result have their own names in the documentation."""
+    """Make an endpoint of it, whose parameters and result have their names, and what is said of them, in `view_api`."""
     page: Any = Context.root_block  # Gradio states neither labels nor parameters
+    _, said, _ = get_function_description(function)
     added = gr.api(function, api_name=function.__name__)
     names = [*function.__annotations__][: len(added["inputs"])]
     for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
-        page.blocks[number].label = name  # where Gradio writes "1st"
+        block = page.blocks[number]
+        block.label = name  # where Gradio writes "1st"
+        if name in said:
+            may = {kind: sorted(each, key=NULL.__eq__) for kind, each in block.api_info().items() if kind == "oneOf"}
+            about = dict.fromkeys(("description", "additional_description"), said[name])  # of JSON Schema, and Gradio's
+            block._api_info = block.api_info() | may | about
     page.parameters[function.__name__] = {name: parameters[name] for name in names}
 
 

@@ -35,6 +35,8 @@ SHORT = 1
 """seconds from which on a wait is shown, and can be cancelled"""
 REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
+LISTED = 3
+"""names of measurements in a sentence"""
 SAME = "The same for what is pinned."
 BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
 
@@ -355,7 +357,9 @@ def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
     if not waiting:
         return ""
     seconds = sum(measurement.seconds for measurement in waiting)
-    names = "; ".join(measurement.label for measurement in waiting)
+    names = "; ".join(measurement.label for measurement in waiting[:LISTED])
+    if len(waiting) > LISTED:
+        names += f" and {len(waiting) - LISTED} more"
     reasons = dict.fromkeys(visit.stopped[m.key] for m in waiting if m.key in visit.stopped)
     words = " ".join([*reasons, f"{names}: about {duration(seconds)}."])
     return f'<button type="button" data-do="measure">Measure</button> <span>{escape(words)}</span>'

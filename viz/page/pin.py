@@ -10,9 +10,9 @@ from html import escape
 from urllib.parse import urlencode
 
 from viz.lenses.all import Lenses
-from viz.lenses.pictures import png_url
 from viz.lenses.view import facts_of
 from viz.measuring import Measurement
+from viz.pictures import png_url
 from viz.selection import Selection, change, from_query, option_text, to_words
 
 HERE, SWAP = "here", "swap"

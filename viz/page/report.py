@@ -16,7 +16,6 @@ import numpy as np
 
 from mixer.record import circumstances
 from viz import figures
-from viz.lenses.pictures import png_url
 from viz.lenses.view import (
     Drawn,
     Lens,
@@ -35,6 +34,7 @@ from viz.microscope import Microscope
 from viz.page.address import Address
 from viz.page.specimen import TOP, in_words
 from viz.page.visit import Visit
+from viz.pictures import png_url
 from viz.selection import Option, Page, Selection, to_link
 
 HERE = Path(__file__).parent

@@ -5,11 +5,11 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
-from viz.lenses.pictures import png_url
 from viz.microscope import Microscope
 from viz.page import photo
 from viz.page.markup import select, slider
 from viz.page.visit import Part, Visit
+from viz.pictures import png_url
 from viz.selection import Selection, patch_text
 
 STEPS = ",".join(map(str, range(photo.STEPS + 1)))
@@ -139,7 +139,14 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        return [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
+        lines = [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
+        if selection.brought:
+            (height, width), (rows, cols) = selection.brought.size, scope.grid.image_size
+            lines.append(
+                f"Your picture was made for a network of another size: {width} x {height} pixels, here resized to "
+                f"{cols} x {rows}. Choose the file again to lose nothing of it."
+            )
+        return lines
     truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
     label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:

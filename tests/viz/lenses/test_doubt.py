@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mixer.model import Mixer
-from tests.viz.looking import cells, measure, microscope, select, view_of
+from tests.viz.looking import cells, measure, microscope, pixels_of, select, view_of
 from viz.attribution.asked import question as question_of
 from viz.attribution.attribute import attribute
 from viz.doubt import faithfulness
@@ -127,7 +127,7 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
     assert f"<b>{without:.3f}</b> without its first {count} patches, <b>{alone:.3f}</b> with these alone" in drawn.words
     np.testing.assert_allclose(drawn.numbers.values, [[without, alone]], rtol=1e-5)
     (image,) = drawn.figure.data
-    pixels = np.asarray(image.z)[4:, :32, :3]
+    pixels = pixels_of(image)[4:, :32, :3]
     if count == 0:
         np.testing.assert_array_equal(pixels, scope.pixels(selection.picture))
     # 4 x 2 patches of 4 x 16 pixels; the pictures begin 4 pixels down, and the second 36 across

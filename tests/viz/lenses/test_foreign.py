@@ -16,7 +16,7 @@ import torch
 from mixer.checkpoint import DEFAULT
 from mixer.data import CLASSES, samples
 from mixer.model import PRESETS, Mixer, MixerConfig
-from tests.viz.looking import measure
+from tests.viz.looking import measure, pixels_of
 from viz import tokens
 from viz.attribution.asked import Asked, explanation, question
 from viz.attribution.baselines import BASELINES
@@ -233,7 +233,10 @@ def points(figure: Figure) -> Iterator[dict[str, Any]]:
     for curve, drawn in enumerate(figure.data):
         if drawn.hoverinfo == "skip":  # as the picture under a map: no pointer finds it
             continue
-        shape = np.shape(drawn.z)[:2] if drawn.type in ("heatmap", "image") else np.shape(drawn.x)
+        if drawn.type == "image" and drawn.source:
+            shape = pixels_of(drawn).shape[:2]
+        else:
+            shape = np.shape(drawn.z)[:2] if drawn.type in ("heatmap", "image") else np.shape(drawn.x)
         for index in product(*(sorted({0, size // 3, size // 2, size - 1}) for size in shape)):
             yield {"curve": curve, "name": drawn.name or "", "index": list(index)}
 

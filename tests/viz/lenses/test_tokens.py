@@ -82,12 +82,11 @@ def test_the_given_pixels_are_those_of_the_picture(scope: Microscope, lens: Lens
     assert blue.zmax == pytest.approx(max(0.4914 / 0.2470, 0.5178 / 0.2435, 0.5535 / 0.2616, 0.5086 / 0.2470))
 
 
-def named(shown: Figure) -> dict[str, float]:
-    """The values of the cells, by what the pointer says of them."""
+def tile_values(shown: Figure) -> np.ndarray:
+    """The value of each patch (6, 0), in the order of the tiles."""
     (heat,) = shown.data
-    return {
-        text: z for line, zs in zip(heat.text, heat.z, strict=True) for text, z in zip(line, zs, strict=True) if text
-    }
+    values = np.asarray(heat.z)
+    return values[np.isfinite(values) & (heat.customdata == (6, 0)).all(-1)]
 
 
 def test_lengths_and_likeness_are_those_of_the_tokens(scope: Microscope, lens: Lens) -> None:
@@ -96,14 +95,13 @@ def test_lengths_and_likeness_are_those_of_the_tokens(scope: Microscope, lens: L
     there, here = depths[:, scope.grid.index(6, 0)], depths[:, scope.grid.index(3, 1)]
     cosines = (there * here).sum(1) / np.linalg.norm(there, axis=1) / np.linalg.norm(here, axis=1)
     lengths, similar, updates = (
-        named(figure(scope, lens, name, **words)) for name in ("norms", "similarity", "updates")
+        tile_values(figure(scope, lens, name, **words)) for name in ("norms", "similarity", "updates")
     )
-    for depth, name in enumerate(scope.depth_names):
-        place = f"{name}, patch (6, 0)"
-        assert lengths[place] == pytest.approx(np.linalg.norm(there[depth]), rel=1e-5)
-        assert similar[place] == pytest.approx(cosines[depth], abs=1e-5)
+    for depth in range(len(scope.depth_names)):
+        assert lengths[depth] == pytest.approx(np.linalg.norm(there[depth]), rel=1e-5)
+        assert similar[depth] == pytest.approx(cosines[depth], abs=1e-5)
         added = there[depth] - there[depth - 1] if depth else there[0]
-        assert updates[place] == pytest.approx(np.linalg.norm(added), rel=1e-4)
+        assert updates[depth] == pytest.approx(np.linalg.norm(added), rel=1e-4)
     pairs = figure(scope, lens, "matrix", **words).data[0]
     assert pairs.z[pairs.y.index("(3, 1)"), pairs.x.index("(6, 0)")] == pytest.approx(cosines[4], abs=1e-5)
 
@@ -186,15 +184,20 @@ def test_the_words_of_the_colours_add_up(scope: Microscope, lens: Lens) -> None:
 
 @pytest.mark.parametrize("name", ["norms", "updates", "similarity", "pca"])
 def test_a_tile_chooses_its_depth_and_the_patch_under_the_pointer(scope: Microscope, lens: Lens, name: str) -> None:
-    (shown,) = figure(scope, lens, name).data
-    chosen = set()
-    for (row, col), text in np.ndenumerate(np.asarray(shown.text)):
-        if not text:
+    drawn = draw(scope, lens, name)
+    (shown,) = drawn.figure.data
+    values, chosen = np.asarray(shown.z), set()
+    for row, col in np.ndindex(values.shape[:2]):
+        value = values[row, col]
+        if not value[3] if name == "pca" else np.isnan(value):
             with pytest.raises(ValueError, match="no tile"):
                 pick(scope, lens, name, 0, row, col)
             continue
         words = pick(scope, lens, name, 0, row, col)
-        assert text.startswith("{}, patch ({}, {})".format(words["depth"], *words["patch"].split(",")))
+        patch = tuple(map(int, words["patch"].split(",")))
+        assert tuple(shown.customdata[row, col].tolist()) == patch
+        truth = drawn.numbers.values[(scope.depth_names.index(words["depth"]), *patch)]
+        assert (value == ([*(255 * truth).round(), 255] if name == "pca" else truth)).all()
         chosen.add(tuple(words.values()))
     assert len(chosen) == 7 * 16
 

@@ -1,12 +1,18 @@
-"""What a visitor is sent of large pictures: places as numbers, never a text for each pixel."""
+"""What a visitor is sent of large pictures and fine grids: places as numbers, pictures as files."""
 
+import gzip
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.viz.looking import measure, microscope
+from viz.figures import filter_tiles
 from viz.page.instrument import Instrument
+from viz.page.visit import Visit
+from viz.pictures import png_url, thumbnail_url
 from viz.selection import change
 
 
@@ -48,3 +54,51 @@ def test_no_figure_has_a_text_for_each_pixel(instrument: Instrument, name: str) 
     figure = instrument.views[name].draw(instrument.scope, selection).figure
     assert figure is not None
     assert texts(figure.to_plotly_json()) < 1000  # of 9,216 pixels
+
+
+def sent(updates: dict[str, Any]) -> int:
+    """Bytes, as the server packs them."""
+    return len(gzip.compress(json.dumps(updates).encode(), 5))
+
+
+@pytest.fixture(scope="module", params=[(32, 8), (16, 12)], ids=["S/32", "B/16"])
+def published(request: pytest.FixtureRequest) -> Instrument:
+    """With the patches and blocks of a published network, and with few weights."""
+    size, blocks = request.param
+    sizes = {"hidden_dim": 24, "tokens_mlp_dim": 20, "channels_mlp_dim": 28, "num_blocks": blocks}
+    return Instrument(microscope(image_size=(224, 224), patch_size=(size, size), **sizes))
+
+
+def clicks(instrument: Instrument, lens: str) -> Iterator[int]:
+    """What is sent as a lens opens, with what it measures by itself, and then for a patch, a depth and a class."""
+    visit = Visit(instrument.first)
+    for words in ({"lens": lens}, {"patch": "1,5"}, {"depth": "2b"}, {"class": "frog"}):
+        visit.selection, wrong = change(instrument.scope, instrument.page, visit.selection, words)
+        assert not wrong
+        for name, place in instrument.places.items():
+            if place == lens:
+                measure(instrument.scope, instrument.views[name], visit.selection, asked=lens == "mixing.network")
+        yield sent(instrument.refresh(visit))
+
+
+@pytest.mark.parametrize(
+    "lens",
+    ["how", "tokens", "mixing.wiring", "mixing.network", "mixing.shuffle", "attribution", "whatif.edit"],
+)
+def test_no_lens_sends_above_3_mb_and_no_click_above_300_kb(published: Instrument, lens: str) -> None:
+    opened, *after = clicks(published, lens)
+    assert opened < 3_000_000
+    assert max(after) < 300_000
+
+
+def test_the_filters_of_512_channels_are_sent_in_3_mb() -> None:
+    filters = np.random.default_rng(0).normal(0, 0.05, (512, 32, 32, 3)).astype(np.float32)
+    figure = filter_tiles(filters, np.arange(512), 32, 0.15)
+    assert sent({"figure": figure.to_json()}) < 3_000_000
+
+
+def test_pictures_to_recognise_are_small_whatever_the_network_sees() -> None:
+    photo = np.random.default_rng(0).integers(256, size=(224, 224, 3), dtype=np.uint8)
+    assert len(thumbnail_url(photo)) < 10_000
+    few = photo[:64, :96]
+    assert thumbnail_url(few) == png_url(few)

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from viz import figures
-from viz.lenses.pictures import png_url
 from viz.microscope import Microscope
+from viz.pictures import png_url
 
 Frame = tuple[float, float, float, float]
 """x, y, width and height, in cells"""

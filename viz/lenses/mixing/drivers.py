@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz.lenses.mixing import block, chosen
-from viz.lenses.pictures import png_url
 from viz.lenses.view import Drawn, Numbers, View, taken_for
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing import units
+from viz.pictures import thumbnail_url
 from viz.selection import Selection
 
 LISTED = 10
@@ -65,7 +65,7 @@ def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples 
 
 
 def _button(scope: Microscope, sample: int) -> str:
-    url = png_url(scope.pixels(scope.sample_picture(sample)))
+    url = thumbnail_url(scope.pixels(scope.sample_picture(sample)))
     return (
         f"<button type='button' data-words='sample={sample}' aria-label='sample {sample}, "
         f"{escape(scope.truth(sample), True)}'><img src='{url}' alt=''></button>"
