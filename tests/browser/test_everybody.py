@@ -291,7 +291,7 @@ def test_of_196_patches_each_is_24_pixels_on_a_phone_and_in_a_list_everywhere(
             assert box
             assert min(box["width"], box["height"]) >= 24
             if settings:
-                page.get_by_role("button", name="Choose a patch").click()
+                page.get_by_role("button", name="Select a patch").click()
                 box = page.get_by_role("button", name="patch (13, 13)").bounding_box()
                 assert box
                 assert min(box["width"], box["height"]) >= 24
