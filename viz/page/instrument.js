@@ -517,8 +517,6 @@ window.instrument = (() => {
       }
       for (const parts of element.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== group;
       for (const panel of document.querySelectorAll(".lens")) panel.classList.toggle("open", panel.id === `lens-${lens.replace(".", "-")}`);
-      for (const tab of element.querySelectorAll('[role=tablist]:not([hidden]) [aria-selected="true"]'))
-        tab.scrollIntoView({block: "nearest", inline: "nearest"});
     };
     const choose = tab => {
       const lens = tab.dataset.lens ?? last[tab.dataset.group] ?? tab.dataset.first;
