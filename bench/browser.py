@@ -1,19 +1,18 @@
 """The time between a hand and an eye: the app as users start it, looked at in a real Chromium."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from bench.measure import Ratio, Timing, spread
 from bench.server import served
+from tools.chromium import chromium
 
 SCRIPT = Path(__file__).with_name("browser.js").read_text(encoding="utf-8")
-OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 BYTES_BEFORE = 452e3
 """sent for a click on a patch before a view was a value"""
 LATENCY = 0.1
@@ -37,7 +36,7 @@ def visiting(rounds: int = 15) -> Iterator[Ratio]:
 
     rounds: how often each, after one that does not count
     """
-    with served() as (url, _), _chromium() as browser:
+    with served() as (url, _), chromium() as browser:
         first, *later = [_visit(browser, url) for _ in range(1 + rounds)]
         sample, patch = _clicks(browser, url, rounds)
         far_sample, far_patch = _clicks(browser, url, rounds, far=True)
@@ -108,15 +107,6 @@ def _each(page: Page, buttons: list[Locator], far: bool) -> Clicks:
             clicks.views |= set(found["views"])
     network.detach()
     return clicks
-
-
-@contextmanager
-def _chromium() -> Iterator[Browser]:
-    installed = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=OFFLINE)
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Take the pictures of the page that the README shows: `python -m tools.screenshots`."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from pathlib import Path
 import torch
 import tyro
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import app
 from mixer.errors import readable_errors, without_proxies
+from tools.chromium import chromium
 from viz.microscope import Microscope
 
 FOLDER = Path(__file__).parent.parent / "docs"
@@ -120,11 +120,8 @@ def served() -> Iterator[tuple[Browser, str]]:
     with without_proxies():
         others = {"routes": networks.routes}
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
-    installed = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser, url
-        browser.close()
     page.close()
 
 

@@ -1,7 +1,6 @@
 """A real Chromium, and visitors who open the page of a thin network in it: where numbers do not matter, it is quick."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,17 +8,17 @@ from urllib.parse import urljoin
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect
 
 from mixer.checkpoint import DEFAULT, save
 from mixer.data import CLASSES
 from mixer.model import PRESETS, Mixer
 from tests.served import served
+from tools.chromium import chromium
 from viz.microscope import Microscope
 
 DESKTOP = {"viewport": {"width": 1400, "height": 900}, "permissions": ["clipboard-read", "clipboard-write"]}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture(scope="package")
@@ -45,11 +44,8 @@ def url(scope: Microscope) -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    installed = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=OFFLINE)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")
