@@ -192,6 +192,12 @@ def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
     return {"patch": patch_text(scope, point.index[0])}
 
 
+def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
+    """A click on a value for each half-block: the depth that it leads to."""
+    (half,) = point.index
+    return {"depth": scope.depth_names[1:][half]}
+
+
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:
     """What a figure is of, for those who see it without the page."""
     row, col = scope.grid.position(selection.patch)

@@ -9,7 +9,7 @@ from viz import figures
 from viz.figures import with_sign
 from viz.intervene import knockout
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_half
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.running_stats import RunningStats
@@ -71,11 +71,6 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
         lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
     numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
-
-
-def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
-    (half,) = point.index
-    return {"depth": scope.depth_names[1:][half]}
 
 
 def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves 1 classes"]]:

@@ -12,7 +12,18 @@ from viz.figures import with_sign
 from viz.intervene.patching import Between, map_work, token_map, update_effects
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.tokens import COLUMNS
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_in_pictures, picture_name, places, sample_name
+from viz.lenses.view import (
+    Drawn,
+    Lens,
+    Numbers,
+    Point,
+    View,
+    pick_half,
+    pick_in_pictures,
+    picture_name,
+    places,
+    sample_name,
+)
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
@@ -104,11 +115,6 @@ def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measur
         len(scope.depth_names) - 1 + 2,
         lambda: with_result(update_effects(scope.model, *_inputs(scope, picture, second))),
     )
-
-
-def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
-    (half,) = point.index
-    return {"depth": scope.depth_names[1:][half]}
 
 
 def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
