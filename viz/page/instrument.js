@@ -430,12 +430,14 @@ window.instrument = (() => {
       const Plotly = await plotly();
       if (mine !== turn) return;
       fillIn();
+      await null; // first all that an answer writes, then all figures, which look at the page's layout
+      if (mine !== turn) return;
       const [present, pinned] = parsed;
       if (present) now.reserve(present, value.alt);
       else now.empty();
       if (pinned) kept.reserve(pinned, value.pinned.alt);
       else kept?.empty();
-      await nearby(); // and in any case first all that an answer writes, then figures, which look at the page's layout
+      await nearby();
       if (mine !== turn) return;
       if (present) await now.draw(Plotly, present);
       if (mine !== turn) return;
@@ -715,7 +717,7 @@ window.instrument = (() => {
   };
 
   const wire = (props, trigger, server) => {
-    held = remembered().length > 0 ||
+    held = unanswered.length > 1 || // the link is one
       [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
     receive(JSON.parse(props.value));
     act = server.act;

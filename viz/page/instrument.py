@@ -42,6 +42,7 @@ BROKEN = "Something in the program went wrong here. Choose something else to go 
 
 STATUS = "status"
 """the element that shows the link's address, sentences, and how far a measurement is"""
+
 log = logging.getLogger(__name__)
 
 _turn = count(1)
