@@ -73,15 +73,16 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
 def headline(metrics: dict[str, Any]) -> str:
     """The accuracy, and of the other results what the record holds, in a few words."""
     details = {
-        "interval": " (95 % interval {0[0]:.2%} to {0[1]:.2%})",
+        "images": " on {0:,} images",
+        "interval": " (95% interval {0[0]:.2%} to {0[1]:.2%})",
         "flip_accuracy": ", {0:.2%} with horizontal-flip averaging",
         "parameters": ". {0:,} parameters",
         "date": ". Evaluated on {0}",
         "device": ", {0}",
     }
-    images = f"{metrics['images']:,}" if "images" in metrics else "the"
+    data = metrics.get("data", {}).get("name", "CIFAR-10")
     known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
-    lines = [f"{metrics['accuracy']:.2%} of {images} test images right{''.join(known)}."]
+    lines = [f"{data} test accuracy: {metrics['accuracy']:.2%}{''.join(known)}."]
     return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
 
 

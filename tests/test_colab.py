@@ -47,8 +47,8 @@ def test_it_trains_evaluates_saves_and_shows(
     model, metrics = checkpoint.load(run / "checkpoint", Mixer)
     assert model.config == replace(PRESETS["seed"], num_blocks=1)
     assert [line["epoch"] for line in metrics["stages"][0]["history"]] == [1, 2]
-    assert f"{metrics['accuracy']:.2%} of 60 test images right" in said[train]
-    assert f"{metrics['accuracy']:.2%} of 60 test images right" in said[evaluate]
+    assert f"CIFAR-10 test accuracy: {metrics['accuracy']:.2%} on 60 images" in said[train]
+    assert f"CIFAR-10 test accuracy: {metrics['accuracy']:.2%} on 60 images" in said[evaluate]
     assert len(shown[train]) == 1, "the curves of the second epoch take the place of those of the first"
     assert shown[train][0].count('"training loss"') == 1
     assert shown[plot]

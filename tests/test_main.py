@@ -52,7 +52,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     assert stage["recipe"]["teacher"] == [teacher, "checkpoints/teacher"]
     assert [line["epoch"] for line in stage["history"]] == [1, 2]
     assert metrics["epochs"] == 2
-    assert f"{metrics['accuracy']:.2%} of 60 test images right" in out
+    assert f"CIFAR-10 test accuracy: {metrics['accuracy']:.2%} on 60 images" in out
 
     main.train(replace(SHORT, epochs=3), blocks=1, run=tmp_path / "run", data_root=cifar)
     metrics = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)[1]
@@ -168,7 +168,7 @@ def test_a_run_stays_what_it_is_of(
     lost = folder / "checkpoint"
     shutil.rmtree(lost)
     metrics = json.loads(before["checkpoint/metrics.json"])
-    assert "of 60 test images right" in train()  # stopped before its end, between training and evaluation
+    assert "% on 60 images" in train()  # stopped before its end, between training and evaluation
     assert checkpoint.load(lost, Mixer)[1]["stages"] == metrics["stages"]
 
     monkeypatch.chdir(tmp_path)
@@ -204,7 +204,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     )
     assert metrics["data"] == parts.record()
     assert metrics["images"] == len(parts.test) == metrics["data"]["test images"]
-    assert f"{metrics['accuracy']:.2%} of {len(parts.test)} test images right" in out
+    assert f"mine test accuracy: {metrics['accuracy']:.2%} on {len(parts.test)} images" in out
     assert metrics["stages"][0]["recipe"]["teacher"] == []
     own = checkpoint.load_samples(folder)
     assert torch.equal(own.images, parts.test.images[own.indices])
@@ -444,7 +444,7 @@ def test_a_result_is_printed_even_where_it_cannot_be_written(
     (folder / "metrics.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(NotWritable, match=r"metrics\.json is a link"):
         main.evaluate(str(folder), cifar)
-    assert "of 60 test images right" in capsys.readouterr().out
+    assert "% on 60 images" in capsys.readouterr().out
 
     monkeypatch.setattr(record, "report", None)
     for source, words in ((str(folder), "is a link"), ("owner/name", "is no folder here")):

@@ -122,7 +122,8 @@ def test_what_cannot_be_counted_is_refused_in_words(tiny, coloured: Labelled) ->
 
 
 def test_the_headline_says_what_the_record_holds() -> None:
-    assert headline({"accuracy": 0.5}) == "50.00% of the test images right."
+    assert headline({"accuracy": 0.5}) == "CIFAR-10 test accuracy: 50.00%."
+    assert headline({"accuracy": 0.5, "data": {"name": "photos"}}) == "photos test accuracy: 50.00%."
     whole = {
         "accuracy": 0.5,
         "images": 10_000,
@@ -133,6 +134,6 @@ def test_the_headline_says_what_the_record_holds() -> None:
         "device": "an abacus",
     }
     assert headline(whole) == (
-        "50.00% of 10,000 test images right (95 % interval 49.00% to 51.00%), 52.00% with horizontal-flip averaging. "
-        "1,234 parameters. Evaluated on 2026-01-31, an abacus."
+        "CIFAR-10 test accuracy: 50.00% on 10,000 images (95% interval 49.00% to 51.00%), 52.00% with horizontal-flip "
+        "averaging. 1,234 parameters. Evaluated on 2026-01-31, an abacus."
     )

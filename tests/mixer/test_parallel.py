@@ -45,7 +45,7 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
     main.train(alone, blocks=1, teacher=None, run=tmp_path / "one", data_root=cifar)
     output, _ = started.communicate(timeout=600)
     assert started.returncode == 0, output
-    assert output.count("test images right") == 1
+    assert output.count("test accuracy: ") == 1
     (one, _), (two, metrics) = (checkpoint.load(str(tmp_path / run / "checkpoint"), Mixer) for run in ("one", "two"))
     moved = weights(one) - weights(session.start("seed", 1, None, 0))
     assert (weights(one) - weights(two)).norm() < 1e-4 * moved.norm()

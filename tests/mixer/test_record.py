@@ -31,7 +31,7 @@ def test_other_entries_may_stand_beside_them() -> None:
 
 def test_an_accuracy_alone_is_stated_alone() -> None:
     record.check({"accuracy": 0.8754}, 10)
-    assert headline({"accuracy": 0.8754}) == "87.54% of the test images right."
+    assert headline({"accuracy": 0.8754}) == "CIFAR-10 test accuracy: 87.54%."
 
 
 @pytest.mark.parametrize(
