@@ -194,7 +194,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     expect(view.locator(".pinned .which")).to_contain_text("depth: 2a")
     view.scroll_into_view_if_needed()
     expect(view.locator(".pane:not(.pinned) .which")).to_contain_text("depth: 12b")
-    expect(view).to_contain_text("Both on one scale")
+    expect(view).to_contain_text("Common scale")
     ends = view.evaluate(
         """box => [...box.querySelectorAll('.js-plotly-plot')].map(plot => {
           const {zmin, zmax} = plot._fullData.find(({type}) => type === 'heatmap'); return [zmin, zmax]; })"""

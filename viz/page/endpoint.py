@@ -1,4 +1,4 @@
-"""What other programs can ask of a picture, or do to it: see docs/endpoints.md.
+"""The endpoints for other programs: see docs/endpoints.md.
 
 With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
@@ -56,19 +56,19 @@ class Answer(TypedDict):
 
 class Attributed(TypedDict):
     label: str
-    """the class that was asked about"""
+    """the class that is explained"""
     method: str
     baseline: str
     output: str
-    """what the values are made of: the logit or the probability of the class"""
+    """what is explained: the logit or the probability of the class"""
     values: Map
     """what each patch contributes; of saliencies, how strongly each counts, without sign"""
     total: float
     """the sum of the values"""
     difference: float
-    """the output for the picture less that for the baseline: what a complete method's total should be"""
+    """the output for the picture minus that for the baseline: the total of a complete method"""
     passes: int
-    """what it cost, in passes of the network"""
+    """the cost, in passes of one picture through the network"""
     notes: list[str]
 
 
@@ -76,13 +76,13 @@ class Tokens(TypedDict):
     depth: str
     channels: int
     lengths: Map
-    """the Euclidean length of each token"""
+    """the Euclidean norm of each token"""
     answers: list[list[str]]
     """the class that the network's classifier would give each token alone"""
     similarity: Map | None
-    """the cosine of each token with that of the patch that was named"""
+    """the cosine similarity of each token with that of the given patch"""
     vectors: list[list[list[float]]] | None
-    """the tokens themselves, where they were asked for: rows of columns of channels"""
+    """the tokens themselves, on request: rows of columns of channels"""
     notes: list[str]
 
 
@@ -91,7 +91,7 @@ class Mixing(TypedDict):
     patches: list[list[int]]
     """[row, column] of each patch, in the order of the influence's rows and columns"""
     influence: Map
-    """how strongly the block's token mixing lets each patch (column) act on each patch (row), on this picture"""
+    """how strongly each patch (column) influences each patch (row) through the token mixing, for this picture"""
     notes: list[str]
 
 
@@ -101,17 +101,17 @@ class Side(TypedDict):
     answer: str
     """the most probable class"""
     logit: float
-    """of the class that is asked about"""
+    """of the class to explain"""
     probability: float
 
 
 class Intervened(TypedDict):
     label: str
-    """the class that was asked about"""
+    """the class that is explained"""
     before: Side
     after: Side
     change: float
-    """of the class's logit"""
+    """of the logit of the class"""
     notes: list[str]
 
 
@@ -122,7 +122,7 @@ def add(scope: Microscope, fetch: bool) -> None:
     async def classify(picture: Sent = None) -> Answer:
         """Classify a picture.
 
-        The network gets what it gets on the page: the largest part of its own shape in the middle, in its own size.
+        The picture is cropped to the largest centred part of the network's shape and resized, as on the page.
 
         Args:
             picture: base64, plain or as a data URL; over HTTP, also an uploaded file
@@ -138,13 +138,13 @@ def add(scope: Microscope, fetch: bool) -> None:
         output: str | None = None,
         block: int | None = None,
     ) -> Attributed:
-        """Which patches made the network say so? One value for each patch.
+        """Which patches support the class? One value for each patch.
 
         Args:
             picture: as for classify
-            label: the class that is asked about; without it, the answer
+            label: the class to explain; without it, the answer
             method: as on the page, such as Integrated Gradients; without it, Gradient x input
-            baseline: what the picture is compared with, as on the page; without it, mean colour
+            baseline: the picture to compare with, as on the page; without it, mean colour
             output: logit or probability; without it, logit
             block: for methods that explain tokens, the block after which, counted from 1; without it, the last
         """
@@ -163,7 +163,7 @@ def add(scope: Microscope, fetch: bool) -> None:
     async def tokens(
         picture: Sent = None, depth: str | None = None, patch: list[int] | None = None, vectors: bool | None = None
     ) -> Tokens:
-        """What does each place of the picture hold, at a depth?
+        """What does each token contain, at a depth?
 
         Args:
             picture: as for classify
@@ -177,7 +177,7 @@ def add(scope: Microscope, fetch: bool) -> None:
         return await on_model_thread(_tokens, scope, pixels, at, one, _truth("vectors", vectors), notes)
 
     async def mixing(picture: Sent = None, block: int | None = None) -> Mixing:
-        """Who talks to whom in a block, on this picture? The gain of each patch on each, without sign.
+        """Which patch influences which in a block, for this picture? The gain of each patch on each, without sign.
 
         A small random change of a patch's token by e in every channel changes the update of another by gain x e.
 
@@ -195,14 +195,14 @@ def add(scope: Microscope, fetch: bool) -> None:
         silence: list[list[int]] | None = None,
         label: str | None = None,
     ) -> Intervened:
-        """What if the picture were another, or a part of the network did not do its work? All that is named, at once.
+        """What if the picture were different, or a part of the network were ablated? All changes apply at once.
 
         Args:
             picture: as for classify
-            edits: of the picture, as a link says them, such as mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1
-            skip: half-blocks that add nothing to the tokens, by the depth that they lead to: 1a, 1b, 2a, ...
-            silence: hidden units of the token mixing that are 0 everywhere: [block, unit], the block counted from 1
-            label: the class that is asked about; without it, the answer before
+            edits: changes of the picture, as in a link, such as mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1
+            skip: half-blocks whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
+            silence: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
+            label: the class to explain; without it, the answer before the intervention
         """
         pixels, notes = await taken_from(picture, size, fetch)
         number = await on_model_thread(scope.answer, pixels) if label is None else _class(scope, label)

@@ -370,8 +370,8 @@ window.instrument = (() => {
       join(both.map(figure => figure.layout[name]), {range, autorange: false});
     }
     for (const figure of both) await Plotly.react(figure, figure.data, figure.layout, CONFIG);
-    if (joined) return "Both on one scale, the wider of the two.";
-    return alike ? "" : "Each on a scale of its own: they show different things.";
+    if (joined) return "Common scale, the wider of the two.";
+    return alike ? "" : "Separate scales: they show different things.";
   };
 
   const view = element => {

@@ -37,7 +37,7 @@ REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
 LISTED = 3
 """names of measurements in a sentence"""
-SAME = "The same for what is pinned."
+SAME = "Identical for the pinned selection."
 BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
 
 STATUS = "status"
@@ -132,7 +132,7 @@ class Instrument(Lenses):
             said, file = self._act(visit, event)
         except (ValueError, KeyError, TypeError) as error:
             log.warning("not understood: %.200r: %s", event, error)
-            said = ["That could not be done: reload the page if it goes on."]
+            said = ["That could not be done: reload the page if it happens again."]
         return self._updates(visit, None if "redraw" in event else said, file)
 
     def put(self, visit: Visit, photo: Photo | None) -> Updates:
