@@ -72,6 +72,12 @@ def test_what_is_installed_finds_its_network_from_any_folder(wheel: Path, tmp_pa
     assert "mixer-microscope = mixer_microscope.app:command" in entry.read_text(encoding="utf-8")
 
 
+def test_the_version_is_that_of_the_newest_release() -> None:
+    (version,) = re.findall('^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    releases = re.findall("^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", releases[0])
+
+
 def test_the_versions_that_were_tested_together_are_those_that_are_allowed() -> None:
     tested = dict(line.split("==") for line in FILE.read_text(encoding="utf-8").splitlines()[1:])
     for requirement in requirements():

@@ -4,7 +4,12 @@ from mixer.checkpoint import DEFAULT, load
 from mixer.evaluate import headline
 from mixer.model import Mixer
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
 
 
 def test_the_readme_states_the_figures_of_the_shipped_checkpoint() -> None:
@@ -12,8 +17,7 @@ def test_the_readme_states_the_figures_of_the_shipped_checkpoint() -> None:
 
 
 def test_the_pictures_of_the_readme_exist() -> None:
-    root = Path(__file__).parent.parent
     names = [part.split(")")[0] for part in README.split("](")[1:]]
     pictures = [name for name in names if name.endswith((".png", ".webp"))]
     assert pictures
-    assert all((root / name).exists() for name in pictures)
+    assert all((ROOT / name).exists() for name in pictures)

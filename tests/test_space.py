@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_front_matter_is_complete_and_true(folder: Path) -> None:
     data = space.front_matter(folder)
-    tried = re.findall(r"^\| (3\.\d+)\.\d+ \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    tried = re.findall(r"^\| (3\.\d+)\.\d+ \|", (folder / "docs/publish.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert data["python_version"] in tried
 
 

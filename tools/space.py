@@ -35,7 +35,7 @@ RUN = (
     "checkpoints/seed-start",
     "checkpoints/seed-epoch-1",
 )
-READ = ("README.md", "docs", "bench/README.md", "bench/scaling.png")
+READ = ("README.md", "CHANGELOG.md", "docs", "bench/README.md", "bench/scaling.png")
 SUMS = "SHA256SUMS"
 MOST_BYTES = 10_000_000
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}

@@ -106,7 +106,7 @@ def test_numbers_are_copied_as_numbers_and_names_as_names(instrument: Instrument
 
 def test_the_example_of_the_readme_shows_what_it_says() -> None:
     readme = checkpoint.DEFAULT.parents[1].joinpath("README.md").read_text(encoding="utf-8")
-    program = readme.partition("### In a notebook\n\n")[2].partition("\n\n")[0]
+    program = readme.partition("## In a notebook\n\n")[2].partition("\n\n")[0]
     shown = ran(dedent(program))
     assert shown.selection.sample == 12
     assert shown.view.id == "norms"
