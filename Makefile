@@ -17,9 +17,10 @@ test: lint chromium ## install what is needed and run all tests
 quick: lint ## what to run after every change: style, types, and the tests of the network, questions and figures
 	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/lenses --ignore tests/viz/page -m "not process"
 
-lint: .venv/dev ## check format, style and types
+lint: .venv/dev ## check format, style, spelling and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/pyrefly check
 
 train: .venv/app ## start or continue the default training at low priority

@@ -54,7 +54,7 @@ def check(target: Path, ours: Ours) -> None:
                 pass  # the one sure test of whether something can be written here
     except OSError as error:
         raise NotWritable(
-            f"{target} cannot be written ({error.strerror or error}): name another place, or see to it that you may "
+            f"{target} cannot be written ({error.strerror or error}): name another place, or check that you may "
             "write there"
         ) from error
 

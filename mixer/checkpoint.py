@@ -133,7 +133,7 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
             parameters = record.parameters(network(stated))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{folder}: config.json does not fit: {error}; correct that entry, or get the checkpoint anew"
+            f"{folder}: config.json does not fit: {error}; correct that entry, or get the checkpoint again"
         ) from error
     _check_record(folder, metrics, stated.num_classes)
     if start is not None and isinstance(stated, MixerConfig):
@@ -151,7 +151,7 @@ def load(source: Path | str, network: type[Network]) -> tuple[Network, dict[str,
     except (RuntimeError, ValueError, OSError, safetensors.SafetensorError) as error:
         why = shorten(str(error.__cause__ or error), 300)  # the error itself may advise to load pickles
         raise CheckpointError(
-            f"{folder}: the weights are incomplete, damaged or of another shape ({why}): get the checkpoint anew"
+            f"{folder}: the weights are incomplete, damaged or of another shape ({why}): get the checkpoint again"
         ) from error
     return model.eval(), metrics
 
@@ -254,10 +254,10 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"{path} is missing or damaged ({why}): check the name of the folder, or get the file anew"
+            f"{path} is missing or damaged ({why}): check the name of the folder, or get the file again"
         ) from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds {type(content).__name__}, not a dictionary: get the file anew")
+        raise CheckpointError(f"{path} holds {type(content).__name__}, not a dictionary: get the file again")
     return content
 
 

@@ -96,8 +96,8 @@ def convert(
         found |= {name: (value, said.by) for name, value in vars(said).items() if name != "by" and value is not None}
     if "image_size" not in found:
         raise CheckpointError(
-            f"{path}: {patches} patches of {_times_joined(patch)} pixels make no square, and nothing says what "
-            "they make. State the size of the pictures by --image-size HEIGHT WIDTH"
+            f"{path}: {patches} patches of {_times_joined(patch)} pixels do not form a square, and nothing states "
+            "the size of the pictures. State it by --image-size HEIGHT WIDTH"
         )
     try:
         config = _config(weights, patch, **{name: value for name, (value, _) in found.items()})

@@ -149,7 +149,7 @@ def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
     damaged = [str(folder / file) for file, md5 in listed if (folder / file).exists() and not whole(folder / file, md5)]
     reason = str(error) or type(error).__name__
     if all(whole(folder / file, md5) for file, md5 in listed):
-        return f"{name} in {folder} cannot be read: {reason}. Remove that folder, then fetch it anew: --download"
+        return f"{name} in {folder} cannot be read: {reason}. Remove that folder, then download it again: --download"
     state = f"not whole (damaged: {', '.join(damaged)})" if damaged else f"not in {root.resolve()}"
     if download:
         return (

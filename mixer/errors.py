@@ -12,8 +12,8 @@ import torch
 ADVICE = {
     errno.ENOSPC: "free some space there, then give the same command again",
     errno.EDQUOT: "free some space there, then give the same command again",
-    errno.EACCES: "see to it that you may read and write there, or name another place",
-    errno.EPERM: "see to it that you may read and write there, or name another place",
+    errno.EACCES: "check that you may read and write there, or name another place",
+    errno.EPERM: "check that you may read and write there, or name another place",
     errno.EROFS: "name another place",
     errno.ENOENT: "check the name",
     errno.ENOTDIR: "check the name",

@@ -63,7 +63,7 @@ def push(folder: Path, repo_id: str) -> str:
         api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)
     except LocalTokenNotFoundError as error:
         raise NotPushed(
-            "the Hub wants to know who you are. Make a token that may write at https://huggingface.co/settings/tokens, "
+            "the Hub needs a token. Make one with write access at https://huggingface.co/settings/tokens, "
             "then: hf auth login, or export HF_TOKEN=... (in Colab: a secret of that name)"
         ) from error
     except Exception as error:  # the client has changed its HTTP library before, and each has errors of its own

@@ -210,18 +210,18 @@ def compare(parts: Parts, metrics: dict[str, Any], network: str) -> list[str]:
     if not known:
         raise UnusableData(
             f"{others}, and its record, of an earlier version of this program, does not say which those were: it may "
-            "have been trained on test images, and their accuracy would say nothing. Train it anew, without --init"
+            "have been trained on test images, and their accuracy would say nothing. Train it again, without --init"
         )
     trained = {images[i : i + SHORT] for images in known for i in range(0, len(images), SHORT)}
     both = sum(image in trained for image in _short(parts.test))
     if both:
         raise UnusableData(
             f"{others}: it was trained on {both:,} of the {len(parts.test):,} test images, and their accuracy would "
-            "say nothing. Take the images as they were, or images that are all new, or train it anew, without --init"
+            "say nothing. Take the images as they were, or images that are all new, or train it again, without --init"
         )
     return [
         f"{others}. It was trained on none of the {len(parts.test):,} test images, pixel by pixel; images that were "
-        "saved anew since are not noticed."
+        "saved again since are not noticed."
     ]
 
 

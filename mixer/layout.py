@@ -183,11 +183,10 @@ def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_Of], list[str]]:
         count = len(list(folder.all_files()))
         if folder.part and not folder.core.folders:
             notes.append(
-                f"{folder.name} is a part without class folders, so nobody says what its {count:,} files show; left "
-                "out."
+                f"{folder.name} is a part without class folders: its {count:,} files have no class and are left out."
             )
         elif not folder.part:
-            notes.append(f"{folder.name} is no part by its name, left out: {count:,} files.")
+            notes.append(f"{folder.name} has no name of a part, left out: {count:,} files.")
     if "test" not in there and "validation" in there:
         notes.append("There are no test images: the validation images test, and some of the training images validate.")
         found = [_Of(of.folder, of.name, "test" if of.part == "validation" else of.part) for of in found]

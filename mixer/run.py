@@ -188,7 +188,7 @@ class Run:
         if problems:
             raise RunError(
                 f"{' and '.join(problems)}: there is no good state to go on from. Choose another folder with --run "
-                "(--init goes on from a checkpoint), or move the damaged files away to start anew in this one"
+                "(--init goes on from a checkpoint), or move the damaged files away to start again in this one"
             )
         return None
 
@@ -230,7 +230,7 @@ class Run:
             full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             remedy = "make room" if error.errno in full else "mend that"
             raise RunError(
-                f"{target} could not be written: {error}. What was saved before is whole: {remedy}, then the same "
+                f"{target} could not be written: {error}. What was saved before is intact: {remedy}, then the same "
                 "command goes on from there"
             ) from error
 
@@ -247,10 +247,10 @@ def history(folder: Path) -> list[dict[str, Any]]:
         if any(not isinstance(line.get(name), (int, float)) for line in lines for name in DRAWN):
             raise ValueError(f"a line lacks one of the numbers {', '.join(DRAWN)}")
     except (TypeError, ValueError, RecursionError) as error:
-        raise RunError(f"{file} is damaged: {error}. Continuing the run writes it anew from {NEWEST}") from error
+        raise RunError(f"{file} is damaged: {error}. Continuing the run writes it again from {NEWEST}") from error
     if not lines:
         raise RunError(
-            f"{folder} is no run that has finished an epoch: there is nothing in {file}. Name the folder of a run, as "
+            f"{folder} has no finished epoch: there is nothing in {file}. Name the folder of a run, as "
             "runs/seed, or wait until its first epoch has ended"
         )
     return lines

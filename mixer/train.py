@@ -173,7 +173,7 @@ def train(
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss is no longer finite at step {at.step}: choose a lower --muon-lr or --adamw-lr; what was "
-                    "saved before is whole, and the run goes on from there"
+                    "saved before is intact, and the run goes on from there"
                 )
             at.step += 1
             at.images += size

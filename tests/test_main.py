@@ -503,7 +503,7 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be from 1 to 1000000, not 0"),
-        (("plot", str(tmp_path)), "no run that has finished an epoch"),
+        (("plot", str(tmp_path)), "has no finished epoch"),
         (("push", str(tmp_path / "nowhere"), "owner/name"), "there is no folder"),
         (("train-teacher", "--output", __file__), "is there already, and this program did not write it"),
         (("train-teacher", "--output", f"{__file__}/below"), "cannot be written (Not a directory)"),

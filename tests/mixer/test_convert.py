@@ -217,7 +217,7 @@ def test_names_are_timm_s(folder: Path, stated: dict[str, Any], names: tuple[str
 @pytest.mark.parametrize(
     ("stated", "words"),
     [
-        ({"input_size": None}, "12 patches of 4 x 5 pixels make no square.*--image-size HEIGHT WIDTH"),
+        ({"input_size": None}, "12 patches of 4 x 5 pixels do not form a square.*--image-size HEIGHT WIDTH"),
         ({"input_size": [3, 224, 220]}, "224 x 220 pixels .as .*says. have 2464 patches.*for 12.*--image-size"),
         ({"input_size": [3, 11, 20]}, "cannot be cut"),
         ({"mean": [0.5]}, "mean must be 3 numbers"),

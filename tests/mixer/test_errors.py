@@ -17,7 +17,7 @@ from mixer.errors import message, readable_errors, without_proxies
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device (free some space"),
-        (PermissionError(errno.EACCES, "Permission denied", "x.npz"), "x.npz: Permission denied (see to it that you"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.npz"), "x.npz: Permission denied (check that you"),
         (OSError(errno.EROFS, "Read-only file system", "run"), "run: Read-only file system (name another place)"),
         (FileNotFoundError("CIFAR-10 is not there: add --download"), "CIFAR-10 is not there: add --download"),
         (

@@ -40,7 +40,7 @@ def view(scope: Microscope, listed: Listed) -> View:
         "Which patches support the class? "
         "A map shows what each patch adds to the selected class, relative to the baseline. "
         f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one colour scale. An "
-        "unsigned method shows only the size of an effect, on a scale of its own.",
+        "unsigned method shows only the size of an effect, on a separate scale.",
         "Limits: each method answers a different question, and a map can look plausible and be wrong. Check the gap "
         "below and the reliability tests.",
         sees,
