@@ -57,27 +57,27 @@ def train(
 ) -> None:
     """Train a network, or continue a run that was stopped; then evaluate it once on the test images.
 
-    Ctrl-C saves the state and stops; the same command goes on from there. A longer --epochs prolongs a run. Recipe and
-    teacher may change on the way; the network, the images and the seed may not. In a notebook, the learning curves are
-    drawn as it goes. On many GPUs: torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train. Each takes
-    its part of every batch.
+    Ctrl-C saves the state and stops; the same command continues from there. A longer --epochs prolongs a run. Recipe
+    and teacher of a run may change; the network, the images and the seed may not. In a notebook, the learning curves
+    are drawn after each epoch. On many GPUs: torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train.
+    Each takes its part of every batch.
 
     Args:
-        data: cifar10, cifar100, or a folder of images that are sorted into one folder for each class
+        data: cifar10, cifar100, or a folder with one folder of images for each class
         preset: the network; without it seed for CIFAR, small for a folder
-        image_size: height and width in pixels that it gets of each image; without it the preset's, of CIFAR 32. The
-            patches grow along, so that there are as many
+        image_size: height and width of the input in pixels; without it that of the preset, for CIFAR 32. The patches
+            grow with it; their number stays the same
         blocks: train only so many of its blocks, which is faster; --init continues with more
         run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET for CIFAR-10,
             runs/DATA for others
-        teacher: checkpoints of teachers to learn from, besides the labels (made by train-teacher), whose probabilities
-            are averaged; None for none. They know CIFAR-10's classes: without this, other data have none
+        teacher: checkpoints of teachers (made by train-teacher) whose mean answer is learned besides the labels; None:
+            no teacher. The shipped ones know only the classes of CIFAR-10, so other data have none by default
         init: checkpoint to start from; blocks that it lacks start as the identity
-        all_images: train on the validation images too (their accuracy then says nothing)
-        folders: whether those in --data are parts (train, test) or classes, where that is not sure
+        all_images: train on the validation images, too (then their accuracy is meaningless)
+        folders: whether the folders in --data are parts (train, test) or classes, if both are possible
         data_root: folder that holds cifar-10-batches-py or cifar-100-python; without it $CIFAR10_ROOT, without that
             ./data
-        download: fetch CIFAR (170 MB) if it is not there
+        download: download CIFAR (170 MB) if it is missing
     """
     known = data in session.CIFAR
     name = data if known else Path(data).resolve().name
@@ -121,7 +121,7 @@ def train(
 
         images = round(config.epochs * len(training_images))
         if not session.follow(steps, images, lambda again: learning_curves.show(folder, again)):
-            print(f"Stopped; the state is saved in {folder}. The same command goes on from there.")
+            print(f"Stopped; the state is saved in {folder}. The same command continues from there.")
             return
         if not parallel.is_first():
             return
@@ -157,7 +157,7 @@ def train_teacher(
     Args:
         output: folder for the checkpoint
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
-        download: fetch CIFAR-10 (170 MB) if it is not there
+        download: download CIFAR-10 (170 MB) if it is missing
     """
     checkpoint.check_target(output)
     torch.manual_seed(config.seed)
@@ -180,14 +180,14 @@ def evaluate(
     attributions: bool = False,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
-    """Read the test images once, print what came out, and write it into the checkpoint's metrics.json.
+    """Evaluate a checkpoint on the test images, print the result, and write it into its metrics.json.
 
     Args:
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
-        download: fetch CIFAR-10 (170 MB) if it is not there
-        data: cifar10, cifar100, or the folder of images that the network was trained on, or one of new images
-        folders: whether those in --data are parts (train, test) or classes, where that is not sure
+        download: download CIFAR-10 (170 MB) if it is missing
+        data: cifar10, cifar100, or a folder of images: that of the training, or a new one
+        folders: whether the folders in --data are parts (train, test) or classes, if both are possible
         attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores)
         as_json: print one line of JSON instead of a sentence
     """
@@ -232,9 +232,9 @@ def convert(
     std: tuple[float, float, float] | None = None,
     classes: tuple[str, ...] | None = None,
 ) -> None:
-    """Make a checkpoint from Mixer weights of the authors' (.npz) or of timm's (.safetensors).
+    """Make a checkpoint from Mixer weights of the paper's authors (.npz) or of timm (.safetensors).
 
-    What the weights do not tell is taken from timm's config.json beside them; the options say it where that does not.
+    Missing information comes from timm's config.json beside the weights, or from the options.
 
     Args:
         source: the file with the weights, or timm's folder
@@ -242,7 +242,7 @@ def convert(
         image_size: height and width of the pictures in pixels; without it, they are square
         mean: what is subtracted from red, green and blue (0 to 1)
         std: what red, green and blue are then divided by
-        classes: what the classes are called, in their order
+        classes: the names of the classes, in their order
     """
     checkpoint.check_target(output)
     if source.resolve().is_relative_to(output.resolve()):
@@ -264,8 +264,8 @@ def write_report(
     Args:
         picture: the file of the picture
         source: folder of the network, or the id of a model on the Hugging Face Hub
-        out: the file; without it, PICTURE-report.html in this folder, or PICTURE-report-2.html, ... where that is
-            taken by another picture's or network's
+        out: the file; without it, PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another report
+            has that name
     """
     decoded = decode(picture)
     of = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
@@ -324,9 +324,9 @@ def plot(run: tyro.conf.Positional[Path]) -> None:
 
 
 def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str]) -> None:
-    """Publish an evaluated checkpoint on the Hugging Face Hub, with a model card. Wants a token (hf auth login).
+    """Publish an evaluated checkpoint on the Hugging Face Hub, with a model card. Needs a token (hf auth login).
 
-    Of images of your own none is published: their number, and the names of the classes and of the folder.
+    None of your own images is published, only their number and the names of the classes and of the folder.
 
     Args:
         folder: folder of the checkpoint; the card stays there as README.md

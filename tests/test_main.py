@@ -353,7 +353,7 @@ def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
     monkeypatch.setattr(mixer.train, "train", interrupted)
     main.train(SHORT, blocks=1, run=tmp_path / "run", data_root=cifar)
     assert steps == [1]
-    assert "The same command goes on from there" in capsys.readouterr().out
+    assert "The same command continues from there" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is before
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["progress"]["step"] == 1
 
