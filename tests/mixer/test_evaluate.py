@@ -25,7 +25,7 @@ def test_an_interval_is_of_shares_and_holds_what_was_measured() -> None:
         for right in {0, 1, images // 2, images - 1, images}:
             low, high = wilson(right, images)
             assert 0 <= low <= right / images <= high <= 1
-            assert "-" not in headline({"accuracy": 0.0, "interval": [low, high]})
+            assert "-0" not in headline({"accuracy": 0.0, "interval": [low, high]})
 
 
 @pytest.mark.parametrize("count", [7, 21, 22, 41])  # Wilson's sums miss 0 or 1 for them
