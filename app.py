@@ -40,7 +40,7 @@ with readable_errors(), without_proxies():
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
-    from viz.page.markup import STYLE, head
+    from viz.page.markup import STYLES, head
     from viz.page.networks import LOCAL, Networks
     from viz.page.upload import why_not_kept
 
@@ -53,7 +53,7 @@ LAUNCH: dict[str, Any] = {
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
     ),
     "head": head(),
-    "css_paths": STYLE,
+    "css_paths": STYLES,
     "max_file_size": "50mb",
     "footer_links": ["api"],
     "run_history": False,

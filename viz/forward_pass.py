@@ -65,6 +65,32 @@ class Mixing:
         return float(self.line[self.place])
 
 
+@dataclass(frozen=True)
+class Norm:
+    """A LayerNorm at one number of the table: (number - mean) / deviation * scale + shift."""
+
+    mean: float
+    """of its token"""
+    deviation: float
+    """of its token, with the LayerNorm's epsilon"""
+    scale: float
+    """of its channel"""
+    shift: float
+
+    def of(self, number: float) -> float:
+        return (number - self.mean) / self.deviation * self.scale + self.shift
+
+
+def layer_norm(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int) -> Norm:
+    """The LayerNorm before a half-block, at one number of the table that comes in."""
+    layer, table = model.block_at(block), table_before(trace, block, half)
+    _check("patch", patch, table.shape[0])
+    _check("channel", channel, table.shape[1])
+    norm, token = layer.norm1 if half == "a" else layer.norm2, array(table[patch], torch.float64)
+    deviation = float(np.sqrt(token.var() + norm.eps))
+    return Norm(float(token.mean()), deviation, norm.weight[channel].item(), norm.bias[channel].item())
+
+
 def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
     """How much each half-block adds: the Frobenius norm of its update against that of the table that comes in.
 

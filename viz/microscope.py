@@ -114,6 +114,10 @@ class Microscope(Memory):
         """The class that the network finds most probable."""
         return int(self.probabilities(picture).argmax())
 
+    def decided_at(self, picture: bytes) -> int:
+        """The depth from which on the answer is the most probable class, if the network ended there."""
+        return tokens.logit_lens(self.look(picture), self.model).decided_at
+
     def class_number(self, text: str) -> int:
         """The class of that name, or else of one with the same letters. Raises ValueError where there is none."""
         if text in self.classes:

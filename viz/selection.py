@@ -186,11 +186,11 @@ class Page:
 
 
 def first(scope: Microscope, page: Page) -> Selection:
-    """What the page opens on: a sample, asked about at the last depth and at a patch near the middle."""
+    """What the page opens on: a sample, a patch near the middle, and the depth at which the answer appears."""
     grid = scope.grid
-    patch = grid.index(grid.rows // 2, grid.cols // 2)
-    empty = Selection(b"", patch=patch, depth=len(scope.depth_names) - 1, lens=page.lenses[0])
-    return show_sample(scope, empty, 0)
+    empty = Selection(b"", patch=grid.index(grid.rows // 2, grid.cols // 2), lens=page.lenses[0])
+    shown = show_sample(scope, empty, 0)
+    return replace(shown, depth=scope.decided_at(shown.picture))
 
 
 def show(scope: Microscope, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:

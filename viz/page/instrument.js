@@ -85,11 +85,12 @@ window.instrument = (() => {
 
   // new HTML in a part; who was on a button of it stays on the same one
   const fill = (part, html) => {
-    const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word]");
+    const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
     part.innerHTML = html;
+    part.dispatchEvent(new Event("filled", {bubbles: true}));
     if (!kept) return;
-    const {words, word} = kept.dataset;
-    const again = words ? `[data-words="${CSS.escape(words)}"]` : `[data-word="${CSS.escape(word)}"]`;
+    const [name, text] = ["keep", "words", "word"].map(name => [name, kept.dataset[name]]).find(([, text]) => text);
+    const again = `[data-${name}="${CSS.escape(text)}"]`;
     part.querySelector(again)?.focus({preventScroll: true});
   };
 
@@ -225,24 +226,6 @@ window.instrument = (() => {
     const symbol = event.target.closest("button[data-symbol]");
     symbol?.closest(".view").querySelector(`figure[data-symbol="${symbol.dataset.symbol}"]`)?.scrollIntoView({block: "center"});
   });
-
-  // what moves in steps: `data-step` is where it is, the style sheet moves it there
-  const play = (motion, does) => {
-    const count = motion.querySelectorAll("ol > li").length, button = motion.querySelector("[data-do=play]");
-    const step = () => {
-      motion.dataset.step = (Number(motion.dataset.step) + 1) % count;
-      announce(motion.querySelectorAll("ol > li")[motion.dataset.step].textContent);
-      return motion.isConnected && motion.dataset.step < count - 1;
-    };
-    const running = motion.timer;
-    clearInterval(motion.timer);
-    motion.timer = undefined;
-    if (does === "play" && !running) {
-      step();
-      motion.timer = setInterval(() => { if (!step()) play(motion, "stop"); }, 2400);
-    } else if (does === "step") step();
-    button.textContent = motion.timer ? "Stop" : "Start";
-  };
 
   // what came from the server for each element
   const shows = new Map(), latest = {};
@@ -454,7 +437,6 @@ window.instrument = (() => {
       if (does === "png" || does === "svg") drawn.then(() => picture(now.figure, box, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "large") lecture(box);
-      if (does === "play" || does === "step") play(event.target.closest(".motion"), does);
     });
     return given => {
       value = given;

@@ -72,7 +72,7 @@ class Instrument(Lenses):
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.of(visit.selection)
         open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
-        return (visit.selection, open_ends) if stop else visit.selection.picture
+        return (visit.selection, open_ends) if stop else (visit.selection.picture, visit.selection.lens)
 
     def _asks(self, lens: Lens) -> Part:
         """The options of a lens."""

@@ -10,12 +10,16 @@ from viz.lenses.glossary import underlined
 from viz.lenses.view import Lens, View, element_id
 from viz.selection import Choice, Number, Option, Several
 
-SCRIPT, STYLE = (Path(__file__).with_name(name) for name in ("instrument.js", "style.css"))
+SCRIPTS, STYLES = (
+    [Path(__file__).with_name(name) for name in names]
+    for names in (("instrument.js", "stage.js"), ("style.css", "stage.css"))
+)
 
 
 def head() -> str:
     """What the document's head needs: the script, and where the figures' library lies."""
-    script = SCRIPT.read_text(encoding="utf-8").replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
+    script = "".join(file.read_text(encoding="utf-8") for file in SCRIPTS)
+    script = script.replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
     return f"<script>{script}</script>"
 
 

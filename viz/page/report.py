@@ -96,7 +96,7 @@ def document(title: str, parts: Sequence[Part]) -> str:
     head = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · MLP-Mixer microscope</title>
-<style>{_file("style.css")}{_file("report.css")}</style>
+<style>{_file("style.css")}{_file("stage.css")}{_file("report.css")}</style>
 {LIBRARY}</head>
 <body class="gradio-container report"><main>
 """

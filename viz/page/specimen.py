@@ -18,16 +18,12 @@ TOP = 5
 
 
 def header(scope: Microscope) -> str:
-    facts = (scope.quality, f"{scope.parameters:,} parameters", f"on {scope.device.type.upper()}")
-    badges = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    facts = f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
     return f"""
 <a class="skip" href="#tabs">Skip to the lenses</a>
 <h1>MLP-Mixer microscope</h1>
-<p>An image classifier built only from MLPs. Token mixing exchanges information between patches; channel mixing combines
-the features within a patch.</p>
-<ul class="badges">{badges}</ul>
-<span class="choice"><label id="network" hidden>Network <select></select></label>
-<button type="button" data-do="open" hidden>Open</button></span>
+<p class="choice"><label id="network" hidden>Network <select></select></label>
+<button type="button" data-do="open" hidden>Open</button> <small>{escape(facts)}</small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 

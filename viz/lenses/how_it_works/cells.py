@@ -56,11 +56,10 @@ def strip(values: Float[np.ndarray, "line"], place: int | None = None) -> str:
     return cells(figures.painted(values.astype(np.float32)[None], True), 16, *frames)
 
 
-def window(scope: Microscope, channel: int) -> range:
-    """The channels of a table that are shown, the given one in the middle as far as there are others beside it."""
-    count = scope.model.config.hidden_dim
-    first = min(max(0, channel - SHOWN // 2), max(0, count - SHOWN))
-    return range(first, min(count, first + SHOWN))
+def window(place: int, count: int, most: int = SHOWN) -> range:
+    """At most so many of a count, the given one in the middle as far as there are others beside it."""
+    first = min(max(0, place - most // 2), max(0, count - most))
+    return range(first, min(count, first + most))
 
 
 def table(values: Float[np.ndarray, "patches channels"], shown: range, row: int | None, column: int | None) -> str:

@@ -1,7 +1,7 @@
 """One value of a part, calculated so that a reader can check it; and the formula of which that is a case."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.formulas import formula
 from viz.lenses.how_it_works.part import part_of
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Numbers, View, number_field
+from viz.lenses.view import Drawn, Numbers, number_field
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
 
@@ -46,36 +46,24 @@ class Way(NamedTuple):
     """HTML: which unit is shown"""
 
 
-def view(scope: Microscope) -> View:
-    return View(
-        "detail",
-        "Worked example",
-        "How is one number computed here? "
-        "The selected part is calculated for one value: one patch, one channel, through one hidden unit.",
-        "Limits: values are rounded, so the last digits may differ. Large terms may cancel with those summed in "
-        '"others together".',
-        sees=lambda s: _sees(scope, s),
-        draw=draw,
-    )
-
-
 def draw(scope: Microscope, selection: Selection) -> Drawn:
     return {"picture": draw_picture, "stem": draw_stem, "a": draw_mixing, "b": draw_mixing, "head": draw_head}[
         part_of(scope, selection)
     ](scope, selection)
 
 
-def unit_at_work(scope: Microscope, selection: Selection) -> int:
-    """In token mixing the selected unit; in channel mixing the one with the largest contribution to the patch."""
-    if part_of(scope, selection) == "a":
-        return unit_of(scope, selection)
-    return forward_pass.strongest_unit(scope.model, scope.look(selection.picture), selection.block, selection.patch)
+def mixing(scope: Microscope, selection: Selection, half: forward_pass.Half) -> forward_pass.Mixing:
+    """A half of the selected block at work on the selected patch and channel.
+
+    By way of one unit: in token mixing the selected one, in channel mixing the one that adds most to the patch.
+    """
+    trace, block, patch = scope.look(selection.picture), selection.block, selection.patch
+    unit = unit_of(scope, selection) if half == "a" else forward_pass.strongest_unit(scope.model, trace, block, patch)
+    return forward_pass.mixing(scope.model, trace, block, half, patch, channel_of(scope, selection), unit)
 
 
-def mixing_at_work(scope: Microscope, selection: Selection) -> forward_pass.Mixing:
-    half: forward_pass.Half = "a" if part_of(scope, selection) == "a" else "b"
-    place = selection.block, half, selection.patch, channel_of(scope, selection), unit_at_work(scope, selection)
-    return forward_pass.mixing(scope.model, scope.look(selection.picture), *place)
+def half_of(scope: Microscope, selection: Selection) -> forward_pass.Half:
+    return "a" if part_of(scope, selection) == "a" else "b"
 
 
 def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
@@ -157,20 +145,32 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
-    found, channel = mixing_at_work(scope, selection), channel_of(scope, selection)
-    token = part_of(scope, selection) == "a"
+    half = half_of(scope, selection)
+    found, channel = mixing(scope, selection, half), channel_of(scope, selection)
+    token = half == "a"
     way = (_columns if token else _rows)(scope, selection, found.unit)
     here = f"{_patch(scope, selection.patch)}, channel {channel}"
     html = (
-        f"{_head(f'{scope.depth_names[selection.depth]}: {way.title} of block {selection.block + 1}', way.text)}"
+        f"{_head(f'{way.title.capitalize()} of block {selection.block + 1}', way.text)}"
         f"<div class='options'>{way.unit}{_channel(scope, channel)}</div>"
         f"<div class='cards{'' if token else ' wide'}'>{_mixing_cards(scope, selection, found, way)}</div>"
         f"<div class='accounts'>{_account(found.read, way.line, found.place, f'sum of unit {found.unit}')}"
         f"{_account(found.write, way.units, found.unit, f'update of {here}')}</div>"
+        f"<p>{_norm(scope, selection, found)}</p>"
         f"<p>{here}: input <b>{_n(found.before)}</b> + update <b>{_n(found.write.total)}</b> = output "
         f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, part_of(scope, selection))}"
     )
     return Drawn(html=html, numbers=_terms(found.read, way.line))
+
+
+def _norm(scope: Microscope, selection: Selection, found: forward_pass.Mixing) -> str:
+    """How the LayerNorm makes the number that the units read of the one that came in."""
+    place = selection.block, half_of(scope, selection), selection.patch, channel_of(scope, selection)
+    norm = forward_pass.layer_norm(scope.model, scope.look(selection.picture), *place)
+    return (
+        f"LayerNorm of this number: (input {_n(found.before)} &minus; mean of the token {_n(norm.mean)}) / standard "
+        f"deviation {_n(norm.deviation)} x {_n(norm.scale)} + {_n(norm.shift)} = <b>{_n(norm.of(found.before))}</b>."
+    )
 
 
 def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
@@ -210,15 +210,14 @@ def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
 
 
 def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.Mixing, way: Way) -> str:
-    token = part_of(scope, selection) == "a"
+    half = half_of(scope, selection)
+    token = half == "a"
     before_name, read, written = ("X", "W1", "W2") if token else ("U", "W3", "W4")
 
     def drawn(values: np.ndarray) -> str:
         return over_grid(scope, values, selection.patch, True) if token else strip(values, found.place)
 
-    before = (
-        forward_pass.table_before(scope.look(selection.picture), selection.block, "a" if token else "b").cpu().numpy()
-    )
+    before = forward_pass.table_before(scope.look(selection.picture), selection.block, half).cpu().numpy()
     framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
     bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
     return (
@@ -242,16 +241,6 @@ def gelu(summed: float, hidden: float) -> str:
         f"<svg class='gelu' viewBox='0 0 100 100' role='img' aria-label='the GELU of {_n(summed)} is {_n(hidden)}'>"
         f"<path class='axis' d='M0 90H100M50 5V98'/><path d='{path}'/><circle cx='{x:.1f}' cy='{y:.1f}' r='4'/></svg>"
     )
-
-
-def _sees(scope: Microscope, selection: Selection) -> Hashable:
-    part = part_of(scope, selection)
-    if part == "head":
-        return part, selection.picture, selection.target
-    if part == "picture":
-        return part, selection.picture, selection.patch
-    seen = part, selection.picture, selection.patch, selection.depth, channel_of(scope, selection)
-    return (*seen, unit_of(scope, selection)) if part == "a" else seen
 
 
 def _account(found: forward_pass.Sum, line: Line, first: int | None, total: str) -> str:
@@ -291,7 +280,7 @@ def _card(drawn: str, text: str, symbol: str = "") -> str:
 
 
 def _table(scope: Microscope, values: np.ndarray, row: int | None, column: int | None) -> str:
-    shown = window(scope, 0 if column is None else column)
+    shown = window(column or 0, scope.model.config.hidden_dim)
     return table(values, shown, row, column)
 
 

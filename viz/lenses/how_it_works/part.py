@@ -1,7 +1,4 @@
-"""The part of the network that is looked at: the depth says it, but for what lies before the stem and after the last.
-
-Before the stem there is the picture, and after the last block the mean and the head: these have no depth of their own.
-"""
+"""The part of the network whose calculation is shown: an opened one, else what the depth names."""
 
 from typing import Literal
 
@@ -9,21 +6,29 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
 Part = Literal["picture", "stem", "a", "b", "head"]
-BEYOND = Choice("part", "", (("depth", "what the depth names"), ("beyond", "the picture, or the head")), "depth")
-"""at the stem, the picture; at the last depth, mean and head; elsewhere nothing"""
+PARTS: dict[str, str] = {
+    "picture": "the picture",
+    "stem": "the stem",
+    "a": "token mixing",
+    "b": "channel mixing",
+    "head": "mean and head",
+}
+PART = Choice(
+    "part",
+    "",
+    (("depth", "nothing opened"), *PARTS.items(), ("beyond", "the picture or the head")),
+    "depth",
+)
+"""which calculation is open; `beyond` in older links: at the stem, the picture; at the last depth, the head"""
+
+
+def opened(scope: Microscope, selection: Selection) -> Part | None:
+    text = PART.of(selection)
+    if text == "beyond":
+        text = {0: "picture", len(scope.depth_names) - 1: "head"}.get(selection.depth, "depth")
+    return next((part for part in ("picture", "stem", "a", "b", "head") if part == text), None)
 
 
 def part_of(scope: Microscope, selection: Selection) -> Part:
-    beyond = BEYOND.of(selection) == "beyond"
-    if selection.depth == 0:
-        return "picture" if beyond else "stem"
-    if beyond and selection.depth == len(scope.depth_names) - 1:
-        return "head"
-    return "a" if selection.depth % 2 else "b"
-
-
-def words_of(scope: Microscope, part: Part, depth: int) -> str:
-    """What chooses a part, as a link says it. depth: of a half-block"""
-    at = {"picture": 0, "stem": 0, "head": len(scope.depth_names) - 1}.get(part, depth)
-    beyond = "beyond" if part in ("picture", "head") else "depth"
-    return f"depth={scope.depth_names[at]}&{BEYOND.name}={beyond}"
+    by_depth: Part = "stem" if selection.depth == 0 else "a" if selection.depth % 2 else "b"
+    return opened(scope, selection) or by_depth

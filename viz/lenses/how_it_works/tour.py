@@ -9,7 +9,6 @@ import numpy as np
 
 from viz import forward_pass, tokens
 from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.how_it_works.drawing import decided_at
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.mixing.shuffle import experiment
 from viz.lenses.tokens import read_in_words, skipped_in_words
@@ -39,13 +38,13 @@ class Stop:
 def bar(scope: Microscope, selection: Selection) -> str:
     """HTML: the stop that the visitor is at, and the way to the others; without one, how to begin."""
     number = TOUR.of(selection)
+    if not number:
+        begin = _way(scope, selection, 1, "Take the tour", "")
+        return f"<nav class='tour' aria-label='Tour'>{begin}</nav>" if selection.lens == "how" else ""
     ways = "".join(
         f"<li>{_way(scope, selection, i, str(i), STOPS[i - 1].title, i == number)}</li>"
         for i in range(1, len(STOPS) + 1)
     )
-    if not number:
-        begin = _way(scope, selection, 1, "Take the tour", "")
-        return f"<nav class='tour' aria-label='Tour'>{begin}<ol>{ways}</ol></nav>"
     stop = STOPS[number - 1]
     back = _way(scope, selection, number - 1, "Back", "", step="back") if number > 1 else ""
     following = _way(scope, selection, number + 1, "Next", "", step="next") if number < len(STOPS) else ""
@@ -122,7 +121,7 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = decided_at(scope, selection), scope.known(scope.typical())
+    own, usual = scope.decided_at(selection.picture), scope.known(scope.typical())
     said = (
         f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
         "can read it there. This does not say which part makes the answer. "
@@ -172,12 +171,12 @@ def _at(selection: Selection, depth: int) -> Selection:
 
 STOPS = (
     Stop("The picture becomes a table", "lens=how&depth=stem&part=depth", "how-network", _table),
-    Stop("Token mixing: a column at a time", "lens=how&depth=1a&part=depth", "how-detail", _token_mixing),
+    Stop("Token mixing: a column at a time", "lens=how&depth=1a&part=a", "how-network", _token_mixing),
     Stop("Token-mixing units are maps", "lens=mixing.units&depth=1a&order=pairs", "mixing-units-units", _units),
-    Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=depth", "how-detail", _channel_mixing),
+    Stop("Channel mixing: a row at a time", "lens=how&depth=1b&part=b", "how-network", _channel_mixing),
     Stop(
         "The answer can be read from here on",
-        lambda scope, s: f"lens=how&depth={scope.depth_names[decided_at(scope, s)]}&part=depth",
+        lambda scope, s: f"lens=how&depth={scope.depth_names[scope.decided_at(s.picture)]}&part=depth",
         "how-lens",
         _decided,
     ),

@@ -1,0 +1,338 @@
+"""The first drawing: the table of tokens, what the selected block does to it, and all depths on a rail.
+
+`page/stage.js` plays it, from the numbers and colours in `data-stage`.
+"""
+
+import json
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from viz import figures, forward_pass, tokens
+from viz.lenses.how_it_works import detail
+from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
+from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.part import PARTS, Part, opened
+from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.view import Drawn, Numbers, View
+from viz.microscope import Microscope
+from viz.pictures import thumbnail_url
+from viz.selection import Selection, patch_text
+
+ROWS, CHANNELS = 32, 24
+"""of the table: as many as can be told apart"""
+HALVES: tuple[forward_pass.Half, forward_pass.Half] = ("a", "b")
+TOP = 5
+"""classes of the answer"""
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "network",
+        "Network overview",
+        "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
+        "depth.",
+        f"Scales: each map has its own ({figures.FOR} above zero, {figures.AGAINST} below); all maps of the rail share "
+        "one.",
+        # the rail shows more as soon as the means over the samples are known
+        sees=lambda s: (_sees(scope, s), scope.known(scope.typical()) is None),
+        draw=draw,
+    )
+
+
+def _sees(scope: Microscope, s: Selection) -> Hashable:
+    return s.picture, s.target, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), opened(scope, s)
+
+
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    part, table = opened(scope, selection), _Table.of(scope, selection)
+    middle, numbers = _halves(scope, selection), _numbers(scope, selection)
+    if part:
+        drawn = detail.draw(scope, selection)
+        middle, numbers = f"<section class='opened'>{_close(part)}{drawn.html}</section>", drawn.numbers
+    flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
+    html = (
+        f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
+        f"<div class='flow'>{''.join(flow)}</div>{middle}{_rail(scope, selection)}</div>"
+    )
+    return Drawn(html=html, words=_in_words(scope, selection), numbers=numbers)
+
+
+def _numbers(scope: Microscope, selection: Selection) -> Numbers:
+    trace, answer = scope.look(selection.picture), scope.answer(selection.picture)
+    lens = tokens.logit_lens(trace, scope.model).probabilities[:, answer]
+    added = np.concatenate([[np.nan], forward_pass.strengths(trace)])
+    of = (f"probability of {scope.classes[answer]}", "norm of the update / norm of its input")
+    return Numbers("value", {"depth": scope.depth_names, "of": of}, np.stack([lens, added], 1))
+
+
+def _in_words(scope: Microscope, selection: Selection) -> str:
+    added, answer = forward_pass.strengths(scope.look(selection.picture)), scope.answer(selection.picture)
+    names, most = scope.depth_names, int(added.argmax())
+    update = f"The largest update is that of <b>{names[most + 1]}</b>: {_share(added[most])} of its input."
+    if not added.any():
+        update = "Every half-block has an update of zero."
+    return (
+        f"From <b>{names[scope.decided_at(selection.picture)]}</b> on, the head would already give the answer, "
+        f"<b>{escape(scope.classes[answer])}</b>. {update}"
+    )
+
+
+def _button(part: Part, chosen: Part | None, inner: str, label: str) -> str:
+    """Opens the calculation of a part; once more closes it."""
+    here = part == chosen
+    return (
+        f"<button type='button' class='part {part}' data-words='part={'depth' if here else part}' "
+        f"aria-expanded='{str(here).lower()}' aria-label='{escape(label, True)}'>{inner}</button>"
+    )
+
+
+def _close(part: Part) -> str:
+    return (
+        f"<button type='button' class='close' data-words='part=depth' aria-label='Close {PARTS[part]}'>&times;</button>"
+    )
+
+
+def _picture(scope: Microscope, selection: Selection, chosen: Part | None) -> str:
+    grid, (height, width) = scope.grid, scope.grid.patch_size
+    cut = f"{grid.patches} patches of {height} x {width} pixels"
+    inner = f"{picture(scope, selection.picture, selection.patch)}<b>picture</b><small>{cut}</small>"
+    return _button("picture", chosen, inner, f"The picture: {cut}. Show its numbers")
+
+
+def _stem(scope: Microscope, chosen: Part | None) -> str:
+    size = f"{scope.grid.values} numbers to {scope.model.config.hidden_dim}"
+    return _button("stem", chosen, f"<b>stem →</b><small>{size}</small>", f"The stem: {size}. Show the sum")
+
+
+def _answer(scope: Microscope, selection: Selection, chosen: Part | None) -> str:
+    best, probabilities = scope.leading(selection.picture, TOP), scope.probabilities(selection.picture)
+    rows = "".join(
+        f"<span class='share' style='--share: {probabilities[i]:.1%}'>{escape(scope.classes[i])} "
+        f"<i>{probabilities[i]:.1%}</i></span>"
+        for i in best
+    )
+    inner = f"<b>→ mean of the rows → head</b>{rows}<small>after {scope.depth_names[-1]}</small>"
+    return _button("head", chosen, inner, f"Mean and head: {scope.classes[best[0]]}. Show the sum")
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The tokens around the selected block, of which some rows and columns are drawn."""
+
+    scope: Microscope
+    selection: Selection
+    channel: int
+    rows: range
+    columns: range
+    tables: Float32[np.ndarray, "3 rows columns"]
+    """what is drawn: the input of the block, after its token mixing, after its channel mixing"""
+
+    @classmethod
+    def of(cls, scope: Microscope, selection: Selection) -> "_Table":
+        channel = channel_of(scope, selection)
+        rows = window(selection.patch, scope.grid.patches, ROWS)
+        columns = window(channel, scope.model.config.hidden_dim, CHANNELS)
+        depths = scope.look(selection.picture).depths[2 * selection.block : 2 * selection.block + 3, 0]
+        part = depths[:, rows.start : rows.stop, columns.start : columns.stop].float().cpu().numpy()
+        return cls(scope, selection, channel, rows, columns, part)
+
+    @property
+    def shown(self) -> int:
+        """Which of the tables is the one at the selected depth."""
+        return self.selection.depth - 2 * self.selection.block
+
+    def html(self) -> str:
+        scope, grid, patch = self.scope, self.scope.grid, self.selection.patch
+        size = f"{grid.patches} patches x {scope.model.config.hidden_dim} channels"
+        part = f"{len(self.rows)} x {len(self.columns)} shown"
+        name = scope.depth_names[self.selection.depth]
+        head = f"<b>{'' if self.selection.depth == 0 else 'after '}{name}</b> <small>{size} ({part})</small>"
+        value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
+        here = f"{figures.place(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
+        return (
+            f"<div class='table'><p>{head}</p>"
+            f"<div class='rows' style='--picture: url({thumbnail_url(scope.pixels(self.selection.picture))}); "
+            f"--wide: {grid.cols}; --high: {grid.rows}'>{''.join(map(self._crop, self.rows))}</div>"
+            f"<div class='grid' data-keep='grid' tabindex='0' role='group' aria-label='Tokens. {here}. "
+            f"Arrow keys select another value'>{self._layers()}</div><output>{here}</output></div>"
+        )
+
+    def _crop(self, patch: int) -> str:
+        (row, col), grid = self.scope.grid.position(patch), self.scope.grid
+        return f"<i style='--x: {col / max(1, grid.cols - 1):.4g}; --y: {row / max(1, grid.rows - 1):.4g}'></i>"
+
+    def _layers(self) -> str:
+        """The three tables, one over the other, and the frames of the selected row, column and value."""
+        row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
+        layers = "".join(
+            f"<div class='layer t{i}{' shown' * (i == self.shown)}'>{cells(figures.painted(table, True), 1)}</div>"
+            for i, table in enumerate(self.tables)
+        )
+        at = f"--row: {row}; --column: {column}; --rows: {len(self.rows)}; --columns: {len(self.columns)}"
+        return f"{layers}<div class='frames' style='{at}'><i class='b'></i><i class='a'></i><i class='here'></i></div>"
+
+    def played(self) -> dict[str, Any]:
+        """For the script: the numbers that the pointer tells, and what moves, in colours."""
+        scope, block, patch = self.scope, self.selection.block, self.selection.patch
+        grid, column = scope.grid, self.channel - self.columns.start
+        row = patch - self.rows.start
+        before, mixed, after = self.tables
+        a, b = (detail.mixing(scope, self.selection, half) for half in HALVES)
+        shown = slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
+        return {
+            "block": block,
+            "patches": [patch_text(scope, i) for i in self.rows],
+            "channels": list(self.columns),
+            "selected": [row, column],
+            "values": [[float(f"{value:.3g}") for value in line] for line in self.tables[self.shown]],
+            "map": [grid.rows, grid.cols],
+            "half": "a" if self.selection.depth % 2 or not self.selection.depth else "b",
+            "a": _moving(before[:, column], mixed[:, column] - before[:, column], a, shown[0]),
+            "b": _moving(mixed[row], after[row] - mixed[row], b, shown[1]),
+        }
+
+
+def _moving(
+    line: Float[np.ndarray, "line"], update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: slice
+) -> dict[str, Any]:
+    """A column or a row on its way: its colours, those of its update, and the weights of the unit, from -1 to 1."""
+
+    def scaled(weights: np.ndarray) -> list[float]:
+        return [round(float(w), 2) for w in weights[shown] / (np.abs(weights).max() or 1)]
+
+    return {
+        "line": _colours(line),
+        "update": _colours(update),
+        "read": scaled(at.read.weights),
+        "write": scaled(at.writes),
+    }
+
+
+def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
+    return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.painted(values[None].astype(np.float32), True)[0]]
+
+
+def _halves(scope: Microscope, selection: Selection) -> str:
+    """Both halves of the block, each on one column or one row, by way of one unit."""
+    config, patch, channel = scope.model.config, selection.patch, channel_of(scope, selection)
+    trace, block = scope.look(selection.picture), selection.block
+    update = trace.depths.diff(dim=0)[2 * block : 2 * block + 2, 0].float().cpu().numpy()
+    place = figures.place(*scope.grid.position(patch))
+
+    def column(values: np.ndarray) -> str:
+        return over_grid(scope, values, patch, True)
+
+    columns = window(channel, config.hidden_dim, CHANNELS)
+
+    def row(values: np.ndarray) -> str:
+        return strip(values[columns.start : columns.stop], channel - columns.start)
+
+    halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
+        ("a", f"column {channel}", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
+        ("b", f"row of {place}", update[1][patch], row, f"all {scope.grid.patches} rows"),
+    )
+    drawn = []
+    for half, what, added, look, others in halves:
+        at = detail.mixing(scope, selection, half)
+        cards = (
+            _card("in", look(at.line), what),
+            _card("read", look(at.read.weights), f"unit {at.unit} reads"),
+            _card("bent", detail.gelu(at.read.total, at.hidden), f"GELU {at.hidden:.3g}"),
+            _card("write", look(at.writes), f"unit {at.unit} writes"),
+            _card("out", look(added), "+ update"),
+        )
+        name = f"{block + 1}{half}"
+        here = " here" * (scope.depth_names[selection.depth] == name)
+        drawn.append(
+            f"<section class='half {half}{here}'><h4>{name} {PARTS[half]} <small>the same MLP for {others}</small></h4>"
+            f"<button type='button' data-words='part={half}' aria-label='Show the sum of {name}'>Show the sum</button>"
+            f"<div class='cards'>{''.join(cards)}</div></section>"
+        )
+    return f"<div class='halves'>{''.join(drawn)}</div>"
+
+
+def _card(name: str, drawn: str, text: str) -> str:
+    return f"<figure class='{name}'>{drawn}<figcaption>{escape(text)}</figcaption></figure>"
+
+
+def _rail(scope: Microscope, selection: Selection) -> str:
+    """All depths: how probable the answer would be there, and which patches support it."""
+    trace, answer, names = scope.look(selection.picture), scope.answer(selection.picture), scope.depth_names
+    probabilities = tokens.logit_lens(trace, scope.model).probabilities[:, answer]
+    decided = scope.decided_at(selection.picture)
+    votes, said = _votes(scope, selection.picture, answer)
+    span = float(np.percentile(np.abs(votes), 99)) or 1.0
+    added = [0.0, *forward_pass.strengths(trace).tolist()]
+    stops = []
+    for depth, name in enumerate(names):
+        pixels = figures.painted(scope.grid.map(votes[depth]), True, span)
+        kind = "stem" if depth == 0 else "a" if depth % 2 else "b"
+        here = depth == selection.depth
+        title = f"{name}: {escape(scope.classes[answer])} {probabilities[depth]:.1%}"
+        title += f", update {_share(added[depth])} of its input" if depth else ""
+        stops.append(
+            f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
+            f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
+            f"aria-label='{title}' tabindex='{0 if here else -1}'><span class='sky'></span>"
+            f"{cells(pixels, scope.grid.image_size[1] / scope.grid.image_size[0])}<b>{name}</b></button></li>"
+        )
+    at, last = selection.depth, len(names) - 1
+    jumps = (
+        ("|&lt;", 0, "first"),
+        ("&lt;", max(0, at - 1), "previous"),
+        ("&gt;", min(last, at + 1), "next"),
+        ("&gt;|", last, "last"),
+    )
+    steps = "".join(
+        f"<button type='button' aria-label='{which} depth' data-words='depth={names[to]}'{' disabled' * (to == at)}>"
+        f"{sign}</button>"
+        for sign, to, which in jumps
+    )
+    says = "".join(f"<li>{escape(step)}</li>" for step in _steps(scope, selection))
+    return (
+        f"<div class='rail'><p><button type='button' data-do='play'>Play</button>{steps}"
+        f"<span class='key'>Bars: p({escape(scope.classes[answer])}) if the network ended there. Maps: {said}.</span>"
+        f"<span class='step' aria-live='polite'></span></p><ol class='says'>{says}</ol>"
+        f"<ol>{''.join(stops)}</ol></div>"
+    )
+
+
+def _steps(scope: Microscope, selection: Selection) -> list[str]:
+    """What happens at each step of Play."""
+    config, grid, block = scope.model.config, scope.grid, selection.block + 1
+    patches, channels, row = grid.patches, config.hidden_dim, figures.place(*grid.position(selection.patch))
+    units = {half: detail.mixing(scope, selection, half).unit for half in HALVES}
+    return [
+        f"Each patch of the picture is a row of the table: {channels} numbers.",
+        f"Token mixing of block {block} takes one column: channel {channel_of(scope, selection)} of all patches. It is "
+        "a map over the picture.",
+        f"Each of the {config.tokens_mlp_dim} units takes a weighted sum of the map; this is unit {units['a']}.",
+        "After the GELU, the unit writes to every patch.",
+        "All units together make the update; it is added to the column.",
+        f"The same happens to all {channels} columns, by the same MLP. Patches have exchanged information.",
+        f"Channel mixing of block {block} takes one row: {row} with all its channels.",
+        f"Each of the {config.channels_mlp_dim} units takes a weighted sum of the row; this is unit {units['b']}.",
+        "After the GELU, the unit writes to every channel.",
+        "All units together make the update; it is added to the row.",
+        f"The same happens to all {patches} rows, by the same MLP. Patches did not interact.",
+        f"After all {len(scope.model.blocks)} blocks the rows are averaged, and the head gives the answer.",
+    ]
+
+
+def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.ndarray, "depths patches"], str]:
+    """The logit that each token alone gives the answer, as far as known without what is common to all pictures."""
+    trace, name = scope.look(image), f"votes for {escape(scope.classes[answer])}"
+    votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
+    usual = scope.known(scope.typical())
+    if usual is None:
+        return votes, name
+    return votes - usual.votes[:, :, answer], f"{name} minus the mean over the samples"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1g}%" if 0 < value < 0.005 else f"{value:.0%}"

@@ -1,0 +1,169 @@
+// The first drawing at work: what the pointer tells of the table, keys, and Play. All of it is drawn by `stage.py`.
+(() => {
+  const PACE = 1100, GAP = 14; // milliseconds of a step, and between two cells that set off
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const read = new WeakMap();
+  const dataOf = stage => {
+    if (!read.has(stage)) read.set(stage, JSON.parse(stage.dataset.stage));
+    return read.get(stage);
+  };
+  const spoken = (stage, row, column) => {
+    const {patches, channels, values} = dataOf(stage);
+    return `patch (${patches[row].replace(",", ", ")}), channel ${channels[column]}: ${values[row][column]}`;
+  };
+
+  // the value that the pointer is at: its row and column light up, and a click selects it
+  const aim = (grid, row, column) => {
+    const stage = grid.closest(".stage"), {patches, channels, selected, half} = dataOf(stage);
+    const again = row === selected[0] && column === selected[1];
+    grid.dataset.words = again ? `part=${half}` : `patch=${patches[row]}&channel=${channels[column]}`;
+    grid.style.setProperty("--at-row", row);
+    grid.style.setProperty("--at-column", column);
+    grid.classList.add("aimed");
+    stage.querySelector(".table output").textContent = spoken(stage, row, column);
+    mark(patches[row]);
+  };
+  const mark = patch => {
+    for (const one of document.querySelectorAll(".picker .pointed")) one.classList.remove("pointed");
+    if (patch) document.querySelector(`.picker [data-place="(${patch.replace(",", ", ")})"]`)?.classList.add("pointed");
+  };
+  const rest = grid => {
+    const stage = grid.closest(".stage"), {selected} = dataOf(stage);
+    grid.classList.remove("aimed");
+    stage.querySelector(".table output").textContent = spoken(stage, ...selected);
+    mark();
+  };
+  document.addEventListener("pointermove", event => {
+    const grid = event.target.closest?.(".stage .grid");
+    const left = document.querySelector(".stage .grid.aimed");
+    if (left && left !== grid) rest(left);
+    if (!grid || grid.closest(".pinned")) return;
+    const {left: x, top: y, width, height} = grid.getBoundingClientRect(), {values} = dataOf(grid.closest(".stage"));
+    const at = (place, count) => Math.min(count - 1, Math.max(0, Math.floor(place * count)));
+    aim(grid, at((event.clientY - y) / height, values.length), at((event.clientX - x) / width, values[0].length));
+  });
+  document.addEventListener("keydown", event => {
+    const [down, across] = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key] ?? [0, 0];
+    const grid = event.target.closest?.(".stage .grid"), stop = event.target.closest?.(".rail li button");
+    if (grid && (down || across || event.key === "Enter")) {
+      const {selected: [row, column], values} = dataOf(grid.closest(".stage"));
+      const within = (place, count) => Math.min(count - 1, Math.max(0, place));
+      event.preventDefault();
+      event.stopPropagation();
+      if (!down && !across) aim(grid, row, column);
+      else aim(grid, within(row + down, values.length), within(column + across, values[0].length));
+      grid.click();
+    }
+    const next = stop && across && stop.closest("ol").children[[...stop.closest("ol").children].indexOf(stop.parentElement) + across];
+    if (next) {
+      event.preventDefault();
+      event.stopPropagation();
+      next.firstChild.focus();
+      next.firstChild.click();
+    }
+  }, {capture: true});
+
+  // where the rail is wider than the window, the selected depth is in its middle
+  document.addEventListener("filled", event => {
+    const here = event.target.querySelector(".rail [aria-current=true]"), rail = here?.closest("ol");
+    if (rail) rail.scrollLeft = here.parentElement.offsetLeft - rail.offsetLeft - rail.clientWidth / 2;
+  });
+
+  // Play: cells fly between the table and the maps, so a column is seen to become a map, and a row to stay a row
+  const boxIn = (stage, element, [row, column], [rows, columns]) => {
+    const outer = stage.getBoundingClientRect(), {left, top, width, height} = element.getBoundingClientRect();
+    const [w, h] = [width / columns, height / rows];
+    return {x: left - outer.left + column * w, y: top - outer.top + row * h, w, h};
+  };
+  const fly = (stage, look, from, to, index) => {
+    const cell = Object.assign(document.createElement("i"), {className: "flying"});
+    Object.assign(cell.style, look, {left: `${from.x}px`, top: `${from.y}px`, width: `${from.w}px`, height: `${from.h}px`});
+    stage.append(cell);
+    const there = `translate(${to.x - from.x}px, ${to.y - from.y}px) scale(${to.w / from.w}, ${to.h / from.h})`;
+    const timing = {duration: PACE - 300, delay: GAP * index, easing: "ease-in-out", fill: "both"};
+    return cell.animate([{transform: "none"}, {transform: there}], timing).finished.finally(() => cell.remove());
+  };
+  const lines = (stage, ends, middle, weights) => {
+    const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    drawing.classList.add("lines");
+    drawing.innerHTML = ends.map(({x, y, w, h}, i) => `<line class="${weights[i] > 0 ? "for" : "against"}" pathLength="1"
+      style="opacity: ${Math.abs(weights[i])}" x1="${x + w / 2}" y1="${y + h / 2}" x2="${middle.x}" y2="${middle.y}"/>`).join("");
+    stage.append(drawing);
+    return new Promise(resolve => setTimeout(resolve, PACE)).then(() => drawing.remove());
+  };
+  const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+  const stepsOf = stage => {
+    const data = dataOf(stage), grid = stage.querySelector(".grid"), all = [data.patches.length, data.channels.length];
+    const image = name => stage.querySelector(`${name} svg`);
+    const places = data.patches.map(patch => patch.split(",").map(Number));
+    const cellsOf = {
+      a: {
+        table: data.patches.map((_, row) => boxIn(stage, grid, [row, data.selected[1]], all)),
+        in: card => places.map(place => boxIn(stage, image(`.half.a ${card}`), place, data.map)),
+      },
+      b: {
+        table: data.channels.map((_, column) => boxIn(stage, grid, [data.selected[0], column], all)),
+        in: card => data.channels.map((_, i) => boxIn(stage, image(`.half.b ${card}`), [0, i], [1, data.channels.length])),
+      },
+    };
+    const move = (half, colours, from, to) => Promise.all(
+      colours.map((background, i) => fly(stage, {background}, from[i], to[i], i)));
+    const table = step => { stage.dataset.table = step; };
+    const unit = half => {
+      const {x, y, w, h} = boxIn(stage, image(`.half.${half} .bent`), [0, 0], [1, 1]);
+      return {x: x + w / 2, y: y + h / 2};
+    };
+    const cut = async () => {
+      table(0);
+      const crops = [...stage.querySelectorAll(".rows i")], from = places.map(place => boxIn(stage, image(".picture"), place, data.map));
+      await Promise.all(crops.map((crop, i) => {
+        const {backgroundImage, backgroundPosition, backgroundSize} = getComputedStyle(crop);
+        return fly(stage, {backgroundImage, backgroundPosition, backgroundSize}, from[i], boxIn(stage, crop, [0, 0], [1, 1]), i);
+      }));
+    };
+    const half = name => [
+      () => { stage.dataset.half = name; return move(name, data[name].line, cellsOf[name].table, cellsOf[name].in(".in")); },
+      () => lines(stage, cellsOf[name].in(".read"), unit(name), data[name].read),
+      () => lines(stage, cellsOf[name].in(".write"), unit(name), data[name].write),
+      () => move(name, data[name].update, cellsOf[name].in(".out"), cellsOf[name].table),
+      () => { table(name === "a" ? 1 : 2); grid.dataset.sweep = name; return pause(PACE); },
+    ];
+    const answer = async () => {
+      delete grid.dataset.sweep;
+      delete stage.dataset.half;
+      stage.classList.add("rising");
+      await pause(2 * PACE);
+    };
+    return [cut, ...half("a"), ...half("b"), answer];
+  };
+  const end = stage => {
+    delete stage.dataset.table;
+    delete stage.dataset.half;
+    delete stage.querySelector(".grid").dataset.sweep;
+    stage.classList.remove("playing", "rising");
+    for (const one of stage.querySelectorAll(".flying, .lines")) one.remove();
+    stage.querySelector("[data-do=play]").textContent = "Play";
+    tell(stage, "");
+  };
+  const tell = (stage, text) => { stage.querySelector(".rail .step").textContent = text; };
+  const play = async stage => {
+    if (stage.classList.contains("playing")) {
+      if (!still.matches) return end(stage);
+      return stage.goOn();
+    }
+    stage.classList.add("playing");
+    stage.querySelector("[data-do=play]").textContent = still.matches ? "Next step" : "Stop";
+    const says = [...stage.querySelectorAll(".says li")];
+    for (const [i, step] of stepsOf(stage).entries()) {
+      tell(stage, says[i].textContent);
+      await step();
+      if (still.matches) await new Promise(resolve => { stage.goOn = resolve; });
+      if (!stage.isConnected || !stage.classList.contains("playing")) return; // stopped, or something else is selected
+    }
+    end(stage);
+  };
+  document.addEventListener("click", event => {
+    if (event.target.closest?.(".stage [data-do=play]")) play(event.target.closest(".stage"));
+  });
+})();
