@@ -111,8 +111,8 @@ def test_the_answer_is_told_after_each_choice_in_the_one_polite_region(page: Pag
         choose()
         expect(told).to_contain_text(said, timeout=60_000)
         expect(told).to_contain_text(f"{page.locator('#answer h2').inner_text()}, ")
-    page.get_by_role("button", name="Step", exact=True).first.click()
-    expect(told).to_have_text(page.locator(".motion ol > li:visible").first.inner_text())
+    page.get_by_role("button", name="Play").click()
+    expect(told).to_have_text(page.locator(".stage .says li").first.text_content() or "")
     live = ":is([role=status], [aria-live=polite], output:not([aria-hidden])):not(#drawer *)"  # that is Gradio's own
     found = page.locator(f":is(#header, #status, #instrument) {live}")
     assert found.evaluate_all("all => all.map(one => one.dataset.part ?? one.outerHTML)") == ["told"]
@@ -207,7 +207,7 @@ def test_forced_colours_keep_what_is_chosen(visit: Callable[..., Page]) -> None:
     page = visit(forced_colors="active")
     for chosen, other in (
         ('#picker [aria-pressed="true"]', '#picker [aria-pressed="false"]'),
-        ('#how-network .part[aria-pressed="true"]', '#how-network .part[aria-pressed="false"]'),
+        ('#how-network [aria-current="true"]', '#how-network [aria-current="false"]'),
         ('#tabs [aria-selected="true"]', '#tabs [aria-selected="false"]'),
         ('.answers [aria-pressed="true"]', '.answers [aria-pressed="false"]'),
     ):
@@ -241,12 +241,14 @@ def test_the_stop_of_the_tour_is_seen_under_its_bar(visit: Callable[..., Page]) 
     for settings in ({}, PHONE):
         page = visit("?tour=1", **settings)
         bar = page.locator("#tour")
-        for number, view in enumerate(("how-network", "how-detail", "mixing-units-units", "how-detail"), 1):
+        for number, view in enumerate(
+            ("how-network", "how-network .opened", "mixing-units-units", "how-network .opened"), 1
+        ):
             expect(bar).to_contain_text(f"{number} of 8", timeout=60_000)
             if number > 1:
                 page.wait_for_function(
                     """view => {
-                      const top = document.getElementById(view).getBoundingClientRect().top;
+                      const top = document.querySelector('#' + view)?.getBoundingClientRect().top;
                       const bar = document.getElementById('tour').getBoundingClientRect();
                       if (bar.top < 0 || bar.bottom > innerHeight / 2) return false;
                       return bar.bottom <= top && top < innerHeight / 1.6;

@@ -1,4 +1,4 @@
-"""How it works, in a real Chromium: drawing, detail, animation, tour, terms and lecture."""
+"""How it works, in a real Chromium: the stage, the tour, terms and lecture."""
 
 import re
 from collections.abc import Callable
@@ -11,71 +11,110 @@ from tests.browser.test_page import click_cell, figure
 from viz.lenses.how_it_works.tour import STOPS
 from viz.microscope import Microscope
 
-DETAIL = "#how-detail .html"
+STAGE = "#how-network .stage"
+OPENED = f"{STAGE} .opened"
 
 
-def part(words: str) -> str:
-    return f'#how-network [data-words="{words}"]'
+def test_a_part_opens_its_calculation_in_place_and_closes_it(page: Page) -> None:
+    stage = page.locator(STAGE)
+    for name, title in (("picture", "The picture"), ("stem", "The stem"), ("head", "Mean and head")):
+        stage.locator(f".part.{name}").click()
+        expect(page.locator(OPENED)).to_contain_text(title)
+        expect(stage.locator(f".part.{name}")).to_be_focused()
+        stage.locator(f".part.{name}").click()
+        expect(page.locator(OPENED)).to_have_count(0)
+    for half, title in (("a", "Token mixing of block"), ("b", "Channel mixing of block")):
+        stage.locator(f".half.{half} button").click()
+        expect(page.locator(OPENED)).to_contain_text(title)
+        page.wait_for_function(f"location.search.includes('part={half}')")
+        stage.get_by_role("button", name="Close").click()
+        expect(page.locator(OPENED)).to_have_count(0)
 
 
-def test_a_part_of_the_drawing_sets_the_depth_and_opens_its_detail(page: Page) -> None:
-    page.locator(part("depth=3a&part=depth")).click()
-    expect(page.locator(DETAIL)).to_contain_text("3a: token mixing of block 3")
+def test_the_rail_is_the_control_of_the_depth(page: Page) -> None:
+    rail = page.locator(f"{STAGE} .rail")
+    rail.locator('[data-words="depth=3a"]').last.click()
     expect(page.locator("#answer output")).to_have_text("3a")
-    expect(page.locator("#how-detail h3")).to_be_in_viewport()
-    chosen = page.locator('#how-network [aria-pressed="true"]')
-    expect(chosen).to_have_attribute("data-words", "depth=3a&part=depth")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")  # the next part in the order of the network
-    expect(page.locator(DETAIL)).to_contain_text("3b: channel mixing of block 3")
-    assert page.evaluate("document.activeElement.dataset.words") == "depth=3b&part=depth"
-    page.locator(part("depth=stem&part=beyond")).click()
-    expect(page.locator(DETAIL)).to_contain_text("The picture is cut into 32 patches")
+    expect(page.locator(f"{STAGE} .table b")).to_have_text("after 3a")
+    expect(page.locator(f"{STAGE} .half.here h4")).to_contain_text("3a token mixing")
+    here = rail.locator('[aria-current="true"]')
+    here.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#answer output")).to_have_text("3b")
+    expect(here).to_be_focused()
+    rail.get_by_role("button", name="last depth").click()
+    expect(page.locator("#answer output")).to_have_text("12b")
+    expect(rail.get_by_role("button", name="next depth")).to_be_disabled()
 
 
-def test_the_detail_follows_patch_channel_and_unit_and_its_symbols_point(visit: Callable[..., Page]) -> None:
-    page = visit("?depth=2a")
-    expect(page.locator(DETAIL)).to_contain_text("2a: token mixing")
+def test_a_value_of_the_table_says_what_it_is_and_is_selected(page: Page, scope: Microscope) -> None:
+    grid, said = page.locator(f"{STAGE} .grid"), page.locator(f"{STAGE} .table .value")
+    expect(page.locator("#how-network .view")).to_have_attribute("aria-busy", "false", timeout=15_000)
+    box = grid.bounding_box()
+    assert box
+    position = {"x": box["width"] * 3.5 / 24, "y": box["height"] * 6.5 / 32}
+    grid.hover(position=position)
+    trace = scope.look(scope.sample_picture(0))
+    depth = scope.decided_at(scope.sample_picture(0))
+    expect(said).to_have_text(f"patch (1, 2), channel 3: {float(f'{float(trace.depths[depth, 0, 6, 3]):.3g}'):g}")
+    expect(page.locator('.picker [data-patch="6"]')).to_have_class(re.compile("pointed"))
+    grid.click(position=position)
+    expect(page.locator("#patch")).to_have_value("1,2")
+    page.wait_for_function("location.search.includes('channel=3')")
+    grid.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#patch")).to_have_value("1,3")
+    expect(grid).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(OPENED)).to_contain_text("patch (1, 3), channel 3")
+
+
+def test_the_calculation_follows_patch_channel_and_unit_and_its_symbols_point(visit: Callable[..., Page]) -> None:
+    page = visit("?depth=2a&part=a")
+    expect(page.locator(OPENED)).to_contain_text("Token mixing of block 2")
     for word, number in (("channel", "17"), ("unit", "11")):
-        control = page.locator(f"{DETAIL} [data-word={word}]")
+        control = page.locator(f"{OPENED} [data-word={word}]")
         control.fill(number)
         control.press("Enter")
         page.wait_for_function(f"location.search.includes('{word}={number}')")
     page.locator('#picker button[data-patch="5"]').click()
-    expect(page.locator(DETAIL)).to_contain_text("update of patch (1, 1), channel 17")
-    expect(page.locator(DETAIL)).to_contain_text("sum of unit 11")
-    page.locator(f"{DETAIL} button[data-symbol=w1]").focus()
-    expect(page.locator(f"{DETAIL} figure.marked")).to_contain_text("read weights W1 of unit 11")
+    expect(page.locator(OPENED)).to_contain_text("update of patch (1, 1), channel 17")
+    expect(page.locator(OPENED)).to_contain_text("sum of unit 11")
+    expect(page.locator("#how-network .view")).to_have_attribute("aria-busy", "false", timeout=15_000)
+    page.locator(f"{OPENED} button[data-symbol=w1]").focus()
+    expect(page.locator(f"{OPENED} figure.marked")).to_contain_text("read weights W1 of unit 11")
 
 
-def test_the_animation_goes_by_steps_and_by_itself_and_stops(page: Page) -> None:
-    motion = page.locator("#how-motion .motion")
-    motion.get_by_role("button", name="Step").click()
-    expect(motion).to_have_attribute("data-step", "1")
-    expect(motion).to_contain_text("A column leaves it")
-    column = motion.locator(".col")
-    expect(column).to_have_css("transform", re.compile(r"matrix\(1, 0, 0, 1, [1-9]"))
-    motion.get_by_role("button", name="Start").click()
-    expect(motion).to_have_attribute("data-step", "2")
-    expect(motion).to_have_attribute("data-step", "3", timeout=5_000)
-    page.locator('#picker button[data-patch="5"]').click()  # all else goes on meanwhile
+def test_play_moves_cells_and_ends_when_stopped_or_when_something_else_is_selected(page: Page) -> None:
+    stage = page.locator(STAGE)
+    stage.get_by_role("button", name="Play").click()
+    expect(stage).to_contain_text("Each patch of the picture is a row of the table")
+    expect(stage.locator(".flying")).to_have_count(32)
+    expect(stage).to_contain_text("takes one column", timeout=10_000)
+    stage.get_by_role("button", name="Stop").click()
+    expect(stage.locator(".flying")).to_have_count(0)
+    stage.get_by_role("button", name="Play").click()
+    expect(stage.locator(".flying")).to_have_count(32)
+    page.locator('#picker button[data-patch="5"]').click()
     expect(page.locator("#patch")).to_have_value("1,1")
-    motion.get_by_role("button", name="Step").click()
-    motion.get_by_role("button", name="Start").click()
-    stop = motion.get_by_role("button", name="Stop")
-    stop.click()
-    at = motion.get_attribute("data-step")
-    page.wait_for_timeout(2600)
-    assert motion.get_attribute("data-step") == at
+    expect(stage.locator(".flying")).to_have_count(0)
+    expect(stage.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_who_wants_no_motion_gets_steps_alone(visit: Callable[..., Page]) -> None:
+def test_who_wants_no_motion_goes_step_by_step(visit: Callable[..., Page]) -> None:
     page = visit(reduced_motion="reduce")
-    motion = page.locator("#how-motion .motion")
-    expect(motion.get_by_role("button", name="Start")).to_be_hidden()
-    motion.get_by_role("button", name="Step").click()
-    expect(motion).to_contain_text("A column leaves it")
-    expect(motion.locator(".col")).to_have_css("transition-duration", "0s")
+    stage = page.locator(STAGE)
+    says = stage.locator(".says li").all_text_contents()
+    assert len(says) == 12
+    button = stage.locator("[data-do=play]")
+    for said in says:
+        button.click()
+        expect(stage.locator(".step")).to_have_text(said)
+        expect(stage.locator(".flying")).to_have_count(0)
+        expect(button).to_have_text("Next step")
+    button.click()
+    expect(button).to_have_text("Play")
+    expect(stage.locator(".lines")).to_have_count(0)
 
 
 def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:
@@ -91,14 +130,16 @@ def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:
             expect(page.locator(f"#{stop.view}")).to_be_in_viewport(timeout=15_000)
         if number < len(STOPS):
             bar.get_by_role("link", name="Next").click()
-    bar.get_by_role("button", name="Leave").click()
-    expect(bar.get_by_role("link", name="Take the tour")).to_be_visible()
     bar.get_by_role("link", name="stop 4").click()
     expect(bar).to_contain_text(f"4 of {len(STOPS)}")
+    bar.get_by_role("button", name="Leave").click()
+    expect(bar.get_by_role("link", name="Take the tour")).to_be_visible()
 
 
 def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
-    link = page.locator("#tour").get_by_role("link", name="stop 3").get_attribute("href")
+    bar = page.locator("#tour")
+    bar.get_by_role("link", name="Take the tour").click()
+    link = bar.get_by_role("link", name="stop 3").get_attribute("href")
     other = visit(link)
     expect(other.locator("#tour")).to_contain_text("3 of 8", timeout=15_000)
     expect(figure(other, "mixing-units-units")).to_be_visible(timeout=15_000)
@@ -140,6 +181,7 @@ def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, sco
 
 
 def test_in_a_lecture_arrows_follow_the_tour(page: Page) -> None:
+    page.locator("#tour").get_by_role("link", name="Take the tour").click()
     page.locator("#tour").get_by_role("link", name="stop 5").click()
     expect(page.locator("#tour")).to_contain_text("5 of 8")
     page.locator("#how-lens").get_by_role("button", name="Enlarge").click()

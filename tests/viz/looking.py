@@ -43,9 +43,12 @@ def view_of(lens: Lens, name: str) -> View:
 
 
 def select(scope: Microscope, lens: Lens, **words: str) -> Selection:
-    """What the page opens on, changed by the words of a link; `_` stands for `-` in their names, and ends `class_`."""
+    """What the page opens on, at the last depth, changed by the words of a link.
+
+    `_` stands for `-` in their names, and ends `class_`.
+    """
     page = page_of(lens)
-    named = {name.strip("_").replace("_", "-"): text for name, text in words.items()}
+    named = {"depth": scope.depth_names[-1]} | {name.strip("_").replace("_", "-"): text for name, text in words.items()}
     selection, wrong = change(scope, page, first(scope, page), named)
     assert not wrong
     return replace(selection, lens=lens.id)

@@ -154,3 +154,13 @@ def test_what_does_not_exist_is_refused(model: Mixer, seen: Trace, change: dict[
 def test_several_images_are_refused(model: Mixer, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="the trace holds 2"):
         forward_pass.strengths(trace(model, image.expand(2, -1, -1, -1)))
+
+
+@pytest.mark.parametrize("half", ["a", "b"])
+def test_a_layer_norm_makes_the_number_that_the_units_read(model: Mixer, seen: Trace, half: forward_pass.Half) -> None:
+    found = forward_pass.mixing(model, seen, 1, half, 5, 8, 2)
+    norm = forward_pass.layer_norm(model, seen, 1, half, 5, 8)
+    assert norm.of(found.before) == pytest.approx(float(found.read.values[found.place]), abs=1e-5)
+    token = forward_pass.table_before(seen, 1, half)[5].double()
+    assert norm.mean == pytest.approx(float(token.mean()))
+    assert norm.deviation == pytest.approx(float(token.std(correction=0)), rel=1e-3)

@@ -188,7 +188,7 @@ def test_a_shown_view_is_short_in_a_console_and_whole_in_a_file(
         shown.save(tmp_path / "view.html")
         saved = (tmp_path / "view.html").read_text("utf-8")
         assert saved == shown.html()
-        assert ".arrow path { fill: none" in saved
+        assert ".stage .flow { display: grid" in saved
         assert (library in saved) == (shown.figure is not None)
         assert "<script src" not in saved.replace(library, "")
         assert (shown.drawn.html in saved, shown.view.title in saved) == (True, True)

@@ -111,8 +111,8 @@ window.instrument = (() => {
         if (!view.classList.contains("lecture")) lecture(view);
         return settled();
       }
-      const {top, bottom} = element.getBoundingClientRect();
-      if (top < covered - 1 || Math.min(bottom, top + innerHeight / 2) > innerHeight) element.scrollIntoView();
+      const {top, bottom} = (element.querySelector(".opened") ?? element).getBoundingClientRect();
+      if (top < covered - 1 || Math.min(bottom, top + innerHeight / 2) > innerHeight) (element.querySelector(".opened") ?? element).scrollIntoView();
     };
     step();
   };
@@ -405,7 +405,7 @@ window.instrument = (() => {
       const fillIn = () => { beside(value.pinned); now.put(value); };
       if (!parsed.some(Boolean)) {
         const clear = () => { box.classList.remove("stale"); now.empty(); fillIn(); kept?.empty(); };
-        if (!value.waiting || !now.filled()) return clear();
+        if (!value.waiting || value.html || !now.filled()) return clear();
         box.classList.add("stale");
         fresh = setTimeout(clear, HOVER_MS);
         return;
@@ -768,5 +768,5 @@ window.instrument = (() => {
     });
   };
 
-  return {bind, wire, status, header, photo};
+  return {bind, wire, status, header, photo, announce};
 })();

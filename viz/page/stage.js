@@ -20,7 +20,7 @@
     grid.style.setProperty("--at-row", row);
     grid.style.setProperty("--at-column", column);
     grid.classList.add("aimed");
-    stage.querySelector(".table output").textContent = spoken(stage, row, column);
+    stage.querySelector(".table .value").textContent = spoken(stage, row, column);
     mark(patches[row]);
   };
   const mark = patch => {
@@ -30,7 +30,7 @@
   const rest = grid => {
     const stage = grid.closest(".stage"), {selected} = dataOf(stage);
     grid.classList.remove("aimed");
-    stage.querySelector(".table output").textContent = spoken(stage, ...selected);
+    stage.querySelector(".table .value").textContent = spoken(stage, ...selected);
     mark();
   };
   document.addEventListener("pointermove", event => {
@@ -76,6 +76,7 @@
     return {x: left - outer.left + column * w, y: top - outer.top + row * h, w, h};
   };
   const fly = (stage, look, from, to, index) => {
+    if (still.matches) return null;
     const cell = Object.assign(document.createElement("i"), {className: "flying"});
     Object.assign(cell.style, look, {left: `${from.x}px`, top: `${from.y}px`, width: `${from.w}px`, height: `${from.h}px`});
     stage.append(cell);
@@ -89,9 +90,10 @@
     drawing.innerHTML = ends.map(({x, y, w, h}, i) => `<line class="${weights[i] > 0 ? "for" : "against"}" pathLength="1"
       style="opacity: ${Math.abs(weights[i])}" x1="${x + w / 2}" y1="${y + h / 2}" x2="${middle.x}" y2="${middle.y}"/>`).join("");
     stage.append(drawing);
-    return new Promise(resolve => setTimeout(resolve, PACE)).then(() => drawing.remove());
+    return pause(PACE);
   };
-  const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
+  const pause = ms => new Promise(resolve => setTimeout(resolve, still.matches ? 0 : ms));
+  const clear = stage => { for (const one of stage.querySelectorAll(".flying, .lines")) one.remove(); };
 
   const stepsOf = stage => {
     const data = dataOf(stage), grid = stage.querySelector(".grid"), all = [data.patches.length, data.channels.length];
@@ -116,10 +118,11 @@
     };
     const cut = async () => {
       table(0);
-      const crops = [...stage.querySelectorAll(".rows i")], from = places.map(place => boxIn(stage, image(".picture"), place, data.map));
-      await Promise.all(crops.map((crop, i) => {
-        const {backgroundImage, backgroundPosition, backgroundSize} = getComputedStyle(crop);
-        return fly(stage, {backgroundImage, backgroundPosition, backgroundSize}, from[i], boxIn(stage, crop, [0, 0], [1, 1]), i);
+      const rows = stage.querySelector(".rows"), count = places.length, from = places.map(place => boxIn(stage, image(".picture"), place, data.map));
+      const backgroundImage = `url(${rows.querySelector("image").href.baseVal})`, backgroundSize = `100% ${100 * count}%`;
+      await Promise.all(from.map((box, i) => {
+        const look = {backgroundImage, backgroundSize, backgroundPosition: `0 ${100 * i / Math.max(1, count - 1)}%`};
+        return fly(stage, look, box, boxIn(stage, rows, [i, 0], [count, 1]), i);
       }));
     };
     const half = name => [
@@ -142,11 +145,14 @@
     delete stage.dataset.half;
     delete stage.querySelector(".grid").dataset.sweep;
     stage.classList.remove("playing", "rising");
-    for (const one of stage.querySelectorAll(".flying, .lines")) one.remove();
+    clear(stage);
     stage.querySelector("[data-do=play]").textContent = "Play";
     tell(stage, "");
   };
-  const tell = (stage, text) => { stage.querySelector(".rail .step").textContent = text; };
+  const tell = (stage, text) => {
+    stage.querySelector(".rail .step").textContent = text;
+    if (text) instrument.announce(text);
+  };
   const play = async stage => {
     if (stage.classList.contains("playing")) {
       if (!still.matches) return end(stage);
@@ -157,6 +163,7 @@
     const says = [...stage.querySelectorAll(".says li")];
     for (const [i, step] of stepsOf(stage).entries()) {
       tell(stage, says[i].textContent);
+      clear(stage);
       await step();
       if (still.matches) await new Promise(resolve => { stage.goOn = resolve; });
       if (!stage.isConnected || !stage.classList.contains("playing")) return; // stopped, or something else is selected

@@ -1,5 +1,6 @@
 """What the lens How it works says and draws is what the network computes; a reader can answer from its texts."""
 
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -12,7 +13,8 @@ from tests.viz.looking import measure, microscope, page_of, select, tell, view_o
 from viz import forward_pass as question
 from viz.intervene.knockout import without
 from viz.lenses import glossary, how_it_works
-from viz.lenses.how_it_works import detail, drawing, motion, part, reading, tour
+from viz.lenses.how_it_works import detail, part, reading, stage, tour
+from viz.lenses.how_it_works.cells import window
 from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.tokens import lens_needed, read_in_words
 from viz.lenses.view import Lens
@@ -48,49 +50,131 @@ def accounts(html: str) -> list[list[list[str]]]:
     ]
 
 
-# the drawing
+# the stage
 
 
-def test_every_part_is_a_button_that_chooses_it(lab: Microscope, lens: Lens) -> None:
-    html = drawing.draw(lab, select(lab, lens, depth="2a")).html
-    buttons = re.findall(r"<button[^>]*data-words='([^']+)'[^>]*aria-pressed='(\w+)' aria-label=['\"]([^'\"]+)", html)
-    assert [words for words, pressed, _ in buttons if pressed == "true"] == ["depth=2a&amp;part=depth"]
-    depths = [dict(parse_qsl(unescape(words)))["depth"] for words, *_ in buttons]
-    assert depths == ["stem", "stem", "1a", "1b", "2a", "2b", "3a", "3b", "3b", "3b"]
-    assert buttons[4][2].startswith("2a, token mixing of block 2: its update is ")
-    chosen = [select(lab, lens, **dict(parse_qsl(unescape(words)))) for words, *_ in buttons]
-    parts = ["picture", "stem", *"ababab", "head", "head"]
-    assert [part.part_of(lab, one) for one in chosen] == parts
+def buttons(html: str) -> list[tuple[dict[str, str], str]]:
+    """What each button chooses, and all that it says of itself."""
+    found = re.findall(r"<button([^>]*data-words='([^']+)'[^>]*)>", html)
+    return [(dict(parse_qsl(unescape(words))), unescape(marks)) for marks, words in found]
 
 
-def test_the_strengths_are_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
-    selection = select(lab, lens)
-    drawn = drawing.draw(lab, selection)
+def test_every_part_opens_its_calculation_and_closes_it_again(lab: Microscope, lens: Lens) -> None:
+    closed = stage.draw(lab, select(lab, lens, depth="2b")).html
+    assert "class='opened'" not in closed
+    assert [words["part"] for words, _ in buttons(closed) if "part" in words] == ["picture", "stem", "head", "a", "b"]
+    for name, title in (
+        ("picture", "The picture"),
+        ("stem", "The stem"),
+        ("a", "Token mixing of block 2"),
+        ("b", "Channel mixing of block 2"),
+        ("head", "Mean and head"),
+    ):
+        selection = select(lab, lens, depth="2b", part=name)
+        assert selection.depth == 4
+        html = stage.draw(lab, selection).html
+        assert f"<h4>{title}</h4>" in html
+        assert ({"part": "depth"}, True) in [(words, "Close" in marks) for words, marks in buttons(html)]
+        assert html.count("aria-expanded='true'") == (name not in "ab")
+
+
+def test_the_rail_leads_to_every_depth_and_says_what_is_there(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="2a")
+    html = stage.draw(lab, selection).html
+    stops = [(words["depth"], marks) for words, marks in buttons(html) if "aria-current" in marks]
+    assert [depth for depth, _ in stops] == list(lab.depth_names)
+    assert [depth for depth, marks in stops if "aria-current='true'" in marks] == ["2a"]
     tables = lab.look(selection.picture).depths[:, 0].double()
-    for depth in range(1, 7):
-        share = float((tables[depth] - tables[depth - 1]).norm() / tables[depth - 1].norm())
-        assert f"{lab.depth_names[depth]}, {'token' if depth % 2 else 'channel'} mixing of block " in drawn.html
-        assert f"its update is {share:.0%} of its input" in drawn.html
-        assert drawn.numbers is not None
-        assert drawn.numbers.values[depth - 1] == pytest.approx(share, rel=1e-5)
+    answer = lab.answer(selection.picture)
+    for depth, (name, marks) in enumerate(stops):
+        probability = float(lab.model.head(tables[depth].float().mean(0)).detach().softmax(0)[answer])
+        assert f"{name}: {lab.classes[answer]} {probability:.1%}" in marks
+        if depth:
+            share = float((tables[depth] - tables[depth - 1]).norm() / tables[depth - 1].norm())
+            assert f"update {share:.0%} of its input" in marks
 
 
-def test_the_drawing_says_where_the_answer_is_decided(lab: Microscope, lens: Lens) -> None:
+def test_the_numbers_of_the_stage_are_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, depth="2a")
+    numbers, trace = stage.draw(lab, selection).numbers, lab.look(selection.picture)
+    assert numbers is not None
+    for depth in range(7):
+        logits = lab.model.head(trace.depths[depth, 0].mean(0)).detach()
+        assert numbers.values[depth, 0] == pytest.approx(float(logits.softmax(0)[logits_of(lab, selection)]), rel=1e-4)
+    tables = trace.depths[:, 0].double()
+    shares = (tables[1:] - tables[:-1]).norm(dim=(1, 2)) / tables[:-1].norm(dim=(1, 2))
+    assert numbers.values[1:, 1] == pytest.approx(shares.numpy(), rel=1e-5)
+
+
+def logits_of(lab: Microscope, selection: Selection) -> int:
+    return int(lab.look(selection.picture).logits[0].argmax())
+
+
+@pytest.mark.parametrize(("depth", "half"), [("stem", "a"), ("2a", "a"), ("2b", "b"), ("3b", "b")])
+def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, depth: str, half: str) -> None:
+    selection = select(lab, lens, depth=depth, patch="5,1", channel="4", unit="8")
+    at, block = selection.depth, selection.block
+    (text_,) = re.findall(r"data-stage='([^']+)'", stage.draw(lab, selection).html)
+    played, trace = json.loads(unescape(text_)), lab.look(selection.picture)
+    assert played["half"] == half
+    assert played["selected"] == [11, 4]
+    assert np.array(played["values"]) == pytest.approx(trace.depths[at, 0].numpy(), rel=5e-3)
+    before, mixed, after = trace.depths[2 * block : 2 * block + 3, 0]
+    for name, line, update in (
+        ("a", before[:, 4], mixed[:, 4] - before[:, 4]),
+        ("b", mixed[11], after[11] - mixed[11]),
+    ):
+        assert [red(colour) for colour in played[name]["line"]] == (line >= 0).tolist()
+        assert [red(colour) for colour in played[name]["update"]] == (update >= 0).tolist()
+    weights = lab.model.block_at(block).token_mixing
+    read, write = weights.fc1.weight[8].detach(), weights.fc2.weight[:, 8].detach()
+    assert np.array(played["a"]["read"]) == pytest.approx((read / read.abs().max()).numpy(), abs=0.006)
+    assert np.array(played["a"]["write"]) == pytest.approx((write / write.abs().max()).numpy(), abs=0.006)
+
+
+def red(colour: str) -> bool:
+    return int(colour[1:3], 16) >= int(colour[5:7], 16)
+
+
+def test_of_many_rows_and_columns_those_around_the_selected_one_are_shown() -> None:
+    assert window(5, 12, 24) == range(12)
+    assert window(0, 196, 32) == range(32)
+    assert window(100, 196, 32) == range(84, 116)
+    assert window(195, 196, 32) == range(164, 196)
+
+
+def test_votes_lose_what_all_pictures_share_as_soon_as_that_is_known(lens: Lens) -> None:
+    scope = microscope()
+    selection = select(scope, lens)
+    before = stage.draw(scope, selection).html
+    assert "minus the mean over the samples" not in before
+    measure(scope, view_of(lens, "network"), selection)
+    assert "minus the mean over the samples" in stage.draw(scope, selection).html
+
+
+def test_it_says_from_where_on_the_head_can_read_the_answer(lab: Microscope, lens: Lens) -> None:
     """The last depth at which the network would answer otherwise comes just before."""
     for sample in range(12):
         selection = select(lab, lens, sample=str(sample))
         trace = lab.look(selection.picture)
         answers = [int(lab.model.head(tokens.mean(0)).argmax()) for tokens in trace.depths[:, 0]]
         other = [depth for depth, answer in enumerate(answers) if answer != answers[-1]]
-        decided = lab.depth_names[max(other, default=-1) + 1]
-        drawn = drawing.draw(lab, selection)
-        assert f"From <b>{decided}</b> on, the head would already give the answer, " in drawn.words
-        assert drawn.html.count("<em>readable</em>") == (decided != "stem")
+        decided = max(other, default=-1) + 1
+        drawn = stage.draw(lab, selection)
+        assert f"From <b>{lab.depth_names[decided]}</b> on, the head would already give the answer, " in drawn.words
+        assert re.findall(r"decided' [^>]*><button type='button' data-words='depth=(\w+)'", drawn.html) == [
+            lab.depth_names[decided]
+        ]
 
 
-def test_a_part_beyond_the_depths_is_there_only_at_the_ends(lab: Microscope, lens: Lens) -> None:
-    found = {depth: part.part_of(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
-    assert found == {"stem": "picture", "1a": "a", "1b": "b", "2a": "a", "2b": "b", "3a": "a", "3b": "head"}
+def test_the_page_opens_where_the_answer_appears(lab: Microscope, instrument: Instrument) -> None:
+    start = first(instrument.scope, instrument.page)
+    assert start.depth == instrument.scope.decided_at(start.picture)
+
+
+def test_a_link_from_before_opens_the_picture_or_the_head(lab: Microscope, lens: Lens) -> None:
+    found = {depth: part.opened(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
+    assert found == dict.fromkeys(lab.depth_names) | {"stem": "picture", "3b": "head"}
 
 
 # the detail
@@ -114,7 +198,8 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, l
     trace, at = lab.look(selection.picture), lab.depth_names.index(depth)
     before, after = (float(trace.depths[i, 0, 11, 4]) for i in (at - 1, at))
     read, written = accounts(drawn.html)
-    unit = 8 if depth[1] == "a" else detail.unit_at_work(lab, selection)
+    unit = detail.mixing(lab, selection, detail.half_of(lab, selection)).unit
+    assert depth[1] == "b" or unit == 8
     hidden = trace.token_hidden if depth[1] == "a" else trace.channel_hidden
     active = float(hidden[(at - 1) // 2][0, 4 if depth[1] == "a" else 11, unit])
     assert f"sum {check_sums(read):.4f}, after the GELU {active:.4f}" in drawn.html
@@ -128,7 +213,7 @@ def test_the_stem_and_the_head_add_up_to_those_of_the_trace(lab: Microscope, len
     trace = lab.look(selection.picture)
     (rows,) = accounts(detail.draw(lab, selection).html)
     assert check_sums(rows) == pytest.approx(float(trace.stem[0, 4, 9]), abs=1e-4)
-    selection = select(lab, lens, part="beyond", class_="frog")
+    selection = select(lab, lens, part="head", class_="frog")
     (rows,) = accounts(detail.draw(lab, selection).html)
     assert check_sums(rows) == pytest.approx(float(trace.logits[0, lab.classes.index("frog")]), abs=1e-4)
 
@@ -188,8 +273,8 @@ def test_a_tour_can_be_left_for_another_view_and_resumed(instrument: Instrument)
     assert "Go back" not in back
     assert visit.selection.lens == "mixing.units"
     left = instrument.answer(visit, {"words": {"tour": "0"}})["tour"]["html"]
-    assert "Take the tour" in left
-    assert "stop 3: Token-mixing units are maps" in left
+    assert not left  # it begins in the first lens
+    assert "Take the tour" in instrument.answer(visit, {"words": {"lens": "how"}})["tour"]["html"]
 
 
 def test_the_tour_counts_where_the_samples_are_decided() -> None:
@@ -246,7 +331,7 @@ def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
     lens, seen = how_it_works.lens(scope), set[str]()
     for sample in range(0, 20, 5):
         selection = select(scope, lens, tour="5", sample=str(sample))
-        depth = drawing.decided_at(scope, selection)
+        depth = scope.decided_at(selection.picture)
         bar, words = tour.bar(scope, selection), view_of(lens, "lens").draw(scope, selection).words
         assert "by one part" not in bar
         if depth:
@@ -291,14 +376,15 @@ def pages(scope: Microscope) -> dict[str, str]:
     for depth in ("stem", "1a", "1b"):
         selection = select(scope, lens, depth=depth)
         found[depth] = text(detail.draw(scope, selection).html)
-    found["drawing"] = text(f"{drawing.draw(scope, selection).html} {drawing.draw(scope, selection).words}")
+    found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
     found["reading"] = text(reading.reading(scope))
     found["glossary"] = text(glossary.listed(scope))
     return found
 
 
 def test_what_a_token_is_here(pages: dict[str, str]) -> None:
-    assert "32 patches of 4 x 8 pixels: 96 numbers each" in pages["drawing"]
+    assert "32 patches of 4 x 8 pixels" in pages["drawing"]
+    assert "stem → 96 numbers to 512" in pages["drawing"]
     assert "The 96 numbers of a patch are mapped to its token of 512 numbers" in pages["stem"]
     assert "token The vector that the network holds for one patch: 512 numbers, a row of the table" in pages["glossary"]
 
@@ -316,8 +402,7 @@ def test_why_weights_shared_over_channels_matter(pages: dict[str, str]) -> None:
 
 
 def test_where_the_answer_is_decided_for_this_picture(scope: Microscope, pages: dict[str, str]) -> None:
-    lens = how_it_works.lens(scope)
-    found = drawing.decided_at(scope, select(scope, lens))
+    found = scope.decided_at(scope.sample_picture(0))
     answer = scope.classes[scope.answer(scope.sample_picture(0))]
     assert f"From {scope.depth_names[found]} on, the head would already give the answer, {answer}" in pages["drawing"]
 
@@ -342,13 +427,6 @@ def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens)
     assert f"more than {shuffled.largest_logit_difference:.0e}" in html
     assert "{:,} parameters in place of {:,}".format(*question.shared_weights(lab.model)) in html
     assert html.count("Section") == 4
-
-
-def test_the_animation_moves_what_the_block_adds(lab: Microscope, lens: Lens) -> None:
-    html = motion.draw(lab, select(lab, lens, depth="2a", channel="3", patch="6,1")).html
-    assert html.count("<li>") == 8
-    assert "channel 3 of all 16 patches" in html
-    assert "patch (6, 1) with all 11 channels" in html
 
 
 def test_a_channel_is_in_the_link(instrument: Instrument) -> None:

@@ -17,7 +17,7 @@ from viz.selection import Choice, Option, Selection, Several, Words, change, fir
 
 SIZES = {"image_size": (16, 32), "patch_size": (4, 16), "num_blocks": 2}
 """4 x 2 patches, 5 depths: quick"""
-READ = {"how-motion", "how-reading", "how-paper", "how-glossary"}
+READ = {"how-reading", "how-paper", "how-glossary"}
 """an animation, and texts"""
 BEGINNINGS: tuple[Words, ...] = (
     {"depth": "2b", "removed": "4"},

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 
 from viz import figures, forward_pass, tokens
 from viz.lenses.how_it_works import detail
@@ -20,7 +20,6 @@ from viz.lenses.how_it_works.part import PARTS, Part, opened
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
-from viz.pictures import thumbnail_url
 from viz.selection import Selection, patch_text
 
 ROWS, CHANNELS = 32, 24
@@ -38,14 +37,15 @@ def view(scope: Microscope) -> View:
         "depth.",
         f"Scales: each map has its own ({figures.FOR} above zero, {figures.AGAINST} below); all maps of the rail share "
         "one.",
-        # the rail shows more as soon as the means over the samples are known
-        sees=lambda s: (_sees(scope, s), scope.known(scope.typical()) is None),
+        sees=lambda s: _sees(scope, s),
         draw=draw,
+        needs=lambda scope, s: [scope.typical()],
     )
 
 
 def _sees(scope: Microscope, s: Selection) -> Hashable:
-    return s.picture, s.target, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), opened(scope, s)
+    part = opened(scope, s)
+    return s.picture, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), part, part == "head" and s.target
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
@@ -53,7 +53,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     middle, numbers = _halves(scope, selection), _numbers(scope, selection)
     if part:
         drawn = detail.draw(scope, selection)
-        middle, numbers = f"<section class='opened'>{_close(part)}{drawn.html}</section>", drawn.numbers
+        middle, numbers = f"<div class='opened'>{_close(part)}{drawn.html}</div>", drawn.numbers
     flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
     html = (
         f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
@@ -86,7 +86,7 @@ def _button(part: Part, chosen: Part | None, inner: str, label: str) -> str:
     """Opens the calculation of a part; once more closes it."""
     here = part == chosen
     return (
-        f"<button type='button' class='part {part}' data-words='part={'depth' if here else part}' "
+        f"<button type='button' class='part {part}' data-keep='{part}' data-words='part={'depth' if here else part}' "
         f"aria-expanded='{str(here).lower()}' aria-label='{escape(label, True)}'>{inner}</button>"
     )
 
@@ -156,15 +156,15 @@ class _Table:
         here = f"{figures.place(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
             f"<div class='table'><p>{head}</p>"
-            f"<div class='rows' style='--picture: url({thumbnail_url(scope.pixels(self.selection.picture))}); "
-            f"--wide: {grid.cols}; --high: {grid.rows}'>{''.join(map(self._crop, self.rows))}</div>"
+            f"<div class='rows'>{cells(self._crops(), 1)}</div>"
             f"<div class='grid' data-keep='grid' tabindex='0' role='group' aria-label='Tokens. {here}. "
-            f"Arrow keys select another value'>{self._layers()}</div><output>{here}</output></div>"
+            f"Arrow keys select another value'>{self._layers()}</div><p class='value'>{here}</p></div>"
         )
 
-    def _crop(self, patch: int) -> str:
-        (row, col), grid = self.scope.grid.position(patch), self.scope.grid
-        return f"<i style='--x: {col / max(1, grid.cols - 1):.4g}; --y: {row / max(1, grid.rows - 1):.4g}'></i>"
+    def _crops(self) -> UInt8[np.ndarray, "height width 3"]:
+        """The patches of the rows, one under the other."""
+        pixels, grid = self.scope.pixels(self.selection.picture), self.scope.grid
+        return np.concatenate([pixels[grid.pixels(patch)] for patch in self.rows])
 
     def _layers(self) -> str:
         """The three tables, one over the other, and the frames of the selected row, column and value."""
@@ -249,9 +249,9 @@ def _halves(scope: Microscope, selection: Selection) -> str:
         name = f"{block + 1}{half}"
         here = " here" * (scope.depth_names[selection.depth] == name)
         drawn.append(
-            f"<section class='half {half}{here}'><h4>{name} {PARTS[half]} <small>the same MLP for {others}</small></h4>"
-            f"<button type='button' data-words='part={half}' aria-label='Show the sum of {name}'>Show the sum</button>"
-            f"<div class='cards'>{''.join(cards)}</div></section>"
+            f"<div class='half {half}{here}'><h4>{name} {PARTS[half]} <small>the same MLP for {others}</small></h4>"
+            f"<button type='button' data-keep='{half}' data-words='part={half}' aria-label='Show the sum of {name}'>"
+            f"Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
         )
     return f"<div class='halves'>{''.join(drawn)}</div>"
 
@@ -297,7 +297,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
     return (
         f"<div class='rail'><p><button type='button' data-do='play'>Play</button>{steps}"
         f"<span class='key'>Bars: p({escape(scope.classes[answer])}) if the network ended there. Maps: {said}.</span>"
-        f"<span class='step' aria-live='polite'></span></p><ol class='says'>{says}</ol>"
+        f"<span class='step'></span></p><ol class='says'>{says}</ol>"
         f"<ol>{''.join(stops)}</ol></div>"
     )
 

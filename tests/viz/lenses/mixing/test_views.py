@@ -37,7 +37,7 @@ class Lab:
         self.lenses: dict[str, Lens] = {lens.id: lens for lens in lenses(self.scope)}
         self.views = {(lens.id, view.id): view for lens in self.lenses.values() for view in lens.views}
         self.page = page_of(*self.lenses.values())
-        self.selection = first(self.scope, self.page)
+        self.selection = replace(first(self.scope, self.page), depth=len(self.scope.depth_names) - 1)
 
     def change(self, selection: Selection | None = None, **words: str) -> Selection:
         """The selection after words of a link. `to` stands for "class"."""
