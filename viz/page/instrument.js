@@ -216,7 +216,8 @@ window.instrument = (() => {
 
   // a symbol of a formula and its pictures
   const pair = event => {
-    const symbol = event.target.closest?.("[data-symbol]"), view = symbol?.closest(".view");
+    const symbol = [event.target, document.activeElement].map(one => one?.closest?.("[data-symbol]")).find(Boolean);
+    const view = symbol?.closest(".view");
     for (const one of document.querySelectorAll(".marked")) one.classList.remove("marked");
     for (const one of view?.querySelectorAll(`[data-symbol="${symbol.dataset.symbol}"]`) ?? []) one.classList.add("marked");
   };

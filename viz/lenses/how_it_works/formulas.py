@@ -18,7 +18,8 @@ def formula(config: MixerConfig, part: str) -> str:
     """HTML of the formula of a part, and under it what each symbol is. part: as `part_of` calls it"""
     text, symbols = _OF[part](config)
     for symbol in symbols:
-        mark = f"<button type='button' class='symbol' data-keep='{symbol.name}' data-symbol='{symbol.name}'>{symbol.html}</button>"
+        keep = f"data-keep='{symbol.name}' data-symbol='{symbol.name}'"
+        mark = f"<button type='button' class='symbol' {keep}>{symbol.html}</button>"
         text = text.replace(f"[{symbol.name}]", mark)
     meanings = "".join(
         f"<li data-symbol='{symbol.name}'><i>{symbol.html}</i> {symbol.meaning}</li>" for symbol in symbols
