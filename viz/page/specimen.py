@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
+from viz.lenses.attribution.versus import why_not
 from viz.microscope import Microscope
 from viz.page import photo
 from viz.page.markup import select, slider
@@ -147,8 +148,13 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
         return [f"{label}. The network does not have this class, so its answer is neither correct nor wrong."]
-    verdict = "correct" if answer == scope.truth_class(selection.sample) else "<b>wrong</b>"
-    lines = [f"{label}: the answer is {verdict}."]
+    true = scope.truth_class(selection.sample)
+    lines = [f"{label}: the answer is {'correct' if answer == true else '<b>wrong</b>'}."]
+    if true is not None and answer != true and (words := why_not(scope, selection.picture, true)):
+        lines.append(
+            f"<button type='button' data-words='{escape(urlencode(words))}' data-go='attribution-difference'>"
+            f"Why not {escape(truth)}?</button>"
+        )
     bins = scope.metrics.get("reliability", [])
     if bins:
         near = min(bins, key=lambda b: abs(b["confidence"] - confidence))

@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -243,15 +245,27 @@ def test_under_a_name_stands_what_doubt_found(fresh: Microscope) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "methods"),
+    ("preset", "measured", "methods"),
     [
-        ("seed", ("Gradient x input", "Patch ablation", "Token Grad-CAM")),
-        ("B/16", ("Gradient x input",)),
-        ("H/14", ("Gradient x input",)),
+        ("seed", {}, ("Gradient x input", "Patch ablation", "Token Grad-CAM")),
+        ("B/16", {}, ("Gradient x input",)),
+        ("H/14", {"Patch ablation": 0.1, "Saliency": 0.2}, ("Gradient x input",)),
+        # the best that take a few seconds together: Shapley values alone take longer
+        (
+            "seed",
+            {"Saliency": 0.3, SHAPLEY: 0.1, "Token Grad-CAM": 0.9, "Integrated Gradients": 0.2, "random order": 0.0},
+            ("Saliency", "Integrated Gradients", "Token Grad-CAM"),
+        ),
     ],
 )
-def test_what_is_chosen_at_first_fits_the_network(preset: str, methods: tuple[str, ...]) -> None:
-    assert methods_of(PRESETS[preset]).of(Selection(b"")) == methods
+def test_what_is_chosen_at_first_fits_the_network(
+    preset: str, measured: dict[str, float], methods: tuple[str, ...]
+) -> None:
+    network = SimpleNamespace(
+        model=SimpleNamespace(config=PRESETS[preset]),
+        metrics={"attributions": {"methods": {name: {"deletion": area} for name, area in measured.items()}}},
+    )
+    assert methods_of(cast("Microscope", network)).of(Selection(b"")) == methods
 
 
 def test_both_lenses_share_what_is_chosen(scope: Microscope, lens: Lens) -> None:

@@ -1,6 +1,6 @@
 """How Attribution and Doubt put a question: what there is to choose from, and what a selection asks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -15,9 +15,11 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Several
 
 FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
-"""a gradient, a removal and a look at the tokens: selected by default, while they are fast"""
-LONG = 50e9
+"""a gradient, a removal and a look at the tokens: selected by default where no benchmark of the network ranks them"""
+LONG = 75e9
 """multiply-adds: about three seconds of two cores"""
+SELECTED = 3
+"""methods that are selected by default, at most"""
 JUDGED = 3
 """methods that are held against each other in Doubt"""
 
@@ -29,15 +31,25 @@ Listed = Callable[[Selection], tuple[str, ...]]
 """which methods a view shows"""
 
 
-def methods_of(config: MixerConfig) -> Several:
-    """The choice of methods. The default depends on the network alone, so that a link says the same on every
-    machine."""
-    first = list[str]()
-    for name in FAST:
-        if not first or sum(_cost(config, each) for each in [*first, name]) < LONG:
+def methods_of(scope: Microscope) -> Several:
+    """The choice of methods. By default the best in the network's benchmark, as far as all take a few seconds.
+
+    The default depends on the network alone, so that a link says the same on every machine.
+    """
+    first, left = list[str](), LONG
+    for name in _ranked(scope.metrics):
+        cost = _cost(scope.model.config, name)
+        if len(first) < SELECTED and cost < left:
             first.append(name)
-    chosen = ",".join(name for name in METHODS if name in first)
+            left -= cost
+    chosen = ",".join(name for name in METHODS if name in (first or FAST[:1]))
     return Several("methods", "Methods", tuple((name, name) for name in METHODS), chosen)
+
+
+def _ranked(metrics: Mapping[str, Any]) -> Sequence[str]:
+    """Methods, the best at deletion first; without a benchmark, the quick ones."""
+    measured = metrics.get("attributions", {}).get("methods", {})
+    return sorted(measured.keys() & METHODS.keys(), key=lambda name: measured[name]["deletion"]) or FAST
 
 
 def judged(methods: Several) -> Listed:

@@ -11,7 +11,7 @@ from viz.lenses.attribution.options import OUTPUT, Listed, heard, put
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choice, Selection
+from viz.selection import Choice, Selection, Words
 
 NEXT = "next"
 MANY = 60
@@ -52,6 +52,16 @@ def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
     if chosen == NEXT:
         return next((i for i in ranked if i != selection.target), selection.target)
     return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)
+
+
+def why_not(scope: Microscope, picture: bytes, other: int) -> Words | None:
+    """What opens the comparison of the answer with another class, in the words of a link; None for an improbable one
+    of many."""
+    answer, rank = scope.answer(picture), scope.leading(picture, len(scope.classes)).index(other) + 1
+    if len(scope.classes) > MANY and rank > RANKS:
+        return None
+    name = f"top-{rank}" if len(scope.classes) > MANY else scope.classes[other]
+    return {"lens": "attribution", "class": scope.classes[answer], "rather-than": name}
 
 
 def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from viz.microscope import Microscope
 
 
 def lens(scope: Microscope) -> Lens:
-    methods = methods_of(scope.model.config)
+    methods = methods_of(scope)
     listed, removed = judged(methods), losing.removed_of(scope)
     return Lens(
         "doubt",
