@@ -102,9 +102,9 @@ def order(
     raise ValueError(f"units can be ordered by frequency, energy or index, not {by!r}")
 
 
-def order_at(maps: Float32[np.ndarray, "units rows cols"], place: tuple[int, int]) -> Int64[np.ndarray, "units"]:
-    """The numbers of the units by their weight on the patch at (row, column), whatever its sign, the largest first."""
-    return np.argsort(-np.abs(maps[:, place[0], place[1]]), kind="stable")
+def strength_at(maps: Float32[np.ndarray, "units rows cols"], rows: slice, cols: slice) -> Float32[np.ndarray, "units"]:
+    """The mean absolute weight of each unit on the patches of a region."""
+    return np.abs(maps[:, rows, cols]).mean((1, 2))
 
 
 def opposite_pairs(

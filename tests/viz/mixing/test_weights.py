@@ -11,10 +11,10 @@ from viz.mixing.weights import (
     linear_summary,
     opposite_pairs,
     order,
-    order_at,
     reads,
     spatial_frequency,
     stem_filters,
+    strength_at,
     untrained_median,
     writes,
 )
@@ -98,12 +98,13 @@ def test_order():
         order(maps, "phase", PITCH)
 
 
-def test_order_by_the_weight_on_a_patch():
-    maps = np.zeros((4, 7, 5), np.float32)
-    maps[:, 6, 1] = [0.5, -3, 2, -0.5]
-    maps[:, 1, 4] = [1, 2, 3, 4]
-    assert order_at(maps, (6, 1)).tolist() == [1, 2, 0, 3]
-    assert order_at(maps, (1, 4)).tolist() == [3, 2, 1, 0]
+def test_the_weight_on_a_region_is_the_mean_over_its_patches():
+    maps = np.zeros((2, 7, 5), np.float32)
+    maps[0, 6, 1], maps[0, 6, 2], maps[1, 5, 1] = -3, 1, 8
+    assert strength_at(maps, slice(6, 7), slice(1, 2)).tolist() == [3, 0]
+    assert strength_at(maps, slice(5, 7), slice(1, 3)).tolist() == [1, 2]
+    assert strength_at(maps, slice(6, 7), slice(None)).tolist() == pytest.approx([0.8, 0])
+    assert strength_at(maps, slice(6, 8), slice(4, 6)).tolist() == [0, 0]  # at the edge: what there is of it
 
 
 def test_same_cells_on_longer_patches_are_slower():

@@ -1,12 +1,13 @@
 """Units: what all hidden units of a block read and write."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from viz import figures
-from viz.figures import AGAINST, FOR
+from viz.figures import AGAINST, FOR, place
 from viz.lenses.mixing import block
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, places
 from viz.microscope import Microscope
@@ -14,20 +15,28 @@ from viz.mixing import weights
 from viz.selection import Choice, Selection, Words
 
 MAPS = {"reads": weights.reads, "writes": weights.writes}
-PAIRS, AT_PATCH = "pairs", "patch"
+PAIRS = "pairs"
 SIDE = Choice("side", "Weights", (("reads", "read (W1)"), ("writes", "write (W2)")), "reads")
+REGIONS: dict[str, tuple[str, Callable[[int, int], tuple[slice, slice]]]] = {
+    "patch": ("the selected patch", lambda row, col: (slice(row, row + 1), slice(col, col + 1))),
+    "square": ("the 2 x 2 patches from it on", lambda row, col: (slice(row, row + 2), slice(col, col + 2))),
+    "row": ("its row", lambda row, col: (slice(row, row + 1), slice(None))),
+    "column": ("its column", lambda row, col: (slice(None), slice(col, col + 1))),
+}
 ORDER = Choice(
     "order",
     "Order",
     (
         ("frequency", "lowest spatial frequency first"),
         ("energy", "strongest first"),
-        (AT_PATCH, "by weight on the selected patch"),
+        *((name, f"by weight on {label}") for name, (label, _) in REGIONS.items()),
         ("index", "by number"),
         (PAIRS, "opposite pairs"),
     ),
     "frequency",
 )
+NAMED = 10
+"""units that are named with their numbers"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +98,8 @@ def listing(scope: Microscope, selection: Selection) -> Listed:
     """Remembered for all patches, but in the order that depends on the patch."""
     side, order = SIDE.of(selection), ORDER.of(selection)
     maps = MAPS[side](scope.model, selection.block)
-    if order == AT_PATCH:
-        return _at_patch(scope, maps, selection.patch)
+    if order in REGIONS:
+        return _at_region(scope, maps, selection)
     make = _in_pairs if order == PAIRS else _ordered
     return scope.remembered(("units", selection.block, side, order), lambda: make(scope, maps, order))
 
@@ -111,14 +120,20 @@ def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
     return Listed(maps, weights.order(maps, order, pitch), 1, words)
 
 
-def _at_patch(scope: Microscope, maps: Maps, patch: int) -> Listed:
-    row, col = place = scope.grid.position(patch)
-    weight = np.abs(maps[:, row, col])
-    words = (
-        f"{counted(len(maps), 'unit')}, line by line, by the absolute weight on patch ({row}, {col}): from "
-        f"{weight.max():.3f} to {weight.min():.3f}."
+def _at_region(scope: Microscope, maps: Maps, selection: Selection) -> Listed:
+    label, cut = REGIONS[ORDER.of(selection)]
+    row, col = scope.grid.position(selection.patch)
+    strength = weights.strength_at(maps, *cut(row, col))
+    ranked = np.argsort(-strength, kind="stable")
+    best = ", ".join(
+        f"<button type='button' data-words='lens=mixing.unit&unit={unit}'>unit {unit}</button> {strength[unit]:.3f}"
+        for unit in ranked[:NAMED]
     )
-    return Listed(maps, weights.order_at(maps, place), 1, words)
+    words = (
+        f"{counted(len(maps), 'unit')}, line by line, by the mean absolute weight on {label} ({place(row, col)}). "
+        f"Largest: {best}."
+    )
+    return Listed(maps, ranked, 1, words)
 
 
 def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:

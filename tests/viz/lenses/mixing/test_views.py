@@ -139,6 +139,20 @@ def test_units_are_shown_in_the_order_and_from_the_side_asked_for(lab: Lab):
             np.testing.assert_array_equal(drawn.numbers.values, maps[want])
 
 
+def test_units_are_ordered_by_a_region_and_the_first_ten_named(lab: Lab):
+    maps = np.abs(weights.reads(lab.scope.model, 2))
+    for region, strength in (
+        ("square", maps[:, 6:8, 0:2].mean((1, 2))),
+        ("row", maps[:, 6].mean(1)),
+        ("column", maps[:, :, 0].mean(1)),
+    ):
+        drawn = lab.draw("mixing.units", "units", order=region, patch="6,0")
+        best = np.argsort(-strength)
+        assert shown_units(drawn) == best.tolist()
+        named = re.findall(r"unit=(\d+)'>unit \1</button> (\d\.\d+)", drawn.words)
+        assert named == [(str(unit), f"{strength[unit]:.3f}") for unit in best[:10]]
+
+
 def test_opposite_pairs_are_side_by_side_and_beside_chance(lab: Lab):
     drawn = lab.draw("mixing.units", "units", order="pairs")
     pairs, correlation = weights.opposite_pairs(weights.reads(lab.scope.model, 2))
