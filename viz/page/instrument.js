@@ -111,8 +111,10 @@ window.instrument = (() => {
         if (!view.classList.contains("lecture")) lecture(view);
         return settled();
       }
-      const {top, bottom} = (element.querySelector(".opened") ?? element).getBoundingClientRect();
-      if (top < covered - 1 || Math.min(bottom, top + innerHeight / 2) > innerHeight) (element.querySelector(".opened") ?? element).scrollIntoView();
+      const shown = element.querySelector(".opened") ?? element, {top, bottom} = shown.getBoundingClientRect();
+      const figure = shown.querySelector(".figure:not([hidden])")?.getBoundingClientRect().bottom;
+      const low = figure ?? Math.min(bottom, top + innerHeight / 2); // what is to be seen ends there
+      if (top < covered - 1 || (low > innerHeight && top > covered + 1)) shown.scrollIntoView();
     };
     step();
   };
