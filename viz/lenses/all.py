@@ -1,9 +1,42 @@
 """All views of one network, and what there is to choose for them."""
 
-from viz.lenses import attribution, doubt, how_it_works, intervene, mixing, model, samples, tokens
+from urllib.parse import parse_qsl
+
+from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
 from viz.lenses.view import View, element_id, full_name
 from viz.microscope import Microscope
 from viz.selection import Option, Page, first
+
+MOVED = {
+    "doubt.maps": "attribution.maps",
+    "how.glossary": "learn.glossary",
+    "how.paper": "learn.paper",
+    "how.reading": "learn.reading",
+    "how.votes": "tokens.votes",
+    "mixing.image.formula": "mixing.image.matrix",
+    "mixing.image.from": "mixing.image.map?line=column",
+    "mixing.image.to": "mixing.image.map?line=row",
+    "mixing.network.error": "mixing.network.matrix",
+    "mixing.network.from": "mixing.network.map?line=column",
+    "mixing.network.to": "mixing.network.map?line=row",
+    "mixing.unit.reads": "mixing.unit.weights",
+    "mixing.unit.writes": "mixing.unit.weights",
+    "mixing.wiring.to": "mixing.wiring.map?line=row",
+    "tokens.lens": "how.lens",
+    "tokens.matrix": "tokens.similarity?similar=pairs",
+    "tokens.updates": "tokens.norms?norms=updates",
+    "whatif.patching.pair": "whatif.patching.updates",
+    "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
+    "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
+    "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
+}
+"""views that there were: the view that shows the same now, and with which options"""
+
+
+def now_at(name: str) -> tuple[str, dict[str, str]]:
+    """The name of a view, and the options with which it shows what the view that was called so showed."""
+    found, _, words = MOVED.get(name, name).partition("?")
+    return found, dict(parse_qsl(words))
 
 
 class Lenses:
@@ -21,6 +54,7 @@ class Lenses:
             doubt.lens(scope),
             *intervene.lenses(scope),
             model.lens(scope),
+            learn.lens(scope),
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
@@ -31,8 +65,9 @@ class Lenses:
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }
         self.places: dict[str, str | None] = {
-            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
+            name: None if lens is self.specimen or view.id == "glossary" else lens.id
+            for name, (lens, view) in placed.items()
         }
-        """for each view the lens that has to be open for it to be drawn, if any"""
+        """for each view the lens that has to be open for it to be drawn, if any; terms are explained in all of them"""
         self.first = first(scope, self.page)
         """what is looked at before anything is chosen"""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import escape
 
+from viz.lenses.view import Drawn, View
 from viz.microscope import Microscope
 
 Meaning = Callable[[Microscope], str]
@@ -85,6 +86,17 @@ def underlined(*texts: str) -> Iterator[str]:
 
     for text in texts:
         yield _ANY.sub(mark, escape(text))
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "glossary",
+        "Glossary",
+        "What do the underlined terms mean?",
+        "Usage differs between authors; this is how the page uses the terms.",
+        sees=lambda s: None,
+        draw=lambda scope, s: Drawn(html=listed(scope)),
+    )
 
 
 def listed(scope: Microscope) -> str:

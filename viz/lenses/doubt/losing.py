@@ -20,10 +20,7 @@ def view(listed: Listed, removed: Number) -> View:
     return View(
         "losing",
         "Picture at the marked point",
-        "What is still visible? "
-        "The figure shows the picture without the patches that support the class most, and with these patches alone. "
-        "Their order is that of the first method. Their number is the dotted line of the curves; a click on a curve "
-        "moves it.",
+        "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
         lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),

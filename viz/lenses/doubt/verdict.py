@@ -20,9 +20,8 @@ def view(methods: Several, listed: Listed) -> View:
     return View(
         "verdict",
         "Reliability tests",
-        "Can this map be trusted? Each line is a test of the map, with its threshold.",
-        "Limits: the thresholds are this project's choice. Passing all of them proves nothing; failing one is a reason "
-        "to try another method, or another picture.",
+        "Can this map be trusted, by tests with a threshold each?",
+        "Limits: the thresholds are this project's choice, and passing all of them proves nothing.",
         # those that are not judged are named
         lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),

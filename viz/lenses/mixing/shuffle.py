@@ -22,8 +22,7 @@ def lens(scope: Microscope) -> Lens:
     pictures = View(
         "pictures",
         "Shuffled patches",
-        "Where did each patch go? "
-        "The patches of the picture are permuted at random. Point at one to see where it came from.",
+        "Where does each patch of the randomly permuted picture come from?",
         "Not changed: the pixels inside a patch, and their order.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_pictures,
@@ -32,16 +31,14 @@ def lens(scope: Microscope) -> Lens:
     answers = View(
         "answers",
         "Effect of shuffling",
-        "Does the answer depend on positions? "
-        "The bars show the answers to the original, to the shuffled picture with equally permuted token-mixing "
-        "weights, and to the shuffled picture alone.",
-        "Limits: permuted weights undo permuted patches in any network, also an untrained one; only the drop for the "
-        "shuffled picture is learned.",
+        "How does the answer change if the patches are shuffled, with and without the token-mixing weights?",
+        "Limits: permuted weights undo permuted patches in any network; only the drop for the shuffled picture is "
+        "learned.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_answers,
         pick=pick_answer,
     )
-    asks = "Only token mixing distinguishes the positions of patches. How much does the answer depend on positions?"
+    asks = "How much does the answer depend on the positions of the patches?"
     return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
 
 

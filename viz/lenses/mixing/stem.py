@@ -21,11 +21,8 @@ def lens(scope: Microscope) -> Lens:
     filters = View(
         "filters",
         "Stem filters (patch embedding)",
-        "Which pixel pattern does a channel respond to? "
-        f"Each tile shows the stem weights of one channel on the {height} x {width} pixels of a patch. They are the "
-        "same for every patch.",
-        "These are signed weights on normalised pixels, not colours of a picture. A channel responds positively to the "
-        "pattern and negatively to the inverted pattern.",
+        f"Which pattern of the {height} x {width} pixels of a patch does each channel respond to?",
+        "The tiles are signed weights on normalised pixels, not colours; an inverted pattern gives a negative value.",
         sees=ORDER.of,
         draw=draw,
         options=(ORDER,),

@@ -19,10 +19,8 @@ def view(scope: Microscope) -> View:
     return View(
         "paper",
         "The paper and this network",
-        "Which findings of the paper hold here? "
-        "The table compares Tolstikhin et al. 2021 (arXiv 2105.01601) with measurements on this network.",
-        "Limits: one network trained once on small pictures proves nothing in general. Comparisons over many networks "
-        "and data sets cannot be made with one.",
+        "Which findings of Tolstikhin et al. 2021 (arXiv 2105.01601) hold here?",
+        "Limits: one network, trained once on small pictures, proves nothing in general.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw,
         needs=needs,
