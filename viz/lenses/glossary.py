@@ -24,8 +24,7 @@ TERMS: dict[str, Meaning] = {
         "table. Before token mixing it depends on its own patch only, afterwards on all patches."
     ),
     "channel": lambda scope: (
-        f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table, with one value for "
-        "each patch."
+        f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table."
     ),
     "stem": lambda scope: (
         f"The layer that makes the first tokens. Each channel is a weighted sum of the {scope.grid.values} numbers of "
@@ -62,9 +61,9 @@ TERMS: dict[str, Meaning] = {
     "logit": _of("The score that the head gives a class; softmax turns all logits together into probabilities."),
     "classifier": _of("The head: for each class one weighted sum of the mean token."),
     "vote": _of("The logit that one token alone gives a class. At the last depth the logit is the mean of the votes."),
-    "cosine": _of("The similarity of the directions of two tokens: 1 for the same, 0 for orthogonal, -1 for opposite."),
-    "attribution": _of("The contribution of each patch to the answer, by some method; methods define it differently."),
-    "baseline": _of("A reference without content that a picture is compared with: black, or its mean colour."),
+    "cosine": _of("The similarity of two directions: 1 for the same, 0 for orthogonal, -1 for opposite."),
+    "attribution": _of("The contribution of each patch to the answer; methods define it differently."),
+    "baseline": _of("A reference without content, such as black or the mean colour."),
     "gain": _of("How strongly a small change of one token changes another."),
     "deletion": _of("Patches are removed, the most important first; with a good map the score falls fast."),
     "insertion": _of("Patches are put back, the most important first; with a good map the score rises fast."),

@@ -40,8 +40,7 @@ def lens(scope: Microscope) -> Lens:
     picture = View(
         "picture",
         "Edit patches",
-        'What happens if you click a patch in "edited" to change it, in "before" to restore it, or in the other to '
-        "paste it?",
+        'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
         "Limits: no replacement is neutral, so repeat with another filling.",
         sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch),
         draw=partial(draw_picture, other),

@@ -8,4 +8,4 @@ from viz.microscope import Microscope
 
 def lens(scope: Microscope) -> Lens:
     rows = ((reading.view(scope),), (paper.view(scope),), (glossary.view(scope),))
-    return Lens("learn", "Learn", "How does a Mixer work, and where can one read more?", rows)
+    return Lens("learn", "Learn", "How does a Mixer work, and what do the terms mean?", rows)

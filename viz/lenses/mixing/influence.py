@@ -85,8 +85,8 @@ def map_view(source: Source) -> View:
 
     return View(
         "map",
-        "Row or column as a map",
-        "Which patches act on the selected one (row), and on which does it act (column)?",
+        "Row or column of the matrix",
+        "Which patches act on the selected one (row), or on which does it act (column)?",
         "Row and column share one colour scale; the patch's value for itself may exceed it.",
         sees=lambda s: (source.sees(s), s.picture, s.patch),
         draw=draw,
