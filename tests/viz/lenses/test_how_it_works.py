@@ -425,8 +425,8 @@ def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope
     assert said == [
         "this picture, patch (5, 1)",
         "its tokens after the stem, 11 channels",
-        "what unit 8 of block 2 reads",
-        "what unit 8 of block 2 writes",
+        "what unit 8 of block 2 reads (own scale)",
+        "what unit 8 of block 2 writes (own scale)",
     ]
     for weights in (
         lab.model.block_at(1).token_mixing.fc1.weight[8],

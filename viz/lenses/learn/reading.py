@@ -90,7 +90,7 @@ def _maps(scope: Microscope, selection: Selection) -> str:
     cards = (
         _card(
             over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch, True),
-            f"what unit {unit} of block {selection.block + 1} {side}",
+            f"what unit {unit} of block {selection.block + 1} {side} (own scale)",
         )
         for side, weights in MAPS.items()
     )

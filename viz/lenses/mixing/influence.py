@@ -16,7 +16,7 @@ Matrix = Float32[np.ndarray, "patches patches"]
 
 GAIN = "gain"
 ROW = "row"
-LINE = Choice("line", "Show", ((ROW, "row: to the selected patch"), ("column", "column: from it")), ROW)
+LINE = Choice("line", "Direction", ((ROW, "to the selected patch (row)"), ("column", "from it (column)")), ROW)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def matrix_view(source: Source, title: str, question: str) -> View:
         "matrix",
         title,
         question,
-        "Limits: gains hold for small changes and show no relevance; that of a patch on itself may exceed the scale.",
+        "Limits: gains hold for small changes, without sign or relevance; a patch's own gain may exceed the scale.",
         sees=lambda s: (source.sees(s), s.patch),
         draw=draw,
         pick=pick_row,
@@ -86,8 +86,8 @@ def map_view(source: Source) -> View:
     return View(
         "map",
         "Row or column of the matrix",
-        "Which patches act on the selected one (row), or on which does it act (column)?",
-        "Row and column share one colour scale; the patch's value for itself may exceed it.",
+        "Which patches act on the selected one, or on which does it act?",
+        "Both directions share one colour scale; the patch's own value may exceed it.",
         sees=lambda s: (source.sees(s), s.picture, s.patch),
         draw=draw,
         pick=pick_patch,

@@ -111,8 +111,8 @@ def _listed(found: PermutationExperiment) -> list[int]:
 def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
-        "With token-mixing weights permuted like the patches, the answer stays the same: the logits differ by at most "
-        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The unchanged network answers "
+        "With token-mixing weights permuted like the patches, no logit changes by more than "
+        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The unchanged network predicts "
         f"<b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}) for the shuffled picture and "
         f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%}) for the original."
     )

@@ -18,7 +18,7 @@ def lens(scope: Microscope) -> Lens:
     which = View(
         "which",
         "Unit selection",
-        "Which unit contributes most here, by the norm of its update for this picture?",
+        "Which unit contributes most to this picture?",
         "Limits: the norms of two units do not add up, as their updates may cancel.",
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_which,
