@@ -65,9 +65,8 @@ class Lenses:
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }
         self.places: dict[str, str | None] = {
-            name: None if lens is self.specimen or view.id == "glossary" else lens.id
-            for name, (lens, view) in placed.items()
+            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
         }
-        """for each view the lens that has to be open for it to be drawn, if any; terms are explained in all of them"""
+        """for each view the lens that has to be open for it to be drawn, if any"""
         self.first = first(scope, self.page)
         """what is looked at before anything is chosen"""
