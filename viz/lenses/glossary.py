@@ -27,8 +27,7 @@ TERMS: dict[str, Meaning] = {
         f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table."
     ),
     "stem": lambda scope: (
-        f"The layer that makes the first tokens. Each channel is a weighted sum of the {scope.grid.values} numbers of "
-        "a patch; all patches share the weights."
+        f"The layer that makes the first tokens, as weighted sums of the {scope.grid.values} numbers of a patch."
     ),
     "block": lambda scope: (
         f"One token mixing and one channel mixing, in turn; there are {len(scope.model.blocks)}, counted from 1."
@@ -51,7 +50,7 @@ TERMS: dict[str, Meaning] = {
     ),
     "GELU": _of(
         "The nonlinear function between the two layers of an MLP: it passes positive values and suppresses negative "
-        "ones. Without it, two layers would be equivalent to one."
+        "ones."
     ),
     "LayerNorm": _of(
         "Subtracts the mean of a token and divides by its standard deviation, which removes its norm. Then it scales "

@@ -401,8 +401,7 @@ ANSWERS = View(
     "answers",
     "Class per token",
     "Which class does the classifier predict from each token alone, at the selected depth?",
-    "Limits: after block 1, a token contains information from all patches; hover over a patch to see how far its class "
-    "leads.",
+    "Limits: after block 1, a token contains information from all patches, and its class may lead by little.",
     lambda s: (s.picture, s.patch, s.depth),
     _draw_answers,
     pick=pick_patch,

@@ -56,15 +56,15 @@ added to the table. At the end the rows are averaged, and one weighted sum for e
 attention.</p>
 <h4>Why all channels share one token-mixing MLP</h4>
 <p>One token-mixing MLP has {shared[0]:,} parameters, and all {channels} channels go through it. A separate MLP for
-each channel would take {shared[1]:,} in every block. Because of the sharing, a unit has one weight for each patch. So
-its weights are one map over the picture, which can be drawn.</p>
+each channel would take {shared[1]:,} in every block. Because of the sharing, a unit has one weight for each patch: a
+map over the picture.</p>
 {_maps(scope, selection)}
 <h4>A special case of a CNN</h4>
 <p>The stem is a convolution with a kernel of {height} x {width} and a stride of the same size. Channel mixing is two
 1 x 1 convolutions, from {channels} to {config.channels_mlp_dim} channels and back. Token mixing is a depth-wise
 convolution whose kernel covers all {grid.rows} x {grid.cols} patches; all channels share its {config.tokens_mlp_dim}
 kernels (paper, section 1). A typical CNN has small kernels, which move over the picture and differ between channels: it
-has locality built in. A Mixer has to learn locality.</p>
+has locality built in, which a Mixer has to learn.</p>
 <h4>A Vision Transformer without attention</h4>
 <p>Patches, tokens, blocks, skip connections and channel MLPs are those of a ViT. Instead of self-attention, whose
 weights are computed for each picture, a Mixer uses fixed weights; only GELU and LayerNorm depend on the picture. The

@@ -40,8 +40,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (
-        f"{count} channels are shown, line by line, on one colour scale. Grey is 0, bright is +{span:.3f} or more, "
-        f"dark is {-span:.3f} or less. 1 % of the weights are beyond these ends."
+        f"{count} channels, line by line. Grey is 0, bright +{span:.3f} or more, dark {-span:.3f} or less; 1 % of the "
+        "weights are beyond these ends."
     )
     axes = {
         "channel": order.tolist(),
