@@ -91,7 +91,7 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     """
     lenses = Lenses(scope)
     known = {full_name(lens, view): (lens, view) for lens, view in _all(lenses)}
-    name, options = now_at(name)
+    name, options = now_at(scope, name)
     if name not in known:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
     lens, found = known[name]

@@ -163,8 +163,9 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., 
         expect(meaning).to_be_hidden()
 
 
-def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, scope: Microscope) -> None:
-    view = page.locator("#how-lens .view")
+def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    view = page.locator("#tokens-answers .view")
     size = "element => parseFloat(getComputedStyle(element).fontSize) * (element.currentCSSZoom ?? 1)"
     before = view.locator("h3").evaluate(size)
     view.get_by_role("button", name="Enlarge").click()
@@ -174,11 +175,11 @@ def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, sco
     assert box["height"] >= 890
     assert view.locator("h3").evaluate(size) == pytest.approx(1.5 * before)
     page.keyboard.press("ArrowRight")
-    motion = page.locator("#how-motion .view")
-    expect(motion).to_have_class(re.compile("lecture"))
+    votes = page.locator("#tokens-votes .view")
+    expect(votes).to_have_class(re.compile("lecture"))
     expect(view).not_to_have_class(re.compile("lecture"))
     page.keyboard.press("Escape")
-    expect(motion).not_to_have_class(re.compile("lecture"))
+    expect(votes).not_to_have_class(re.compile("lecture"))
     expect(page.locator("#picker")).to_be_visible()
 
 

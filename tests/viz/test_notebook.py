@@ -232,6 +232,7 @@ def test_a_view_is_found_by_what_it_was_called_before(instrument: Instrument) ->
     scope = instrument.scope
     for before, now, words in (
         ("doubt.maps", "attribution.maps", {}),
+        ("how.votes", "tokens.votes", {"depth": "2b"}),
         ("mixing.image.from", "mixing.image.map", {"line": "column"}),
         ("tokens.matrix", "tokens.similarity", {"similar": "pairs"}),
     ):

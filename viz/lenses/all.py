@@ -9,10 +9,12 @@ from viz.selection import Option, Page, first
 
 MOVED = {
     "doubt.maps": "attribution.maps",
+    "how.detail": "how.network",
     "how.glossary": "learn.glossary",
+    "how.motion": "how.network",
     "how.paper": "learn.paper",
     "how.reading": "learn.reading",
-    "how.votes": "tokens.votes",
+    "how.votes": "tokens.votes?depth={last}",
     "mixing.image.formula": "mixing.image.matrix",
     "mixing.image.from": "mixing.image.map?line=column",
     "mixing.image.to": "mixing.image.map?line=row",
@@ -30,12 +32,12 @@ MOVED = {
     "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
     "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
 }
-"""views that there were: the view that shows the same now, and with which options"""
+"""views that there were: the view that shows the same now, and for which choice"""
 
 
-def now_at(name: str) -> tuple[str, dict[str, str]]:
-    """The name of a view, and the options with which it shows what the view that was called so showed."""
-    found, _, words = MOVED.get(name, name).partition("?")
+def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
+    """The name of a view, and what is chosen for it to show what the view that was called so showed."""
+    found, _, words = MOVED.get(name, name).replace("{last}", scope.depth_names[-1]).partition("?")
     return found, dict(parse_qsl(words))
 
 
