@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from viz.figures import Figure
-from viz.lenses.all import Lenses
+from viz.lenses.all import Lenses, now_at
 from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -25,11 +25,6 @@ new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).
 """a file within a notebook, as high as its text: neither's style sheet reaches the other"""
 LISTS = {"edits": ";", "undone": ";"}
 """what stands between the parts of a word, where it is no comma"""
-REMOVED = {
-    "doubt.maps": "'attribution.maps'",
-    "mixing.network.error": "the pointer on 'mixing.network.matrix'",
-}
-"""views that there were, and what shows the same"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +83,7 @@ class Shown:
 def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     """What the page shows of a view, with all that it needs measured.
 
-    name: as `views` lists them, such as "tokens.norms"
+    name: as `views` lists them, such as "tokens.norms", or as they were called before (`viz.lenses.all.MOVED`)
     words: what is chosen, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
         such as `methods=["Saliency"]`. `_` stands for `-`, and ends what Python keeps for itself. `picture` may also
         be a file, an image of Pillow's, or an array, as `Microscope.picture_of` takes them.
@@ -96,12 +91,11 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     """
     lenses = Lenses(scope)
     known = {full_name(lens, view): (lens, view) for lens, view in _all(lenses)}
-    if name in REMOVED:
-        raise ValueError(f"the view {name!r} was removed: {REMOVED[name]} shows what it showed")
+    name, options = now_at(scope, name)
     if name not in known:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
     lens, found = known[name]
-    selection = _select(scope, lenses.page, (*lens.options, *found.options), words)
+    selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words)
     while waiting := found.missing(scope, selection):
         _measure(waiting[0])
     return Shown(scope, lens, found, selection, found.draw(scope, selection))

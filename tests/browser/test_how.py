@@ -145,9 +145,11 @@ def test_a_stop_has_a_link(page: Page, visit: Callable[..., Page]) -> None:
     expect(figure(other, "mixing-units-units")).to_be_visible(timeout=15_000)
 
 
-def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, scope: Microscope) -> None:
+def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., Page], scope: Microscope) -> None:
+    """In every lens, whether the glossary was opened or not."""
+    page = visit("?lens=tokens")
     meaning = page.locator("#meaning")
-    for lens in ("how", "tokens"):
+    for lens in ("tokens", "how"):
         open_lens(page, lens)
         term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
         term.hover()
@@ -161,8 +163,9 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(page: Page, scope: Mi
         expect(meaning).to_be_hidden()
 
 
-def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, scope: Microscope) -> None:
-    view = page.locator("#how-lens .view")
+def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    view = page.locator("#tokens-answers .view")
     size = "element => parseFloat(getComputedStyle(element).fontSize) * (element.currentCSSZoom ?? 1)"
     before = view.locator("h3").evaluate(size)
     view.get_by_role("button", name="Enlarge").click()
@@ -172,7 +175,7 @@ def test_in_a_lecture_one_view_fills_the_screen_and_arrows_go_on(page: Page, sco
     assert box["height"] >= 890
     assert view.locator("h3").evaluate(size) == pytest.approx(1.5 * before)
     page.keyboard.press("ArrowRight")
-    votes = page.locator("#how-votes .view")
+    votes = page.locator("#tokens-votes .view")
     expect(votes).to_have_class(re.compile("lecture"))
     expect(view).not_to_have_class(re.compile("lecture"))
     page.keyboard.press("Escape")
@@ -186,17 +189,18 @@ def test_in_a_lecture_arrows_follow_the_tour(page: Page) -> None:
     expect(page.locator("#tour")).to_contain_text("5 of 8")
     page.locator("#how-lens").get_by_role("button", name="Enlarge").click()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#how-votes .view")).to_have_class(re.compile("lecture"))
+    expect(page.locator("#tokens-votes .view")).to_have_class(re.compile("lecture"), timeout=15_000)
     expect(page.locator("#tour")).to_contain_text("6 of 8")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#mixing-shuffle-answers .view")).to_have_class(re.compile("lecture"), timeout=15_000)
     expect(page.locator("#tour")).to_be_in_viewport()
 
 
-def test_a_figure_in_a_lecture_answers_clicks_where_they_are(page: Page) -> None:
-    page.locator("#how-votes").get_by_role("button", name="Enlarge").click()
+def test_a_figure_in_a_lecture_answers_clicks_where_they_are(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    page.locator("#tokens-votes").get_by_role("button", name="Enlarge").click()
     page.wait_for_timeout(500)
-    plot = figure(page, "how-votes")
+    plot = figure(page, "tokens-votes")
     x, y = plot.evaluate(
         """plot => {
           const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
@@ -212,5 +216,5 @@ def test_a_figure_in_a_lecture_answers_clicks_where_they_are(page: Page) -> None
     page.keyboard.press("Escape")
     expect(page.locator(".lecturing")).to_have_count(0)
     page.wait_for_timeout(1000)  # the page and its figures are laid out anew
-    click_cell(page, "how-votes", 20, 2)
+    click_cell(page, "tokens-votes", 20, 2)
     expect(page.locator("#patch")).to_have_value("0,2")

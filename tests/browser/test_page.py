@@ -49,11 +49,11 @@ def click_cell(page: Page, view: str, x: float, y: float) -> None:
 
 
 def test_the_patch_that_the_pointer_is_at_is_marked_in_the_picture(visit: Callable[..., Page]) -> None:
-    page = visit("?lens=tokens")
+    page = visit("?lens=tokens&similar=pairs")
     marked = page.locator("#picker .pointed")
     point_at(page, "tokens-votes", 30, 13)  # column 3, row 3 of patches of 8 x 4 pixels
     expect(marked).to_have_attribute("data-place", "(3, 3)")
-    point_at(page, "tokens-matrix", 20, 6)
+    point_at(page, "tokens-similarity", 20, 6)
     expect(marked).to_have_attribute("data-place", "(1, 2)")
     page.mouse.move(5, 5)
     expect(marked).to_have_count(0)
@@ -63,17 +63,17 @@ def test_it_opens_on_a_classified_sample_with_the_first_lens_filled(page: Page, 
     assert answer(page) == scope.classes[scope.answer(scope.sample_picture(0))]
     expect(page.locator("#words")).to_contain_text("Test image 3 of CIFAR-10, labelled airplane")
     expect(figure(page, "how-lens")).to_be_visible()
-    expect(figure(page, "how-votes")).to_be_visible()
     expect(page.locator("#header")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     assert page.evaluate("location.search") == ""
 
 
-def test_choosing_a_sample_classifies_it(page: Page, scope: Microscope) -> None:
+def test_choosing_a_sample_classifies_it(visit: Callable[..., Page], scope: Microscope) -> None:
+    page = visit("?lens=tokens")
     page.get_by_role("button", name="Choose a picture").click()
     page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
     assert answer(page) == scope.classes[scope.answer(scope.sample_picture(61))]
-    expect(figure(page, "how-votes")).to_contain_text(f"logit for {answer(page)}")
+    expect(figure(page, "tokens-votes")).to_contain_text(f"logit for {answer(page)}")
 
 
 def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) -> None:
@@ -92,15 +92,18 @@ def test_a_patch_is_chosen_by_mouse_by_keyboard_and_from_the_list(page: Page) ->
     assert page.evaluate("document.activeElement.id") == "patch"
 
 
-def test_a_class_is_asked_about_from_the_list_and_by_a_row_of_the_answer(page: Page) -> None:
+def test_a_class_is_asked_about_from_the_list_and_by_a_row_of_the_answer(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
     page.locator("#target").select_option("truck")
-    expect(figure(page, "how-votes")).to_contain_text("logit for truck")
+    expect(figure(page, "tokens-votes")).to_contain_text("logit for truck")
+    open_lens(page, "how")
     expect(figure(page, "how-lens")).to_contain_text("truck")
+    open_lens(page, "tokens")
     second = page.locator("#answer .answers button").nth(1)
     name = second.locator("span").first.inner_text()
     second.click()
     expect(page.locator("#target")).to_have_value(name)
-    expect(figure(page, "how-votes")).to_contain_text(f"logit for {name}")
+    expect(figure(page, "tokens-votes")).to_contain_text(f"logit for {name}")
 
 
 def test_the_depth_is_chosen_by_its_name(page: Page) -> None:
@@ -263,9 +266,10 @@ def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope
     expect(shown.locator(".js-plotly-plot")).to_have_count(2)
 
 
-def test_a_cell_of_a_map_sets_the_patch(page: Page) -> None:
+def test_a_cell_of_a_map_sets_the_patch(visit: Callable[..., Page]) -> None:
     """Of 8 x 4 patches of 4 x 8 pixels: row 6, column 1 is no patch where rows and columns are swapped."""
-    click_cell(page, "how-votes", 12, 26)
+    page = visit("?lens=tokens")
+    click_cell(page, "tokens-votes", 12, 26)
     expect(page.locator("#patch")).to_have_value("6,1")
 
 
@@ -279,10 +283,11 @@ def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: C
     click_cell(page, "tokens-norms", middle[0][2 * 5 + 1], middle[1][11 + 3 + 6])
     expect(page.locator("#patch")).to_have_value("6,1")
     expect(page.locator("#answer output")).to_have_text("4a")
-    line = figure(page, "tokens-lens")
+    open_lens(page, "how")
+    line = figure(page, "how-lens")
     name = line.evaluate("plot => plot.data.find(line => line.showlegend).name")
     height = line.evaluate("plot => plot._fullData.find(line => line.showlegend && line.visible).y[20]")
-    click_cell(page, "tokens-lens", 20, height)
+    click_cell(page, "how-lens", 20, height)
     expect(page.locator("#answer output")).to_have_text("10b")
     expect(page.locator("#target")).to_have_value(name)
 
@@ -369,7 +374,7 @@ def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(page:
     expect(page.get_by_role("tab", name="Patch tokens")).to_have_attribute("aria-selected", "true")
     expect(figure(page, "tokens-given")).to_be_visible(timeout=15_000)
     page.keyboard.press("End")
-    expect(page.get_by_role("tab", name="Model")).to_be_focused()
+    expect(page.get_by_role("tab", name="Learn")).to_be_focused()
 
 
 def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
@@ -421,9 +426,10 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     assert lines[-250].startswith("stem,airplane,0.")
 
 
-def test_a_figure_can_be_taken_into_a_paper(page: Page, scope: Microscope) -> None:
+def test_a_figure_can_be_taken_into_a_paper(visit: Callable[..., Page], scope: Microscope) -> None:
+    page = visit("?lens=tokens")
     file = taken(page, "PNG")
-    width = page.locator("#how-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
+    width = page.locator("#tokens-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
     with Image.open(file) as image:
         assert image.width == pytest.approx(3 * width, abs=6)
     text = taken(page, "SVG").read_text(encoding="utf-8")
@@ -435,7 +441,7 @@ def test_a_figure_can_be_taken_into_a_paper(page: Page, scope: Microscope) -> No
 def taken(page: Page, kind: str) -> Path:
     """The file of the votes' figure."""
     with page.expect_download() as download:
-        page.locator("#how-votes").get_by_role("button", name=kind).click()
+        page.locator("#tokens-votes").get_by_role("button", name=kind).click()
     assert download.value.suggested_filename == f"airplane-3_11b_votes.{kind.lower()}"
     return download.value.path()
 
@@ -524,7 +530,7 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
 
 
 def test_every_other_lens_opens(page: Page) -> None:
-    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model"):
+    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model", "learn"):
         open_lens(page, lens)
         for view in page.locator(".lens.open .view").all():
             expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
@@ -560,7 +566,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     page.get_by_role("button", name="Redo").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
     page.get_by_role("tab", name="How it works").click()
-    expect(figure(page, "how-votes")).to_be_visible()
+    expect(figure(page, "how-lens")).to_be_visible()
     page.get_by_role("button", name="Show the original").click()
     expect(page.locator("#words")).to_contain_text("Test image")
     expect(page.locator("#answer .answers")).to_have_text(before, use_inner_text=True)
@@ -584,7 +590,7 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
     before = scope.classes[scope.answer(scope.sample_picture(61))]  # not the sample that the page opens on
     expect(page.locator("#answer h2")).to_have_text(before)
     page.get_by_role("tab", name="Smallest change").click()
-    view = page.locator("#whatif-smallest-remove")
+    view = page.locator("#whatif-smallest-search")
     expect(view.locator(".measure")).to_contain_text("at most")
     view.get_by_role("button", name="Measure").click()
     expect(view.locator(".words")).to_contain_text("of 32", timeout=60_000)

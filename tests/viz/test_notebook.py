@@ -96,9 +96,9 @@ def test_numbers_are_copied_as_numbers_and_names_as_names(instrument: Instrument
     scope, page = instrument.scope, instrument.page
     words = {"sample": "61", "unit": "6", "channel": "0", "depth": "2a"}
     selection, _ = change(scope, page, first(scope, page), words)
-    view = instrument.views["mixing-unit-reads"]
-    program = as_python(scope, page, "mixing.unit.reads", view, selection)
-    assert program.endswith("view(scope, 'mixing.unit.reads', sample=61, depth='2a', unit=6, channel=0)\n")
+    view = instrument.views["mixing-unit-weights"]
+    program = as_python(scope, page, "mixing.unit.weights", view, selection)
+    assert program.endswith("view(scope, 'mixing.unit.weights', sample=61, depth='2a', unit=6, channel=0)\n")
     numbered = microscope(num_classes=3, classes=("0", "1", "007"))
     named = replace(Instrument(numbered).first, target=1)
     assert "class_='1'" in as_python(numbered, Instrument(numbered).page, "how.network", view, named)
@@ -218,8 +218,6 @@ def test_what_takes_a_while_says_how_far_of_what_it_is(
     ("name", "words", "error"),
     [
         ("tokens.nothing", {}, "there is no view 'tokens.nothing'; there are specimen.samples, "),
-        ("doubt.maps", {}, "the view 'doubt.maps' was removed: 'attribution.maps' shows what it showed"),
-        ("mixing.network.error", {}, "was removed: the pointer on 'mixing.network.matrix' shows what it showed"),
         ("tokens.norms", {"patch": "9,9"}, "The row of the patch is a whole number from 0 to 3, not '9'."),
         ("tokens.norms", {"colour": "red"}, "There is no option called 'colour'."),
         ("tokens.norms", {"sampel": 3}, "called 'sampel': there are picture, sample, .*, compare."),
@@ -228,6 +226,20 @@ def test_what_takes_a_while_says_how_far_of_what_it_is(
 def test_what_is_not_there_is_said(instrument: Instrument, name: str, words: dict[str, Any], error: str) -> None:
     with pytest.raises(ValueError, match=error):
         viz.view(instrument.scope, name, **words)
+
+
+def test_a_view_is_found_by_what_it_was_called_before(instrument: Instrument) -> None:
+    scope = instrument.scope
+    for before, now, words in (
+        ("doubt.maps", "attribution.maps", {}),
+        ("how.votes", "tokens.votes", {"depth": "2b"}),
+        ("mixing.image.from", "mixing.image.map", {"line": "column"}),
+        ("tokens.matrix", "tokens.similarity", {"similar": "pairs"}),
+    ):
+        old, new = viz.view(scope, before, patch="2,1"), viz.view(scope, now, patch="2,1", **words)
+        assert repr(old) == repr(new)
+        assert untimed(old.drawn) == untimed(new.drawn)
+    assert viz.view(scope, "mixing.image.to", line="column").selection.options["line"] == "column"
 
 
 def test_viz_offers_no_more_than_it_has() -> None:

@@ -23,11 +23,7 @@ STEPS = 8
 """in which patches are removed and inserted: one at a time is four times the work, for areas nearly the same"""
 BASELINE = "mean colour"
 COLUMNS = ("method", "deletion", "insertion", "gap", "seconds")
-CAUTION = (
-    "Deletion: area under the class's probability while patches are removed; lower is better. Insertion: the same "
-    "while they are inserted; higher is better. Gap: median relative error of the sum. Limits: means hide pictures "
-    "where a good method fails, so test your own picture."
-)
+CAUTION = "Limits: means hide pictures where a good method fails, so test your own picture."
 
 
 def survey(
@@ -97,8 +93,9 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 
 
 def in_words(table: dict[str, Any]) -> str:
-    """How it was measured."""
+    """What the columns are, and how it was measured."""
     return (
+        "Deletion and insertion are mean areas under the curves, the gap is the median relative error of the sum. "
         f"Settings: {table['images']} images, {table['output']}, baseline {table['baseline']}, {table['steps']} steps, "
         f"{table['samples']} copies or orders, block {table['block']}, patches removed in {table['removals']} steps."
     )

@@ -1,9 +1,44 @@
 """All views of one network, and what there is to choose for them."""
 
-from viz.lenses import attribution, doubt, how_it_works, intervene, mixing, model, samples, tokens
+from urllib.parse import parse_qsl
+
+from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
 from viz.lenses.view import View, element_id, full_name
 from viz.microscope import Microscope
 from viz.selection import Option, Page, first
+
+MOVED = {
+    "doubt.maps": "attribution.maps",
+    "how.detail": "how.network",
+    "how.glossary": "learn.glossary",
+    "how.motion": "how.network",
+    "how.paper": "learn.paper",
+    "how.reading": "learn.reading",
+    "how.votes": "tokens.votes?depth={last}",
+    "mixing.image.formula": "mixing.image.matrix",
+    "mixing.image.from": "mixing.image.map?line=column",
+    "mixing.image.to": "mixing.image.map?line=row",
+    "mixing.network.error": "mixing.network.matrix",
+    "mixing.network.from": "mixing.network.map?line=column",
+    "mixing.network.to": "mixing.network.map?line=row",
+    "mixing.unit.reads": "mixing.unit.weights",
+    "mixing.unit.writes": "mixing.unit.weights",
+    "mixing.wiring.to": "mixing.wiring.map?line=row",
+    "tokens.lens": "how.lens",
+    "tokens.matrix": "tokens.similarity?similar=pairs",
+    "tokens.updates": "tokens.norms?norms=updates",
+    "whatif.patching.pair": "whatif.patching.updates",
+    "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
+    "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
+    "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
+}
+"""views that there were: the view that shows the same now, and for which choice"""
+
+
+def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
+    """The name of a view, and what is chosen for it to show what the view that was called so showed."""
+    found, _, words = MOVED.get(name, name).replace("{last}", scope.depth_names[-1]).partition("?")
+    return found, dict(parse_qsl(words))
 
 
 class Lenses:
@@ -21,6 +56,7 @@ class Lenses:
             doubt.lens(scope),
             *intervene.lenses(scope),
             model.lens(scope),
+            learn.lens(scope),
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import escape
 
+from viz.lenses.view import Drawn, View
 from viz.microscope import Microscope
 
 Meaning = Callable[[Microscope], str]
@@ -23,12 +24,10 @@ TERMS: dict[str, Meaning] = {
         "table. Before token mixing it depends on its own patch only, afterwards on all patches."
     ),
     "channel": lambda scope: (
-        f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table, with one value for "
-        "each patch."
+        f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table."
     ),
     "stem": lambda scope: (
-        f"The layer that makes the first tokens. Each channel is a weighted sum of the {scope.grid.values} numbers of "
-        "a patch; all patches share the weights."
+        f"The layer that makes the first tokens, as weighted sums of the {scope.grid.values} numbers of a patch."
     ),
     "block": lambda scope: (
         f"One token mixing and one channel mixing, in turn; there are {len(scope.model.blocks)}, counted from 1."
@@ -51,7 +50,7 @@ TERMS: dict[str, Meaning] = {
     ),
     "GELU": _of(
         "The nonlinear function between the two layers of an MLP: it passes positive values and suppresses negative "
-        "ones. Without it, two layers would be equivalent to one."
+        "ones."
     ),
     "LayerNorm": _of(
         "Subtracts the mean of a token and divides by its standard deviation, which removes its norm. Then it scales "
@@ -61,9 +60,9 @@ TERMS: dict[str, Meaning] = {
     "logit": _of("The score that the head gives a class; softmax turns all logits together into probabilities."),
     "classifier": _of("The head: for each class one weighted sum of the mean token."),
     "vote": _of("The logit that one token alone gives a class. At the last depth the logit is the mean of the votes."),
-    "cosine": _of("The similarity of the directions of two tokens: 1 for the same, 0 for orthogonal, -1 for opposite."),
-    "attribution": _of("The contribution of each patch to the answer, by some method; methods define it differently."),
-    "baseline": _of("A reference without content that a picture is compared with: black, or its mean colour."),
+    "cosine": _of("The similarity of two directions: 1 for the same, 0 for orthogonal, -1 for opposite."),
+    "attribution": _of("The contribution of each patch to the answer; methods define it differently."),
+    "baseline": _of("A reference without content, such as black or the mean colour."),
     "gain": _of("How strongly a small change of one token changes another."),
     "deletion": _of("Patches are removed, the most important first; with a good map the score falls fast."),
     "insertion": _of("Patches are put back, the most important first; with a good map the score rises fast."),
@@ -85,6 +84,17 @@ def underlined(*texts: str) -> Iterator[str]:
 
     for text in texts:
         yield _ANY.sub(mark, escape(text))
+
+
+def view(scope: Microscope) -> View:
+    return View(
+        "glossary",
+        "Glossary",
+        "What do the underlined terms mean?",
+        "Usage differs between authors; this is how the page uses the terms.",
+        sees=lambda s: None,
+        draw=lambda scope, s: Drawn(html=listed(scope)),
+    )
 
 
 def listed(scope: Microscope) -> str:

@@ -74,11 +74,8 @@ def _layers(scope: Microscope, selection: Selection) -> Drawn:
 CONFUSION = View(
     "confusion",
     "Confusion matrix",
-    "Which classes are confused? "
-    "The table counts test images by true class (rows) and predicted class (columns). Click a cell to see the samples "
-    "among them.",
-    "The shade is the share of the row. Limits: a column can be full because the class is easy, or because the network "
-    "predicts it too often.",
+    "How many test images of each class (rows) are predicted as which class (columns)?",
+    "Limits: a column can be full because the class is easy, or because the network predicts it too often.",
     _nothing,
     _confusion,
     pick=_confused,
@@ -86,18 +83,16 @@ CONFUSION = View(
 RELIABILITY = View(
     "reliability",
     "Reliability diagram (calibration)",
-    "Is its confidence correct? The test images are grouped by the probability of the answer. The line shows how many "
-    "of each group were classified correctly.",
-    "Limits: this holds for pictures like the test images. For other pictures the probability may be meaningless.",
+    "Of the test images with the same confidence, how many are classified correctly?",
+    "Limits: for pictures unlike the test images, the probability may be meaningless.",
     _nothing,
     _reliability,
 )
 LAYERS = View(
     "layers",
     "Layer table",
-    "Which layers does it have? "
-    "The table lists every layer with the shape of its output and its own parameters, in order of execution.",
-    "Limits: many parameters do not mean much influence. The other lenses show what a layer does.",
+    "Which layers does it have, with which output shapes and parameters?",
+    "Limits: many parameters do not mean much influence.",
     _nothing,
     _layers,
 )
@@ -110,12 +105,10 @@ def _training(scope: Microscope) -> View:
     return View(
         "training",
         "Learning curves",
-        "How did it learn? "
-        f"It was trained for {metrics['epochs']:.1f} epochs in {counted(len(metrics['stages']), 'stage')}, which took "
-        f"{metrics['hours']:.1f} hours. The accuracy is that of the averaged weights on held-out images; it is not "
-        "available where all images are used for training.",
-        f"Limits: the loss is measured on mixed and augmented images{taught}. It is not comparable with the losses of "
-        "other networks, nor between stages.",
+        f"How did it learn, in {metrics['epochs']:.1f} epochs of {counted(len(metrics['stages']), 'stage')} and "
+        f"{metrics['hours']:.1f} hours?",
+        f"Limits: the loss is measured on mixed and augmented images{taught}, so losses of stages and networks are not "
+        "comparable.",
         _nothing,
         _curves,
     )

@@ -27,7 +27,7 @@ def _samples(scope: Microscope) -> View:
     return View(
         "samples",
         "Samples",
-        "These are test images that the network was not trained on.",
+        "Which test images, not used for training, are there to choose from?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),

@@ -22,6 +22,12 @@ JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
 COMPARE = Choice("compare", "Show", ((RAW, "values"), (UNUSUAL, "difference from the mean over the samples")), RAW)
+TOKENS, UPDATES = "tokens", "updates"
+NORM_OF = Choice("norms", "Of", ((TOKENS, "tokens"), (UPDATES, "updates by stem, a and b")), TOKENS)
+DEPTHS, PAIRS = "depths", "pairs"
+SIMILAR_TO = Choice(
+    "similar", "Show", ((DEPTHS, "the selected patch, all depths"), (PAIRS, "all pairs, the selected depth")), DEPTHS
+)
 USUAL = "The figure shows values minus the mean over the samples, for the same patch and depth."
 
 
@@ -30,13 +36,7 @@ def lens(scope: Microscope) -> Lens:
         "tokens",
         "Patch tokens",
         "What does each token contain, at each depth?",
-        (
-            (_given(scope), _neighbours(scope)),
-            (SIMILAR, PCA),
-            (NORMS, UPDATES),
-            (MATRIX, LOGIT_LENS),
-            (ANSWERS, VOTES),
-        ),
+        ((_given(scope), _neighbours(scope)), (SIMILAR, PCA), (NORMS,), (ANSWERS, VOTES)),
     )
 
 
@@ -77,10 +77,9 @@ def _given(scope: Microscope) -> View:
     return View(
         "given",
         "Input patch",
-        "What numbers does the network get? "
-        f"The selected patch is shown as the network gets it: {height} x {width} pixels in three colours, which is "
-        f"{values} numbers. Each is a pixel value minus the training mean, divided by its standard deviation.",
-        f"Colours of the maps: {FOR} is above the training mean of the map's colour; {AGAINST} is below.",
+        f"Which {values} numbers ({height} x {width} pixels, three colours) does the network get of the patch?",
+        f"Pixel values minus the training mean, divided by its standard deviation: {FOR} is above the mean, {AGAINST} "
+        "below.",
         lambda s: (s.picture, s.patch),
         _draw_given,
     )
@@ -104,11 +103,8 @@ def _neighbours(scope: Microscope) -> View:
     return View(
         "neighbours",
         "Nearest tokens",
-        "Which other patches have a similar token? "
-        f"These are the {CROPS} tokens with the largest cosine at the selected depth, from all patches of the "
-        f"{len(scope.samples)} samples except this picture. Click one to open that picture at that patch.",
-        "Limits: some token is always nearest, so check the cosine. From the first block on, a token contains "
-        "information from the whole picture, not only from its framed patch.",
+        f"Which {CROPS} tokens of the {len(scope.samples)} samples have the largest cosine at the selected depth?",
+        "Limits: some token is always nearest, so check the cosine; after block 1, tokens contain the whole picture.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
         needs=lambda scope, s: [scope.bank(s.depth)],
@@ -145,29 +141,29 @@ def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
 
 
 def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
+    if SIMILAR_TO.of(selection) == PAIRS:
+        return _draw_pairs(scope, selection)
     row, col = scope.grid.position(selection.patch)
     values = tokens.similarity(scope.look(selection.picture), selection.patch)
     return _tiles(scope, values, f"cosine with ({row}, {col})", True, span=1, chosen=selection.patch)
 
 
+def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Words:
+    return (pick_row if SIMILAR_TO.of(selection) == PAIRS else _pick_tile)(scope, selection, point)
+
+
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
-    values = tokens.norms(scope.look(selection.picture))
-    return _lengths(scope, selection, values, "norm of the token", lambda usual: usual.norms)
-
-
-def _draw_updates(scope: Microscope, selection: Selection) -> Drawn:
-    seen = scope.look(selection.picture)
-    values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
-    return _lengths(scope, selection, values, "norm of the update", lambda usual: usual.updates)
-
-
-def _lengths(scope: Microscope, selection: Selection, values: np.ndarray, label: str, usual_of) -> Drawn:
+    seen, usual = scope.look(selection.picture), scope.known(scope.typical())
+    if NORM_OF.of(selection) == TOKENS:
+        label, values, mean = "norm of the token", tokens.norms(seen), usual and usual.norms
+    else:
+        values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
+        label, mean = "norm of the update", usual and usual.updates
     if COMPARE.of(selection) == RAW:
         return _tiles(scope, values, label)
-    usual = scope.known(scope.typical())
-    if usual is None:
+    if mean is None:
         return Drawn()
-    drawn = _tiles(scope, values - usual_of(usual), f"{label} minus sample mean", True)
+    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True)
     return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
 
 
@@ -175,7 +171,7 @@ def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     return [scope.typical()] if COMPARE.of(selection) == UNUSUAL else ()
 
 
-def _draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
+def _draw_pairs(scope: Microscope, selection: Selection) -> Drawn:
     depth = scope.depth_names[selection.depth]
     values = tokens.similarity_matrix(scope.look(selection.picture), selection.depth)
     names = [str(position) for position in scope.grid.positions]
@@ -328,8 +324,8 @@ def _draw_answers(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(drawn, numbers=Numbers("logit", {**places(scope), "class": scope.classes}, votes))
 
 
-def _draw_votes(scope: Microscope, selection: Selection, depth: int | None = None) -> Drawn:
-    at = selection.depth if depth is None else depth
+def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
+    at = selection.depth
     name, last = scope.depth_names[at], scope.depth_names[-1]
     votes = _votes_at(scope, selection.picture, at)[..., selection.target]
     logit = float(scope.look(selection.picture).logits[0, selection.target])
@@ -360,23 +356,19 @@ def _votes_at(scope: Microscope, picture: bytes, depth: int) -> Float32[np.ndarr
 
 SIMILAR = View(
     "similarity",
-    "Cosine similarity over depth",
-    "Which patches are similar to this one? "
-    "The maps show the cosine of the selected patch's token (framed) with every other, at every depth. It is 1 for the "
-    "same direction, 0 for orthogonal and -1 for opposite directions.",
+    "Cosine similarity of tokens",
+    "Which patches have tokens with a similar direction (1: the same, 0: orthogonal, -1: opposite)?",
     "Limits: similar pixels give similar tokens without token mixing, and a shared direction raises every cosine.",
-    lambda s: (s.picture, s.patch),
+    lambda s: (s.picture, s.patch, s.depth if SIMILAR_TO.of(s) == PAIRS else None),
     _draw_similar,
-    pick=_pick_tile,
+    options=(SIMILAR_TO,),
+    pick=_pick_similar,
 )
 PCA = View(
     "pca",
     "PCA of the tokens",
-    "Which patches form groups? "
-    "The three directions in which the tokens differ most are shown as red, green and blue. Patches with similar "
-    "colours are similar in these directions.",
-    "Limits: a colour has no meaning of its own, and each direction gets its full range however little it explains. "
-    "Differences in other directions are not shown.",
+    "Which patches form groups in the three directions in which the tokens differ most (red, green, blue)?",
+    "Limits: a colour has no meaning of its own, and each direction gets its full range however little it explains.",
     lambda s: s.picture,
     _draw_pca,
     options=(BASIS,),
@@ -384,45 +376,22 @@ PCA = View(
 )
 NORMS = View(
     "norms",
-    "Token norms",
-    "How large is each token? The maps show the Euclidean norm of the token of every patch, at every depth.",
-    "Limits: a large norm does not show importance. Every MLP reads tokens after a LayerNorm, which removes the norm.",
+    "Norms of tokens and updates",
+    "How large is each token, and how large is the update by each half-block?",
+    "Limits: LayerNorm removes the norm before every MLP; a large update may be undone later, or ignored by the "
+    "classifier.",
     lambda s: s.picture,
     _draw_norms,
-    options=(COMPARE,),
+    options=(NORM_OF, COMPARE),
     pick=_pick_tile,
     needs=_compared,
-)
-UPDATES = View(
-    "updates",
-    "Update norms",
-    "Which half-block changes which patch most? "
-    "The maps show the norm of each patch's update: by the stem, by token mixing (a) and by channel mixing (b).",
-    "Limits: a large update may undo an earlier one, or have a direction that the classifier ignores.",
-    lambda s: s.picture,
-    _draw_updates,
-    options=(COMPARE,),
-    pick=_pick_tile,
-    needs=_compared,
-)
-MATRIX = View(
-    "matrix",
-    "Token similarity matrix",
-    "Which pairs of patches are similar? "
-    "The matrix shows the cosine of every pair of tokens at the selected depth; the selected patch's row is framed.",
-    "Order: patches stand in reading order, row after row, so neighbours in the picture may be far apart here.",
-    lambda s: (s.picture, s.patch, s.depth),
-    _draw_matrix,
-    pick=pick_row,
 )
 LOGIT_LENS = View(
     "lens",
     "Logit lens",
-    "When does the network settle on its answer? "
-    "The curves show the class probabilities if the network ended at each depth: its own classifier reads the mean "
-    "token there. The dotted line marks the selected depth. Click a point to select its depth and class.",
-    "Limits: the curves show where the classifier can read the answer, not what makes it; Ablation tests that. The "
-    "classifier was trained for the last depth only, so it may miss a class that an earlier depth contains.",
+    "Which class probabilities does the network's own classifier read from the mean token at each depth?",
+    "Limits: the curves show where the classifier, trained for the last depth only, can read the answer, not what "
+    "makes it.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
@@ -431,10 +400,8 @@ LOGIT_LENS = View(
 ANSWERS = View(
     "answers",
     "Class per token",
-    "Which class does each token predict? "
-    "The map shows the class with the largest logit if the classifier reads one token alone, at the selected depth.",
-    "Limits: from block 1 on, a token contains information from all patches, so its class may differ from what its "
-    "pixels show. Hover over a patch to see how far its class leads.",
+    "Which class does the classifier predict from each token alone, at the selected depth?",
+    "Limits: after block 1, a token contains information from all patches, and its class may lead by little.",
     lambda s: (s.picture, s.patch, s.depth),
     _draw_answers,
     pick=pick_patch,
@@ -442,32 +409,12 @@ ANSWERS = View(
 VOTES = View(
     "votes",
     "Per-patch logits (votes)",
-    "Which tokens support the class? The map shows the logit that each token alone gives the selected class, at the "
-    "selected depth.",
-    "Limits: logits have no zero of their own, so compare the votes with those for another class. Some patches have "
-    "similar votes for every picture, so show the difference from the mean over the samples, too.",
+    "Which logit does each token alone give the selected class, at the selected depth?",
+    "Limits: logits have no zero of their own, and some patches vote alike for every picture: compare classes, or "
+    "subtract the sample mean.",
     lambda s: (s.picture, s.patch, s.depth, s.target),
     _draw_votes,
     options=(COMPARE,),
     pick=pick_patch,
     needs=_compared,
 )
-
-
-def last_votes(scope: Microscope) -> View:
-    last = len(scope.depth_names) - 1
-    return View(
-        "votes",
-        "Per-patch logits after the last block",
-        "Which tokens support the class? "
-        "The map shows the logit that each token alone gives the selected class after the last block "
-        f"({scope.depth_names[last]}). Their mean is exactly the network's logit.",
-        "Limits: a token at the last depth contains information from all patches. A large vote does not show which "
-        "pixels the evidence came from. Some patches have similar votes for every picture, so show the difference from "
-        "the mean over the samples, too.",
-        lambda s: (s.picture, s.patch, s.target),
-        lambda scope, s: _draw_votes(scope, s, last),
-        options=(COMPARE,),
-        pick=pick_patch,
-        needs=_compared,
-    )

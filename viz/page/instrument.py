@@ -84,7 +84,8 @@ class Instrument(Lenses):
 
     def _view(self, lens: Lens, view: View) -> Part:
         name = element_id(lens, view)
-        return Part(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), self.places[name])
+        place = None if view.id == "glossary" else self.places[name]  # it explains the terms of every lens
+        return Part(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), place)
 
     def refresh(self, visit: Visit) -> Updates:
         """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""

@@ -58,9 +58,9 @@ def test_every_method_s_values_lie_over_the_picture_on_one_scale(scope: Microsco
     signed = [trace for trace, method in zip(maps, every, strict=True) if METHODS[method].signed]
     (span,) = {trace.zmax for trace in signed}
     assert {trace.zmin for trace in signed} == {-span}
-    assert "The signed maps have one colour scale" in drawn.words
+    assert "Signed maps share one colour scale" in drawn.words
     largest = values(scope, selection, "Saliency").max()
-    assert f"begins at 0. Its largest value is: Saliency {largest:.3g}, SmoothGrad " in drawn.words
+    assert f"Unsigned maps show sizes, from 0 to: Saliency {largest:.3g}, SmoothGrad " in drawn.words
     assert (
         "Token Grad-CAM and Layer Integrated Gradients and Layer Conductance explain the tokens after block 2 of 3"
         in drawn.words

@@ -284,7 +284,7 @@ def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer
         (DEFAULT / "metrics.json").read_text(encoding="utf-8")
     )  # of a network that has the samples' classes
     instrument = Instrument(Microscope(foreign_mixer, metrics, torch.device("cpu")))
-    lens = instrument.lenses[-1]
+    (lens,) = (lens for lens in instrument.lenses if lens.id == "model")
     assert lens.asks == "This network has not been evaluated on images of its classes."
     assert [view.id for view in lens.views] == ["training", "layers"]
     assert instrument.scope.quality == "not evaluated"

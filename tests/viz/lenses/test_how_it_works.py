@@ -12,10 +12,11 @@ import pytest
 from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
 from viz.intervene.knockout import without
-from viz.lenses import glossary, how_it_works
-from viz.lenses.how_it_works import detail, part, reading, stage, tour
-from viz.lenses.how_it_works.cells import window
+from viz.lenses import glossary, how_it_works, learn
+from viz.lenses.how_it_works import detail, part, stage, tour
+from viz.lenses.how_it_works.cells import over_grid, window
 from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.learn import reading
 from viz.lenses.tokens import lens_needed, read_in_words
 from viz.lenses.view import Lens
 from viz.microscope import Microscope
@@ -377,7 +378,7 @@ def pages(scope: Microscope) -> dict[str, str]:
         selection = select(scope, lens, depth=depth)
         found[depth] = text(detail.draw(scope, selection).html)
     found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
-    found["reading"] = text(reading.reading(scope))
+    found["reading"] = text(reading.reading(scope, selection))
     found["glossary"] = text(glossary.listed(scope))
     return found
 
@@ -418,7 +419,29 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
         assert f"<dd id='{name}'>" in glossary.listed(lab)
 
 
-def test_the_paper_is_held_against_what_is_measured(lab: Microscope, lens: Lens) -> None:
+def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope) -> None:
+    html = reading.reading(lab, select(lab, learn.lens(lab), patch="5,1", depth="2a", unit="8"))
+    said = [text(words) for words in re.findall(r"<figcaption>(.*?)</figcaption>", html)]
+    assert said == [
+        "this picture, patch (5, 1)",
+        "its tokens after the stem, 11 channels",
+        "what unit 8 of block 2 reads (own scale)",
+        "what unit 8 of block 2 writes (own scale)",
+    ]
+    for weights in (
+        lab.model.block_at(1).token_mixing.fc1.weight[8],
+        lab.model.block_at(1).token_mixing.fc2.weight[:, 8],
+    ):
+        assert over_grid(lab, weights.detach().numpy(), lab.grid.index(5, 1), True) in html
+
+
+def test_the_text_says_of_every_lens_what_it_can_show(instrument: Instrument) -> None:
+    tabs = list(dict.fromkeys(lens.group or lens.name for lens in instrument.lenses))
+    assert [name for name, *_ in reading.LENSES] == tabs[:-1]
+
+
+def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
+    lens = learn.lens(lab)
     view, selection = view_of(lens, "paper"), select(lab, lens)
     assert view.draw(lab, selection).words == "Measuring ..."
     measure(lab, view, selection)

@@ -16,6 +16,7 @@ from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
 from viz.page.specimen import in_words
+from viz.pictures import thumbnail_url
 from viz.selection import Selection, change
 
 PIXELS = 32
@@ -185,6 +186,16 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
     assert f"<b>{whole:+.2f}</b> is the difference to transfer" in drawn.words
 
 
+def test_both_pictures_are_shown_with_their_answers(scope: Microscope) -> None:
+    lens = patching.lens(scope)
+    selection = select(scope, lens, other="15", sample="1")
+    words = view_of(lens, "updates").draw(scope, selection).words
+    for name, picture in (("This", selection.picture), ("The other", scope.sample_picture(15))):
+        answer, probability = scope.classes[scope.answer(picture)], scope.probabilities(picture).max()
+        assert f"<img src='{thumbnail_url(scope.pixels(picture))}' alt=''>{name}: <b>{answer}</b>" in words
+        assert f"({probability:.1%})" in words
+
+
 def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> None:
     lens = patching.lens(scope)
     selection = select(scope, lens, other="1", sample="1")
@@ -239,7 +250,7 @@ def test_units_are_silenced_and_the_chosen_one_over_the_samples(scope: Microscop
 @pytest.mark.parametrize("kind", ["remove", "keep", "paste"])
 def test_what_is_found_is_put_under_the_microscope_and_does_what_it_says(scope: Microscope, kind: str) -> None:
     lens = smallest.lens(scope)
-    view, start = view_of(lens, kind), select(scope, lens, sample="1", other="15", edits="grey:0,0")
+    view, start = view_of(lens, "search"), select(scope, lens, sample="1", other="15", edits="grey:0,0", goal=kind)
     assert view.draw(scope, start).words == "Not searched yet."
     measure(scope, view, start, asked=True)
     drawn = view.draw(scope, start)

@@ -41,10 +41,12 @@ def figure(scope: Microscope, lens: Lens, name: str, **words: str) -> Figure:
     return found
 
 
-def pick(scope: Microscope, lens: Lens, name: str, curve: int, *index: int, trace: str = "") -> dict[str, str]:
+def pick(
+    scope: Microscope, lens: Lens, name: str, curve: int, *index: int, trace: str = "", **words: str
+) -> dict[str, str]:
     choose = view_of(lens, name).pick
     assert choose is not None
-    return dict(choose(scope, select(scope, lens), Point(curve, trace, index)))
+    return dict(choose(scope, select(scope, lens, **words), Point(curve, trace, index)))
 
 
 @pytest.mark.parametrize(("patch", "depth", "asked"), PLACES)
@@ -53,11 +55,12 @@ def test_what_is_chosen_is_named_and_framed(scope: Microscope, lens: Lens, patch
     selection = select(scope, lens, **words)
     place = "({}, {})".format(*patch.split(","))
     assert figure(scope, lens, "similarity", **words).data[0].colorbar.title.text == f"cosine with {place}"
-    (row,) = figure(scope, lens, "matrix", **words).layout.shapes
+    (row,) = figure(scope, lens, "similarity", similar="pairs", **words).layout.shapes
     assert (row.y0, row.y1) == (selection.patch - 0.5, selection.patch + 0.5)
     bar = figure(scope, lens, "votes", **words).data[2].marker.colorbar
     assert bar.title.text == f"logit for {asked} at {depth}"
-    assert figure(scope, lens, "lens", **words).layout.shapes[0].x0 == selection.depth
+    whole = how_it_works.lens(scope)
+    assert figure(scope, whole, "lens", **words).layout.shapes[0].x0 == selection.depth
 
 
 def test_the_lens_of_the_default_network_is_drawn() -> None:
@@ -95,14 +98,15 @@ def test_lengths_and_likeness_are_those_of_the_tokens(scope: Microscope, lens: L
     there, here = depths[:, scope.grid.index(6, 0)], depths[:, scope.grid.index(3, 1)]
     cosines = (there * here).sum(1) / np.linalg.norm(there, axis=1) / np.linalg.norm(here, axis=1)
     lengths, similar, updates = (
-        tile_values(figure(scope, lens, name, **words)) for name in ("norms", "similarity", "updates")
+        tile_values(figure(scope, lens, name, **words, **option))
+        for name, option in (("norms", {}), ("similarity", {}), ("norms", {"norms": "updates"}))
     )
     for depth in range(len(scope.depth_names)):
         assert lengths[depth] == pytest.approx(np.linalg.norm(there[depth]), rel=1e-5)
         assert similar[depth] == pytest.approx(cosines[depth], abs=1e-5)
         added = there[depth] - there[depth - 1] if depth else there[0]
         assert updates[depth] == pytest.approx(np.linalg.norm(added), rel=1e-4)
-    pairs = figure(scope, lens, "matrix", **words).data[0]
+    pairs = figure(scope, lens, "similarity", similar="pairs", **words).data[0]
     assert pairs.z[pairs.y.index("(3, 1)"), pairs.x.index("(6, 0)")] == pytest.approx(cosines[4], abs=1e-5)
 
 
@@ -111,8 +115,12 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
     written = torch.cat([depths[:, :1], depths.diff(dim=1)], 1)
     with torch.no_grad():
         votes = scope.model.head(depths[:, 4])[..., 6]
-    for name, found in (("norms", depths.norm(dim=-1)), ("updates", written.norm(dim=-1)), ("votes", votes)):
-        drawn = draw(scope, lens, name, compare="unusual", sample="1", depth="2b", class_="frog")
+    for name, of, found in (
+        ("norms", "tokens", depths.norm(dim=-1)),
+        ("norms", "updates", written.norm(dim=-1)),
+        ("votes", "tokens", votes),
+    ):
+        drawn = draw(scope, lens, name, compare="unusual", norms=of, sample="1", depth="2b", class_="frog")
         want = (found[1] - found.mean(0)).numpy()
         np.testing.assert_allclose(drawn.numbers.values.reshape(want.shape), want, atol=1e-4)
         assert drawn.words == tokens.USUAL
@@ -121,7 +129,7 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
 def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
     fresh = microscope()
     lens = tokens.lens(fresh)
-    for name in ("norms", "updates", "votes"):
+    for name in ("norms", "votes"):
         view, selection = view_of(lens, name), select(fresh, lens, compare="unusual")
         assert [one.key for one in view.missing(fresh, selection)] == ["typical"]
         assert told(view.draw(fresh, selection)) == told(Drawn())
@@ -129,7 +137,7 @@ def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
 
 
 def test_the_band_says_what_is_usual_of_the_own_answer(scope: Microscope, lens: Lens) -> None:
-    words = draw(scope, lens, "lens").words
+    words = draw(scope, how_it_works.lens(scope), "lens").words
     with torch.no_grad():
         leads = scope.model.head(trace(scope.model, scope.sample_inputs).depths.mean(2)).argmax(-1).T
     told = re.search(r"At (\w+), (\w+) leads for (\d+) of the 20 samples", words)
@@ -149,13 +157,6 @@ def test_the_mean_of_the_votes_is_the_logit_at_the_last_depth_only(scope: Micros
         assert float(mean) == pytest.approx(np.mean(drawn.figure.data[1].z), abs=1e-4)
         assert (mean == stated) == equal
         assert drawn.words.endswith("is the mean of the votes." if equal else "only at the last depth, 3b.")
-
-
-def test_the_first_lens_shows_the_votes_of_the_last_depth_whatever_the_depth(scope: Microscope, lens: Lens) -> None:
-    whole = how_it_works.lens(scope)
-    at_end = draw(scope, lens, "votes", depth="3b", class_="frog").numbers.values
-    for depth in ("stem", "3b"):
-        np.testing.assert_array_equal(draw(scope, whole, "votes", depth=depth, class_="frog").numbers.values, at_end)
 
 
 def test_when_the_answer_leads_is_said() -> None:
@@ -182,7 +183,7 @@ def test_the_words_of_the_colours_add_up(scope: Microscope, lens: Lens) -> None:
     assert low <= high <= 100
 
 
-@pytest.mark.parametrize("name", ["norms", "updates", "similarity", "pca"])
+@pytest.mark.parametrize("name", ["norms", "similarity", "pca"])
 def test_a_tile_chooses_its_depth_and_the_patch_under_the_pointer(scope: Microscope, lens: Lens, name: str) -> None:
     drawn = draw(scope, lens, name)
     (shown,) = drawn.figure.data
@@ -206,12 +207,13 @@ def test_a_cell_chooses_its_patch_and_a_row_of_the_matrix_its_own(scope: Microsc
     for name in ("answers", "votes"):
         shown = figure(scope, lens, name).data[1]
         assert (np.shape(shown.z), pick(scope, lens, name, 1, 6, 1)) == ((8, 2), {"patch": "6,1"})
-    assert pick(scope, lens, "matrix", 0, 9, 4) == {"patch": "4,1"}
+    assert pick(scope, lens, "similarity", 0, 9, 4, similar="pairs") == {"patch": "4,1"}
 
 
 def test_a_point_of_a_curve_chooses_its_depth_and_class(scope: Microscope, lens: Lens) -> None:
-    for curve, line in enumerate(figure(scope, lens, "lens").data):
-        words = pick(scope, lens, "lens", curve, 4, trace=line.name or "")
+    whole = how_it_works.lens(scope)
+    for curve, line in enumerate(figure(scope, whole, "lens").data):
+        words = pick(scope, whole, "lens", curve, 4, trace=line.name or "")
         assert words == ({"depth": "2b", "class": line.name} if line.name in scope.classes else {"depth": "2b"})
 
 

@@ -40,8 +40,8 @@ def test_a_teacher_is_named_where_there_was_one() -> None:
         assert "teacher" not in training(*recipes).caution
     for recipes in ([{"teacher": "checkpoints/teacher"}], [{}, {"teacher": ["a", "b"]}]):
         assert "against a teacher's answers" in training(*recipes).caution
-    assert "in 1 stage," in training({}).question
-    assert "in 2 stages," in training({}, {}).question
+    assert "of 1 stage and" in training({}).question
+    assert "of 2 stages and" in training({}, {}).question
 
 
 def test_an_untrained_network_has_no_largest_update() -> None:

@@ -22,7 +22,7 @@ def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrum
     updates = instrument.answer(visit, {"words": {"patch": "2,1"}})
     changed = set(updates)
     assert changed == {
-        "picker", "answer", "status", "tokens-given", "tokens-similarity", "tokens-matrix", "tokens-answers",
+        "picker", "answer", "status", "tokens-given", "tokens-similarity", "tokens-answers",
         "tokens-votes", "tokens-neighbours",
     }  # fmt: skip
     assert set(instrument.answer(visit, {"words": {"patch": "2,1"}})) == {"status"}
@@ -131,8 +131,8 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words="measured" if done else "not yet")
 
-    votes = replace(instrument.views["how-votes"], needs=needs, draw=draw)
-    monkeypatch.setitem(instrument.views, "how-votes", votes)
+    votes = replace(instrument.views["how-lens"], needs=needs, draw=draw)
+    monkeypatch.setitem(instrument.views, "how-lens", votes)
     monkeypatch.setattr("viz.page.instrument.REFRESH", 0)
     monkeypatch.setattr("viz.measuring.BUDGET", 1000)
     return done
@@ -162,7 +162,7 @@ def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument
     assert not instrument.wanted(visit)
     instrument.answer(visit, {"words": {"patch": "2,1"}})
     assert not instrument.wanted(visit)
-    instrument.answer(visit, {"measure": "how-votes"})
+    instrument.answer(visit, {"measure": "how-lens"})
     assert [m.key for m in instrument.wanted(visit)] == ["it"]
 
 
@@ -188,8 +188,8 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
     def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
         return [Measurement("it", "Something", "steps", 10, 1.0, steps)]
 
-    votes = replace(instrument.views["how-votes"], needs=needs)
-    monkeypatch.setitem(instrument.views, "how-votes", votes)
+    votes = replace(instrument.views["how-lens"], needs=needs)
+    monkeypatch.setitem(instrument.views, "how-lens", votes)
     visit = Visit(first(instrument.scope, instrument.page))
     run(instrument, visit)
     assert visit.stopped == {"it": "the picture holds no numbers."}

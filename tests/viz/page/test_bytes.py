@@ -36,8 +36,7 @@ def texts(value: Any) -> int:
     "name",
     [
         "whatif-edit-picture",
-        "whatif-patching-pair",
-        "whatif-smallest-remove",
+        "whatif-smallest-search",
         "mixing-shuffle-pictures",
         "mixing-stem-filters",
         "tokens-given",

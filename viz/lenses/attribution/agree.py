@@ -14,10 +14,8 @@ def view(listed: Listed) -> View:
     return View(
         "agreement",
         "Agreement of the methods",
-        "Do the methods agree? "
-        "The table shows the rank correlation of the patches' values for each pair of methods: 1 for the same order, 0 "
-        "for none. Where one of the two is unsigned, the absolute values are compared.",
-        "Limits: methods that share a flaw agree, too. All gradient methods use the same gradients.",
+        "Do the methods put the patches in the same order (rank correlation 1; with an unsigned method, of sizes)?",
+        "Limits: methods that share a flaw agree, too; all gradient methods use the same gradients.",
         lambda selection: heard(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: needed(scope, selection, listed(selection)),

@@ -37,12 +37,9 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "maps",
         "Attribution maps",
-        "Which patches support the class? "
-        "A map shows what each patch adds to the selected class, relative to the baseline. "
-        f"{FOR.capitalize()} supports the class, {AGAINST} opposes it. All signed methods have one colour scale. An "
-        "unsigned method shows only the size of an effect, on a separate scale.",
-        "Limits: each method answers a different question, and a map can look plausible and be wrong. Check the gap "
-        "below and the reliability tests.",
+        f"Which patches support ({FOR}) or oppose ({AGAINST}) the selected class, compared with the baseline?",
+        "Limits: each method answers a different question, and a map can look plausible and be wrong: check gap and "
+        "tests.",
         sees,
         partial(draw, listed),
         options=(RESOLUTION,),
@@ -93,25 +90,24 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
         grid.position(selection.patch),
     )
     if any(METHODS[name].signed for name in answers):
-        words.append("The signed maps have one colour scale, so weak maps look pale.")
+        words.append("Signed maps share one colour scale, so weak ones look pale.")
     of_unsigned = [
         f"{escape(name)} {values.max():.3g}"
         for name, values in zip(names, maps, strict=True)
         if values is not None and not METHODS[name].signed
     ]
     if of_unsigned:
-        words.append(f"The scale of an unsigned map begins at 0. Its largest value is: {', '.join(of_unsigned)}.")
+        words.append(f"Unsigned maps show sizes, from 0 to: {', '.join(of_unsigned)}.")
     by_chance = [
         f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
         for name, one in answers.items()
         if one.standard_error is not None
     ]
     if by_chance:
-        words.append(f"Randomly sampled values have a standard error (median): {', '.join(by_chance)}.")
+        words.append(f"Median standard error of sampled values: {', '.join(by_chance)}.")
     words.append(_of_block(scope, selection, names))
     words.append(
-        "The line under a name says how many tests the map passes in "
-        "<a href='#' data-words='lens=doubt'>Reliability of maps</a>, of those that were run."
+        "Under each name: the tests that it passes in <a href='#' data-words='lens=doubt'>Reliability of maps</a>."
     )
     return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
 

@@ -20,11 +20,7 @@ def view(listed: Listed) -> View:
     return View(
         "sums",
         "Completeness check",
-        "Do the values add up? "
-        "The first column is the value of the selected patch. The sum of all values should be F(picture) - "
-        "F(baseline), where F is the class's logit or probability. The gap is the difference. Brackets: the method "
-        "does not claim completeness. An unsigned method, or one without a baseline, has no gap. Cost: passes of one "
-        "picture through the network.",
+        "Do the values add up to the output for the picture minus that for the baseline (brackets: not claimed)?",
         "Limits: a gap of 0 says that the total is correct, not that its parts belong to the right patches.",
         lambda selection: (heard(selection, listed(selection)), selection.patch),
         lambda scope, selection: draw(scope, selection, listed(selection)),

@@ -24,9 +24,7 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "difference",
         "Contrastive attribution",
-        "Why this class and not another? "
-        f"The map shows the values for the selected class minus those for another: {FOR} supports the first, {AGAINST} "
-        "the second. The values are those of the first signed method ticked.",
+        f"Which patches support the selected class ({FOR}), and which another one ({AGAINST})?",
         "Not shown: evidence shared by both classes, as it cancels.",
         lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
         partial(draw, listed, option),

@@ -15,8 +15,8 @@ def lens(scope: Microscope) -> Lens:
         "Can the attribution maps be trusted?",
         (
             (verdict.view(methods, listed),),
-            (curves.deletion(listed, removed), curves.insertion(listed, removed)),
-            (losing.view(listed, removed), disturbed.view(scope, listed)),
+            (curves.deletion(listed, removed), losing.view(listed, removed)),
+            (curves.insertion(listed, removed), disturbed.view(scope, listed)),
             (survey.view(),),
         ),
         (methods, BASELINE, OUTPUT, FILLING),

@@ -21,11 +21,9 @@ def deletion(listed: Listed, removed: Number) -> View:
         removed,
         "deletion",
         "Deletion curve",
-        "Does the score fall faster than by chance? "
-        "Patches are removed in the order of the map, the strongest support for the class first. If the map is right, "
-        "the score falls faster than for nearly all random orders (grey). A small area is good.",
-        "Limits: pictures with holes are unlike training pictures. Compare with the grey band only, and repeat with "
-        "another filling.",
+        "Does the score fall faster than for random orders (grey) if the best patches of the map are removed first?",
+        "Limits: pictures with holes are unlike training pictures; compare with the grey band only, and with another "
+        "filling.",
     )
 
 
@@ -35,10 +33,8 @@ def insertion(listed: Listed, removed: Number) -> View:
         removed,
         "insertion",
         "Insertion curve",
-        "Does the score rise faster than by chance? "
-        "Patches are inserted into an empty picture, the strongest support for the class first. The curve should rise "
-        "above the grey. A large area is good.",
-        "An early peak above the end means that other patches oppose the class, not that the order is bad.",
+        "Does the score rise faster than for random orders (grey) if the best patches of the map are inserted first?",
+        "Limits: an early peak above the end means that other patches oppose the class, not that the order is bad.",
     )
 
 

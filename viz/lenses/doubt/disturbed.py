@@ -17,11 +17,9 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "randomisation",
         "Model randomisation test",
-        "Does the map depend on the weights? "
-        f"The weights are randomised from the head down, in {stages(scope)} stages. The lines show how similar the "
-        "order of the patches stays (Adebayo et al. 2018). This needs "
-        f"{stages(scope)} attributions, plus some for other random weights and for the noise test.",
-        "A map whose line stays near 1 does not depend on what was learned. Limits: a map whose line falls may still "
+        f"Does the order of the patches change if the weights are randomised from the head down, in {stages(scope)} "
+        "stages?",
+        "Limits: a map whose line stays near 1 does not depend on what was learned, but one whose line falls may still "
         "be wrong.",
         lambda selection: heard(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),

@@ -6,7 +6,7 @@ import numpy as np
 
 from viz import figures
 from viz.doubt import checks
-from viz.lenses.attribution.options import FILLING, OUTPUT, Listed, doubted
+from viz.lenses.attribution.options import OUTPUT, Listed, doubted
 from viz.lenses.doubt import curves
 from viz.lenses.view import Drawn, Numbers, View, pick_in_pictures
 from viz.microscope import Microscope
@@ -20,10 +20,7 @@ def view(listed: Listed, removed: Number) -> View:
     return View(
         "losing",
         "Picture at the marked point",
-        "What is still visible? "
-        "The figure shows the picture without the patches that support the class most, and with these patches alone. "
-        "Their order is that of the first method. Their number is the dotted line of the curves; a click on a curve "
-        "moves it.",
+        "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
         lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
@@ -52,7 +49,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     words = (
         f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
         f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
-        f"<b>{alone:.3f}</b> with these alone. A removed patch is filled with: {escape(FILLING.of(selection))}."
+        f"<b>{alone:.3f}</b> with these alone."
     )
     values = np.array([[without, alone]])
     numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["removed", "alone"]}, values)

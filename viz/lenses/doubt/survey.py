@@ -19,9 +19,7 @@ def view() -> View:
     return View(
         "survey",
         "Benchmark of the methods",
-        "Which method is best on average? "
-        "The table compares all methods over the samples, each for the class that the network predicts. The best at "
-        "deletion comes first.",
+        "Which method is best on average over the samples, at deletion (lower is better) and insertion (higher)?",
         CAUTION,
         lambda selection: None,
         draw,

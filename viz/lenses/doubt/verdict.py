@@ -20,9 +20,8 @@ def view(methods: Several, listed: Listed) -> View:
     return View(
         "verdict",
         "Reliability tests",
-        "Can this map be trusted? Each line is a test of the map, with its threshold.",
-        "Limits: the thresholds are this project's choice. Passing all of them proves nothing; failing one is a reason "
-        "to try another method, or another picture.",
+        "Which tests of its reliability does each map pass?",
+        "Limits: the thresholds are this project's choice, and passing all of them proves nothing.",
         # those that are not judged are named
         lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
@@ -51,11 +50,12 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chos
 def _card(method: str, evidence: Evidence) -> str:
     found = findings(evidence)
     lines = "".join(map(_line, found))
-    lines += "".join(
-        f"<li class='open'>{escape(rule.about)}: not measured yet</li>"
+    missing = [
+        rule.about
         for name, rule in RULES.items()
         if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
-    )
+    ]
+    lines += f"<li class='open'>Not measured yet: {escape(', '.join(missing))}</li>" if missing else ""
     met = f"passes {sum(f.met for f in found)} of {counted(len(found), 'test')}" if found else "not tested yet"
     return f"<div><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></div>"
 

@@ -1,9 +1,9 @@
-"""How it works: the network at work on this picture, and what to read about it."""
+"""How it works: the network at work on this picture."""
 
-from viz.lenses.how_it_works import paper, reading, stage
+from viz.lenses.how_it_works import stage
 from viz.lenses.how_it_works.part import PART
 from viz.lenses.how_it_works.tour import TOUR
-from viz.lenses.tokens import LOGIT_LENS, last_votes
+from viz.lenses.tokens import LOGIT_LENS
 from viz.lenses.view import Lens
 from viz.microscope import Microscope
 
@@ -11,10 +11,7 @@ from viz.microscope import Microscope
 def lens(scope: Microscope) -> Lens:
     rows = (
         (stage.view(scope),),
-        (LOGIT_LENS, last_votes(scope)),
-        (reading.view(scope),),
-        (paper.view(scope),),
-        (reading.words(scope),),
+        (LOGIT_LENS,),
     )
     asks = "Token mixing exchanges information between patches; channel mixing combines the features within a patch."
     return Lens("how", "How it works", asks, rows, (PART, TOUR))

@@ -180,7 +180,12 @@ STOPS = (
         "how-lens",
         _decided,
     ),
-    Stop("Votes: one logit per patch", "lens=how&part=depth", "how-votes", _votes),
+    Stop(
+        "Votes: one logit per patch",
+        lambda scope, s: f"lens=tokens&depth={scope.depth_names[-1]}",
+        "tokens-votes",
+        _votes,
+    ),
     Stop("Shuffled patches", "lens=mixing.shuffle", "mixing-shuffle-answers", _shuffle),
     Stop("Which patches support the answer?", "lens=attribution", "attribution-maps", _attribution),
 )

@@ -40,9 +40,7 @@ def lens(scope: Microscope) -> Lens:
     picture = View(
         "picture",
         "Edit patches",
-        "What if the picture were different? "
-        'Click a patch in "edited" to change it, in "before" to restore it, in the other picture to paste it. All '
-        "lenses then show the edited picture.",
+        'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
         "Limits: no replacement is neutral, so repeat with another filling.",
         sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch),
         draw=partial(draw_picture, other),
@@ -52,16 +50,18 @@ def lens(scope: Microscope) -> Lens:
     answer = View(
         "answer",
         "Effect on the answer",
-        "How does the answer change? "
-        "The bars show the probabilities of the classes before and after the edits, and the change in percentage "
-        "points.",
-        "Limits: the network was not trained on edited pictures. The answer may change because a picture looks "
-        "unnatural, not because of what was removed.",
+        "How do the edits change the probabilities of the classes?",
+        "Limits: the answer may change because an edited picture looks unnatural, not because of what was removed.",
         sees=lambda s: (s.picture, s.original, s.target),
         draw=draw_answer,
         pick=pick_answer,
     )
-    return Lens("whatif.edit", "Edit", "What if the picture were different?", ((picture, answer),))
+    return Lens(
+        "whatif.edit",
+        "Edit",
+        "What if the picture were different? All lenses show the edited picture.",
+        ((picture, answer),),
+    )
 
 
 def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:

@@ -25,10 +25,9 @@ def lens(scope: Microscope) -> Lens:
     halves = View(
         "halves",
         "Ablation of half-blocks",
-        "Which half-block does the answer need? "
-        "The update of one half-block is set to zero, or to its mean over the samples. The bars show the change of the "
-        "selected class's logit. Grey: mean and standard deviation of that change over the samples.",
-        "Limits: later parts get unusual tokens, and may do the work of the removed part. The changes do not add up.",
+        "How does the selected class's logit change without the update of one half-block (grey: mean and deviation of "
+        "the samples)?",
+        "Limits: later parts get unusual tokens and may do the work of the removed part; the changes do not add up.",
         sees=lambda s: (s.picture, s.target, s.depth),
         draw=draw_halves,
         options=(HOW,),
@@ -38,17 +37,15 @@ def lens(scope: Microscope) -> Lens:
     units = View(
         "units",
         "Ablation of hidden units",
-        "Which hidden unit does the answer need? "
-        "One hidden unit of the block's token mixing is set to 0 in every channel. The bars show the change of the "
-        "selected class's logit, for the units with the largest changes. Grey: the selected unit over the samples.",
-        "Limits: a unit that changes little alone may do much together with others. For a unit that is usually active, "
-        "0 is an unusual value.",
+        "How does the selected class's logit change if one token-mixing unit is 0 in every channel (grey: over the "
+        "samples)?",
+        "Limits: a unit that changes little alone may do much together with others, and 0 may be an unusual value.",
         sees=lambda s: (s.picture, s.target, s.block, s.unit),
         draw=draw_units,
         pick=pick_unit,
         needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
     )
-    asks = "What if a part of the network were removed? This shows which part the answer needs."
+    asks = "Which part of the network does the answer need?"
     return Lens("whatif.knockout", "Ablation", asks, ((halves,), (units,)))
 
 

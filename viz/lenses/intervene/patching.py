@@ -19,14 +19,12 @@ from viz.lenses.view import (
     Point,
     View,
     pick_half,
-    pick_in_pictures,
-    picture_name,
     places,
-    sample_name,
 )
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
+from viz.pictures import thumbnail_url
 from viz.selection import Choice, Selection, Words
 
 SHARE = "share of the difference that is transferred"
@@ -34,24 +32,11 @@ SHARE = "share of the difference that is transferred"
 
 def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
-    pair = View(
-        "pair",
-        "The two pictures",
-        "What is compared? Tokens and updates of this picture are replaced by those of the other.",
-        "Limits: the two pictures differ in everything at once, so the background may be transferred as well as the "
-        "object.",
-        sees=lambda s: (s.picture, s.sample, s.edits, other.of(s)),
-        draw=partial(draw_pair, other),
-        pick=pick_in_pictures(2),
-    )
     updates = View(
         "updates",
         "Activation patching by half-block",
-        "Which part carries the answer? "
-        "The update of one half-block is replaced by the other picture's; later parts are recomputed. The bars show "
-        "how much of the difference between the two answers this transfers.",
-        "Limits: the bars do not add up to the whole difference. Half-blocks can do the same work twice, or cancel "
-        "each other.",
+        "How much of the difference between the answers does the other picture's update of one half-block transfer?",
+        "Limits: the bars do not add up, and the background may be transferred as well as the object.",
         sees=lambda s: (s.picture, s.depth, other.of(s)),
         draw=partial(draw_updates, other),
         pick=pick_half,
@@ -60,18 +45,15 @@ def lens(scope: Microscope) -> Lens:
     tokens = View(
         "map",
         "Activation patching by token",
-        "Which token carries the answer, and at which depth? "
-        "One token at one depth is replaced by the other picture's; later parts are recomputed. The maps show how much "
-        "of the difference between the two answers this transfers. The colour scale ends at the largest share.",
-        "Limits: a token that transfers nothing alone may be needed together with others. A token inserted into "
-        "another picture is unlike those the network was trained on.",
+        "How much of the difference does one token of the other picture, at one depth, transfer?",
+        "Limits: a token that transfers nothing alone may be needed with others, and a foreign token is unusual.",
         sees=lambda s: (s.picture, s.patch, other.of(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
         needs=lambda scope, s: [map_of(other, scope, s)],
     )
-    asks = "What if one token, or one update, came from another picture? This shows where the answer is decided."
-    return Lens("whatif.patching", "Activation patching", asks, ((pair, updates), (tokens,)), (other,))
+    asks = "What if one token, or one update, came from another picture?"
+    return Lens("whatif.patching", "Activation patching", asks, ((updates,), (tokens,)), (other,))
 
 
 def between(scope: Microscope, picture: bytes, other: bytes) -> Between:
@@ -79,30 +61,24 @@ def between(scope: Microscope, picture: bytes, other: bytes) -> Between:
     return Between(there, None if here == there else here)
 
 
-def draw_pair(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    second = other_picture(scope, other, selection)
-    pixels = np.stack([scope.pixels(each) for each in (selection.picture, second)])
-    names = picture_name(scope, selection), sample_name(scope, int(other.of(selection)))
-    numbers = np.stack([scope.probabilities(each) for each in (selection.picture, second)])
-    said = " ".join(
-        f"{name}: <b>{escape(scope.classes[line.argmax()])}</b> ({line.max():.1%})."
-        for name, line in zip(("This", "The other"), numbers, strict=True)
+def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
+    """HTML: the two pictures, and their answers."""
+    shown = "".join(
+        f"<span><img src='{thumbnail_url(scope.pixels(each))}' alt=''>{name}: "
+        f"<b>{escape(scope.classes[scope.answer(each)])}</b> ({scope.probabilities(each).max():.1%})</span>"
+        for name, each in (("This", picture), ("The other", other))
     )
-    return Drawn(
-        figures.pictures(pixels, names, (scope.grid.rows, scope.grid.cols)),
-        words=said,
-        numbers=Numbers("probability", {"picture": ("this", "the other"), "class": scope.classes}, numbers),
-    )
+    return f"<span class='pair'>{shown}</span>"
 
 
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
     values = scope.known(updates_of(other, scope, selection))
+    words = f"{_pair(scope, selection.picture, second)} {_difference_in_words(scope, selection.picture, second)}"
     if values is None:
-        return Drawn()
+        return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
     figure = figures.effects(shares, names, SHARE, figures.HALVES, selection.depth - 1)
-    words = _difference_in_words(scope, selection.picture, second)
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
 
 

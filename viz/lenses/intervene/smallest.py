@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 from urllib.parse import urlencode
 
@@ -19,6 +18,16 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
+GOAL = Choice(
+    "goal",
+    "Find the fewest patches",
+    (
+        ("remove", "whose removal changes the answer"),
+        ("keep", "that keep the answer alone"),
+        ("paste", "of the other picture that give its answer"),
+    ),
+    "remove",
+)
 FILL = Choice(
     "gone",
     "Fill removed patches with",
@@ -40,78 +49,58 @@ class Search:
 
 @dataclass(frozen=True)
 class Question:
-    """What one of the views looks for, and what it makes of the picture."""
+    """What is looked for, and what it makes of the picture."""
 
+    option: Choice
+    """what else it depends on"""
     search: Callable[[Microscope, Selection], Search]
     edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
     """what makes it the selected picture"""
-    nothing: str
+    nothing: str = ""
     """in words: no patch at all is enough"""
-    never: str
+    never: str = ""
     """in words: no number of patches is"""
+
+
+REMOVE = Question(
+    FILL,
+    lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
+    lambda scope, s, found: Edit(FILL.of(s), None, found),
+    never="No number of patches changes the answer: with all patches removed it is still the same.",
+)
+KEEP = Question(
+    FILL,
+    lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
+    lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
+    nothing="No patch is needed: with all patches removed the answer is the same.",
+)
 
 
 def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
-    remove = _view(
-        "remove",
-        "Minimal removal",
-        "How few patches change the answer? The picture lacks the fewest patches whose removal changes its answer.",
-        "Limits: a picture with holes is unlike training pictures, so the answer may change because of the holes. Try "
-        "another filling.",
-        FILL,
-        Question(
-            lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
-            lambda scope, s, found: Edit(FILL.of(s), None, found),
-            "",
-            "No number of patches changes the answer: with all patches removed it is still the same.",
-        ),
-    )
-    keep = _view(
-        "keep",
-        "Minimal sufficient set",
-        "How few patches keep the answer? The picture has only the fewest patches that keep its answer.",
-        "Limits: sufficient is not necessary, as other patches may be sufficient, too. Where very few are sufficient, "
-        "the filling alone may nearly give this answer.",
-        FILL,
-        Question(
-            lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
-            lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
-            "No patch is needed: with all patches removed the answer is the same.",
-            "",
-        ),
-    )
-    paste = _view(
-        "paste",
-        "Minimal paste",
-        "How few patches transfer the other answer? "
-        "The picture has the fewest patches of the other picture, at the same positions, that give it the other's "
-        "answer.",
-        "Limits: pasted patches have edges that no photo has, and lack the context of their own picture.",
+    paste = Question(
         other,
-        Question(
-            lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
-            lambda scope, s, found: Edit("paste", int(other.of(s)), found),
-            "No patch is needed: both pictures have this answer.",
-            "",
-        ),
+        lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
+        lambda scope, s, found: Edit("paste", int(other.of(s)), found),
+        nothing="No patch is needed: both pictures have this answer.",
+    )
+    questions = {"remove": REMOVE, "keep": KEEP, "paste": paste}
+
+    def asked(selection: Selection) -> Question:
+        return questions[GOAL.of(selection)]
+
+    view = View(
+        "search",
+        "Minimal set of patches",
+        "How few patches change the answer, keep it, or transfer that of the other picture?",
+        "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
+        sees=lambda s: (s.picture, s.edits, GOAL.of(s), asked(s).option.of(s)),
+        draw=lambda scope, s: draw(asked(s), scope, s),
+        pick=pick_in_pictures(1),
+        needs=lambda scope, s: searches(asked(s), scope, s),
     )
     asks = "How few patches change the answer, and how few keep it?"
-    return Lens("whatif.smallest", "Smallest change", asks, ((remove, keep, paste),), (FILL, other))
-
-
-def _view(id: str, title: str, question: str, caution: str, option: Choice, asked: Question) -> View:
-    """option: the one of the lens that it depends on"""
-    return View(
-        id,
-        title,
-        question,
-        caution,
-        sees=lambda s: (s.picture, s.edits, option.of(s)),
-        draw=partial(draw, asked),
-        pick=pick_in_pictures(1),
-        needs=partial(searches, asked),
-    )
+    return Lens("whatif.smallest", "Smallest change", asks, ((view,),), (GOAL, FILL, other))
 
 
 def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:

@@ -4,7 +4,7 @@ from viz.lenses.view import Point
 from viz.microscope import Microscope
 from viz.selection import Selection, Words
 
-FOLLOWS = "The depth selects the block (stem: block 1)."
+FOLLOWS = "The depth selects the block."
 
 
 def in_words(scope: Microscope, selection: Selection) -> str:

@@ -21,11 +21,8 @@ def view(scope: Microscope) -> View:
     return View(
         "drivers",
         "Top-activating samples",
-        "Which pictures activate the unit most? "
-        f"The list shows those of the {len(scope.samples)} samples for which the unit has the largest updates. The "
-        "number is the norm of the update. Click a sample to select it.",
-        "Limits: what these pictures have in common is only a guess at the unit's role. It comes from few pictures, so "
-        "compare the values.",
+        f"For which of the {len(scope.samples)} samples does the unit have the largest updates (norm)?",
+        "Limits: what so few pictures have in common is only a guess at the unit's role.",
         sees=chosen.seen,
         draw=draw,
         needs=needs,

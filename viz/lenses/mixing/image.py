@@ -5,24 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from viz.lenses.mixing import block
-from viz.lenses.mixing.influence import GAIN, Influence, Matrix, Source, from_view, matrix_view, to_view
+from viz.lenses.mixing.influence import GAIN, Influence, Matrix, Source, map_view, matrix_view
 from viz.lenses.tokens import COMPARE, UNUSUAL
-from viz.lenses.view import Drawn, Lens, View
+from viz.lenses.view import Lens
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing.influence import mean_token_jacobian, token_jacobian
 from viz.selection import Selection
 
-FORMULA = """
-<math display="block"><mfrac><mn>1</mn><msqrt><mi>C</mi></msqrt></mfrac><msub><mrow><mo>‖</mo><mfrac>
-<mrow><mo>∂</mo><msub><mi>u</mi><mi>i</mi></msub></mrow><mrow><mo>∂</mo><msub><mi>x</mi><mi>j</mi></msub></mrow>
-</mfrac><mo>‖</mo></mrow><mi>F</mi></msub></math>
-<p><i>x</i> are the tokens that enter the block; <i>u</i> are their updates by its token mixing. The LayerNorm before it
-is included, the residual path is not. All <i>C</i> x <i>C</i> derivatives, from every channel of <i>j</i> to every
-channel of <i>i</i>, are squared and added; <i>C</i> is the number of channels.</p>
-<p>Example: every channel of patch <i>j</i> changes by a small random amount <i>e</i>. Then the update of patch <i>i</i>
-changes by (entry x <i>e</i>) per channel (RMS).</p>
-"""
+GAIN_IS = (
+    "Gain: ‖∂u<sub>i</sub> / ∂x<sub>j</sub>‖<sub>F</sub> / √C. x<sub>j</sub> is a token that enters the block, "
+    "u<sub>i</sub> the update by its token mixing (LayerNorm included, residual path not), C the number of channels. "
+    "If every channel of x<sub>j</sub> changes by a random e, u<sub>i</sub> changes by gain x e per channel (RMS)."
+)
 
 
 def lens(scope: Microscope) -> Lens:
@@ -30,27 +25,15 @@ def lens(scope: Microscope) -> Lens:
     matrix = matrix_view(
         source,
         "Token Jacobian of the block",
-        "Which patch influences which? "
-        "Each entry says how strongly a small change of one patch's token (across) changes the update of another "
-        "(down) by token mixing. Much of it is the same for every picture: show the difference from the mean over the "
-        "samples.",
-    )
-    formula = View(
-        "formula",
-        "Definition of the gain",
-        "How is the gain defined? This is the entry from patch j to patch i.",
-        "The gain is exact, not an estimate, but holds for this picture only: other pictures activate other units.",
-        sees=lambda s: None,
-        draw=lambda scope, selection: Drawn(html=FORMULA),
+        "How strongly does a small change of one patch's token (across) change the update of another (down)?",
     )
     asks = f"Which patch influences which on this picture, in one block? {block.FOLLOWS}"
-    rows = ((matrix, to_view(source)), (from_view(source), formula))
-    return Lens("mixing.image", "Influence (this picture)", asks, rows)
+    return Lens("mixing.image", "Influence (this picture)", asks, ((matrix, map_view(source)),))
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """In the selected block; None while what it is compared with is not known."""
-    gain, words = _gain(scope, selection.picture, selection.block), block.in_words(scope, selection)
+    gain, words = _gain(scope, selection.picture, selection.block), f"{block.in_words(scope, selection)} {GAIN_IS}"
     if COMPARE.of(selection) != UNUSUAL:
         return Influence(gain, words=words)
     usual = scope.known(usual_of(scope, selection.block))

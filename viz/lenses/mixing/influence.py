@@ -1,4 +1,4 @@
-"""Influence of patches on patches as three views: the matrix, and the selected patch's row and column of it."""
+"""Influence of patches on patches as two views: the matrix, and the selected patch's row or column of it."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,13 @@ from viz import figures
 from viz.lenses.view import Drawn, Numbers, View, nothing_needed, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Option, Selection
+from viz.selection import Choice, Option, Selection
 
 Matrix = Float32[np.ndarray, "patches patches"]
 
-TO, FROM = "Row of the Jacobian", "Column of the Jacobian"
 GAIN = "gain"
+ROW = "row"
+LINE = Choice("line", "Direction", ((ROW, "to the selected patch (row)"), ("column", "from it (column)")), ROW)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class Influence:
     words: str = ""
     label: str = GAIN
     signed: bool = False
-    """whether it is a difference, which has a sign"""
+    """whether the values have a sign"""
 
     @property
     def others(self) -> Matrix:
@@ -59,10 +60,8 @@ def matrix_view(source: Source, title: str, question: str) -> View:
     return View(
         "matrix",
         title,
-        f"{question} The selected patch's row is framed.",
-        "Limits: gains hold for small changes only. They show how strong an influence is, not its direction or its "
-        "relevance for the answer. The colour scale ends at the largest gain between two different patches; the gain "
-        "of a patch on itself may exceed it.",
+        question,
+        "Limits: gains hold for small changes, without sign or relevance; a patch's own gain may exceed the scale.",
         sees=lambda s: (source.sees(s), s.patch),
         draw=draw,
         pick=pick_row,
@@ -71,48 +70,29 @@ def matrix_view(source: Source, title: str, question: str) -> View:
     )
 
 
-def to_view(source: Source) -> View:
-    return _map_view(
-        "to",
-        TO,
-        "Which patches influence the selected one? The map shows the framed row of the matrix over the picture.",
-        FROM,
-        source,
-    )
+def map_view(source: Source) -> View:
+    """The framed row of the matrix beside it, or the column of the same patch."""
 
-
-def from_view(source: Source) -> View:
-    return _map_view(
-        "from",
-        FROM,
-        "Which patches does the selected one influence? The map shows its column of the matrix over the picture.",
-        TO,
-        source,
-    )
-
-
-def _map_view(id: str, title: str, question: str, other: str, source: Source) -> View:
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         found, patch = source.find(scope, selection), selection.patch
         if found is None:
             return UNKNOWN
-        line = scope.grid.map(found.gain[patch] if id == "to" else found.gain[:, patch])
+        line = scope.grid.map(found.gain[patch] if LINE.of(selection) == ROW else found.gain[:, patch])
         span = float(max(found.others[patch].max(), found.others[:, patch].max()))
         pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
         figure = figures.over_picture(pixels, line, found.label, found.signed, place, span)
         return Drawn(figure, numbers=Numbers(found.label, places(scope), line))
 
     return View(
-        id,
-        title,
-        question,
-        f'This map has the same colour scale as "{other}", up to the largest gain between the selected patch and '
-        "another. The gain of the patch on itself may exceed it.",
-        sees=lambda s: (source.sees(s), s.patch),
+        "map",
+        "Row or column of the matrix",
+        "Which patches act on the selected one, or on which does it act?",
+        "Both directions share one colour scale; the patch's own value may exceed it.",
+        sees=lambda s: (source.sees(s), s.picture, s.patch),
         draw=draw,
         pick=pick_patch,
         needs=source.needs,
-        options=source.options,
+        options=(*source.options, LINE),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from viz.lenses.mixing.influence import Influence, Source, from_view, matrix_view, to_view
+from viz.lenses.mixing.influence import Influence, Source, map_view, matrix_view
 from viz.lenses.view import Lens
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -20,16 +20,10 @@ def lens(scope: Microscope) -> Lens:
     matrix = matrix_view(
         source,
         "Token Jacobian of the network",
-        "Which patch influences which, through all blocks? "
-        "Each entry says how strongly a small change of one patch's stem token (across) changes another's token after "
-        "the last block (down), for this picture. Unchanged tokens would give 1 on the diagonal.",
+        "How strongly does a small change of one patch's stem token (across) change another's last token (down)?",
     )
-    asks = (
-        "Which patch influences which from the first block to the last, over all paths? "
-        f"The gains are estimated with {PROBES} random probes."
-    )
-    rows = ((matrix,), (to_view(source), from_view(source)))
-    return Lens("mixing.network", "Influence (whole network)", asks, rows)
+    asks = f"Which patch influences which through all blocks? The gains are estimated with {PROBES} random probes."
+    return Lens("mixing.network", "Influence (whole network)", asks, ((matrix, map_view(source)),))
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -44,8 +38,8 @@ def influence(scope: Microscope, selection: Selection) -> Influence | None:
     relative = known.standard_error / known.influence.clip(1e-12)
     words = (
         f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most. Point at an entry to see its own. It covers sampling error "
-        "only, not nonlinearity."
+        f"it in the median, {relative.max():.1%} at most: sampling error only, not nonlinearity. Unchanged tokens "
+        "would have a gain of 1 on the diagonal."
     )
     return Influence(known.influence, known.standard_error, words)
 

@@ -22,8 +22,7 @@ def lens(scope: Microscope) -> Lens:
     pictures = View(
         "pictures",
         "Shuffled patches",
-        "Where did each patch go? "
-        "The patches of the picture are permuted at random. Point at one to see where it came from.",
+        "Where does each patch of the randomly permuted picture come from?",
         "Not changed: the pixels inside a patch, and their order.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_pictures,
@@ -32,16 +31,14 @@ def lens(scope: Microscope) -> Lens:
     answers = View(
         "answers",
         "Effect of shuffling",
-        "Does the answer depend on positions? "
-        "The bars show the answers to the original, to the shuffled picture with equally permuted token-mixing "
-        "weights, and to the shuffled picture alone.",
-        "Limits: permuted weights undo permuted patches in any network, also an untrained one; only the drop for the "
-        "shuffled picture is learned.",
+        "How does the answer change if the patches are shuffled, with and without the token-mixing weights?",
+        "Limits: permuted weights undo permuted patches in any network; only the drop for the shuffled picture is "
+        "learned.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw_answers,
         pick=pick_answer,
     )
-    asks = "Only token mixing distinguishes the positions of patches. How much does the answer depend on positions?"
+    asks = "How much does the answer depend on the positions of the patches?"
     return Lens("mixing.shuffle", "Shuffle", asks, ((pictures, answers),), (SEED,))
 
 
@@ -114,8 +111,8 @@ def _listed(found: PermutationExperiment) -> list[int]:
 def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
-        "With token-mixing weights permuted like the patches, the answer stays the same: the logits differ by at most "
-        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The unchanged network answers "
+        "With token-mixing weights permuted like the patches, no logit changes by more than "
+        f"<b>{found.largest_logit_difference:.1e}</b>, which is rounding. The unchanged network predicts "
         f"<b>{escape(scope.classes[after])}</b> ({found.patches_permuted[after]:.1%}) for the shuffled picture and "
         f"<b>{escape(scope.classes[before])}</b> ({found.original[before]:.1%}) for the original."
     )

@@ -21,11 +21,8 @@ def lens(scope: Microscope) -> Lens:
     filters = View(
         "filters",
         "Stem filters (patch embedding)",
-        "Which pixel pattern does a channel respond to? "
-        f"Each tile shows the stem weights of one channel on the {height} x {width} pixels of a patch. They are the "
-        "same for every patch.",
-        "These are signed weights on normalised pixels, not colours of a picture. A channel responds positively to the "
-        "pattern and negatively to the inverted pattern.",
+        f"Which pattern of the {height} x {width} pixels of a patch does each channel respond to?",
+        "The tiles are signed weights on normalised pixels, not colours; an inverted pattern gives a negative value.",
         sees=ORDER.of,
         draw=draw,
         options=(ORDER,),
@@ -43,8 +40,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (
-        f"{count} channels are shown, line by line, on one colour scale. Grey is 0, bright is +{span:.3f} or more, "
-        f"dark is {-span:.3f} or less. 1 % of the weights are beyond these ends."
+        f"{count} channels, line by line. Grey is 0, bright +{span:.3f} or more, dark {-span:.3f} or less; 1 % of the "
+        "weights are beyond these ends."
     )
     axes = {
         "channel": order.tolist(),

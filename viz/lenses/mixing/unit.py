@@ -1,7 +1,5 @@
 """One unit: what it reads, what it writes, how active it is, and which pictures drive it."""
 
-from functools import partial
-
 import numpy as np
 
 from viz import figures
@@ -20,9 +18,7 @@ def lens(scope: Microscope) -> Lens:
     which = View(
         "which",
         "Unit selection",
-        "Which unit contributes most here? "
-        "Enter its number, or select one of those with the largest updates for this picture. The number beside each "
-        "unit is the norm of its update.",
+        "Which unit contributes most to this picture?",
         "Limits: the norms of two units do not add up, as their updates may cancel.",
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_which,
@@ -30,40 +26,38 @@ def lens(scope: Microscope) -> Lens:
     active = View(
         "active",
         "Unit activations",
-        "How active is the unit in each channel? The line shows its activation (after the GELU) in every channel.",
+        "How active is the unit in each channel, after the GELU?",
         'The output of a GELU is never below -0.17: a flat negative end means "off", not opposition.',
         sees=lambda s: (s.picture, s.block, s.unit),
         draw=draw_active,
     )
-    reads = _map_view(
-        "reads",
-        "Read weights (W1)",
-        "Where does the unit read? The map shows the weight on each patch, which is the same in every channel.",
-        "Weights apply to normalised tokens: a large weight has no effect where the token is near zero.",
-    )
-    writes = _map_view(
-        "writes",
-        "Write weights (W2)",
-        "Where does the unit write? The map shows the update of each patch for an activation of 1.",
-        "Limits: other units write to the same patches at the same time, and may cancel this update.",
+    weights = View(
+        "weights",
+        "Read and write weights (W1, W2)",
+        "Which patches does the unit read, and to which does it write?",
+        "Limits: a large read weight has no effect where the token is near zero, and other units may cancel an update.",
+        sees=lambda s: (s.picture, s.patch, s.block, s.unit),
+        draw=draw_weights,
+        pick=pick_patch,
     )
     asks = f"What does one hidden unit of the token mixing do? {block.FOLLOWS}"
-    return Lens("mixing.unit", "One unit", asks, ((which, active), (reads, writes), (drivers.view(scope),)))
+    return Lens("mixing.unit", "One unit", asks, ((which, active), (weights, drivers.view(scope))))
 
 
-def _map_view(side: str, title: str, question: str, caution: str) -> View:
-    draw = partial(draw_map, side)
-    return View(
-        side, title, question, caution, lambda s: (s.picture, s.patch, s.block, s.unit), draw=draw, pick=pick_patch
+def draw_weights(scope: Microscope, selection: Selection) -> Drawn:
+    unit = unit_of(scope, selection)
+    maps = [weights(scope.model, selection.block)[unit] for weights in MAPS.values()]
+    grid = scope.grid
+    figure = figures.overlays(
+        scope.pixels(selection.picture),
+        maps,
+        [f"{side} (W{layer})" for layer, side in enumerate(MAPS, 1)],
+        [True] * len(maps),
+        "weight, the same in every channel",
+        (grid.rows, grid.cols),
+        grid.position(selection.patch),
     )
-
-
-def draw_map(side: str, scope: Microscope, selection: Selection) -> Drawn:
-    """side: one of `MAPS`"""
-    values = MAPS[side](scope.model, selection.block)[unit_of(scope, selection)]
-    pixels, place = scope.pixels(selection.picture), scope.grid.position(selection.patch)
-    figure = figures.over_picture(pixels, values, "weight", True, place)
-    return Drawn(figure, numbers=Numbers("weight", places(scope), values))
+    return Drawn(figure, numbers=Numbers("weight", {"side": list(MAPS), **places(scope)}, np.stack(maps)))
 
 
 def draw_active(scope: Microscope, selection: Selection) -> Drawn:

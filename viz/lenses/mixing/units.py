@@ -55,18 +55,15 @@ def lens(scope: Microscope) -> Lens:
     units = View(
         "units",
         "Token-mixing units",
-        "Which patches does each unit read and write? "
-        "Each tile is one hidden unit of this block, on the grid of the picture. It shows how strongly the unit reads "
-        "each patch (a row of W1) or writes to it (a column of W2). All tiles have one colour scale: "
-        f"{FOR} is positive, {AGAINST} is negative. The selected patch is framed. Click a tile to see that unit alone.",
-        "Limits: a unit reads normalised tokens, not pixels, with the same weights in every channel. A map shows where "
-        "a unit reads or writes, not which feature.",
+        "Which patches does each hidden unit read (row of W1) or write to (column of W2)?",
+        f"Limits: a map ({FOR}: positive, {AGAINST}: negative) shows where a unit reads normalised tokens, not which "
+        "feature.",
         sees=lambda s: (s.block, s.patch, SIDE.of(s), ORDER.of(s)),
         draw=draw,
         options=(SIDE, ORDER),
         pick=pick,
     )
-    asks = f"Only token mixing moves information between patches. What do its hidden units do? {block.FOLLOWS}"
+    asks = f"Only token mixing moves information between patches: what do its units do? {block.FOLLOWS}"
     return Lens("mixing.units", "Units", asks, ((units,),))
 
 

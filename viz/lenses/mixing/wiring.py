@@ -4,43 +4,28 @@ import numpy as np
 
 from viz import figures
 from viz.lenses.mixing import block
-from viz.lenses.mixing.influence import between
-from viz.lenses.view import Drawn, Lens, Numbers, View, pick_patch, pick_row, places
+from viz.lenses.mixing.influence import Influence, Source, between, map_view
+from viz.lenses.view import Drawn, Lens, Numbers, View, pick_row
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.selection import Selection
 
 
 def lens(scope: Microscope) -> Lens:
+    source = Source(net_weights, lambda s: s.block)
     matrix = View(
         "matrix",
         "Linear mixing matrix W2 W1",
-        "Which patches are connected? "
-        "The matrix W2 W1 of this block holds the net weight from one patch (across) to another (down), as if the GELU "
-        "were the identity. The selected patch's row is framed.",
-        "Not shown: the GELU, the biases, the LayerNorm, the residual path and the picture. A large weight may be "
-        "unused for a given picture.",
+        "Which net weight connects one patch (across) to another (down), as if the GELU were the identity?",
+        "Not shown: GELU, biases, LayerNorm and residual path; for a given picture, a large weight may be unused.",
         sees=lambda s: (s.block, s.patch),
         draw=draw_matrix,
         pick=pick_row,
     )
-    to = View(
-        "to",
-        "Row of W2 W1 for the selected patch",
-        "From which patches does the selected one receive? "
-        "The map shows the framed row of the matrix on the grid of the picture. The picture is for orientation only.",
-        "Limits: these are net weights. A patch that acts through several units with opposite signs seems to "
-        "contribute little.",
-        sees=lambda s: (s.picture, s.block, s.patch),
-        draw=draw_to,
-        pick=pick_patch,
-    )
     values = View(
         "values",
         "Singular values of W2 W1",
-        "How many spatial patterns can a block transmit? "
-        "The lines show the singular values of W2 W1 of all blocks, largest first. Each is the gain of one spatial "
-        "pattern, so a block transmits as many patterns as it has large values.",
+        "How many spatial patterns can a block transmit, if each singular value is the gain of one?",
         "Limits: this is the matrix without the GELU; with GELU a block can distinguish more.",
         sees=lambda s: s.block,
         draw=draw_values,
@@ -49,15 +34,19 @@ def lens(scope: Microscope) -> Lens:
     distance = View(
         "distance",
         "Weight against distance",
-        "How local is each block? "
-        "The lines show the mean absolute entry of W2 W1 against the distance between the two patches, for all blocks.",
-        "Limits: a mean hides single large weights. The largest distances come from few pairs, all at the edges.",
+        "How local is each block, by the mean absolute entry of W2 W1 at each distance?",
+        "Limits: a mean hides single large weights, and the largest distances come from few pairs, all at the edges.",
         sees=lambda s: s.block,
         draw=draw_distance,
         pick=block.pick_block,
     )
     asks = f"Which patches do the weights connect, whatever the picture? {block.FOLLOWS}"
-    return Lens("mixing.wiring", "Weights only", asks, ((matrix, to), (values, distance)))
+    return Lens("mixing.wiring", "Weights only", asks, ((matrix, map_view(source)), (values, distance)))
+
+
+def net_weights(scope: Microscope, selection: Selection) -> Influence:
+    """Of the selected block."""
+    return Influence(_summaries(scope)[selection.block].matrix, label="net weight", signed=True)
 
 
 def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
@@ -72,13 +61,6 @@ def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
         axes=("from patch", "to patch"),
     )
     return Drawn(figure, words=block.in_words(scope, selection), numbers=between(scope, "net weight", matrix))
-
-
-def draw_to(scope: Microscope, selection: Selection) -> Drawn:
-    row = scope.grid.map(_summaries(scope)[selection.block].matrix[selection.patch])
-    pixels, place = scope.pixels(selection.picture), scope.grid.position(selection.patch)
-    figure = figures.over_picture(pixels, row, "net weight", signed=True, chosen=place)
-    return Drawn(figure, numbers=Numbers("net weight", places(scope), row))
 
 
 def draw_values(scope: Microscope, selection: Selection) -> Drawn:

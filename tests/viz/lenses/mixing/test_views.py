@@ -105,7 +105,7 @@ def test_the_lenses_and_their_views_have_names_of_their_own(lab: Lab):
     for lens in lab.lenses.values():
         assert len({view.id for view in lens.views}) == len(lens.views)
     options = [option.name for option in lab.page.options]
-    assert sorted(options) == ["compare", "filters", "order", "shuffle", "side"]
+    assert sorted(options) == ["compare", "filters", "line", "order", "shuffle", "side"]
 
 
 @pytest.mark.parametrize("name", ["tiny", "seed", "seed-rows"])
@@ -222,10 +222,11 @@ def test_a_change_of_block_goes_to_its_strongest_unit(lab: Lab):
 
 def test_one_unit(lab: Lab):
     model, seen = lab.scope.model, lab.scope.look(lab.selection.picture)
-    for side, look in (("reads", weights.reads), ("writes", weights.writes)):
-        found = np.asarray(lab.heatmap("mixing.unit", side, unit="5").z)
-        np.testing.assert_array_equal(found, look(model, 2)[5])
-        assert lab.pick("mixing.unit", side, 1, 6, 1) == {"patch": "6,1"}
+    maps = [t for t in figure_of(lab.draw("mixing.unit", "weights", unit="5")).data if t.type == "heatmap"]
+    for found, look in zip(maps, (weights.reads, weights.writes), strict=True):
+        np.testing.assert_array_equal(found.z, look(model, 2)[5])
+    for curve in (1, 3):
+        assert lab.pick("mixing.unit", "weights", curve, 6, 1) == {"patch": "6,1"}
     (line,) = figure_of(lab.draw("mixing.unit", "active", unit="5")).data
     np.testing.assert_array_equal(line.y, np.sort(seen.token_hidden[2][0, :, 5].numpy())[::-1])
 
@@ -286,7 +287,8 @@ def test_without_an_image(lab: Lab):
     summaries = [weights.linear_summary(lab.scope.model, block) for block in range(3)]
     matrix, words = summaries[1].matrix, {"depth": "2a", "patch": "4,1"}
     np.testing.assert_allclose(lab.heatmap("mixing.wiring", "matrix", **words).z, matrix, rtol=FOUR_DIGITS)
-    np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "to", **words).z), matrix[9])
+    np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "map", **words).z), matrix[9])
+    np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "map", line="column", **words).z), matrix[:, 9])
     for line, summary in zip(figure_of(lab.draw("mixing.wiring", "values")).data, summaries, strict=True):
         np.testing.assert_array_equal(line.y, summary.singular_values)
     for line, summary in zip(figure_of(lab.draw("mixing.wiring", "distance")).data, summaries, strict=True):
@@ -310,17 +312,14 @@ def test_a_row_of_a_matrix_and_a_cell_of_a_map_set_the_patch(measured: Lab, lens
         assert measured.change(**words).patch == patch
         (row,) = figure_of(measured.draw(lens, "matrix", **words)).layout.shapes
         assert (row.y0 + row.y1) / 2 == patch
-    maps = [id for name, id in measured.views if name == lens and id in ("to", "from")]
-    assert maps
-    for view in maps:
-        assert measured.pick(lens, view, 1, 6, 1) == {"patch": "6,1"}
+    assert measured.pick(lens, "map", 1, 6, 1) == {"patch": "6,1"}
 
 
 def test_for_this_image(lab: Lab):
     words = {"depth": "2a", "patch": "4,1"}
     matrix = token_jacobian(lab.scope.model, lab.scope.input(lab.selection.picture), 1)
     np.testing.assert_allclose(lab.heatmap("mixing.image", "matrix", **words).z, matrix, rtol=FOUR_DIGITS)
-    to, source = (lab.heatmap("mixing.image", view, **words) for view in ("to", "from"))
+    to, source = (lab.heatmap("mixing.image", "map", line=line, **words) for line in ("row", "column"))
     np.testing.assert_array_equal(np.ravel(to.z), matrix[9])
     np.testing.assert_array_equal(np.ravel(source.z), matrix[:, 9])
     others = np.arange(PATCHES) != 9
@@ -342,7 +341,7 @@ def test_through_all_blocks(measured: Lab):
 
 def test_an_influence_belongs_to_its_picture(measured: Lab):
     views = [view for (lens, _), view in measured.views.items() if lens == "mixing.network"]
-    assert len(views) == 3
+    assert len(views) == 2
     for view in views:
         assert not view.missing(measured.scope, measured.selection)
         other = measured.change(sample="5")
@@ -425,7 +424,7 @@ def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_mac
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
     words = {"compare": "unusual", "depth": "2a", "patch": "4,1", "sample": "7"}
-    assert "minus its mean" not in figure_of(measured.draw("mixing.image", "to", depth="2a")).to_json()
+    assert "minus its mean" not in figure_of(measured.draw("mixing.image", "map", depth="2a")).to_json()
     if measured.views["mixing.image", "matrix"].missing(measured.scope, measured.change(**words)):
         assert measured.draw("mixing.image", "matrix", **words).figure is None, "not drawn before it is known"
     measured.measure("mixing.image", "matrix", **words)
@@ -434,6 +433,8 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
     matrix = measured.heatmap("mixing.image", "matrix", **words)
     np.testing.assert_allclose(matrix.z, want, atol=1e-5)
     assert matrix.zmax == -matrix.zmin, "a difference has zero in the middle"
-    np.testing.assert_allclose(np.ravel(measured.heatmap("mixing.image", "from", **words).z), want[:, 9], atol=1e-5)
+    np.testing.assert_allclose(
+        np.ravel(measured.heatmap("mixing.image", "map", line="column", **words).z), want[:, 9], atol=1e-5
+    )
     share = np.linalg.norm(want) / np.linalg.norm(every[7])
     assert f"has {share:.0%} of the norm" in measured.draw("mixing.image", "matrix", **words).words

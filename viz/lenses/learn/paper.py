@@ -19,10 +19,8 @@ def view(scope: Microscope) -> View:
     return View(
         "paper",
         "The paper and this network",
-        "Which findings of the paper hold here? "
-        "The table compares Tolstikhin et al. 2021 (arXiv 2105.01601) with measurements on this network.",
-        "Limits: one network trained once on small pictures proves nothing in general. Comparisons over many networks "
-        "and data sets cannot be made with one.",
+        "Which findings of Tolstikhin et al. 2021 (arXiv 2105.01601) hold here?",
+        "Limits: one network, trained once on small pictures, proves nothing in general.",
         sees=lambda s: (s.picture, SEED.of(s)),
         draw=draw,
         needs=needs,
@@ -67,7 +65,7 @@ def _shared(scope: Microscope) -> Row:
         "Section 2, equation 1.",
         "One token-mixing MLP is shared by all channels, which saves memory; results do not suffer (supplement A.1).",
         f"Every block has {shared:,} parameters in place of {each:,}.",
-        "Separate MLPs are not tested here, because they need another training.",
+        "Not tested here: separate MLPs need another training.",
         "lens=how&depth=1a",
     )
 
@@ -84,8 +82,7 @@ def _units(scope: Microscope) -> Row:
         "clear structure.",
         f"The median frequency of the units' maps is {speeds[0]:.4f} cycles per pixel in block 1, and "
         f"{speeds[1]:.4f} in the last.",
-        f"With {rows} x {cols} patches, local and global patterns are hard to tell apart. The paper's B/16 has 14 x 14 "
-        "and was trained on far more pictures.",
+        f"With {rows} x {cols} patches, local and global patterns look alike; the paper's B/16 has 14 x 14.",
         "lens=mixing.units&depth=1a&order=frequency&side=reads",
     )
 
@@ -126,8 +123,8 @@ def _shuffled(scope: Microscope, selection: Selection) -> Row:
         "A Mixer learns as well on pictures whose patches, and the pixels in each, are all shuffled in the same way.",
         f"Shuffled weights undo shuffled patches: no logit changes by more than {found.largest_logit_difference:.0e}. "
         f"With its own weights, the network predicts {escape(scope.classes[after])} "
-        f"({found.patches_permuted[after]:.0%}) for the shuffled picture. For the original it predicts "
-        f"{escape(scope.classes[before])} ({found.original[before]:.0%}).",
+        f"({found.patches_permuted[after]:.0%}) for the shuffled picture and "
+        f"{escape(scope.classes[before])} ({found.original[before]:.0%}) for the original.",
         "Nothing is retrained: shuffling the weights shows why a retrained Mixer is unaffected.",
         "lens=mixing.shuffle",
     )

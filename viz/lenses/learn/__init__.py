@@ -1,0 +1,11 @@
+"""Learn: what a Mixer is, which findings of its paper hold here, and what the terms mean."""
+
+from viz.lenses import glossary
+from viz.lenses.learn import paper, reading
+from viz.lenses.view import Lens
+from viz.microscope import Microscope
+
+
+def lens(scope: Microscope) -> Lens:
+    rows = ((reading.view(scope),), (paper.view(scope),), (glossary.view(scope),))
+    return Lens("learn", "Learn", "How does a Mixer work, and what do the terms mean?", rows)
