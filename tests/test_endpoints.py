@@ -28,11 +28,13 @@ from viz.attribution.asked import Asked, explanation
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
 from viz.intervene.edits import Edit
+from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.page import sent
 from viz.page.safe_blocks import BROKEN
 from viz.page.upload import NOT_FETCHED, Refused
+from viz.selection import change, from_query, show
 
 NAMES = {
     "/classify": (["picture"], "answer"),
@@ -40,6 +42,8 @@ NAMES = {
     "/tokens": (["picture", "depth", "patch", "vectors"], "tokens"),
     "/mixing": (["picture", "block"], "mixing"),
     "/intervene": (["picture", "edits", "skip", "silence", "label"], "intervention"),
+    "/views": ([], "list"),
+    "/view": (["picture", "name", "words"], "seen"),
 }
 
 
@@ -104,6 +108,53 @@ def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, p
         assert found["total"] == pytest.approx(want.total, abs=1e-5)
         assert found["difference"] == pytest.approx(want.difference, abs=1e-5)
         assert found["passes"] == want.passes
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("how.network", ""),
+        ("tokens.norms", "norms=updates&compare=unusual"),
+        ("tokens.votes", "depth=5a&class=cat"),
+        ("attribution.maps", "methods=Saliency,Patch ablation&baseline=black"),
+        ("mixing.units.units", "depth=3a&order=row&patch=2,1"),
+        ("learn.glossary", ""),
+    ],
+)
+def test_a_view_is_the_one_of_the_page(
+    client: Client, scope: Microscope, picture: str, pixels: bytes, name: str, words: str
+) -> None:
+    found = client.predict(picture, name, words, api_name="/view")
+    own = Lenses(scope)
+    view = own.views[next(element for element, full in own.full_names.items() if full == name)]
+    selection, wrong = change(scope, own.page, show(scope, own.first, pixels), from_query(words))
+    assert not wrong
+    assert not view.missing(scope, selection)  # what it needs was measured, by the same memory
+    drawn = view.draw(scope, selection)
+    assert (found["title"], found["question"], found["caution"]) == (view.title, view.question, view.caution)
+    assert "<" not in found["words"]
+    if drawn.numbers is None:
+        assert (found["axes"], found["values"]) == ({}, None)
+        return
+    assert found["quantity"] == drawn.numbers.name
+    assert list(found["axes"]) == list(drawn.numbers.axes)
+    assert [len(places) for places in found["axes"].values()] == list(drawn.numbers.values.shape)
+    np.testing.assert_allclose(np.array(found["values"], float), drawn.numbers.values, rtol=1e-6)
+
+
+def test_views_are_listed_and_older_names_lead_to_them(client: Client, scope: Microscope, picture: str) -> None:
+    listed = client.predict(api_name="/views")["views"]
+    assert set(listed) == set(Lenses(scope).full_names.values())
+    assert all(listed.values())
+    found = client.predict(picture, "tokens.lens", api_name="/view")
+    assert found["view"] == "how.lens"
+    for name, words, told in (
+        ("tokens.nothing", None, "There is no view 'tokens.nothing' here. There are: "),
+        (None, "depth=99a", "99a"),
+        (None, "nothing=1", "There is no option called 'nothing'."),
+    ):
+        with pytest.raises(AppError, match=re.escape(told)):
+            client.predict(picture, name, words, api_name="/view")
 
 
 def test_what_is_not_said_is_the_answer_and_the_page_s_first_choice(url: str, scope: Microscope, picture: str) -> None:
@@ -246,7 +297,7 @@ def test_numbers_lists_and_truth_values_may_be_text(
         (
             "clasify",
             {},
-            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene.",
+            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene, views, view.",
         ),
     ],
 )
@@ -298,7 +349,7 @@ def test_the_client_gets_the_words_too(client: Client, picture: str) -> None:
 
 def test_a_file_is_taken_by_every_endpoint(client: Client, tmp_path: Path, picture: str) -> None:
     (tmp_path / "file.png").write_bytes(png())
-    for name in NAMES:
+    for name in NAMES.keys() - {"/views"}:
         given = handle_file(tmp_path / "file.png")
         assert client.predict(given, api_name=name) == client.predict(picture, api_name=name)
 
@@ -402,7 +453,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)
-        assert tool.inputSchema["required"] == ["picture"]
+        assert tool.inputSchema["required"] == ["picture"] * (tool.name != "views")
         assert tool.outputSchema["type"] == "object"
     asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
     assert asked["attribute"]["label"]["enum"] == list(CLASSES)
@@ -435,7 +486,7 @@ def test_the_documentation_names_everything_and_its_examples_work(
     (tmp_path / "photo.jpg").write_bytes(png())
     monkeypatch.chdir(tmp_path)
     code = [line[4:] for line in text.splitlines() if re.match(r"    (from|microscope|picture)\b", line)]
-    *setup, classify, attribute, tokens, mixing, intervene = code
+    *setup, classify, attribute, tokens, mixing, intervene, views, view = code
     names: dict[str, Any] = {}
     exec("\n".join(setup).replace("http://127.0.0.1:7860", url), names)
     assert len(eval(classify, names)["confidences"]) == 10
@@ -443,6 +494,8 @@ def test_the_documentation_names_everything_and_its_examples_work(
     assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
     assert np.shape(eval(mixing, names)["influence"]) == (32, 32)
     assert eval(intervene, names)["change"] != 0
+    assert "how.network" in eval(views, names)["views"]
+    assert np.shape(eval(view, names)["values"]) == (25, 8, 4)
 
 
 def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

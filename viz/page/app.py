@@ -66,7 +66,7 @@ def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
                 _html("bind", specimen.answer_html(instrument.scope))
             with gr.Column(scale=3, min_width=320, elem_id="lenses"):
                 _html("bind", markup.lenses(instrument.lenses, instrument.first.lens))
-        endpoint.add(instrument.scope, fetch)
+        endpoint.add(instrument, fetch)
     return page
 
 

@@ -4,7 +4,9 @@ With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from html import unescape
 from typing import Any, TypedDict, TypeVar
 
 import gradio as gr
@@ -19,15 +21,20 @@ from viz.attribution.methods import METHODS
 from viz.intervene.edits import Edit
 from viz.intervene.edits import parse as edits_of
 from viz.intervene.knockout import without
+from viz.lenses.all import Lenses, now_at
 from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
-from viz.measuring import on_model_thread
+from viz.lenses.view import Numbers, View
+from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.page.sent import Sent, taken_from
 from viz.page.tools import Schema
 from viz.page.upload import Refused
+from viz.selection import Selection, Words, change, from_query, show
 
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
+FIRST = "how.network"
+"""the view that a program gets without a name"""
 SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
 MOST_NAMED = 100
@@ -115,8 +122,33 @@ class Intervened(TypedDict):
     notes: list[str]
 
 
-def add(scope: Microscope, fetch: bool) -> None:
+class Listed(TypedDict):
+    views: dict[str, str]
+    """the names of all views, and the question of each"""
+
+
+class Seen(TypedDict):
+    """A view of the page, in numbers and words."""
+
+    view: str
+    title: str
+    question: str
+    words: str
+    """the sentence made of its numbers"""
+    caution: str
+    """what it does not show"""
+    quantity: str
+    """what the values are; empty where the view is a text"""
+    axes: dict[str, list[str]]
+    """for each dimension of the values its name, and what stands at its places"""
+    values: Any
+    """nested lists, as deep as there are axes; null for what is no number"""
+    notes: list[str]
+
+
+def add(lenses: Lenses, fetch: bool) -> None:
     """Put the endpoints on the page that is being built. fetch: whether pictures may be named by public addresses"""
+    scope = lenses.scope
     size = scope.grid.image_size
 
     async def classify(picture: Sent = None) -> Answer:
@@ -154,10 +186,7 @@ def add(scope: Microscope, fetch: bool) -> None:
         against = _one_of("baseline", baseline or BASELINE.default, BASELINES)
         of: Any = _one_of("output", output or OUTPUT.default, OUTPUTS)
         asked = Asked(pixels, number, against, of, _block(scope, block))
-        for measurement in scope.missing([explanation(scope, asked, kind)]):
-            steps = measurement.steps()
-            while await on_model_thread(next, steps, None) is not None:
-                pass  # the page's visitors have their turn between two steps
+        await _measured(scope.missing([explanation(scope, asked, kind)]))
         return await on_model_thread(_attributed, scope, asked, kind, notes)
 
     async def tokens(
@@ -210,15 +239,45 @@ def add(scope: Microscope, fetch: bool) -> None:
         changed = await on_model_thread(scope.edited, pixels, _of("edits", _edits, scope, edits))
         return await on_model_thread(_intervened, scope, pixels, changed, halves, units, number, notes)
 
-    parameters = _parameters(scope, fetch)
+    async def views() -> Listed:
+        """Which views are there? Their names, for `view`, and the question that each answers."""
+        return {"views": {lenses.full_names[name]: view.question for name, view in lenses.views.items()}}
+
+    async def view(picture: Sent = None, name: str | None = None, words: str | None = None) -> Seen:
+        """What does a view of the page show? Its numbers with named axes, and what it says of them.
+
+        Args:
+            picture: as for classify
+            name: as views lists them, such as tokens.norms; without it, how.network
+            words: what is selected, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
+        """
+        pixels, notes = await taken_from(picture, size, fetch)
+        now, moved = now_at(scope, name or FIRST)
+        known = {full: lenses.views[name] for name, full in lenses.full_names.items()}
+        found = known[_one_of("view", now, tuple(known))]
+        selection = await on_model_thread(_selected, lenses, pixels, moved, words)
+        while waiting := await on_model_thread(found.missing, scope, selection):
+            await _measured(waiting[:1])
+        return await on_model_thread(_seen, scope, now, found, selection, notes)
+
+    parameters = _parameters(lenses, fetch)
     for function, returned in (
         (classify, "answer"),
         (attribute, "attribution"),
         (tokens, "tokens"),
         (mixing, "mixing"),
         (intervene, "intervention"),
+        (views, "list"),
+        (view, "seen"),
     ):
         _publish(function, returned, parameters)
+
+
+async def _measured(wanted: Sequence[Measurement[Any]]) -> None:
+    for measurement in wanted:
+        steps = measurement.steps()
+        while await on_model_thread(next, steps, None) is not None:
+            pass  # the page's visitors have their turn between two steps
 
 
 def _publish(function: Callable[..., Awaitable[Any]], returned: str, parameters: Mapping[str, Schema]) -> None:
@@ -237,8 +296,9 @@ def _publish(function: Callable[..., Awaitable[Any]], returned: str, parameters:
     page.parameters[function.__name__] = {name: parameters[name] for name in names}
 
 
-def _parameters(scope: Microscope, fetch: bool) -> dict[str, Schema]:
+def _parameters(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
     """What each parameter may be (JSON Schema), beside what its endpoint says of it."""
+    scope = lenses.scope
     block: Schema = {"type": "integer", "minimum": 1, "maximum": len(scope.model.blocks)}
     unit: Schema = {"type": "integer", "minimum": 0, "maximum": scope.model.config.tokens_mlp_dim - 1}
     pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
@@ -255,6 +315,8 @@ def _parameters(scope: Microscope, fetch: bool) -> dict[str, Schema]:
         "edits": {"type": "string"},
         "skip": {"type": "array", "items": _names(scope.depth_names[1:])},
         "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
+        "name": _names(tuple(lenses.full_names.values())),
+        "words": {"type": "string"},
     }
 
 
@@ -327,6 +389,36 @@ def _side(scope: Microscope, logits: Float32[np.ndarray, "classes"], target: int
     shares = np.exp(logits - logits.max(), dtype=np.float64)
     answer, probability = scope.classes[logits.argmax()], float(shares[target] / shares.sum())
     return {"answer": answer, "logit": float(logits[target]), "probability": probability}
+
+
+def _selected(lenses: Lenses, picture: bytes, moved: Words, given: object) -> Selection:
+    """moved: what an older name of the view says, too"""
+    if not isinstance(given, str | None):
+        raise Refused(f"Words are a text such as depth=5a&class=cat, not {str(given)[:50]!r}.")
+    start = show(lenses.scope, lenses.first, picture)
+    selection, wrong = change(lenses.scope, lenses.page, start, {**moved, **from_query(given or "")})
+    if wrong:
+        raise Refused(" ".join(wrong))
+    return selection
+
+
+def _seen(scope: Microscope, name: str, view: View, selection: Selection, notes: list[str]) -> Seen:
+    drawn = view.draw(scope, selection)
+    numbers = drawn.numbers or Numbers("", {}, np.array(np.nan))
+    values = numbers.values.astype(object)
+    if numbers.values.dtype.kind == "f":
+        values[~np.isfinite(numbers.values)] = None
+    return {
+        "view": name,
+        "title": view.title,
+        "question": view.question,
+        "words": " ".join(unescape(re.sub("<[^>]*>", "", drawn.words)).split()),
+        "caution": view.caution,
+        "quantity": numbers.name,
+        "axes": {axis: [*map(str, places)] for axis, places in numbers.axes.items()},
+        "values": values.tolist(),
+        "notes": notes,
+    }
 
 
 def _map(scope: Microscope, values: np.ndarray) -> Map:

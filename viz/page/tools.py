@@ -30,7 +30,7 @@ def offer(page: "SafeBlocks", server: Any) -> None:
         return {
             "type": "object",
             "properties": described,
-            "required": ["picture"],
+            "required": [name for name in parameters if name == "picture"],
             "additionalProperties": False,
         }, []
 

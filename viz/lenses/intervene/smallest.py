@@ -114,6 +114,9 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
         picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
     else:
         picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
+    if asked.option is FILL:  # what the patches are seen beside
+        alone = scope.probabilities(_filled(scope, selection))
+        words += f" The filling alone: {escape(scope.classes[alone.argmax()])} ({alone.max():.0%})."
     name = f"predicted {scope.classes[scope.answer(picture)]}"
     figure = figures.pictures(scope.pixels(picture)[None], [name], (scope.grid.rows, scope.grid.cols))
     order = np.zeros(scope.grid.patches, int)
