@@ -319,7 +319,8 @@ window.instrument = (() => {
       fit(figure, own);
       window.Plotly.Plots.resize(figure);
     };
-    return {element, figure, put, empty, reserve, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
+    const taken = () => ({which: part("which").textContent, figure, html: part("html")});
+    return {element, figure, put, empty, reserve, draw, resize, taken, filled: () => Boolean(figure.data || part("html").innerHTML)};
   };
 
   // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
@@ -402,6 +403,7 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
+      box.querySelector("[data-do=csv]").hidden = !value.counted;
       const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
       const fillIn = () => { beside(value.pinned); now.put(value); };
       if (!parsed.some(Boolean)) {
@@ -435,7 +437,8 @@ window.instrument = (() => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
-      if (does === "png" || does === "svg") drawn.then(() => picture(now.figure, box, value, does));
+      if (does === "png" || does === "svg") drawn.then(() => picture(
+        [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "large") lecture(box);
     });
@@ -445,28 +448,10 @@ window.instrument = (() => {
     };
   };
 
-  // the figure as a file for a paper: on white, with its title over it and what it is of under it
-  const picture = async (figure, box, value, format) => {
-    if (!figure.data) return;
-    const {width, height} = figure.getBoundingClientRect();
-    const text = value.facts.match(/.{1,90}( · |$)/g).join("<br>");
-    const lines = text.split("<br>").length;
-    const layout = structuredClone(figure.layout);
-    Object.assign(layout, {
-      paper_bgcolor: "white",
-      font: {...layout.font, color: "#333"},
-      title: {text: box.querySelector("h3").textContent, x: 0.01, xanchor: "left", font: {size: 15}},
-      margin: {...layout.margin, t: (layout.margin?.t ?? 0) + 40, b: (layout.margin?.b ?? 0) + 20 + 15 * lines},
-      annotations: [...(layout.annotations ?? []), {
-        text, x: 0, y: 0, xref: "paper", yref: "container", xanchor: "left", yanchor: "bottom", align: "left",
-        showarrow: false, font: {size: 11}}],
-    });
-    const note = layout.annotations.at(-1);
-    Object.assign(note, {yref: "paper", yanchor: "top", y: 0, yshift: -(layout.margin.b - 15 * lines - 6)});
-    const size = {width: Math.max(560, width), height: height + 60 + 15 * lines};
-    const Plotly = await plotly();
-    const url = await Plotly.toImage({data: figure.data, layout}, {format, ...size, scale: format === "png" ? 3 : 1});
+  const picture = async (panes, title, value, format) => {
+    const url = URL.createObjectURL(await exported(await plotly(), panes, title, value.facts, format));
     save(url, `${value.name}.${format}`);
+    URL.revokeObjectURL(url);
   };
   const copy = async (button, text) => {
     const label = button.dataset.label ??= button.textContent;

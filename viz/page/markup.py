@@ -12,7 +12,7 @@ from viz.selection import Choice, Number, Option, Several
 
 SCRIPTS, STYLES = (
     [Path(__file__).with_name(name) for name in names]
-    for names in (("instrument.js", "stage.js"), ("style.css", "stage.css"))
+    for names in (("exported.js", "instrument.js", "stage.js"), ("style.css", "stage.css"))
 )
 
 
@@ -65,7 +65,8 @@ def _view(lens: Lens, view: View) -> str:
   <footer>
     <p class="caution">{caution}</p>
     <p class="take">
-      <button type="button" data-do="png">PNG</button><button type="button" data-do="svg">SVG</button>
+      <button type="button" class="pictured" data-do="png">PNG</button>
+      <button type="button" class="pictured" data-do="svg">SVG</button>
       <button type="button" data-do="csv">Numbers (CSV)</button>
       <button type="button" data-do="python">Copy as Python</button>
       <button type="button" data-do="large">Enlarge</button>
