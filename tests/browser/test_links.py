@@ -88,6 +88,7 @@ def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_ano
     assert answers(page) == own
     expect(page.locator("#pin")).to_contain_text("own picture")
     shown: dict[str, Any] = {}
+    page.get_by_role("button", name="Save, copy, link").first.click()
     exec(copied(page, "Copy as Python").replace("view(scope", "shown = view(scope"), shown)
     assert shown["shown"].selection.picture == np.asarray(Image.open(noise)).tobytes()
     link = copied(page, "Copy link")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import PHONE, open_lens, settled
+from tests.browser.conftest import PHONE, open_lens, press, settled
 from viz import pace
 from viz.microscope import Microscope
 
@@ -162,7 +162,7 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
 
 def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3&lens=tokens")
-    page.locator("#tokens-given").get_by_role("button", name="Copy as Python").click()
+    press(page.locator("#tokens-given"), "Copy as Python")
     expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
     program = page.evaluate("navigator.clipboard.readText()")
     assert program.startswith(f"from viz import Microscope, view\n\nscope = Microscope.load({scope.source!r})\n")
@@ -413,7 +413,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
 
 def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
-        page.locator("#how-lens").get_by_role("button", name="Numbers").click()
+        press(page.locator("#how-lens"), "Numbers")
     assert download.value.suggested_filename == "airplane-3_11b_lens.csv"
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert "# picture: airplane-3" in lines
@@ -457,15 +457,19 @@ def test_a_drawing_is_a_file_as_it_looks_in_light_and_a_text_is_none(visit: Call
     assert max(colours)[1] == (255, 255, 255)
     assert len(colours) > 100
     expect(page.locator("body.dark")).to_have_count(1)
-    for view, buttons in (("how-lens", ["PNG", "SVG", "Numbers (CSV)"]), ("how-glossary", [])):
-        shown = page.locator(f"#{view} .take button").filter(has_text=re.compile("PNG|SVG|CSV"))
-        assert [button.inner_text() for button in shown.all() if button.is_visible()] == buttons
+    for view, buttons in (
+        ("how-lens", ["PNG", "SVG", "Numbers (CSV)", "Copy as Python"]),
+        ("how-glossary", ["Copy as Python"]),
+    ):
+        page.locator(f"#{view}").get_by_role("button", name="Save, copy, link").click()
+        shown = page.locator(f"#{view} [popover] button").locator("visible=true")
+        expect(shown).to_have_text(buttons)
 
 
 def taken(page: Page, view: str, kind: str, name: str) -> Path:
     """The file of a view."""
     with page.expect_download() as download:
-        page.locator(f"#{view}").get_by_role("button", name=kind).click()
+        press(page.locator(f"#{view}"), kind)
     assert download.value.suggested_filename == name
     return download.value.path()
 

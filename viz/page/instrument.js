@@ -161,7 +161,8 @@ window.instrument = (() => {
       if (shown) one.setAttribute("role", "dialog");
       else one.removeAttribute("role");
       one.ariaModal = shown ? "true" : null;
-      one.querySelector("[data-do=large]").textContent = shown ? "Close (Esc)" : "Enlarge";
+      const [textContent, name] = shown ? ["Close (Esc)", "Close (Esc)"] : ["⤢", "Enlarge"];
+      Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
     }
     document.body.classList.toggle("lecturing", Boolean(box));
     only(...(box ? [box, document.getElementById("tour"), document.getElementById("status"), meaning] : []));
@@ -174,7 +175,7 @@ window.instrument = (() => {
     if (!document.fullscreenElement && document.querySelector(".view.lecture")) lecture();
   });
   document.addEventListener("keydown", event => {
-    const here = document.querySelector(".view.lecture");
+    const here = document.querySelector(".view.lecture:not(:has(.take :popover-open))");
     if (here && event.key === "Escape") return lecture();
     if (!here || event.target.closest("input, select")) return;
     const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
@@ -432,9 +433,17 @@ window.instrument = (() => {
       if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
       box.classList.remove("stale");
     };
+    const menu = box.querySelector(".take [popover]");
+    menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+      const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
+      const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
+      const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
+      menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
+    });
     box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
+      if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
       if (does === "png" || does === "svg") drawn.then(() => picture(
