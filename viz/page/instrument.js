@@ -46,9 +46,10 @@ window.instrument = (() => {
     for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
       try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
   };
-  // the link of this page as it can be copied: with all that it stands for, or as short as it is
-  const link = () => {
-    const [here] = location.href.split("#"), digests = location.search.match(DIGEST) ?? [];
+  // the link of this page, or of a view in it, as it can be copied: with all that it stands for, or as short as it is
+  const link = view => {
+    const [page] = location.href.split("#"), here = view ? `${page}${location.search ? "&" : "?"}view=${view}` : page;
+    const digests = location.search.match(DIGEST) ?? [];
     const fragment = new URLSearchParams(digests.map(digest => [digest, texts.get(digest) ?? ""])).toString();
     const whole = location.search.length + fragment.length < LONGEST;
     return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
@@ -449,6 +450,7 @@ window.instrument = (() => {
       if (does === "png" || does === "svg") drawn.then(() => picture(
         [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
+      if (does === "share") share(event.target, box.dataset.name);
       if (does === "large") lecture(box);
     });
     return given => {
@@ -475,6 +477,11 @@ window.instrument = (() => {
     button.textContent = "Copied";
     announce("Copied");
     setTimeout(() => { button.textContent = label; }, 2000);
+  };
+  const share = (button, view) => {
+    const {text, whole} = link(view);
+    copy(button, text);
+    if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
   };
   const save = (url, name) => {
     const link = document.createElement("a");
@@ -626,9 +633,9 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      unanswered.shift();
+      const {link} = unanswered.shift();
       remember();
-      if (answer) show(answer);
+      if (answer) show(answer, link === undefined);
       else say("Something in the program went wrong. The server's log has the details.");
     }
     asking = false;
@@ -655,10 +662,11 @@ window.instrument = (() => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
   };
-  const show = ({status: {link, said, wait, running, file}, ...parts}) => {
+  const show = ({status: {link, said, wait, running, file, go: place}, ...parts}, chosen) => {
     receive(parts);
     release();
-    address(link);
+    if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
+    if (place) go(place);
     if (document.body.classList.contains("away")) say("");
     document.body.classList.remove("away");
     if (said !== undefined) say(said);
@@ -667,12 +675,19 @@ window.instrument = (() => {
     if (file) take(file);
     else if (said !== undefined) made();
   };
-  const address = own => {
+  // the browser's Back comes back to another tab, and to another picture; all else is as it was there
+  const CHAPTERS = ["lens", "sample", "picture"];
+  let shown = location.search;
+  const address = (own, chosen) => {
     const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
     const query = [foreign.toString(), own].filter(Boolean).join("&");
     const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
-    history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+    const [was, is] = [location.search, query].map(text => new URLSearchParams(text));
+    const next = chosen && CHAPTERS.some(name => was.get(name) !== is.get(name));
+    history[next ? "pushState" : "replaceState"](history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+    shown = location.search;
   };
+  addEventListener("popstate", () => { if (location.search !== shown) send({link: fromAddress()}); });
   const progress = wait => {
     document.querySelector("#status .wait").hidden = !wait;
     if (!wait) return;
@@ -756,10 +771,7 @@ window.instrument = (() => {
     networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
     element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");
-      if (!button) return;
-      const {text, whole} = link();
-      copy(button, text);
-      if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
+      if (button) share(button);
     });
   };
 

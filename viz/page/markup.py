@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from viz import figures
 from viz.lenses.glossary import underlined
-from viz.lenses.view import Lens, View, element_id
+from viz.lenses.view import Lens, View, element_id, full_name
 from viz.selection import Choice, Number, Option, Several
 
 SCRIPTS, STYLES = (
@@ -50,7 +50,7 @@ def _view(lens: Lens, view: View) -> str:
     name = element_id(lens, view)
     question, caution = underlined(view.question, view.caution)
     return f"""<div id="{name}" class="view-component" data-kind="view">
-<section class="view" data-view="{name}" aria-labelledby="{name}-title">
+<section class="view" data-view="{name}" data-name="{full_name(lens, view)}" aria-labelledby="{name}-title">
   <h3 id="{name}-title">{escape(view.title)}</h3>
   <div class="take">
     <button type="button" data-do="large" aria-label="Enlarge" title="Enlarge">⤢</button>
@@ -60,6 +60,7 @@ def _view(lens: Lens, view: View) -> str:
       <button type="button" class="pictured" data-do="svg">SVG</button>
       <button type="button" data-do="csv">Numbers (CSV)</button>
       <button type="button" data-do="python">Copy as Python</button>
+      <button type="button" data-do="share">Link to this view</button>
     </div>
   </div>
   <p class="question">{question}</p>
