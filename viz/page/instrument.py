@@ -25,7 +25,7 @@ from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import name_of, report
 from viz.page.visit import Part, Visit
-from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show, to_query, to_words
+from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show
 from viz.zerogpu import LENT
 
 INSTANT = 0 if LENT else 0.2
@@ -116,14 +116,7 @@ class Instrument(Lenses):
         return [*here, *(kept.needs(name, self) if kept else ())]
 
     def _kept(self, visit: Visit, name: str) -> Pinned | None:
-        """What is pinned, where a view shows something else of it than of the present selection."""
-        kept = visit.pinned
-        if kept is None or self.places[name] is None or name not in kept.lenses.views:
-            return None
-        same = kept.lenses is self and pin.depends(self, name, kept.selection) == pin.depends(
-            self, name, visit.selection
-        )
-        return None if same else kept
+        return pin.beside(visit.pinned, self, name, visit.selection)
 
     def answer(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
         """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
@@ -223,7 +216,7 @@ class Instrument(Lenses):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked[measurement.key] = event["measure"]
         if "report" in event:
-            text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
+            text = report(self, visit, str(event["report"]))
             status["file"] = {"name": name_of(self.scope, visit.selection), "text": text}
         if "csv" in event:
             status["file"] = self._file(visit, event["csv"])
@@ -281,13 +274,8 @@ class Instrument(Lenses):
             status["wait"] = None
         return updates | {STATUS: status}
 
-    def _link(self, visit: Visit) -> str:
-        """All that a link can say."""
-        kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
-        return to_query(to_words(self.scope, self.page, visit.selection) | kept)
-
     def _address(self, visit: Visit) -> Address:
-        return Address.of(self._link(visit))
+        return Address.of(pin.link(self, visit.pinned, visit.selection))
 
     def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
