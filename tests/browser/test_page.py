@@ -447,20 +447,18 @@ def test_what_is_pinned_is_in_the_file_beside_what_is_shown(visit: Callable[...,
 
 def test_a_drawing_is_a_file_as_it_looks_in_light_and_a_text_is_none(visit: Callable[..., Page]) -> None:
     page = visit(color_scheme="dark")
-    drawing = page.locator("#how-detail .html")
+    drawing = page.locator("#how-network .html")
     expect(drawing.locator("svg").first).to_be_visible()
     width, height = drawing.evaluate("one => [one.scrollWidth, one.scrollHeight]")
-    with Image.open(taken(page, "how-detail", "PNG", "airplane-3_11b_detail.png")) as image:
+    with Image.open(taken(page, "how-network", "PNG", "airplane-3_11b_network.png")) as image:
         assert image.width == 3 * (width + 32)
         assert image.height > 3 * height
         colours = image.convert("RGB").getcolors(1 << 24)
     assert max(colours)[1] == (255, 255, 255)
     assert len(colours) > 100
     expect(page.locator("body.dark")).to_have_count(1)
-    for view, buttons in (
-        ("how-lens", ["PNG", "SVG", "Numbers (CSV)", "Copy as Python"]),
-        ("how-glossary", ["Copy as Python"]),
-    ):
+    every = ["Copy as Python", "Link to this view"]
+    for view, buttons in (("how-lens", ["PNG", "SVG", "Numbers (CSV)", *every]), ("how-glossary", every)):
         page.locator(f"#{view}").get_by_role("button", name="Save, copy, link").click()
         shown = page.locator(f"#{view} [popover] button").locator("visible=true")
         expect(shown).to_have_text(buttons)
