@@ -291,7 +291,7 @@ def write_report(
     visit = Visit(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
     reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
-    text = reports.report(scope, lenses.page, lenses.lenses, visit, "")
+    text = reports.report(lenses, visit, "")
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Error, Page, expect
+from playwright.sync_api import Browser, Error, Locator, Page, expect
 
 from mixer.checkpoint import DEFAULT, save
 from mixer.data import CLASSES
@@ -109,6 +109,12 @@ def settled(page: Page) -> None:
     """All views of the open lens show what they are going to show."""
     page.locator('.lens.open:not(:has(.view:not([aria-busy="false"])))').wait_for(timeout=60_000)
     page.locator("#status .wait").wait_for(state="hidden", timeout=60_000)
+
+
+def press(view: Locator, name: str) -> None:
+    """A button of a view's menu."""
+    view.get_by_role("button", name="Save, copy, link").click()
+    view.get_by_role("button", name=name).click()
 
 
 @pytest.fixture

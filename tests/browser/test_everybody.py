@@ -76,7 +76,7 @@ def test_axe_finds_nothing_around_the_lenses_nor_in_what_opens_over_them(
     expect(page.locator("#status .said")).not_to_be_empty(timeout=60_000)
     check(page, "body")
     page.get_by_role("button", name="Choose a picture").click()
-    page.locator("#specimen-samples button").first.wait_for()
+    page.locator("#specimen-samples .html button").first.wait_for()
     check(page, "#specimen")
     page.get_by_role("button", name="Choose a picture").click()
     page.get_by_role("button", name="Pin", exact=True).click()
@@ -168,6 +168,32 @@ def test_enlarge_is_a_dialog_that_keeps_the_focus_and_gives_it_back(visit: Calla
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(view.get_by_role("button", name="Enlarge")).to_be_focused()
     expect(page.locator("[inert]")).to_have_count(0)
+
+
+def test_the_menu_of_a_view_closes_by_escape_alone_and_gives_the_focus_back(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=attribution")
+    settled(page)
+    view = page.locator("#attribution-maps")
+    opens, png = (view.get_by_role("button", name=name) for name in ("Save, copy, link", "PNG"))
+    for enlarged in (False, True):
+        if enlarged:
+            view.get_by_role("button", name="Enlarge").click()
+        opens.focus()
+        page.keyboard.press("Enter")
+        expect(png).to_be_focused()
+        check(page, "#attribution-maps")
+        menu, button = view.locator("[popover]").bounding_box(), opens.bounding_box()
+        assert menu
+        assert button
+        assert 0 <= menu["y"] - button["y"] - button["height"] < 16
+        assert menu["x"] + menu["width"] == pytest.approx(button["x"] + button["width"], abs=2)
+        page.keyboard.press("Tab")
+        expect(view.get_by_role("button", name="SVG")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(png).to_be_hidden()
+        expect(opens).to_be_focused()
+        expect(page.locator(".lecture")).to_have_count(int(enlarged))
+    page.keyboard.press("Escape")
 
 
 def test_a_meaning_stays_while_the_pointer_is_on_it(visit: Callable[..., Page]) -> None:

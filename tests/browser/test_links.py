@@ -88,6 +88,7 @@ def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_ano
     assert answers(page) == own
     expect(page.locator("#pin")).to_contain_text("own picture")
     shown: dict[str, Any] = {}
+    page.get_by_role("button", name="Save, copy, link").first.click()
     exec(copied(page, "Copy as Python").replace("view(scope", "shown = view(scope"), shown)
     assert shown["shown"].selection.picture == np.asarray(Image.open(noise)).tobytes()
     link = copied(page, "Copy link")
@@ -128,6 +129,41 @@ def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(visit: Cal
     expect(said(page)).not_to_contain_text("fbclid")
     page.locator('#picker button[data-patch="5"]').click()
     expect(said(page)).to_be_empty(timeout=60_000)
+
+
+def test_a_link_to_a_view_opens_its_tab_and_has_it_in_sight(visit: Callable[..., Page], url: str) -> None:
+    page = visit(f"{url}?patch=1,1&view=mixing.unit.writes).")
+    writes = page.locator("#mixing-unit-writes")
+    expect(writes.locator("h3")).to_be_in_viewport(timeout=60_000)
+    expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
+    page.wait_for_function("location.search === '?patch=1,1&lens=mixing.unit'")
+    writes.get_by_role("button", name="Save, copy, link").click()
+    assert copied(page, "Link to this view").endswith("?patch=1,1&lens=mixing.unit&view=mixing.unit.writes")
+    page.goto(f"{url}?view=nowhere")
+    expect(said(page)).to_have_text("There is no view 'nowhere' here.", timeout=60_000)
+
+
+def test_back_comes_back_to_the_tab_and_the_picture_before(visit: Callable[..., Page], url: str) -> None:
+    page = visit(f"{url}?lens=attribution")
+    page.get_by_role("tab", name="Patch tokens").click()
+    page.wait_for_function("location.search === '?lens=tokens'")
+    page.locator("#patch").select_option("1,1")
+    page.wait_for_function("location.search === '?patch=1,1&lens=tokens'")
+    page.get_by_role("button", name="Choose a picture").click()
+    other = page.locator("#specimen-samples [data-words]").nth(1)
+    word = other.get_attribute("data-words")
+    other.click()
+    page.wait_for_function(f"location.search === '?{word}&patch=1,1&lens=tokens'")
+    page.go_back()
+    page.wait_for_function("location.search === '?patch=1,1&lens=tokens'")
+    expect(page.locator("#patch")).to_have_value("1,1")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Attribution")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#attribution-maps .js-plotly-plot")).to_be_visible(timeout=60_000)
+    page.go_forward()
+    page.go_forward()
+    page.wait_for_function(f"location.search === '?{word}&patch=1,1&lens=tokens'")
+    expect(page.get_by_role("tab", name="Patch tokens")).to_have_attribute("aria-selected", "true")
 
 
 def test_the_list_of_networks_keeps_the_link(visit: Callable[..., Page], url: str) -> None:

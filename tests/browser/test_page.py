@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import PHONE, open_lens, settled
+from tests.browser.conftest import PHONE, open_lens, press, settled
 from viz import pace
 from viz.microscope import Microscope
 
@@ -165,7 +165,7 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
 
 def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3&lens=tokens")
-    page.locator("#tokens-given").get_by_role("button", name="Copy as Python").click()
+    press(page.locator("#tokens-given"), "Copy as Python")
     expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
     program = page.evaluate("navigator.clipboard.readText()")
     assert program.startswith(f"from viz import Microscope, view\n\nscope = Microscope.load({scope.source!r})\n")
@@ -418,7 +418,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
 
 def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
-        page.locator("#how-lens").get_by_role("button", name="Numbers").click()
+        press(page.locator("#how-lens"), "Numbers")
     assert download.value.suggested_filename == "airplane-3_11b_lens.csv"
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert "# picture: airplane-3" in lines
@@ -428,21 +428,54 @@ def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
 
 def test_a_figure_can_be_taken_into_a_paper(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?lens=tokens")
-    file = taken(page, "PNG")
-    width = page.locator("#tokens-votes [data-part=figure]").evaluate("plot => Math.max(560, plot.clientWidth)")
-    with Image.open(file) as image:
-        assert image.width == pytest.approx(3 * width, abs=6)
-    text = taken(page, "SVG").read_text(encoding="utf-8")
-    assert "<svg" in text
-    assert "picture: airplane-3" in text
-    assert scope.name in text
+    width = page.locator("#tokens-votes [data-part=figure]").evaluate("plot => Math.max(480, plot.clientWidth)")
+    with Image.open(taken(page, "tokens-votes", "PNG", "airplane-3_11b_votes.png")) as image:
+        assert image.width == 3 * (width + 32)
+        assert image.getpixel((0, 0))[:3] == (255, 255, 255)
+    text = taken(page, "tokens-votes", "SVG", "airplane-3_11b_votes.svg").read_text(encoding="utf-8")
+    assert f">{page.locator('#tokens-votes h3').inner_text()}</text>" in text
+    lines = " ".join(re.findall(r">([^<]*)</text>", text))
+    assert "picture: airplane-3" in lines
+    assert scope.name in lines
+    assert "font/woff2;base64" in text
 
 
-def taken(page: Page, kind: str) -> Path:
-    """The file of the votes' figure."""
+def test_what_is_pinned_is_in_the_file_beside_what_is_shown(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens&depth=2a&pin=depth%3D9a")
+    view = page.locator("#tokens-votes")
+    view.scroll_into_view_if_needed()
+    expect(view.locator(".js-plotly-plot")).to_have_count(2)
+    text = taken(page, "tokens-votes", "SVG", "airplane-3_2a_votes.svg").read_text(encoding="utf-8")
+    assert text.count('class="heatmaplayer mlayer"') == 2
+    for pane in view.locator(".which").all()[:2]:
+        assert f">{pane.inner_text()}</text>" in text
+
+
+def test_a_drawing_is_a_file_as_it_looks_in_light_and_a_text_is_none(visit: Callable[..., Page]) -> None:
+    page = visit(color_scheme="dark")
+    drawing = page.locator("#how-network .html")
+    expect(drawing.locator("svg").first).to_be_visible()
+    width, height = drawing.evaluate("one => [one.scrollWidth, one.scrollHeight]")
+    with Image.open(taken(page, "how-network", "PNG", "airplane-3_11b_network.png")) as image:
+        assert image.width == 3 * (width + 32)
+        assert image.height > 3 * height
+        colours = image.convert("RGB").getcolors(1 << 24)
+    assert max(colours)[1] == (255, 255, 255)
+    assert len(colours) > 100
+    expect(page.locator("body.dark")).to_have_count(1)
+    every = ["Copy as Python", "Link to this view"]
+    for view, buttons in (("how-lens", ["PNG", "SVG", "Numbers (CSV)", *every]), ("learn-glossary", every)):
+        open_lens(page, view.split("-")[0])
+        page.locator(f"#{view}").get_by_role("button", name="Save, copy, link").click()
+        shown = page.locator(f"#{view} [popover] button").locator("visible=true")
+        expect(shown).to_have_text(buttons)
+
+
+def taken(page: Page, view: str, kind: str, name: str) -> Path:
+    """The file of a view."""
     with page.expect_download() as download:
-        page.locator("#tokens-votes").get_by_role("button", name=kind).click()
-    assert download.value.suggested_filename == f"airplane-3_11b_votes.{kind.lower()}"
+        press(page.locator(f"#{view}"), kind)
+    assert download.value.suggested_filename == name
     return download.value.path()
 
 

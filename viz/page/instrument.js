@@ -46,9 +46,10 @@ window.instrument = (() => {
     for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
       try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
   };
-  // the link of this page as it can be copied: with all that it stands for, or as short as it is
-  const link = () => {
-    const [here] = location.href.split("#"), digests = location.search.match(DIGEST) ?? [];
+  // the link of this page, or of a view in it, as it can be copied: with all that it stands for, or as short as it is
+  const link = view => {
+    const [page] = location.href.split("#"), here = view ? `${page}${location.search ? "&" : "?"}view=${view}` : page;
+    const digests = location.search.match(DIGEST) ?? [];
     const fragment = new URLSearchParams(digests.map(digest => [digest, texts.get(digest) ?? ""])).toString();
     const whole = location.search.length + fragment.length < LONGEST;
     return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
@@ -163,7 +164,8 @@ window.instrument = (() => {
       if (shown) one.setAttribute("role", "dialog");
       else one.removeAttribute("role");
       one.ariaModal = shown ? "true" : null;
-      one.querySelector("[data-do=large]").textContent = shown ? "Close (Esc)" : "Enlarge";
+      const [textContent, name] = shown ? ["Close (Esc)", "Close (Esc)"] : ["⤢", "Enlarge"];
+      Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
     }
     document.body.classList.toggle("lecturing", Boolean(box));
     only(...(box ? [box, document.getElementById("tour"), document.getElementById("status"), meaning] : []));
@@ -176,7 +178,7 @@ window.instrument = (() => {
     if (!document.fullscreenElement && document.querySelector(".view.lecture")) lecture();
   });
   document.addEventListener("keydown", event => {
-    const here = document.querySelector(".view.lecture");
+    const here = document.querySelector(".view.lecture:not(:has(.take :popover-open))");
     if (here && event.key === "Escape") return lecture();
     if (!here || event.target.closest("input, select")) return;
     const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
@@ -321,7 +323,8 @@ window.instrument = (() => {
       fit(figure, own);
       window.Plotly.Plots.resize(figure);
     };
-    return {element, figure, put, empty, reserve, draw, resize, filled: () => Boolean(figure.data || part("html").innerHTML)};
+    const taken = () => ({which: part("which").textContent, figure, html: part("html")});
+    return {element, figure, put, empty, reserve, draw, resize, taken, filled: () => Boolean(figure.data || part("html").innerHTML)};
   };
 
   // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
@@ -404,6 +407,7 @@ window.instrument = (() => {
       set(element, value.set);
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
+      box.querySelector("[data-do=csv]").hidden = !value.counted;
       const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
       const fillIn = () => { beside(value.pinned); now.put(value); };
       if (!parsed.some(Boolean)) {
@@ -432,13 +436,23 @@ window.instrument = (() => {
       if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
       box.classList.remove("stale");
     };
+    const menu = box.querySelector(".take [popover]");
+    menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+      const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
+      const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
+      const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
+      menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
+    });
     box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
+      if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
-      if (does === "png" || does === "svg") drawn.then(() => picture(now.figure, box, value, does));
+      if (does === "png" || does === "svg") drawn.then(() => picture(
+        [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
+      if (does === "share") share(event.target, box.dataset.name);
       if (does === "large") lecture(box);
     });
     return given => {
@@ -447,28 +461,10 @@ window.instrument = (() => {
     };
   };
 
-  // the figure as a file for a paper: on white, with its title over it and what it is of under it
-  const picture = async (figure, box, value, format) => {
-    if (!figure.data) return;
-    const {width, height} = figure.getBoundingClientRect();
-    const text = value.facts.match(/.{1,90}( · |$)/g).join("<br>");
-    const lines = text.split("<br>").length;
-    const layout = structuredClone(figure.layout);
-    Object.assign(layout, {
-      paper_bgcolor: "white",
-      font: {...layout.font, color: "#333"},
-      title: {text: box.querySelector("h3").textContent, x: 0.01, xanchor: "left", font: {size: 15}},
-      margin: {...layout.margin, t: (layout.margin?.t ?? 0) + 40, b: (layout.margin?.b ?? 0) + 20 + 15 * lines},
-      annotations: [...(layout.annotations ?? []), {
-        text, x: 0, y: 0, xref: "paper", yref: "container", xanchor: "left", yanchor: "bottom", align: "left",
-        showarrow: false, font: {size: 11}}],
-    });
-    const note = layout.annotations.at(-1);
-    Object.assign(note, {yref: "paper", yanchor: "top", y: 0, yshift: -(layout.margin.b - 15 * lines - 6)});
-    const size = {width: Math.max(560, width), height: height + 60 + 15 * lines};
-    const Plotly = await plotly();
-    const url = await Plotly.toImage({data: figure.data, layout}, {format, ...size, scale: format === "png" ? 3 : 1});
+  const picture = async (panes, title, value, format) => {
+    const url = URL.createObjectURL(await exported(await plotly(), panes, title, value.facts, format));
     save(url, `${value.name}.${format}`);
+    URL.revokeObjectURL(url);
   };
   const copy = async (button, text) => {
     const label = button.dataset.label ??= button.textContent;
@@ -483,6 +479,11 @@ window.instrument = (() => {
     button.textContent = "Copied";
     announce("Copied");
     setTimeout(() => { button.textContent = label; }, 2000);
+  };
+  const share = (button, view) => {
+    const {text, whole} = link(view);
+    copy(button, text);
+    if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
   };
   const save = (url, name) => {
     const link = document.createElement("a");
@@ -634,9 +635,9 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      unanswered.shift();
+      const {link} = unanswered.shift();
       remember();
-      if (answer) show(answer);
+      if (answer) show(answer, link === undefined);
       else say("Something in the program went wrong. The server's log has the details.");
     }
     asking = false;
@@ -663,10 +664,11 @@ window.instrument = (() => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
   };
-  const show = ({status: {link, said, wait, running, file}, ...parts}) => {
+  const show = ({status: {link, said, wait, running, file, go: place}, ...parts}, chosen) => {
     receive(parts);
     release();
-    address(link);
+    if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
+    if (place) go(place);
     if (document.body.classList.contains("away")) say("");
     document.body.classList.remove("away");
     if (said !== undefined) say(said);
@@ -675,12 +677,19 @@ window.instrument = (() => {
     if (file) take(file);
     else if (said !== undefined) made();
   };
-  const address = own => {
+  // the browser's Back comes back to another tab, and to another picture; all else is as it was there
+  const CHAPTERS = ["lens", "sample", "picture"];
+  let shown = location.search;
+  const address = (own, chosen) => {
     const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
     const query = [foreign.toString(), own].filter(Boolean).join("&");
     const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
-    history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+    const [was, is] = [location.search, query].map(text => new URLSearchParams(text));
+    const next = chosen && CHAPTERS.some(name => was.get(name) !== is.get(name));
+    history[next ? "pushState" : "replaceState"](history.state, "", `${location.pathname}${query ? `?${query}` : ""}${place}`);
+    shown = location.search;
   };
+  addEventListener("popstate", () => { if (location.search !== shown) send({link: fromAddress()}); });
   const progress = wait => {
     document.querySelector("#status .wait").hidden = !wait;
     if (!wait) return;
@@ -764,10 +773,7 @@ window.instrument = (() => {
     networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
     element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");
-      if (!button) return;
-      const {text, whole} = link();
-      copy(button, text);
-      if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
+      if (button) share(button);
     });
   };
 

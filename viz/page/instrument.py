@@ -25,7 +25,7 @@ from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import name_of, report
 from viz.page.visit import Part, Visit
-from viz.selection import Selection, Words, change, from_query, option_text, show, to_query, to_words
+from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show
 from viz.zerogpu import LENT
 
 INSTANT = 0 if LENT else 0.2
@@ -58,6 +58,7 @@ class Instrument(Lenses):
         """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
         super().__init__(scope, name)
         self._beside = beside
+        self._named = {self.full_names[name]: name for name, lens in self.places.items() if lens}
         self.parts = [
             *specimen.parts(scope),
             Part("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
@@ -116,30 +117,23 @@ class Instrument(Lenses):
         return [*here, *(kept.needs(name, self) if kept else ())]
 
     def _kept(self, visit: Visit, name: str) -> Pinned | None:
-        """What is pinned, where a view shows something else of it than of the present selection."""
-        kept = visit.pinned
-        if kept is None or self.places[name] is None or name not in kept.lenses.views:
-            return None
-        same = kept.lenses is self and pin.depends(self, name, kept.selection) == pin.depends(
-            self, name, visit.selection
-        )
-        return None if same else kept
+        return pin.beside(visit.pinned, self, name, visit.selection)
 
     def answer(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
         """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
-        said: list[str] = []
-        file = None
+        if event.get("again"):
+            visit.sent.clear()  # an answer was lost on the way
         try:
-            said, file = self._act(visit, event)
+            status = {} if "redraw" in event else self._act(visit, event)
         except (ValueError, KeyError, TypeError) as error:
             log.warning("not understood: %.200r: %s", event, error)
-            said = ["That could not be done: reload the page if it happens again."]
-        return self._updates(visit, None if "redraw" in event else said, file)
+            status = {"said": "That could not be done: reload the page if it happens again."}
+        return self._updates(visit, status)
 
     def put(self, visit: Visit, photo: Photo | None) -> Updates:
         """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
         self._place(visit, photo)
-        return self._updates(visit, [], None)
+        return self._updates(visit, {"said": ""})
 
     async def run(self, visit: Visit) -> AsyncIterator[dict[str, Any]]:
         """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn.
@@ -187,24 +181,27 @@ class Instrument(Lenses):
             visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
         return done if wanted else None
 
-    def _act(self, visit: Visit, event: Mapping[str, Any]) -> tuple[list[str], dict[str, str] | None]:
-        """Sentences for the visitor, and a file to save if one was asked for."""
-        if event.get("again"):
-            visit.sent.clear()  # an answer was lost on the way
-        said: list[str] = []
+    def _act(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
+        """What the status says of it: sentences, a file to save, a view to go to."""
+        said, status = list[str](), dict[str, Any]()
         words, start = dict(event.get("words", {})), visit.selection
         if "link" in event:
             words, start, visit.pinned = from_query(str(event["link"])), self.first, None
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
+            if (name := words.pop("view", "").strip(EDGES)) in self._named:
+                status["go"] = self._named[name]
+                words["lens"] = str(self.places[status["go"]])
+            elif name:
+                said.append(f"There is no view {name!r} here.")
         elif "view" in event:
             words = dict(self._picked(visit, event))
         words = {str(name): str(text) for name, text in words.items()}
         if visit.photo and not words.keys().isdisjoint(WORDS):
             framing = {name: words.pop(name) for name in WORDS if name in words}
             self._place(visit, visit.photo.framed(framing))
-        if {"picture", "sample"} & words.keys():
+        if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
         kept = words.pop("pin", None)
         if words or "link" in event:
@@ -220,9 +217,11 @@ class Instrument(Lenses):
                 visit.stopped.pop(measurement.key, None)
                 visit.asked[measurement.key] = event["measure"]
         if "report" in event:
-            text = report(self.scope, self.page, self.lenses, visit, str(event["report"]))
-            return said, {"name": name_of(self.scope, visit.selection), "text": text}
-        return said, self._file(visit, event["csv"]) if "csv" in event else None
+            text = report(self, visit, str(event["report"]))
+            status["file"] = {"name": name_of(self.scope, visit.selection), "text": text}
+        if "csv" in event:
+            status["file"] = self._file(visit, event["csv"])
+        return status | {"said": " ".join(said)}
 
     def _pin(self, visit: Visit, text: str) -> list[str]:
         """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
@@ -266,27 +265,18 @@ class Instrument(Lenses):
             while self._step(visit, wanted[0], steps) is not None:
                 pass
 
-    def _updates(self, visit: Visit, said: Sequence[str] | None, file: dict[str, str] | None) -> Updates:
-        """said: None leaves the sentences that are there, until something is chosen"""
+    def _updates(self, visit: Visit, status: Updates) -> Updates:
+        """status: what else it says; without a sentence, the one that is there stays until something is chosen"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
         waits = self.wanted(visit)
-        status: dict[str, Any] = {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
-        if said is not None:
-            status["said"] = " ".join(said)
+        status = status | {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
         if not waits:
             status["wait"] = None
-        if file:
-            status["file"] = file
         return updates | {STATUS: status}
 
-    def _link(self, visit: Visit) -> str:
-        """All that a link can say."""
-        kept = {"pin": pin.to_text(visit.pinned)} if visit.pinned else {}
-        return to_query(to_words(self.scope, self.page, visit.selection) | kept)
-
     def _address(self, visit: Visit) -> Address:
-        return Address.of(self._link(visit))
+        return Address.of(pin.link(self, visit.pinned, visit.selection))
 
     def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
@@ -329,6 +319,7 @@ class Instrument(Lenses):
             ),
             "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
+            "counted": drawn.numbers is not None,
             "waiting": any(map(visit.starts, needs)),
             "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
         } | (self._beside_it(kept, name, selection) if kept else {})

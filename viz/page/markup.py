@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from viz import figures
 from viz.lenses.glossary import underlined
-from viz.lenses.view import Lens, View, element_id
+from viz.lenses.view import Lens, View, element_id, full_name
 from viz.selection import Choice, Number, Option, Several
 
 SCRIPTS, STYLES = (
     [Path(__file__).with_name(name) for name in names]
-    for names in (("instrument.js", "stage.js"), ("style.css", "stage.css"))
+    for names in (("exported.js", "instrument.js", "stage.js"), ("style.css", "stage.css"))
 )
 
 
@@ -50,8 +50,19 @@ def _view(lens: Lens, view: View) -> str:
     name = element_id(lens, view)
     question, caution = underlined(view.question, view.caution)
     return f"""<div id="{name}" class="view-component" data-kind="view">
-<section class="view" data-view="{name}" aria-labelledby="{name}-title">
+<section class="view" data-view="{name}" data-name="{full_name(lens, view)}" aria-labelledby="{name}-title">
   <h3 id="{name}-title">{escape(view.title)}</h3>
+  <div class="take">
+    <button type="button" data-do="large" aria-label="Enlarge" title="Enlarge">⤢</button>
+    <button type="button" popovertarget="{name}-take" aria-label="Save, copy, link" title="Save, copy, link">…</button>
+    <div popover id="{name}-take">
+      <button type="button" class="pictured" data-do="png" autofocus>PNG</button>
+      <button type="button" class="pictured" data-do="svg">SVG</button>
+      <button type="button" data-do="csv">Numbers (CSV)</button>
+      <button type="button" data-do="python">Copy as Python</button>
+      <button type="button" data-do="share">Link to this view</button>
+    </div>
+  </div>
   <p class="question">{question}</p>
   <div class="options">{"".join(map(control, view.options))}</div>
   <div class="measure" data-part="measure"></div>
@@ -62,15 +73,7 @@ def _view(lens: Lens, view: View) -> str:
     <div class="html" data-part="html"></div>
   </div></div>
   <p class="which" data-part="scale"></p>
-  <footer>
-    <p class="caution">{caution}</p>
-    <p class="take">
-      <button type="button" data-do="png">PNG</button><button type="button" data-do="svg">SVG</button>
-      <button type="button" data-do="csv">Numbers (CSV)</button>
-      <button type="button" data-do="python">Copy as Python</button>
-      <button type="button" data-do="large">Enlarge</button>
-    </p>
-  </footer>
+  <p class="caution">{caution}</p>
 </section></div>"""
 
 

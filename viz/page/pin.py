@@ -13,7 +13,7 @@ from viz.lenses.all import Lenses
 from viz.lenses.view import facts_of
 from viz.measuring import Measurement
 from viz.pictures import png_url
-from viz.selection import Selection, change, from_query, option_text, to_words
+from viz.selection import Selection, change, from_query, option_text, to_query, to_words
 
 HERE, SWAP = "here", "swap"
 """what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
@@ -40,6 +40,14 @@ def depends(lenses: Lenses, name: str, selection: Selection) -> Hashable:
     return view.sees(selection), tuple(option_text(option, selection) for option in view.options)
 
 
+def beside(pinned: Pinned | None, here: Lenses, name: str, selection: Selection) -> Pinned | None:
+    """What is kept, where a view shows something else of it than of the present selection."""
+    if pinned is None or here.places[name] is None or name not in pinned.lenses.views:
+        return None
+    same = pinned.lenses is here and depends(here, name, pinned.selection) == depends(here, name, selection)
+    return None if same else pinned
+
+
 def to_text(pinned: Pinned) -> str:
     """As a link says it; the lens is always the one that is open."""
     lenses = pinned.lenses
@@ -50,6 +58,12 @@ def to_text(pinned: Pinned) -> str:
 def network_of(text: str, here: str) -> str:
     """The name of the network that a link's `pin` is of. here: where it does not say"""
     return from_query(text).get("network", here)
+
+
+def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
+    """All that a link can say."""
+    kept = {"pin": to_text(pinned)} if pinned else {}
+    return to_query(to_words(here.scope, here.page, selection) | kept)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
@@ -70,19 +84,24 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
     return f"Pinned: {kept}", f"Now: {now}"
 
 
+def told(pinned: Pinned, here: Lenses) -> str:
+    """What is kept, in short."""
+    facts = facts_of(pinned.lenses.scope, pinned.selection, ())
+    told = [facts["picture"], facts["selected class"], f"patch {facts['patch']}", facts["depth"]]
+    if pinned.lenses is not here:
+        told.append(pinned.lenses.name)
+    return " · ".join(told)
+
+
 def bar(pinned: Pinned | None, here: Lenses) -> str:
     """HTML: what is kept, and what to do with it."""
     if pinned is None:
         title = "Keep this selection beside the next one, in every view"
         return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
-    facts = facts_of(scope, selection, ())
-    told = [facts["picture"], facts["selected class"], f"patch {facts['patch']}", facts["depth"]]
-    if pinned.lenses is not here:
-        told.append(pinned.lenses.name)
     swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
-        f"<span><b>Pinned</b> {escape(' · '.join(told))}</span>{swap}"
+        f"<span><b>Pinned</b> {escape(told(pinned, here))}</span>{swap}"
         "<button type='button' data-words='pin='>Unpin</button></div>"
     )

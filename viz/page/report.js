@@ -1,8 +1,10 @@
-// Draws the figures of a report, as high as on the page: one after the other, so that one can read meanwhile.
+// Draws the figures of a report: one after the other, so that one can read meanwhile.
+const MOST = 340; // pixels of height, so that four views fit on a sheet
 const draw = figure => {
   const {data, layout} = JSON.parse(figure.nextElementSibling.textContent);
   const width = figure.clientWidth, shape = layout.meta;
-  const height = shape ? Math.min(shape.ratio * width + shape.extra, shape.most) : layout.height ?? 320;
+  const own = shape ? Math.min(shape.ratio * width + shape.extra, shape.most) : layout.height ?? 320;
+  const height = figure.closest(".views") ? Math.min(MOST, own) : own;
   const {fontFamily, color} = getComputedStyle(document.body);
   Object.assign(layout, {width, height, font: {family: fontFamily, size: 13, color}});
   return Plotly.newPlot(figure, data, layout, {displayModeBar: false, doubleClick: false, showTips: false});

@@ -16,6 +16,7 @@ import numpy as np
 
 from mixer.record import circumstances
 from viz import figures
+from viz.lenses.all import Lenses
 from viz.lenses.view import (
     Drawn,
     Lens,
@@ -25,19 +26,23 @@ from viz.lenses.view import (
     element_id,
     facts_of,
     file_name,
+    full_name,
     in_place,
     picture_name,
     safe_name,
 )
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.page import pin
 from viz.page.address import Address
 from viz.page.specimen import TOP, in_words
 from viz.page.visit import Visit
 from viz.pictures import png_url
-from viz.selection import Option, Page, Selection, to_link
+from viz.selection import Option, Selection
 
 HERE = Path(__file__).parent
+LEFT_OUT, LAST = "model.layers", "how.glossary"
+"""a view that no report needs, and the one that is of no picture and as long as two pages"""
 LIBRARY = "<template id=library></template>"
 """what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
 BROKEN = "This view could not be drawn."
@@ -79,16 +84,18 @@ def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, pro
                     pass
 
 
-def report(scope: Microscope, page: Page, lenses: Sequence[Lens], visit: Visit, address: str) -> str:
+def report(here: Lenses, visit: Visit, address: str) -> str:
     """The file, but for the figures' library.
 
     address: of a microscope that shows this network, for the link; only http and https are taken
     """
-    selection, seen = visit.selection, set[View]()
-    parts = [part for lens in lenses for part in _lens(scope, lens, selection, seen)]
-    contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in lenses)
-    title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(selection.picture)]}"
-    return document(title, [_head(scope, page, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts])
+    scope, named = here.scope, {full_name(lens, view): (lens, view) for lens in here.lenses for view in lens.views}
+    seen = {named[name][1] for name in (LEFT_OUT, LAST)}
+    parts = [part for lens in here.lenses for part in _lens(here, lens, visit, seen)]
+    last = section(scope, *named[LAST], visit.selection, _drawn(scope, named[LAST][1], visit.selection))
+    contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in here.lenses)
+    title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
+    return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts, *last])
 
 
 def document(title: str, parts: Sequence[Part]) -> str:
@@ -142,9 +149,9 @@ def _picture(scope: Microscope, visit: Visit) -> str:
     return f"{picture_name(scope, visit.selection)}{file}"
 
 
-def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
+def _head(here: Lenses, visit: Visit, address: str) -> str:
     """The picture, what the network answers, what was selected, and how the report came about."""
-    selection, made = visit.selection, circumstances(scope.device)
+    scope, selection, made = here.scope, visit.selection, circumstances(here.scope.device)
     probabilities = scope.probabilities(selection.picture)
     best = "".join(
         f"<li><span>{escape(scope.classes[i])}</span> {probabilities[i]:.1%}</li>"
@@ -155,6 +162,8 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
         "picture": _picture(scope, visit),
         "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}{code}",
     }
+    if visit.pinned:
+        facts["pinned"] = pin.told(visit.pinned, here)
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
     )
@@ -167,7 +176,7 @@ def _head(scope: Microscope, page: Page, visit: Visit, address: str) -> str:
 <figcaption>as the network sees it</figcaption></figure>{photo}
 <div><ol class="best">{best}</ol>{said}</div></div>
 <table class="facts">{rows}</table>
-<p>{_link(Address.of(to_link(scope, page, selection)), address)}</p>
+<p>{_link(Address.of(pin.link(here, visit.pinned, selection)), address)}</p>
 </header>"""
 
 
@@ -179,9 +188,9 @@ def _link(link: Address, address: str) -> str:
     return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py starts it).'
 
 
-def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) -> list[Part]:
-    """seen: the views that the report has already, to which these are added"""
-    parts, missing = list[Part](), ""
+def _lens(here: Lenses, lens: Lens, visit: Visit, seen: set[View]) -> list[Part]:
+    """seen: the views that are not to be here, as the report has them already; to which these are added"""
+    parts, missing, scope, selection = list[Part](), "", here.scope, visit.selection
     for view in lens.views:
         if view in seen:
             continue
@@ -191,11 +200,21 @@ def _lens(scope: Microscope, lens: Lens, selection: Selection, seen: set[View]) 
         if waiting and not _is_known(drawn):
             missing += f"<li>{escape(view.title)} ({labels})</li>"
             continue
-        parts += section(scope, lens, view, selection, drawn, f"Not measured: {labels}." if waiting else "")
+        said = f"Not measured: {labels}." if waiting else ""
+        parts += section(scope, lens, view, selection, drawn, said, _pinned(here, element_id(lens, view), visit))
     if missing:
-        parts.append(f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>")
-    settings = _settings(lens.options, selection)
-    return [f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>{settings}", *parts]
+        missing = f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>"
+    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
+    return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, f"</div>{missing}"]
+
+
+def _pinned(here: Lenses, name: str, visit: Visit) -> list[Part]:
+    """What a view shows of what is pinned, where that is something else and known; and in what both differ."""
+    kept = pin.beside(visit.pinned, here, name, visit.selection)
+    if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
+        return []
+    before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
+    return [before, *_shown(view, _drawn(kept.lenses.scope, view, kept.selection)), now]
 
 
 def _name(lens: Lens) -> str:
@@ -219,23 +238,36 @@ def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
 
 
 def section(
-    scope: Microscope, lens: Lens, view: View, selection: Selection, drawn: Drawn, missing: str = ""
+    scope: Microscope,
+    lens: Lens,
+    view: View,
+    selection: Selection,
+    drawn: Drawn,
+    missing: str = "",
+    pinned: Sequence[Part] = (),
 ) -> list[Part]:
-    """A view as HTML. missing: a sentence on what of it is not measured"""
+    """A view as HTML. missing: a sentence on what of it is not measured; pinned: what stands over it for comparison"""
     parts: list[Part] = [
         f"""<section class="view" id="{element_id(lens, view)}">
 <h3>{escape(view.title)}</h3><p class="question">{escape(view.question)}</p>
-{_settings(view.options, selection)}<p class="words">{drawn.words}</p><p class="missing">{missing}</p>"""
+{_settings(view.options, selection)}<p class="missing">{missing}</p>""",
+        *pinned,
+        *_shown(view, drawn),
     ]
+    if drawn.numbers is not None:
+        parts += _numbers(scope, lens, view, selection, drawn.numbers)
+    return [*parts, f'<p class="caution">{escape(view.caution)}</p></section>']
+
+
+def _shown(view: View, drawn: Drawn) -> list[Part]:
+    parts: list[Part] = [f'<p class="words">{drawn.words}</p>']
     if drawn.figure is not None:
         content = drawn.figure.to_json().replace("<", "\\u003c")
         figure = f'<div class="figure" role="img" aria-label="{escape(in_place(view, drawn))}"></div>'
         parts.append(Heavy("figure", f'{figure}<script type="application/json">{content}</script>'))
     if drawn.html:
         parts.append(Heavy("table", f'<div class="html">{drawn.html}</div>'))
-    if drawn.numbers is not None:
-        parts += _numbers(scope, lens, view, selection, drawn.numbers)
-    return [*parts, f'<p class="caution">{escape(view.caution)}</p></section>']
+    return parts
 
 
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:

@@ -26,6 +26,7 @@ from viz.lenses.view import Numbers, element_id, facts_of, picture_name
 from viz.measuring import Measurement
 from viz.page import report
 from viz.page.instrument import Instrument
+from viz.page.pin import Pinned
 from viz.page.visit import Visit
 from viz.selection import change, first
 
@@ -53,7 +54,7 @@ def visit_of(instrument: Instrument, **words: str) -> Visit:
 
 
 def written(instrument: Instrument, visit: Visit, address: str = AT) -> str:
-    return report.report(instrument.scope, instrument.page, instrument.lenses, visit, address)
+    return report.report(instrument, visit, address)
 
 
 def at_once(measurement: Measurement) -> Iterator[int]:
@@ -81,9 +82,10 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
     ready = {
         element_id(lens, view): view
         for view, lens in views.items()
-        if not view.missing(scope, selection) or view.title in IN_PART
+        if (not view.missing(scope, selection) or view.title in IN_PART) and view.title != "Layer table"
     }
     assert sections.keys() == ready.keys()
+    assert list(sections)[-1] == "how-glossary"
     assert len(ready) > 25
     for name, view in ready.items():
         section, drawn = sections[name], view.draw(scope, selection)
@@ -173,6 +175,22 @@ def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: V
     assert file == {"name": f"{picture_name(instrument.scope, visit.selection)}_report.html", "text": text}
 
 
+def test_what_is_pinned_is_over_what_is_shown_where_it_is_something_else(instrument: Instrument, visit: Visit) -> None:
+    pinned = Visit(visit.selection)
+    pinned.pinned = Pinned(instrument, replace(visit.selection, depth=visit.selection.depth + 2))
+    text = written(instrument, pinned)
+    sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
+    beside, alone = sections["tokens-votes"], sections["tokens-norms"]
+    assert re.findall(r"<p class='which'>(.*?)</p>", beside) == ["Pinned: depth: 3a", "Now: depth: 2a"]
+    figures = re.findall(r'<script type="application/json">(.*?)</script>', beside)
+    drawn = [
+        instrument.views["tokens-votes"].draw(instrument.scope, v) for v in (pinned.pinned.selection, visit.selection)
+    ]
+    assert [json.loads(one) for one in figures] == [json.loads(one.figure.to_json()) for one in drawn]
+    assert "class='which'" not in alone
+    assert "pin=" in text
+
+
 def test_a_view_that_fails_is_said_and_the_others_are_there(
     instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -250,7 +268,7 @@ def test_the_code_is_named_where_it_is_known(
     made = {"date": "2026-11-28", "device": "CPU", "versions": {"torch": "2"}}
     for commit, end in ((None, "torch 2<"), ("abc", "torch 2, code abc<")):
         monkeypatch.setattr(report, "circumstances", lambda _, commit=commit: made | {"commit": commit})
-        assert end in report._head(instrument.scope, instrument.page, visit, AT)
+        assert end in report._head(instrument, visit, AT)
 
 
 def test_only_the_answer_is_bold() -> None:

@@ -1,0 +1,84 @@
+// What of the texts on a page, or in a file of a figure, cannot be read: sentences, none where all can.
+(() => {
+  const SLACK = 2; // pixels
+  const told = text => `"${text.textContent.trim().slice(0, 60)}"`;
+  // the corners of a text of an SVG, without the empty edges of its line
+  const corners = text => {
+    const {x, y, width, height} = text.getBBox(), matrix = text.getScreenCTM(), edge = Math.min(height, 16) / 6;
+    return [[x + 1, y + edge], [x + width - 1, y + edge], [x + width - 1, y + height - edge], [x + 1, y + height - edge]]
+      .map(([a, b]) => [matrix.a * a + matrix.c * b + matrix.e, matrix.b * a + matrix.d * b + matrix.f]);
+  };
+  const apart = (one, other) => [one, other].some(shape => shape.some(([x, y], i) => {
+    const [u, v] = shape[(i + 1) % shape.length];
+    const ends = [one, other].map(each => each.map(([a, b]) => (v - y) * a - (u - x) * b));
+    return Math.max(...ends[0]) <= Math.min(...ends[1]) || Math.max(...ends[1]) <= Math.min(...ends[0]);
+  }));
+  const wrongIn = drawing => {
+    const edges = drawing.getBoundingClientRect(), texts = [...drawing.querySelectorAll("text")]
+      .filter(text => text.textContent.trim() && text.checkVisibility({opacityProperty: true}))
+      .map(text => ({text, shape: corners(text)}));
+    const cut = texts.filter(({shape}) => shape.some(([x, y]) =>
+      x < edges.left - SLACK || x > edges.right + SLACK || y < edges.top - SLACK || y > edges.bottom + SLACK));
+    const over = texts.flatMap((one, i) => texts.slice(i + 1).filter(other => !apart(one.shape, other.shape))
+      .map(other => `${told(one.text)} is over ${told(other.text)}`));
+    return [...cut.map(({text}) => `${told(text)} is cut`), ...over];
+  };
+  const of = (view, found) => found.map(words => `${view.dataset.view}: ${words}`);
+  const views = () => [...document.querySelectorAll(".lens.open .view")];
+  const figures = view => [...view.querySelectorAll(".figure:not([hidden])")];
+
+  // all figures of the open lens are drawn, as wide as they are on the page now
+  const drawn = async () => {
+    for (const view of views()) {
+      view.scrollIntoView();
+      for (const until = performance.now() + 20000; !figures(view).every(figure => figure._fullLayout?.width === figure.clientWidth);) {
+        if (performance.now() > until) throw new Error(`${view.dataset.view} is not drawn`);
+        await new Promise(requestAnimationFrame);
+      }
+    }
+  };
+  // texts of HTML of which something is outside of what does not scroll
+  const clipped = root => {
+    const found = [], walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), range = new Range();
+    for (let text; (text = walker.nextNode());) {
+      if (!text.data.trim() || !text.parentElement.checkVisibility({opacityProperty: true}) || text.parentElement.closest("svg")) continue;
+      range.selectNodeContents(text);
+      const {left, right, top, bottom} = range.getBoundingClientRect();
+      for (let over = text.parentElement; over !== root.parentElement; over = over.parentElement) {
+        const {overflowX, overflowY} = getComputedStyle(over), edges = over.getBoundingClientRect();
+        if ([overflowX, overflowY].some(kind => kind === "auto" || kind === "scroll")) break;
+        const hides = kind => kind === "hidden" || kind === "clip";
+        if ((hides(overflowX) && (left < edges.left - SLACK || right > edges.right + SLACK)) ||
+            (hides(overflowY) && (top < edges.top - SLACK || bottom > edges.bottom + SLACK))) found.push(`${told(text)} is cut`);
+      }
+    }
+    return found;
+  };
+  const unreadable = async () => {
+    await drawn();
+    const wide = document.documentElement.scrollWidth;
+    return [
+      ...(wide > innerWidth ? [`the page is ${wide} pixels wide, of ${innerWidth}`] : []),
+      ...clipped(document.querySelector(".lens.open")), ...clipped(document.querySelector("#specimen")),
+      ...views().flatMap(view => [...figures(view), ...view.querySelectorAll(".html svg")]
+        .filter(one => one.checkVisibility()).flatMap(one => of(view, wrongIn(one)))),
+    ];
+  };
+  const unreadableFiles = async () => {
+    await drawn();
+    const found = [];
+    for (const view of views()) {
+      const panes = figures(view).map(figure => ({which: "Now: depth: 9a · selected class: automobile", figure}));
+      if (!panes.length) continue;
+      const caption = "picture: airplane-3 · answer: airplane · selected class: airplane · ".repeat(5);
+      const file = await exported(Plotly, panes, view.querySelector("h3").textContent, caption, "svg");
+      const place = document.body.appendChild(document.createElement("div"));
+      place.style.cssText = "position: absolute; left: 0; top: 0";
+      place.innerHTML = await file.text();
+      found.push(...of(view, wrongIn(place.firstElementChild)));
+      place.remove();
+    }
+    return found;
+  };
+  return {unreadable, unreadableFiles};
+})()
