@@ -297,7 +297,8 @@ def test_numbers_lists_and_truth_values_may_be_text(
         (
             "clasify",
             {},
-            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene, views, view.",
+            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene, "
+            "views, view.",
         ),
     ],
 )
