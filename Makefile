@@ -15,7 +15,7 @@ test: lint chromium ## install what is needed and run all tests
 	$(PYTEST)
 
 quick: lint ## what to run after every change: style, types, and the tests of the network, questions and figures
-	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/lenses --ignore tests/viz/page -m "not process"
+	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/lenses --ignore tests/viz/page -m "not process and not long"
 
 lint: .venv/dev ## check format, style, spelling and types
 	$(BIN)/ruff format --check .

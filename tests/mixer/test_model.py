@@ -78,6 +78,7 @@ def test_logits_by_hand(tiny: MixerConfig) -> None:
 
 
 @pytest.mark.parametrize("size", ["s32", "s16", "b32", "b16"])
+@pytest.mark.long
 def test_parity_with_timm(size: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = timm.create_model(f"mixer_{size}_224").eval()

@@ -137,6 +137,7 @@ def test_a_run_that_is_killed_ten_times_gives_the_weights_of_one_that_is_not(tmp
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the size of files is limited on Unix only")
 @pytest.mark.parametrize("room", [0, 1, 1000, 20_000])
+@pytest.mark.long
 def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path: Path, whole: Ended, room: int) -> None:
     import resource
 
@@ -196,6 +197,7 @@ MOVES = {"fsync": [8, 8, 9], "replace": [8, 8, 8, 9]}
     ("name", "call", "step"),
     [(name, call, step) for name, found in MOVES.items() for call, step in enumerate(found)],
 )
+@pytest.mark.long
 def test_a_kill_between_any_two_moves_of_a_save_loses_nothing(
     tmp_path: Path, whole: Ended, name: str, call: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +244,7 @@ DAMAGES = ["empty", "cut", "last byte missing", "a bit has flipped", "zeros", "t
 
 
 @pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.long
 def test_a_damaged_state_gives_way_to_the_one_before(
     tmp_path: Path, whole: Ended, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +262,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
 
 
 @pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.long
 def test_without_a_good_state_nothing_is_written(tmp_path: Path, how: str) -> None:
     until(tmp_path, 14)
     for name in ("state.pt", "state.previous.pt"):
@@ -302,6 +306,7 @@ def test_a_state_that_is_missing_gives_way_to_the_one_before(
 
 
 @pytest.mark.parametrize("left", ["", '{"step": 5, "ima', "\0\0\0", "no history\n"])
+@pytest.mark.long
 def test_the_history_is_written_anew_from_the_state(tmp_path: Path, whole: Ended, left: str) -> None:
     until(tmp_path / "run", 14)
     (tmp_path / "run" / "history.jsonl").write_text(left, encoding="utf-8")

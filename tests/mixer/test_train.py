@@ -30,6 +30,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
+@pytest.mark.long
 def test_learns_what_can_be_learned(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     model = fresh(tiny)
     config = replace(SHORT, epochs=30, decay_epochs=10, micro_batch=12, mix=0.1, auto_augment=False)
@@ -39,6 +40,7 @@ def test_learns_what_can_be_learned(tiny: MixerConfig, coloured: Labelled, tmp_p
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed after the last save"])
+@pytest.mark.long
 def test_continued_run_equals_an_uninterrupted_one(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, kill: bool
 ) -> None:
@@ -79,6 +81,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
     assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # bf16 rounds differently
 
 
+@pytest.mark.long
 def test_bf16_in_micro_batches_learns_as_plain_float32_does(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +99,7 @@ def test_bf16_in_micro_batches_learns_as_plain_float32_does(
     torch.testing.assert_close(fast, plain, rtol=0.03, atol=0.02)
 
 
+@pytest.mark.long
 def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     class Knows(nn.Module):
         """Says class 7 to everything."""
