@@ -82,6 +82,7 @@ def test_axe_finds_nothing_around_the_lenses_nor_in_what_opens_over_them(
     page.get_by_role("button", name="Choose a picture").click()
     page.get_by_role("button", name="Pin", exact=True).click()
     page.get_by_role("button", name="Unpin").wait_for()
+    open_lens(page, "how")
     page.get_by_role("link", name="Take the tour").click()
     page.get_by_role("link", name="Next").wait_for()
     check(page, ".bars")

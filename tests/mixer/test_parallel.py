@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,6 @@ from mixer.model import Mixer
 from mixer.run import RunError, history
 from mixer.train import TrainConfig
 from tests import small_cifar
-from tests.served import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -45,7 +45,9 @@ def weights(model: Mixer) -> torch.Tensor:
 def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> None:
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["tests.mixer.test_parallel"])
-    port, told = free_port(), [tmp_path / f"told by {rank}" for rank in range(2)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = [tmp_path / f"told by {rank}" for rank in range(2)]
     started = [server.Process(target=trains, args=(i, port, cifar, tmp_path / "two", told[i])) for i in range(2)]
     for process in started:
         process.start()
