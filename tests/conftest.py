@@ -66,15 +66,6 @@ _import_hook.JaxtypingTransformer = ShapesOnly
 install_import_hook(["mixer", *LOOKING], "tests.typecheck.shapes")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share what is costly, so one process has them all; of a browser there are two."""
-    for item in items:
-        file = item.path.relative_to(Path(__file__).parent)
-        thin = "browser" if file.name in ("test_page.py", "test_how.py", "test_report.py") else "browser, wide"
-        item.add_marker(pytest.mark.xdist_group(thin if file.parent.name == "browser" else str(file)))
-
-
 def small_config() -> MixerConfig:
     """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
     from mixer.data import CLASSES
