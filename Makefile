@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# some twenty processes of the tests load the same modules: compiled ones are kept, also where the environment says not to
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1	/' | expand -t 16
@@ -15,7 +16,7 @@ test: lint chromium ## install what is needed and run all tests
 	$(PYTEST)
 
 quick: lint ## what to run after every change: style, types, and the tests of the network, questions and figures
-	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/lenses --ignore tests/viz/page -m "not process"
+	$(PYTEST) tests/mixer tests/viz --ignore tests/viz/lenses --ignore tests/viz/page -m "not process and not long"
 
 lint: .venv/dev ## check format, style, spelling and types
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,16 +34,28 @@ LOOKING = [
 ]
 
 
+SHAPES = set(dir(jaxtyping))
+
+
+def state_a_shape(annotations: Iterable[ast.AST | None]) -> bool:
+    parts = (part for one in annotations if one for part in ast.walk(one))
+    return any(isinstance(part, ast.Name) and part.id in SHAPES for part in parts)
+
+
 class ShapesOnly(_import_hook.JaxtypingTransformer):
-    """Checks functions that state a shape; none within functions, whose checks would be compiled anew at every call."""
+    """Checks functions that state a shape and classes with a field that does; none within functions, whose checks would
+    be compiled anew at every call."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        plain = list(node.decorator_list)
+        super().visit_ClassDef(node)
+        if not state_a_shape(part.annotation for part in node.body if isinstance(part, ast.AnnAssign)):
+            node.decorator_list = plain
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        stated = [
-            node.returns,
-            *(argument.annotation for argument in ast.walk(node.args) if hasattr(argument, "annotation")),
-        ]
-        names = {part.id for one in stated if one for part in ast.walk(one) if isinstance(part, ast.Name)}
-        if names & set(dir(jaxtyping)):
+        arguments = (argument for argument in ast.walk(node.args) if isinstance(argument, ast.arg))
+        if state_a_shape([node.returns, *(argument.annotation for argument in arguments)]):
             body, node.body = node.body, []
             super().visit_FunctionDef(node)
             node.body = body
@@ -52,14 +64,6 @@ class ShapesOnly(_import_hook.JaxtypingTransformer):
 
 _import_hook.JaxtypingTransformer = ShapesOnly
 install_import_hook(["mixer", *LOOKING], "tests.typecheck.shapes")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share what is costly, so one process has them all; of a browser there are two."""
-    for item in items:
-        file = item.path.relative_to(Path(__file__).parent)
-        thin = "browser" if file.name in ("test_page.py", "test_how.py", "test_report.py") else "browser, wide"
-        item.add_marker(pytest.mark.xdist_group(thin if file.parent.name == "browser" else str(file)))
 
 
 def small_config() -> MixerConfig:
@@ -128,7 +132,7 @@ def scope() -> Microscope:
     return Microscope.load(DEFAULT, torch.device("cpu"))
 
 
-@pytest.fixture(scope="session", params=[1, 60, 1000], ids="{} classes".format)
+@pytest.fixture(scope="session", params=[1, 1000], ids="{} classes".format)
 def foreign_mixer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mixer:
     """A Mixer of timm's whose classes are not the samples', converted, saved and loaded: every test runs with each."""
     from mixer.checkpoint import load, save

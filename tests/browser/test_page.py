@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
+from torch.utils.hooks import RemovableHandle
 
 from tests.browser.conftest import PHONE, open_lens, press, settled
 from viz import pace
@@ -497,17 +498,18 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
 
 
 @pytest.fixture
-def slow(scope: Microscope) -> Iterator[None]:
-    """The network takes its time for a pass, as a larger one would."""
+def slow(scope: Microscope) -> Iterator[RemovableHandle]:
+    """The network takes its time for a pass, as a larger one would, until this is removed."""
     hook = scope.model.register_forward_pre_hook(lambda model, given: time.sleep(0.01 * len(given[0])))
     pace._SEEN.pop(scope.model, None)
-    yield
+    yield hook
     hook.remove()
     pace._SEEN.pop(scope.model, None)
 
 
-@pytest.mark.usefixtures("slow")
-def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(visit: Callable[..., Page]) -> None:
+def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(
+    visit: Callable[..., Page], slow: RemovableHandle
+) -> None:
     methods = "methods=Shapley values"
     first, second = (visit(f"?sample={i}&lens=attribution&{methods}") for i in (11, 12))
     for page in (first, second):
@@ -516,6 +518,8 @@ def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apa
     second.locator("#status [data-do=stop]").click()
     expect(second.locator("#attribution-maps .measure")).to_contain_text("Cancelled.", timeout=30_000)
     expect(second.locator("#status .wait")).to_be_hidden()
+    expect(first.locator("#status .wait")).to_contain_text("Shapley values")
+    slow.remove()
     expect(first.locator("#status .wait")).to_be_hidden(timeout=120_000)
     expect(first.locator("#attribution-sums")).to_contain_text("Shapley values")
     expect(first.locator("#attribution-maps .measure")).not_to_contain_text("Cancelled.")

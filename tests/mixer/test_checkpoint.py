@@ -269,6 +269,7 @@ def test_neither_a_folder_nor_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_pa
         checkpoint.load(tmp_path / "nowhere" / "at" / "all", Mixer)
 
 
+@pytest.mark.long
 def test_the_shipped_network_knows_its_samples() -> None:
     model, metrics = checkpoint.load(checkpoint.DEFAULT, Mixer)
     assert model.config == PRESETS["seed"]

@@ -1,10 +1,13 @@
 """Two processes that train together, as torchrun starts them."""
 
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,22 +19,22 @@ from mixer import checkpoint, parallel, session
 from mixer.model import Mixer
 from mixer.run import RunError, history
 from mixer.train import TrainConfig
+from tests import small_cifar
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def torchrun(cifar: Path, run: Path, epochs: int) -> subprocess.Popen[str]:
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "--", "tests.small_main", "train"]
-    lengths = f"--epochs {epochs} --warmup-epochs 0.5 --decay-epochs 1 --batch-size 16 --micro-batch 8 --blocks 1"
-    paths = ["--teacher", None, "--run", run, "--data-root", cifar]
-    return subprocess.Popen(
-        [sys.executable, *map(str, [*command, *lengths.split(), *paths])],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # sums depend on the threads, if only in their last bits
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
+RECIPE = TrainConfig(epochs=3, warmup_epochs=0.5, decay_epochs=1, batch_size=16, micro_batch=8)
+
+
+def trains(rank: int, port: int, cifar: Path, run: Path, told: Path) -> None:
+    """One of two processes, as torchrun would start it, but from one that has imported torch for both."""
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in own.items()} | {"TORCHELASTIC_RUN_ID": "one"}
+    torch.set_num_threads(1)  # sums depend on the threads, if only in their last bits
+    small_cifar.accept()
+    with told.open("w", encoding="utf-8") as file, redirect_stdout(file), parallel.processes():
+        main.train(RECIPE, blocks=1, teacher=None, run=run, data_root=cifar)
 
 
 def weights(model: Mixer) -> torch.Tensor:
@@ -40,12 +43,19 @@ def weights(model: Mixer) -> torch.Tensor:
 
 @pytest.mark.process
 def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> None:
-    started = torchrun(cifar, tmp_path / "two", epochs=3)
-    alone = TrainConfig(epochs=3, warmup_epochs=0.5, decay_epochs=1, batch_size=16, micro_batch=8)
-    main.train(alone, blocks=1, teacher=None, run=tmp_path / "one", data_root=cifar)
-    output, _ = started.communicate(timeout=600)
-    assert started.returncode == 0, output
-    assert output.count("test accuracy: ") == 1
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tests.mixer.test_parallel"])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = [tmp_path / f"told by {rank}" for rank in range(2)]
+    started = [server.Process(target=trains, args=(i, port, cifar, tmp_path / "two", told[i])) for i in range(2)]
+    for process in started:
+        process.start()
+    main.train(RECIPE, blocks=1, teacher=None, run=tmp_path / "one", data_root=cifar)
+    for process in started:
+        process.join(600)
+    assert [process.exitcode for process in started] == [0, 0]
+    assert [file.read_text("utf-8").count("test accuracy: ") for file in told] == [1, 0]
     (one, _), (two, metrics) = (checkpoint.load(str(tmp_path / run / "checkpoint"), Mixer) for run in ("one", "two"))
     moved = weights(one) - weights(session.start("seed", 1, None, 0))
     assert (weights(one) - weights(two)).norm() < 1e-4 * moved.norm()
@@ -56,8 +66,18 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
 
 @pytest.mark.process
 def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
+    """By torchrun itself."""
     run = tmp_path / "run"
-    together = torchrun(cifar, run, epochs=100_000)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "--", "tests.small_main", "train"]
+    lengths = "--epochs 100000 --warmup-epochs 0.5 --decay-epochs 1 --batch-size 16 --micro-batch 8 --blocks 1"
+    paths = ["--teacher", None, "--run", run, "--data-root", cifar]
+    together = subprocess.Popen(
+        [sys.executable, *map(str, [*command, *lengths.split(), *paths])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
     told = run / "history.jsonl"
     while not told.exists() or told.read_text("utf-8").count("\n") < 2:
         assert together.poll() is None, together.communicate()[0]
@@ -69,6 +89,7 @@ def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     assert step > history(run)[0]["step"]
 
 
+@pytest.mark.long
 def test_machines_whose_states_differ_stop_in_words(
     cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

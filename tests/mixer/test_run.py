@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -72,6 +73,25 @@ def lines(folder: Path) -> list[dict]:
     return [line | {"seconds": None} for line in history(folder)]
 
 
+Ended: TypeAlias = tuple[Mixer, list[dict]]
+"""the network of a run that has ended, and its history"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Of a run that nothing happened to."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "SAVE_SHARE", math.inf)
+        return finish(folder), lines(folder)
+
+
+def assert_ended_as(whole: Ended, folder: Path) -> None:
+    """A run goes on to the same end."""
+    assert_same(finish(folder), whole[0])
+    assert lines(folder) == whole[1]
+
+
 def in_a_process(folder: Path, parent: Connection) -> None:
     """Train, save after every step and say so."""
     torch.set_num_threads(1)
@@ -117,7 +137,8 @@ def test_a_run_that_is_killed_ten_times_gives_the_weights_of_one_that_is_not(tmp
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the size of files is limited on Unix only")
 @pytest.mark.parametrize("room", [0, 1, 1000, 20_000])
-def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path: Path, room: int) -> None:
+@pytest.mark.long
+def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path: Path, whole: Ended, room: int) -> None:
     import resource
 
     until(tmp_path / "full", 9)
@@ -134,8 +155,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path: Path, room: i
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "full" / "state.pt").read_bytes() == before
     assert [file.name for file in (tmp_path / "full" / ".work").iterdir()] == ["lock"]  # what is half written goes
-    assert_same(finish(tmp_path / "full"), finish(tmp_path / "whole"))
-    assert lines(tmp_path / "full") == lines(tmp_path / "whole")
+    assert_ended_as(whole, tmp_path / "full")
 
 
 def no_room(*_: object) -> None:
@@ -177,8 +197,9 @@ MOVES = {"fsync": [8, 8, 9], "replace": [8, 8, 8, 9]}
     ("name", "call", "step"),
     [(name, call, step) for name, found in MOVES.items() for call, step in enumerate(found)],
 )
+@pytest.mark.long
 def test_a_kill_between_any_two_moves_of_a_save_loses_nothing(
-    tmp_path: Path, name: str, call: int, step: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, whole: Ended, name: str, call: int, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The history is put in place; the state moved aside, the new one put in its place, the history again.
 
@@ -199,8 +220,7 @@ def test_a_kill_between_any_two_moves_of_a_save_loses_nothing(
         with pytest.raises(Killed):
             next(done)
     assert next(steps(tmp_path / "run")[0])["step"] == step
-    assert_same(finish(tmp_path / "run"), finish(tmp_path / "whole"))
-    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert_ended_as(whole, tmp_path / "run")
 
 
 def damage(file: Path, how: str) -> None:
@@ -224,8 +244,9 @@ DAMAGES = ["empty", "cut", "last byte missing", "a bit has flipped", "zeros", "t
 
 
 @pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.long
 def test_a_damaged_state_gives_way_to_the_one_before(
-    tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, whole: Ended, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     until(tmp_path / "run", 8)
     until(tmp_path / "run", 14)
@@ -237,11 +258,11 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     assert re.search(
         r"state\.pt is .*damaged.*, so it is now state\.damaged\.pt; the run goes on from .* step 13", said
     )
-    assert_same(finish(tmp_path / "run"), finish(tmp_path / "whole"))
-    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert_ended_as(whole, tmp_path / "run")
 
 
 @pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.long
 def test_without_a_good_state_nothing_is_written(tmp_path: Path, how: str) -> None:
     until(tmp_path, 14)
     for name in ("state.pt", "state.previous.pt"):
@@ -285,12 +306,11 @@ def test_a_state_that_is_missing_gives_way_to_the_one_before(
 
 
 @pytest.mark.parametrize("left", ["", '{"step": 5, "ima', "\0\0\0", "no history\n"])
-def test_the_history_is_written_anew_from_the_state(tmp_path: Path, left: str) -> None:
+@pytest.mark.long
+def test_the_history_is_written_anew_from_the_state(tmp_path: Path, whole: Ended, left: str) -> None:
     until(tmp_path / "run", 14)
     (tmp_path / "run" / "history.jsonl").write_text(left, encoding="utf-8")
-    finish(tmp_path / "run")
-    finish(tmp_path / "whole")
-    assert lines(tmp_path / "run") == lines(tmp_path / "whole")
+    assert_ended_as(whole, tmp_path / "run")
 
 
 LACKING = ('{"epoch": 1}\n', '{"epoch": "x", "loss": null, "validation_accuracy": []}\n', "[" * 100_000 + "\n")

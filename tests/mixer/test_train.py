@@ -30,14 +30,17 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
+@pytest.mark.long
 def test_learns_what_can_be_learned(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     model = fresh(tiny)
-    config = replace(SHORT, epochs=40, decay_epochs=10, mix=0.1, auto_augment=False, muon_lr=0.02, adamw_lr=0.01)
+    config = replace(SHORT, epochs=30, decay_epochs=10, micro_batch=12, mix=0.1, auto_augment=False)
+    config = replace(config, muon_lr=0.02, adamw_lr=0.01)
     last = list(train(model, coloured, coloured, config, tmp_path, CPU))[-1]
     assert last["validation_accuracy"] > 0.9
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed after the last save"])
+@pytest.mark.long
 def test_continued_run_equals_an_uninterrupted_one(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, kill: bool
 ) -> None:
@@ -78,6 +81,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
     assert losses[0] == pytest.approx(losses[1], rel=2e-2)  # bf16 rounds differently
 
 
+@pytest.mark.long
 def test_bf16_in_micro_batches_learns_as_plain_float32_does(
     tiny: MixerConfig, coloured: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +99,7 @@ def test_bf16_in_micro_batches_learns_as_plain_float32_does(
     torch.testing.assert_close(fast, plain, rtol=0.03, atol=0.02)
 
 
+@pytest.mark.long
 def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     class Knows(nn.Module):
         """Says class 7 to everything."""
@@ -102,7 +107,7 @@ def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return torch.eye(10)[7].expand(len(images), 10) * 50
 
-    config = replace(SHORT, epochs=20, hard_labels=0.0, mix=0.0, adamw_lr=0.02)
+    config = replace(SHORT, epochs=12, micro_batch=12, hard_labels=0.0, mix=0.0, adamw_lr=0.02)
     model = fresh(tiny)
     list(train(model, coloured, coloured, config, tmp_path, CPU, Knows()))
     assert (model(torch.randn(5, 3, 32, 32)).argmax(1) == 7).all()
@@ -175,7 +180,8 @@ def test_saving_at_the_end_of_epochs_takes_a_twentieth_of_the_time_at_most(
         moment[0] += 1.0  # s, which a save takes
 
     monkeypatch.setattr(Run, "save", save)
-    config = replace(SHORT, epochs=50.4, auto_augment=False)
-    for _ in train(fresh(tiny), coloured, coloured, config, tmp_path, CPU):
-        moment[0] += 0.19  # five steps, so 0.95 s, an epoch
-    assert saved == [5, 115, 225, 252], "the first epoch; then every 22 epochs, 20.9 s; the end"
+    few = Labelled(coloured.images[:4], coloured.labels[:4])
+    config = replace(SHORT, epochs=50, batch_size=2, auto_augment=False)
+    for _ in train(fresh(tiny), few, few, config, tmp_path, CPU):
+        moment[0] += 0.475  # two steps, so 0.95 s, an epoch
+    assert saved == [2, 46, 90, 100], "the first epoch; then every 22 epochs, 20.9 s; the end"

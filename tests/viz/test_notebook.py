@@ -65,6 +65,7 @@ def untimed(drawn: Drawn) -> tuple[str | None, str, str]:
 
 
 @pytest.mark.parametrize("words", BEGINNINGS, ids=["places", "options"])
+@pytest.mark.long
 def test_every_view_copied_as_python_is_the_same(
     instrument: Instrument, words: Words, monkeypatch: pytest.MonkeyPatch
 ) -> None:

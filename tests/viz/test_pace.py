@@ -74,6 +74,7 @@ def steps_of(clock: Clock, measurement: Measurement) -> list[float]:
     return [*took, clock.now - begin]
 
 
+@pytest.mark.long
 def test_every_step_of_every_measurement_is_short(
     slow: Instrument, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

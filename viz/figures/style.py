@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from colorsys import hls_to_rgb
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -56,6 +57,7 @@ GROUPS = ((ACCENT, ""), ("#00A38D", "/"), ("#D55E00", "x"))
 """colour and hatching of each of several groups of bars"""
 
 
+@cache
 def class_colour(index: int) -> str:
     """The colour of a class, always the same.
 

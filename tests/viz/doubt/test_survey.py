@@ -15,6 +15,7 @@ def images(config: MixerConfig, count: int) -> torch.Tensor:
     return torch.randn(count, 3, *config.image_size, generator=torch.Generator().manual_seed(2))
 
 
+@pytest.mark.long
 def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viz.doubt.survey.STEPS", 16)  # as many as there are patches
     model, pictures = bent(tiny), images(tiny, 9)
@@ -29,6 +30,7 @@ def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.M
     assert set(table["methods"]) == {*METHODS, "random order"}
 
 
+@pytest.mark.long
 def test_where_all_is_linear_ablation_beats_chance_and_nothing_is_missing(tiny: MixerConfig) -> None:
     methods = survey(straight(tiny), images(tiny, 8))["methods"]
     for name in ("Patch ablation", "Shapley values"):
@@ -38,6 +40,7 @@ def test_where_all_is_linear_ablation_beats_chance_and_nothing_is_missing(tiny: 
     assert methods["Saliency"]["gap"] is None
 
 
+@pytest.mark.long
 def test_steps_of_several_patches_hardly_change_an_area() -> None:
     model = bent(MixerConfig(patch_size=(4, 8), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17))
     pictures = images(model.config, 8)
