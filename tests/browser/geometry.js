@@ -31,7 +31,7 @@
   const drawn = async () => {
     for (const view of views()) {
       view.scrollIntoView();
-      for (const until = performance.now() + 20000; !figures(view).every(figure => figure._fullLayout?.width === figure.clientWidth);) {
+      for (const until = performance.now() + 20000; !figures(view).every(figure => Math.abs(figure._fullLayout?.width - figure.clientWidth) < 1);) {
         if (performance.now() > until) throw new Error(`${view.dataset.view} is not drawn`);
         await new Promise(requestAnimationFrame);
       }

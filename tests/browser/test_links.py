@@ -133,12 +133,12 @@ def test_the_sentence_on_a_wrong_link_stays_until_something_is_chosen(visit: Cal
 
 def test_a_link_to_a_view_opens_its_tab_and_has_it_in_sight(visit: Callable[..., Page], url: str) -> None:
     page = visit(f"{url}?patch=1,1&view=mixing.unit.writes).")
-    writes = page.locator("#mixing-unit-writes")
+    writes = page.locator("#mixing-unit-weights")  # where it is now
     expect(writes.locator("h3")).to_be_in_viewport(timeout=60_000)
     expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
     page.wait_for_function("location.search === '?patch=1,1&lens=mixing.unit'")
     writes.get_by_role("button", name="Save, copy, link").click()
-    assert copied(page, "Link to this view").endswith("?patch=1,1&lens=mixing.unit&view=mixing.unit.writes")
+    assert copied(page, "Link to this view").endswith("?patch=1,1&lens=mixing.unit&view=mixing.unit.weights")
     page.goto(f"{url}?view=nowhere")
     expect(said(page)).to_have_text("There is no view 'nowhere' here.", timeout=60_000)
 

@@ -526,10 +526,10 @@ def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apa
 
 
 @pytest.mark.usefixtures("slow")
-def test_after_cancel_nothing_of_the_picture_before_is_left(page: Page, scope: Microscope) -> None:
+def test_after_cancel_nothing_of_the_picture_before_is_left(visit: Callable[..., Page], scope: Microscope) -> None:
+    page = visit("?lens=attribution&methods=Gradient x input,Token Grad-CAM")
     before, after = (scope.classes[scope.answer(scope.sample_picture(i))] for i in (0, 61))
     assert before != after
-    page.get_by_role("tab", name="Attribution").click()
     expect(page.locator("#attribution-sums")).to_contain_text("Token Grad-CAM", timeout=30_000)
     page.locator('#attribution-asks input[value="Shapley values"]').check()
     measure = page.locator("#attribution-maps .measure").get_by_role("button", name="Measure")

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from mixer.errors import message
-from viz.lenses.all import Lenses
+from viz.lenses.all import Lenses, now_at
 from viz.lenses.how_it_works import tour
 from viz.lenses.tokens import lens_needed
 from viz.lenses.view import Drawn, Lens, Point, View, as_python, csv_of, element_id, facts_of, file_name, in_place
@@ -190,9 +190,10 @@ class Instrument(Lenses):
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
-            if (name := words.pop("view", "").strip(EDGES)) in self._named:
+            name, chosen = now_at(self.scope, words.pop("view", "").strip(EDGES))
+            if name in self._named:
                 status["go"] = self._named[name]
-                words["lens"] = str(self.places[status["go"]])
+                words = {**chosen, **words, "lens": str(self.places[status["go"]])}
             elif name:
                 said.append(f"There is no view {name!r} here.")
         elif "view" in event:

@@ -41,7 +41,7 @@ from viz.pictures import png_url
 from viz.selection import Option, Selection
 
 HERE = Path(__file__).parent
-LEFT_OUT, LAST = "model.layers", "how.glossary"
+LEFT_OUT, LAST = "model.layers", "learn.glossary"
 """a view that no report needs, and the one that is of no picture and as long as two pages"""
 LIBRARY = "<template id=library></template>"
 """what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""

@@ -85,7 +85,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
         if (not view.missing(scope, selection) or view.title in IN_PART) and view.title != "Layer table"
     }
     assert sections.keys() == ready.keys()
-    assert list(sections)[-1] == "how-glossary"
+    assert list(sections)[-1] == "learn-glossary"
     assert len(ready) > 25
     for name, view in ready.items():
         section, drawn = sections[name], view.draw(scope, selection)
