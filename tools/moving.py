@@ -1,6 +1,7 @@
 """Take the moving picture of a visitor at work that leads the README: `python -m tools.moving`."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 from PIL import Image
@@ -27,23 +28,22 @@ Frame = tuple[Image.Image, int]
 def work(page: Page) -> Iterator[Frame]:
     """What the visitor does."""
     yield frame(page, READ)
+    stage = page.locator(".stage")
+    play = stage.locator("[data-do=play]")
+    play.click()
+    yield from film(page, lambda: play.inner_text() != "Play")
+    yield from press(page, stage.get_by_role("button", name="Show the sum of 4a"), hold=READ)
+    yield from press(page, stage.get_by_role("button", name="Close"))
     yield from press(page, page.get_by_role("tab", name="Patch tokens"))
-    yield from press(page, page.locator("#answer .slider input"), 0.97)
-    yield from press(page, page.get_by_role("tab", name="Attribution"), hold=READ)
-    yield from press(page, page.get_by_role("button", name="Pin", exact=True))
-    yield from press(page, page.get_by_role("tab", name="What if"))
-    plot = page.locator("#whatif-edit-picture .pane:not(.pinned) .js-plotly-plot")
-    for x, y in ((36 + 12, 4 + 14), (36 + 20, 4 + 14), (36 + 12, 4 + 18)):
-        plot.scroll_into_view_if_needed()
-        place = plot.evaluate(
-            """(plot, [x, y]) => {
-              const {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
-              return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)];
-            }""",
-            [x, y],
-        )
-        yield from click(page, *place)
     yield from press(page, page.get_by_role("tab", name="Attribution"), hold=READ + LOOK)
+
+
+def film(page: Page, going: Callable[[], bool]) -> Iterator[Frame]:
+    """What moves, as often as a picture can be taken."""
+    while going():
+        began = time.monotonic()
+        picture, _ = frame(page, 0)
+        yield picture, round(1000 * (time.monotonic() - began))
 
 
 def press(page: Page, control: Locator, across: float = 0.5, hold: int = LOOK) -> Iterator[Frame]:

@@ -104,6 +104,7 @@ def test_play_moves_cells_and_ends_when_stopped_or_when_something_else_is_select
 def test_who_wants_no_motion_goes_step_by_step(visit: Callable[..., Page]) -> None:
     page = visit(reduced_motion="reduce")
     stage = page.locator(STAGE)
+    expect(page.locator("#how-network .view")).to_have_attribute("aria-busy", "false", timeout=15_000)
     says = stage.locator(".says li").all_text_contents()
     assert len(says) == 12
     button = stage.locator("[data-do=play]")

@@ -254,6 +254,16 @@ def foreign(route: Route) -> str:
     return json.dumps(body | {"data": body["data"] | {"visitor": "nobody"}})
 
 
+def test_weights_are_compared_with_those_from_before_the_training(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=mixing.units&depth=2a&order=index")
+    page.get_by_role("button", name="Compare with the untrained network").click()
+    page.wait_for_url("**/networks/seed-start/?*")
+    view = page.locator("#mixing-units-units")
+    expect(view.locator(".pinned .which")).to_contain_text("network: ", timeout=30_000)
+    expect(view.locator(".js-plotly-plot")).to_have_count(2, timeout=30_000)
+    expect(page.get_by_role("button", name="Compare with the untrained network")).to_be_hidden()
+
+
 def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?lens=mixing.wiring&sample=3")
     page.get_by_role("button", name="Pin", exact=True).click()

@@ -90,7 +90,7 @@ def test_every_step_of_every_measurement_is_short(
         for name in slow.views:
             while todo := slow._needs(visit, name):
                 took = steps_of(clock, todo[0])
-                assert max(took) <= STEP, f"{todo[0].label}: {max(took):.2f} s"
+                assert max(took) <= STEP + 1e-9, f"{todo[0].label}: {max(took):.2f} s"
                 seen.add(todo[0].label)
     assert len(seen) > 30, seen
 

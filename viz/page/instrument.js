@@ -746,13 +746,23 @@ window.instrument = (() => {
       ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
       option("others ...", "networks/"),
     );
-    const open = async () => {
+    const open = async (query = location.search) => {
       const address = `${site()}/${select.value}`;
       select.disabled = true;
       await fetch(address).catch(() => {}); // made first: where a page does not come at once, Gradio reloads this one
       select.disabled = false;
-      location.href = `${address}${location.search}`;
+      location.href = `${address}${query}`;
     };
+    // weights beside those from before the training: this network is pinned on the page of that one
+    const start = list.find(({words}) => words === "untrained"), own = list.find(({address}) => address.replace(/\/$/, "") === here);
+    document.body.classList.toggle("has-untrained", Boolean(start && own && start !== own));
+    document.addEventListener("click", event => {
+      if (!event.target.closest("[data-do=untrained]")) return;
+      const query = new URLSearchParams(location.search);
+      query.set("pin", `network=${own.name}&${location.search.slice(1)}`);
+      select.value = start.address;
+      open(`?${query}`);
+    });
     // a key that goes through the list opens none of them yet
     const button = label.parentElement.querySelector("[data-do=open]");
     let byKey = false;
@@ -765,7 +775,7 @@ window.instrument = (() => {
       button.hidden = select.selectedOptions[0].defaultSelected;
       if (!byKey) open();
     };
-    button.onclick = open;
+    button.onclick = () => open();
     label.hidden = false;
   };
 

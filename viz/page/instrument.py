@@ -61,7 +61,11 @@ class Instrument(Lenses):
         self._named = {self.full_names[name]: name for name, lens in self.places.items() if lens}
         self.parts = [
             *specimen.parts(scope),
-            Part("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
+            Part(
+                "pin",
+                lambda v: (v.pinned, v.selection.lens),
+                lambda v: {"set": {}, "html": pin.bar(v.pinned, self, v.selection.lens)},
+            ),
             Part("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
             Part("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),

@@ -153,20 +153,26 @@
     stage.querySelector(".rail .step").textContent = text;
     if (text) instrument.announce(text);
   };
+  // the drawing of the same numbers, where what is measured meanwhile had it drawn anew
+  const present = stage => [...document.querySelectorAll(".stage")].find(one => one.dataset.stage === stage.dataset.stage);
+  let goOn, turn = 0;
   const play = async stage => {
     if (stage.classList.contains("playing")) {
-      if (!still.matches) return end(stage);
-      return stage.goOn();
+      if (still.matches) return goOn();
+      turn += 1;
+      return end(stage);
     }
-    stage.classList.add("playing");
-    stage.querySelector("[data-do=play]").textContent = still.matches ? "Next step" : "Stop";
-    const says = [...stage.querySelectorAll(".says li")];
-    for (const [i, step] of stepsOf(stage).entries()) {
-      tell(stage, says[i].textContent);
+    const mine = ++turn, count = stage.querySelectorAll(".says li").length;
+    for (let i = 0; i < count; i++) {
+      stage.classList.add("playing");
+      stage.querySelector("[data-do=play]").textContent = still.matches ? "Next step" : "Stop";
+      tell(stage, stage.querySelectorAll(".says li")[i].textContent);
       clear(stage);
-      await step();
-      if (still.matches) await new Promise(resolve => { stage.goOn = resolve; });
-      if (!stage.isConnected || !stage.classList.contains("playing")) return; // stopped, or something else is selected
+      await stepsOf(stage)[i]();
+      if (still.matches) await new Promise(resolve => { goOn = resolve; });
+      if (mine !== turn) return; // stopped, or begun anew
+      stage = present(stage);
+      if (!stage) return; // something else is selected
     }
     end(stage);
   };

@@ -7,6 +7,7 @@ import pytest
 
 from viz.page.address import LONGEST, Address
 from viz.page.instrument import Instrument
+from viz.page.pin import link
 from viz.page.visit import Visit
 from viz.selection import show, to_link
 
@@ -59,7 +60,7 @@ def test_many_edits_are_not_in_the_query_either(instrument: Instrument) -> None:
     updates = instrument.answer(visit, {"words": {"edits": ";".join(places[:60]), "undone": "noise"}})
     assert len(visit.selection.edits) > 30
     assert len(updates["status"]["link"]) < 200
-    assert list(updates["kept"].values()) == [dict(parse_qsl(instrument._link(visit)))["edits"]]
+    assert list(updates["kept"].values()) == [dict(parse_qsl(link(instrument, visit.pinned, visit.selection)))["edits"]]
 
 
 @pytest.mark.parametrize(("length", "fits"), [(100, True), (LONGEST - 100, True), (LONGEST, False)])

@@ -12,7 +12,7 @@ from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.instrument import SAME, Instrument
-from viz.page.pin import Pinned
+from viz.page.pin import Pinned, link
 from viz.page.visit import Visit
 from viz.selection import change
 
@@ -63,7 +63,7 @@ def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Visi
     updates = instrument.answer(pinned, {"words": {"pin": ""}})
     assert pinned.pinned is None
     assert {updates[name]["which"] for name in updates if name.startswith("tokens-")} == {""}
-    assert "pin=" not in instrument._link(pinned)
+    assert "pin=" not in link(instrument, pinned.pinned, pinned.selection)
 
 
 def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinned: Visit) -> None:
@@ -79,7 +79,7 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Visit) -> None:
     instrument.answer(pinned, {"words": {"pin": "here", "sample": "7", "depth": "1a"}})
     assert pinned.pinned is not None
     again = Visit(instrument.first)
-    instrument.answer(again, {"link": f"?{instrument._link(pinned)}"})
+    instrument.answer(again, {"link": f"?{link(instrument, pinned.pinned, pinned.selection)}"})
     assert again.pinned is not None
     assert again.selection == pinned.selection
     assert again.pinned.selection == replace(pinned.pinned.selection, lens=instrument.first.lens)
@@ -114,7 +114,10 @@ def test_another_network_is_shown_beside_with_its_own_numbers(
     assert visit.pinned.lenses is there
     shown = here.refresh(fresh(visit))["model-layers"]
     assert shown["pinned"]["html"] != shown["html"]
-    assert parse_qs(parse_qs(here._link(visit))["pin"][0]) == {"network": ["other"], "sample": ["5"]}
+    assert parse_qs(parse_qs(link(here, visit.pinned, visit.selection))["pin"][0]) == {
+        "network": ["other"],
+        "sample": ["5"],
+    }
 
 
 def test_measurements_of_two_networks_are_two(small: Microscope, other: Microscope) -> None:
