@@ -66,11 +66,6 @@ _import_hook.JaxtypingTransformer = ShapesOnly
 install_import_hook(["mixer", *LOOKING], "tests.typecheck.shapes")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, as tests wait for browsers and other processes; many cores gain nothing."""
-    return min(4, (os.cpu_count() or 1) + 1)
-
-
 def small_config() -> MixerConfig:
     """A network whose sizes are pairwise distinct: 8 x 2 patches, 11 channels, 13 and 17 hidden units, 3 blocks."""
     from mixer.data import CLASSES

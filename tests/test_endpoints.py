@@ -113,10 +113,9 @@ def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, p
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("how.network", ""),
-        ("tokens.norms", "norms=updates&compare=unusual"),
+        ("tokens.norms", "norms=updates"),
         ("tokens.votes", "depth=5a&class=cat"),
-        ("attribution.maps", "methods=Saliency,Patch ablation&baseline=black"),
+        ("attribution.sums", "methods=Saliency&baseline=black"),
         ("mixing.units.units", "depth=3a&order=row&patch=2,1"),
         ("learn.glossary", ""),
     ],
@@ -146,8 +145,8 @@ def test_views_are_listed_and_older_names_lead_to_them(client: Client, scope: Mi
     listed = client.predict(api_name="/views")["views"]
     assert set(listed) == set(Lenses(scope).full_names.values())
     assert all(listed.values())
-    found = client.predict(picture, "tokens.lens", api_name="/view")
-    assert found["view"] == "how.lens"
+    found = client.predict(picture, "how.glossary", api_name="/view")
+    assert found["view"] == "learn.glossary"
     for name, words, told in (
         ("tokens.nothing", None, "There is no view 'tokens.nothing' here. There are: "),
         (None, "depth=99a", "99a"),

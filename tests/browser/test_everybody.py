@@ -185,7 +185,6 @@ def test_the_menu_of_a_view_closes_by_escape_alone_and_gives_the_focus_back(visi
         opens.focus()
         page.keyboard.press("Enter")
         expect(png).to_be_focused()
-        check(page, "#attribution-maps")
         menu, button = view.locator("[popover]").bounding_box(), opens.bounding_box()
         assert menu
         assert button
@@ -193,6 +192,10 @@ def test_the_menu_of_a_view_closes_by_escape_alone_and_gives_the_focus_back(visi
         assert menu["x"] + menu["width"] == pytest.approx(button["x"] + button["width"], abs=2)
         page.keyboard.press("Tab")
         expect(view.get_by_role("button", name="SVG")).to_be_focused()
+        check(page, "#attribution-maps")
+        page.keyboard.press("Escape")
+        opens.focus()
+        page.keyboard.press("Enter")
         page.keyboard.press("Escape")
         expect(png).to_be_hidden()
         expect(opens).to_be_focused()
