@@ -16,7 +16,7 @@ from viz.selection import Choice, Selection, Several
 
 FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
 """a gradient, a removal and a look at the tokens: selected by default where no benchmark of the network ranks them"""
-LONG = 75e9
+LONG = 60e9
 """multiply-adds: about three seconds of two cores"""
 SELECTED = 3
 """methods that are selected by default, at most"""
