@@ -23,7 +23,7 @@ from viz.page.address import DIGEST, Address, said_of
 from viz.page.markup import asks_id
 from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
-from viz.page.report import name_of, report
+from viz.page.report import drawn_or_words, name_of, report
 from viz.page.visit import Part, Visit
 from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show
 from viz.zerogpu import LENT
@@ -310,7 +310,7 @@ class Instrument(Lenses):
     def _value(self, visit: Visit, name: str) -> dict[str, Any]:
         """What `instrument.js` shows of a view."""
         selection, view = visit.selection, self.views[name]
-        drawn = _drawn(self.scope, view, selection)
+        drawn = drawn_or_words(self.scope, view, selection)
         needs, kept = self._needs(visit, name), self._kept(visit, name)
         facts = facts_of(self.scope, selection, self.settings[name])
         return {
@@ -333,16 +333,8 @@ class Instrument(Lenses):
         """What a view shows of what is pinned, and what it says of both."""
         view = kept.lenses.views[name]
         before, now = pin.which(kept, self, name, selection)
-        drawn = _drawn(kept.lenses.scope, view, kept.selection)
+        drawn = drawn_or_words(kept.lenses.scope, view, kept.selection)
         return {"which": now, "pinned": _shown(drawn) | {"which": before, "alt": f"{before}. {in_place(view, drawn)}"}}
-
-
-def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
-    try:
-        return view.draw(scope, selection)
-    except Exception:
-        log.exception("%s could not be drawn", view.title)
-        return Drawn(words=BROKEN)
 
 
 def _shown(drawn: Drawn) -> dict[str, Any]:

@@ -45,7 +45,7 @@ LEFT_OUT, LAST = "model.layers", "learn.glossary"
 """a view that no report needs, and the one that is of no picture and as long as two pages"""
 LIBRARY = "<template id=library></template>"
 """what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
-BROKEN = "This view could not be drawn."
+BROKEN = "This view could not be drawn. The log has the details."
 
 MOST = 10_000_000
 """bytes of a report: what mail programs and chats let through"""
@@ -92,7 +92,7 @@ def report(here: Lenses, visit: Visit, address: str) -> str:
     scope, named = here.scope, {full_name(lens, view): (lens, view) for lens in here.lenses for view in lens.views}
     seen = {named[name][1] for name in (LEFT_OUT, LAST)}
     parts = [part for lens in here.lenses for part in _lens(here, lens, visit, seen)]
-    last = section(scope, *named[LAST], visit.selection, _drawn(scope, named[LAST][1], visit.selection))
+    last = section(scope, *named[LAST], visit.selection, drawn_or_words(scope, named[LAST][1], visit.selection))
     contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in here.lenses)
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
     return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts, *last])
@@ -195,7 +195,7 @@ def _lens(here: Lenses, lens: Lens, visit: Visit, seen: set[View]) -> list[Part]
         if view in seen:
             continue
         seen.add(view)
-        drawn, waiting = _drawn(scope, view, selection), view.missing(scope, selection)
+        drawn, waiting = drawn_or_words(scope, view, selection), view.missing(scope, selection)
         labels = escape(", ".join(dict.fromkeys(one.label for one in waiting)))
         if waiting and not _is_known(drawn):
             missing += f"<li>{escape(view.title)} ({labels})</li>"
@@ -214,7 +214,7 @@ def _pinned(here: Lenses, name: str, visit: Visit) -> list[Part]:
     if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
         return []
     before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
-    return [before, *_shown(view, _drawn(kept.lenses.scope, view, kept.selection)), now]
+    return [before, *_shown(view, drawn_or_words(kept.lenses.scope, view, kept.selection)), now]
 
 
 def _name(lens: Lens) -> str:
@@ -229,7 +229,8 @@ def _is_known(drawn: Drawn) -> bool:
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).any())
 
 
-def _drawn(scope: Microscope, view: View, selection: Selection) -> Drawn:
+def drawn_or_words(scope: Microscope, view: View, selection: Selection) -> Drawn:
+    """What a view shows, or that it could not be drawn."""
     try:
         return view.draw(scope, selection)
     except Exception:

@@ -31,7 +31,8 @@ from viz.microscope import Microscope
 from viz.mixing import influence, units
 from viz.mixing.shuffle import permutation_experiment
 from viz.page import specimen
-from viz.page.instrument import BROKEN, Instrument
+from viz.page.instrument import Instrument
+from viz.page.report import BROKEN
 from viz.page.visit import Visit
 from viz.selection import Number, Option, Selection, Several, Words, change, first
 

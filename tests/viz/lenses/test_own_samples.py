@@ -15,7 +15,8 @@ from viz.lenses.model import _confused
 from viz.lenses.view import Point
 from viz.microscope import Microscope
 from viz.page import specimen
-from viz.page.instrument import BROKEN, Instrument
+from viz.page.instrument import Instrument
+from viz.page.report import BROKEN
 from viz.page.visit import Visit
 from viz.selection import change, first
 

@@ -97,7 +97,7 @@ def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
     instrument.answer(visit, {"redraw": True})
     monkeypatch.setattr(instrument.scope, "pixels", broken)
     updates = instrument.answer(visit, {"words": {"lens": "tokens"}})
-    assert "went wrong" in updates["tokens-votes"]["words"]
+    assert "could not be drawn" in updates["tokens-votes"]["words"]
     assert updates["tokens-votes"]["figure"] is None
     assert updates["tokens-norms"]["figure"]
     assert "a fault of ours" in caplog.text
