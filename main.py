@@ -27,7 +27,7 @@ from mixer.evaluate import headline
 from mixer.image_folder import compare, seen, tested
 from mixer.layout import Folders
 from mixer.model import PRESETS, Mixer
-from mixer.networks import named, open_network, samples_of, told
+from mixer.networks import display_name, open_network, quality_text, samples_of
 from mixer.picture import decode
 from mixer.record import device_name
 from mixer.run import Run
@@ -98,7 +98,7 @@ def train(
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
     identity = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
-    with Run(folder, identity, tuple(map(named, teacher or ())), where) as ours:
+    with Run(folder, identity, tuple(map(display_name, teacher or ())), where) as ours:
         if init or not ours.begun:
             ours.identity["init"] = init
         said = [] if known else parts.said()
@@ -308,7 +308,7 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
     samples = samples_of(source)
     own = samples if samples.source != "CIFAR-10" else None
     checkpoint.save(output, model, metrics | {"weights": "half precision"}, own, precision=torch.float16)
-    print(f"{told(metrics)}; saved in {output}")
+    print(f"{quality_text(metrics)}; saved in {output}")
 
 
 def plot(run: tyro.conf.Positional[Path]) -> None:

@@ -16,7 +16,7 @@ from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.doubt import faithfulness
-from viz.intervene.patching import Between, token_map
+from viz.intervene.patching import LogitDifference, token_map
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.visit import Visit
@@ -150,7 +150,7 @@ def intervening() -> Iterator[Ratio]:
             scope.model(image)
 
     def patch() -> None:
-        list(token_map(scope.model, this, other, Between(3, 0)))
+        list(token_map(scope.model, this, other, LogitDifference(3, 0)))
 
     with torch.inference_mode():
         times = interleaved(edit, hundred, patch, rounds=5)

@@ -37,7 +37,7 @@ class NotOpened(CheckpointError):
 
 
 @dataclass(frozen=True)
-class Present:
+class LocalNetwork:
     """A network that is on this machine."""
 
     name: str
@@ -47,13 +47,13 @@ class Present:
     """how good it is, as far as that is known"""
 
 
-def named(source: Path | str) -> str:
+def display_name(source: Path | str) -> str:
     """How a record or a program names a checkpoint: in this project's folder, by the path there."""
     path = Path(source).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(source)
 
 
-def present(root: Path = ROOT) -> list[Present]:
+def present(root: Path = ROOT) -> list[LocalNetwork]:
     """The checkpoints of Mixers in `checkpoints`, and the runs in `runs`, finished or not; what is damaged is left out.
 
     A run goes on: its name has the time at which it was saved, so that one name always means the same weights.
@@ -62,16 +62,16 @@ def present(root: Path = ROOT) -> list[Present]:
     for folder in _folders(root / CHECKPOINTS):
         with suppress(*DAMAGED):
             if checkpoint.read_json(folder / "config.json").get("network") == Mixer.__name__:
-                found.append(Present(folder.name, str(folder), _told_of(folder)))
+                found.append(LocalNetwork(folder.name, str(folder), _told_of(folder)))
     for folder in _folders(root / RUNS):
         with suppress(*DAMAGED):
             saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
             words = _told_of(ended) if (ended := _ended(folder)) else _told_of_line(run.history(folder)[-1])
-            found.append(Present(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
+            found.append(LocalNetwork(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
     return found
 
 
-def told(metrics: dict[str, Any]) -> str:
+def quality_text(metrics: dict[str, Any]) -> str:
     """How good a network is, as far as its record says."""
     if "accuracy" in metrics:
         return f"test accuracy: {metrics['accuracy']:.2%}"
@@ -89,7 +89,7 @@ def _told_of_line(line: dict[str, Any]) -> str:
 
 
 def _told_of(folder: Path) -> str:
-    return told(checkpoint.read_json(folder / "metrics.json"))
+    return quality_text(checkpoint.read_json(folder / "metrics.json"))
 
 
 def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
@@ -99,7 +99,7 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
     Hub. A path that is not there is also looked for in the folder of this project.
     Raises CheckpointError, in words, for what is none of these, and where the memory does not suffice for it.
     """
-    path = located(source)
+    path = resolve(source)
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
         return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
     check_room(str(source), _sizes(path))
@@ -112,11 +112,11 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
 
 def samples_of(source: Path | str) -> Samples:
     """Those of a network that `open_network` opens: its own, or else those that ship with the project."""
-    path = located(source)
+    path = resolve(source)
     return checkpoint.load_samples(path / "checkpoint" if (path / run.NEWEST).is_file() else path)
 
 
-def located(source: Path | str) -> Path:
+def resolve(source: Path | str) -> Path:
     """Where it is on this machine; fetched from the Hub, if it is one of its models. Raises NotOpened, in words."""
     here = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
     return here or _fetched(str(source))

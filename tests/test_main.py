@@ -24,7 +24,7 @@ from mixer.data import Labelled, OtherClasses, normalise, statistics
 from mixer.image_folder import read as read_folder
 from mixer.layout import UnusableData
 from mixer.model import PRESETS, Mixer, MixerConfig
-from mixer.networks import named
+from mixer.networks import display_name
 from mixer.picture import decode, to_picture
 from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
@@ -59,7 +59,7 @@ def test_train_teach_continue_evaluate(cifar: Path, tmp_path: Path, capsys: pyte
     before, longer = metrics["stages"]
     assert before == stage
     assert [line["epoch"] for line in longer["history"]] == [1]
-    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(map(named, main.TEACHERS)))
+    assert (longer["recipe"]["epochs"], longer["recipe"]["teacher"]) == (3, list(map(display_name, main.TEACHERS)))
     assert metrics["epochs"] == 3
 
     first = str(tmp_path / "run" / "checkpoint")

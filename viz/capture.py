@@ -188,7 +188,9 @@ def trace(model: Mixer, images: Float[Tensor, "batch 3 height width"]) -> Trace:
     )
 
 
-def resume(model: Mixer, tokens: Float[Tensor, "batch patches channels"], depth: int) -> Float[Tensor, "batch classes"]:
+def run_from(
+    model: Mixer, tokens: Float[Tensor, "batch patches channels"], depth: int
+) -> Float[Tensor, "batch classes"]:
     """The logits that the network comes to from tokens at a depth (as in `depth_names`): all that lies behind it.
 
     From the tokens of a pass at any depth it comes to the logits of that pass. Mode, gradients and the model's lock

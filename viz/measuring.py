@@ -52,7 +52,7 @@ class Measurement(Generic[T]):
     """how long it will take, as far as one can know beforehand"""
     steps: Callable[[], Iterator[int]]
     """does it and keeps the result in memory; yields how many are done"""
-    asked: bool = False
+    on_request: bool = False
     """whether it waits until the visitor asks for it"""
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
 from mixer.model import Mixer
-from mixer.networks import located, named, open_network, samples_of, told
+from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
 from viz import tokens
 from viz.capture import Trace, array, depth_names, trace
@@ -60,8 +60,8 @@ class Microscope(Memory):
         """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given."""
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-        found = located(source)  # once: a model of the Hub's is fetched
-        return cls(*open_network(found), device, named(source), samples_of(found))
+        found = resolve(source)  # once: a model of the Hub's is fetched
+        return cls(*open_network(found), device, display_name(source), samples_of(found))
 
     @property
     def name(self) -> str:
@@ -72,7 +72,7 @@ class Microscope(Memory):
     def quality(self) -> str:
         """How good it is, as far as that was measured on images of its classes."""
         if "accuracy" not in self.metrics:
-            return told(self.metrics)
+            return quality_text(self.metrics)
         if not self.knows_samples:
             return "not evaluated"
         return f"{self.samples.source} test accuracy: {self.metrics['accuracy']:.2%}"
@@ -169,21 +169,21 @@ class Microscope(Memory):
         """The most probable classes, best first: as many as asked for, or as there are."""
         return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
-    def bank(self, depth: int) -> Measurement[Tensor]:
+    def sample_tokens(self, depth: int) -> Measurement[Tensor]:
         """The tokens of all shipped samples at one depth: (samples, patches, channels)."""
         return self.over_samples(
-            ("bank", depth), "Reading the samples", lambda: tokens.bank(self.model, self.sample_inputs, depth)
+            ("bank", depth), "Reading the samples", lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth)
         )
 
     def sample_answers(self) -> list[int] | None:
         """The class that the network gives each shipped sample; None where the bank of the last depth is not known."""
-        last = self.known(self.bank(len(self.depth_names) - 1))
+        last = self.known(self.sample_tokens(len(self.depth_names) - 1))
         return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
 
-    def typical(self) -> Measurement[tokens.Typical]:
+    def sample_stats(self) -> Measurement[tokens.SampleStats]:
         """The means over the shipped samples."""
         return self.over_samples(
-            "typical", "Means over the samples", lambda: tokens.typical(self.model, self.sample_inputs)
+            "typical", "Means over the samples", lambda: tokens.sample_stats(self.model, self.sample_inputs)
         )
 
     @property
@@ -199,7 +199,7 @@ class Microscope(Memory):
         total: int,
         steps: Callable[[], Iterator[int | T]],
         passes: float | None = None,
-        asked: bool = False,
+        on_request: bool = False,
     ) -> Measurement[T]:
         """What is measured of this network, and kept in its memory.
 
@@ -207,7 +207,7 @@ class Microscope(Memory):
         passes: that it costs; None: as many as its steps
         """
         seconds = (total if passes is None else passes) * self.seconds_per_pass
-        return Measurement(key, label, unit, total, seconds, lambda: self.kept(key, steps), asked)
+        return Measurement(key, label, unit, total, seconds, lambda: self.kept(key, steps), on_request)
 
     def over_samples(
         self,
@@ -215,11 +215,11 @@ class Microscope(Memory):
         label: str,
         steps: Callable[[], Iterator[int | T]],
         passes: float = 1,
-        asked: bool = False,
+        on_request: bool = False,
     ) -> Measurement[T]:
         """What is measured on every sample. passes: that each costs"""
         count = len(self.samples)
-        return self.measurement(key, label, "samples", count, steps, count * passes, asked)
+        return self.measurement(key, label, "samples", count, steps, count * passes, on_request)
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

@@ -17,7 +17,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.page.report import document, section, whole
-from viz.selection import WORDS, Option, Page, Selection, change, first, show
+from viz.selection import WORDS, Choices, Option, Selection, change, first, show
 
 FRAME = """<iframe srcdoc="{}" style="width: 100%; max-width: 800px; height: 640px; border: 0" onload="\
 const {{body}} = this.contentDocument; \
@@ -121,7 +121,7 @@ def _measure(one: Measurement) -> None:
             bar.update(done - bar.n)
 
 
-def _select(scope: Microscope, page: Page, options: Sequence[Option], words: dict[str, Any]) -> Selection:
+def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
     """options: of the view, to be named where a word is wrong"""
     selection = first(scope, page)
     named = {name.strip("_").replace("_", "-"): value for name, value in words.items()}

@@ -178,14 +178,14 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Page:
+class Choices:
     """What there is to choose from beside the network's own: the lenses, the first of them open, and the options."""
 
     lenses: Sequence[str]
     options: Collection[Option]
 
 
-def first(scope: Microscope, page: Page) -> Selection:
+def first(scope: Microscope, page: Choices) -> Selection:
     """What the page opens on: a sample, a patch near the middle, and the depth at which the answer appears."""
     grid = scope.grid
     empty = Selection(b"", patch=grid.index(grid.rows // 2, grid.cols // 2), lens=page.lenses[0])
@@ -207,7 +207,7 @@ def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selecti
 Made = TypeVar("Made")
 
 
-def change(scope: Microscope, page: Page, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
+def change(scope: Microscope, page: Choices, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
     """The selection with what the words say, and a sentence for each of them that says nothing here."""
     options = {option.name: option for option in page.options}
     wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
@@ -258,7 +258,7 @@ def from_query(text: str) -> dict[str, str]:
     return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
 
 
-def to_link(scope: Microscope, page: Page, selection: Selection) -> str:
+def to_link(scope: Microscope, page: Choices, selection: Selection) -> str:
     """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
     return to_query(to_words(scope, page, selection))
 
@@ -268,7 +268,7 @@ def to_query(words: Words) -> str:
     return urlencode(words, safe=",:;@")
 
 
-def to_words(scope: Microscope, page: Page, selection: Selection) -> dict[str, str]:
+def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str, str]:
     """What a link says: all in which the selection differs from what the page opens on."""
     begin = first(scope, page)
     words: dict[str, str] = {}
@@ -302,10 +302,10 @@ def patch_text(scope: Microscope, patch: int) -> str:
     return f"{row},{col}"
 
 
-Setter = Callable[[Microscope, Page, Selection, str], Selection]
+Setter = Callable[[Microscope, Choices, Selection, str], Selection]
 
 
-def _set_picture(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_picture(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     size, brought = scope.grid.image_size, None
     try:
         data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -333,33 +333,33 @@ def _read(png: bytes) -> Image.Image:
     return decoded.image
 
 
-def _set_sample(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_sample(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return show_sample(scope, selection, _whole("sample", text, 0, len(scope.samples) - 1))
 
 
-def _set_edits(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_edits(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     """All edits of the picture, which replace those it had; the class that is asked about stays."""
     found, original = edits.parse(text, scope.grid, len(scope.samples)), selection.original
     unedited = original if found else b""
     return replace(selection, picture=scope.edited(original, found), unedited=unedited, edits=found, undone=())
 
 
-def _set_undone(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_undone(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, undone=edits.parse(text, scope.grid, len(scope.samples)))
 
 
-def _set_class(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_class(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, target=scope.class_number(text))
 
 
-def _set_depth(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_depth(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     if text not in scope.depth_names:
         raise ValueError(f"depth is one of {scope.depth_names[0]}, 1a, 1b to {scope.depth_names[-1]}, not {text!r}")
     changed = replace(selection, depth=scope.depth_names.index(text))
     return changed if changed.block == selection.block else replace(changed, unit=None)
 
 
-def _set_patch(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     row, comma, col = text.partition(",")
     if not comma:
         raise ValueError(f"patch is row,column, each counted from 0, not {text!r}")
@@ -368,15 +368,15 @@ def _set_patch(scope: Microscope, page: Page, selection: Selection, text: str) -
     return replace(selection, patch=scope.grid.index(*place))
 
 
-def _set_unit(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_unit(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
 
 
-def _set_channel(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_channel(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, channel=_whole("channel", text, 0, scope.model.config.hidden_dim - 1))
 
 
-def _set_lens(scope: Microscope, page: Page, selection: Selection, text: str) -> Selection:
+def _set_lens(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     if text not in page.lenses:
         raise ValueError(f"there is no tab {text!r}: the tabs are {', '.join(page.lenses)}")
     return replace(selection, lens=text)

@@ -53,7 +53,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True, eq=False)
-class Typical:
+class SampleStats:
     """What is usual: means over many images, for telling what is particular about one."""
 
     images: int
@@ -169,7 +169,7 @@ def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patche
         return array(model.head(_before_pooling(model, tokens)))
 
 
-def bank(
+def sample_tokens(
     model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
 ) -> Iterator[int | Float[Tensor, "images patches channels"]]:
     """The tokens of many images at one depth, on the model's device; yields how many are read, at last the result.
@@ -182,7 +182,7 @@ def bank(
     yield (yield from collected(model, images, lambda batch: _read(model, batch, sources[depth])))
 
 
-def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Typical]:
+def sample_stats(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | SampleStats]:
     """What is usual over many images; yields how many are read, at last the result.
 
     images: normalised, on the model's device. The model is free for other threads between the batches.
@@ -206,7 +206,7 @@ def typical(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Ite
     lengths, written, votes = (total / count for total in sums)
     leaders = torch.stack(leads).sum(0).cpu().numpy()
     settled = torch.cat(decided).bincount(minlength=len(leaders)).cpu().numpy()
-    yield Typical(count, array(lengths), array(written), array(votes), leaders, array(band), settled)
+    yield SampleStats(count, array(lengths), array(written), array(votes), leaders, array(band), settled)
 
 
 def neighbours(

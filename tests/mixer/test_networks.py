@@ -97,7 +97,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
             assert not model.training
             assert record["stages"][0]["history"][-1]["epoch"] == metrics["epoch"]
             assert f"validation accuracy: {metrics['validation_accuracy']:.2%} after" in listed.words
-            assert networks.told(record) == listed.words
+            assert networks.quality_text(record) == listed.words
     assert steps.gi_frame is None
     main.snapshot(folder, tmp_path / "checkpoints" / "half")
     half, _ = open_network(tmp_path / "checkpoints" / "half")
@@ -105,7 +105,7 @@ def test_a_run_is_opened_while_it_trains_and_after(
         assert a.dtype == torch.float32
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
     checkpoint.save(folder / "checkpoint", network, {"accuracy": 0.25})
-    assert [one.words for one in present(tmp_path)] == [networks.told(record), "test accuracy: 25.00%"]
+    assert [one.words for one in present(tmp_path)] == [networks.quality_text(record), "test accuracy: 25.00%"]
     assert open_network(folder)[1] == {"accuracy": 0.25}
 
 

@@ -18,7 +18,7 @@ from tests.viz.explained import bent
 from viz.lenses.view import Drawn, Lens, View
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Page, Selection, change, first
+from viz.selection import Choices, Selection, change, first
 
 T = TypeVar("T")
 
@@ -33,8 +33,8 @@ def microscope(**changes: Any) -> Microscope:
     return Microscope(model, {}, torch.device("cpu"), own_samples=few_samples())
 
 
-def page_of(*lenses: Lens) -> Page:
-    return Page([lens.id for lens in lenses], {option for lens in lenses for option in lens.all_options})
+def page_of(*lenses: Lens) -> Choices:
+    return Choices([lens.id for lens in lenses], {option for lens in lenses for option in lens.all_options})
 
 
 def view_of(lens: Lens, name: str) -> View:
@@ -57,7 +57,7 @@ def select(scope: Microscope, lens: Lens, **words: str) -> Selection:
 def measure(scope: Microscope, view: View, selection: Selection, asked: bool = False) -> list[Measurement]:
     """As the page does, until nothing is needed but what waits to be asked for; with `asked`, until nothing is."""
     made = list[Measurement]()
-    while waiting := [one for one in view.missing(scope, selection) if asked or not one.asked]:
+    while waiting := [one for one in view.missing(scope, selection) if asked or not one.on_request]:
         for one in waiting:
             done = list(one.steps())
             assert done == sorted(done)

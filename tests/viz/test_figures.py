@@ -350,12 +350,12 @@ def test_equal_logits_go_to_the_first_class_as_the_network_s_answer_does() -> No
 
 
 def test_a_small_map_has_the_colours_of_its_scale() -> None:
-    signed = figures.painted(np.array([[-2.0, 0.0, 2.0, 9.0]], np.float32), True, 2.0)
+    signed = figures.to_rgb(np.array([[-2.0, 0.0, 2.0, 9.0]], np.float32), True, 2.0)
     assert signed.shape == (1, 4, 3)
     blue, middle, red, beyond = signed[0].astype(int)
     assert blue[2] > blue[0]
     assert red[0] > red[2]
     assert middle.min() > 240
     assert beyond.tolist() == red.tolist()
-    low, high = figures.painted(np.array([[3.0], [5.0]], np.float32), False)[:, 0].tolist()
+    low, high = figures.to_rgb(np.array([[3.0], [5.0]], np.float32), False)[:, 0].tolist()
     assert (low, high) == ([68, 1, 84], [253, 231, 37])  # the ends of Viridis

@@ -154,7 +154,7 @@ def test_one_block_has_a_line_too():
 
 
 def test_ranked_values_keep_their_numbers():
-    line = figures.ranked(np.array([0.5, 3, -1, 3]), "channel", "activity").data[0]
+    line = figures.sorted_line(np.array([0.5, 3, -1, 3]), "channel", "activity").data[0]
     assert list(line.y) == [3, 3, 0.5, -1]
     assert list(line.customdata) == [1, 3, 0, 2]
     assert line.hovertemplate.startswith("channel %{customdata}: ")
@@ -181,7 +181,7 @@ def test_bars_before_and_after_tell_the_change_in_points():
 
 def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
     usual = np.array([[1.0, np.nan, 2.0], [0.5, np.nan, 0.25]])
-    figure = figures.effects(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
+    figure = figures.signed_bars(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
     bar, spread = figure.data
     assert bar.y.tolist() == [0.5, -1, 2]
     assert (bar.marker.color[0], bar.marker.color[2]) == (figures.style.RISES,) * 2
@@ -189,7 +189,7 @@ def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
     assert [width > 0 for width in bar.marker.line.width] == [False, True, False]
     np.testing.assert_array_equal(spread.y, usual[0])
     np.testing.assert_array_equal(spread.error_y.array, usual[1])
-    assert len(figures.effects(np.zeros(2), ["a", "b"], "change", "unit", 0).data) == 1
+    assert len(figures.signed_bars(np.zeros(2), ["a", "b"], "change", "unit", 0).data) == 1
 
 
 def test_maps_that_are_compared_have_the_scale_they_are_given():

@@ -15,12 +15,12 @@ def scope(network: Mixer) -> Microscope:
 
 def test_the_bank_holds_the_tokens_of_every_sample(scope: Microscope) -> None:
     for depth in (0, 3, 6):
-        reading = scope.bank(depth)
+        reading = scope.sample_tokens(depth)
         assert scope.known(reading) is None
         assert scope.missing([reading]) == [reading]
         assert list(reading.steps())[-1] == reading.total == 200
         assert not scope.missing([reading])
-        bank = scope.known(scope.bank(depth))
+        bank = scope.known(scope.sample_tokens(depth))
         assert bank is not None
         assert bank.shape == (200, 16, 11)
         for sample in (0, 26, 199):
@@ -39,18 +39,18 @@ def test_a_depth_is_read_in_batches_and_known_when_all_are_read(
         return original(model, images, source)
 
     monkeypatch.setattr(tokens, "_read", counted)
-    steps = scope.bank(2).steps()
+    steps = scope.sample_tokens(2).steps()
     assert [next(steps), next(steps)] == [8, 16]
     assert read == [("blocks.0", 8)] * 2
     steps.close()  # given up: nothing is known of it
-    assert scope.known(scope.bank(2)) is None
-    assert list(scope.bank(2).steps()) == list(range(8, 201, 8))
+    assert scope.known(scope.sample_tokens(2)) is None
+    assert list(scope.sample_tokens(2).steps()) == list(range(8, 201, 8))
     assert read == [("blocks.0", 8)] * 27
-    assert scope.known(scope.bank(4)) is None
+    assert scope.known(scope.sample_tokens(4)) is None
 
 
 def test_the_samples_answers_are_those_of_their_own_passes(scope: Microscope) -> None:
     assert scope.sample_answers() is None
-    scope.made(scope.bank(6))
+    scope.made(scope.sample_tokens(6))
     pictures = [scope.sample_picture(sample) for sample in range(0, 200, 19)]
     assert (scope.sample_answers() or [])[::19] == [scope.answer(picture) for picture in pictures]

@@ -17,8 +17,8 @@ from viz.page.specimen import in_words
 from viz.selection import (
     _SETTERS,
     Choice,
+    Choices,
     Number,
-    Page,
     Selection,
     Several,
     _picture_text,
@@ -35,7 +35,7 @@ COLOUR = Choice("colour", "Colour", (("red", "in red"), ("blue", "in blue")), "r
 KINDS = Several("kinds", "Kinds", (("x", "the x"), ("y y", "the y"), ("z", "the z")), "x,z", most=2)
 COUNT = Number("count", "Count", 2, 40, 7)
 PNG = _picture_text(bytes(range(256)) * 12, (32, 32))
-PAGE = Page(["start", "mixing.unit", "end"], [COLOUR, KINDS, COUNT])
+PAGE = Choices(["start", "mixing.unit", "end"], [COLOUR, KINDS, COUNT])
 
 
 @pytest.fixture(scope="module")

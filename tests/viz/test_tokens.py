@@ -12,12 +12,12 @@ from mixer.model import Mixer
 from viz.capture import Trace, capture, trace
 from viz.tokens import (
     LogitLens,
-    bank,
     leads_for_good,
     logit_lens,
     neighbours,
     norms,
     pca_colours,
+    sample_tokens,
     similarity,
     similarity_matrix,
     update_norms,
@@ -221,7 +221,7 @@ def test_a_bank_holds_the_tokens_of_its_depth(network, monkeypatch):
     monkeypatch.setattr("viz.pace.at_once", lambda device: 4)  # so that the last batch is a smaller one
     images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     for depth, expected in enumerate(trace(network, images).depths):
-        torch.testing.assert_close([*bank(network, images, depth)][-1], expected)
+        torch.testing.assert_close([*sample_tokens(network, images, depth)][-1], expected)
 
 
 def test_neighbours_are_found_where_they_were_put():
@@ -260,7 +260,7 @@ def test_what_does_not_exist_is_named(network, image):
     for wrong, call in {
         "depth 7 does not exist": lambda: similarity_matrix(record, 7),
         "depth -1 does not exist": lambda: votes(record, network, -1),
-        "depth 8 does not exist": lambda: next(bank(network, image, 8)),
+        "depth 8 does not exist": lambda: next(sample_tokens(network, image, 8)),
         "patch 16 does not exist": lambda: similarity(record, 16),
         "image 3 does not exist": lambda: neighbours(tokens, tokens[0, 0], 1, exclude=3),
         "from 1 to the 10 tokens to choose from, not 11": lambda: neighbours(tokens, tokens[0, 0], 11, exclude=0),

@@ -23,7 +23,7 @@ class Asked:
     block: int
     """for the methods that explain the tokens after a block; counted from 0"""
 
-    def to(self, method: str) -> "Asked":
+    def for_method(self, method: str) -> "Asked":
         """As a method hears it: two questions that differ only in what it does not look at are one."""
         known = METHODS[method]
         baseline = self.baseline if known.baseline else next(iter(BASELINES))
@@ -44,13 +44,13 @@ def passes(scope: Microscope, method: str) -> int:
 
 def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Attribution]:
     """The answer of a method, as `attribute` gives it."""
-    heard, known = asked.to(method), METHODS[method]
+    seen, known = asked.for_method(method), METHODS[method]
     return scope.measurement(
-        (heard, method),
+        (seen, method),
         method,
         "passes",
         passes(scope, method),
         lambda: attribute_in_steps(
-            scope.model, question(scope, heard, known.background), method, Settings(block=heard.block)
+            scope.model, question(scope, seen, known.background), method, Settings(block=seen.block)
         ),
     )

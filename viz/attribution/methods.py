@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.attribution.question import Question, answers_with, score
-from viz.capture import capture, evaluating, resume
+from viz.capture import capture, evaluating, run_from
 from viz.pace import Steps, batches, timed
 
 
@@ -151,7 +151,7 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
     for part in batches(model, _between(before, after, places), gradients=True):
         with torch.inference_mode(False), torch.enable_grad(), evaluating(model):
             tokens = part.detach().clone().requires_grad_()
-            gradients += torch.autograd.grad(question.of(resume(model, tokens, depth)).sum(), tokens)
+            gradients += torch.autograd.grad(question.of(run_from(model, tokens, depth)).sum(), tokens)
         yield 2 * len(part)
     return Raw((torch.tensordot(weights, torch.cat(gradients), 1) * (after - before)).sum(1))
 

@@ -36,8 +36,8 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Doubted:
-    """Which attribution is doubted, in plain values."""
+class CheckQuery:
+    """Which attribution is checked, in plain values."""
 
     asked: Asked
     """as the method hears it"""
@@ -52,14 +52,14 @@ class Doubted:
 
 
 @dataclass(frozen=True, eq=False)
-class Disturbed:
+class Robustness:
     """How an attribution changes with the weights and with noise."""
 
     randomised: Randomised
     sensitivity: float
 
 
-def curves(scope: Microscope, one: Doubted) -> Measurement[Curves]:
+def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
     """Of an attribution that is known."""
     explained = explanation(scope, one.asked, one.method)
     return scope.measurement(
@@ -73,7 +73,7 @@ def curves(scope: Microscope, one: Doubted) -> Measurement[Curves]:
     )
 
 
-def orders(scope: Microscope, one: Doubted) -> Measurement[RandomOrders]:
+def orders(scope: Microscope, one: CheckQuery) -> Measurement[RandomOrders]:
     """Of all attributions with the same question and filling."""
     points = len(faithfulness.counts_of(scope.grid.patches, POINTS))
     return scope.measurement(
@@ -85,7 +85,7 @@ def orders(scope: Microscope, one: Doubted) -> Measurement[RandomOrders]:
     )
 
 
-def removals(scope: Microscope, one: Doubted) -> Measurement[Removals]:
+def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
     """Of all attributions with the same question and filling."""
     return scope.measurement(
         ("removals", one.filled),
@@ -96,7 +96,7 @@ def removals(scope: Microscope, one: Doubted) -> Measurement[Removals]:
     )
 
 
-def disturbance(scope: Microscope, one: Doubted) -> Measurement[Disturbed]:
+def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
     """The filling plays no part in it."""
     explained = explanation(scope, one.asked, one.method)
     return scope.measurement(
@@ -105,7 +105,7 @@ def disturbance(scope: Microscope, one: Doubted) -> Measurement[Disturbed]:
         "passes",
         (1 + stages(scope) + DRAWS - 1 + NOISY) * passes(scope, one.method),
         lambda: _disturbed(scope, one, explained),
-        asked=True,
+        on_request=True,
     )
 
 
@@ -114,27 +114,27 @@ def stages(scope: Microscope) -> int:
     return len(scope.model.blocks) + 2
 
 
-def all_curves(scope: Microscope, doubted: Sequence[Doubted]) -> list[Measurement]:
+def all_curves(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measurement]:
     """Curves and random orders, with the attributions that they are of: until these are known, without the curves."""
     found = list[Measurement]()
-    for one in doubted:
+    for one in queries:
         explained = explanation(scope, one.asked, one.method)
         found += [explained] if scope.known(explained) is None else [explained, curves(scope, one)]
         found.append(orders(scope, one))
     return found
 
 
-def all_checks(scope: Microscope, doubted: Sequence[Doubted]) -> list[Measurement]:
+def all_checks(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measurement]:
     """What `evidence` is made of."""
-    others = [check(scope, one) for check in (removals, disturbance) for one in doubted]
-    return [*all_curves(scope, doubted), *others]
+    others = [check(scope, one) for check in (removals, robustness) for one in queries]
+    return [*all_curves(scope, queries), *others]
 
 
-def evidence(scope: Microscope, one: Doubted) -> Evidence:
+def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
     """All that is known of an attribution."""
     answer = scope.known(explanation(scope, one.asked, one.method))
     own, random = scope.known(curves(scope, one)), scope.known(orders(scope, one))
-    removed, disturbed = scope.known(removals(scope, one)), scope.known(disturbance(scope, one))
+    removed, disturbed = scope.known(removals(scope, one)), scope.known(robustness(scope, one))
     deletion, insertion = faithfulness.better_than(own, random) if own and random else (None, None)
     return Evidence(
         deletion=deletion,
@@ -146,7 +146,7 @@ def evidence(scope: Microscope, one: Doubted) -> Evidence:
     )
 
 
-def pictures(scope: Microscope, one: Doubted, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
+def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
     """The picture without the first `count` patches of an attribution that is known, and with them alone."""
     filled = question(scope, one.filled)
     first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
@@ -155,7 +155,7 @@ def pictures(scope: Microscope, one: Doubted, count: int) -> UInt8[np.ndarray, "
     return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
 
 
-def _disturbed(scope: Microscope, one: Doubted, explained: Measurement[Attribution]) -> Iterator[int | Disturbed]:
+def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attribution]) -> Iterator[int | Robustness]:
     """Explain the picture, then with random weights, then with noise in it."""
     asked, settings = question(scope, one.asked, METHODS[one.method].background), Settings(block=one.asked.block)
     known = scope.known(explained)
@@ -163,7 +163,7 @@ def _disturbed(scope: Microscope, one: Doubted, explained: Measurement[Attributi
     def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
         return _values(attribute_in_steps(model, question, one.method, settings))
 
-    def steps() -> Steps[Disturbed]:
+    def steps() -> Steps[Robustness]:
         original = known.values if known else (yield from explain(scope.model, asked))
         randomised = yield from sanity.randomisation(
             scope.model, lambda model: explain(model, asked), original, DRAWS, SEED
@@ -171,7 +171,7 @@ def _disturbed(scope: Microscope, one: Doubted, explained: Measurement[Attributi
         sensitivity = yield from sanity.sensitivity(
             lambda image: explain(scope.model, replace(asked, image=image)), asked.image, original, RADIUS, NOISY, SEED
         )
-        return Disturbed(randomised, sensitivity)
+        return Robustness(randomised, sensitivity)
 
     return with_result(steps(), known.passes if known else 0)
 

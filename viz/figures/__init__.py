@@ -11,14 +11,14 @@ from viz.figures.charts import (
     HALVES,
     before_after,
     confusion,
-    effects,
     grouped_bars,
     learning_curves,
     lines_of_blocks,
     lines_over_depth,
     patch_matrix,
-    ranked,
     reliability,
+    signed_bars,
+    sorted_line,
 )
 from viz.figures.explanations import (
     against_chance,
@@ -27,8 +27,8 @@ from viz.figures.explanations import (
     overlays,
     randomised,
 )
-from viz.figures.maps import answers_over_picture, over_picture, painted, patch_pixels
-from viz.figures.style import AGAINST, FOR, class_colour, place, with_sign
+from viz.figures.maps import answers_over_picture, over_picture, patch_pixels, to_rgb
+from viz.figures.style import AGAINST, FOR, class_colour, patch_label, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -62,7 +62,6 @@ __all__ = [
     "colour_tile_at",
     "colour_tiles",
     "confusion",
-    "effects",
     "filter_tiles",
     "grouped_bars",
     "learning_curves",
@@ -71,18 +70,19 @@ __all__ = [
     "over_picture",
     "overlay_patch",
     "overlays",
-    "painted",
+    "patch_label",
     "patch_matrix",
     "patch_pixels",
     "picture_at",
     "pictures",
-    "place",
     "randomised",
-    "ranked",
     "reliability",
+    "signed_bars",
+    "sorted_line",
     "tile_at",
     "tile_columns",
     "tiles",
+    "to_rgb",
     "unit_tile_at",
     "unit_tiles",
     "with_sign",

@@ -21,21 +21,21 @@ from viz.figures.style import (
     SEQUENTIAL,
     SHARE,
     SHARES,
-    bare,
+    axes_figure,
     brief,
+    cell_labels,
     class_symbol,
     colorbar,
     colorbar_below,
-    diagram,
-    few,
     fits,
+    largest,
     names_on,
     of_all,
+    picture_figure,
     rgb,
     scale,
-    small,
+    smallest_dtype,
     with_sign,
-    written,
 )
 
 READABLE = 25
@@ -72,7 +72,7 @@ def lines_over_depth(
             go.Scatter(y=band[1], name="95th percentile", **unseen),
             go.Scatter(y=band[0], name="5th percentile", fill="tonexty", fillcolor=GROUND, **unseen),
         ]
-    drawn = few(values.max(0), shown)
+    drawn = largest(values.max(0), shown)
     lines = [
         go.Scatter(
             x=list(depths),
@@ -88,7 +88,7 @@ def lines_over_depth(
         for i in drawn
     ]
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
-    return diagram(
+    return axes_figure(
         [*ground, *lines],
         320,
         shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
@@ -125,7 +125,7 @@ def before_after(
         for line, text, time, (colour, hatching) in zip(values, beside, times, looks, strict=True)
     ]
     across = {"title": label, "tickformat": ".0%", "range": [0, 1.3], "tickvals": [0, 0.25, 0.5, 0.75, 1]}
-    return diagram(
+    return axes_figure(
         bars,
         90 + 46 * len(names),
         xaxis=across,
@@ -135,7 +135,7 @@ def before_after(
     )
 
 
-def effects(
+def signed_bars(
     values: Float[np.ndarray, "things"],
     names: Sequence[str],
     label: str,
@@ -174,7 +174,7 @@ def effects(
             showlegend=True,
         )
         traces.append(spread)
-    return diagram(
+    return axes_figure(
         traces,
         340,
         xaxis={"title": across, "nticks": 13, "type": "category"},
@@ -201,7 +201,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
         z=shade,
         x=names,
         y=names,
-        customdata=small(count),
+        customdata=smallest_dtype(count),
         hovertemplate="%{y}, predicted %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
         colorscale=SHARES,
         zmin=0,
@@ -212,8 +212,8 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
     if fits(len(str(count.max())), CELLS / size, 30):
         grounds = [rgb(colour) for colour in sample_colorscale(SHARES, shade.ravel().tolist())]
         down, across = zip(*product(names, names), strict=True)
-        traces.append(written(across, down, list(map(str, count.ravel())), grounds))
-    return diagram(
+        traces.append(cell_labels(across, down, list(map(str, count.ravel())), grounds))
+    return axes_figure(
         traces,
         180 + 30 * max(10, size),
         xaxis={"title": "predicted class<br>counts; shade: share of the row"} | names_on(names),
@@ -243,7 +243,7 @@ def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: 
     )
     share = {"tickformat": ".0%", "range": [0, 1.04]}
     across, down = {"title": "confidence", **share}, {"title": "accuracy", **share}
-    return diagram([ideal, own], 360, xaxis=across, yaxis=down)
+    return axes_figure([ideal, own], 360, xaxis=across, yaxis=down)
 
 
 def patch_matrix(
@@ -272,7 +272,7 @@ def patch_matrix(
         z=brief(values),
         x=names,
         y=names,
-        customdata=None if error is None else small((100 * error / values.clip(1e-12)).clip(0, 999).round()),
+        customdata=None if error is None else smallest_dtype((100 * error / values.clip(1e-12)).clip(0, 999).round()),
         hovertemplate=f"{relation.format(one='patch %{y}', other='patch %{x}')}: %{{z:.3g}}"
         f"{'' if error is None else ' ± %{customdata}%'}<extra></extra>",
         colorbar=colorbar_below(label),
@@ -292,7 +292,7 @@ def patch_matrix(
         for title, most in zip(axes, (MOST_ACROSS, MOST_DOWN), strict=True)
     )
     row = {"type": "rect", "x0": -0.5, "x1": count - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
-    return bare(
+    return picture_figure(
         heat,
         None,
         (1, BAR - 26, 480),
@@ -329,30 +329,32 @@ def lines_of_blocks(
         for i, (line, shade) in enumerate(zip(values, shades, strict=True))
     ]
     axis = {"colorscale": scale, "cmin": 1, "cmax": last + 1, "colorbar": colorbar("block")}
-    return diagram(lines, 360, coloraxis=axis, xaxis={"title": across}, yaxis={"title": label, "rangemode": "tozero"})
+    return axes_figure(
+        lines, 360, coloraxis=axis, xaxis={"title": across}, yaxis={"title": label, "rangemode": "tozero"}
+    )
 
 
-def ranked(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
+def sorted_line(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
     """One value for each of many things, the largest first; the pointer tells which it is."""
     order = np.argsort(-values, kind="stable")
     line = go.Scatter(
-        x=small(np.arange(1, len(values) + 1)),
+        x=smallest_dtype(np.arange(1, len(values) + 1)),
         y=values[order],
-        customdata=small(order),
+        customdata=smallest_dtype(order),
         name=label,
         mode="lines",
         fill="tozeroy",
         line={"color": ACCENT, "width": 2},
         hovertemplate=f"{thing} %{{customdata}}: %{{y:.3g}}<extra></extra>",
     )
-    return diagram(line, 320, xaxis={"title": f"{thing}s, the largest first"}, yaxis={"title": label})
+    return axes_figure(line, 320, xaxis={"title": f"{thing}s, the largest first"}, yaxis={"title": label})
 
 
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
     """For each name one bar per group, side by side; groups differ in colour and in hatching. Of many, the longest."""
-    drawn = few(values.max(0))
+    drawn = largest(values.max(0))
     bars = [
         go.Bar(
             x=[names[i] for i in drawn],
@@ -363,7 +365,7 @@ def grouped_bars(
         )
         for line, group, (colour, hatching) in zip(values, groups, GROUPS, strict=True)
     ]
-    return diagram(
+    return axes_figure(
         bars,
         340,
         xaxis={"tickangle": 0} | names_on([names[i] for i in drawn]),
@@ -398,7 +400,7 @@ def learning_curves(
             yaxis=axis,
             mode="lines",
             line={"color": INK, "width": 1},
-            customdata=small(np.repeat(np.arange(len(begins)) + 2, len(line))),
+            customdata=smallest_dtype(np.repeat(np.arange(len(begins)) + 2, len(line))),
             hovertemplate="stage %{customdata} begins, after epoch %{x:.4g}<extra></extra>",
             showlegend=False,
         )
@@ -406,7 +408,7 @@ def learning_curves(
         if len(begins)
     ]
     whole = {"range": [0, 1], "visible": False}
-    return diagram(
+    return axes_figure(
         [*curves, *stages],
         420,
         xaxis={"title": "epoch", "tickangle": 0, "anchor": "y2"},

@@ -15,14 +15,14 @@ from viz.figures.style import (
     OVER,
     SEQUENTIAL,
     SIGNED,
+    axes_figure,
+    backdrop,
     bar_as_seen,
-    bare,
     caption,
     colorbar_below,
-    diagram,
     frames,
-    small,
-    under,
+    picture_figure,
+    smallest_dtype,
 )
 
 ABREAST = 3
@@ -69,18 +69,18 @@ def overlays(
             dy=dy,
             name=short,
             opacity=OVER,
-            customdata=small(np.stack(_patch_of(values.shape, patches, np.indices(values.shape)), -1)),
+            customdata=smallest_dtype(np.stack(_patch_of(values.shape, patches, np.indices(values.shape)), -1)),
             hovertemplate="%{fullData.name}, patch (%{customdata[0]}, %{customdata[1]}): %{z:.3g}<extra></extra>",
             hoverongaps=False,
             showscale=False,
             **(directed if has_sign else {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": _largest(values)}),
         )
-        traces += [under(picture, x, y), heat]
+        traces += [backdrop(picture, x, y), heat]
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
     dy, dx = height / rows, width / cols
     whole = columns * across - gap, lines * down
-    return bare(
+    return picture_figure(
         traces,
         None,
         meta={"ratio": whole[1] / whole[0], "extra": 80, "most": 80 + 320 * lines},
@@ -132,7 +132,7 @@ def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequenc
     )
     height = max(340, 140 + 34 * len(names))
     lines = {"type": "category", "tickvals": list(names), "ticktext": ["<br>".join(wrap(name, 16)) for name in names]}
-    return diagram(heat, height, xaxis={"tickangle": 30} | lines, yaxis={"autorange": "reversed"} | lines)
+    return axes_figure(heat, height, xaxis={"tickangle": 30} | lines, yaxis={"autorange": "reversed"} | lines)
 
 
 def against_chance(
@@ -179,7 +179,7 @@ def against_chance(
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     mark = here | {"line": {"color": INK, "dash": "dot"}}
-    return diagram(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
+    return axes_figure(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 
 def randomised(
@@ -218,7 +218,7 @@ def randomised(
         for others, name, (colour, symbol) in zip(draws[:, 1:], names, LOOKS, strict=False)
     ]
     zero = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0, "line": {"color": INK, "width": 1}}
-    return diagram(
+    return axes_figure(
         lines,
         shapes=[zero],
         xaxis={"title": "randomised from the head down to", "tickangle": -90, "type": "category"},

@@ -13,9 +13,10 @@ from viz.figures.style import (
     OVER,
     SEQUENTIAL,
     SIGNED,
+    backdrop,
     bar_as_seen,
-    bare,
     caption,
+    cell_labels,
     cells,
     class_colour,
     colorbar,
@@ -23,14 +24,13 @@ from viz.figures.style import (
     fits,
     frame_patch,
     pale,
-    place,
+    patch_label,
+    picture_figure,
     places,
     rgb,
     scale,
-    small,
+    smallest_dtype,
     steps,
-    under,
-    written,
 )
 
 PHONE = 280
@@ -54,13 +54,13 @@ def over_picture(
         z=values,
         **cells(picture, rows, cols),
         opacity=OVER,
-        customdata=small(places(rows, cols)),
+        customdata=smallest_dtype(places(rows, cols)),
         hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>",
         showscale=False,
         **look,
     )
     bar = bar_as_seen(look, values, picture, colorbar(label))
-    return bare([under(picture), heat, bar], 320, shapes=frame_patch(picture, rows, cols, chosen))
+    return picture_figure([backdrop(picture), heat, bar], 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def answers_over_picture(
@@ -73,7 +73,7 @@ def answers_over_picture(
     rows, cols, _ = logits.shape
     best = np.argsort(-logits, 2, kind="stable")[..., :2]
     first = best[..., 0]
-    hover = [[_answer(place(r, c), logits[r, c], best[r, c], classes) for c in range(cols)] for r in range(rows)]
+    hover = [[_answer(patch_label(r, c), logits[r, c], best[r, c], classes) for c in range(cols)] for r in range(rows)]
     given, numbers = np.unique(first, return_inverse=True)
     colours, spots = [class_colour(i) for i in given.tolist()], cells(picture, rows, cols)
     heat = go.Heatmap(
@@ -87,16 +87,18 @@ def answers_over_picture(
         zmax=len(given) - 0.5,
         showscale=False,
     )
-    traces, names = [under(picture), heat], [classes[i] for i in first.ravel().tolist()]
+    traces, names = [backdrop(picture), heat], [classes[i] for i in first.ravel().tolist()]
     if fits(max(map(len, names)), PHONE / cols, PHONE / rows):
         y, x = np.indices((rows, cols)).reshape(2, -1)
         greys = pale(picture).mean()
         shades = OPAQUE * np.array([rgb(colour) for colour in colours]) + (1 - OPAQUE) * greys
         grounds = shades[numbers.ravel()].tolist()
         traces.append(
-            written((spots["x0"] + x * spots["dx"]).tolist(), (spots["y0"] + y * spots["dy"]).tolist(), names, grounds)
+            cell_labels(
+                (spots["x0"] + x * spots["dx"]).tolist(), (spots["y0"] + y * spots["dy"]).tolist(), names, grounds
+            )
         )
-    return bare(traces, 320, shapes=frame_patch(picture, rows, cols, chosen))
+    return picture_figure(traces, 320, shapes=frame_patch(picture, rows, cols, chosen))
 
 
 def _answer(
@@ -128,14 +130,16 @@ def patch_pixels(
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
     corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
     (x, y), *planes = corners
-    whole = go.Image(z=pixels, x0=x, y0=y, customdata=small(spots), hovertemplate=f"{pixel}: {colours}<extra></extra>")
+    whole = go.Image(
+        z=pixels, x0=x, y0=y, customdata=smallest_dtype(spots), hovertemplate=f"{pixel}: {colours}<extra></extra>"
+    )
     heats = [
         go.Heatmap(
             z=values[..., i],
             x0=x,
             y0=y,
             name=colour,
-            customdata=small(np.dstack([spots, pixels[..., i]])),
+            customdata=smallest_dtype(np.dstack([spots, pixels[..., i]])),
             hovertemplate=f"{pixel}, {colour}: %{{z:.3f}} (%{{customdata[2]}} of 255)<extra></extra>",
             showscale=i == 0,
             colorbar=colorbar_below("normalised value"),
@@ -145,7 +149,7 @@ def patch_pixels(
     ]
     captions = ("in colour", "red", "green", "blue")
     x, y = corners[-1]
-    return bare(
+    return picture_figure(
         [whole, *heats],
         80 + min(400, round(400 * (y + height + gap) / (x + width))),
         yaxis={"range": [y + height - 0.5, -gap - 0.5]},
@@ -153,7 +157,7 @@ def patch_pixels(
     )
 
 
-def painted(
+def to_rgb(
     values: Float32[np.ndarray, "rows cols"], signed: bool, span: float | None = None
 ) -> UInt8[np.ndarray, "rows cols 3"]:
     """A map as pixels in the colours of its scale: for one so small that it has no bar and no pointer finds its cells.

@@ -85,7 +85,7 @@ def class_symbol(index: int) -> int:
     return index % FILLED_SYMBOLS
 
 
-def few(sizes: Sequence[float] | np.ndarray, always: Sequence[int] = ()) -> list[int]:
+def largest(sizes: Sequence[float] | np.ndarray, always: Sequence[int] = ()) -> list[int]:
     """Which of many things a figure shows, in their order: those it always shows, and of the others the largest.
 
     At most `MOST`, if no more are always shown.
@@ -99,7 +99,7 @@ def of_all(label: str, shown: int, count: int) -> str:
     return label if shown == count else f"{label} ({shown} of {count:,} shown)"
 
 
-def place(row: int, col: int) -> str:
+def patch_label(row: int, col: int) -> str:
     return f"patch ({row}, {col})"
 
 
@@ -133,7 +133,7 @@ def pale(picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "hei
     return np.repeat((low + (high - low) / 255 * brightness).round().astype(np.uint8)[..., None], 3, 2)
 
 
-def under(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
+def backdrop(picture: UInt8[np.ndarray, "height width 3"], x: float = 0, y: float = 0) -> go.Image:
     """The picture that something is drawn over, pale, with its first pixel at (x, y)."""
     return go.Image(source=png_url(pale(picture)), x0=x, y0=y, hoverinfo="skip")
 
@@ -186,7 +186,7 @@ def shortened(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 1 - end]}…{name[-end:]}"
 
 
-def small(numbers: Real[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+def smallest_dtype(numbers: Real[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
     """Whole numbers in as few bytes as hold them all."""
     return numbers.astype(np.min_scalar_type(min(int(numbers.min()), -1 - int(numbers.max()))))
 
@@ -214,7 +214,9 @@ def legible(ground: Sequence[float]) -> str:
     return "black" if luminance(ground) > 0.1791 else "white"
 
 
-def written(x: Sequence[Any], y: Sequence[Any], words: Sequence[str], grounds: Sequence[Sequence[float]]) -> go.Scatter:
+def cell_labels(
+    x: Sequence[Any], y: Sequence[Any], words: Sequence[str], grounds: Sequence[Sequence[float]]
+) -> go.Scatter:
     """Words in the middle of coloured cells.
 
     grounds: the colour of each cell, as it is seen
@@ -269,7 +271,7 @@ def colorbar_below(label: str) -> dict:
     return bar | below | {"title": bar["title"] | {"side": "bottom"}}
 
 
-def diagram(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
+def axes_figure(traces: Traces, height: int | None, **layout: Any) -> go.Figure:
     """A figure with axes, as all of them look. Without a height, the page sets it by the figure's shape.
 
     All at once: plotly takes seven times as long for a figure that is changed afterwards.
@@ -299,7 +301,9 @@ def _title(title: str | dict) -> dict:
     return ({"text": title} if isinstance(title, str) else title) | {"font": {"size": TEXT}}
 
 
-def bare(traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any) -> go.Figure:
+def picture_figure(
+    traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any
+) -> go.Figure:
     """A picture, not a diagram: no axes, downwards, pixels as high as wide.
 
     shape: where the page sets the height: (that of the picture against its width, pixels for all else, at most so many)
@@ -309,4 +313,4 @@ def bare(traces: Traces, height: int | None, shape: tuple[float, int, int] | Non
     axis = {"visible": False, "constrain": "domain"}
     across = axis | layout.pop("xaxis", {})
     down = axis | {"scaleanchor": "x", "scaleratio": 1} | layout.pop("yaxis", {"autorange": "reversed"})
-    return diagram(traces, height, xaxis=across, yaxis=down, **layout)
+    return axes_figure(traces, height, xaxis=across, yaxis=down, **layout)

@@ -11,13 +11,13 @@ from viz.figures.style import (
     BEFORE,
     GUTTER,
     HERE,
-    bare,
     caption,
     colorbar_below,
     frames,
+    picture_figure,
     places,
     scale,
-    small,
+    smallest_dtype,
 )
 from viz.pictures import png_url
 
@@ -58,9 +58,11 @@ def tiles(
     """
     shown = _layout(maps.shape, columns, CAPTION)
     heat, corners = _heatmap(maps, shown, cell, label, signed, span)
-    heat.update(customdata=small(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
+    heat.update(customdata=smallest_dtype(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
-    return bare(heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen))
+    return picture_figure(
+        heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen)
+    )
 
 
 def tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
@@ -86,11 +88,11 @@ def unit_tiles(
     heat, corners = _heatmap(maps, shown, cell, label, True, None)
     told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
     heat.update(
-        customdata=small(told),
+        customdata=smallest_dtype(told),
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value
-    return bare(heat, None, (_ratio(heat), 60, 900), shapes=black)
+    return picture_figure(heat, None, (_ratio(heat), 60, 900), shapes=black)
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
@@ -187,12 +189,12 @@ def colour_tiles(
         dx=dx,
         y0=dy / 2 - 0.5,
         dy=dy,
-        customdata=small(numbers),
+        customdata=smallest_dtype(numbers),
         hovertemplate=f"{HERE}: red %{{z[0]}}, green %{{z[1]}}, blue %{{z[2]}} of 255<extra></extra>",
     )
     shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
-    return bare(image, None, shape, annotations=captions)
+    return picture_figure(image, None, shape, annotations=captions)
 
 
 def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
@@ -229,7 +231,7 @@ def filter_tiles(
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
     words = f"{pixel}: {colours} (0 stands for {-span:.3g}, 255 for {span:.3g})"
     tiles, ratio = _pixel_tiles(shades, told, words, columns, GUTTER)
-    return bare(tiles, None, (ratio, 20, 900))
+    return picture_figure(tiles, None, (ratio, 20, 900))
 
 
 def pictures(
@@ -251,7 +253,7 @@ def pictures(
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
     tiles, ratio = _pixel_tiles(shown, told.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
-    return bare(tiles, None, (ratio, 20, 420), annotations=captions)
+    return picture_figure(tiles, None, (ratio, 20, 420), annotations=captions)
 
 
 def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
@@ -285,5 +287,7 @@ def _pixel_tiles(
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
         around = np.pad(line, ((gap, 0), (0, gap), (0, 0)), "edge")
         numbers[y - gap : y + rows, x : x + wide] = around[:, : numbers.shape[1] - x]
-    image = go.Image(source=png_url(canvas), customdata=small(numbers), hovertemplate=f"{words}<extra></extra>")
+    image = go.Image(
+        source=png_url(canvas), customdata=smallest_dtype(numbers), hovertemplate=f"{words}<extra></extra>"
+    )
     return image, canvas.shape[0] / canvas.shape[1]

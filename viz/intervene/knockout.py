@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import array, capture, evaluating, half_blocks, resume, trace
+from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
 from viz.pace import batches, collected
 from viz.running_stats import RunningStats, spread_of
 from viz.zerogpu import on_lent_gpu
@@ -35,7 +35,7 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
     yield total / len(images)
 
 
-def without_halves(
+def ablate_half_blocks(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | Float32[np.ndarray, "halves images classes"]]:
     """The change of all logits when one half-block is skipped, or adds its mean.
@@ -46,20 +46,20 @@ def without_halves(
     seen, changes = trace(model, images), []
     for half, tokens in enumerate(seen.depths[:-1]):
         with evaluating(model), torch.no_grad():
-            logits = resume(model, tokens if means is None else tokens + means[half], half + 1)
+            logits = run_from(model, tokens if means is None else tokens + means[half], half + 1)
         changes.append(logits - seen.logits)
         yield half + 1
     yield array(torch.stack(changes))
 
 
 @on_lent_gpu
-def without_halves_over(
+def ablate_half_blocks_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """`without_halves` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
+    """`ablate_half_blocks` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
     spread, done = RunningStats(), 0
     for batch in batches(model, images, gradients=True):
-        for step in without_halves(model, batch, means):
+        for step in ablate_half_blocks(model, batch, means):
             if isinstance(step, int):
                 yield done
             else:
@@ -70,7 +70,7 @@ def without_halves_over(
     yield spread
 
 
-def answers_without(
+def answers_ablated(
     model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
 ) -> Iterator[int | tuple[int, int]]:
     """How many answers change when one half-block is skipped: yields how many pictures are done, then changed and all.
@@ -81,7 +81,7 @@ def answers_without(
     def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
         with evaluating(model), torch.no_grad():
-            answers = resume(model, seen.depths[half], half + 1).argmax(1)
+            answers = run_from(model, seen.depths[half], half + 1).argmax(1)
         return answers != seen.logits.argmax(1)
 
     changed = yield from collected(model, images, changes, gradients=True)
@@ -89,7 +89,7 @@ def answers_without(
 
 
 @on_lent_gpu
-def without_units(
+def ablate_units(
     model: Mixer, image: Float[Tensor, "3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "units classes"]]:
     """The change of all logits when one hidden unit of a block's token mixing is silent: 0 in every channel.
@@ -100,12 +100,12 @@ def without_units(
     enters, units = seen.depths[2 * block], torch.arange(model.config.tokens_mlp_dim, device=image.device)
     yield 0
     silenced = yield from collected(
-        model, units, lambda some: _silenced(model, enters.expand(len(some), -1, -1), block, some)
+        model, units, lambda some: _zeroed(model, enters.expand(len(some), -1, -1), block, some)
     )
     yield array(silenced - seen.logits)
 
 
-def without(
+def ablate(
     model: Mixer,
     images: Float[Tensor, "images 3 height width"],
     halves: Collection[int],
@@ -124,25 +124,25 @@ def without(
     return array(logits)
 
 
-def without_unit_over(
+def ablate_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | RunningStats]:
     """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
 
     def changes(batch: Tensor) -> Tensor:
         seen, units = trace(model, batch), torch.full((len(batch),), unit, device=batch.device)
-        return _silenced(model, seen.depths[2 * block], block, units) - seen.logits
+        return _zeroed(model, seen.depths[2 * block], block, units) - seen.logits
 
     yield spread_of(array((yield from collected(model, images, changes, gradients=True)), torch.float64))
 
 
-def _silenced(
+def _zeroed(
     model: Mixer, enters: Float[Tensor, "batch patches channels"], block: int, units: Tensor
 ) -> Float[Tensor, "batch classes"]:
     """The logits from the tokens that enter a block, in each row with another unit silent."""
     changes = {f"blocks.{block}.token_mixing.gelu": partial(_without, units)}
     with evaluating(model), torch.no_grad(), capture(model, [], changes):
-        return resume(model, enters, 2 * block)
+        return run_from(model, enters, 2 * block)
 
 
 def _silent(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:

@@ -14,13 +14,13 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import array, capture, evaluating, half_blocks, resume, trace
+from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
 from viz.pace import Steps, batches, timed
 from viz.zerogpu import on_lent_gpu
 
 
 @dataclass(frozen=True)
-class Between:
+class LogitDifference:
     """What tells two answers apart: the logit of one class less the logit of another."""
 
     toward: int
@@ -38,7 +38,10 @@ def map_work(depths: int, patches: int) -> int:
 
 @on_lent_gpu
 def token_map(
-    model: Mixer, this: Float[Tensor, "3 height width"], other: Float[Tensor, "3 height width"], between: Between
+    model: Mixer,
+    this: Float[Tensor, "3 height width"],
+    other: Float[Tensor, "3 height width"],
+    between: LogitDifference,
 ) -> Iterator[int | Float32[np.ndarray, "depths patches"]]:
     """The change of `between` when the token of one place, at one depth, is the other picture's.
 
@@ -56,14 +59,17 @@ def token_map(
             changed = tokens.repeat(len(places), 1, 1)
             changed[torch.arange(len(places)), places] = put[places]
             with evaluating(model), torch.no_grad():
-                found.append(between.of(resume(model, changed, depth)) - before)
+                found.append(between.of(run_from(model, changed, depth)) - before)
             done += len(places) * (len(mine) - depth)
             yield done
     yield array(torch.cat(found).reshape(len(mine), -1))
 
 
 def update_effects(
-    model: Mixer, this: Float[Tensor, "3 height width"], other: Float[Tensor, "3 height width"], between: Between
+    model: Mixer,
+    this: Float[Tensor, "3 height width"],
+    other: Float[Tensor, "3 height width"],
+    between: LogitDifference,
 ) -> Steps[Float32[np.ndarray, "halves"]]:
     """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
 

@@ -24,7 +24,7 @@ AFFORDABLE = 6000
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
+class Goal:
     """Two pictures, and the answer that is wanted while patches of the one are put into the other."""
 
     into: Float[Tensor, "3 height width"]
@@ -57,7 +57,7 @@ def most_passes(patches: int) -> int:
 
 
 @on_lent_gpu
-def greedy(model: Mixer, wanted: Wanted) -> Iterator[int | Found]:
+def greedy(model: Mixer, wanted: Goal) -> Iterator[int | Found]:
     """Patches, one after the other, until the answer is as wanted; yields the passes so far, at last what is found.
 
     It ends with `most_passes`, also where it needed fewer. A set of up to two patches needs no proof: none, and each
@@ -88,7 +88,7 @@ def smaller_sets(patches: int, found: Found) -> int:
 
 
 @on_lent_gpu
-def prove(model: Mixer, wanted: Wanted, found: Found) -> Iterator[int | Found]:
+def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
     """Try all smaller sets, the smallest first; yields how many are tried, at last a smallest set, proven.
 
     It ends with `smaller_sets`, also where it needed fewer. The model is free for other threads between the batches.
@@ -109,14 +109,12 @@ def prove(model: Mixer, wanted: Wanted, found: Found) -> Iterator[int | Found]:
     yield Found(found.patches, True)
 
 
-def margins(model: Mixer, wanted: Wanted, sets: Bool[np.ndarray, "sets patches"]) -> Float32[np.ndarray, "sets"]:
-    """`Wanted.margin` with each set of patches put in."""
+def margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) -> Float32[np.ndarray, "sets"]:
+    """`Goal.margin` with each set of patches put in."""
     return finish(_margins(model, wanted, sets))
 
 
-def _margins(
-    model: Mixer, wanted: Wanted, sets: Bool[np.ndarray, "sets patches"]
-) -> Steps[Float32[np.ndarray, "sets"]]:
+def _margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) -> Steps[Float32[np.ndarray, "sets"]]:
     grid, found = model.config.grid, []
     into, put = (grid.to_tokens(image[None]) for image in (wanted.into, wanted.put))
     for part in batches(model, torch.from_numpy(sets)[..., None].to(into.device)):

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
 from viz.lenses.view import View, element_id, full_name
 from viz.microscope import Microscope
-from viz.selection import Option, Page, first
+from viz.selection import Choices, Option, first
 
 MOVED = {
     "doubt.maps": "attribution.maps",
@@ -59,7 +59,7 @@ class Lenses:
             learn.lens(scope),
         )
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
-        self.page = Page([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
+        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
         self.full_names = {name: full_name(lens, view) for name, (lens, view) in placed.items()}

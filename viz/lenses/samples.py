@@ -32,7 +32,9 @@ def _samples(scope: Microscope) -> View:
         lambda s: None,
         lambda scope, s: _draw_samples(scope, kinds.of(s)),
         options=(kinds,),
-        needs=lambda scope, s: () if kinds.of(s) in (TWO, *_own(scope)) else [scope.bank(len(scope.depth_names) - 1)],
+        needs=lambda scope, s: (
+            () if kinds.of(s) in (TWO, *_own(scope)) else [scope.sample_tokens(len(scope.depth_names) - 1)]
+        ),
     )
 
 

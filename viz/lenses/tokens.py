@@ -107,12 +107,12 @@ def _neighbours(scope: Microscope) -> View:
         "Limits: some token is always nearest, so check the cosine; after block 1, tokens contain the whole picture.",
         lambda s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
-        needs=lambda scope, s: [scope.bank(s.depth)],
+        needs=lambda scope, s: [scope.sample_tokens(s.depth)],
     )
 
 
 def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
-    bank = scope.known(scope.bank(selection.depth))
+    bank = scope.known(scope.sample_tokens(selection.depth))
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
@@ -153,7 +153,7 @@ def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Word
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
-    seen, usual = scope.look(selection.picture), scope.known(scope.typical())
+    seen, usual = scope.look(selection.picture), scope.known(scope.sample_stats())
     if NORM_OF.of(selection) == TOKENS:
         label, values, mean = "norm of the token", tokens.norms(seen), usual and usual.norms
     else:
@@ -168,7 +168,7 @@ def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [scope.typical()] if COMPARE.of(selection) == UNUSUAL else ()
+    return [scope.sample_stats()] if COMPARE.of(selection) == UNUSUAL else ()
 
 
 def _draw_pairs(scope: Microscope, selection: Selection) -> Drawn:
@@ -210,7 +210,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
-    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.typical())
+    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.sample_stats())
     named = {scope.answer(selection.picture), selection.target}
     truth = None if selection.sample is None else scope.truth_class(selection.sample)
     named |= set() if truth is None else {truth}
@@ -254,13 +254,13 @@ def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
     before, half = scope.answer(picture), depth - 1
     after = scope.remembered(
         ("answer without", picture, half),
-        lambda: int(knockout.without(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [half], {}).argmax()),
     )
     becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
     return f"Without {scope.depth_names[depth]}, the answer {becomes}."
 
 
-def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+def read_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
     """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
     depth = _most_read(usual)
     read = (
@@ -278,7 +278,7 @@ def read_in_words(scope: Microscope, usual: tokens.Typical) -> str:
     return read
 
 
-def _most_read(usual: tokens.Typical) -> int:
+def _most_read(usual: tokens.SampleStats) -> int:
     """The depth from which on the head can read the answers of most samples."""
     return int(usual.decided.argmax())
 
@@ -288,19 +288,19 @@ def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
     return scope.over_samples(
         ("answers without", depth),
         f"Skipping {scope.depth_names[depth]} over the samples",
-        lambda: knockout.answers_without(scope.model, scope.sample_inputs, depth - 1),
+        lambda: knockout.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
         passes=2,
     )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.known(scope.typical())
+    usual = scope.known(scope.sample_stats())
     depth = _most_read(usual) if usual else 0
-    return [scope.typical(), *([skipped_of(scope, depth)] if depth else [])]
+    return [scope.sample_stats(), *([skipped_of(scope, depth)] if depth else [])]
 
 
-def _usual_in_words(scope: Microscope, usual: tokens.Typical) -> str:
+def _usual_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
     """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
     depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
     return (
@@ -339,7 +339,7 @@ def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
         words += f"They are equal only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.of(selection) == UNUSUAL:
-        usual = scope.known(scope.typical())
+        usual = scope.known(scope.sample_stats())
         if usual is None:
             return Drawn()
         votes = votes - scope.grid.map(usual.votes[at, :, selection.target])

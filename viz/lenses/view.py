@@ -12,7 +12,7 @@ from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Option, Page, Selection, Words, patch_text, to_words
+from viz.selection import Choices, Option, Selection, Words, patch_text, to_words
 
 MOST_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
@@ -264,7 +264,7 @@ def full_name(lens: Lens, view: View) -> str:
     return f"{lens.id}.{view.id}"
 
 
-def as_python(scope: Microscope, page: Page, name: str, view: View, selection: Selection) -> str:
+def as_python(scope: Microscope, page: Choices, name: str, view: View, selection: Selection) -> str:
     """A program that shows the same view of the same selection (`viz.notebook`)."""
     unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}

@@ -20,7 +20,7 @@ from viz.attribution.asked import Asked, explanation
 from viz.attribution.methods import METHODS
 from viz.intervene.edits import Edit
 from viz.intervene.edits import parse as edits_of
-from viz.intervene.knockout import without
+from viz.intervene.knockout import ablate
 from viz.lenses.all import Lenses, now_at
 from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
 from viz.lenses.view import Numbers, View
@@ -378,8 +378,8 @@ def _intervened(
     target: int,
     notes: list[str],
 ) -> Intervened:
-    before = without(scope.model, scope.input(picture)[None], (), {})
-    after = without(scope.model, scope.input(changed)[None], halves, units)
+    before = ablate(scope.model, scope.input(picture)[None], (), {})
+    after = ablate(scope.model, scope.input(changed)[None], halves, units)
     sides = [_side(scope, logits, target) for (logits,) in (before, after)]
     change = sides[1]["logit"] - sides[0]["logit"]
     return {"label": scope.classes[target], "before": sides[0], "after": sides[1], "change": change, "notes": notes}

@@ -177,9 +177,9 @@ class Instrument(Lenses):
             log.exception("%s failed", measurement.label)
             visit.stopped[measurement.key] = f"{error}." if isinstance(error, ValueError) else BROKEN
             return None
-        if done is None and (view := visit.asked.pop(measurement.key, None)):
+        if done is None and (view := visit.requested.pop(measurement.key, None)):
             # what the same view needs now, and would have started by itself if it were shorter
-            visit.asked |= {other.key: view for other in self._needs(visit, view) if not other.asked}
+            visit.requested |= {other.key: view for other in self._needs(visit, view) if not other.on_request}
         wanted = any(other.key == measurement.key for other in self.wanted(visit))
         if done is None and wanted:
             visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
@@ -220,7 +220,7 @@ class Instrument(Lenses):
         if "measure" in event:
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
-                visit.asked[measurement.key] = event["measure"]
+                visit.requested[measurement.key] = event["measure"]
         if "report" in event:
             text = report(self, visit, str(event["report"]))
             status["file"] = {"name": name_of(self.scope, visit.selection), "text": text}

@@ -25,7 +25,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mixer.errors import message
-from mixer.networks import Present, present
+from mixer.networks import LocalNetwork, present
 from viz.lenses.all import Lenses
 from viz.measuring import on_model_thread
 from viz.microscope import Microscope
@@ -58,7 +58,7 @@ class Networks:
         """
         path = Path(first).resolve()
         named = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
-        self._first, self._hub = next(named, Present(first, first, "")), hub
+        self._first, self._hub = next(named, LocalNetwork(first, first, "")), hub
         self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
         self._here: Lenses | None = None

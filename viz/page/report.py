@@ -79,7 +79,7 @@ def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, pro
     """Measure what the views need, but for what a visitor has to ask for."""
     for lens in lenses:
         for view in lens.views:
-            while todo := [one for one in view.missing(scope, selection) if not one.asked]:
+            while todo := [one for one in view.missing(scope, selection) if not one.on_request]:
                 for _ in progress(todo[0]):
                     pass
 

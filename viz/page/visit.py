@@ -22,7 +22,7 @@ class Visit:
         """the visitor's own photo, while it is the picture"""
         self.sent: dict[str, Hashable] = {}
         """for the id of each part of the page, what it depended on when it was sent"""
-        self.asked: dict[Hashable, str] = {}
+        self.requested: dict[Hashable, str] = {}
         """measurements that the visitor started, each with the view that needs it"""
         self.started: dict[Hashable, float] = {}
         """measurements that started by themselves since the visitor's last choice, and the seconds they may take"""
@@ -36,9 +36,9 @@ class Visit:
         key = measurement.key
         if key in self.stopped:
             return False
-        if not measurement.asked and sum((self.started | {key: measurement.seconds}).values()) <= measuring.BUDGET:
+        if not measurement.on_request and sum((self.started | {key: measurement.seconds}).values()) <= measuring.BUDGET:
             self.started[key] = measurement.seconds
-        return key in self.asked or key in self.started
+        return key in self.requested or key in self.started
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,12 @@ def test_it_answers_as_the_method_itself_and_then_from_memory(scope: Microscope,
     asked = ask()
     one = explanation(scope, asked, method)
     assert scope.known(one) is None
-    assert (one.key, one.label, one.unit, one.asked) == ((asked.to(method), method), method, "passes", False)
+    assert (one.key, one.label, one.unit, one.on_request) == (
+        (asked.for_method(method), method),
+        method,
+        "passes",
+        False,
+    )
     assert one.total == METHODS[method].passes(16, Settings()) == passes(scope, method)
     assert one.seconds > 0
     done = list(one.steps())

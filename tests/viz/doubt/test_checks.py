@@ -13,7 +13,7 @@ from viz.attribution.attribute import attribute
 from viz.attribution.baselines import pixels
 from viz.attribution.methods import Settings
 from viz.doubt import checks, faithfulness, sanity
-from viz.doubt.checks import DRAWS, NOISY, ORDERS, POINTS, RADIUS, REMOVALS, SEED, Doubted
+from viz.doubt.checks import DRAWS, NOISY, ORDERS, POINTS, RADIUS, REMOVALS, SEED, CheckQuery
 from viz.doubt.rules import Evidence
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -28,17 +28,17 @@ def scope(tiny: MixerConfig) -> Microscope:
     return Microscope(bent(tiny), {}, torch.device("cpu"))
 
 
-def doubt(method: str = METHOD, filling: str = "blurred") -> Doubted:
-    return Doubted(Asked(PICTURE, 3, "black", "logit", 1).to(method), method, filling)
+def doubt(method: str = METHOD, filling: str = "blurred") -> CheckQuery:
+    return CheckQuery(Asked(PICTURE, 3, "black", "logit", 1).for_method(method), method, filling)
 
 
 def labels(measurements: list[Measurement]) -> list[str]:
     return [one.label for one in measurements]
 
 
-def needed(scope: Microscope, doubted: list[Doubted]) -> list[Measurement]:
+def needed(scope: Microscope, doubted: list[CheckQuery]) -> list[Measurement]:
     """But for what waits to be asked for."""
-    return [one for one in scope.missing(checks.all_checks(scope, doubted)) if not one.asked]
+    return [one for one in scope.missing(checks.all_checks(scope, doubted)) if not one.on_request]
 
 
 def make(measurements: list[Measurement]) -> None:
@@ -96,11 +96,11 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
 def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     one = doubt()
     put, settings = question(scope, one.asked), Settings(block=1)
-    asked = checks.disturbance(scope, one)
-    assert asked.asked
+    asked = checks.robustness(scope, one)
+    assert asked.on_request
     assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD))
     make([asked])
-    found = scope.known(checks.disturbance(scope, one))
+    found = scope.known(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values
 
     def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
@@ -114,7 +114,7 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     largest = finish(explained)
     assert found.sensitivity == largest > 0
     refilled = doubt(filling="own mean")
-    assert scope.known(checks.disturbance(scope, refilled)) is found  # which the filling does not concern
+    assert scope.known(checks.robustness(scope, refilled)) is found  # which the filling does not concern
     assert scope.missing([asked]) == []
     evidence = checks.evidence(scope, one)
     assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
@@ -123,12 +123,12 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
 def test_what_was_given_up_is_not_remembered(scope: Microscope) -> None:
     one = doubt("Saliency")
     scope.made(explanation(scope, one.asked, one.method))
-    for measurement in (*needed(scope, [one])[1:], checks.disturbance(scope, one)):
+    for measurement in (*needed(scope, [one])[1:], checks.robustness(scope, one)):
         steps = measurement.steps()
         assert next(steps) < measurement.total
         steps.close()
     assert scope.known(checks.orders(scope, one)) is None
-    assert scope.known(checks.disturbance(scope, one)) is None
+    assert scope.known(checks.robustness(scope, one)) is None
     assert checks.evidence(scope, one) == Evidence()
     assert len(needed(scope, [one])) == 3
 

@@ -42,7 +42,7 @@ def silent(model: Mixer, block: int, mlp: str, unit: int | None = None) -> Mixer
 
 
 def test_a_half_block_that_is_skipped_is_one_whose_weights_are_zero(model: Mixer, images: Tensor) -> None:
-    *done, found = knockout.without_halves(model, images[:2])
+    *done, found = knockout.ablate_half_blocks(model, images[:2])
     assert done == [1, 2, 3, 4, 5, 6]
     assert found.shape == (6, 2, 10)
     for half in range(6):
@@ -55,7 +55,7 @@ def test_a_half_block_that_adds_what_it_adds_anyway_changes_nothing(model: Mixer
     *done, own = knockout.mean_updates(model, images[:1])
     assert done == [1]
     torch.testing.assert_close(own, trace(model, images[:1]).depths.diff(dim=0)[:, 0])
-    *_, changes = knockout.without_halves(model, images[:1], own)
+    *_, changes = knockout.ablate_half_blocks(model, images[:1], own)
     np.testing.assert_allclose(changes, 0, atol=1e-5)
 
 
@@ -68,23 +68,23 @@ def test_means_are_over_all_pictures(model: Mixer, images: Tensor) -> None:
 @pytest.mark.parametrize("averaged", [False, True])
 def test_mean_and_spread_are_those_of_the_pictures(model: Mixer, images: Tensor, averaged: bool) -> None:
     means = list(knockout.mean_updates(model, images))[-1] if averaged else None
-    *done, spread = knockout.without_halves_over(model, images, means)
+    *done, spread = knockout.ablate_half_blocks_over(model, images, means)
     assert sorted(done) == done
     assert set(done) == {0, 8, 16, 19}  # between the half-blocks of a batch, the model is free, too
-    *_, each = knockout.without_halves(model, images, means)
+    *_, each = knockout.ablate_half_blocks(model, images, means)
     np.testing.assert_allclose(spread.mean, each.mean(1), atol=1e-4)
     np.testing.assert_allclose(spread.deviation, each.std(1, ddof=1), atol=1e-4)
 
 
 @pytest.mark.parametrize("block", [0, 2])
 def test_a_silent_unit_is_one_that_writes_nothing(model: Mixer, images: Tensor, block: int) -> None:
-    *done, found = knockout.without_units(model, images[0], block)
+    *done, found = knockout.ablate_units(model, images[0], block)
     assert done[-1] == 13
     assert found.shape == (13, 10)
     for unit in (0, 5, 12):
         changed = logits(silent(model, block, "token_mixing", unit), images) - logits(model, images)
         np.testing.assert_allclose(found[unit], changed[0], atol=1e-4)
-    *done, spread = knockout.without_unit_over(model, images, block, 12)
+    *done, spread = knockout.ablate_unit_over(model, images, block, 12)
     assert done == [8, 16, 19]
     np.testing.assert_allclose(spread.mean, changed.mean(0), atol=1e-4)
     np.testing.assert_allclose(spread.deviation, changed.std(0), atol=1e-4)

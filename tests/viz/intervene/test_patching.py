@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, hooks_on, straight
-from viz.capture import capture, evaluating, resume, trace
-from viz.intervene.patching import Between, half_blocks, map_work, token_map, update_effects
+from viz.capture import capture, evaluating, run_from, trace
+from viz.intervene.patching import LogitDifference, half_blocks, map_work, token_map, update_effects
 from viz.pace import finish
 
-BETWEEN = Between(toward=3, away=7)
+BETWEEN = LogitDifference(toward=3, away=7)
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def test_all_tokens_of_any_depth_give_the_answer_of_their_picture_exactly(model:
     other = trace(model, two[1:])
     for depth, tokens in enumerate(other.depths):
         with evaluating(model), torch.no_grad():
-            assert torch.equal(resume(model, tokens, depth), other.logits)
+            assert torch.equal(run_from(model, tokens, depth), other.logits)
 
 
 @pytest.mark.parametrize("depth", [-1, 7])
 def test_there_is_nothing_behind_a_depth_that_does_not_exist(model: Mixer, two: Tensor, depth: int) -> None:
     with pytest.raises(ValueError, match=f"depth {depth} does not exist: there are 7"):
-        resume(model, trace(model, two).stem, depth)
+        run_from(model, trace(model, two).stem, depth)
 
 
 def test_a_map_is_what_a_whole_pass_with_that_token_gives(model: Mixer, two: Tensor) -> None:
@@ -100,4 +100,4 @@ def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConf
 
 def test_one_answer_of_both_is_told_by_its_logit(model: Mixer, two: Tensor) -> None:
     logits = trace(model, two).logits
-    torch.testing.assert_close(Between(3, None).of(logits), logits[:, 3])
+    torch.testing.assert_close(LogitDifference(3, None).of(logits), logits[:, 3])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
-from viz.intervene.search import Found, Wanted, greedy, margins, most_passes, prove, smaller_sets
+from viz.intervene.search import Found, Goal, greedy, margins, most_passes, prove, smaller_sets
 
 SMALL = MixerConfig((8, 12), (4, 4), num_classes=3, num_blocks=2, hidden_dim=7, tokens_mlp_dim=5, channels_mlp_dim=9)
 """2 x 3 patches: all 64 sets can be tried"""
@@ -24,7 +24,7 @@ def answer(model: Mixer, image: Tensor) -> int:
         return int(model(image[None]).argmax())
 
 
-def mixed(model: Mixer, wanted: Wanted, patches: tuple[int, ...]) -> Tensor:
+def mixed(model: Mixer, wanted: Goal, patches: tuple[int, ...]) -> Tensor:
     image = wanted.into.clone()
     for patch in patches:
         rows, cols = model.config.grid.pixels(patch)
@@ -37,7 +37,7 @@ def mixed(model: Mixer, wanted: Wanted, patches: tuple[int, ...]) -> Tensor:
 def test_what_is_found_does_it_and_what_is_proven_is_the_smallest(kept: bool, seed: int) -> None:
     model = bent(SMALL)
     into, put = pictures(SMALL, seed)
-    wanted = Wanted(into, put, answer(model, put) if kept else answer(model, into), kept)
+    wanted = Goal(into, put, answer(model, put) if kept else answer(model, into), kept)
 
     def does(patches: tuple[int, ...]) -> bool:
         return (answer(model, mixed(model, wanted, patches)) == wanted.target) == kept
@@ -72,7 +72,7 @@ def test_a_proof_finds_what_greed_missed() -> None:
     for patch, (red, green) in enumerate([(0.9, 0.97), (0.6, 0.55), (0.6, 0.55)]):
         rows, cols = SMALL.grid.pixels(patch)
         put[0, rows, cols], put[1, rows, cols] = red, green
-    wanted = Wanted(into, put, 1, True)
+    wanted = Goal(into, put, 1, True)
     *_, found = greedy(model, wanted)
     assert found == Found((0, 1, 2), False)
     *done, smallest = prove(model, wanted, found)
@@ -83,21 +83,21 @@ def test_a_proof_finds_what_greed_missed() -> None:
 def test_no_patch_where_the_answer_is_already_as_wanted(tiny: MixerConfig) -> None:
     model = bent(tiny)
     into, put = pictures(tiny, 0)
-    *_, found = greedy(model, Wanted(into, put, answer(model, into), True))
+    *_, found = greedy(model, Goal(into, put, answer(model, into), True))
     assert found == Found((), True)
 
 
 def test_the_only_class_never_gives_way() -> None:
     model = bent(MixerConfig((8, 12), (4, 4), num_classes=1, num_blocks=1, hidden_dim=7, tokens_mlp_dim=5))
     into, put = pictures(model.config, 0)
-    *_, found = greedy(model, Wanted(into, put, 0, False))
+    *_, found = greedy(model, Goal(into, put, 0, False))
     assert found == Found(None, False)
     assert smaller_sets(6, found) == 0
 
 
 def test_a_margin_is_that_of_the_mixed_picture(tiny: MixerConfig) -> None:
     model = bent(tiny)
-    wanted = Wanted(*pictures(tiny, 1), 4, True)
+    wanted = Goal(*pictures(tiny, 1), 4, True)
     sets = np.random.default_rng(0).random((5, 16)) < 0.5
     for found, patches in zip(margins(model, wanted, sets), sets, strict=True):
         with torch.no_grad():

@@ -8,12 +8,12 @@ import pytest
 
 from mixer.model import Mixer
 from tests.viz.looking import cells, measure, microscope, pixels_of, select, view_of
-from viz.attribution.asked import question as question_of
+from viz.attribution.asked import question as asked_question
 from viz.attribution.attribute import attribute
 from viz.doubt import faithfulness
 from viz.doubt.rules import RULES
 from viz.lenses import doubt
-from viz.lenses.attribution.options import put
+from viz.lenses.attribution.options import question_of
 from viz.lenses.view import Lens, Point
 from viz.microscope import Microscope
 
@@ -32,7 +32,7 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
     methods = ["Gradient x input", "Patch ablation"]
     words = {"baseline": "black", "output": "probability", "filling": "own mean"}
     selection = select(scope, lens, methods=",".join(methods), removed="3", **words)
-    question = question_of(scope, replace(put(selection), baseline="own mean"))
+    question = asked_question(scope, replace(question_of(selection), baseline="own mean"))
     for kind in ("deletion", "insertion"):
         view = view_of(lens, kind)
         if kind == "deletion":
@@ -48,7 +48,7 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
         drawn = view.draw(scope, selection)
         assert any(trace.name.startswith("9 of 10 random orders") for trace in drawn.figure.data)
         for i, method in enumerate(methods):
-            found = attribute(scope.model, question_of(scope, put(selection)), method).values
+            found = attribute(scope.model, asked_question(scope, question_of(selection)), method).values
             curves = faithfulness.curves(scope.model, question, found)
             curve = getattr(curves, kind)
             label = f"{method} (area {faithfulness.area(curve):.2f})"
@@ -67,7 +67,7 @@ def test_what_is_not_measured_is_said_and_never_counted(scope: Microscope, lens:
     seen = []
     while waiting := view.missing(scope, selection):
         seen.append(view.draw(scope, selection).html)
-        list(min(waiting, key=lambda one: (one.asked, one.seconds)).steps())
+        list(min(waiting, key=lambda one: (one.on_request, one.seconds)).steps())
     seen.append(view.draw(scope, selection).html)
     assert not any("0 of 0" in html for html in seen)
     assert seen[0].count("<span>not tested yet</span>") == 2
@@ -87,8 +87,8 @@ def test_randomising_waits_until_it_is_asked_for(scope: Microscope, lens: Lens) 
     view, verdict = view_of(lens, "randomisation"), view_of(lens, "verdict")
     selection = select(scope, lens, methods="Gradient x input,Saliency")
     first, second = view.missing(scope, selection)
-    assert first.asked
-    assert second.asked
+    assert first.on_request
+    assert second.on_request
     assert {one.key for one in (first, second)} <= {one.key for one in verdict.missing(scope, selection)}
     assert view.draw(scope, selection).words == "Not measured yet: Gradient x input, Saliency."
     list(second.steps())
@@ -122,8 +122,8 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
     assert view.draw(scope, selection).words == "Not measured yet."
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
-    found = attribute(scope.model, question_of(scope, put(selection)), "Patch ablation").values
-    question = question_of(scope, replace(put(selection), baseline="blurred"))
+    found = attribute(scope.model, asked_question(scope, question_of(selection)), "Patch ablation").values
+    question = asked_question(scope, replace(question_of(selection), baseline="blurred"))
     curves = faithfulness.curves(scope.model, question, found)
     without, alone = curves.deletion[count], curves.insertion[count]
     assert f"<b>{without:.3f}</b> without its first {count} patches, <b>{alone:.3f}</b> with these alone" in drawn.words

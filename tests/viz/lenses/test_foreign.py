@@ -22,7 +22,7 @@ from viz.attribution.asked import Asked, explanation, question
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
 from viz.doubt import checks
-from viz.doubt.checks import Doubted
+from viz.doubt.checks import CheckQuery
 from viz.doubt.rules import RULES, findings
 from viz.doubt.survey import survey
 from viz.figures import Figure
@@ -137,12 +137,12 @@ def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selec
 @pytest.mark.parametrize("method", ["Saliency", "Layer Conductance"])
 def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection, method: str, output: str) -> None:
     scope = foreign_scope
-    doubted = Doubted(asked(scope, selection, output).to(method), method, "own mean")
-    while waiting := scope.missing(checks.all_checks(scope, [doubted])):
+    query = CheckQuery(asked(scope, selection, output).for_method(method), method, "own mean")
+    while waiting := scope.missing(checks.all_checks(scope, [query])):
         assert list(waiting[0].steps())[-1] == waiting[0].total
-    curves = scope.made(checks.curves(scope, doubted))
+    curves = scope.made(checks.curves(scope, query))
     assert np.isfinite([curves.deletion, curves.insertion]).all()
-    evidence = checks.evidence(scope, doubted)
+    evidence = checks.evidence(scope, query)
     json.dumps(vars(evidence), allow_nan=False)
     assert len(findings(evidence)) >= len(RULES) - 1  # one of them is not for every method
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
-from viz.intervene.knockout import without
+from viz.intervene.knockout import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
@@ -24,7 +24,7 @@ from viz.mixing.shuffle import permutation_experiment
 from viz.page.instrument import Instrument
 from viz.page.visit import Visit
 from viz.selection import Selection, change, first
-from viz.tokens import Typical
+from viz.tokens import SampleStats
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
         while depth and answers[depth - 1] == answers[-1]:
             depth -= 1
         decided[depth] += 1
-    usual = scope.made(scope.typical())
+    usual = scope.made(scope.sample_stats())
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
@@ -300,23 +300,23 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
     assert "grown" not in bar
 
 
-def read_at(scope: Microscope, depth: int) -> Typical:
+def read_at(scope: Microscope, depth: int) -> SampleStats:
     """What is usual where the answers of seven of nine samples can be read from a depth on."""
     depths = len(scope.depth_names)
     lengths, votes = np.zeros((depths, 16), np.float32), np.zeros((depths, 16, 10), np.float32)
     decided = np.eye(depths, dtype=int)[depth] * 7
     decided[-1] = 2
-    return Typical(9, lengths, lengths, votes, np.zeros((depths, 10), int), lengths[:, :2].T, decided)
+    return SampleStats(9, lengths, lengths, votes, np.zeros((depths, 10), int), lengths[:, :2].T, decided)
 
 
 def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_them() -> None:
     scope = microscope(num_blocks=2)
-    selection, usual = select(scope, how_it_works.lens(scope)), scope.typical()
+    selection, usual = select(scope, how_it_works.lens(scope)), scope.sample_stats()
     tell(scope, usual, read_at(scope, 2))
     (skipping,) = scope.missing(lens_needed(scope, selection))
     list(skipping.steps())
-    changed = without(scope.model, scope.sample_inputs, [1], {}).argmax(1)
-    before = without(scope.model, scope.sample_inputs, [], {}).argmax(1)
+    changed = ablate(scope.model, scope.sample_inputs, [1], {}).argmax(1)
+    before = ablate(scope.model, scope.sample_inputs, [], {}).argmax(1)
     told = read_in_words(scope, scope.made(usual))
     assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
@@ -336,7 +336,7 @@ def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
         bar, words = tour.bar(scope, selection), view_of(lens, "lens").draw(scope, selection).words
         assert "by one part" not in bar
         if depth:
-            after = int(without(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
+            after = int(ablate(scope.model, scope.input(selection.picture)[None], [depth - 1], {}).argmax())
             same = after == scope.answer(selection.picture)
             told = "stays the same" if same else f"becomes <b>{scope.classes[after]}</b>"
             assert f"Without {scope.depth_names[depth]}, the answer {told}." in bar

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.viz.looking import measure, microscope, page_of, select, view_of
-from viz.capture import resume
-from viz.intervene import knockout as asked_of
+from viz.capture import run_from
+from viz.intervene import knockout as measures
 from viz.lenses.intervene import edit, knockout, patching, smallest
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
@@ -171,7 +171,7 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
     lens = patching.lens(scope)
     view, selection = view_of(lens, "map"), select(scope, lens, other="15", sample="1")
     (needed,) = view.missing(scope, selection)
-    assert needed.asked
+    assert needed.on_request
     measure(scope, view, selection, asked=True)
     drawn = view.draw(scope, selection)
     this, other = (scope.look(picture) for picture in (selection.picture, scope.sample_picture(15)))
@@ -179,7 +179,7 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
     tokens[0, 9] = other.depths[4, 0, 9]
     found = patching.between(scope, selection.picture, scope.sample_picture(15))
     with torch.no_grad():
-        change = found.of(resume(scope.model, tokens, 4)) - found.of(this.logits)
+        change = found.of(run_from(scope.model, tokens, 4)) - found.of(this.logits)
     assert drawn.numbers
     whole = float(found.of(other.logits) - found.of(this.logits))
     assert drawn.numbers.values[4, 4, 1] == pytest.approx(float(change) / whole, abs=1e-4)
@@ -216,12 +216,12 @@ def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: M
     lens = knockout.lens(scope)
     view, selection = view_of(lens, "halves"), select(scope, lens, sample="6", class_="deer", knocked=how)
     made = measure(scope, view, selection, asked=True)
-    assert [one.asked for one in made] == [False] * (len(made) - 1) + [True]
+    assert [one.on_request for one in made] == [False] * (len(made) - 1) + [True]
     drawn = view.draw(scope, selection)
     means = None
     if how == "mean":
-        *_, means = asked_of.mean_updates(scope.model, scope.sample_inputs)
-    *_, changes = asked_of.without_halves(scope.model, scope.sample_inputs, means)
+        *_, means = measures.mean_updates(scope.model, scope.sample_inputs)
+    *_, changes = measures.ablate_half_blocks(scope.model, scope.sample_inputs, means)
     expected = changes[..., 4]
     assert drawn.numbers
     values = drawn.numbers.values
@@ -237,7 +237,7 @@ def test_units_are_silenced_and_the_chosen_one_over_the_samples(scope: Microscop
     drawn = view.draw(scope, selection)
     assert drawn.numbers
     strongest = unit_of(scope, selection)
-    *_, spread = asked_of.without_unit_over(scope.model, scope.sample_inputs, 1, strongest)
+    *_, spread = measures.ablate_unit_over(scope.model, scope.sample_inputs, 1, strongest)
     assert f"Unit {strongest} over the samples: {spread.mean[4]:+.3f} ± {spread.deviation[4]:.3f}." in drawn.words
     assert view.pick
     most = int(np.abs(drawn.numbers.values).argmax())

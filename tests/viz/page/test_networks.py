@@ -15,7 +15,7 @@ import app
 from mixer import checkpoint
 from mixer.checkpoint import DEFAULT
 from mixer.model import Mixer
-from mixer.networks import NotOpened, told
+from mixer.networks import NotOpened, quality_text
 from tests import foreign
 from viz.microscope import Microscope
 from viz.page import networks
@@ -42,7 +42,7 @@ def public() -> Iterator[TestClient]:
 
 def test_the_first_page_s_network_leads_the_list(url: str, scope: Microscope) -> None:
     listed = httpx.get(f"{url}networks/list.json").json()
-    assert listed[0] == {"name": "seed", "address": "", "words": told(scope.metrics)}
+    assert listed[0] == {"name": "seed", "address": "", "words": quality_text(scope.metrics)}
     assert {"name": "seed-start", "address": "networks/seed-start/", "words": "untrained"} in listed
     early = next(one for one in listed if one["name"] == "seed-epoch-1")
     assert early["words"] == "validation accuracy: 52.98% after 1 epoch"

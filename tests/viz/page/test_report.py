@@ -58,7 +58,7 @@ def written(instrument: Instrument, visit: Visit, address: str = AT) -> str:
 
 
 def at_once(measurement: Measurement) -> Iterator[int]:
-    assert not measurement.asked
+    assert not measurement.on_request
     return measurement.steps()
 
 

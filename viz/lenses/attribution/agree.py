@@ -4,7 +4,7 @@ import numpy as np
 
 from viz import figures
 from viz.doubt.sanity import agreement
-from viz.lenses.attribution.options import Listed, heard, known, missing, needed
+from viz.lenses.attribution.options import Listed, cache_keys, cached, missing_note, to_measure
 from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
 from viz.selection import Selection
@@ -16,15 +16,15 @@ def view(listed: Listed) -> View:
         "Agreement of the methods",
         "Do the methods put the patches in the same order (rank correlation 1; with an unsigned method, of sizes)?",
         "Limits: methods that share a flaw agree, too; all gradient methods use the same gradients.",
-        lambda selection: heard(selection, listed(selection)),
+        lambda selection: cache_keys(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
-        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+        needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),
     )
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
-    answers = known(scope, selection, methods)
-    words = "Select two methods or more." if len(methods) < 2 else missing(scope, methods, answers)
+    answers = cached(scope, selection, methods)
+    words = "Select two methods or more." if len(methods) < 2 else missing_note(scope, methods, answers)
     if len(answers) < 2:
         return Drawn(words=words)
     names, values = list(answers), agreement(list(answers.values())).astype(np.float32)

@@ -11,10 +11,10 @@ from jaxtyping import Float32
 from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
-from viz.doubt.checks import Doubted, evidence
+from viz.doubt.checks import CheckQuery, evidence
 from viz.doubt.rules import findings
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import Listed, asked_of, doubted, heard, known, missing, needed
+from viz.lenses.attribution.options import Listed, cache_keys, cached, checks_of, missing_note, to_measure, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View, counted, places
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Words
@@ -31,7 +31,7 @@ def view(scope: Microscope, listed: Listed) -> View:
 
     def sees(selection: Selection) -> Hashable:
         # and what is known in Doubt, which changes while nobody looks at this view
-        asked = heard(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
+        asked = cache_keys(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
         return asked, tuple(_marks(scope, listed, selection).values())
 
     return View(
@@ -44,7 +44,7 @@ def view(scope: Microscope, listed: Listed) -> View:
         partial(draw, listed),
         options=(RESOLUTION,),
         pick=partial(pick, listed),
-        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+        needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),
     )
 
 
@@ -60,10 +60,10 @@ def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) 
 
 def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
     """What is known in Doubt of each method, in a few words."""
-    return {one.method: _mark(scope, one) for one in doubted(selection, listed(selection))}
+    return {one.method: _mark(scope, one) for one in checks_of(selection, listed(selection))}
 
 
-def _mark(scope: Microscope, one: Doubted) -> str:
+def _mark(scope: Microscope, one: CheckQuery) -> str:
     found = findings(evidence(scope, one))
     if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
         return NOT_DOUBTED
@@ -72,14 +72,14 @@ def _mark(scope: Microscope, one: Doubted) -> str:
 
 def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     names, grid, marks = listed(selection), scope.grid, _marks(scope, listed, selection)
-    answers = known(scope, selection, names)
-    words = [missing(scope, names, answers)]
+    answers = cached(scope, selection, names)
+    words = [missing_note(scope, names, answers)]
     if not names:
         return Drawn(words=words[0])
     fine = RESOLUTION.of(selection) == PIXELS
     maps = [_values(scope, answers[name], fine) if name in answers else None for name in names]
     signed = [METHODS[name].signed for name in names]
-    label = f"{asked_of(scope, selection)}, per {'pixel' if fine else 'patch'}"
+    label = f"{unit_label(scope, selection)}, per {'pixel' if fine else 'patch'}"
     figure = figures.overlays(
         scope.pixels(selection.picture),
         maps,

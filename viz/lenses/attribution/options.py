@@ -9,7 +9,7 @@ from viz.attribution.asked import Asked, explanation, passes
 from viz.attribution.attribute import Attribution
 from viz.attribution.baselines import BASELINES, FILLINGS
 from viz.attribution.methods import METHODS, Settings
-from viz.doubt.checks import Doubted
+from viz.doubt.checks import CheckQuery
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Several
@@ -57,34 +57,34 @@ def judged(methods: Several) -> Listed:
     return lambda selection: methods.of(selection)[:JUDGED]
 
 
-def put(selection: Selection, target: int | None = None) -> Asked:
+def question_of(selection: Selection, target: int | None = None) -> Asked:
     """The question about what is selected. target: another class than the one selected"""
     target = selection.target if target is None else target
     output: Any = OUTPUT.of(selection)
     return Asked(selection.picture, target, BASELINE.of(selection), output, selection.block)
 
 
-def heard(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
+def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
     """The question as each method hears it: all of the selection that their answers depend on."""
-    return tuple((put(selection).to(method), method) for method in methods)
+    return tuple((question_of(selection).for_method(method), method) for method in methods)
 
 
-def doubted(selection: Selection, methods: Sequence[str]) -> tuple[Doubted, ...]:
-    return tuple(Doubted(asked, method, FILLING.of(selection)) for asked, method in heard(selection, methods))
+def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery, ...]:
+    return tuple(CheckQuery(asked, method, FILLING.of(selection)) for asked, method in cache_keys(selection, methods))
 
 
-def known(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
+def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
     """The answers that are measured."""
-    found = {method: scope.known(explanation(scope, put(selection), method)) for method in methods}
+    found = {method: scope.known(explanation(scope, question_of(selection), method)) for method in methods}
     return {method: answer for method, answer in found.items() if answer is not None}
 
 
-def needed(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
+def to_measure(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
     """The answers of all of them."""
-    return [explanation(scope, put(selection), method) for method in methods]
+    return [explanation(scope, question_of(selection), method) for method in methods]
 
 
-def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
+def missing_note(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
     """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
     if not methods:
         return "No method is selected."
@@ -96,7 +96,7 @@ def missing(scope: Microscope, methods: Sequence[str], answers: dict[str, Attrib
     return f"Not measured yet: {', '.join(costs)}." if costs else ""
 
 
-def asked_of(scope: Microscope, selection: Selection) -> str:
+def unit_label(scope: Microscope, selection: Selection) -> str:
     """What the values are made of."""
     return f"{OUTPUT.of(selection)} for {scope.classes[selection.target]}"
 

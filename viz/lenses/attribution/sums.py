@@ -6,7 +6,7 @@ from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
 from viz.figures import with_sign
-from viz.lenses.attribution.options import Listed, heard, known, missing, needed
+from viz.lenses.attribution.options import Listed, cache_keys, cached, missing_note, to_measure
 from viz.lenses.table import table
 from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
@@ -22,18 +22,18 @@ def view(listed: Listed) -> View:
         "Completeness check",
         "Do the values add up to the output for the picture minus that for the baseline (brackets: not claimed)?",
         "Limits: a gap of 0 says that the total is correct, not that its parts belong to the right patches.",
-        lambda selection: (heard(selection, listed(selection)), selection.patch),
+        lambda selection: (cache_keys(selection, listed(selection)), selection.patch),
         lambda scope, selection: draw(scope, selection, listed(selection)),
-        needs=lambda scope, selection: needed(scope, selection, listed(selection)),
+        needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),
     )
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
-    answers = known(scope, selection, methods)
-    words = missing(scope, methods, answers)
+    answers = cached(scope, selection, methods)
+    words = missing_note(scope, methods, answers)
     if not answers:
         return Drawn(words=words)
-    columns = (figures.place(*scope.grid.position(selection.patch)), *COLUMNS)
+    columns = (figures.patch_label(*scope.grid.position(selection.patch)), *COLUMNS)
     html = table(["method", *columns], [_row(answer, selection.patch) for answer in answers.values()])
     values = np.array([_figures(answer, selection.patch) for answer in answers.values()])
     return Drawn(html=html, words=words, numbers=Numbers("value", {"method": list(answers), "of": columns}, values))

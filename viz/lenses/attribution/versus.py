@@ -7,7 +7,7 @@ from viz import figures
 from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import OUTPUT, Listed, heard, put
+from viz.lenses.attribution.options import OUTPUT, Listed, cache_keys, question_of
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -26,7 +26,7 @@ def view(scope: Microscope, listed: Listed) -> View:
         "Contrastive attribution",
         f"Which patches support the selected class ({FOR}), and which another one ({AGAINST})?",
         "Not shown: evidence shared by both classes, as it cancels.",
-        lambda selection: (heard(selection, signed(listed, selection)), option.of(selection), selection.patch),
+        lambda selection: (cache_keys(selection, signed(listed, selection)), option.of(selection), selection.patch),
         partial(draw, listed, option),
         options=(option,),
         pick=pick_patch,
@@ -70,7 +70,7 @@ def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:
 def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
     both = selection.target, class_of(scope, selection, option)
     methods = signed(listed, selection)
-    return [explanation(scope, put(selection, target), method) for method in methods for target in both]
+    return [explanation(scope, question_of(selection, target), method) for method in methods for target in both]
 
 
 def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
@@ -80,7 +80,8 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if other == selection.target:
         return Drawn(words="This is the selected class: select another one.")
     mine, theirs = (
-        scope.known(explanation(scope, put(selection, target), methods[0])) for target in (selection.target, other)
+        scope.known(explanation(scope, question_of(selection, target), methods[0]))
+        for target in (selection.target, other)
     )
     names = f"{scope.classes[selection.target]} - {scope.classes[other]}"
     words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."

@@ -8,7 +8,7 @@ import numpy as np
 from viz import figures
 from viz.doubt import checks
 from viz.doubt.faithfulness import area, band
-from viz.lenses.attribution.options import Listed, asked_of, doubted
+from viz.lenses.attribution.options import Listed, checks_of, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -39,7 +39,7 @@ def insertion(listed: Listed, removed: Number) -> View:
 
 
 def needs(listed: Listed, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return checks.all_curves(scope, doubted(selection, listed(selection)))
+    return checks.all_curves(scope, checks_of(selection, listed(selection)))
 
 
 def _view(listed: Listed, removed: Number, id: str, title: str, question: str, caution: str) -> View:
@@ -48,7 +48,7 @@ def _view(listed: Listed, removed: Number, id: str, title: str, question: str, c
         title,
         question,
         caution,
-        lambda selection: (doubted(selection, listed(selection)), removed.of(selection)),
+        lambda selection: (checks_of(selection, listed(selection)), removed.of(selection)),
         partial(_draw, id, listed, removed),
         pick=partial(_pick, removed),
         needs=partial(needs, listed),
@@ -63,7 +63,7 @@ def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point
 
 def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
     """kind: deletion or insertion. With the random orders where they are known."""
-    several = doubted(selection, listed(selection))
+    several = checks_of(selection, listed(selection))
     own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
     if not own:
         return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
@@ -78,10 +78,10 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         backwards,
         np.stack([area(lines), area(backwards)]),
         list(own),
-        asked_of(scope, selection),
+        unit_label(scope, selection),
         "patches removed" if kind == "deletion" else "patches inserted",
         removed.of(selection),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
-    numbers = Numbers(asked_of(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
+    numbers = Numbers(unit_label(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
     return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)

@@ -5,8 +5,8 @@ from html import escape
 import numpy as np
 
 from viz import figures
-from viz.doubt.checks import DRAWS, disturbance, stages
-from viz.lenses.attribution.options import Listed, doubted, heard
+from viz.doubt.checks import DRAWS, robustness, stages
+from viz.lenses.attribution.options import Listed, cache_keys, checks_of
 from viz.lenses.view import Drawn, Numbers, View
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -21,21 +21,21 @@ def view(scope: Microscope, listed: Listed) -> View:
         "stages?",
         "Limits: a map whose line stays near 1 does not depend on what was learned, but one whose line falls may still "
         "be wrong.",
-        lambda selection: heard(selection, listed(selection)),
+        lambda selection: cache_keys(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: needs(scope, selection, listed(selection)),
     )
 
 
 def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
-    return [disturbance(scope, one) for one in doubted(selection, methods)]
+    return [robustness(scope, one) for one in checks_of(selection, methods)]
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     if not methods:
         return Drawn(words="No method is selected.")
     known = {
-        one.method: found for one in doubted(selection, methods) if (found := scope.known(disturbance(scope, one)))
+        one.method: found for one in checks_of(selection, methods) if (found := scope.known(robustness(scope, one)))
     }
     missing = [escape(method) for method in methods if method not in known]
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""

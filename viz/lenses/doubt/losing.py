@@ -6,7 +6,7 @@ import numpy as np
 
 from viz import figures
 from viz.doubt import checks
-from viz.lenses.attribution.options import OUTPUT, Listed, doubted
+from viz.lenses.attribution.options import OUTPUT, Listed, checks_of
 from viz.lenses.doubt import curves
 from viz.lenses.view import Drawn, Numbers, View, pick_in_pictures
 from viz.microscope import Microscope
@@ -22,7 +22,7 @@ def view(listed: Listed, removed: Number) -> View:
         "Picture at the marked point",
         "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
-        lambda selection: (doubted(selection, first(selection)), removed.of(selection)),
+        lambda selection: (checks_of(selection, first(selection)), removed.of(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
         options=(removed,),
         pick=pick_in_pictures(2),
@@ -39,7 +39,7 @@ def removed_of(scope: Microscope) -> Number:
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], count: int) -> Drawn:
     if not methods:
         return Drawn(words="No method is selected.")
-    (one,), grid = doubted(selection, methods), scope.grid
+    (one,), grid = checks_of(selection, methods), scope.grid
     found = scope.known(checks.curves(scope, one))
     if found is None:
         return Drawn(words="Not measured yet.")

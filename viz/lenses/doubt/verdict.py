@@ -8,7 +8,7 @@ import numpy as np
 from viz.attribution.methods import METHODS
 from viz.doubt import checks
 from viz.doubt.rules import RULES, Evidence, Finding, findings
-from viz.lenses.attribution.options import JUDGED, Listed, doubted
+from viz.lenses.attribution.options import JUDGED, Listed, checks_of
 from viz.lenses.view import Drawn, Numbers, View, counted
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -23,20 +23,20 @@ def view(methods: Several, listed: Listed) -> View:
         "Which tests of its reliability does each map pass?",
         "Limits: the thresholds are this project's choice, and passing all of them proves nothing.",
         # those that are not judged are named
-        lambda selection: (doubted(selection, listed(selection)), methods.of(selection)),
+        lambda selection: (checks_of(selection, listed(selection)), methods.of(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
         needs=lambda scope, selection: needs(scope, selection, listed(selection)),
     )
 
 
 def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
-    return checks.all_checks(scope, doubted(selection, methods))
+    return checks.all_checks(scope, checks_of(selection, methods))
 
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chosen: tuple[str, ...]) -> Drawn:
     if not methods:
         return Drawn(words="No method is selected.")
-    evidence = {one.method: checks.evidence(scope, one) for one in doubted(selection, methods)}
+    evidence = {one.method: checks.evidence(scope, one) for one in checks_of(selection, methods)}
     cards = "".join(_card(method, found) for method, found in evidence.items())
     left_out = [escape(method) for method in chosen if method not in methods]
     words = "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods."

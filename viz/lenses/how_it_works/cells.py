@@ -14,7 +14,7 @@ SHOWN = 64
 
 
 def cells(pixels: UInt8[np.ndarray, "rows cols 3"], ratio: float, *frames: Frame, lines: str = "") -> str:
-    """SVG of a picture of `figures.painted`, or of any other; what it shows is said by whatever it stands in.
+    """SVG of a picture of `figures.to_rgb`, or of any other; what it shows is said by whatever it stands in.
 
     ratio: its width against its height
     lines: a path over it
@@ -46,14 +46,14 @@ def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: in
     """SVG of a value for each patch, laid out as the patches are in the picture, with one of them framed."""
     grid = scope.grid
     row, col = grid.position(patch)
-    pixels = figures.painted(grid.map(values.astype(np.float32)), signed)
+    pixels = figures.to_rgb(grid.map(values.astype(np.float32)), signed)
     return cells(pixels, grid.image_size[1] / grid.image_size[0], (col, row, 1, 1))
 
 
 def strip(values: Float[np.ndarray, "line"], place: int | None = None) -> str:
     """SVG of many signed values side by side, with one of them framed."""
     frames = [] if place is None else [(place, 0, 1, 1)]
-    return cells(figures.painted(values.astype(np.float32)[None], True), 16, *frames)
+    return cells(figures.to_rgb(values.astype(np.float32)[None], True), 16, *frames)
 
 
 def window(place: int, count: int, most: int = SHOWN) -> range:
@@ -67,4 +67,4 @@ def table(values: Float[np.ndarray, "patches channels"], shown: range, row: int 
     part = values[:, shown.start : shown.stop].astype(np.float32)
     frames: list[Frame] = [] if row is None else [(0, row, len(shown), 1)]
     frames += [] if column is None else [(column - shown.start, 0, 1, len(values))]
-    return cells(figures.painted(part, True), 2, *frames)
+    return cells(figures.to_rgb(part, True), 2, *frames)

@@ -72,7 +72,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     values = scope.input(selection.picture)[:, rows, cols].cpu().numpy()
     span = float(np.abs(values).max()) or 1.0
     colours = "".join(
-        _card(cells(figures.painted(values[i], True, span), width / height), name)
+        _card(cells(figures.to_rgb(values[i], True, span), width / height), name)
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
@@ -104,7 +104,7 @@ def draw_stem(scope: Microscope, selection: Selection) -> Drawn:
 
     def tile(values: np.ndarray) -> str:
         wide = values.reshape(height, width * 3)  # the three colours of a pixel side by side
-        return cells(figures.painted(wide.astype(np.float32), True), width / height)
+        return cells(figures.to_rgb(wide.astype(np.float32), True), width / height)
 
     cards = (
         f"{_card(tile(found.values), f'the numbers of {name}', 'p')}&times;"
@@ -293,7 +293,7 @@ def _channels(count: int) -> Line:
 
 
 def _patch(scope: Microscope, patch: int) -> str:
-    return figures.place(*scope.grid.position(patch))
+    return figures.patch_label(*scope.grid.position(patch))
 
 
 def _list(values: Sequence[float]) -> str:

@@ -39,7 +39,7 @@ def view(scope: Microscope) -> View:
         "one.",
         sees=lambda s: _sees(scope, s),
         draw=draw,
-        needs=lambda scope, s: [scope.typical()],
+        needs=lambda scope, s: [scope.sample_stats()],
     )
 
 
@@ -153,7 +153,7 @@ class _Table:
         name = scope.depth_names[self.selection.depth]
         head = f"<b>{'' if self.selection.depth == 0 else 'after '}{name}</b> <small>{size} ({part})</small>"
         value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
-        here = f"{figures.place(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
+        here = f"{figures.patch_label(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
             f"<div class='table'><p>{head}</p>"
             f"<div class='rows'>{cells(self._crops(), 1)}</div>"
@@ -170,7 +170,7 @@ class _Table:
         """The three tables, one over the other, and the frames of the selected row, column and value."""
         row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
         layers = "".join(
-            f"<div class='layer t{i}{' shown' * (i == self.shown)}'>{cells(figures.painted(table, True), 1)}</div>"
+            f"<div class='layer t{i}{' shown' * (i == self.shown)}'>{cells(figures.to_rgb(table, True), 1)}</div>"
             for i, table in enumerate(self.tables)
         )
         at = f"--row: {row}; --column: {column}; --rows: {len(self.rows)}; --columns: {len(self.columns)}"
@@ -214,7 +214,7 @@ def _moving(
 
 
 def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
-    return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.painted(values[None].astype(np.float32), True)[0]]
+    return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.to_rgb(values[None].astype(np.float32), True)[0]]
 
 
 def _halves(scope: Microscope, selection: Selection) -> str:
@@ -222,7 +222,7 @@ def _halves(scope: Microscope, selection: Selection) -> str:
     config, patch, channel = scope.model.config, selection.patch, channel_of(scope, selection)
     trace, block = scope.look(selection.picture), selection.block
     update = trace.depths.diff(dim=0)[2 * block : 2 * block + 2, 0].float().cpu().numpy()
-    place = figures.place(*scope.grid.position(patch))
+    place = figures.patch_label(*scope.grid.position(patch))
 
     def column(values: np.ndarray) -> str:
         return over_grid(scope, values, patch, True)
@@ -270,7 +270,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
     added = [0.0, *forward_pass.strengths(trace).tolist()]
     stops = []
     for depth, name in enumerate(names):
-        pixels = figures.painted(scope.grid.map(votes[depth]), True, span)
+        pixels = figures.to_rgb(scope.grid.map(votes[depth]), True, span)
         kind = "stem" if depth == 0 else "a" if depth % 2 else "b"
         here = depth == selection.depth
         title = f"{name}: {escape(scope.classes[answer])} {probabilities[depth]:.1%}"
@@ -305,7 +305,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
 def _steps(scope: Microscope, selection: Selection) -> list[str]:
     """What happens at each step of Play."""
     config, grid, block = scope.model.config, scope.grid, selection.block + 1
-    patches, channels, row = grid.patches, config.hidden_dim, figures.place(*grid.position(selection.patch))
+    patches, channels, row = grid.patches, config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
     units = {half: detail.mixing(scope, selection, half).unit for half in HALVES}
     return [
         f"Each patch of the picture is a row of the table: {channels} numbers.",
@@ -328,7 +328,7 @@ def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.nda
     """The logit that each token alone gives the answer, as far as known without what is common to all pictures."""
     trace, name = scope.look(image), f"votes for {escape(scope.classes[answer])}"
     votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
-    usual = scope.known(scope.typical())
+    usual = scope.known(scope.sample_stats())
     if usual is None:
         return votes, name
     return votes - usual.votes[:, :, answer], f"{name} minus the mean over the samples"

@@ -121,7 +121,7 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = scope.decided_at(selection.picture), scope.known(scope.typical())
+    own, usual = scope.decided_at(selection.picture), scope.known(scope.sample_stats())
     said = (
         f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
         "can read it there. This does not say which part makes the answer. "

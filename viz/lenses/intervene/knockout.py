@@ -57,7 +57,7 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
     spread = scope.known(usual_halves(scope, selection))
     usual = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
     values = own[:, 0, target]
-    figure = figures.effects(values, names, label, figures.HALVES, selection.depth - 1, usual)
+    figure = figures.signed_bars(values, names, label, figures.HALVES, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
     words = f"<b>{names[most]}</b> has the largest effect on the logit, <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
@@ -78,7 +78,9 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
         "Ablation of half-blocks",
         "half-blocks",
         halves,
-        lambda: knockout.without_halves(scope.model, scope.input(selection.picture)[None], _means(scope, selection)),
+        lambda: knockout.ablate_half_blocks(
+            scope.model, scope.input(selection.picture)[None], _means(scope, selection)
+        ),
         passes=1 + halves / 2,
     )
 
@@ -88,9 +90,9 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
     return scope.over_samples(
         ("without halves over the samples", HOW.of(selection)),
         "Ablation over the samples",
-        lambda: knockout.without_halves_over(scope.model, scope.sample_inputs, _means(scope, selection)),
+        lambda: knockout.ablate_half_blocks_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + (len(scope.depth_names) - 1) / 2,
-        asked=True,
+        on_request=True,
     )
 
 
@@ -132,7 +134,7 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
         words += f" Unit {unit} over the samples: {with_sign(mean, '.3f')} ± {deviation:.3f}."
     names = [str(each) for each in listed]
     across = f"hidden unit of the token mixing of block {block + 1}"
-    figure = figures.effects(values[listed], names, label, across, listed.index(unit), usual)
+    figure = figures.signed_bars(values[listed], names, label, across, listed.index(unit), usual)
     return Drawn(figure, words=words, numbers=Numbers(label, {"unit": range(len(values))}, values))
 
 
@@ -151,7 +153,7 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
         f"Ablation of the units of block {block + 1}",
         "units",
         units,
-        lambda: knockout.without_units(scope.model, scope.input(picture), block),
+        lambda: knockout.ablate_units(scope.model, scope.input(picture), block),
         passes=units * _behind(scope, block),
     )
 
@@ -162,9 +164,9 @@ def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningSt
     return scope.over_samples(
         ("without the unit over the samples", block, unit),
         f"Ablation of unit {unit} over the samples",
-        lambda: knockout.without_unit_over(scope.model, scope.sample_inputs, block, unit),
+        lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
         passes=1 + _behind(scope, block),
-        asked=True,
+        on_request=True,
     )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from viz import figures
 from viz.figures import with_sign
-from viz.intervene.patching import Between, map_work, token_map, update_effects
+from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.tokens import COLUMNS
 from viz.lenses.view import (
@@ -56,9 +56,9 @@ def lens(scope: Microscope) -> Lens:
     return Lens("whatif.patching", "Activation patching", asks, ((updates,), (tokens,)), (other,))
 
 
-def between(scope: Microscope, picture: bytes, other: bytes) -> Between:
+def between(scope: Microscope, picture: bytes, other: bytes) -> LogitDifference:
     here, there = scope.answer(picture), scope.answer(other)
-    return Between(there, None if here == there else here)
+    return LogitDifference(there, None if here == there else here)
 
 
 def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
@@ -78,7 +78,7 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     if values is None:
         return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
-    figure = figures.effects(shares, names, SHARE, figures.HALVES, selection.depth - 1)
+    figure = figures.signed_bars(shares, names, SHARE, figures.HALVES, selection.depth - 1)
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
 
 
@@ -123,11 +123,11 @@ def map_of(
         work,
         lambda: token_map(scope.model, *_inputs(scope, picture, second)),
         passes=work / (depths - 1),
-        asked=True,
+        on_request=True,
     )
 
 
-def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, Between]:
+def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, LogitDifference]:
     return scope.input(picture), scope.input(other), between(scope, picture, other)
 
 

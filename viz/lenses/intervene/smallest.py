@@ -10,7 +10,7 @@ import numpy as np
 from viz import figures
 from viz.intervene import edits, search
 from viz.intervene.edits import Edit
-from viz.intervene.search import Found, Wanted
+from viz.intervene.search import Found, Goal
 from viz.lenses.intervene.edit import FILLINGS
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.view import Drawn, Lens, Numbers, View, pick_in_pictures, places
@@ -48,7 +48,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Question:
+class SearchSpec:
     """What is looked for, and what it makes of the picture."""
 
     option: Choice
@@ -62,13 +62,13 @@ class Question:
     """in words: no number of patches is"""
 
 
-REMOVE = Question(
+REMOVE = SearchSpec(
     FILL,
     lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
     lambda scope, s, found: Edit(FILL.of(s), None, found),
     never="No number of patches changes the answer: with all patches removed it is still the same.",
 )
-KEEP = Question(
+KEEP = SearchSpec(
     FILL,
     lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
     lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
@@ -78,7 +78,7 @@ KEEP = Question(
 
 def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
-    paste = Question(
+    paste = SearchSpec(
         other,
         lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
         lambda scope, s, found: Edit("paste", int(other.of(s)), found),
@@ -86,7 +86,7 @@ def lens(scope: Microscope) -> Lens:
     )
     questions = {"remove": REMOVE, "keep": KEEP, "paste": paste}
 
-    def asked(selection: Selection) -> Question:
+    def asked(selection: Selection) -> SearchSpec:
         return questions[GOAL.of(selection)]
 
     view = View(
@@ -103,7 +103,7 @@ def lens(scope: Microscope) -> Lens:
     return Lens("whatif.smallest", "Smallest change", asks, ((view,),), (GOAL, FILL, other))
 
 
-def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
+def draw(asked: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     looked = asked.search(scope, selection)
     greedy, *proof = map(scope.known, searches(asked, scope, selection))
     found = next(filter(None, proof), greedy)
@@ -126,12 +126,12 @@ def draw(asked: Question, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=numbers)
 
 
-def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
+def searches(asked: SearchSpec, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
     """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
     looked, patches = asked.search(scope, selection), scope.grid.patches
 
-    def wanted() -> Wanted:
-        return Wanted(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
+    def wanted() -> Goal:
+        return Goal(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
 
     greedy = scope.measurement(
         ("greedy", looked),
@@ -139,7 +139,7 @@ def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequen
         "passes",
         search.most_passes(patches),
         lambda: search.greedy(scope.model, wanted()),
-        asked=True,
+        on_request=True,
     )
     found = scope.known(greedy)
     if found is None or not 0 < (sets := search.smaller_sets(patches, found)) <= search.AFFORDABLE:
@@ -150,7 +150,7 @@ def searches(asked: Question, scope: Microscope, selection: Selection) -> Sequen
         "sets",
         sets,
         lambda: search.prove(scope.model, wanted(), found),
-        asked=True,
+        on_request=True,
     )
     return [greedy, proof]
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from viz import forward_pass
-from viz.figures import place
+from viz.figures import patch_label
 from viz.lenses.how_it_works.cells import over_grid, picture, table, window
 from viz.lenses.mixing import chosen
 from viz.lenses.mixing.units import MAPS
@@ -78,7 +78,7 @@ separate weights for every position. Therefore it accepts exactly {patches} patc
 def _tables(scope: Microscope, selection: Selection) -> str:
     """HTML: the picture, and the tokens that the stem makes of it."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
-    shown, where = window(0, scope.model.config.hidden_dim), place(*scope.grid.position(selection.patch))
+    shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
     before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
     after = _card(table(stem, shown, selection.patch, None), f"its tokens after the stem, {len(shown)} channels")
     return f"<div class='cards'>{before}&rarr;{after}</div>"

@@ -32,7 +32,11 @@ def view(scope: Microscope) -> View:
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
     everywhere = strengths_of(scope)
-    return [everywhere] if scope.known(everywhere) is None else [everywhere, scope.bank(len(scope.depth_names) - 1)]
+    return (
+        [everywhere]
+        if scope.known(everywhere) is None
+        else [everywhere, scope.sample_tokens(len(scope.depth_names) - 1)]
+    )
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
@@ -57,7 +61,7 @@ def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples 
         "how much each unit adds to the samples",
         "Run of all samples",
         lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
-        asked=True,
+        on_request=True,
     )
 
 

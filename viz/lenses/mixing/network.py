@@ -53,5 +53,5 @@ def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence
         lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED),
         # every probe goes back through the network once for each patch, at about the cost of one pass
         passes=PROBES * scope.grid.patches,
-        asked=True,
+        on_request=True,
     )

@@ -63,7 +63,7 @@ def draw_weights(scope: Microscope, selection: Selection) -> Drawn:
 def draw_active(scope: Microscope, selection: Selection) -> Drawn:
     values = units.activations(scope.look(selection.picture), selection.block, unit_of(scope, selection))
     numbers = Numbers("activation", {"channel": range(len(values))}, values)
-    return Drawn(figures.ranked(values, "channel", "activation"), numbers=numbers)
+    return Drawn(figures.sorted_line(values, "channel", "activation"), numbers=numbers)
 
 
 def draw_which(scope: Microscope, selection: Selection) -> Drawn:

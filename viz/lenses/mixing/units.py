@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from viz import figures
-from viz.figures import AGAINST, FOR, place
+from viz.figures import AGAINST, FOR, patch_label
 from viz.lenses.mixing import block
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, places
 from viz.microscope import Microscope
@@ -127,8 +127,8 @@ def _at_region(scope: Microscope, maps: Maps, selection: Selection) -> Listed:
         for unit in ranked[:NAMED]
     )
     words = (
-        f"{counted(len(maps), 'unit')}, line by line, by the mean absolute weight on {label} ({place(row, col)}). "
-        f"Largest: {best}."
+        f"{counted(len(maps), 'unit')}, line by line, by the mean absolute weight on {label} "
+        f"({patch_label(row, col)}). Largest: {best}."
     )
     return Listed(maps, ranked, 1, words)
 

@@ -260,7 +260,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
     view, scope, selection = lab.views["mixing.unit", "drivers"], lab.scope, lab.selection
     assert not view.draw(scope, selection).html
     (reading,) = view.missing(scope, selection)
-    assert reading.asked
+    assert reading.on_request
     assert reading.seconds > 0
     assert reading.total == len(scope.samples)
     steps = reading.steps()
@@ -270,7 +270,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
     assert view.missing(scope, selection)[0].key == reading.key
     list(reading.steps())
     (answers,) = view.missing(scope, lab.change(depth="1a", unit="4"))
-    assert not answers.asked
+    assert not answers.on_request
     assert re.findall(r"sample=\d+", view.draw(scope, selection).html)
     assert "predicted" not in view.draw(scope, selection).html
     list(answers.steps())
@@ -349,7 +349,7 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
         assert view.draw(measured.scope, other).words == "Not estimated for this picture yet."
         (probes,) = view.missing(measured.scope, other)
         (elsewhere,) = view.missing(measured.scope, measured.change(sample="6"))
-        assert probes.asked
+        assert probes.on_request
         assert probes.key != elsewhere.key
 
 
