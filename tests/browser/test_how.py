@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import open_lens
 from tests.browser.test_page import click_cell, figure
+from viz.lenses.glossary import TERMS
 from viz.lenses.how_it_works.tour import STOPS
 from viz.microscope import Microscope
 
@@ -36,7 +37,7 @@ def test_the_rail_is_the_control_of_the_depth(page: Page) -> None:
     rail.locator('[data-words="depth=3a"]').last.click()
     expect(page.locator("#answer output")).to_have_text("3a")
     expect(page.locator(f"{STAGE} .table b")).to_have_text("after 3a")
-    expect(page.locator(f"{STAGE} .half.here h4")).to_contain_text("3a token mixing")
+    expect(page.locator(f"{STAGE} .half.here h4")).to_contain_text("3a: token mixing")
     here = rail.locator('[aria-current="true"]')
     here.focus()
     page.keyboard.press("ArrowRight")
@@ -107,15 +108,31 @@ def test_who_wants_no_motion_goes_step_by_step(visit: Callable[..., Page]) -> No
     expect(page.locator("#how-network .view")).to_have_attribute("aria-busy", "false", timeout=15_000)
     says = stage.locator(".says li").all_text_contents()
     assert len(says) == 12
-    button = stage.locator("[data-do=play]")
-    for said in says:
-        button.click()
+    step, title = stage.locator("[data-do=step]"), stage.locator(".table b")
+    shown = title.inner_text()
+    for number, said in enumerate(says):
+        step.click()
         expect(stage.locator(".step")).to_have_text(said)
         expect(stage.locator(".flying")).to_have_count(0)
-        expect(button).to_have_text("Next step")
-    button.click()
-    expect(button).to_have_text("Play")
+        if number == 0:
+            expect(title).to_have_text("input: 10b")
+    step.click()
+    expect(stage.locator(".step")).to_be_empty()
     expect(stage.locator(".lines")).to_have_count(0)
+    expect(title).to_have_text(shown)
+
+
+def test_what_play_moves_is_not_there_while_a_calculation_is_open(page: Page) -> None:
+    stage = page.locator(STAGE)
+    stage.get_by_role("button", name="Play").click()
+    expect(stage.locator(".flying")).to_have_count(32)
+    stage.locator(".half.a button").click()
+    expect(page.locator(OPENED)).to_be_visible()
+    expect(stage.get_by_role("button", name="Play")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(page.locator(OPENED)).to_have_count(0)
+    expect(stage.get_by_role("button", name="Play")).to_be_enabled()
+    expect(stage.locator(".half.a button")).to_be_focused()
 
 
 def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:
@@ -155,7 +172,8 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(visit: Callable[..., 
         term = page.locator(f"#lens-{lens} dfn", has_text=re.compile("^channel|^token")).first
         term.hover()
         expect(meaning).to_be_visible()
-        expect(meaning).to_contain_text(str(scope.model.config.hidden_dim))
+        name = term.inner_text().lower()
+        expect(meaning).to_have_text(TERMS[name if name in TERMS else name.rstrip("s")](scope))
         page.mouse.move(0, 0)
         expect(meaning).to_be_hidden()
         term.focus()

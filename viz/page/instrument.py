@@ -347,9 +347,10 @@ def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
     if not waiting:
         return ""
     seconds = sum(measurement.seconds for measurement in waiting)
-    names = "; ".join(measurement.label for measurement in waiting[:LISTED])
-    if len(waiting) > LISTED:
-        names += f" and {len(waiting) - LISTED} more"
+    labels = [*dict.fromkeys(measurement.label for measurement in waiting)]
+    names = "; ".join(labels[:LISTED])
+    if len(labels) > LISTED:
+        names += f" and {len(labels) - LISTED} more"
     reasons = dict.fromkeys(visit.stopped[m.key] for m in waiting if m.key in visit.stopped)
     words = " ".join([*reasons, f"{names}: about {duration(seconds)}."])
     return f'<button type="button" data-do="measure">Measure</button> <span>{escape(words)}</span>'

@@ -1,6 +1,6 @@
 // The first drawing at work: what the pointer tells of the table, keys, and Play. All of it is drawn by `stage.py`.
 (() => {
-  const PACE = 1100, GAP = 14; // milliseconds of a step, and between two cells that set off
+  const PACE = 1600, GAP = 14; // milliseconds of a step, and between two cells that set off
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const read = new WeakMap();
   const dataOf = stage => {
@@ -111,7 +111,10 @@
     };
     const move = (half, colours, from, to) => Promise.all(
       colours.map((background, i) => fly(stage, {background}, from[i], to[i], i)));
-    const table = step => { stage.dataset.table = step; };
+    const table = step => {
+      stage.dataset.table = step;
+      stage.querySelector(".table b").textContent = data.titles[step];
+    };
     const unit = half => {
       const {x, y, w, h} = boxIn(stage, image(`.half.${half} .bent`), [0, 0], [1, 1]);
       return {x: x + w / 2, y: y + h / 2};
@@ -141,6 +144,8 @@
     return [cut, ...half("a"), ...half("b"), answer];
   };
   const end = stage => {
+    const {titles, shown} = dataOf(stage);
+    stage.querySelector(".table b").textContent = titles[shown];
     delete stage.dataset.table;
     delete stage.dataset.half;
     delete stage.querySelector(".grid").dataset.sweep;
@@ -154,22 +159,19 @@
     if (text) instrument.announce(text);
   };
   // the drawing of the same numbers, where what is measured meanwhile had it drawn anew
-  const present = stage => [...document.querySelectorAll(".stage")].find(one => one.dataset.stage === stage.dataset.stage);
-  let goOn, turn = 0;
-  const play = async stage => {
-    if (stage.classList.contains("playing")) {
-      if (still.matches) return goOn();
-      turn += 1;
-      return end(stage);
-    }
+  const present = stage => [...document.querySelectorAll(".stage")].find(one => one.dataset.stage === stage.dataset.stage && !one.matches(".open"));
+  let goOn, turn = 0; // what the next step waits for; a number for each time it plays
+  const stop = stage => { turn += 1; end(stage); };
+  // bySteps: each waits for the next press, as all do where no motion is wanted
+  const play = async (stage, bySteps) => {
     const mine = ++turn, count = stage.querySelectorAll(".says li").length;
     for (let i = 0; i < count; i++) {
       stage.classList.add("playing");
-      stage.querySelector("[data-do=play]").textContent = still.matches ? "Next step" : "Stop";
+      stage.querySelector("[data-do=play]").textContent = "Stop";
       tell(stage, stage.querySelectorAll(".says li")[i].textContent);
       clear(stage);
       await stepsOf(stage)[i]();
-      if (still.matches) await new Promise(resolve => { goOn = resolve; });
+      if (bySteps) await new Promise(resolve => { goOn = resolve; });
       if (mine !== turn) return; // stopped, or begun anew
       stage = present(stage);
       if (!stage) return; // something else is selected
@@ -177,6 +179,13 @@
     end(stage);
   };
   document.addEventListener("click", event => {
-    if (event.target.closest?.(".stage [data-do=play]")) play(event.target.closest(".stage"));
+    const button = event.target.closest?.(".stage [data-do]"), stage = button?.closest(".stage");
+    const does = button?.dataset.do, going = stage?.classList.contains("playing");
+    if (does === "play") (going ? stop(stage) : play(stage, still.matches));
+    if (does === "step") (going && goOn ? goOn() : play(stage, true));
+  });
+  document.addEventListener("keydown", event => {
+    const open = event.key === "Escape" && !event.target.closest?.(".lecture") && document.querySelector(".lens.open .stage.open .close");
+    if (open) open.click();
   });
 })();

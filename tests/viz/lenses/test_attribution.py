@@ -16,6 +16,7 @@ from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
 from viz.lenses import attribution, doubt
 from viz.lenses.attribution.options import methods_of, question_of
+from viz.lenses.attribution.versus import why_not
 from viz.lenses.view import Lens, Point
 from viz.microscope import Microscope
 from viz.selection import Selection
@@ -273,3 +274,20 @@ def test_both_lenses_share_what_is_chosen(scope: Microscope, lens: Lens) -> None
     assert {option.name for option in shared} == {"methods", "baseline", "output"}
     names = [option.name for option in page_of(lens, doubt.lens(scope)).options]
     assert len(names) == len(set(names))
+
+
+def test_a_wrong_answer_leads_to_the_comparison_with_the_label_by_a_good_method(fresh: Microscope) -> None:
+    lens = attribution.lens(fresh)
+    fresh.metrics = {"attributions": {"methods": {"Patch ablation": {"deletion": 0.1}, "Saliency": {"deletion": 0.0}}}}
+    picture = fresh.sample_picture(3)
+    other = fresh.leading(picture, 5)[-1]
+    words = why_not(fresh, picture, other)
+    assert words is not None
+    assert words["methods"] == "Patch ablation"  # Saliency has no sign
+    chosen = {name.replace("-", "_"): text for name, text in words.items() if name != "lens"}
+    selection = select(fresh, lens, sample="3", **chosen)
+    view = view_of(lens, "difference")
+    measure(fresh, view, selection)
+    told = view.draw(fresh, selection).words
+    assert f"{fresh.classes[fresh.answer(picture)]} - {fresh.classes[other]}" in told
+    assert "by Patch ablation" in told

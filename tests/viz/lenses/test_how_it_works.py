@@ -121,13 +121,14 @@ def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, 
     assert played["selected"] == [11, 4]
     assert np.array(played["values"]) == pytest.approx(trace.depths[at, 0].numpy(), rel=5e-3)
     before, mixed, after = trace.depths[2 * block : 2 * block + 3, 0]
+    layer = lab.model.block_at(block)
     for name, line, update in (
-        ("a", before[:, 4], mixed[:, 4] - before[:, 4]),
-        ("b", mixed[11], after[11] - mixed[11]),
+        ("a", layer.norm1(before)[:, 4].detach(), mixed[:, 4] - before[:, 4]),
+        ("b", layer.norm2(mixed)[11].detach(), after[11] - mixed[11]),
     ):
         assert [red(colour) for colour in played[name]["line"]] == (line >= 0).tolist()
         assert [red(colour) for colour in played[name]["update"]] == (update >= 0).tolist()
-    weights = lab.model.block_at(block).token_mixing
+    weights = layer.token_mixing
     read, write = weights.fc1.weight[8].detach(), weights.fc2.weight[:, 8].detach()
     assert np.array(played["a"]["read"]) == pytest.approx((read / read.abs().max()).numpy(), abs=0.006)
     assert np.array(played["a"]["write"]) == pytest.approx((write / write.abs().max()).numpy(), abs=0.006)
@@ -137,11 +138,11 @@ def red(colour: str) -> bool:
     return int(colour[1:3], 16) >= int(colour[5:7], 16)
 
 
-def test_of_many_rows_and_columns_those_around_the_selected_one_are_shown() -> None:
+def test_of_many_rows_and_columns_a_few_are_shown_and_stay_when_another_of_them_is_selected() -> None:
     assert window(5, 12, 24) == range(12)
-    assert window(0, 196, 32) == range(32)
-    assert window(100, 196, 32) == range(84, 116)
-    assert window(195, 196, 32) == range(164, 196)
+    assert window(0, 196, 32) == window(31, 196, 32) == range(32)
+    assert window(100, 196, 32) == range(96, 128)
+    assert window(195, 196, 32) == window(192, 196, 32) == range(164, 196)
 
 
 def test_votes_lose_what_all_pictures_share_as_soon_as_that_is_known(lens: Lens) -> None:
@@ -163,6 +164,7 @@ def test_it_says_from_where_on_the_head_can_read_the_answer(lab: Microscope, len
         decided = max(other, default=-1) + 1
         drawn = stage.draw(lab, selection)
         assert f"From <b>{lab.depth_names[decided]}</b> on, the head would already give the answer, " in drawn.words
+        assert drawn.html.count("<em>readable</em>") == 1
         assert re.findall(r"decided' [^>]*><button type='button' data-words='depth=(\w+)'", drawn.html) == [
             lab.depth_names[decided]
         ]

@@ -1,6 +1,6 @@
 """How Attribution and Doubt put a question: what there is to choose from, and what a selection asks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -37,7 +37,7 @@ def methods_of(scope: Microscope) -> Several:
     The default depends on the network alone, so that a link says the same on every machine.
     """
     first, left = list[str](), LONG
-    for name in _ranked(scope.metrics):
+    for name in ranked(scope):
         cost = _cost(scope.model.config, name)
         if len(first) < SELECTED and cost < left:
             first.append(name)
@@ -46,10 +46,16 @@ def methods_of(scope: Microscope) -> Several:
     return Several("methods", "Methods", tuple((name, name) for name in METHODS), chosen)
 
 
-def _ranked(metrics: Mapping[str, Any]) -> Sequence[str]:
+def ranked(scope: Microscope) -> Sequence[str]:
     """Methods, the best at deletion first; without a benchmark, the quick ones."""
-    measured = metrics.get("attributions", {}).get("methods", {})
+    measured = scope.metrics.get("attributions", {}).get("methods", {})
     return sorted(measured.keys() & METHODS.keys(), key=lambda name: measured[name]["deletion"]) or FAST
+
+
+def best_for_two(scope: Microscope) -> str:
+    """The best signed method that explains two classes in a few seconds."""
+    quick = (n for n in ranked(scope) if METHODS[n].signed and 2 * _cost(scope.model.config, n) < LONG)
+    return next(quick, FAST[0])
 
 
 def judged(methods: Several) -> Listed:

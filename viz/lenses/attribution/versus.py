@@ -7,7 +7,7 @@ from viz import figures
 from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import OUTPUT, Listed, cache_keys, question_of
+from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_keys, question_of, ranked
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -26,7 +26,11 @@ def view(scope: Microscope, listed: Listed) -> View:
         "Contrastive attribution",
         f"Which patches support the selected class ({FOR}), and which another one ({AGAINST})?",
         "Not shown: evidence shared by both classes, as it cancels.",
-        lambda selection: (cache_keys(selection, signed(listed, selection)), option.of(selection), selection.patch),
+        lambda selection: (
+            cache_keys(selection, signed(scope, listed, selection)),
+            option.of(selection),
+            selection.patch,
+        ),
         partial(draw, listed, option),
         options=(option,),
         pick=pick_patch,
@@ -59,22 +63,25 @@ def why_not(scope: Microscope, picture: bytes, other: int) -> Words | None:
     if len(scope.classes) > MANY and rank > RANKS:
         return None
     name = f"top-{rank}" if len(scope.classes) > MANY else scope.classes[other]
-    return {"lens": "attribution", "class": scope.classes[answer], "rather-than": name}
+    words = {"lens": "attribution", "class": scope.classes[answer], "rather-than": name}
+    return words | {"methods": best_for_two(scope)}
 
 
-def signed(listed: Listed, selection: Selection) -> tuple[str, ...]:
-    """The first signed method, if there is one."""
-    return tuple(name for name in listed(selection) if METHODS[name].signed)[:1]
+def signed(scope: Microscope, listed: Listed, selection: Selection) -> tuple[str, ...]:
+    """Of the signed methods that are selected, the one that the benchmark of the network ranks best."""
+    best = {name: rank for rank, name in enumerate(ranked(scope))}
+    found = (name for name in listed(selection) if METHODS[name].signed)
+    return tuple(sorted(found, key=lambda name: best.get(name, len(best))))[:1]
 
 
 def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
     both = selection.target, class_of(scope, selection, option)
-    methods = signed(listed, selection)
+    methods = signed(scope, listed, selection)
     return [explanation(scope, question_of(selection, target), method) for method in methods for target in both]
 
 
 def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    methods, other = signed(listed, selection), class_of(scope, selection, option)
+    methods, other = signed(scope, listed, selection), class_of(scope, selection, option)
     if not methods:
         return Drawn(words="No signed method is selected.")
     if other == selection.target:

@@ -57,8 +57,8 @@ def strip(values: Float[np.ndarray, "line"], place: int | None = None) -> str:
 
 
 def window(place: int, count: int, most: int = SHOWN) -> range:
-    """At most so many of a count, the given one in the middle as far as there are others beside it."""
-    first = min(max(0, place - most // 2), max(0, count - most))
+    """At most so many of a count, with the given one among them: the same for all places nearby."""
+    first = min(place // most * most, max(0, count - most))
     return range(first, min(count, first + most))
 
 

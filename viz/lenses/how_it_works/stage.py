@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from viz import figures, forward_pass, tokens
+from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
 from viz.lenses.how_it_works.chosen import channel_of
@@ -35,8 +36,7 @@ def view(scope: Microscope) -> View:
         "Network overview",
         "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
         "depth.",
-        f"Scales: each map has its own ({figures.FOR} above zero, {figures.AGAINST} below); all maps of the rail share "
-        "one.",
+        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. Each map has its own, those of the rail one.",
         sees=lambda s: _sees(scope, s),
         draw=draw,
         needs=lambda scope, s: [scope.sample_stats()],
@@ -93,7 +93,8 @@ def _button(part: Part, chosen: Part | None, inner: str, label: str) -> str:
 
 def _close(part: Part) -> str:
     return (
-        f"<button type='button' class='close' data-words='part=depth' aria-label='Close {PARTS[part]}'>&times;</button>"
+        f"<button type='button' class='close' data-keep='{part}' data-words='part=depth' "
+        f"aria-label='Close {PARTS[part]}'>&times;</button>"
     )
 
 
@@ -116,7 +117,7 @@ def _answer(scope: Microscope, selection: Selection, chosen: Part | None) -> str
         f"<i>{probabilities[i]:.1%}</i></span>"
         for i in best
     )
-    inner = f"<b>→ mean of the rows → head</b>{rows}<small>after {scope.depth_names[-1]}</small>"
+    inner = f"<b>after {scope.depth_names[-1]}: mean of the rows → head</b>{rows}"
     return _button("head", chosen, inner, f"Mean and head: {scope.classes[best[0]]}. Show the sum")
 
 
@@ -151,7 +152,7 @@ class _Table:
         size = f"{grid.patches} patches x {scope.model.config.hidden_dim} channels"
         part = f"{len(self.rows)} x {len(self.columns)} shown"
         name = scope.depth_names[self.selection.depth]
-        head = f"<b>{'' if self.selection.depth == 0 else 'after '}{name}</b> <small>{size} ({part})</small>"
+        head = f"<b>{'input: ' if self.shown == 0 else 'after '}{name}</b> <small>{size} ({part})</small>"
         value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
         here = f"{figures.patch_label(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
@@ -182,31 +183,31 @@ class _Table:
         grid, column = scope.grid, self.channel - self.columns.start
         row = patch - self.rows.start
         before, mixed, after = self.tables
+        names = scope.depth_names[2 * block : 2 * block + 3]
         a, b = (detail.mixing(scope, self.selection, half) for half in HALVES)
         shown = slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
         return {
-            "block": block,
+            "shown": self.shown,
+            "titles": [f"input: {names[0]}", f"after {names[1]}", f"after {names[2]}"],
             "patches": [patch_text(scope, i) for i in self.rows],
             "channels": list(self.columns),
             "selected": [row, column],
             "values": [[float(f"{value:.3g}") for value in line] for line in self.tables[self.shown]],
             "map": [grid.rows, grid.cols],
             "half": "a" if self.selection.depth % 2 or not self.selection.depth else "b",
-            "a": _moving(before[:, column], mixed[:, column] - before[:, column], a, shown[0]),
-            "b": _moving(mixed[row], after[row] - mixed[row], b, shown[1]),
+            "a": _moving(mixed[:, column] - before[:, column], a, shown[0]),
+            "b": _moving(after[row] - mixed[row], b, shown[1]),
         }
 
 
-def _moving(
-    line: Float[np.ndarray, "line"], update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: slice
-) -> dict[str, Any]:
+def _moving(update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: slice) -> dict[str, Any]:
     """A column or a row on its way: its colours, those of its update, and the weights of the unit, from -1 to 1."""
 
     def scaled(weights: np.ndarray) -> list[float]:
         return [round(float(w), 2) for w in weights[shown] / (np.abs(weights).max() or 1)]
 
     return {
-        "line": _colours(line),
+        "line": _colours(at.read.values[shown]),
         "update": _colours(update),
         "read": scaled(at.read.weights),
         "write": scaled(at.writes),
@@ -233,14 +234,14 @@ def _halves(scope: Microscope, selection: Selection) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"column {channel}", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
-        ("b", f"row of {place}", update[1][patch], row, f"all {scope.grid.patches} rows"),
+        ("a", f"column {channel}, after LayerNorm", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
+        ("b", f"row of {place}, after LayerNorm", update[1][patch], row, f"all {scope.grid.patches} rows"),
     )
     drawn = []
     for half, what, added, look, others in halves:
         at = detail.mixing(scope, selection, half)
         cards = (
-            _card("in", look(at.line), what),
+            _card("in", look(at.read.values), what),
             _card("read", look(at.read.weights), f"unit {at.unit} reads"),
             _card("bent", detail.gelu(at.read.total, at.hidden), f"GELU {at.hidden:.3g}"),
             _card("write", look(at.writes), f"unit {at.unit} writes"),
@@ -249,7 +250,8 @@ def _halves(scope: Microscope, selection: Selection) -> str:
         name = f"{block + 1}{half}"
         here = " here" * (scope.depth_names[selection.depth] == name)
         drawn.append(
-            f"<div class='half {half}{here}'><h4>{name} {PARTS[half]} <small>the same MLP for {others}</small></h4>"
+            f"<div class='half {half}{here}'><h4>{name}: {next(underlined(PARTS[half]))} <small>one MLP for "
+            f"{others}</small></h4>"
             f"<button type='button' data-keep='{half}' data-words='part={half}' aria-label='Show the sum of {name}'>"
             f"Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
         )
@@ -279,6 +281,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
             f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
             f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
             f"aria-label='{title}' tabindex='{0 if here else -1}'><span class='sky'></span>"
+            f"{'<em>readable</em>' * (depth == decided)}"
             f"{cells(pixels, scope.grid.image_size[1] / scope.grid.image_size[0])}<b>{name}</b></button></li>"
         )
     at, last = selection.depth, len(names) - 1
@@ -294,9 +297,13 @@ def _rail(scope: Microscope, selection: Selection) -> str:
         for sign, to, which in jumps
     )
     says = "".join(f"<li>{escape(step)}</li>" for step in _steps(scope, selection))
+    key = f"Bars: probability of {scope.classes[answer]} if the network ended there. Maps: {said}."
+    still = " disabled" * bool(opened(scope, selection))  # what it moves is not there
+    plays = "".join(
+        f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")
+    )
     return (
-        f"<div class='rail'><p><button type='button' data-do='play'>Play</button>{steps}"
-        f"<span class='key'>Bars: p({escape(scope.classes[answer])}) if the network ended there. Maps: {said}.</span>"
+        f"<div class='rail'><p>{plays}<span>Depth</span>{steps}<span class='key'>{next(underlined(key))}</span>"
         f"<span class='step'></span></p><ol class='says'>{says}</ol>"
         f"<ol>{''.join(stops)}</ol></div>"
     )
@@ -304,29 +311,29 @@ def _rail(scope: Microscope, selection: Selection) -> str:
 
 def _steps(scope: Microscope, selection: Selection) -> list[str]:
     """What happens at each step of Play."""
-    config, grid, block = scope.model.config, scope.grid, selection.block + 1
+    config, grid = scope.model.config, scope.grid
     patches, channels, row = grid.patches, config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
     units = {half: detail.mixing(scope, selection, half).unit for half in HALVES}
+    strongest = ", the strongest" if selection.unit is None else ""
     return [
         f"Each patch of the picture is a row of the table: {channels} numbers.",
-        f"Token mixing of block {block} takes one column: channel {channel_of(scope, selection)} of all patches. It is "
-        "a map over the picture.",
-        f"Each of the {config.tokens_mlp_dim} units takes a weighted sum of the map; this is unit {units['a']}.",
+        f"Token mixing takes one column, channel {channel_of(scope, selection)}: a map over the picture.",
+        f"Each of {config.tokens_mlp_dim} units takes a weighted sum of it. Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
         "All units together make the update; it is added to the column.",
-        f"The same happens to all {channels} columns, by the same MLP. Patches have exchanged information.",
-        f"Channel mixing of block {block} takes one row: {row} with all its channels.",
-        f"Each of the {config.channels_mlp_dim} units takes a weighted sum of the row; this is unit {units['b']}.",
+        f"So do all {channels} columns, with the same MLP: patches exchange information.",
+        f"Channel mixing takes one row: {row} with all its channels.",
+        f"Each of {config.channels_mlp_dim} units takes a weighted sum of it. Shown: unit {units['b']}, the strongest.",
         "After the GELU, the unit writes to every channel.",
         "All units together make the update; it is added to the row.",
-        f"The same happens to all {patches} rows, by the same MLP. Patches did not interact.",
+        f"So do all {patches} rows, with the same MLP: patches do not interact.",
         f"After all {len(scope.model.blocks)} blocks the rows are averaged, and the head gives the answer.",
     ]
 
 
 def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.ndarray, "depths patches"], str]:
     """The logit that each token alone gives the answer, as far as known without what is common to all pictures."""
-    trace, name = scope.look(image), f"votes for {escape(scope.classes[answer])}"
+    trace, name = scope.look(image), f"votes for {scope.classes[answer]}"
     votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
     usual = scope.known(scope.sample_stats())
     if usual is None:
