@@ -234,8 +234,8 @@ def _halves(scope: Microscope, selection: Selection) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"column {channel}, after LayerNorm", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
-        ("b", f"row of {place}, after LayerNorm", update[1][patch], row, f"all {scope.grid.patches} rows"),
+        ("a", f"normalised column {channel}", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
+        ("b", f"normalised row of {place}", update[1][patch], row, f"all {scope.grid.patches} rows"),
     )
     drawn = []
     for half, what, added, look, others in halves:
