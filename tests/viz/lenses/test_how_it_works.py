@@ -149,9 +149,9 @@ def test_votes_lose_what_all_pictures_share_as_soon_as_that_is_known(lens: Lens)
     scope = microscope()
     selection = select(scope, lens)
     before = stage.draw(scope, selection).html
-    assert "minus the mean over the samples" not in before
+    assert "minus the sample mean" not in before
     measure(scope, view_of(lens, "network"), selection)
-    assert "minus the mean over the samples" in stage.draw(scope, selection).html
+    assert "minus the sample mean" in stage.draw(scope, selection).html
 
 
 def test_it_says_from_where_on_the_head_can_read_the_answer(lab: Microscope, lens: Lens) -> None:

@@ -36,7 +36,7 @@ def view(scope: Microscope) -> View:
         "Network overview",
         "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
         "depth.",
-        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. Each map has its own, those of the rail one.",
+        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. Each map has its own scale; the rail has one.",
         sees=lambda s: _sees(scope, s),
         draw=draw,
         needs=lambda scope, s: [scope.sample_stats()],
@@ -297,7 +297,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
         for sign, to, which in jumps
     )
     says = "".join(f"<li>{escape(step)}</li>" for step in _steps(scope, selection))
-    key = f"Bars: probability of {scope.classes[answer]} if the network ended there. Maps: {said}."
+    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {said}."
     still = " disabled" * bool(opened(scope, selection))  # what it moves is not there
     plays = "".join(
         f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")
@@ -338,7 +338,7 @@ def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.nda
     usual = scope.known(scope.sample_stats())
     if usual is None:
         return votes, name
-    return votes - usual.votes[:, :, answer], f"{name} minus the mean over the samples"
+    return votes - usual.votes[:, :, answer], f"{name} minus the sample mean"
 
 
 def _share(value: float) -> str:
