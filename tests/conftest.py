@@ -18,8 +18,8 @@ import jaxtyping
 import pytest
 from jaxtyping import _import_hook, install_import_hook
 
-import tests.typecheck  # noqa: F401 (the hook finds it by name)
 import viz
+from tests import typecheck
 
 if TYPE_CHECKING:
     from mixer.data import Labelled
@@ -43,6 +43,9 @@ def state_a_shape(annotations: Iterable[ast.AST | None]) -> bool:
     return any(isinstance(part, ast.Name) and part.id in SHAPES for part in parts)
 
 
+AT_FIRST = ast.parse("__import__('tests.typecheck').typecheck.at_first", mode="eval").body
+
+
 class ShapesOnly(_import_hook.JaxtypingTransformer):
     """Checks functions that state a shape and classes with a field that does; none within functions, whose checks would
     be compiled anew at every call."""
@@ -60,11 +63,17 @@ class ShapesOnly(_import_hook.JaxtypingTransformer):
             body, node.body = node.body, []
             super().visit_FunctionDef(node)
             node.body = body
+            node.decorator_list.insert(-1, AT_FIRST)
         return node
 
 
 _import_hook.JaxtypingTransformer = ShapesOnly
-install_import_hook(["mixer", *LOOKING], "tests.typecheck.shapes")
+install_import_hook(["mixer", *LOOKING], "tests.typecheck.annotations")
+
+
+@pytest.fixture(autouse=True)
+def _shapes_are_checked_anew() -> None:
+    typecheck.calls.clear()
 
 
 @pytest.hookimpl(wrapper=True)
