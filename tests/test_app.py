@@ -32,6 +32,7 @@ from mixer.model import Mixer
 from mixer.picture import NO_PICTURE, TRANSPARENT, decode
 from tests.mixer.picture_files import photo, png_of_size
 from tests.served import free_port
+from tests.started import ends_within_two_seconds_while_a_page_is_open, started, wait_for
 from viz.microscope import Microscope
 from viz.page.app import build
 from viz.page.instrument import Instrument
@@ -347,29 +348,13 @@ def test_a_folder_that_takes_no_uploads_is_told_at_the_start(tmp_path: Path, mon
 PROCESS_1 = ("unshare", "--pid", "--fork", "--kill-child")
 """Before a command: it is process 1 of a world of its own, as in a container."""
 CAN_BE_1 = shutil.which("unshare") is not None and subprocess.run((*PROCESS_1, "true"), check=False).returncode == 0
-
-
-NOWHERE = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "socks5://127.0.0.1:9", "ALL_PROXY": "nonsense://x:y"}
-"""proxies, which may not stand between the app and itself: Gradio reads them when imported, and asks its own address"""
-
-
-def started(port: int, errors: Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    command = [*before, sys.executable, "app.py", "--port", str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | NOWHERE
-    with errors.open("w", encoding="utf-8") as file:
-        return subprocess.Popen(
-            command,
-            cwd=Path(app.__file__).parent,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            encoding="utf-8",
-        )
+APP = (sys.executable, "app.py")
+ROOT = Path(app.__file__).parent
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: Path, seconds: int) -> None:
-    with started(7860, tmp_path / "errors") as process:
+    with started(APP, ROOT, tmp_path / "errors") as process:
         caught = 1 << (signal.SIGTERM - 1)
         while process.poll() is None:
             (mask,) = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
@@ -381,30 +366,15 @@ def test_it_ends_without_a_word_of_python_s_while_it_is_still_loading(tmp_path: 
     assert (tmp_path / "errors").read_text(encoding="utf-8") == "Stopped.\n"
 
 
-@pytest.mark.parametrize(
-    ("before", "number"),
-    [
-        ((), signal.SIGINT),
-        pytest.param(PROCESS_1, signal.SIGTERM, marks=pytest.mark.skipif(not CAN_BE_1, reason="unshare may not")),
-    ],
-    ids=["Ctrl-C", "process 1"],
-)
-def test_it_starts_whatever_the_proxies_and_ends_within_two_seconds_while_a_page_is_open(
-    tmp_path: Path, before: tuple[str, ...], number: signal.Signals
-) -> None:
-    port = free_port()
-    with started(port, tmp_path / "errors", before) as process:
+@pytest.mark.skipif(not CAN_BE_1, reason="unshare may not")
+def test_as_process_1_it_ends_within_two_seconds_while_a_page_is_open(tmp_path: Path) -> None:
+    """As others end it: `test_two_commands`."""
+    port, errors = free_port(), tmp_path / "errors"
+    url = f"http://127.0.0.1:{port}"
+    with started((*PROCESS_1, *APP, "--port", str(port)), ROOT, errors) as process:
         try:
-            assert process.stdout
-            said = [process.stdout.readline() for _ in range(2)]
-            assert f"http://127.0.0.1:{port}" in said[1]
+            wait_for(process, url)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
-            beat = f"http://127.0.0.1:{port}/gradio_api/heartbeat/visitor"
-            with httpx.stream("GET", beat, timeout=60, trust_env=False) as page:
-                next(page.iter_bytes())
-                os.kill(int(children[0]) if before else process.pid, number)
-                assert process.wait(2) == 128 + number
+            ends_within_two_seconds_while_a_page_is_open(process, url, int(children[0]), signal.SIGTERM, errors)
         finally:
             process.kill()
-    assert "Traceback" not in (tmp_path / "errors").read_text(encoding="utf-8")
-    assert (tmp_path / "errors").read_text(encoding="utf-8").endswith("Stopped.\n")

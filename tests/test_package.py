@@ -54,20 +54,41 @@ def test_the_wheel_holds_all_that_the_microscope_reads_and_asks_for_what_require
     assert asked == requirements()
 
 
+PARTS = """
+import sys
+
+def loaded():
+    print(*{name.split(".")[0] for name in sys.modules})
+
+import mixer.train, mixer.checkpoint, mixer.convert
+loaded()
+import viz.microscope
+loaded()
+import viz.notebook, viz.page.report
+loaded()
+import mixer_microscope.app as app
+loaded()
+print(viz.Microscope.load().source, app.command.__module__)
+"""
+
+
 @pytest.mark.process
-def test_what_is_installed_finds_its_network_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+def test_what_is_installed_finds_its_network_from_any_folder_and_loads_no_more_than_each_part_needs(
+    wheel: Path, tmp_path: Path
+) -> None:
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    command = "import mixer_microscope.app as app, viz; print(viz.Microscope.load().source, app.command.__module__)"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    out = subprocess.check_output(
-        [sys.executable, "-c", command],
-        cwd=elsewhere,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
-        encoding="utf-8",
-    )
-    assert out.split() == ["checkpoints/seed", "mixer_microscope.app"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    out = subprocess.check_output([sys.executable, "-c", PARTS], cwd=elsewhere, env=environment, encoding="utf-8")
+    network, questions, notebook, page, found = (set(line.split()) for line in out.splitlines())
+    assert not network & {"viz", "gradio", "plotly", "captum"}
+    assert not questions & {"gradio", "plotly", "captum"}
+    assert not notebook & {"gradio", "captum"}
+    assert "gradio" in page
+    assert not page & {"captum", "torchvision", "matplotlib"}  # what only some answers need
+    assert found == {"checkpoints/seed", "mixer_microscope.app"}
     (entry,) = (tmp_path / "site").glob("*.dist-info/entry_points.txt")
     assert "mixer-microscope = mixer_microscope.app:command" in entry.read_text(encoding="utf-8")
 

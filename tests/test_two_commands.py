@@ -1,17 +1,17 @@
-"""Somebody with photos in two folders gets a network, and the microscope for it, by two commands of the README."""
+"""Somebody with photos in two folders gets a network, and the microscope for it, by two commands of the README;
+Ctrl-C ends it."""
 
-import os
 import shlex
-import socket
+import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from gradio_client import Client, handle_file
 
 from tests import photos
+from tests.served import free_port
+from tests.started import ends_within_two_seconds_while_a_page_is_open, started, wait_for
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,19 +29,15 @@ def test_photos_in_two_folders_become_a_network_on_the_page(tmp_path: Path) -> N
     train = command("python main.py train --data photos", "--epochs", "1")
     said = subprocess.run(train, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300, check=True).stdout
     assert "photos: 2 classes (discs, stripes), " in said
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port, errors = free_port(), tmp_path / "errors"
+    url = f"http://127.0.0.1:{port}"
     app = command("python app.py --checkpoint runs/photos/checkpoint", "--port", str(port))
-    with subprocess.Popen(app, cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL) as process:
+    with started(app, tmp_path, errors) as process:
         try:
-            client, until = None, time.monotonic() + 120
-            while client is None and process.poll() is None and time.monotonic() < until:
-                time.sleep(0.5)
-                with suppress(Exception):  # whatever the client's HTTP library raises while nobody listens yet
-                    client = Client(f"http://127.0.0.1:{port}", verbose=False)
-            assert client is not None
+            wait_for(process, url)
             picture = handle_file(tmp_path / "photos" / "discs" / "IMG_0003.jpg")
-            answer = client.predict(picture, api_name="/classify")
+            answer = Client(url, verbose=False).predict(picture, api_name="/classify")
+            ends_within_two_seconds_while_a_page_is_open(process, url, process.pid, signal.SIGINT, errors)
         finally:
-            process.terminate()
+            process.kill()
     assert {line["label"] for line in answer["confidences"]} == {"discs", "stripes"}

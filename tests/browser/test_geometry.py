@@ -1,4 +1,4 @@
-"""Texts can be read: on the page at four widths, and in the files of its figures."""
+"""Every lens can be read: by axe-core, in light and in dark; at four widths; in the files of its figures."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +8,15 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import open_lens, settled
 from tests.browser.served import wide
-from tests.browser.test_everybody import LENSES
+from tests.browser.test_everybody import check, dye
 
 GEOMETRY = Path(__file__).with_name("geometry.js").read_text("utf-8")
-WIDTHS = {1920: 1080, 1400: 900, 1024: 768, 390: 844}
+LENSES = [
+    "how", "tokens", "mixing.stem", "mixing.wiring", "mixing.units", "mixing.unit", "mixing.image", "mixing.shuffle",
+    "attribution", "doubt", "whatif.edit", "whatif.patching", "whatif.knockout", "whatif.smallest", "model",
+]  # fmt: skip
+WIDTHS = {1920: 1080, 1024: 768, 390: 844, 1400: 900}
+"""and heights: the last is what a lens is opened at"""
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +25,43 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def test_no_text_is_cut_or_over_another_nor_does_the_page_scroll_sideways(visit: Callable[..., Page]) -> None:
+def test_axe_finds_nothing_no_text_is_cut_or_over_another_and_no_page_scrolls_sideways(
+    visit: Callable[..., Page],
+) -> None:
+    """By all rules of axe in light; in dark by those of colours, as nothing else differs."""
     page = visit("?lens=tokens", reduced_motion="reduce")
     page.evaluate(f"window.geometry = {GEOMETRY}")
-    assert not page.evaluate("geometry.unreadable()")
-    page.evaluate(
-        """() => {
-          const [first, second] = document.querySelectorAll("#tokens-votes .figure text");
-          first.after(first.cloneNode(true));
-          second.setAttribute("transform", "translate(9999, 0)");
-        }"""
-    )
-    found = page.evaluate("geometry.unreadable()")
-    assert [" is cut" in words for words in found] == [True, False]  # what is wrong is found
-    assert " is over " in found[1]
-    page.reload()
-    page.evaluate(f"window.geometry = {GEOMETRY}")
+    what_is_wrong_is_found(page)
     found = list[str]()
     for lens in LENSES:
         open_lens(page, lens)
         settled(page)
+        check(page, ".lens.open")
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             found += [f"{lens} at {width}: {words}" for words in page.evaluate("geometry.unreadable()")]
-        found += [f"{lens}, file: {words}" for words in page.evaluate("geometry.unreadableFiles()")]
-        page.set_viewport_size({"width": 1400, "height": 900})
+            if width == min(WIDTHS):
+                found += [f"{lens}, file: {words}" for words in page.evaluate("geometry.unreadableFiles()")]
     assert not found
+    dye(page, "dark")
+    for lens in LENSES:
+        open_lens(page, lens)
+        settled(page)
+        check(page, ".lens.open", "color-contrast")
+
+
+def what_is_wrong_is_found(page: Page) -> None:
+    assert not page.evaluate("geometry.unreadable()")
+    page.evaluate(
+        """() => {
+          const [first, second] = document.querySelectorAll("#tokens-votes .figure text"), copy = first.cloneNode(true);
+          const place = second.getAttribute("transform");
+          first.after(copy);
+          second.setAttribute("transform", "translate(9999, 0)");
+          window.asItWas = () => { copy.remove(); second.setAttribute("transform", place ?? ""); };
+        }"""
+    )
+    found = page.evaluate("geometry.unreadable()")
+    assert [" is cut" in words for words in found] == [True, False]
+    assert " is over " in found[1]
+    page.evaluate("asItWas()")

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from contextlib import redirect_stdout
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.run import main as torchrun
 
 import main
 from mixer import checkpoint, parallel, session
@@ -21,10 +21,15 @@ from mixer.run import RunError, history
 from mixer.train import TrainConfig
 from tests import small_cifar
 
-ROOT = Path(__file__).parent.parent.parent
-
-
+SMALL_MAIN = Path(small_cifar.__file__).with_name("small_main.py")
 RECIPE = TrainConfig(epochs=3, warmup_epochs=0.5, decay_epochs=1, batch_size=16, micro_batch=8)
+
+
+def with_torch() -> multiprocessing.context.ForkServerContext:
+    """Starts processes that have imported it."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tests.mixer.test_parallel"])
+    return server
 
 
 def trains(rank: int, port: int, cifar: Path, run: Path, told: Path) -> None:
@@ -43,8 +48,7 @@ def weights(model: Mixer) -> torch.Tensor:
 
 @pytest.mark.process
 def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> None:
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["tests.mixer.test_parallel"])
+    server = with_torch()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = [tmp_path / f"told by {rank}" for rank in range(2)]
@@ -64,29 +68,35 @@ def test_two_processes_give_the_network_of_one(cifar: Path, tmp_path: Path) -> N
     assert metrics["stages"][0]["device"].startswith("2 x CPU")
 
 
+def together_by_torchrun(told: Path, *arguments: str) -> None:
+    """In a process that has imported torch, for itself and for those that it starts."""
+    with told.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    torchrun(["--nproc-per-node", "2", "--start-method", "fork", "--run-path", "--", str(SMALL_MAIN), *arguments])
+
+
 @pytest.mark.process
 def test_together_they_stop_and_go_on(cifar: Path, tmp_path: Path) -> None:
     """By torchrun itself."""
-    run = tmp_path / "run"
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "--", "tests.small_main", "train"]
+    folder, said = tmp_path / "run", tmp_path / "said"
     lengths = "--epochs 100000 --warmup-epochs 0.5 --decay-epochs 1 --batch-size 16 --micro-batch 8 --blocks 1"
-    paths = ["--teacher", None, "--run", run, "--data-root", cifar]
-    together = subprocess.Popen(
-        [sys.executable, *map(str, [*command, *lengths.split(), *paths])],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    told = run / "history.jsonl"
+    paths = ["--teacher", "None", "--run", str(folder), "--data-root", str(cifar)]
+    together = with_torch().Process(target=together_by_torchrun, args=(said, "train", *lengths.split(), *paths))
+    together.start()
+    assert together.pid
+    told = folder / "history.jsonl"
     while not told.exists() or told.read_text("utf-8").count("\n") < 2:
-        assert together.poll() is None, together.communicate()[0]
+        assert together.is_alive(), said.read_text("utf-8")
         time.sleep(0.1)
-    together.send_signal(signal.SIGINT)
-    output, _ = together.communicate(timeout=600)
-    assert "Stopped; the state is saved" in output
-    step = torch.load(run / "state.pt", weights_only=True)["progress"]["step"]
-    assert step > history(run)[0]["step"]
+    os.kill(together.pid, signal.SIGINT)
+    while said.read_text("utf-8").count("Stopped; the state is saved") < 2:
+        assert together.is_alive(), said.read_text("utf-8")
+        time.sleep(0.1)
+    together.kill()  # it would wait half a minute for what it started by a fork
+    together.join()
+    step = torch.load(folder / "state.pt", weights_only=True)["progress"]["step"]
+    assert step > history(folder)[0]["step"]
 
 
 @pytest.mark.long
