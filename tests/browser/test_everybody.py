@@ -290,8 +290,9 @@ def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_f
         assert box
         assert 0 <= box["x"] < box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] < 400
-    first = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot").first
-    assert first.evaluate("one => one.getBoundingClientRect().top") < 680
+    drawn = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot")
+    drawn.first.wait_for()
+    assert drawn.evaluate_all("all => Math.min(...all.map(one => one.getBoundingClientRect().top))") < 680
     page.get_by_role("button", name="Select a patch").click()
     patch = page.get_by_role("button", name="patch (1, 3)")
     box = patch.bounding_box()

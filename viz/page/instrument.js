@@ -317,6 +317,8 @@ window.instrument = (() => {
       if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
       width = figure.clientWidth;
       fit(figure, own);
+      // drawn while its lens was hidden, it has a width of plotly's own
+      if (Math.abs(figure._fullLayout.width - width) > 1) window.Plotly.Plots.resize(figure);
     }).observe(figure);
     const resize = () => {
       if (!figure.data) return;
