@@ -277,7 +277,7 @@ def write_report(
     from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
     from viz.page import report as reports
     from viz.page.photo import Photo
-    from viz.page.visit import Visit
+    from viz.page.session import Session
     from viz.selection import show
 
     def with_a_bar(measurement: Measurement) -> Iterator[int]:
@@ -288,7 +288,7 @@ def write_report(
 
     lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
     scope = lenses.scope
-    visit = Visit(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
+    visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
     reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
     text = reports.report(lenses, visit, "")

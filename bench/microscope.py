@@ -19,7 +19,7 @@ from viz.doubt import faithfulness
 from viz.intervene.patching import LogitDifference, token_map
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
-from viz.page.visit import Visit
+from viz.page.session import Session
 
 PAGE = """
 import app, torch
@@ -56,7 +56,7 @@ def looking() -> Iterator[Ratio]:
     instrument = _instrument()
     scope, first = instrument.scope, instrument.first
     image = scope.input(first.picture)[None]
-    over, own = Visit(first), Visit(first)
+    over, own = Session(first), Session(first)
     for visit, lens in ((over, "how"), (own, "tokens")):
         instrument.answer(visit, {"words": {"lens": lens}})
         _measure(instrument, visit)
@@ -84,7 +84,7 @@ def looking() -> Iterator[Ratio]:
 def first_looks() -> Iterator[Ratio]:
     """Opening a lens that nobody opened before: all that it shows at once; and, as a note, all that it measures."""
     instrument = _instrument()
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     _measure(instrument, visit)
     shown, measured = {}, {}
     for lens in instrument.lenses:
@@ -136,7 +136,7 @@ def explaining() -> Iterator[Ratio]:
 def intervening() -> Iterator[Ratio]:
     """An edit by one click, with all that is redrawn; and the whole map of patching."""
     instrument = _instrument()
-    scope, visit = instrument.scope, Visit(instrument.first)
+    scope, visit = instrument.scope, Session(instrument.first)
     instrument.answer(visit, {"words": {"lens": "whatif.edit"}})
     image, turn = scope.input(instrument.first.picture)[None], count(1)
     this, other = (scope.input(scope.sample_picture(sample)) for sample in (0, 60))
@@ -187,7 +187,7 @@ def _instrument() -> Instrument:
     return instrument
 
 
-def _measure(instrument: Instrument, visit: Visit) -> None:
+def _measure(instrument: Instrument, visit: Session) -> None:
     """Until nothing waits that is measured unasked; then what it changes is drawn."""
     while wanted := instrument.wanted(visit):
         for _ in wanted[0].steps():

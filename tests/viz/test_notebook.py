@@ -83,9 +83,9 @@ def test_every_view_copied_as_python_is_the_same(
 
 
 def test_the_page_sends_the_program_of_what_it_shows(instrument: Instrument) -> None:
-    from viz.page.visit import Visit
+    from viz.page.session import Session
 
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     updates = instrument.answer(visit, {"words": {"lens": "tokens", "patch": "0,1", "compare": "unusual"}})
     assert (
         updates["tokens-norms"]["python"].splitlines()[-1]

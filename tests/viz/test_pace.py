@@ -19,7 +19,7 @@ from viz.measuring import BUDGET, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.pace import batches, finish, in_time, seconds_per_pass, summed
 from viz.page.instrument import Instrument
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import first
 
 STEP = 0.3
@@ -85,7 +85,7 @@ def test_every_step_of_every_measurement_is_short(
     blocks = "Token Grad-CAM,Layer Integrated Gradients,Layer Conductance"
     seen = set[str]()
     for words in ({"methods": methods[0]}, {"methods": methods[1]}, {"methods": blocks, "knocked": "mean"}):
-        visit = Visit(first(slow.scope, slow.page))
+        visit = Session(first(slow.scope, slow.page))
         slow.answer(visit, {"words": words})
         for name in slow.views:
             while todo := slow._needs(visit, name):
@@ -147,12 +147,12 @@ def test_cancel_and_the_click_of_another_wait_for_one_step(
 ) -> None:
     """While Doubt measures what takes minutes."""
     monkeypatch.setattr("viz.page.instrument.REFRESH", 0)
-    busy, other = (Visit(first(slow.scope, slow.page)) for _ in range(2))
+    busy, other = (Session(first(slow.scope, slow.page)) for _ in range(2))
     for visit in (busy, other):
         slow.answer(visit, {"words": {"lens": "doubt", "methods": "Shapley values"}})
     slow.answer(busy, {"measure": "doubt-verdict"})
 
-    async def waited(visit: Visit, event: dict) -> float:
+    async def waited(visit: Session, event: dict) -> float:
         begin = clock.now
         await on_model_thread(slow.answer, visit, event)
         return clock.now - begin
@@ -175,7 +175,7 @@ def test_cancel_and_the_click_of_another_wait_for_one_step(
 
 
 def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow: Instrument, clock: Clock) -> None:
-    visit = Visit(first(slow.scope, slow.page))
+    visit = Session(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Integrated Gradients,Saliency"}})
     begin = clock.now
     while todo := slow.wanted(visit):
@@ -197,7 +197,7 @@ def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
     """The curves of a method are needed as soon as its values are there."""
     monkeypatch.setattr("viz.doubt.checks.ORDERS", 19)
     monkeypatch.setattr("viz.measuring.BUDGET", 0)
-    visit = Visit(first(slow.scope, slow.page))
+    visit = Session(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Saliency"}})
     assert not slow.wanted(visit)
     slow.answer(visit, {"measure": "doubt-deletion"})

@@ -28,8 +28,8 @@ from viz.page import endpoint, markup, specimen
 from viz.page.instrument import STATUS, Instrument, Updates
 from viz.page.photo import Photo
 from viz.page.safe_blocks import SafeBlocks
+from viz.page.session import Session
 from viz.page.upload import Refused, read
-from viz.page.visit import Visit
 
 VISITS = 200
 """visitors whom a page remembers; who comes back after so many others is sent all anew, from the link"""
@@ -85,15 +85,15 @@ def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HT
 
 def _wire(instrument: Instrument, status: gr.HTML) -> None:
     """All that goes between a browser and its visit. status: shows how far a measurement is"""
-    start = Visit(instrument.first)
-    visits: LRUCache[str, Visit] = LRUCache(VISITS)
+    start = Session(instrument.first)
+    visits: LRUCache[str, Session] = LRUCache(VISITS)
 
     async def act(event: dict[str, Any]) -> Updates:
         visitor = str(event.get("visitor"))
         if visitor not in visits:
             if "link" not in event:
                 return {"lost": True}
-            visits[visitor] = Visit(instrument.first)
+            visits[visitor] = Session(instrument.first)
             visits[visitor].sent = dict(start.sent)
         visit = visits[visitor]
         if "photo" not in event:

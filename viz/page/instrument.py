@@ -24,7 +24,7 @@ from viz.page.markup import asks_id
 from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import drawn_or_words, name_of, report
-from viz.page.visit import Part, Visit
+from viz.page.session import Element, Session
 from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show
 from viz.zerogpu import LENT
 
@@ -61,38 +61,38 @@ class Instrument(Lenses):
         self._named = {self.full_names[name]: name for name, lens in self.places.items() if lens}
         self.parts = [
             *specimen.parts(scope),
-            Part(
+            Element(
                 "pin",
                 lambda v: (v.pinned, v.selection.lens),
                 lambda v: {"set": {}, "html": pin.bar(v.pinned, self, v.selection.lens)},
             ),
-            Part("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
-            Part("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
+            Element("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
+            Element("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
             *(self._view(lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views),
-            Part("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
+            Element("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
         ]
 
-    def _touring(self, visit: Visit) -> Hashable:
+    def _touring(self, visit: Session) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.of(visit.selection)
         open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
         return (visit.selection, open_ends) if stop else (visit.selection.picture, visit.selection.lens)
 
-    def _asks(self, lens: Lens) -> Part:
+    def _asks(self, lens: Lens) -> Element:
         """The options of a lens."""
 
-        def chosen(visit: Visit) -> dict[str, str]:
+        def chosen(visit: Session) -> dict[str, str]:
             return {option.name: option_text(option, visit.selection) for option in lens.options}
 
-        return Part(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
+        return Element(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
 
-    def _view(self, lens: Lens, view: View) -> Part:
+    def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)
         place = None if view.id == "glossary" else self.places[name]  # it explains the terms of every lens
-        return Part(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), place)
+        return Element(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), place)
 
-    def refresh(self, visit: Visit) -> Updates:
+    def refresh(self, visit: Session) -> Updates:
         """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""
         self.wanted(visit)  # what starts by itself is decided for all views together
         updates: Updates = {}
@@ -104,7 +104,7 @@ class Instrument(Lenses):
                     visit.sent[part.element] = sees
         return updates
 
-    def wanted(self, visit: Visit) -> list[Measurement]:
+    def wanted(self, visit: Session) -> list[Measurement]:
         """What is to be measured for what is open, the shortest first."""
         needed = {
             measurement.key: measurement
@@ -114,16 +114,16 @@ class Instrument(Lenses):
         }
         return [one for one in sorted(needed.values(), key=lambda one: one.seconds) if visit.starts(one)]
 
-    def _needs(self, visit: Visit, name: str) -> list[Measurement]:
+    def _needs(self, visit: Session, name: str) -> list[Measurement]:
         """What a view needs, for the present selection and for the one that it is shown beside."""
         kept = self._kept(visit, name)
         here = self.views[name].missing(self.scope, visit.selection)
         return [*here, *(kept.needs(name, self) if kept else ())]
 
-    def _kept(self, visit: Visit, name: str) -> Pinned | None:
+    def _kept(self, visit: Session, name: str) -> Pinned | None:
         return pin.beside(visit.pinned, self, name, visit.selection)
 
-    def answer(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
+    def answer(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
         if event.get("again"):
             visit.sent.clear()  # an answer was lost on the way
@@ -134,12 +134,12 @@ class Instrument(Lenses):
             status = {"said": "That could not be done: reload the page if it happens again."}
         return self._updates(visit, status)
 
-    def put(self, visit: Visit, photo: Photo | None) -> Updates:
+    def put(self, visit: Session, photo: Photo | None) -> Updates:
         """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
         self._place(visit, photo)
         return self._updates(visit, {"said": ""})
 
-    async def run(self, visit: Visit) -> AsyncIterator[dict[str, Any]]:
+    async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
         """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn.
 
         It draws nothing itself, so nothing is drawn out of order. One at a time for a visit.
@@ -157,7 +157,7 @@ class Instrument(Lenses):
         finally:
             visit.measuring = False
 
-    async def _measure(self, visit: Visit, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
+    async def _measure(self, visit: Session, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
         """Measure the first; yields how far it is, where it takes a while."""
         measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
         steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
@@ -169,7 +169,7 @@ class Instrument(Lenses):
             done = await on_model_thread(self._step, visit, measurement, steps)
             slow = slow or (done is not None and clock.left(done) > SHORT)
 
-    def _step(self, visit: Visit, measurement: Measurement, steps: Iterator[int]) -> int | None:
+    def _step(self, visit: Session, measurement: Measurement, steps: Iterator[int]) -> int | None:
         """How much is done after one step more; None where all is, where it failed or is no longer wanted."""
         try:
             done = next(steps, None)
@@ -185,7 +185,7 @@ class Instrument(Lenses):
             visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
         return done if wanted else None
 
-    def _act(self, visit: Visit, event: Mapping[str, Any]) -> Updates:
+    def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """What the status says of it: sentences, a file to save, a view to go to."""
         said, status = list[str](), dict[str, Any]()
         words, start = dict(event.get("words", {})), visit.selection
@@ -228,7 +228,7 @@ class Instrument(Lenses):
             status["file"] = self._file(visit, event["csv"])
         return status | {"said": " ".join(said)}
 
-    def _pin(self, visit: Visit, text: str) -> list[str]:
+    def _pin(self, visit: Session, text: str) -> list[str]:
         """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
         if text == pin.HERE:
             visit.pinned = Pinned(self, visit.selection)
@@ -255,13 +255,13 @@ class Instrument(Lenses):
             raise ValueError(f"{name} is not open here")
         return self._beside(name)
 
-    def _place(self, visit: Visit, photo: Photo | None) -> None:
+    def _place(self, visit: Session, photo: Photo | None) -> None:
         visit.photo = photo
         visit.started.clear()
         if photo is not None:
             visit.selection = show(self.scope, visit.selection, photo.picture(self.scope.grid.image_size))
 
-    def _measure_at_once(self, visit: Visit) -> None:
+    def _measure_at_once(self, visit: Session) -> None:
         """What is wanted, as far as it is expected to take no time that anybody would notice."""
         left = INSTANT
         while (wanted := self.wanted(visit)) and wanted[0].seconds <= left:
@@ -270,7 +270,7 @@ class Instrument(Lenses):
             while self._step(visit, wanted[0], steps) is not None:
                 pass
 
-    def _updates(self, visit: Visit, status: Updates) -> Updates:
+    def _updates(self, visit: Session, status: Updates) -> Updates:
         """status: what else it says; without a sentence, the one that is there stays until something is chosen"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
@@ -280,10 +280,10 @@ class Instrument(Lenses):
             status["wait"] = None
         return updates | {STATUS: status}
 
-    def _address(self, visit: Visit) -> Address:
+    def _address(self, visit: Session) -> Address:
         return Address.of(pin.link(self, visit.pinned, visit.selection))
 
-    def _picked(self, visit: Visit, event: Mapping[str, Any]) -> Words:
+    def _picked(self, visit: Session, event: Mapping[str, Any]) -> Words:
         """What a click on a figure chooses. Where nothing is, nothing."""
         view = self.views[event["view"]]
         point = Point(int(event["curve"]), str(event.get("name")), tuple(map(int, event["index"])))
@@ -292,7 +292,7 @@ class Instrument(Lenses):
         except (IndexError, ValueError):
             return {}
 
-    def _file(self, visit: Visit, name: str) -> dict[str, str] | None:
+    def _file(self, visit: Session, name: str) -> dict[str, str] | None:
         view, selection = self.views[name], visit.selection
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
@@ -300,14 +300,14 @@ class Instrument(Lenses):
         text = csv_of(self.scope, selection, view, self.settings[name], numbers)
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
 
-    def _depends(self, visit: Visit, name: str) -> Hashable:
+    def _depends(self, visit: Session, name: str) -> Hashable:
         kept, needs = self._kept(visit, name), self._needs(visit, name)
         open_ends = frozenset((m.key, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # beside what is kept, the words for what differs are of the whole selection
         beside = (kept, visit.selection) if kept else visit.pinned is None
         return pin.depends(self, name, visit.selection), beside, open_ends
 
-    def _value(self, visit: Visit, name: str) -> dict[str, Any]:
+    def _value(self, visit: Session, name: str) -> dict[str, Any]:
         """What `instrument.js` shows of a view."""
         selection, view = visit.selection, self.views[name]
         drawn = drawn_or_words(self.scope, view, selection)
@@ -342,7 +342,7 @@ def _shown(drawn: Drawn) -> dict[str, Any]:
     return {"figure": figure, "html": drawn.html, "words": drawn.words}
 
 
-def _offer(visit: Visit, waiting: Sequence[Measurement]) -> str:
+def _offer(visit: Session, waiting: Sequence[Measurement]) -> str:
     """HTML: a button for what is not measured unasked, and why it is not there."""
     if not waiting:
         return ""

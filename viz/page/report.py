@@ -35,8 +35,8 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.address import Address
+from viz.page.session import Session
 from viz.page.specimen import TOP, in_words
-from viz.page.visit import Visit
 from viz.pictures import png_url
 from viz.selection import Option, Selection
 
@@ -84,7 +84,7 @@ def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, pro
                     pass
 
 
-def report(here: Lenses, visit: Visit, address: str) -> str:
+def report(here: Lenses, visit: Session, address: str) -> str:
     """The file, but for the figures' library.
 
     address: of a microscope that shows this network, for the link; only http and https are taken
@@ -143,13 +143,13 @@ def name_of(scope: Microscope, selection: Selection) -> str:
     return safe_name(f"{picture_name(scope, selection)}_report.html")
 
 
-def _picture(scope: Microscope, visit: Visit) -> str:
+def _picture(scope: Microscope, visit: Session) -> str:
     """What the picture is called, with the name of its file."""
     file = f" ({visit.photo.name})" if visit.photo and visit.photo.name else ""
     return f"{picture_name(scope, visit.selection)}{file}"
 
 
-def _head(here: Lenses, visit: Visit, address: str) -> str:
+def _head(here: Lenses, visit: Session, address: str) -> str:
     """The picture, what the network answers, what was selected, and how the report came about."""
     scope, selection, made = here.scope, visit.selection, circumstances(here.scope.device)
     probabilities = scope.probabilities(selection.picture)
@@ -188,7 +188,7 @@ def _link(link: Address, address: str) -> str:
     return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py starts it).'
 
 
-def _lens(here: Lenses, lens: Lens, visit: Visit, seen: set[View]) -> list[Part]:
+def _lens(here: Lenses, lens: Lens, visit: Session, seen: set[View]) -> list[Part]:
     """seen: the views that are not to be here, as the report has them already; to which these are added"""
     parts, missing, scope, selection = list[Part](), "", here.scope, visit.selection
     for view in lens.views:
@@ -208,7 +208,7 @@ def _lens(here: Lenses, lens: Lens, visit: Visit, seen: set[View]) -> list[Part]
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, f"</div>{missing}"]
 
 
-def _pinned(here: Lenses, name: str, visit: Visit) -> list[Part]:
+def _pinned(here: Lenses, name: str, visit: Session) -> list[Part]:
     """What a view shows of what is pinned, where that is something else and known; and in what both differ."""
     kept = pin.beside(visit.pinned, here, name, visit.selection)
     if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):

@@ -9,7 +9,7 @@ from viz.lenses.attribution.versus import why_not
 from viz.microscope import Microscope
 from viz.page import photo
 from viz.page.markup import select, slider
-from viz.page.visit import Part, Visit
+from viz.page.session import Element, Session
 from viz.pictures import png_url
 from viz.selection import Selection, patch_text
 
@@ -29,10 +29,10 @@ def header(scope: Microscope) -> str:
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
 
 
-def parts(scope: Microscope) -> list[Part]:
+def parts(scope: Microscope) -> list[Element]:
     """The visitor's photo, the picture with its patches, and the answer."""
     return [
-        Part("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
+        Element("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
         _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
         _part(
             "answer",
@@ -70,11 +70,11 @@ def answer_html(scope: Microscope) -> str:
 {slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
 
 
-def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Part:
-    return Part(element, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
+def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Element:
+    return Element(element, lambda visit: sees(visit.selection), lambda visit: value(visit.selection))
 
 
-def _photo(scope: Microscope, visit: Visit) -> dict[str, Any]:
+def _photo(scope: Microscope, visit: Session) -> dict[str, Any]:
     if visit.photo is None:
         return {"html": "", "set": {}}
     return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.chosen()}

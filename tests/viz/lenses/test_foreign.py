@@ -33,7 +33,7 @@ from viz.mixing.shuffle import permutation_experiment
 from viz.page import specimen
 from viz.page.instrument import Instrument
 from viz.page.report import BROKEN
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import Number, Option, Selection, Several, Words, change, first
 
 PATCHES = 12
@@ -159,23 +159,23 @@ def test_the_survey_of_all_methods_holds_numbers_only(foreign_scope: Microscope)
 
 
 @pytest.fixture(params=["sample", "own"])
-def visit(request: pytest.FixtureRequest, foreign: Instrument, selection: Selection) -> Visit:
+def visit(request: pytest.FixtureRequest, foreign: Instrument, selection: Selection) -> Session:
     """Of somebody who looks at the first sample, or at a picture of his own, at the other end of all choices."""
     if request.param == "sample":
-        return Visit(selection)
+        return Session(selection)
     picture = {"picture": urlsafe_b64encode(zlib.compress(OWN)).decode()}
     words = picture | {"class": foreign.scope.classes[-1], "patch": "2,3", "depth": "stem", "unit": "6"}
-    return Visit(choose(foreign, selection, words))
+    return Session(choose(foreign, selection, words))
 
 
-def opened(instrument: Instrument, visit: Visit, lens: Lens) -> dict[str, dict[str, Any]]:
+def opened(instrument: Instrument, visit: Session, lens: Lens) -> dict[str, dict[str, Any]]:
     """What the page is sent of each view of a lens."""
     visit.sent.clear()
     updates = instrument.answer(visit, {"words": {"lens": lens.id}})
     return {name: updates[name] for name in (element_id(lens, view) for view in lens.views)}
 
 
-def complete(instrument: Instrument, visit: Visit, lens: Lens, asked: bool = False) -> None:
+def complete(instrument: Instrument, visit: Session, lens: Lens, asked: bool = False) -> None:
     for view in lens.views:
         measure(instrument.scope, view, visit.selection, asked)
 
@@ -195,7 +195,7 @@ def check(name: str, value: dict[str, Any]) -> None:
     assert not re.search(r"\b(nan|inf|right|rightly|wrong|wrongly)\b", words), (name, words)
 
 
-def test_every_view_of_every_lens_is_drawn(foreign: Instrument, visit: Visit) -> None:
+def test_every_view_of_every_lens_is_drawn(foreign: Instrument, visit: Session) -> None:
     for lens in foreign.lenses:
         for name, value in opened(foreign, visit, lens).items():
             assert BROKEN not in value["words"], name
@@ -217,11 +217,11 @@ def test_every_view_is_drawn_whatever_is_set(foreign: Instrument, selection: Sel
     for lens in foreign.lenses:
         start = choose(foreign, selection, {"lens": lens.id})
         for option in lens.all_options:
-            visit = Visit(start)
+            visit = Session(start)
             foreign.refresh(visit)
             for text in texts(option):
                 chosen = choose(foreign, start, {option.name: text})
-                complete(foreign, Visit(chosen), lens)
+                complete(foreign, Session(chosen), lens)
                 updates = foreign.answer(visit, {"words": {option.name: text}})
                 assert visit.selection == chosen
                 for name in (element_id(lens, view) for view in lens.views):
@@ -245,7 +245,7 @@ def points(figure: Figure) -> Iterator[dict[str, Any]]:
 def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection) -> None:
     for lens in foreign.lenses:
         start = choose(foreign, selection, {"lens": lens.id})
-        complete(foreign, Visit(start), lens, asked=True)
+        complete(foreign, Session(start), lens, asked=True)
         for view in lens.views:
             if view.pick is None:
                 continue
@@ -255,18 +255,18 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
                 continue
             assert figure is not None, name
             clicks = [{"view": name, **point} for point in points(figure)]
-            chosen = [(click, words) for click in clicks if (words := foreign._picked(Visit(start), click))]
+            chosen = [(click, words) for click in clicks if (words := foreign._picked(Session(start), click))]
             assert chosen, name
             for _, words in chosen:
                 choose(foreign, start, words)
             click, words = chosen[-1]
-            visit = Visit(start)
+            visit = Session(start)
             updates = foreign.answer(visit, click)
             assert updates["status"]["said"] == "", name
             assert visit.selection == choose(foreign, start, words), name
 
 
-def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Visit) -> None:
+def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Session) -> None:
     scope, (words,) = foreign.scope, specimen.in_words(foreign.scope, visit.selection)
     if visit.selection.sample is None:
         assert words.startswith(f"It can only answer with one of its {len(scope.classes)} class")

@@ -22,7 +22,7 @@ from viz.lenses.view import Lens
 from viz.microscope import Microscope
 from viz.mixing.shuffle import permutation_experiment
 from viz.page.instrument import Instrument
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import Selection, change, first
 from viz.tokens import SampleStats
 
@@ -267,7 +267,7 @@ def test_every_stop_leads_to_a_view_that_is_there(instrument: Instrument) -> Non
 
 
 def test_a_tour_can_be_left_for_another_view_and_resumed(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"tour": "3", "lens": "mixing.units", "depth": "1a", "order": "pairs"}})
     away = instrument.answer(visit, {"words": {"lens": "model"}})["tour"]["html"]
     assert "Go back to this stop" in away
@@ -455,7 +455,7 @@ def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
 
 
 def test_a_channel_is_in_the_link(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"channel": "10"}})
     assert visit.selection.channel == 10
     status = instrument.answer(visit, {"words": {"channel": "11"}})["status"]

@@ -17,7 +17,7 @@ from viz.microscope import Microscope
 from viz.page import specimen
 from viz.page.instrument import Instrument
 from viz.page.report import BROKEN
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import change, first
 
 NAMES = ("two", "wrong", "<i>&amp;", "a>b")
@@ -78,7 +78,7 @@ def test_they_are_called_what_they_are(instrument: Instrument) -> None:
 
 def test_every_view_is_drawn_with_them(instrument: Instrument) -> None:
     for lens in instrument.lenses:
-        visit = Visit(first(instrument.scope, instrument.page))
+        visit = Session(first(instrument.scope, instrument.page))
         instrument.answer(visit, {"words": {"lens": lens.id, "sample": "8"}})
         for view in lens.views:
             measure(instrument.scope, view, visit.selection, asked=True)

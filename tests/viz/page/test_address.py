@@ -8,22 +8,22 @@ import pytest
 from viz.page.address import LONGEST, Address
 from viz.page.instrument import Instrument
 from viz.page.pin import link
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import show, to_link
 
 
 @pytest.fixture
-def visit(instrument: Instrument) -> Visit:
+def visit(instrument: Instrument) -> Session:
     """At a visitor's own picture, of which nothing can be left out."""
     height, width = instrument.scope.grid.image_size
     picture = np.random.default_rng(0).integers(0, 256, 3 * height * width, np.uint8).tobytes()
-    visit = Visit(show(instrument.scope, instrument.first, picture))
+    visit = Session(show(instrument.scope, instrument.first, picture))
     instrument.answer(visit, {"words": {"pin": "here", "patch": "2,1"}})
     return visit
 
 
-def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrument: Instrument, visit: Visit) -> None:
-    fresh = Visit(instrument.first)
+def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrument: Instrument, visit: Session) -> None:
+    fresh = Session(instrument.first)
     updates = instrument.answer(visit, {"redraw": True, "again": True})
     query, kept = updates["status"]["link"], updates["kept"]
     assert len(query) < 200
@@ -38,13 +38,13 @@ def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrumen
     assert fresh.pinned.selection == visit.pinned.selection
 
 
-def test_what_stands_for_a_digest_is_sent_once(instrument: Instrument, visit: Visit) -> None:
+def test_what_stands_for_a_digest_is_sent_once(instrument: Instrument, visit: Session) -> None:
     assert "kept" not in instrument.answer(visit, {"words": {"patch": "0,0"}})
     assert "kept" in instrument.answer(visit, {"words": {"edits": "mean:1,1", "pin": "here"}})
 
 
-def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, visit: Visit) -> None:
-    fresh = Visit(instrument.first)
+def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, visit: Session) -> None:
+    fresh = Session(instrument.first)
     query = instrument.answer(visit, {"redraw": True, "again": True})["status"]["link"]
     assert set(parse_qs(query)) == {"picture", "patch", "pin"}
     updates = instrument.answer(fresh, {"link": f"?{query}"})
@@ -56,7 +56,7 @@ def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, vis
 def test_many_edits_are_not_in_the_query_either(instrument: Instrument) -> None:
     rows, cols = instrument.scope.grid.rows, instrument.scope.grid.cols
     places = [f"mean:{row},{col}-0,0" for row in range(1, rows) for col in range(cols)] * 4
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     updates = instrument.answer(visit, {"words": {"edits": ";".join(places[:60]), "undone": "noise"}})
     assert len(visit.selection.edits) > 30
     assert len(updates["status"]["link"]) < 200
@@ -72,7 +72,7 @@ def test_a_picture_is_copied_along_while_a_chat_takes_the_link(length: int, fits
 
 
 def test_the_sentence_on_a_link_stays_when_the_page_draws_by_itself(instrument: Instrument) -> None:
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     assert "999" in instrument.answer(visit, {"link": "?sample=999"})["status"]["said"]
     for again in (False, True):
         assert "said" not in instrument.answer(visit, {"redraw": True, "again": again})["status"]
@@ -80,6 +80,6 @@ def test_the_sentence_on_a_link_stays_when_the_page_draws_by_itself(instrument: 
 
 
 def test_the_link_of_a_page_without_a_picture_is_as_people_read_it(instrument: Instrument) -> None:
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     status = instrument.answer(visit, {"words": {"patch": "2,1", "edits": "mean:1,1"}})["status"]
     assert status["link"] == to_link(instrument.scope, instrument.page, visit.selection) == "edits=mean:1,1&patch=2,1"

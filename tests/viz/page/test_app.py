@@ -12,12 +12,12 @@ from viz.lenses.view import Drawn
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import Selection, first
 
 
 def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"lens": "tokens"}})
     updates = instrument.answer(visit, {"words": {"patch": "2,1"}})
     changed = set(updates)
@@ -29,7 +29,7 @@ def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrum
 
 
 def test_what_is_not_open_is_not_drawn_until_it_is(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"redraw": True})
     updates = instrument.answer(visit, {"words": {"sample": "40"}})
     assert not any(name.startswith("tokens") for name in updates)
@@ -38,7 +38,7 @@ def test_what_is_not_open_is_not_drawn_until_it_is(instrument: Instrument) -> No
 
 
 def test_all_that_is_open_is_sent_again_when_an_answer_was_lost(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     opened = instrument.answer(visit, {"words": {"lens": "tokens"}})
     assert opened.keys() <= instrument.answer(visit, {"redraw": True, "again": True}).keys()
     assert set(instrument.answer(visit, {"redraw": True})) == {"status"}
@@ -63,7 +63,7 @@ def test_all_that_is_open_is_sent_again_when_an_answer_was_lost(instrument: Inst
 def test_nonsense_from_a_browser_is_answered_in_words_and_changes_nothing(
     instrument: Instrument, event: dict[str, Any]
 ) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     updates = instrument.answer(visit, event)
     assert visit.selection == first(instrument.scope, instrument.page)
     said = updates["status"]["said"] if event else "nothing"
@@ -71,7 +71,7 @@ def test_nonsense_from_a_browser_is_answered_in_words_and_changes_nothing(
 
 
 def test_a_click_outside_of_any_tile_chooses_nothing(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     before = visit.selection
     for index in ([0, 0], [-1, 5], [10**6, 10**6]):
         instrument.answer(visit, {"view": "tokens-norms", "curve": 0, "name": "", "index": index})
@@ -80,7 +80,7 @@ def test_a_click_outside_of_any_tile_chooses_nothing(instrument: Instrument) -> 
 
 def test_a_click_on_a_tile_chooses_its_depth_and_patch(instrument: Instrument) -> None:
     """8 rows and 2 columns a tile, 5 tiles a line, 3 cells of gap over each and 1 beside each."""
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"view": "tokens-norms", "curve": 0, "name": "", "index": [11 + 3 + 6, 3 + 1]})
     assert instrument.scope.depth_names[visit.selection.depth] == "3b"  # the second of the second line
     assert instrument.scope.grid.position(visit.selection.patch) == (6, 1)
@@ -89,7 +89,7 @@ def test_a_click_on_a_tile_chooses_its_depth_and_patch(instrument: Instrument) -
 def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
     instrument: Instrument, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
 
     def broken(picture: bytes) -> None:
         raise RuntimeError("a fault of ours")
@@ -104,7 +104,7 @@ def test_a_view_that_cannot_be_drawn_says_so_and_the_others_are_drawn(
 
 
 def run(
-    instrument: Instrument, visit: Visit, until: Callable[[dict[str, Any]], None] = lambda update: None
+    instrument: Instrument, visit: Session, until: Callable[[dict[str, Any]], None] = lambda update: None
 ) -> list[Any]:
     async def collect() -> list[Any]:
         found = []
@@ -139,7 +139,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def test_a_measurement_runs_to_its_end_and_says_how_far_it_is(instrument: Instrument, slow: set[str]) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     updates = run(instrument, visit)
     waits = [update["wait"]["text"] for update in updates if update.get("wait")]
     assert any(text.startswith("Something slow: 3 of 10 steps, about") for text in waits)
@@ -150,7 +150,7 @@ def test_a_measurement_runs_to_its_end_and_says_how_far_it_is(instrument: Instru
 
 
 def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument: Instrument, slow: set[str]) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
 
     def cancel(update: dict[str, Any]) -> None:
         if update.get("wait") and update["wait"]["done"] == 4:
@@ -167,7 +167,7 @@ def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument
 
 
 def test_it_is_given_up_when_another_lens_is_opened(instrument: Instrument, slow: set[str]) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
 
     def leave(update: dict[str, Any]) -> None:
         if update.get("wait") and update["wait"]["done"] == 4:
@@ -190,7 +190,7 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
 
     votes = replace(instrument.views["how-lens"], needs=needs)
     monkeypatch.setitem(instrument.views, "how-lens", votes)
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     run(instrument, visit)
     assert visit.stopped == {"it": "the picture holds no numbers."}
     assert not instrument.wanted(visit)
@@ -198,7 +198,7 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
 
 def test_a_visitor_has_one_run_at_a_time(instrument: Instrument, slow: set[str]) -> None:
     """Else every click would begin a long measurement anew."""
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
 
     async def both() -> tuple[int, int]:
         older = instrument.run(visit)
@@ -216,14 +216,14 @@ def test_a_visitor_has_one_run_at_a_time(instrument: Instrument, slow: set[str])
 def test_a_run_is_asked_for_whenever_something_is_wanted_and_none_is_under_way(
     instrument: Instrument, slow: set[str]
 ) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     assert all(instrument.answer(visit, {"words": {"patch": f"{row},1"}})["status"]["running"] for row in range(3))
     visit.measuring = True
     assert not instrument.answer(visit, {"redraw": True})["status"]["running"]
 
 
 def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"depth": "1a"}})
     instrument.answer(visit, {"link": "?patch=2,1&__theme=dark"})
     assert visit.selection.patch == 5
@@ -231,7 +231,7 @@ def test_a_link_is_read_from_what_the_page_opens_on(instrument: Instrument) -> N
 
 
 def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     instrument.answer(visit, {"words": {"depth": "2a"}})
     file = instrument.answer(visit, {"csv": "tokens-answers"})["status"]["file"]
     assert file["name"] == "airplane-3_2a_answers.csv"
@@ -242,7 +242,7 @@ def test_numbers_are_saved_with_what_they_are_of(instrument: Instrument) -> None
 
 
 def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instrument: Instrument) -> None:
-    visit = Visit(first(instrument.scope, instrument.page))
+    visit = Session(first(instrument.scope, instrument.page))
     words = {"lens": "attribution", "methods": "Gradient x input", "baseline": "black", "output": "probability"}
     updates = instrument.answer(visit, {"words": words})
     shown = [value["facts"] for value in updates.values() if isinstance(value, dict) and "facts" in value]

@@ -11,7 +11,7 @@ import pytest
 from tests.viz.looking import measure, microscope
 from viz.figures import filter_tiles
 from viz.page.instrument import Instrument
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.pictures import png_url, thumbnail_url
 from viz.selection import change
 
@@ -69,7 +69,7 @@ def published() -> Instrument:
 
 def clicks(instrument: Instrument, lens: str) -> Iterator[int]:
     """What is sent as a lens opens, with what it measures by itself, and then for a patch, a depth and a class."""
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     for words in ({"lens": lens}, {"patch": "1,5"}, {"depth": "2b"}, {"class": "frog"}):
         visit.selection, wrong = change(instrument.scope, instrument.page, visit.selection, words)
         assert not wrong

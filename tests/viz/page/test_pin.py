@@ -13,7 +13,7 @@ from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.instrument import SAME, Instrument
 from viz.page.pin import Pinned, link
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import change
 
 
@@ -25,17 +25,17 @@ def other() -> Microscope:
 
 
 @pytest.fixture
-def pinned(instrument: Instrument) -> Visit:
-    visit = Visit(instrument.first)
+def pinned(instrument: Instrument) -> Session:
+    visit = Session(instrument.first)
     instrument.answer(visit, {"words": {"lens": "tokens", "sample": "12", "patch": "2,1", "depth": "2a"}})
     instrument.answer(visit, {"words": {"pin": "here"}})
     return visit
 
 
-def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, pinned: Visit) -> None:
-    before = instrument.refresh(Visit(pinned.selection))["tokens-given"]
+def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, pinned: Session) -> None:
+    before = instrument.refresh(Session(pinned.selection))["tokens-given"]
     shown = instrument.answer(pinned, {"words": {"sample": "40"}})["tokens-given"]
-    after = instrument.refresh(Visit(pinned.selection))["tokens-given"]
+    after = instrument.refresh(Session(pinned.selection))["tokens-given"]
     assert shown["pinned"]["figure"] == before["figure"]
     assert shown["figure"] == after["figure"] != before["figure"]
     names = [instrument.scope.samples.indices[i] for i in (12, 40)]
@@ -44,7 +44,7 @@ def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, 
     assert "patch" not in shown["which"]  # it is the same
 
 
-def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinned: Visit) -> None:
+def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinned: Session) -> None:
     shown = instrument.answer(pinned, {"words": {"depth": "1b"}})
     assert "tokens-norms" not in shown  # it was said when it was pinned, and nothing of it changed
     everything = instrument.refresh(fresh(pinned))
@@ -52,21 +52,21 @@ def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinne
     assert everything["tokens-votes"]["pinned"] is not None
 
 
-def fresh(visit: Visit) -> Visit:
+def fresh(visit: Session) -> Session:
     """The same, with nothing on the page."""
-    made = Visit(visit.selection)
+    made = Session(visit.selection)
     made.pinned = visit.pinned
     return made
 
 
-def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Visit) -> None:
+def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Session) -> None:
     updates = instrument.answer(pinned, {"words": {"pin": ""}})
     assert pinned.pinned is None
     assert {updates[name]["which"] for name in updates if name.startswith("tokens-")} == {""}
     assert "pin=" not in link(instrument, pinned.pinned, pinned.selection)
 
 
-def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinned: Visit) -> None:
+def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinned: Session) -> None:
     instrument.answer(pinned, {"words": {"sample": "40", "lens": "attribution"}})
     instrument.answer(pinned, {"words": {"pin": "swap"}})
     assert pinned.pinned is not None
@@ -74,11 +74,11 @@ def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinne
     assert pinned.selection.lens == "attribution"
 
 
-def test_a_link_brings_both_back(instrument: Instrument, pinned: Visit) -> None:
+def test_a_link_brings_both_back(instrument: Instrument, pinned: Session) -> None:
     instrument.answer(pinned, {"words": {"edits": "mean:1,1;shuffle:3", "class": "dog"}})
     instrument.answer(pinned, {"words": {"pin": "here", "sample": "7", "depth": "1a"}})
     assert pinned.pinned is not None
-    again = Visit(instrument.first)
+    again = Session(instrument.first)
     instrument.answer(again, {"link": f"?{link(instrument, pinned.pinned, pinned.selection)}"})
     assert again.pinned is not None
     assert again.selection == pinned.selection
@@ -97,7 +97,7 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Visit) -> None:
     ],
 )
 def test_what_a_pin_cannot_be_is_said_and_the_rest_is_used(instrument: Instrument, text: str, words: str) -> None:
-    visit = Visit(instrument.first)
+    visit = Session(instrument.first)
     updates = instrument.answer(visit, {"words": {"patch": "2,1", "pin": text}})
     assert words in updates["status"]["said"]
     assert instrument.scope.grid.position(visit.selection.patch) == (2, 1)
@@ -108,7 +108,7 @@ def test_another_network_is_shown_beside_with_its_own_numbers(
 ) -> None:
     there = Lenses(other, "other")
     here = Instrument(small, name="here", beside={"other": there}.__getitem__)
-    visit = Visit(here.first)
+    visit = Session(here.first)
     here.answer(visit, {"link": "?lens=model&pin=network%3Dother%26sample%3D5"})
     assert visit.pinned is not None
     assert visit.pinned.lenses is there
@@ -132,7 +132,7 @@ def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) ->
     words = {"sample": "12", "patch": "2,1", "depth": "2a", "class": "dog"}
     kept, _ = change(instrument.scope, instrument.page, instrument.first, words)
     for lens in instrument.lenses:
-        visit = Visit(replace(instrument.first, lens=lens.id))
+        visit = Session(replace(instrument.first, lens=lens.id))
         visit.pinned = Pinned(instrument, kept)
         shown = instrument.refresh(visit)
         for view in lens.views:

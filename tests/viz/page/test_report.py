@@ -27,7 +27,7 @@ from viz.measuring import Measurement
 from viz.page import report
 from viz.page.instrument import Instrument
 from viz.page.pin import Pinned
-from viz.page.visit import Visit
+from viz.page.session import Session
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
@@ -47,13 +47,13 @@ class Elements(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def visit_of(instrument: Instrument, **words: str) -> Visit:
+def visit_of(instrument: Instrument, **words: str) -> Session:
     selection, wrong = change(instrument.scope, instrument.page, first(instrument.scope, instrument.page), words)
     assert not wrong
-    return Visit(selection)
+    return Session(selection)
 
 
-def written(instrument: Instrument, visit: Visit, address: str = AT) -> str:
+def written(instrument: Instrument, visit: Session, address: str = AT) -> str:
     return report.report(instrument, visit, address)
 
 
@@ -63,7 +63,7 @@ def at_once(measurement: Measurement) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def visit(instrument: Instrument) -> Visit:
+def visit(instrument: Instrument) -> Session:
     """With all that is measured unasked."""
     made = visit_of(instrument, sample="47", patch="5,1", depth="2a", compare="unusual")
     report.measure(instrument.scope, instrument.lenses, made.selection, at_once)
@@ -71,11 +71,11 @@ def visit(instrument: Instrument) -> Visit:
 
 
 @pytest.fixture(scope="module")
-def text(instrument: Instrument, visit: Visit) -> str:
+def text(instrument: Instrument, visit: Session) -> str:
     return written(instrument, visit)
 
 
-def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument, visit: Visit, text: str) -> None:
+def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument, visit: Session, text: str) -> None:
     scope, selection = instrument.scope, visit.selection
     sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
     views = {view: lens for lens in reversed(instrument.lenses) for view in lens.views}
@@ -118,7 +118,7 @@ def test_the_contents_lead_to_every_lens(instrument: Instrument, text: str) -> N
     assert [str(a["id"]) for tag, a in tags if tag == "h2" and a.get("id")] == [lens.id for lens in instrument.lenses]
 
 
-def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Visit, text: str) -> None:
+def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Session, text: str) -> None:
     missing = re.findall(r"<li>(.*?) \((.*?)\)</li>", "".join(re.findall(r"<ul class='missing'>.*?</ul>", text)))
     waiting = {
         view.title
@@ -133,7 +133,7 @@ def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visi
     assert "Reliability tests</h3>" not in unmeasured
 
 
-def test_the_link_opens_the_same_selection(instrument: Instrument, visit: Visit, text: str) -> None:
+def test_the_link_opens_the_same_selection(instrument: Instrument, visit: Session, text: str) -> None:
     (link,) = (dict(a)["href"] for tag, a in Elements(text).tags if tag == "a" and str(a["href"]).startswith(AT))
     words = dict(parse_qsl(urlsplit(link).query))
     start = first(instrument.scope, instrument.page)
@@ -141,7 +141,7 @@ def test_the_link_opens_the_same_selection(instrument: Instrument, visit: Visit,
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)//", 'https://x"><script>alert(1)</script>', ""])
-def test_an_address_cannot_bring_anything_along(instrument: Instrument, visit: Visit, address: str) -> None:
+def test_an_address_cannot_bring_anything_along(instrument: Instrument, visit: Session, address: str) -> None:
     tags = Elements(written(instrument, visit, address)).tags
     assert sum(tag == "script" and not a for tag, a in tags) == 1  # ours
     assert not any(str(a.get("href")).startswith("javascript") for _, a in tags)
@@ -150,7 +150,7 @@ def test_an_address_cannot_bring_anything_along(instrument: Instrument, visit: V
 def test_names_of_classes_are_text() -> None:
     evil = "</script><img src=x onerror=alert(1)>"
     shown = Instrument(microscope(num_classes=3, classes=(evil, "b", "<b>c</b>")))
-    visit = Visit(replace(shown.first, target=0))
+    visit = Session(replace(shown.first, target=0))
     report.measure(shown.scope, shown.lenses[:2], visit.selection, at_once)
     text = written(shown, visit)
     assert not any("onerror" in a for _, a in Elements(text).tags)
@@ -169,14 +169,18 @@ def test_it_needs_nothing_else(text: str) -> None:
     assert "url(" not in text
 
 
-def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: Visit, text: str) -> None:
+def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: Session, text: str) -> None:
     updates = instrument.answer(visit, {"report": AT})
     file = updates["status"]["file"]
     assert file == {"name": f"{picture_name(instrument.scope, visit.selection)}_report.html", "text": text}
 
 
-def test_what_is_pinned_is_over_what_is_shown_where_it_is_something_else(instrument: Instrument, visit: Visit) -> None:
-    pinned = Visit(visit.selection)
+def test_what_is_pinned_is_over_what_is_shown_where_it_is_something_else(
+    instrument: Instrument, visit: Session
+) -> None:
+    instrument: Instrument, visit: Session
+) -> None:
+    pinned = Session(visit.selection)
     pinned.pinned = Pinned(instrument, replace(visit.selection, depth=visit.selection.depth + 2))
     text = written(instrument, pinned)
     sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
@@ -192,7 +196,7 @@ def test_what_is_pinned_is_over_what_is_shown_where_it_is_something_else(instrum
 
 
 def test_a_view_that_fails_is_said_and_the_others_are_there(
-    instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    instrument: Instrument, visit: Session, text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(trace: object) -> None:
         raise RuntimeError("a fault of ours")
@@ -231,13 +235,13 @@ def test_the_command_writes_it_and_replaces_only_its_own(
 
 def test_a_picture_that_no_link_holds_is_said() -> None:
     large = Instrument(microscope(image_size=(64, 128), patch_size=(8, 64)))
-    text = written(large, Visit(replace(large.first, sample=None)))
+    text = written(large, Session(replace(large.first, sample=None)))
     assert "The picture is too large for a link" in text
     assert AT not in text
 
 
 def test_what_is_too_large_is_left_out_and_said_the_largest_first(
-    instrument: Instrument, visit: Visit, text: str, monkeypatch: pytest.MonkeyPatch
+    instrument: Instrument, visit: Session, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = len(report.whole(report.LIBRARY).encode())
     for most in (len(text.encode()) - 1, 400_000, 250_000):
@@ -254,7 +258,7 @@ def test_what_is_too_large_is_left_out_and_said_the_largest_first(
         assert report._fitting(["head", *parts], 4 + len(said) + 3010 + more) == f"head{said}{'y' * 10}{'z' * 3000}"
 
 
-def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Visit) -> None:
+def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Session) -> None:
     view = instrument.views["tokens-norms"]
     for count, is_file in ((report.MOST_LINES, True), (report.MOST_LINES + 1, False)):
         numbers = Numbers("value", {"place": range(count)}, np.zeros(count))
@@ -263,7 +267,7 @@ def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Vi
 
 
 def test_the_code_is_named_where_it_is_known(
-    instrument: Instrument, visit: Visit, monkeypatch: pytest.MonkeyPatch
+    instrument: Instrument, visit: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {"date": "2026-11-28", "device": "CPU", "versions": {"torch": "2"}}
     for commit, end in ((None, "torch 2<"), ("abc", "torch 2, code abc<")):

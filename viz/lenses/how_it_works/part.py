@@ -5,7 +5,7 @@ from typing import Literal
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
-Part = Literal["picture", "stem", "a", "b", "head"]
+NetworkPart = Literal["picture", "stem", "a", "b", "head"]
 PARTS: dict[str, str] = {
     "picture": "the picture",
     "stem": "the stem",
@@ -22,13 +22,13 @@ PART = Choice(
 """which calculation is open; `beyond` in older links: at the stem, the picture; at the last depth, the head"""
 
 
-def opened(scope: Microscope, selection: Selection) -> Part | None:
+def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:
     text = PART.of(selection)
     if text == "beyond":
         text = {0: "picture", len(scope.depth_names) - 1: "head"}.get(selection.depth, "depth")
     return next((part for part in ("picture", "stem", "a", "b", "head") if part == text), None)
 
 
-def part_of(scope: Microscope, selection: Selection) -> Part:
-    by_depth: Part = "stem" if selection.depth == 0 else "a" if selection.depth % 2 else "b"
+def part_of(scope: Microscope, selection: Selection) -> NetworkPart:
+    by_depth: NetworkPart = "stem" if selection.depth == 0 else "a" if selection.depth % 2 else "b"
     return opened(scope, selection) or by_depth

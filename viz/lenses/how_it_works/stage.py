@@ -17,7 +17,7 @@ from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
 from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.how_it_works.part import PARTS, Part, opened
+from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
@@ -82,7 +82,7 @@ def _in_words(scope: Microscope, selection: Selection) -> str:
     )
 
 
-def _button(part: Part, chosen: Part | None, inner: str, label: str) -> str:
+def _button(part: NetworkPart, chosen: NetworkPart | None, inner: str, label: str) -> str:
     """Opens the calculation of a part; once more closes it."""
     here = part == chosen
     return (
@@ -91,26 +91,26 @@ def _button(part: Part, chosen: Part | None, inner: str, label: str) -> str:
     )
 
 
-def _close(part: Part) -> str:
+def _close(part: NetworkPart) -> str:
     return (
         f"<button type='button' class='close' data-keep='{part}' data-words='part=depth' "
         f"aria-label='Close {PARTS[part]}'>&times;</button>"
     )
 
 
-def _picture(scope: Microscope, selection: Selection, chosen: Part | None) -> str:
+def _picture(scope: Microscope, selection: Selection, chosen: NetworkPart | None) -> str:
     grid, (height, width) = scope.grid, scope.grid.patch_size
     cut = f"{grid.patches} patches of {height} x {width} pixels"
     inner = f"{picture(scope, selection.picture, selection.patch)}<b>picture</b><small>{cut}</small>"
     return _button("picture", chosen, inner, f"The picture: {cut}. Show its numbers")
 
 
-def _stem(scope: Microscope, chosen: Part | None) -> str:
+def _stem(scope: Microscope, chosen: NetworkPart | None) -> str:
     size = f"{scope.grid.values} numbers to {scope.model.config.hidden_dim}"
     return _button("stem", chosen, f"<b>stem →</b><small>{size}</small>", f"The stem: {size}. Show the sum")
 
 
-def _answer(scope: Microscope, selection: Selection, chosen: Part | None) -> str:
+def _answer(scope: Microscope, selection: Selection, chosen: NetworkPart | None) -> str:
     best, probabilities = scope.leading(selection.picture, TOP), scope.probabilities(selection.picture)
     rows = "".join(
         f"<span class='share' style='--share: {probabilities[i]:.1%}'>{escape(scope.classes[i])} "

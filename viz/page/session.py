@@ -11,7 +11,7 @@ from viz.page.pin import Pinned
 from viz.selection import Selection
 
 
-class Visit:
+class Session:
     """It changes in place, so that a measurement that is under way sees what is wanted now."""
 
     def __init__(self, selection: Selection):
@@ -42,12 +42,12 @@ class Visit:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Element:
     """An element of the page that shows something of the selection."""
 
     element: str
-    sees: Callable[[Visit], Hashable]
+    sees: Callable[[Session], Hashable]
     """all that its value depends on"""
-    value: Callable[[Visit], Any]
+    value: Callable[[Session], Any]
     lens: str | None = None
     """the lens that it stands in; None: always on the page"""
