@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-MOST_SHIFT = 31
+MAX_SHIFT = 31
 """pixels by which an image of 32 x 32 may be moved: the mirrored border cannot be wider"""
 
 

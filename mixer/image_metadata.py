@@ -22,7 +22,7 @@ PNG_TRANSPARENT = {0: (2,), 2: (6,), 3: range(1, 257)}  # lengths of tRNS by typ
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 WEBP_CHUNKS = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"}
 WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # of VP8X: colour profile, EXIF, XMP
-MOST_ZEROS = 2**26  # a file of a few bytes may state a length of gigabytes
+MAX_ZEROS = 2**26  # a file of a few bytes may state a length of gigabytes
 TIFF_TAGS = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284),  # size, depth, compression, colours, strips
     *(292, 293, 317, 320, 322, 323, 324, 325, 332, 338, 339),  # fax options, predictor, palette, tiles, alpha, format
@@ -144,7 +144,7 @@ def _webp(data: bytes) -> PictureFile:
             if kind == b"VP8X":
                 content = bytes([content[0] & ~WEBP_METADATA_FLAGS]) + content[1:]
             cut = cut or len(content) < length
-            stated = min(length, len(content) + MOST_ZEROS)
+            stated = min(length, len(content) + MAX_ZEROS)
             kept += [kind, struct.pack("<I", stated), content.ljust(stated + stated % 2, b"\0")]
         at += 8 + length + length % 2
     chunks = b"".join(kept)

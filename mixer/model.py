@@ -15,7 +15,7 @@ from mixer.validation import check_range
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-MOST_BLOCKS = 1_000
+MAX_BLOCKS = 1_000
 """the paper's largest network has 32; implausible sizes are rejected before it is built"""
 
 
@@ -50,7 +50,7 @@ class MixerConfig:
 
     def __post_init__(self):
         check_range(self, 1, math.inf, "num_classes", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
-        check_range(self, 1, MOST_BLOCKS, "num_blocks")
+        check_range(self, 1, MAX_BLOCKS, "num_blocks")
         check_range(self, 0, 1, "dropout")
         check_range(self, 1e-12, 1, "norm_eps")
         if self.gelu not in ("none", "tanh"):

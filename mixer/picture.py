@@ -21,7 +21,7 @@ from mixer.data import normalise
 from mixer.image_metadata import PictureFile, orientation, without_metadata
 from mixer.model import MixerConfig
 
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**31  # 89 million: as RGB, a quarter of a gigabyte
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**31  # 89 million: as RGB, a quarter of a gigabyte
 WHITES = (255, 4_095, 65_535)  # of 8, 12 and 16 bits
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and its value for negatives
 TURNS = {
@@ -35,7 +35,7 @@ TURNS = {
 }
 
 NO_PICTURE = "This file cannot be read as a picture. Try a JPEG, PNG, GIF or WebP."
-TOO_LARGE = f"This picture has too many pixels (over {MOST_PIXELS // 10**6} megapixels). Make it smaller and try again."
+TOO_LARGE = f"This picture has too many pixels (over {MAX_PIXELS // 10**6} megapixels). Make it smaller and try again."
 
 SEVERAL = "The file contains several pictures (an animation, or pages): the first is used."
 CUT = "The file is damaged or incomplete: parts of the picture may be missing (grey or plain) or coarse."
@@ -85,7 +85,7 @@ def decode(source: bytes | str | Path | Image.Image) -> Decoded:
     It is turned as its EXIF says; no other metadata is read. Of an animation or of pages, the first counts. What is
     transparent becomes white. Values of more than 8 bits are scaled as `to_8_bits` says. Where a file breaks off, the
     rest is grey (or plain, in formats without a grey). All this is said in the notes.
-    Raises Unreadable if no picture can be made of it or if it has more than `MOST_PIXELS`, OSError for a path that
+    Raises Unreadable if no picture can be made of it or if it has more than `MAX_PIXELS`, OSError for a path that
     cannot be read.
     """
     if isinstance(source, Image.Image):
@@ -210,7 +210,7 @@ def _read(file: PictureFile) -> _Loaded:
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
     image = Image.open(BytesIO(data))
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     return image
 

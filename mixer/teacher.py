@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mixer.augment import MOST_SHIFT, crop_and_flip
+from mixer.augment import MAX_SHIFT, crop_and_flip
 from mixer.autoaugment import auto_augment
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
@@ -56,7 +56,7 @@ class TeacherTrainConfig:
         check_range(self, 0, math.inf, "lr", "weight_decay", "whiten_epochs")
         check_range(self, 1e-6, math.inf, "bias_factor")
         check_range(self, 0, 1, "label_smoothing")
-        check_range(self, 0, MOST_SHIFT, "shift")
+        check_range(self, 0, MAX_SHIFT, "shift")
         check_range(self, 0, 2**32 - 1, "seed")
 
 

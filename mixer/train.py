@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mixer import parallel
-from mixer.augment import MOST_SHIFT, crop_and_flip, cutmix, mixup
+from mixer.augment import MAX_SHIFT, crop_and_flip, cutmix, mixup
 from mixer.autoaugment import auto_augment
 from mixer.checkpoint import digest
 from mixer.compiled import compiled
@@ -30,7 +30,7 @@ from mixer.validation import check_range
 SAVE_SECONDS = 300
 SAVE_SHARE = 0.05
 """of the time, that saving at the end of epochs may take"""
-MOST_EPOCHS, MOST_AT_ONCE = 1_000_000, 100_000
+MAX_EPOCHS, MAX_AT_ONCE = 1_000_000, 100_000
 """implausible numbers are rejected at once; CIFAR-10 has 60,000 images"""
 
 
@@ -69,12 +69,12 @@ class TrainConfig:
 
     def __post_init__(self):
         check_range(self, 0, math.inf, "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
-        check_range(self, 0, MOST_EPOCHS, "epochs")
+        check_range(self, 0, MAX_EPOCHS, "epochs")
         check_range(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
-        check_range(self, 0, MOST_SHIFT, "crop")
+        check_range(self, 0, MAX_SHIFT, "crop")
         check_range(self, 0, 2**32 - 1, "seed")
         given = (name for name in ("batch_size", "micro_batch") if getattr(self, name) is not None)
-        check_range(self, 1, MOST_AT_ONCE, *given)
+        check_range(self, 1, MAX_AT_ONCE, *given)
         check_range(self, 0, math.inf, *(["decay_epochs"] if self.decay_epochs is not None else []))
         if self.epochs < self.warmup_epochs + (self.decay_epochs or 0):
             raise ValueError(

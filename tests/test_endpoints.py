@@ -403,7 +403,7 @@ def test_a_public_address_is_fetched_where_that_is_allowed(monkeypatch: pytest.M
         with server(200, png()) as address:
             assert take(address) == (pixels, [])
             with public.context() as short:
-                short.setattr(sent, "MOST_MEGABYTES", 0)
+                short.setattr(sent, "MAX_MEGABYTES", 0)
                 assert words_for(address) == sent.TOO_LONG.format(0)
         with server(302, b"") as address:
             assert words_for(address) == sent.NOT_GIVEN.format(302)

@@ -99,7 +99,7 @@ def test_its_checksums_are_those_that_sha256sum_knows(folder: Path) -> None:
 
 
 def test_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(space, "MOST_BYTES", 8_000_000)
+    monkeypatch.setattr(space, "MAX_BYTES", 8_000_000)
     with pytest.raises(space.NoSpace, match="safetensors has 8,"):
         space.assemble(tmp_path / "space")
 

@@ -11,7 +11,7 @@ from mixer.errors import readable_errors
 from tools.screenshots import FOLDER, SAMPLE, NoPicture, served, wait
 
 SIZE = {"width": 1200, "height": 780}
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 LOOK, READ, AIM = 1500, 2800, 700
 """milliseconds: to see what changed, to read what is new, to see where the pointer is"""
 POINTER = """([x, y]) => {
@@ -78,8 +78,8 @@ def main() -> None:
     file = BytesIO()
     first, *others = pictures
     first.save(file, "WEBP", save_all=True, append_images=others, duration=holds, loop=0, quality=70, method=6)
-    if file.tell() > MOST_BYTES:
-        raise NoPicture(f"the moving picture has {file.tell():,} bytes; {MOST_BYTES:,} are allowed")
+    if file.tell() > MAX_BYTES:
+        raise NoPicture(f"the moving picture has {file.tell():,} bytes; {MAX_BYTES:,} are allowed")
     (FOLDER / "moving.webp").write_bytes(file.getvalue())
     print(f"{FOLDER / 'moving.webp'}: {len(pictures)} frames, {file.tell():,} bytes")
 

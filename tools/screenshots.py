@@ -18,7 +18,7 @@ from tools.chromium import chromium
 from viz.microscope import Microscope
 
 FOLDER = Path(__file__).parent.parent / "docs"
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 COLOURS = (256, 128, 64, 32)
 """tried in turn where a picture is not small enough as it is"""
 PATIENCE = 300
@@ -90,9 +90,9 @@ def small(png: bytes) -> bytes:
     for fewer in (image, *(image.quantize(colours) for colours in COLOURS)):
         file = BytesIO()
         fewer.save(file, "PNG", optimize=True)
-        if file.tell() <= MOST_BYTES:
+        if file.tell() <= MAX_BYTES:
             return file.getvalue()
-    raise NoPicture(f"a picture has {file.tell():,} bytes in {COLOURS[-1]} colours; {MOST_BYTES:,} are allowed")
+    raise NoPicture(f"a picture has {file.tell():,} bytes in {COLOURS[-1]} colours; {MAX_BYTES:,} are allowed")
 
 
 def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:

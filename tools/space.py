@@ -37,7 +37,7 @@ RUN = (
 )
 READ = ("README.md", "CHANGELOG.md", "docs", "bench/README.md", "bench/scaling.png")
 SUMS = "SHA256SUMS"
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 START_SECONDS = 180
 VERSIONS = """
@@ -67,9 +67,9 @@ def assemble(folder: Path) -> None:
             else:
                 shutil.copyfile(source, copy)
         for path in _files(new):
-            if path.stat().st_size > MOST_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 name = path.relative_to(new)
-                raise NoSpace(f"{name} has {path.stat().st_size:,} bytes; a Space takes {MOST_BYTES:,} at most")
+                raise NoSpace(f"{name} has {path.stat().st_size:,} bytes; a Space takes {MAX_BYTES:,} at most")
         sums = [f"{_sha256(path)}  {path.relative_to(new).as_posix()}\n" for path in _files(new)]
         (new / SUMS).write_text("".join(sums), encoding="utf-8")
 

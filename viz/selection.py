@@ -23,7 +23,7 @@ from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 
-Words = Mapping[str, str]
+Params = Mapping[str, str]
 """what is to be chosen, by name, as in a link"""
 
 AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
@@ -49,19 +49,19 @@ class Choice:
     """(as in a link, as on the page)"""
     default: str
 
-    def of(self, selection: "Selection") -> str:
+    def value(self, selection: "Selection") -> str:
         return selection.options.get(self.name, self.default)
 
-    def check(self, text: str) -> str:
+    def parse(self, text: str) -> str:
         """The text, if it can be chosen; else ValueError."""
         names = [name for name, _ in self.choices]
         if text not in names:
             raise ValueError(f"{self.name} is one of {', '.join(names)}, not {text!r}")
         return text
 
-    def said(self, selection: "Selection") -> str:
+    def label_of(self, selection: "Selection") -> str:
         """What is chosen, as the page calls it."""
-        return dict(self.choices)[self.of(selection)]
+        return dict(self.choices)[self.value(selection)]
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class Several:
     """names with a comma between them"""
     most: int | None = None
 
-    def of(self, selection: "Selection") -> tuple[str, ...]:
+    def value(self, selection: "Selection") -> tuple[str, ...]:
         """In the order of the choices."""
         chosen = selection.options.get(self.name, self.default).split(",")
         return tuple(name for name, _ in self.choices if name in chosen)
 
-    def check(self, text: str) -> str:
+    def parse(self, text: str) -> str:
         names, chosen = [name for name, _ in self.choices], [part for part in text.split(",") if part]
         wrong = [part for part in chosen if part not in names]
         if wrong:
@@ -89,8 +89,8 @@ class Several:
             raise ValueError(f"{self.name}: at most {self.most} at a time")
         return ",".join(name for name in names if name in chosen)
 
-    def said(self, selection: "Selection") -> str:
-        return ", ".join(dict(self.choices)[name] for name in self.of(selection))
+    def label_of(self, selection: "Selection") -> str:
+        return ", ".join(dict(self.choices)[name] for name in self.value(selection))
 
 
 @dataclass(frozen=True)
@@ -105,14 +105,14 @@ class Number:
     slider: bool = False
     """whether it is moved rather than typed"""
 
-    def of(self, selection: "Selection") -> int:
+    def value(self, selection: "Selection") -> int:
         return int(selection.options.get(self.name, self.default))
 
-    def check(self, text: str) -> str:
+    def parse(self, text: str) -> str:
         return str(_whole(self.name, text, self.low, self.high))
 
-    def said(self, selection: "Selection") -> str:
-        return str(self.of(selection))
+    def label_of(self, selection: "Selection") -> str:
+        return str(self.value(selection))
 
 
 Option = Choice | Several | Number
@@ -173,7 +173,7 @@ class Selection:
         return self.unedited or self.picture
 
     @property
-    def options(self) -> Words:
+    def options(self) -> Params:
         return dict(self.chosen)
 
 
@@ -207,7 +207,7 @@ def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selecti
 Made = TypeVar("Made")
 
 
-def change(scope: Microscope, page: Choices, selection: Selection, words: Words) -> tuple[Selection, list[str]]:
+def change(scope: Microscope, page: Choices, selection: Selection, words: Params) -> tuple[Selection, list[str]]:
     """The selection with what the words say, and a sentence for each of them that says nothing here."""
     options = {option.name: option for option in page.options}
     wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
@@ -220,7 +220,7 @@ def change(scope: Microscope, page: Choices, selection: Selection, words: Words)
     for name, option in options.items():
         if name in words:
             try:
-                selection = _with_option(selection, option, _forgiving(option.check, words[name]))
+                selection = _with_option(selection, option, _forgiving(option.parse, words[name]))
             except ValueError as error:
                 wrong.append(_sentence(error))
     return selection, wrong
@@ -263,7 +263,7 @@ def to_link(scope: Microscope, page: Choices, selection: Selection) -> str:
     return to_query(to_words(scope, page, selection))
 
 
-def to_query(words: Words) -> str:
+def to_query(words: Params) -> str:
     """Words as they stand in an address."""
     return urlencode(words, safe=",:;@")
 

@@ -1,5 +1,6 @@
 """How it works, in a real Chromium: the stage, the tour, terms and lecture."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -106,7 +107,7 @@ def test_who_wants_no_motion_goes_step_by_step(visit: Callable[..., Page]) -> No
     page = visit(reduced_motion="reduce")
     stage = page.locator(STAGE)
     expect(page.locator("#how-network .view")).to_have_attribute("aria-busy", "false", timeout=15_000)
-    says = stage.locator(".says li").all_text_contents()
+    says = json.loads(stage.get_attribute("data-stage") or "")["steps"]
     assert len(says) == 12
     step, title = stage.locator("[data-do=step]"), stage.locator(".table b")
     shown = title.inner_text()

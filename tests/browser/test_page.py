@@ -429,7 +429,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
 
 def test_the_numbers_of_a_figure_can_be_saved(page: Page) -> None:
     with page.expect_download() as download:
-        press(page.locator("#how-lens"), "Numbers")
+        press(page.locator("#how-lens"), "CSV")
     assert download.value.suggested_filename == "airplane-3_11b_lens.csv"
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert "# picture: airplane-3" in lines
@@ -474,8 +474,8 @@ def test_a_drawing_is_a_file_as_it_looks_in_light_and_a_text_is_none(visit: Call
     assert max(colours)[1] == (255, 255, 255)
     assert len(colours) > 100
     expect(page.locator("body.dark")).to_have_count(1)
-    every = ["Copy as Python", "Link to this view"]
-    for view, buttons in (("how-lens", ["PNG", "SVG", "Numbers (CSV)", *every]), ("learn-glossary", every)):
+    every = ["Copy as Python", "Copy link"]
+    for view, buttons in (("how-lens", ["PNG", "SVG", "CSV", *every]), ("learn-glossary", every)):
         open_lens(page, view.split("-")[0])
         page.locator(f"#{view}").get_by_role("button", name="Save, copy, link").click()
         shown = page.locator(f"#{view} [popover] button").locator("visible=true")

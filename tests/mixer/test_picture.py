@@ -14,7 +14,7 @@ from mixer.data import normalise, samples
 from mixer.model import MixerConfig
 from mixer.picture import (
     CUT,
-    MOST_PIXELS,
+    MAX_PIXELS,
     NOT_FINITE,
     SCALED,
     TRANSPARENT,
@@ -156,7 +156,7 @@ def test_what_holds_no_picture_is_said_with_what_to_try(content: bytes) -> None:
 
 @pytest.mark.parametrize("size", [(9000, 9943), (14_000, 14_000), (2**31 - 1, 2**31 - 1)])
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
-    assert 9000 * 9942 < MOST_PIXELS < 9000 * 9943
+    assert 9000 * 9942 < MAX_PIXELS < 9000 * 9943
     with pytest.raises(Unreadable, match=r"over 89 megapixels.*Make it smaller"):
         decode(png_of_size(*size))
 

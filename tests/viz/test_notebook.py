@@ -25,9 +25,9 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.notebook import Shown
 from viz.page.instrument import Instrument
-from viz.selection import Words, change, first
+from viz.selection import Params, change, first
 
-BEGINNINGS: tuple[Words, ...] = (
+BEGINNINGS: tuple[Params, ...] = (
     {"sample": "61", "class": "cat", "patch": "2,1", "depth": "2a", "lens": "model"},
     {
         "compare": "unusual",
@@ -67,7 +67,7 @@ def untimed(drawn: Drawn) -> tuple[str | None, str, str]:
 @pytest.mark.parametrize("words", BEGINNINGS, ids=["places", "options"])
 @pytest.mark.long
 def test_every_view_copied_as_python_is_the_same(
-    instrument: Instrument, words: Words, monkeypatch: pytest.MonkeyPatch
+    instrument: Instrument, words: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Microscope, "load", cache(Microscope.load))  # one file, read once for all the programs
     scope, page = instrument.scope, instrument.page

@@ -43,7 +43,7 @@ READABLE = 25
 
 HALVES = "half-block (a: token mixing, b: channel mixing)"
 
-MOST_ACROSS, MOST_DOWN = 4, 8
+MAX_ACROSS, MAX_DOWN = 4, 8
 """names on an axis of patches"""
 CELLS = 220
 """pixels: how wide the cells of a matrix of classes are together on a phone"""
@@ -289,7 +289,7 @@ def patch_matrix(
             "tickvals": firsts[:: -(-len(firsts) // most)],
             "title": {"text": title, "standoff": 8},
         }
-        for title, most in zip(axes, (MOST_ACROSS, MOST_DOWN), strict=True)
+        for title, most in zip(axes, (MAX_ACROSS, MAX_DOWN), strict=True)
     )
     row = {"type": "rect", "x0": -0.5, "x1": count - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
     return picture_figure(

@@ -37,7 +37,7 @@ LUMINANCE = (0.175, 0.285)
 """relative luminances (WCAG) of a line that has 3 : 1 on white and on the lightest dark ground, #1e293b"""
 FILLED_SYMBOLS = 25
 """plotly's first symbols, which are filled; it has 55 numbers in all"""
-MOST = 10
+MAX_CLASSES = 10
 """as many classes as one figure can show side by side"""
 
 SMALL, TEXT = 12, 13
@@ -88,10 +88,10 @@ def class_symbol(index: int) -> int:
 def largest(sizes: Sequence[float] | np.ndarray, always: Sequence[int] = ()) -> list[int]:
     """Which of many things a figure shows, in their order: those it always shows, and of the others the largest.
 
-    At most `MOST`, if no more are always shown.
+    At most `MAX_CLASSES`, if no more are always shown.
     """
     ranked = dict.fromkeys([*always, *np.argsort(-np.asarray(sizes), kind="stable").tolist()])
-    return sorted(list(ranked)[: max(MOST, len(set(always)))])
+    return sorted(list(ranked)[: max(MAX_CLASSES, len(set(always)))])
 
 
 def of_all(label: str, shown: int, count: int) -> str:

@@ -19,7 +19,7 @@ from viz.attribution.baselines import baseline, pixels
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 
-MOST = 64
+MAX_EDITS = 64
 """edits of one picture"""
 ORDERS = 1000
 """random orders to shuffle by"""
@@ -134,8 +134,8 @@ def parse(text: str, grid: PatchGrid, samples: int) -> tuple[Edit, ...]:
     samples: how many there are to paste from
     """
     parts = [part for part in text.split(";") if part]
-    if len(parts) > MOST:
-        raise ValueError(f"a picture takes at most {MOST} edits, not {len(parts)}")
+    if len(parts) > MAX_EDITS:
+        raise ValueError(f"a picture takes at most {MAX_EDITS} edits, not {len(parts)}")
     return tuple(_parse(part, grid, samples) for part in parts)
 
 

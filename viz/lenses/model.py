@@ -7,9 +7,9 @@ import numpy as np
 from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import figures, learning_curves
-from viz.lenses.view import MOST_PAIRED, Drawn, Lens, Numbers, Point, View, counted
+from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, Point, View, counted
 from viz.microscope import Microscope
-from viz.selection import Selection, Words
+from viz.selection import Params, Selection
 
 
 def lens(scope: Microscope) -> Lens:
@@ -39,10 +39,10 @@ def _confusion(scope: Microscope, selection: Selection) -> Drawn:
     )
 
 
-def _confused(scope: Microscope, selection: Selection, point: Point) -> Words:
+def _confused(scope: Microscope, selection: Selection, point: Point) -> Params:
     """The samples of that true class with that answer."""
     truth, answer = point.index
-    if len(scope.classes) > MOST_PAIRED:
+    if len(scope.classes) > MAX_PAIRED:
         return {"samples": scope.classes[truth]}
     return {"samples": f"{scope.classes[truth]}>{scope.classes[answer]}"}
 

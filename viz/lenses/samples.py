@@ -3,7 +3,7 @@
 from html import escape
 from itertools import product
 
-from viz.lenses.view import MOST_PAIRED, Drawn, Lens, View, taken_for
+from viz.lenses.view import MAX_PAIRED, Drawn, Lens, View, taken_for
 from viz.microscope import Microscope
 from viz.pictures import thumbnail_url
 from viz.selection import Choice
@@ -20,7 +20,7 @@ def _samples(scope: Microscope) -> View:
     names = scope.samples.classes
     kinds_of = [(TWO, "two of each class"), *((name, name) for name in _own(scope))]
     if scope.knows_samples:
-        pairs = product(names, names) if len(names) <= MOST_PAIRED else ()
+        pairs = product(names, names) if len(names) <= MAX_PAIRED else ()
         confused = [(f"{a}>{b}", taken_for(a, b)) for a, b in pairs]
         kinds_of = [*kinds_of[:1], (WRONG, "misclassified"), *kinds_of[1:], *confused]
     kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
@@ -30,10 +30,10 @@ def _samples(scope: Microscope) -> View:
         "Which test images, not used for training, are there to choose from?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
         lambda s: None,
-        lambda scope, s: _draw_samples(scope, kinds.of(s)),
+        lambda scope, s: _draw_samples(scope, kinds.value(s)),
         options=(kinds,),
         needs=lambda scope, s: (
-            () if kinds.of(s) in (TWO, *_own(scope)) else [scope.sample_tokens(len(scope.depth_names) - 1)]
+            () if kinds.value(s) in (TWO, *_own(scope)) else [scope.sample_tokens(len(scope.depth_names) - 1)]
         ),
     )
 

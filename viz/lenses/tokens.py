@@ -13,7 +13,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pictures import thumbnail_url
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 COLUMNS = 5
 """depths side by side"""
@@ -57,13 +57,13 @@ def _tiles(
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a row of maps: the depth, and the patch."""
     depth, row, col = figures.tile_at(point.index, _maps(scope), COLUMNS)
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
-def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Words:
+def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
@@ -141,25 +141,25 @@ def _crop(scope: Microscope, sample: int, patch: int, cosine: float) -> str:
 
 
 def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
-    if SIMILAR_TO.of(selection) == PAIRS:
+    if SIMILAR_TO.value(selection) == PAIRS:
         return _draw_pairs(scope, selection)
     row, col = scope.grid.position(selection.patch)
     values = tokens.similarity(scope.look(selection.picture), selection.patch)
     return _tiles(scope, values, f"cosine with ({row}, {col})", True, span=1, chosen=selection.patch)
 
 
-def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Words:
-    return (pick_row if SIMILAR_TO.of(selection) == PAIRS else _pick_tile)(scope, selection, point)
+def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Params:
+    return (pick_row if SIMILAR_TO.value(selection) == PAIRS else _pick_tile)(scope, selection, point)
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
     seen, usual = scope.look(selection.picture), scope.known(scope.sample_stats())
-    if NORM_OF.of(selection) == TOKENS:
+    if NORM_OF.value(selection) == TOKENS:
         label, values, mean = "norm of the token", tokens.norms(seen), usual and usual.norms
     else:
         values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
         label, mean = "norm of the update", usual and usual.updates
-    if COMPARE.of(selection) == RAW:
+    if COMPARE.value(selection) == RAW:
         return _tiles(scope, values, label)
     if mean is None:
         return Drawn()
@@ -168,7 +168,7 @@ def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [scope.sample_stats()] if COMPARE.of(selection) == UNUSUAL else ()
+    return [scope.sample_stats()] if COMPARE.value(selection) == UNUSUAL else ()
 
 
 def _draw_pairs(scope: Microscope, selection: Selection) -> Drawn:
@@ -188,7 +188,7 @@ def _draw_pairs(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
-    joint = BASIS.of(selection) == JOINT
+    joint = BASIS.value(selection) == JOINT
     found, names, grid = tokens.pca_colours(scope.look(selection.picture), joint), scope.depth_names, scope.grid
     maps = grid.map(found.colours, axis=1)
     shares = found.explained.sum(1)
@@ -310,7 +310,7 @@ def _usual_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
     )
 
 
-def _pick_depth(scope: Microscope, selection: Selection, point: Point) -> Words:
+def _pick_depth(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a point of the curves: the depth, and the class whose line it is."""
     words = {"depth": scope.depth_names[point.index[0]]}
     return words | {"class": point.name} if point.name in scope.classes else words
@@ -338,7 +338,7 @@ def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
     else:
         words += f"They are equal only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
-    if COMPARE.of(selection) == UNUSUAL:
+    if COMPARE.value(selection) == UNUSUAL:
         usual = scope.known(scope.sample_stats())
         if usual is None:
             return Drawn()
@@ -359,7 +359,7 @@ SIMILAR = View(
     "Cosine similarity of tokens",
     "Which patches have tokens with a similar direction (1: the same, 0: orthogonal, -1: opposite)?",
     "Limits: similar pixels give similar tokens without token mixing, and a shared direction raises every cosine.",
-    lambda s: (s.picture, s.patch, s.depth if SIMILAR_TO.of(s) == PAIRS else None),
+    lambda s: (s.picture, s.patch, s.depth if SIMILAR_TO.value(s) == PAIRS else None),
     _draw_similar,
     options=(SIMILAR_TO,),
     pick=_pick_similar,

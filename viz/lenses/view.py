@@ -12,9 +12,9 @@ from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choices, Option, Selection, Words, patch_text, to_words
+from viz.selection import Choices, Option, Params, Selection, patch_text, to_words
 
-MOST_PAIRED = 20
+MAX_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
 
 
@@ -89,7 +89,7 @@ class Point:
 
 
 Draw = Callable[[Microscope, Selection], Drawn]
-Pick = Callable[[Microscope, Selection, Point], Words]
+Pick = Callable[[Microscope, Selection, Point], Params]
 
 
 def nothing_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -158,7 +158,7 @@ def places(scope: Microscope) -> dict[str, Sequence[Any]]:
     return {"row": range(scope.grid.rows), "column": range(scope.grid.cols)}
 
 
-def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a map with a cell for each patch."""
     row, col = point.index
     return {"patch": f"{row},{col}"}
@@ -187,12 +187,12 @@ def number_field(word: str, label: str, value: int, count: int) -> str:
     )
 
 
-def pick_row(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_row(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a matrix of patches by patches: the row's patch."""
     return {"patch": patch_text(scope, point.index[0])}
 
 
-def pick_half(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_half(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a value for each half-block: the depth that it leads to."""
     (half,) = point.index
     return {"depth": scope.depth_names[1:][half]}
@@ -209,7 +209,7 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
         "selected class": scope.classes[selection.target],
         "patch": f"({row}, {col})",
         "depth": scope.depth_names[selection.depth],
-        **{option.label: option.said(selection) for option in options if option.label},
+        **{option.label: option.label_of(selection) for option in options if option.label},
         "network": scope.name,
     }
 

@@ -30,14 +30,14 @@ from viz.mixing.influence import token_jacobian
 from viz.page.sent import Sent, taken_from
 from viz.page.tools import Schema
 from viz.page.upload import Refused
-from viz.selection import Selection, Words, change, from_query, show
+from viz.selection import Params, Selection, change, from_query, show
 
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
 FIRST = "how.network"
 """the view that a program gets without a name"""
 SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
-MOST_NAMED = 100
+MAX_NAMED = 100
 """classes that a tool lists"""
 NULL: Schema = {"type": "null"}
 """may be left out: told last, as in `str | None`"""
@@ -322,7 +322,7 @@ def _parameters(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
 
 def _names(right: tuple[str, ...]) -> Schema:
     """A list of a thousand classes would be longer than all else that a program reads of a tool."""
-    return {"type": "string"} | ({"enum": list(right)} if len(right) <= MOST_NAMED else {})
+    return {"type": "string"} | ({"enum": list(right)} if len(right) <= MAX_NAMED else {})
 
 
 def _classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
@@ -391,7 +391,7 @@ def _side(scope: Microscope, logits: Float32[np.ndarray, "classes"], target: int
     return {"answer": answer, "logit": float(logits[target]), "probability": probability}
 
 
-def _selected(lenses: Lenses, picture: bytes, moved: Words, given: object) -> Selection:
+def _selected(lenses: Lenses, picture: bytes, moved: Params, given: object) -> Selection:
     """moved: what an older name of the view says, too"""
     if not isinstance(given, str | None):
         raise Refused(f"Words are a text such as depth=5a&class=cat, not {str(given)[:50]!r}.")

@@ -25,7 +25,7 @@ from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import drawn_or_words, name_of, report
 from viz.page.session import Element, Session
-from viz.selection import EDGES, Selection, Words, change, from_query, option_text, show
+from viz.selection import EDGES, Params, Selection, change, from_query, option_text, show
 from viz.zerogpu import LENT
 
 INSTANT = 0 if LENT else 0.2
@@ -75,7 +75,7 @@ class Instrument(Lenses):
 
     def _touring(self, visit: Session) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
-        stop = tour.TOUR.of(visit.selection)
+        stop = tour.TOUR.value(visit.selection)
         open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
         return (visit.selection, open_ends) if stop else (visit.selection.picture, visit.selection.lens)
 
@@ -283,7 +283,7 @@ class Instrument(Lenses):
     def _address(self, visit: Session) -> Address:
         return Address.of(pin.link(self, visit.pinned, visit.selection))
 
-    def _picked(self, visit: Session, event: Mapping[str, Any]) -> Words:
+    def _picked(self, visit: Session, event: Mapping[str, Any]) -> Params:
         """What a click on a figure chooses. Where nothing is, nothing."""
         view = self.views[event["view"]]
         point = Point(int(event["curve"]), str(event.get("name")), tuple(map(int, event["index"])))

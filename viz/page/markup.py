@@ -58,9 +58,9 @@ def _view(lens: Lens, view: View) -> str:
     <div popover id="{name}-take">
       <button type="button" class="pictured" data-do="png" autofocus>PNG</button>
       <button type="button" class="pictured" data-do="svg">SVG</button>
-      <button type="button" data-do="csv">Numbers (CSV)</button>
+      <button type="button" data-do="csv">CSV</button>
       <button type="button" data-do="python">Copy as Python</button>
-      <button type="button" data-do="share">Link to this view</button>
+      <button type="button" data-do="share">Copy link</button>
     </div>
   </div>
   <p class="question">{question}</p>

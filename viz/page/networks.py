@@ -33,7 +33,7 @@ from viz.page.app import build
 from viz.page.instrument import Instrument
 
 PATH = "/networks"
-MOST = 4
+MAX_OPEN = 4
 """networks in memory beside the first; one more takes the place of the one that was looked at longest ago"""
 PAGE = Path(__file__).with_name("networks.html")
 CLOSED = "This server opens only the networks that are listed here."
@@ -62,7 +62,7 @@ class Networks:
         self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
         self._here: Lenses | None = None
-        self._instruments: LRUCache[str, Instrument] = LRUCache(MOST)
+        self._instruments: LRUCache[str, Instrument] = LRUCache(MAX_OPEN)
         self._lock = Lock()
         self._open: dict[str, Open] = {}
         self._opening = asyncio.Lock()
@@ -134,7 +134,7 @@ class Networks:
         sources = self._named | {one.name: one.source for one in await asyncio.to_thread(present)}
         if name not in sources:
             raise ValueError(f"{source_of(name)} is not open here")
-        while len(self._open) >= MOST:
+        while len(self._open) >= MAX_OPEN:
             _, oldest = self._open.pop(next(iter(self._open)))
             await oldest.aclose()
         network = await asyncio.to_thread(self._instrument, name, sources[name])

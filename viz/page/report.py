@@ -47,9 +47,9 @@ LIBRARY = "<template id=library></template>"
 """what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
 BROKEN = "This view could not be drawn. The log has the details."
 
-MOST = 10_000_000
+MAX_BYTES = 10_000_000
 """bytes of a report: what mail programs and chats let through"""
-MOST_LINES = 50_000
+MAX_LINES = 50_000
 """numbers of a view that come as a file"""
 TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
@@ -110,7 +110,7 @@ def document(title: str, parts: Sequence[Part]) -> str:
     tail = f"""
 </main><script>{_file("report.js")}</script></body></html>
 """
-    return _fitting([head, *parts, tail], MOST - _size(whole(LIBRARY)))
+    return _fitting([head, *parts, tail], MAX_BYTES - _size(whole(LIBRARY)))
 
 
 def _fitting(parts: Sequence[Part], most: int) -> str:
@@ -274,7 +274,7 @@ def _shown(view: View, drawn: Drawn) -> list[Part]:
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
     """Their extremes in words, and all of them as a file, if it has not too many lines."""
     words = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>"
-    if numbers.values.size > MOST_LINES:
+    if numbers.values.size > MAX_LINES:
         return [words]
     csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers)
     address, name = b64encode(csv.encode()).decode(), escape(file_name(scope, selection, view))
@@ -283,5 +283,5 @@ def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, nu
 
 
 def _settings(options: Sequence[Option], selection: Selection) -> str:
-    said = [f"{option.label}: {option.said(selection)}" for option in options if option.label]
+    said = [f"{option.label}: {option.label_of(selection)}" for option in options if option.label]
     return f"<p class='settings'>{escape(' · '.join(said))}</p>" if said else ""

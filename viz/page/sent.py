@@ -28,7 +28,7 @@ NOT_THERE = "Nothing could be fetched from this address. Check it, or send the p
 NOT_GIVEN = "This address gave no picture (status {}). Redirects are not followed: give the picture's own address."
 TOO_LONG = "The picture at this address has more than {} MB. Send a smaller one."
 DATA_URL = re.compile(r"\s*data:[^,]*;base64,", re.IGNORECASE)
-MOST_MEGABYTES = 50
+MAX_MEGABYTES = 50
 SECONDS = 10
 
 
@@ -101,8 +101,8 @@ async def _fetched(address: str) -> bytes:
             content = bytearray()
             async for part in answer.aiter_bytes():
                 content += part
-                if len(content) > MOST_MEGABYTES * 2**20:
-                    raise Refused(TOO_LONG.format(MOST_MEGABYTES))
+                if len(content) > MAX_MEGABYTES * 2**20:
+                    raise Refused(TOO_LONG.format(MAX_MEGABYTES))
             return bytes(content)
     except Refused:
         raise

@@ -160,18 +160,24 @@
   };
   // the drawing of the same numbers, where what is measured meanwhile had it drawn anew
   const present = stage => [...document.querySelectorAll(".stage")].find(one => one.dataset.stage === stage.dataset.stage && !one.matches(".open"));
-  let goOn, turn = 0; // what the next step waits for; a number for each time it plays
+  let goOn, ahead, turn = 0; // what the next step waits for, whether it was pressed before; a number for each time it plays
+  const pressed = () => new Promise(resolve => {
+    goOn = resolve;
+    if (ahead) goOn();
+    ahead = false;
+  }).then(() => { goOn = undefined; });
   const stop = stage => { turn += 1; end(stage); };
   // bySteps: each waits for the next press, as all do where no motion is wanted
   const play = async (stage, bySteps) => {
-    const mine = ++turn, count = stage.querySelectorAll(".says li").length;
-    for (let i = 0; i < count; i++) {
+    const mine = ++turn;
+    goOn = ahead = undefined;
+    for (const [i, said] of dataOf(stage).steps.entries()) {
       stage.classList.add("playing");
       stage.querySelector("[data-do=play]").textContent = "Stop";
-      tell(stage, stage.querySelectorAll(".says li")[i].textContent);
+      tell(stage, said);
       clear(stage);
       await stepsOf(stage)[i]();
-      if (bySteps) await new Promise(resolve => { goOn = resolve; });
+      if (bySteps) await pressed();
       if (mine !== turn) return; // stopped, or begun anew
       stage = present(stage);
       if (!stage) return; // something else is selected
@@ -182,7 +188,11 @@
     const button = event.target.closest?.(".stage [data-do]"), stage = button?.closest(".stage");
     const does = button?.dataset.do, going = stage?.classList.contains("playing");
     if (does === "play") (going ? stop(stage) : play(stage, still.matches));
-    if (does === "step") (going && goOn ? goOn() : play(stage, true));
+    if (does === "step") {
+      if (!going) play(stage, true);
+      else if (goOn) goOn();
+      else ahead = true;
+    }
   });
   document.addEventListener("keydown", event => {
     const open = event.key === "Escape" && !event.target.closest?.(".lecture") && document.querySelector(".lens.open .stage.open .close");

@@ -266,7 +266,7 @@ def test_what_is_chosen_at_first_fits_the_network(
         model=SimpleNamespace(config=PRESETS[preset]),
         metrics={"attributions": {"methods": {name: {"deletion": area} for name, area in measured.items()}}},
     )
-    assert methods_of(cast("Microscope", network)).of(Selection(b"")) == methods
+    assert methods_of(cast("Microscope", network)).value(Selection(b"")) == methods
 
 
 def test_both_lenses_share_what_is_chosen(scope: Microscope, lens: Lens) -> None:

@@ -34,7 +34,7 @@ from viz.page import specimen
 from viz.page.instrument import Instrument
 from viz.page.report import BROKEN
 from viz.page.session import Session
-from viz.selection import Number, Option, Selection, Several, Words, change, first
+from viz.selection import Number, Option, Params, Selection, Several, change, first
 
 PATCHES = 12
 OWN = (7 * np.arange(12 * 20 * 3)).astype(np.uint8).tobytes()
@@ -51,7 +51,7 @@ def selection(foreign: Instrument) -> Selection:
     return first(foreign.scope, foreign.page)
 
 
-def choose(instrument: Instrument, selection: Selection, words: Words) -> Selection:
+def choose(instrument: Instrument, selection: Selection, words: Params) -> Selection:
     changed, said = change(instrument.scope, instrument.page, selection, words)
     assert not said, words
     return changed

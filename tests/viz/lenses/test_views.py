@@ -15,13 +15,13 @@ from viz.lenses.all import MOVED, now_at
 from viz.lenses.view import Drawn, View
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
-from viz.selection import Choice, Option, Selection, Several, Words, change, first, option_text
+from viz.selection import Choice, Option, Params, Selection, Several, change, first, option_text
 
 SIZES = {"image_size": (16, 32), "patch_size": (4, 16), "num_blocks": 2}
 """4 x 2 patches, 5 depths: quick"""
 READ = {"learn-reading", "learn-paper", "learn-glossary"}
 """texts"""
-BEGINNINGS: tuple[Words, ...] = (
+BEGINNINGS: tuple[Params, ...] = (
     {"depth": "2b", "removed": "4"},
     # a unit that is chosen hides the strongest, and an option that is set what its default shows
     {
@@ -50,13 +50,13 @@ def views(instrument: Instrument) -> dict[str, View]:
     return {name: view for view, name in names.items()}
 
 
-def choose(instrument: Instrument, selection: Selection, words: Words) -> Selection:
+def choose(instrument: Instrument, selection: Selection, words: Params) -> Selection:
     changed, said = change(instrument.scope, instrument.page, selection, words)
     assert not said
     return changed
 
 
-def begin(instrument: Instrument, words: Words) -> Selection:
+def begin(instrument: Instrument, words: Params) -> Selection:
     """A sample whose label is neither the answer nor asked about, so that it shows where it is named."""
     scope, start = instrument.scope, first(instrument.scope, instrument.page)
     for sample in range(len(scope.samples)):
@@ -66,7 +66,7 @@ def begin(instrument: Instrument, words: Words) -> Selection:
     raise AssertionError("it is right about every sample")
 
 
-def others(scope: Microscope, options: Collection[Option], selection: Selection) -> dict[str, list[Words]]:
+def others(scope: Microscope, options: Collection[Option], selection: Selection) -> dict[str, list[Params]]:
     """For each thing that can be chosen, something else than what is chosen."""
     slope = np.arange(len(selection.picture), dtype=np.uint8).tobytes()
     unit = "5" if selection.unit != 5 else "3"
@@ -96,7 +96,7 @@ def other_texts(option: Option, chosen: str) -> list[str]:
     if isinstance(option, Several):
         names = chosen.split(",")
         added = next(name for name, _ in option.choices if name not in names)
-        return [",".join(names[1:]), option.check(",".join([*names, added]))]
+        return [",".join(names[1:]), option.parse(",".join([*names, added]))]
     return [str(option.high - 1), str(option.low + 3)]
 
 
@@ -112,7 +112,7 @@ def shown(scope: Microscope, view: View, selection: Selection) -> tuple[str | No
 
 @pytest.mark.parametrize("words", BEGINNINGS, ids=["defaults", "options"])
 def test_a_view_changes_with_what_it_sees_and_with_nothing_else(
-    instrument: Instrument, views: dict[str, View], words: Words
+    instrument: Instrument, views: dict[str, View], words: Params
 ) -> None:
     scope, page = instrument.scope, instrument.page
     start = begin(instrument, words)

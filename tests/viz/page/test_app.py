@@ -253,5 +253,5 @@ def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instru
     facts = [line for line in file["text"].splitlines() if line[0] == "#"]
     options = {option.name: option for option in instrument.settings["attribution-maps"]}
     for name in ("methods", "baseline", "output"):
-        assert f"# {options[name].label}: {options[name].said(visit.selection)}" in facts
+        assert f"# {options[name].label}: {options[name].label_of(visit.selection)}" in facts
     assert any(fact.endswith(": Gradient x input") for fact in facts)

@@ -19,7 +19,7 @@ from mixer.networks import NotOpened, quality_text
 from tests import foreign
 from viz.microscope import Microscope
 from viz.page import networks
-from viz.page.networks import CLOSED, MOST, Networks, name_of, source_of
+from viz.page.networks import CLOSED, MAX_OPEN, Networks, name_of, source_of
 
 HERE = "http://127.0.0.1:7860"
 
@@ -130,7 +130,7 @@ def test_only_so_many_stay_in_memory(others: TestClient, network: Mixer, monkeyp
         return Microscope(network, {}, torch.device("cpu"))
 
     monkeypatch.setattr(networks.Microscope, "load", load)
-    names = [f"net-{i}" for i in range(MOST + 1)]
+    names = [f"net-{i}" for i in range(MAX_OPEN + 1)]
     for name in names:
         assert others.post("/networks/", data={"source": name}).is_success
     assert others.get(f"/networks/{names[1]}/").is_success

@@ -98,7 +98,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
         if figure:
             assert json.loads(figure[1]) == json.loads(drawn.figure.to_json())
         for option in view.options:
-            assert f"{option.label}: {option.said(selection)}" in unescape(section)
+            assert f"{option.label}: {option.label_of(selection)}" in unescape(section)
         if drawn.numbers:
             assert drawn.numbers.in_words() in unescape(section)
             waiting = [one.label for one in view.missing(scope, selection)]
@@ -178,8 +178,6 @@ def test_the_page_sends_it_for_what_is_selected(instrument: Instrument, visit: S
 def test_what_is_pinned_is_over_what_is_shown_where_it_is_something_else(
     instrument: Instrument, visit: Session
 ) -> None:
-    instrument: Instrument, visit: Session
-) -> None:
     pinned = Session(visit.selection)
     pinned.pinned = Pinned(instrument, replace(visit.selection, depth=visit.selection.depth + 2))
     text = written(instrument, pinned)
@@ -245,7 +243,7 @@ def test_what_is_too_large_is_left_out_and_said_the_largest_first(
 ) -> None:
     library = len(report.whole(report.LIBRARY).encode())
     for most in (len(text.encode()) - 1, 400_000, 250_000):
-        monkeypatch.setattr(report, "MOST", most + library)
+        monkeypatch.setattr(report, "MAX_BYTES", most + library)
         found = written(instrument, visit)
         assert len(report.whole(found).encode()) <= most + library
         assert found.count("<section") == text.count("<section")
@@ -260,7 +258,7 @@ def test_what_is_too_large_is_left_out_and_said_the_largest_first(
 
 def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Session) -> None:
     view = instrument.views["tokens-norms"]
-    for count, is_file in ((report.MOST_LINES, True), (report.MOST_LINES + 1, False)):
+    for count, is_file in ((report.MAX_LINES, True), (report.MAX_LINES + 1, False)):
         numbers = Numbers("value", {"place": range(count)}, np.zeros(count))
         parts = report._numbers(instrument.scope, instrument.lenses[1], view, visit.selection, numbers)
         assert (len(parts) == 2) == is_file

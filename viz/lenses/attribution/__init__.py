@@ -8,7 +8,7 @@ from viz.microscope import Microscope
 
 def lens(scope: Microscope) -> Lens:
     methods = methods_of(scope)
-    listed = methods.of
+    listed = methods.value
     return Lens(
         "attribution",
         "Attribution",

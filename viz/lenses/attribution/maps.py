@@ -17,7 +17,7 @@ from viz.figures import AGAINST, FOR
 from viz.lenses.attribution.options import Listed, cache_keys, cached, checks_of, missing_note, to_measure, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View, counted, places
 from viz.microscope import Microscope
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
@@ -31,7 +31,7 @@ def view(scope: Microscope, listed: Listed) -> View:
 
     def sees(selection: Selection) -> Hashable:
         # and what is known in Doubt, which changes while nobody looks at this view
-        asked = cache_keys(selection, listed(selection)), RESOLUTION.of(selection), selection.patch
+        asked = cache_keys(selection, listed(selection)), RESOLUTION.value(selection), selection.patch
         return asked, tuple(_marks(scope, listed, selection).values())
 
     return View(
@@ -48,10 +48,10 @@ def view(scope: Microscope, listed: Listed) -> View:
     )
 
 
-def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) -> Params:
     """A cell of any map chooses the patch that it lies in."""
     method = listed(selection)[point.curve // 2]
-    fine = RESOLUTION.of(selection) == PIXELS and METHODS[method].pixels
+    fine = RESOLUTION.value(selection) == PIXELS and METHODS[method].pixels
     grid, (down, across) = scope.grid, point.index
     patches = grid.rows, grid.cols
     row, col = figures.overlay_patch(grid.image_size if fine else patches, patches, (down, across))
@@ -76,7 +76,7 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     words = [missing_note(scope, names, answers)]
     if not names:
         return Drawn(words=words[0])
-    fine = RESOLUTION.of(selection) == PIXELS
+    fine = RESOLUTION.value(selection) == PIXELS
     maps = [_values(scope, answers[name], fine) if name in answers else None for name in names]
     signed = [METHODS[name].signed for name in names]
     label = f"{unit_label(scope, selection)}, per {'pixel' if fine else 'patch'}"

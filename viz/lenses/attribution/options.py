@@ -60,14 +60,14 @@ def best_for_two(scope: Microscope) -> str:
 
 def judged(methods: Several) -> Listed:
     """The methods that Doubt shows: the first few of those that are selected."""
-    return lambda selection: methods.of(selection)[:JUDGED]
+    return lambda selection: methods.value(selection)[:JUDGED]
 
 
 def question_of(selection: Selection, target: int | None = None) -> Asked:
     """The question about what is selected. target: another class than the one selected"""
     target = selection.target if target is None else target
-    output: Any = OUTPUT.of(selection)
-    return Asked(selection.picture, target, BASELINE.of(selection), output, selection.block)
+    output: Any = OUTPUT.value(selection)
+    return Asked(selection.picture, target, BASELINE.value(selection), output, selection.block)
 
 
 def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
@@ -76,7 +76,9 @@ def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Aske
 
 
 def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery, ...]:
-    return tuple(CheckQuery(asked, method, FILLING.of(selection)) for asked, method in cache_keys(selection, methods))
+    return tuple(
+        CheckQuery(asked, method, FILLING.value(selection)) for asked, method in cache_keys(selection, methods)
+    )
 
 
 def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
@@ -104,7 +106,7 @@ def missing_note(scope: Microscope, methods: Sequence[str], answers: dict[str, A
 
 def unit_label(scope: Microscope, selection: Selection) -> str:
     """What the values are made of."""
-    return f"{OUTPUT.of(selection)} for {scope.classes[selection.target]}"
+    return f"{OUTPUT.value(selection)} for {scope.classes[selection.target]}"
 
 
 def _cost(config: MixerConfig, method: str) -> float:

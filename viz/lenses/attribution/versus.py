@@ -11,7 +11,7 @@ from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_k
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 NEXT = "next"
 MANY = 60
@@ -28,7 +28,7 @@ def view(scope: Microscope, listed: Listed) -> View:
         "Not shown: evidence shared by both classes, as it cancels.",
         lambda selection: (
             cache_keys(selection, signed(scope, listed, selection)),
-            option.of(selection),
+            option.value(selection),
             selection.patch,
         ),
         partial(draw, listed, option),
@@ -49,14 +49,14 @@ def rather_than(scope: Microscope) -> Choice:
 
 def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
     """The number of the other class."""
-    chosen = option.of(selection)
+    chosen = option.value(selection)
     ranked = [*map(int, scope.probabilities(selection.picture).argsort()[::-1])]
     if chosen == NEXT:
         return next((i for i in ranked if i != selection.target), selection.target)
     return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)
 
 
-def why_not(scope: Microscope, picture: bytes, other: int) -> Words | None:
+def why_not(scope: Microscope, picture: bytes, other: int) -> Params | None:
     """What opens the comparison of the answer with another class, in the words of a link; None for an improbable one
     of many."""
     answer, rank = scope.answer(picture), scope.leading(picture, len(scope.classes)).index(other) + 1
@@ -95,7 +95,7 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if mine is None or theirs is None:
         return Drawn(words=f"{words} Not measured yet.")
     values = scope.grid.map(mine.values - theirs.values)
-    label = f"{OUTPUT.of(selection)}: {names}"
+    label = f"{OUTPUT.value(selection)}: {names}"
     chosen = scope.grid.position(selection.patch)
     figure = figures.over_picture(scope.pixels(selection.picture), values, label, signed=True, chosen=chosen)
     return Drawn(figure, words=words, numbers=Numbers(label, places(scope), values))

@@ -12,7 +12,7 @@ from viz.lenses.attribution.options import Listed, checks_of, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Number, Selection, Words
+from viz.selection import Number, Params, Selection
 
 
 def deletion(listed: Listed, removed: Number) -> View:
@@ -48,14 +48,14 @@ def _view(listed: Listed, removed: Number, id: str, title: str, question: str, c
         title,
         question,
         caution,
-        lambda selection: (checks_of(selection, listed(selection)), removed.of(selection)),
+        lambda selection: (checks_of(selection, listed(selection)), removed.value(selection)),
         partial(_draw, id, listed, removed),
         pick=partial(_pick, removed),
         needs=partial(needs, listed),
     )
 
 
-def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Words:
+def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Params:
     """Every line has a point for each number of patches."""
     (count,) = point.index
     return {removed.name: str(count)}
@@ -80,7 +80,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         list(own),
         unit_label(scope, selection),
         "patches removed" if kind == "deletion" else "patches inserted",
-        removed.of(selection),
+        removed.value(selection),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
     numbers = Numbers(unit_label(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)

@@ -22,8 +22,8 @@ def view(listed: Listed, removed: Number) -> View:
         "Picture at the marked point",
         "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
-        lambda selection: (checks_of(selection, first(selection)), removed.of(selection)),
-        lambda scope, selection: draw(scope, selection, first(selection), removed.of(selection)),
+        lambda selection: (checks_of(selection, first(selection)), removed.value(selection)),
+        lambda scope, selection: draw(scope, selection, first(selection), removed.value(selection)),
         options=(removed,),
         pick=pick_in_pictures(2),
         needs=lambda scope, selection: curves.needs(first, scope, selection),
@@ -47,10 +47,10 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     names = (f"without {count} of {grid.patches}: {without:.3f}", f"those {count} alone: {alone:.3f}")
     shown = checks.pictures(scope, one, count)
     words = (
-        f"By {escape(one.method)}: the {OUTPUT.of(selection)} for <b>{escape(scope.classes[selection.target])}</b> is "
-        f"{whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
+        f"By {escape(one.method)}: the {OUTPUT.value(selection)} for <b>{escape(scope.classes[selection.target])}</b> "
+        f"is {whole:.3f} for the whole picture, <b>{without:.3f}</b> without its first {count} patches, "
         f"<b>{alone:.3f}</b> with these alone."
     )
     values = np.array([[without, alone]])
-    numbers = Numbers(OUTPUT.of(selection), {"patches": [count], "these": ["removed", "alone"]}, values)
+    numbers = Numbers(OUTPUT.value(selection), {"patches": [count], "these": ["removed", "alone"]}, values)
     return Drawn(figures.pictures(shown, names, (grid.rows, grid.cols)), words=words, numbers=numbers)

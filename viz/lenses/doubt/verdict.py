@@ -23,8 +23,8 @@ def view(methods: Several, listed: Listed) -> View:
         "Which tests of its reliability does each map pass?",
         "Limits: the thresholds are this project's choice, and passing all of them proves nothing.",
         # those that are not judged are named
-        lambda selection: (checks_of(selection, listed(selection)), methods.of(selection)),
-        lambda scope, selection: draw(scope, selection, listed(selection), methods.of(selection)),
+        lambda selection: (checks_of(selection, listed(selection)), methods.value(selection)),
+        lambda scope, selection: draw(scope, selection, listed(selection), methods.value(selection)),
         needs=lambda scope, selection: needs(scope, selection, listed(selection)),
     )
 

@@ -23,7 +23,7 @@ PART = Choice(
 
 
 def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:
-    text = PART.of(selection)
+    text = PART.value(selection)
     if text == "beyond":
         text = {0: "picture", len(scope.depth_names) - 1: "head"}.get(selection.depth, "depth")
     return next((part for part in ("picture", "stem", "a", "b", "head") if part == text), None)

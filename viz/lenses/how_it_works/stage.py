@@ -188,6 +188,7 @@ class _Table:
         shown = slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
         return {
             "shown": self.shown,
+            "steps": _steps(scope, self.selection),
             "titles": [f"input: {names[0]}", f"after {names[1]}", f"after {names[2]}"],
             "patches": [patch_text(scope, i) for i in self.rows],
             "channels": list(self.columns),
@@ -296,7 +297,6 @@ def _rail(scope: Microscope, selection: Selection) -> str:
         f"{sign}</button>"
         for sign, to, which in jumps
     )
-    says = "".join(f"<li>{escape(step)}</li>" for step in _steps(scope, selection))
     key = f"Bars: probability of {scope.classes[answer]} there. Maps: {said}."
     still = " disabled" * bool(opened(scope, selection))  # what it moves is not there
     plays = "".join(
@@ -304,7 +304,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
     )
     return (
         f"<div class='rail'><p>{plays}<span>Depth</span>{steps}<span class='key'>{next(underlined(key))}</span>"
-        f"<span class='step'></span></p><ol class='says'>{says}</ol>"
+        f"<span class='step'></span></p>"
         f"<ol>{''.join(stops)}</ol></div>"
     )
 

@@ -37,7 +37,7 @@ class Stop:
 
 def bar(scope: Microscope, selection: Selection) -> str:
     """HTML: the stop that the visitor is at, and the way to the others; without one, how to begin."""
-    number = TOUR.of(selection)
+    number = TOUR.value(selection)
     if not number:
         begin = _way(scope, selection, 1, "Take the tour", "")
         return f"<nav class='tour' aria-label='Tour'>{begin}</nav>" if selection.lens == "how" else ""

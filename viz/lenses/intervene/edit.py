@@ -14,7 +14,7 @@ from viz.intervene.edits import KINDS, Edit
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, places, sample_name
 from viz.microscope import Microscope
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
 FILLINGS = {name: kind.tool for name, kind in KINDS.items() if kind.fills}
@@ -66,17 +66,17 @@ def lens(scope: Microscope) -> Lens:
 
 def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     pixels = [scope.pixels(each) for each in _pictures(scope, other, selection)]
-    names = ["before", "edited", sample_name(scope, int(other.of(selection)))]
+    names = ["before", "edited", sample_name(scope, int(other.value(selection)))]
     figure = figures.pictures(np.stack(pixels), names, (scope.grid.rows, scope.grid.cols))
     changed = scope.grid.map(_changed(scope, pixels[BEFORE], pixels[EDITED]))
     numbers = Numbers("mean change of the pixel values", places(scope), changed)
     return Drawn(figure, words=_controls(scope, other, selection), numbers=numbers)
 
 
-def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a patch: what it does depends on which picture it is of."""
     picture, place = patch_under(scope, point, 3)
-    kind = {BEFORE: "original", EDITED: TOOL.of(selection), OTHER: PASTE}[picture]
+    kind = {BEFORE: "original", EDITED: TOOL.value(selection), OTHER: PASTE}[picture]
     made = _edit(scope, other, selection, kind, place)
     return _words(scope, (*selection.edits, made)) if made else {}
 
@@ -96,7 +96,7 @@ def draw_answer(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=Numbers("probability", {"seen": names, "class": scope.classes}, values))
 
 
-def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params:
     (place,) = point.index
     return {"class": scope.classes[_listed(scope, selection)[place]]}
 
@@ -127,13 +127,13 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
 
 def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
     """What a click on a patch does; None where one patch would be swapped with itself."""
-    places = _area(scope, AREA.of(selection), place)
+    places = _area(scope, AREA.value(selection), place)
     if kind == SWAP:
         return None if place == selection.patch else Edit(kind, None, (selection.patch, place))
     if kind == SHUFFLE:
         orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
         return Edit(kind, orders, places) if len(places) > 1 else None
-    return Edit(kind, int(other.of(selection)) if kind == PASTE else None, places)
+    return Edit(kind, int(other.value(selection)) if kind == PASTE else None, places)
 
 
 def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
@@ -155,8 +155,8 @@ def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
 def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
     """HTML: what can be done without a mouse, and what was done."""
     made, undone = selection.edits, selection.undone
-    edit = _edit(scope, other, selection, TOOL.of(selection), selection.patch)
-    edit = None if len(made) == edits.MOST else edit
+    edit = _edit(scope, other, selection, TOOL.value(selection), selection.patch)
+    edit = None if len(made) == edits.MAX_EDITS else edit
     buttons = [
         _button(
             "Apply to patch ({}, {})".format(*scope.grid.position(selection.patch)),
@@ -170,7 +170,7 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
     return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet.'}"
 
 
-def _button(name: str, words: Words | None) -> str:
+def _button(name: str, words: Params | None) -> str:
     does = f"data-words='{escape(urlencode(words))}'" if words is not None else "disabled"
     return f"<button type='button' {does}>{name}</button>"
 

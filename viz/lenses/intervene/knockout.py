@@ -13,7 +13,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_half
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.running_stats import RunningStats
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 SKIPPED, MEAN = "skipped", "mean"
 HOW = Choice("knocked", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
@@ -74,7 +74,7 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
     """For this picture."""
     halves = len(scope.depth_names) - 1
     return scope.measurement(
-        ("without halves", HOW.of(selection), selection.picture),
+        ("without halves", HOW.value(selection), selection.picture),
         "Ablation of half-blocks",
         "half-blocks",
         halves,
@@ -88,7 +88,7 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
 def usual_halves(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
     """Over the samples, when it is asked for."""
     return scope.over_samples(
-        ("without halves over the samples", HOW.of(selection)),
+        ("without halves over the samples", HOW.value(selection)),
         "Ablation over the samples",
         lambda: knockout.ablate_half_blocks_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + (len(scope.depth_names) - 1) / 2,
@@ -106,11 +106,11 @@ def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
 
 def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
     """What a half-block adds in place of what it computes, where it is not skipped."""
-    return scope.made(means_of(scope)) if HOW.of(selection) == MEAN else None
+    return scope.made(means_of(scope)) if HOW.value(selection) == MEAN else None
 
 
 def halves_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    if HOW.of(selection) == MEAN and (first := scope.missing([means_of(scope)])):
+    if HOW.value(selection) == MEAN and (first := scope.missing([means_of(scope)])):
         return first
     return [halves_of(scope, selection), usual_halves(scope, selection)]
 
@@ -138,7 +138,7 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=Numbers(label, {"unit": range(len(values))}, values))
 
 
-def pick_unit(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_unit(scope: Microscope, selection: Selection, point: Point) -> Params:
     found, (place,) = scope.known(units_of(scope, selection)), point.index
     if found is None:
         return {}

@@ -14,4 +14,4 @@ def other_of(scope: Microscope) -> Choice:
 
 
 def other_picture(scope: Microscope, other: Choice, selection: Selection) -> bytes:
-    return scope.sample_picture(int(other.of(selection)))
+    return scope.sample_picture(int(other.value(selection)))

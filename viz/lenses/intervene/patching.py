@@ -25,7 +25,7 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.pictures import thumbnail_url
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 SHARE = "share of the difference that is transferred"
 
@@ -37,7 +37,7 @@ def lens(scope: Microscope) -> Lens:
         "Activation patching by half-block",
         "How much of the difference between the answers does the other picture's update of one half-block transfer?",
         "Limits: the bars do not add up, and the background may be transferred as well as the object.",
-        sees=lambda s: (s.picture, s.depth, other.of(s)),
+        sees=lambda s: (s.picture, s.depth, other.value(s)),
         draw=partial(draw_updates, other),
         pick=pick_half,
         needs=lambda scope, s: [updates_of(other, scope, s)],
@@ -47,7 +47,7 @@ def lens(scope: Microscope) -> Lens:
         "Activation patching by token",
         "How much of the difference does one token of the other picture, at one depth, transfer?",
         "Limits: a token that transfers nothing alone may be needed with others, and a foreign token is unusual.",
-        sees=lambda s: (s.picture, s.patch, other.of(s)),
+        sees=lambda s: (s.picture, s.patch, other.value(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
         needs=lambda scope, s: [map_of(other, scope, s)],
@@ -131,7 +131,7 @@ def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, 
     return scope.input(picture), scope.input(other), between(scope, picture, other)
 
 
-def pick_map(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a map: the depth, and the patch."""
     shape = len(scope.depth_names), scope.grid.rows, scope.grid.cols
     depth, row, col = figures.tile_at(point.index, shape, COLUMNS)

@@ -65,13 +65,13 @@ class SearchSpec:
 REMOVE = SearchSpec(
     FILL,
     lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
-    lambda scope, s, found: Edit(FILL.of(s), None, found),
+    lambda scope, s, found: Edit(FILL.value(s), None, found),
     never="No number of patches changes the answer: with all patches removed it is still the same.",
 )
 KEEP = SearchSpec(
     FILL,
     lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
-    lambda scope, s, found: Edit(FILL.of(s), None, _but(scope, found)),
+    lambda scope, s, found: Edit(FILL.value(s), None, _but(scope, found)),
     nothing="No patch is needed: with all patches removed the answer is the same.",
 )
 
@@ -81,20 +81,20 @@ def lens(scope: Microscope) -> Lens:
     paste = SearchSpec(
         other,
         lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
-        lambda scope, s, found: Edit("paste", int(other.of(s)), found),
+        lambda scope, s, found: Edit("paste", int(other.value(s)), found),
         nothing="No patch is needed: both pictures have this answer.",
     )
     questions = {"remove": REMOVE, "keep": KEEP, "paste": paste}
 
     def asked(selection: Selection) -> SearchSpec:
-        return questions[GOAL.of(selection)]
+        return questions[GOAL.value(selection)]
 
     view = View(
         "search",
         "Minimal set of patches",
         "How few patches change the answer, keep it, or transfer that of the other picture?",
         "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
-        sees=lambda s: (s.picture, s.edits, GOAL.of(s), asked(s).option.of(s)),
+        sees=lambda s: (s.picture, s.edits, GOAL.value(s), asked(s).option.value(s)),
         draw=lambda scope, s: draw(asked(s), scope, s),
         pick=pick_in_pictures(1),
         needs=lambda scope, s: searches(asked(s), scope, s),
@@ -167,7 +167,7 @@ def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit)
     else:
         proof = "A greedy search found them. That fewer are too few is not tested yet."
     button = ""
-    if edit.places and len(selection.edits) < edits.MOST:
+    if edit.places and len(selection.edits) < edits.MAX_EDITS:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
         button = f" <button type='button' data-words='{escape(words)}'>Use this picture</button>"
     return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
@@ -180,7 +180,7 @@ def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:
 
 def _filled(scope: Microscope, selection: Selection) -> bytes:
     """The picture with all patches removed."""
-    return scope.edited(selection.picture, [Edit(FILL.of(selection), None, tuple(range(scope.grid.patches)))])
+    return scope.edited(selection.picture, [Edit(FILL.value(selection), None, tuple(range(scope.grid.patches)))])
 
 
 def _but(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def view(scope: Microscope) -> View:
         "The paper and this network",
         "Which findings of Tolstikhin et al. 2021 (arXiv 2105.01601) hold here?",
         "Limits: one network, trained once on small pictures, proves nothing in general.",
-        sees=lambda s: (s.picture, SEED.of(s)),
+        sees=lambda s: (s.picture, SEED.value(s)),
         draw=draw,
         needs=needs,
     )

@@ -2,7 +2,7 @@
 
 from viz.lenses.view import Point
 from viz.microscope import Microscope
-from viz.selection import Selection, Words
+from viz.selection import Params, Selection
 
 FOLLOWS = "The depth selects the block."
 
@@ -11,6 +11,6 @@ def in_words(scope: Microscope, selection: Selection) -> str:
     return f"Block <b>{selection.block + 1}</b> of {len(scope.model.blocks)}."
 
 
-def pick_block(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_block(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a figure with a line for each block."""
     return {"depth": f"{point.curve + 1}a"}

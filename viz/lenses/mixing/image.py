@@ -34,7 +34,7 @@ def lens(scope: Microscope) -> Lens:
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """In the selected block; None while what it is compared with is not known."""
     gain, words = _gain(scope, selection.picture, selection.block), f"{block.in_words(scope, selection)} {GAIN_IS}"
-    if COMPARE.of(selection) != UNUSUAL:
+    if COMPARE.value(selection) != UNUSUAL:
         return Influence(gain, words=words)
     usual = scope.known(usual_of(scope, selection.block))
     if usual is None:
@@ -53,7 +53,7 @@ def usual_of(scope: Microscope, number: int) -> Measurement[Matrix]:
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [usual_of(scope, selection.block)] if COMPARE.of(selection) == UNUSUAL else []
+    return [usual_of(scope, selection.block)] if COMPARE.value(selection) == UNUSUAL else []
 
 
 def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:

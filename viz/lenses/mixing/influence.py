@@ -77,7 +77,7 @@ def map_view(source: Source) -> View:
         found, patch = source.find(scope, selection), selection.patch
         if found is None:
             return UNKNOWN
-        line = scope.grid.map(found.gain[patch] if LINE.of(selection) == ROW else found.gain[:, patch])
+        line = scope.grid.map(found.gain[patch] if LINE.value(selection) == ROW else found.gain[:, patch])
         span = float(max(found.others[patch].max(), found.others[:, patch].max()))
         pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
         figure = figures.over_picture(pixels, line, found.label, found.signed, place, span)

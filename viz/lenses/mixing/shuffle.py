@@ -10,7 +10,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, plac
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing.shuffle import PermutationExperiment, permutation_experiment, random_order
-from viz.selection import Number, Selection, Words, patch_text
+from viz.selection import Number, Params, Selection, patch_text
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
@@ -24,7 +24,7 @@ def lens(scope: Microscope) -> Lens:
         "Shuffled patches",
         "Where does each patch of the randomly permuted picture come from?",
         "Not changed: the pixels inside a patch, and their order.",
-        sees=lambda s: (s.picture, SEED.of(s)),
+        sees=lambda s: (s.picture, SEED.value(s)),
         draw=draw_pictures,
         pick=pick_picture,
     )
@@ -34,7 +34,7 @@ def lens(scope: Microscope) -> Lens:
         "How does the answer change if the patches are shuffled, with and without the token-mixing weights?",
         "Limits: permuted weights undo permuted patches in any network; only the drop for the shuffled picture is "
         "learned.",
-        sees=lambda s: (s.picture, SEED.of(s)),
+        sees=lambda s: (s.picture, SEED.value(s)),
         draw=draw_answers,
         pick=pick_answer,
     )
@@ -43,7 +43,7 @@ def lens(scope: Microscope) -> Lens:
 
 
 def experiment_of(scope: Microscope, selection: Selection) -> Measurement[PermutationExperiment]:
-    picture, seed = selection.picture, SEED.of(selection)
+    picture, seed = selection.picture, SEED.value(selection)
     return scope.measurement(
         ("shuffle", picture, seed),
         "Shuffled patches",
@@ -60,7 +60,7 @@ def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
     """Position i of the shuffled picture holds patch order[i]."""
-    return random_order(scope.grid, SEED.of(selection))
+    return random_order(scope.grid, SEED.value(selection))
 
 
 def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray, "height width 3"]:
@@ -76,13 +76,13 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     before, moved = (grid.map(np.array(grid.positions)[each], axis=0) for each in (np.arange(grid.patches), order))
     both = np.stack([pixels, shuffled_pixels(scope, selection)])
     figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
-    following = (SEED.of(selection) + 1) % (SEED.high + 1)
+    following = (SEED.value(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"
     numbers = Numbers("came from", {**places(scope), "its": ("row", "column")}, moved)
     return Drawn(figure, words=button, numbers=numbers)
 
 
-def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Params:
     """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
     shuffled, place = patch_under(scope, point, 2)
     return {"patch": patch_text(scope, int(order_of(scope, selection)[place]) if shuffled else place)}
@@ -97,7 +97,7 @@ def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=_in_words(scope, found), numbers=numbers)
 
 
-def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params:
     (place,) = point.index
     return {"class": scope.classes[_listed(experiment(scope, selection))[place]]}
 

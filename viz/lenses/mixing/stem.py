@@ -23,7 +23,7 @@ def lens(scope: Microscope) -> Lens:
         "Stem filters (patch embedding)",
         f"Which pattern of the {height} x {width} pixels of a patch does each channel respond to?",
         "The tiles are signed weights on normalised pixels, not colours; an inverted pattern gives a negative value.",
-        sees=ORDER.of,
+        sees=ORDER.value,
         draw=draw,
         options=(ORDER,),
     )
@@ -36,7 +36,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     filters = weights.stem_filters(scope.model)
     count, height, width, _ = filters.shape
     span = float(np.percentile(np.abs(filters), 99)) or 1.0
-    order = weights.order(filters, ORDER.of(selection), (1, 1))
+    order = weights.order(filters, ORDER.value(selection), (1, 1))
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (

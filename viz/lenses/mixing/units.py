@@ -12,7 +12,7 @@ from viz.lenses.mixing import block
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, places
 from viz.microscope import Microscope
 from viz.mixing import weights
-from viz.selection import Choice, Selection, Words
+from viz.selection import Choice, Params, Selection
 
 MAPS = {"reads": weights.reads, "writes": weights.writes}
 PAIRS = "pairs"
@@ -58,7 +58,7 @@ def lens(scope: Microscope) -> Lens:
         "Which patches does each hidden unit read (row of W1) or write to (column of W2)?",
         f"Limits: a map ({FOR}: positive, {AGAINST}: negative) shows where a unit reads normalised tokens, not which "
         "feature.",
-        sees=lambda s: (s.block, s.patch, SIDE.of(s), ORDER.of(s)),
+        sees=lambda s: (s.block, s.patch, SIDE.value(s), ORDER.value(s)),
         draw=draw,
         options=(SIDE, ORDER),
         pick=pick,
@@ -73,7 +73,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     figure = figures.unit_tiles(
         shown,
         listed.units,
-        f"weight: {dict(SIDE.choices)[SIDE.of(selection)]}",
+        f"weight: {dict(SIDE.choices)[SIDE.value(selection)]}",
         _columns(scope, len(shown)),
         scope.grid.patch_size,
         scope.grid.position(selection.patch),
@@ -83,7 +83,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=f"{block.in_words(scope, selection)} {listed.words}", numbers=numbers)
 
 
-def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
+def pick(scope: Microscope, selection: Selection, point: Point) -> Params:
     """The unit whose tile it is."""
     listed = listing(scope, selection)
     columns = _columns(scope, len(listed.units))
@@ -93,7 +93,7 @@ def pick(scope: Microscope, selection: Selection, point: Point) -> Words:
 
 def listing(scope: Microscope, selection: Selection) -> Listed:
     """Remembered for all patches, but in the order that depends on the patch."""
-    side, order = SIDE.of(selection), ORDER.of(selection)
+    side, order = SIDE.value(selection), ORDER.value(selection)
     maps = MAPS[side](scope.model, selection.block)
     if order in REGIONS:
         return _at_region(scope, maps, selection)
@@ -118,7 +118,7 @@ def _ordered(scope: Microscope, maps: Maps, order: str) -> Listed:
 
 
 def _at_region(scope: Microscope, maps: Maps, selection: Selection) -> Listed:
-    label, cut = REGIONS[ORDER.of(selection)]
+    label, cut = REGIONS[ORDER.value(selection)]
     row, col = scope.grid.position(selection.patch)
     strength = weights.strength_at(maps, *cut(row, col))
     ranked = np.argsort(-strength, kind="stable")
