@@ -60,7 +60,7 @@ WALLS = {
     ),
     "what a report and a notebook read knows no server": Wall(
         tuple(
-            f"viz/page/{name}.py" for name in ("instrument", "markup", "photo", "pin", "report", "specimen", "visit")
+            f"viz/page/{name}.py" for name in ("instrument", "markup", "photo", "pin", "report", "session", "specimen")
         ),
         frozenset({"gradio", "viz.page.app", "viz.page.networks", "viz.page.endpoint"}),
     ),

@@ -58,7 +58,7 @@ def windows(browser: Browser) -> dict[str, Page]:
 def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Callable[..., Page]]:
     """Opens a link, or an address elsewhere, in a window with such settings, at desktop width without; the second time
     in a test as another visitor. What goes wrong in the browser fails the test."""
-    contexts, errors, taken = [], list[str](), list[Page]()
+    contexts, errors, taken = [], list[str](), dict[Page, dict[str, Any]]()
 
     def note(error: Error) -> None:
         errors.append(str(error))
@@ -75,7 +75,7 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
             page = new(settings)
             contexts.append(page.context)
         else:
-            taken.append(page)
+            taken[page] = settings
         page.on("pageerror", note)
         page.goto(urljoin(url, link))
         # the first view, which waits for the answer to the link; `expect` would describe the whole page at each look
@@ -87,10 +87,11 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
     yield open_page
     for context in contexts:
         context.close()
-    for page in taken:
+    for page, settings in taken.items():
         page.remove_listener("pageerror", note)
         page.unroute_all()
-        page.emulate_media(color_scheme="null", reduced_motion="null")
+        looks = {name: settings.get(name, "null") for name in ("color_scheme", "reduced_motion")}
+        page.emulate_media(**looks)
         page.evaluate("localStorage.clear(); sessionStorage.clear()")
         page.goto("about:blank")
     assert not errors

@@ -138,7 +138,7 @@ def test_a_link_to_a_view_opens_its_tab_and_has_it_in_sight(visit: Callable[...,
     expect(page.get_by_role("tab", name="One unit")).to_have_attribute("aria-selected", "true")
     page.wait_for_function("location.search === '?patch=1,1&lens=mixing.unit'")
     writes.get_by_role("button", name="Save, copy, link").click()
-    assert copied(page, "Copy link").endswith("?patch=1,1&lens=mixing.unit&view=mixing.unit.weights")
+    assert copied(page, "Link to it").endswith("?patch=1,1&lens=mixing.unit&view=mixing.unit.weights")
     page.goto(f"{url}?view=nowhere")
     expect(said(page)).to_have_text("There is no view 'nowhere' here.", timeout=60_000)
 

@@ -215,6 +215,7 @@ window.instrument = (() => {
   const leave = () => { leaving = setTimeout(tell, 300); }; // so the pointer has time to go to the meaning, and stays there
   meaning.addEventListener("pointerover", () => clearTimeout(leaving));
   meaning.addEventListener("pointerout", leave);
+  document.addEventListener("filled", () => { if (told && !told.isConnected) tell(); }); // it was drawn anew
   document.addEventListener("scroll", () => { if (told) beside(); }, {capture: true, passive: true});
   document.addEventListener("keydown", event => { if (event.key === "Escape" && told) tell(); });
 

@@ -60,7 +60,7 @@ def _view(lens: Lens, view: View) -> str:
       <button type="button" class="pictured" data-do="svg">SVG</button>
       <button type="button" data-do="csv">CSV</button>
       <button type="button" data-do="python">Copy as Python</button>
-      <button type="button" data-do="share">Copy link</button>
+      <button type="button" data-do="share">Link to it</button>
     </div>
   </div>
   <p class="question">{question}</p>
