@@ -62,11 +62,11 @@ def present(root: Path = ROOT) -> list[LocalNetwork]:
     for folder in _folders(root / CHECKPOINTS):
         with suppress(*DAMAGED):
             if checkpoint.read_json(folder / "config.json").get("network") == Mixer.__name__:
-                found.append(LocalNetwork(folder.name, str(folder), _told_of(folder)))
+                found.append(LocalNetwork(folder.name, str(folder), _quality_of(folder)))
     for folder in _folders(root / RUNS):
         with suppress(*DAMAGED):
             saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
-            words = _told_of(ended) if (ended := _ended(folder)) else _told_of_line(run.history(folder)[-1])
+            words = _quality_of(ended) if (ended := _ended(folder)) else _quality_of_line(run.history(folder)[-1])
             found.append(LocalNetwork(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
     return found
 
@@ -79,16 +79,18 @@ def quality_text(metrics: dict[str, Any]) -> str:
         return "untrained"
     lines = [line for stage in metrics.get("stages", []) for line in stage.get("history", [])]
     return (
-        _told_of_line({**lines[-1], "epoch": metrics.get("epochs", lines[-1]["epoch"])}) if lines else "not evaluated"
+        _quality_of_line({**lines[-1], "epoch": metrics.get("epochs", lines[-1]["epoch"])})
+        if lines
+        else "not evaluated"
     )
 
 
-def _told_of_line(line: dict[str, Any]) -> str:
+def _quality_of_line(line: dict[str, Any]) -> str:
     epochs = f"{line['epoch']:.1f}".removesuffix(".0")
     return f"validation accuracy: {line['validation_accuracy']:.2%} after {epochs} epoch{'s' * (epochs != '1')}"
 
 
-def _told_of(folder: Path) -> str:
+def _quality_of(folder: Path) -> str:
     return quality_text(checkpoint.read_json(folder / "metrics.json"))
 
 

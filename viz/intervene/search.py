@@ -27,10 +27,10 @@ AFFORDABLE = 6000
 class Goal:
     """Two pictures, and the answer that is wanted while patches of the one are put into the other."""
 
-    into: Float[Tensor, "3 height width"]
-    put: Float[Tensor, "3 height width"]
+    base: Float[Tensor, "3 height width"]
+    donor: Float[Tensor, "3 height width"]
     target: int
-    kept: bool
+    keep: bool
     """whether the answer is to be the target, or any other class"""
 
     def margin(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
@@ -38,7 +38,7 @@ class Goal:
         others = logits.clone()
         others[:, self.target] = -torch.inf
         lead = logits[:, self.target] - others.amax(1)
-        return lead if self.kept else -lead
+        return lead if self.keep else -lead
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) 
 
 def _margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) -> Steps[Float32[np.ndarray, "sets"]]:
     grid, found = model.config.grid, []
-    into, put = (grid.to_tokens(image[None]) for image in (wanted.into, wanted.put))
+    into, put = (grid.to_tokens(image[None]) for image in (wanted.base, wanted.donor))
     for part in batches(model, torch.from_numpy(sets)[..., None].to(into.device)):
         with timed(model, len(part)), torch.no_grad():
             found.append(array(wanted.margin(model(grid.to_images(torch.where(part, put, into))))))

@@ -66,7 +66,7 @@ class Lenses:
         self.settings: dict[str, tuple[Option, ...]] = {
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }
-        self.places: dict[str, str | None] = {
+        self.lens_of: dict[str, str | None] = {
             name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
         }
         """for each view the lens that has to be open for it to be drawn, if any"""

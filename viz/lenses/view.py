@@ -55,11 +55,11 @@ class Numbers:
         if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
             return f"{self.values.size} values"
         return ", ".join(
-            f"{word} {self._told(int(find(self.values)))}"
+            f"{word} {self._describe(int(find(self.values)))}"
             for word, find in (("largest", np.nanargmax), ("smallest", np.nanargmin))
         )
 
-    def _told(self, place: int) -> str:
+    def _describe(self, place: int) -> str:
         index = np.unravel_index(place, self.values.shape)
         where = " ".join(f"{name} {list(axis)[i]}" for (name, axis), i in zip(self.axes.items(), index, strict=True))
         return f"{self.values[index]:.3g} at {where}"

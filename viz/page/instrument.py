@@ -58,7 +58,7 @@ class Instrument(Lenses):
         """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
         super().__init__(scope, name)
         self._beside = beside
-        self._named = {self.full_names[name]: name for name, lens in self.places.items() if lens}
+        self._named = {self.full_names[name]: name for name, lens in self.lens_of.items() if lens}
         self.parts = [
             *specimen.parts(scope),
             Element(
@@ -89,7 +89,7 @@ class Instrument(Lenses):
 
     def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)
-        place = None if view.id == "glossary" else self.places[name]  # it explains the terms of every lens
+        place = None if view.id == "glossary" else self.lens_of[name]  # it explains the terms of every lens
         return Element(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), place)
 
     def refresh(self, visit: Session) -> Updates:
@@ -108,7 +108,7 @@ class Instrument(Lenses):
         """What is to be measured for what is open, the shortest first."""
         needed = {
             measurement.key: measurement
-            for name, place in self.places.items()
+            for name, place in self.lens_of.items()
             if place in (None, visit.selection.lens)
             for measurement in self._needs(visit, name)
         }
@@ -197,7 +197,7 @@ class Instrument(Lenses):
             name, chosen = now_at(self.scope, words.pop("view", "").strip(EDGES))
             if name in self._named:
                 status["go"] = self._named[name]
-                words = {**chosen, **words, "lens": str(self.places[status["go"]])}
+                words = {**chosen, **words, "lens": str(self.lens_of[status["go"]])}
             elif name:
                 said.append(f"There is no view {name!r} here.")
         elif "view" in event:
@@ -315,7 +315,7 @@ class Instrument(Lenses):
         facts = facts_of(self.scope, selection, self.settings[name])
         return {
             **_shown(drawn),
-            "which": SAME if visit.pinned and not kept and self.places[name] else "",
+            "which": SAME if visit.pinned and not kept and self.lens_of[name] else "",
             "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),

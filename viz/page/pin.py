@@ -44,7 +44,7 @@ def depends(lenses: Lenses, name: str, selection: Selection) -> Hashable:
 
 def beside(pinned: Pinned | None, here: Lenses, name: str, selection: Selection) -> Pinned | None:
     """What is kept, where a view shows something else of it than of the present selection."""
-    if pinned is None or here.places[name] is None or name not in pinned.lenses.views:
+    if pinned is None or here.lens_of[name] is None or name not in pinned.lenses.views:
         return None
     same = pinned.lenses is here and depends(here, name, pinned.selection) == depends(here, name, selection)
     return None if same else pinned
@@ -86,7 +86,7 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
     return f"Pinned: {kept}", f"Now: {now}"
 
 
-def told(pinned: Pinned, here: Lenses) -> str:
+def describe(pinned: Pinned, here: Lenses) -> str:
     """What is kept, in short."""
     facts = facts_of(pinned.lenses.scope, pinned.selection, ())
     told = [facts["picture"], facts["selected class"], f"patch {facts['patch']}", facts["depth"]]
@@ -106,6 +106,6 @@ def bar(pinned: Pinned | None, here: Lenses, lens: str) -> str:
     swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
-        f"<span><b>Pinned</b> {escape(told(pinned, here))}</span>{swap}"
+        f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>{swap}"
         "<button type='button' data-words='pin='>Unpin</button></div>"
     )

@@ -163,7 +163,7 @@ def _head(here: Lenses, visit: Session, address: str) -> str:
         "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}{code}",
     }
     if visit.pinned:
-        facts["pinned"] = pin.told(visit.pinned, here)
+        facts["pinned"] = pin.describe(visit.pinned, here)
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
     )

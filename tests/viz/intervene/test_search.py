@@ -25,10 +25,10 @@ def answer(model: Mixer, image: Tensor) -> int:
 
 
 def mixed(model: Mixer, wanted: Goal, patches: tuple[int, ...]) -> Tensor:
-    image = wanted.into.clone()
+    image = wanted.base.clone()
     for patch in patches:
         rows, cols = model.config.grid.pixels(patch)
-        image[:, rows, cols] = wanted.put[:, rows, cols]
+        image[:, rows, cols] = wanted.donor[:, rows, cols]
     return image
 
 

@@ -258,7 +258,7 @@ def test_every_stop_leads_to_a_view_that_is_there(instrument: Instrument) -> Non
         changed, said = change(scope, instrument.page, selection, words)
         assert not said
         assert stop.view in instrument.views
-        assert instrument.places[stop.view] == changed.lens
+        assert instrument.lens_of[stop.view] == changed.lens
         assert tour.shows(scope, changed, stop)
         bar = tour.bar(scope, changed)
         assert f"{number} of 8: {stop.title}" in text(bar)

@@ -73,7 +73,7 @@ def clicks(instrument: Instrument, lens: str) -> Iterator[int]:
     for words in ({"lens": lens}, {"patch": "1,5"}, {"depth": "2b"}, {"class": "frog"}):
         visit.selection, wrong = change(instrument.scope, instrument.page, visit.selection, words)
         assert not wrong
-        for name, place in instrument.places.items():
+        for name, place in instrument.lens_of.items():
             if place == lens:
                 measure(instrument.scope, instrument.views[name], visit.selection, asked=lens == "mixing.network")
         yield sent(instrument.refresh(visit))

@@ -101,7 +101,7 @@ def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params
     return {"class": scope.classes[_listed(scope, selection)[place]]}
 
 
-def told(scope: Microscope, edit: Edit) -> str:
+def describe(scope: Microscope, edit: Edit) -> str:
     """An edit in a few words."""
     count = len(edit.places)
     where = (
@@ -166,7 +166,7 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
         _button("Redo", _words(scope, (*made, *undone[:1]), undone[1:]) if undone else None),
         _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
     ]
-    listed = "; ".join(told(scope, edit) for edit in made)
+    listed = "; ".join(describe(scope, edit) for edit in made)
     return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet.'}"
 
 

@@ -40,10 +40,10 @@ FILL = Choice(
 class Search:
     """What is looked for: patches of one picture to put into another, until the answer is as wanted."""
 
-    into: bytes
-    put: bytes
+    base: bytes
+    donor: bytes
     target: int
-    kept: bool
+    keep: bool
     """whether the answer is to be the target, or any other class"""
 
 
@@ -113,7 +113,7 @@ def draw(asked: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
         edit = asked.edit(scope, selection, found.patches)
         picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
     else:
-        picture, words = (looked.put, asked.never) if found.patches is None else (looked.into, asked.nothing)
+        picture, words = (looked.donor, asked.never) if found.patches is None else (looked.base, asked.nothing)
     if asked.option is FILL:  # what the patches are seen beside
         alone = scope.probabilities(_filled(scope, selection))
         words += f" The filling alone: {escape(scope.classes[alone.argmax()])} ({alone.max():.0%})."
@@ -131,7 +131,7 @@ def searches(asked: SearchSpec, scope: Microscope, selection: Selection) -> Sequ
     looked, patches = asked.search(scope, selection), scope.grid.patches
 
     def wanted() -> Goal:
-        return Goal(scope.input(looked.into), scope.input(looked.put), looked.target, looked.kept)
+        return Goal(scope.input(looked.base), scope.input(looked.donor), looked.target, looked.keep)
 
     greedy = scope.measurement(
         ("greedy", looked),

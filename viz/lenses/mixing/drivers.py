@@ -48,7 +48,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
     answers = scope.sample_answers()
     items = "".join(
-        f"<li>{_button(scope, sample)}{_told(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
+        f"<li>{_button(scope, sample)}{_describe(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
         for sample in best
     )
     words = f"{block.in_words(scope, selection)} Unit <b>{unit}</b>, the strongest first."
@@ -73,6 +73,6 @@ def _button(scope: Microscope, sample: int) -> str:
     )
 
 
-def _told(scope: Microscope, sample: int, answers: list[int] | None) -> str:
+def _describe(scope: Microscope, sample: int, answers: list[int] | None) -> str:
     truth = scope.truth(sample)
     return escape(truth if answers is None else taken_for(truth, scope.classes[answers[sample]]))
