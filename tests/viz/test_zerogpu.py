@@ -95,7 +95,7 @@ def test_influence_is_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer) ->
 
 def test_interventions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixer) -> None:
     this, other = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    wanted = search.Goal(this, other, 3, kept=False)
+    wanted = search.Goal(this, other, 3, keep=False)
     for question, *args in (
         (patching.token_map, this, other, patching.LogitDifference(3, 7)),
         (knockout.ablate_units, this, 1),
