@@ -29,4 +29,4 @@ print(leave, fetched())
 def test_kept_memory_is_used_again():
     said = subprocess.check_output([sys.executable, "-c", PAGES_FETCHED], encoding="utf-8")
     leave, keep = map(int, said.split())
-    assert leave > 100 + 10 * keep
+    assert leave > 100 + 4 * keep  # one block in eight may find no place among those kept
