@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,10 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     Raises ValueError, in words, for what is not there.
     """
     lenses = Lenses(scope)
-    known = {full_name(lens, view): (lens, view) for lens, view in _all(lenses)}
     name, options = now_at(scope, name)
-    if name not in known:
-        raise ValueError(f"there is no view {name!r}; there are {', '.join(known)}")
-    lens, found = known[name]
+    if name not in lenses.named:
+        raise ValueError(f"there is no view {name!r}; there are {', '.join(lenses.named)}")
+    lens, found = lenses.named[name]
     selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words)
     while waiting := found.missing(scope, selection):
         _measure(waiting[0])
@@ -103,13 +102,7 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
 
 def views(scope: Microscope) -> dict[str, str]:
     """What there is to look at of a network: the names of the views, and their questions."""
-    return {full_name(lens, view): view.question for lens, view in _all(Lenses(scope))}
-
-
-def _all(shown: Lenses) -> Iterator[tuple[Lens, View]]:
-    for lens in (shown.specimen, *shown.lenses):
-        for view in lens.views:
-            yield lens, view
+    return {name: view.question for name, (_, view) in Lenses(scope).named.items()}
 
 
 def _measure(one: Measurement) -> None:

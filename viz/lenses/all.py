@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
-from viz.lenses.view import View, element_id, full_name
+from viz.lenses.view import Lens, View, element_id, full_name
 from viz.microscope import Microscope
 from viz.selection import Choices, Option, first
 
@@ -62,6 +62,10 @@ class Lenses:
         self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
+        self.named: dict[str, tuple[Lens, View]] = {
+            full_name(lens, view): (lens, view) for lens, view in placed.values()
+        }
+        """all of them by their full names, such as mixing.unit.weights"""
         self.full_names = {name: full_name(lens, view) for name, (lens, view) in placed.items()}
         self.settings: dict[str, tuple[Option, ...]] = {
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()

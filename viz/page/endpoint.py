@@ -241,7 +241,7 @@ def add(lenses: Lenses, fetch: bool) -> None:
 
     async def views() -> Listed:
         """Which views are there? Their names, for `view`, and the question that each answers."""
-        return {"views": {lenses.full_names[name]: view.question for name, view in lenses.views.items()}}
+        return {"views": {name: view.question for name, (_, view) in lenses.named.items()}}
 
     async def view(picture: Sent = None, name: str | None = None, words: str | None = None) -> Seen:
         """What does a view of the page show? Its numbers with named axes, and what it says of them.
@@ -253,8 +253,7 @@ def add(lenses: Lenses, fetch: bool) -> None:
         """
         pixels, notes = await taken_from(picture, size, fetch)
         now, moved = now_at(scope, name or FIRST)
-        known = {full: lenses.views[name] for name, full in lenses.full_names.items()}
-        found = known[_one_of("view", now, tuple(known))]
+        _, found = lenses.named[_one_of("view", now, tuple(lenses.named))]
         selection = await on_model_thread(_selected, lenses, pixels, moved, words)
         while waiting := await on_model_thread(found.missing, scope, selection):
             await _measured(waiting[:1])
@@ -315,7 +314,7 @@ def _parameters(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
         "edits": {"type": "string"},
         "skip": {"type": "array", "items": _names(scope.depth_names[1:])},
         "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
-        "name": _names(tuple(lenses.full_names.values())),
+        "name": _names(tuple(lenses.named)),
         "words": {"type": "string"},
     }
 

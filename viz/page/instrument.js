@@ -272,11 +272,14 @@ window.instrument = (() => {
   const inNumbers = ({customdata, data}) =>
     data.hovertemplate?.match(/patch \(.*?\)/)?.[0].replace(/%\{customdata\[(\d)\]\}/g, (_, i) => customdata?.[i]);
 
-  // the patch that the pointer is at in a figure is marked in the picture, which is always in sight
-  const pointAt = point => {
+  // the patch that the pointer is at, such as "(3, 1)", is marked in the picture, which is always in sight
+  const mark = place => {
     for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
+    if (place) document.querySelector(`.picker [data-place="${place}"]`)?.classList.add("pointed");
+  };
+  const pointAt = point => {
     const told = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
-    if (told) document.querySelector(`.picker [data-place="${told.match(PLACE)[0]}"]`)?.classList.add("pointed");
+    mark(told && told.match(PLACE)[0]);
   };
 
   // one picture of a view: its words, and a figure, whose points can be picked, or HTML
@@ -790,5 +793,5 @@ window.instrument = (() => {
     });
   };
 
-  return {bind, wire, status, header, photo, announce};
+  return {bind, wire, status, header, photo, announce, mark};
 })();

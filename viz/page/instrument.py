@@ -58,7 +58,6 @@ class Instrument(Lenses):
         """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
         super().__init__(scope, name)
         self._beside = beside
-        self._named = {self.full_names[name]: name for name, lens in self.lens_of.items() if lens}
         self.parts = [
             *specimen.parts(scope),
             Element(
@@ -195,9 +194,10 @@ class Instrument(Lenses):
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
             name, chosen = now_at(self.scope, words.pop("view", "").strip(EDGES))
-            if name in self._named:
-                status["go"] = self._named[name]
-                words = {**chosen, **words, "lens": str(self.lens_of[status["go"]])}
+            lens, view = self.named.get(name, (None, None))
+            if lens in self.lenses and view:
+                status["go"] = element_id(lens, view)
+                words = {**chosen, **words, "lens": lens.id}
             elif name:
                 said.append(f"There is no view {name!r} here.")
         elif "view" in event:

@@ -26,7 +26,6 @@ from viz.lenses.view import (
     element_id,
     facts_of,
     file_name,
-    full_name,
     in_place,
     picture_name,
     safe_name,
@@ -89,10 +88,10 @@ def report(here: Lenses, visit: Session, address: str) -> str:
 
     address: of a microscope that shows this network, for the link; only http and https are taken
     """
-    scope, named = here.scope, {full_name(lens, view): (lens, view) for lens in here.lenses for view in lens.views}
-    seen = {named[name][1] for name in (LEFT_OUT, LAST)}
+    scope, seen = here.scope, {here.named[name][1] for name in (LEFT_OUT, LAST)}
     parts = [part for lens in here.lenses for part in _lens(here, lens, visit, seen)]
-    last = section(scope, *named[LAST], visit.selection, drawn_or_words(scope, named[LAST][1], visit.selection))
+    lens, view = here.named[LAST]
+    last = section(scope, lens, view, visit.selection, drawn_or_words(scope, view, visit.selection))
     contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in here.lenses)
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
     return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts, *last])

@@ -7,9 +7,10 @@
     if (!read.has(stage)) read.set(stage, JSON.parse(stage.dataset.stage));
     return read.get(stage);
   };
+  const placeOf = patch => `(${patch.replace(",", ", ")})`;
   const spoken = (stage, row, column) => {
     const {patches, channels, values} = dataOf(stage);
-    return `patch (${patches[row].replace(",", ", ")}), channel ${channels[column]}: ${values[row][column]}`;
+    return `patch ${placeOf(patches[row])}, channel ${channels[column]}: ${values[row][column]}`;
   };
 
   // the value that the pointer is at: its row and column light up, and a click selects it
@@ -21,17 +22,13 @@
     grid.style.setProperty("--at-column", column);
     grid.classList.add("aimed");
     stage.querySelector(".table .value").textContent = spoken(stage, row, column);
-    mark(patches[row]);
-  };
-  const mark = patch => {
-    for (const one of document.querySelectorAll(".picker .pointed")) one.classList.remove("pointed");
-    if (patch) document.querySelector(`.picker [data-place="(${patch.replace(",", ", ")})"]`)?.classList.add("pointed");
+    instrument.mark(placeOf(patches[row]));
   };
   const rest = grid => {
     const stage = grid.closest(".stage"), {selected} = dataOf(stage);
     grid.classList.remove("aimed");
     stage.querySelector(".table .value").textContent = spoken(stage, ...selected);
-    mark();
+    instrument.mark();
   };
   document.addEventListener("pointermove", event => {
     const grid = event.target.closest?.(".stage .grid");
@@ -109,7 +106,7 @@
         in: card => data.channels.map((_, i) => boxIn(stage, image(`.half.b ${card}`), [0, i], [1, data.channels.length])),
       },
     };
-    const move = (half, colours, from, to) => Promise.all(
+    const move = (colours, from, to) => Promise.all(
       colours.map((background, i) => fly(stage, {background}, from[i], to[i], i)));
     const table = step => {
       stage.dataset.table = step;
@@ -129,10 +126,10 @@
       }));
     };
     const half = name => [
-      () => { stage.dataset.half = name; return move(name, data[name].line, cellsOf[name].table, cellsOf[name].in(".in")); },
+      () => { stage.dataset.half = name; return move(data[name].line, cellsOf[name].table, cellsOf[name].in(".in")); },
       () => lines(stage, cellsOf[name].in(".read"), unit(name), data[name].read),
       () => lines(stage, cellsOf[name].in(".write"), unit(name), data[name].write),
-      () => move(name, data[name].update, cellsOf[name].in(".out"), cellsOf[name].table),
+      () => move(data[name].update, cellsOf[name].in(".out"), cellsOf[name].table),
       () => { table(name === "a" ? 1 : 2); grid.dataset.sweep = name; return pause(PACE); },
     ];
     const answer = async () => {

@@ -42,11 +42,11 @@ def picture(scope: Microscope, picture: bytes, patch: int) -> str:
     return cells(scope.pixels(picture), wide / high, frame, lines="".join(cuts))
 
 
-def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: int, signed: bool) -> str:
-    """SVG of a value for each patch, laid out as the patches are in the picture, with one of them framed."""
+def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: int) -> str:
+    """SVG of a signed value for each patch, laid out as the patches are in the picture, with one of them framed."""
     grid = scope.grid
     row, col = grid.position(patch)
-    pixels = figures.to_rgb(grid.map(values.astype(np.float32)), signed)
+    pixels = figures.to_rgb(grid.map(values.astype(np.float32)), True)
     return cells(pixels, grid.image_size[1] / grid.image_size[0], (col, row, 1, 1))
 
 

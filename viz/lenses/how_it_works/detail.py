@@ -158,7 +158,7 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
         f"{_account(found.write, way.units, found.unit, f'update of {here}')}</div>"
         f"<p>{_norm(scope, selection, found)}</p>"
         f"<p>{here}: input <b>{_n(found.before)}</b> + update <b>{_n(found.write.total)}</b> = output "
-        f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, part_of(scope, selection))}"
+        f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, half)}"
     )
     return Drawn(html=html, numbers=_terms(found.read, way.line))
 
@@ -215,7 +215,7 @@ def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.M
     before_name, read, written = ("X", "W1", "W2") if token else ("U", "W3", "W4")
 
     def drawn(values: np.ndarray) -> str:
-        return over_grid(scope, values, selection.patch, True) if token else strip(values, found.place)
+        return over_grid(scope, values, selection.patch) if token else strip(values, found.place)
 
     before = forward_pass.table_before(scope.look(selection.picture), selection.block, half).cpu().numpy()
     framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)

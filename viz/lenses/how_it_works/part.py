@@ -6,7 +6,7 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
 NetworkPart = Literal["picture", "stem", "a", "b", "head"]
-PARTS: dict[str, str] = {
+PARTS: dict[NetworkPart, str] = {
     "picture": "the picture",
     "stem": "the stem",
     "a": "token mixing",
@@ -26,7 +26,7 @@ def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:
     text = PART.value(selection)
     if text == "beyond":
         text = {0: "picture", len(scope.depth_names) - 1: "head"}.get(selection.depth, "depth")
-    return next((part for part in ("picture", "stem", "a", "b", "head") if part == text), None)
+    return next((part for part in PARTS if part == text), None)
 
 
 def part_of(scope: Microscope, selection: Selection) -> NetworkPart:

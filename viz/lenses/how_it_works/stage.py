@@ -49,35 +49,36 @@ def _sees(scope: Microscope, s: Selection) -> Hashable:
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    part, table = opened(scope, selection), _Table.of(scope, selection)
-    middle, numbers = _halves(scope, selection), _numbers(scope, selection)
+    part, table, trace = opened(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
+    read, added = tokens.logit_lens(trace, scope.model), forward_pass.strengths(trace)
     if part:
         drawn = detail.draw(scope, selection)
         middle, numbers = f"<div class='opened'>{_close(part)}{drawn.html}</div>", drawn.numbers
+    else:
+        middle, numbers = _halves(table), _numbers(scope, scope.answer(selection.picture), read, added)
     flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
     html = (
         f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
-        f"<div class='flow'>{''.join(flow)}</div>{middle}{_rail(scope, selection)}</div>"
+        f"<div class='flow'>{''.join(flow)}</div>{middle}{_rail(scope, selection, part, read, added)}</div>"
     )
-    return Drawn(html=html, words=_in_words(scope, selection), numbers=numbers)
+    return Drawn(html=html, words=_in_words(scope, selection, read, added), numbers=numbers)
 
 
-def _numbers(scope: Microscope, selection: Selection) -> Numbers:
-    trace, answer = scope.look(selection.picture), scope.answer(selection.picture)
-    lens = tokens.logit_lens(trace, scope.model).probabilities[:, answer]
-    added = np.concatenate([[np.nan], forward_pass.strengths(trace)])
+def _numbers(scope: Microscope, answer: int, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]) -> Numbers:
     of = (f"probability of {scope.classes[answer]}", "norm of the update / norm of its input")
-    return Numbers("value", {"depth": scope.depth_names, "of": of}, np.stack([lens, added], 1))
+    values = np.stack([read.probabilities[:, answer], [np.nan, *added]], 1)
+    return Numbers("value", {"depth": scope.depth_names, "of": of}, values)
 
 
-def _in_words(scope: Microscope, selection: Selection) -> str:
-    added, answer = forward_pass.strengths(scope.look(selection.picture)), scope.answer(selection.picture)
-    names, most = scope.depth_names, int(added.argmax())
+def _in_words(
+    scope: Microscope, selection: Selection, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]
+) -> str:
+    names, most, answer = scope.depth_names, int(added.argmax()), scope.answer(selection.picture)
     update = f"The largest update is that of <b>{names[most + 1]}</b>: {_share(added[most])} of its input."
     if not added.any():
         update = "Every half-block has an update of zero."
     return (
-        f"From <b>{names[scope.decided_at(selection.picture)]}</b> on, the head would already give the answer, "
+        f"From <b>{names[read.decided_at]}</b> on, the head would already give the answer, "
         f"<b>{escape(scope.classes[answer])}</b>. {update}"
     )
 
@@ -132,6 +133,8 @@ class _Table:
     columns: range
     tables: Float32[np.ndarray, "3 rows columns"]
     """what is drawn: the input of the block, after its token mixing, after its channel mixing"""
+    mixings: dict[forward_pass.Half, forward_pass.Mixing]
+    """the selected value on its way through both halves of the block"""
 
     @classmethod
     def of(cls, scope: Microscope, selection: Selection) -> "_Table":
@@ -140,19 +143,25 @@ class _Table:
         columns = window(channel, scope.model.config.hidden_dim, CHANNELS)
         depths = scope.look(selection.picture).depths[2 * selection.block : 2 * selection.block + 3, 0]
         part = depths[:, rows.start : rows.stop, columns.start : columns.stop].float().cpu().numpy()
-        return cls(scope, selection, channel, rows, columns, part)
+        mixings = {half: detail.mixing(scope, selection, half) for half in HALVES}
+        return cls(scope, selection, channel, rows, columns, part, mixings)
 
     @property
     def shown(self) -> int:
         """Which of the tables is the one at the selected depth."""
         return self.selection.depth - 2 * self.selection.block
 
+    @property
+    def titles(self) -> list[str]:
+        first = 2 * self.selection.block
+        before, *others = self.scope.depth_names[first : first + 3]
+        return [f"input: {before}", *(f"after {name}" for name in others)]
+
     def html(self) -> str:
         scope, grid, patch = self.scope, self.scope.grid, self.selection.patch
         size = f"{grid.patches} patches x {scope.model.config.hidden_dim} channels"
         part = f"{len(self.rows)} x {len(self.columns)} shown"
-        name = scope.depth_names[self.selection.depth]
-        head = f"<b>{'input: ' if self.shown == 0 else 'after '}{name}</b> <small>{size} ({part})</small>"
+        head = f"<b>{self.titles[self.shown]}</b> <small>{size} ({part})</small>"
         value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
         here = f"{figures.patch_label(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
@@ -179,36 +188,33 @@ class _Table:
 
     def played(self) -> dict[str, Any]:
         """For the script: the numbers that the pointer tells, and what moves, in colours."""
-        scope, block, patch = self.scope, self.selection.block, self.selection.patch
-        grid, column = scope.grid, self.channel - self.columns.start
-        row = patch - self.rows.start
+        scope, grid = self.scope, self.scope.grid
+        row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
         before, mixed, after = self.tables
-        names = scope.depth_names[2 * block : 2 * block + 3]
-        a, b = (detail.mixing(scope, self.selection, half) for half in HALVES)
-        shown = slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
         return {
             "shown": self.shown,
-            "steps": _steps(scope, self.selection),
-            "titles": [f"input: {names[0]}", f"after {names[1]}", f"after {names[2]}"],
+            "steps": _steps(self),
+            "titles": self.titles,
             "patches": [patch_text(scope, i) for i in self.rows],
             "channels": list(self.columns),
             "selected": [row, column],
             "values": [[float(f"{value:.3g}") for value in line] for line in self.tables[self.shown]],
             "map": [grid.rows, grid.cols],
             "half": "a" if self.selection.depth % 2 or not self.selection.depth else "b",
-            "a": _moving(mixed[:, column] - before[:, column], a, shown[0]),
-            "b": _moving(after[row] - mixed[row], b, shown[1]),
+            "a": _moving(mixed[:, column] - before[:, column], self.mixings["a"], self.rows),
+            "b": _moving(after[row] - mixed[row], self.mixings["b"], self.columns),
         }
 
 
-def _moving(update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: slice) -> dict[str, Any]:
+def _moving(update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: range) -> dict[str, Any]:
     """A column or a row on its way: its colours, those of its update, and the weights of the unit, from -1 to 1."""
+    drawn = slice(shown.start, shown.stop)
 
     def scaled(weights: np.ndarray) -> list[float]:
-        return [round(float(w), 2) for w in weights[shown] / (np.abs(weights).max() or 1)]
+        return [round(float(w), 2) for w in weights[drawn] / (np.abs(weights).max() or 1)]
 
     return {
-        "line": _colours(at.read.values[shown]),
+        "line": _colours(at.read.values[drawn]),
         "update": _colours(update),
         "read": scaled(at.read.weights),
         "write": scaled(at.writes),
@@ -219,17 +225,16 @@ def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.to_rgb(values[None].astype(np.float32), True)[0]]
 
 
-def _halves(scope: Microscope, selection: Selection) -> str:
+def _halves(table: _Table) -> str:
     """Both halves of the block, each on one column or one row, by way of one unit."""
-    config, patch, channel = scope.model.config, selection.patch, channel_of(scope, selection)
-    trace, block = scope.look(selection.picture), selection.block
-    update = trace.depths.diff(dim=0)[2 * block : 2 * block + 2, 0].float().cpu().numpy()
+    scope, patch, channel, columns = table.scope, table.selection.patch, table.channel, table.columns
+    config, block = scope.model.config, table.selection.block
+    depths = scope.look(table.selection.picture).depths[2 * block : 2 * block + 3, 0]
+    update = depths.diff(dim=0).float().cpu().numpy()
     place = figures.patch_label(*scope.grid.position(patch))
 
     def column(values: np.ndarray) -> str:
-        return over_grid(scope, values, patch, True)
-
-    columns = window(channel, config.hidden_dim, CHANNELS)
+        return over_grid(scope, values, patch)
 
     def row(values: np.ndarray) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
@@ -240,7 +245,7 @@ def _halves(scope: Microscope, selection: Selection) -> str:
     )
     drawn = []
     for half, what, added, look, others in halves:
-        at = detail.mixing(scope, selection, half)
+        at = table.mixings[half]
         cards = (
             _card("in", look(at.read.values), what),
             _card("read", look(at.read.weights), f"unit {at.unit} reads"),
@@ -249,7 +254,7 @@ def _halves(scope: Microscope, selection: Selection) -> str:
             _card("out", look(added), "+ update"),
         )
         name = f"{block + 1}{half}"
-        here = " here" * (scope.depth_names[selection.depth] == name)
+        here = " here" * (scope.depth_names[table.selection.depth] == name)
         drawn.append(
             f"<div class='half {half}{here}'><h4>{name}: {next(underlined(PARTS[half]))} <small>one MLP for "
             f"{others}</small></h4>"
@@ -263,21 +268,25 @@ def _card(name: str, drawn: str, text: str) -> str:
     return f"<figure class='{name}'>{drawn}<figcaption>{escape(text)}</figcaption></figure>"
 
 
-def _rail(scope: Microscope, selection: Selection) -> str:
+def _rail(
+    scope: Microscope,
+    selection: Selection,
+    part: NetworkPart | None,
+    read: tokens.LogitLens,
+    added: Float32[np.ndarray, "halves"],
+) -> str:
     """All depths: how probable the answer would be there, and which patches support it."""
-    trace, answer, names = scope.look(selection.picture), scope.answer(selection.picture), scope.depth_names
-    probabilities = tokens.logit_lens(trace, scope.model).probabilities[:, answer]
-    decided = scope.decided_at(selection.picture)
+    answer, names = scope.answer(selection.picture), scope.depth_names
+    probabilities, decided = read.probabilities[:, answer], read.decided_at
     votes, said = _votes(scope, selection.picture, answer)
     span = float(np.percentile(np.abs(votes), 99)) or 1.0
-    added = [0.0, *forward_pass.strengths(trace).tolist()]
     stops = []
     for depth, name in enumerate(names):
         pixels = figures.to_rgb(scope.grid.map(votes[depth]), True, span)
         kind = "stem" if depth == 0 else "a" if depth % 2 else "b"
         here = depth == selection.depth
         title = f"{name}: {escape(scope.classes[answer])} {probabilities[depth]:.1%}"
-        title += f", update {_share(added[depth])} of its input" if depth else ""
+        title += f", update {_share(added[depth - 1])} of its input" if depth else ""
         stops.append(
             f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
             f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
@@ -298,7 +307,7 @@ def _rail(scope: Microscope, selection: Selection) -> str:
         for sign, to, which in jumps
     )
     key = f"Bars: probability of {scope.classes[answer]} there. Maps: {said}."
-    still = " disabled" * bool(opened(scope, selection))  # what it moves is not there
+    still = " disabled" * bool(part)  # what it moves is not there
     plays = "".join(
         f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")
     )
@@ -309,15 +318,16 @@ def _rail(scope: Microscope, selection: Selection) -> str:
     )
 
 
-def _steps(scope: Microscope, selection: Selection) -> list[str]:
+def _steps(table: _Table) -> list[str]:
     """What happens at each step of Play."""
+    scope, selection = table.scope, table.selection
     config, grid = scope.model.config, scope.grid
     patches, channels, row = grid.patches, config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
-    units = {half: detail.mixing(scope, selection, half).unit for half in HALVES}
+    units = {half: at.unit for half, at in table.mixings.items()}
     strongest = ", the strongest" if selection.unit is None else ""
     return [
         f"Each patch of the picture is a row of the table: {channels} numbers.",
-        f"Token mixing takes one column, channel {channel_of(scope, selection)}: a map over the picture.",
+        f"Token mixing takes one column, channel {table.channel}: a map over the picture.",
         f"Each of {config.tokens_mlp_dim} units takes a weighted sum of it. Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
         "All units together make the update; it is added to the column.",

@@ -89,7 +89,7 @@ def _maps(scope: Microscope, selection: Selection) -> str:
     unit = chosen.unit_of(scope, selection)
     cards = (
         _card(
-            over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch, True),
+            over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch),
             f"what unit {unit} of block {selection.block + 1} {side} (own scale)",
         )
         for side, weights in MAPS.items()
