@@ -434,7 +434,7 @@ def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope
         lab.model.block_at(1).token_mixing.fc1.weight[8],
         lab.model.block_at(1).token_mixing.fc2.weight[:, 8],
     ):
-        assert over_grid(lab, weights.detach().numpy(), lab.grid.index(5, 1), True) in html
+        assert over_grid(lab, weights.detach().numpy(), lab.grid.index(5, 1)) in html
 
 
 def test_the_text_says_of_every_lens_what_it_can_show(instrument: Instrument) -> None:
