@@ -138,6 +138,8 @@ class Lens:
     """what the visitor sets for all of its views"""
     group: str = ""
     """the name of the lens that it is a part of"""
+    of_weights: bool = False
+    """whether weights alone are shown: then the untrained network is offered beside them"""
 
     @property
     def element(self) -> str:

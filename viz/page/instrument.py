@@ -60,11 +60,7 @@ class Instrument(Lenses):
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
-            Element(
-                "pin",
-                lambda v: (v.pinned, v.selection.lens),
-                lambda v: {"set": {}, "html": pin.bar(v.pinned, self, v.selection.lens)},
-            ),
+            Element("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
             Element("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
             Element("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
@@ -208,6 +204,8 @@ class Instrument(Lenses):
             self._place(visit, visit.photo.framed(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
+        if not words.keys().isdisjoint(option.name for option in self.specimen.all_options) and "view" in event:
+            status["go"] = element_id(self.specimen, self.specimen.views[0])
         kept = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
