@@ -117,6 +117,8 @@ class View:
     """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
     """what has to be known before all of it can be drawn. What depends on a result follows when that is known"""
+    always: bool = False
+    """whether it is drawn whatever lens is open, as others refer to it"""
 
     def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
         """What of it is not known yet."""

@@ -465,6 +465,8 @@ window.instrument = (() => {
     };
     const menu = box.querySelector(".take [popover]");
     menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+      const pictured = box.querySelector(".pane:last-child > :is(.figure:not([hidden]), .html:has(svg, img, > .figures, > .verdicts))");
+      for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
       const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
       const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
       const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;

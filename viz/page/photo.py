@@ -54,20 +54,16 @@ class Photo:
         high = bottom - top < height
         part = (bottom - top) / height if high else (right - left) / width
         moved = (
-            ""
-            if part == 1
-            else (
-                f"<input type='range' data-word='position' min='0' max='{STEPS}' value='{self.chosen()['position']}' "
-                f"class='{'down' if high else 'across'}' style='--part: {part:.2%}' "
-                "aria-label='The part that the network gets: move it'>"
-            )
-        )
+            f"<input type='range' data-word='position' min='0' max='{STEPS}' value='{self.chosen()['position']}' "
+            f"class='{'down' if high else 'across'}' style='--part: {part:.2%}' "
+            "aria-label='The part that the network gets' title='Drag the frame, or use the arrow keys'>"
+        ) * (part < 1)
         small = self.image.copy()
         small.thumbnail((PREVIEW, PREVIEW))
         file = BytesIO()
         small.save(file, "JPEG", quality=85)
         address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
-        taken = "framed part: drag the frame, or use the arrow keys" if moved else "whole picture"
+        taken = "framed part" if moved else "whole picture"
         said = [f"The network gets the {taken}.", *self.notes]
         return (
             f"<div class='photo'><img src='{address}' alt='your picture'>{moved}</div><p>{escape(' '.join(said))}</p>"

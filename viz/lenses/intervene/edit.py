@@ -168,7 +168,8 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
         _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
     ]
     listed = "; ".join(describe(scope, edit) for edit in made)
-    return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet'}. All lenses show the edited picture."
+    done = f"{escape(listed) or 'No edits yet'}. All lenses show the edited picture."
+    return f"<span class='does'>{''.join(buttons)}</span>{done}"
 
 
 def _button(name: str, words: Params | None) -> str:
