@@ -290,8 +290,8 @@ def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: C
         "plot => { const {x, y} = plot._fullData[0]; return [[...x], [...y]]; }"
     )
     middle = [[(a + b) / 2 for a, b in pairwise(edges)] for edges in heat]
-    # 4 columns and a gap, 3 rows of gap and 8: the third tile of the second line is 4a; its row 6, column 1
-    click_cell(page, "tokens-norms", middle[0][2 * 5 + 1], middle[1][11 + 3 + 6])
+    # 4 columns and a gap, 3 rows of gap: the eighth tile of the first line is 4a; its row 6, column 1
+    click_cell(page, "tokens-norms", middle[0][7 * 5 + 1], middle[1][3 + 6])
     expect(page.locator("#patch")).to_have_value("6,1")
     expect(page.locator("#answer output")).to_have_text("4a")
     open_lens(page, "how")

@@ -153,7 +153,7 @@ def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
         for image in (trace for trace in figure.data if trace.type == "image"):
             pixels = pixels_of(image)
             assert (pixels == pixels[..., :1]).all()
-            assert 200 <= pixels.min() < pixels.max() <= 255
+            assert figures.style.PALE[0] <= pixels.min() < pixels.max() <= 255
             assert pixels[0, :3, 0].tolist() == [255, 200, 216]  # red is a third as bright as white
 
 

@@ -55,10 +55,10 @@ window.instrument = (() => {
     return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
   };
   // what the address says, with all that it stands for
-  const fromAddress = () => {
-    const brought = new Map(new URLSearchParams(location.hash.slice(1)));
+  const fromAddress = ({search, hash} = location) => {
+    const brought = new Map(new URLSearchParams(hash.slice(1)));
     const text = digest => brought.get(digest) ?? texts.get(digest);
-    return (location.search + location.hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
+    return (search + hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
   };
 
   // what a control says, in the words of a link
@@ -189,7 +189,9 @@ window.instrument = (() => {
       Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
     }
     document.body.classList.toggle("lecturing", Boolean(box));
-    only(...(box ? [box, document.getElementById("tour"), document.getElementById("status"), meaning] : []));
+    const others = ["specimen", "tour", "status"].map(id => document.getElementById(id));
+    only(...(box ? [box, ...others, meaning] : []));
+    if (!box) played = [];
     if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
     if (!box && document.fullscreenElement) document.exitFullscreen();
     for (const one of [before, box]) one?.dispatchEvent(new Event("resized"));
@@ -205,11 +207,45 @@ window.instrument = (() => {
     const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
     if (!step) return;
     event.preventDefault();
+    if (played.length) return playAt(played.at + step);
     if (document.querySelector("#tour .on")) return document.querySelector(`#tour [data-step=${step > 0 ? "next" : "back"}]`)?.click();
     const views = [...document.querySelectorAll(".lens.open .view")];
     const next = views[views.indexOf(here) + step];
     if (next) lecture(next);
   });
+
+  // a playlist: links, one a line, which arrows go through in a lecture; to the page of another network, it goes along
+  const PLAYLIST = "mixer playlist", PLAYING = "mixer playing";
+  let played = [];
+  const playAt = at => {
+    if (!played[at]) return;
+    played.at = at;
+    const there = new URL(played[at], location.href);
+    if (there.pathname === location.pathname) return send({link: fromAddress(there), listed: true});
+    sessionStorage[PLAYING] = at;
+    location.href = there;
+  };
+  const playlist = form => {
+    const area = form.querySelector("textarea");
+    area.value = localStorage[PLAYLIST] ?? "";
+    const begin = at => {
+      played = area.value.split("\n").map(line => line.trim()).filter(Boolean);
+      played.at = at;
+    };
+    form.addEventListener("submit", event => {
+      event.preventDefault();
+      localStorage[PLAYLIST] = area.value;
+      form.hidePopover();
+      begin(0);
+      lecture(document.querySelector(".lens.open .view"));
+      playAt(0);
+    });
+    const at = sessionStorage[PLAYING];
+    if (at === undefined) return;
+    delete sessionStorage[PLAYING];
+    begin(Number(at));
+    unanswered[0].listed = true;
+  };
 
   // what a term means, beside it
   const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
@@ -664,12 +700,17 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      const {link} = unanswered.shift();
+      const {link, listed} = unanswered.shift();
       remember();
       if (answer) show(answer, link === undefined);
-      else say("Something in the program went wrong. The server's log has the details.");
+      if (answer && listed) fillScreen(answer.status.go);
+      if (!answer) say("Something in the program went wrong. The server's log has the details.");
     }
     asking = false;
+  };
+  const fillScreen = id => { // by a view that a link names, or by the first of its lens
+    const view = (document.getElementById(id) ?? document.querySelector(".lens.open")).querySelector(".view");
+    if (!view.classList.contains("lecture")) lecture(view);
   };
   const send = payload => {
     unanswered.push(payload);
@@ -809,6 +850,7 @@ window.instrument = (() => {
   };
 
   const header = element => {
+    playlist(element.querySelector("#playlist"));
     networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
     element.addEventListener("click", event => {
       const button = event.target.closest("[data-do=link]");

@@ -24,7 +24,10 @@ def header(scope: Microscope) -> str:
 <p class="choice"><label id="network" hidden>Network <select></select></label>
 <button type="button" data-do="open" hidden>Open</button> <small>{escape(facts)}</small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
-<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
+<button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
+<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
+<form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
+<textarea rows="8" required></textarea></label><button>Start</button></form>"""
 
 
 def parts(scope: Microscope) -> list[Element]:
