@@ -4,7 +4,7 @@ An image with patches left out has those patches from the baseline. A walk start
 of the image in, one after the other: Shapley values and the curves of deletion and insertion are made of walks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,19 +54,24 @@ def check(model: Mixer, question: Question) -> None:
         raise ValueError(f"the output must be 'logit' or 'probability', not {question.output!r}")
 
 
-def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
-    """F from images, with whatever gradients and hooks there are."""
-    return lambda images: question.of(model(images))
+def score(model: Mixer, *questions: Question) -> Callable[[Tensor], Tensor]:
+    """F from images, with whatever gradients and hooks there are: of one question, or of one for each image."""
+    if len(questions) == 1:
+        return lambda images: questions[0].of(model(images))
+    return lambda images: torch.cat(
+        [question.of(row[None]) for question, row in zip(questions, model(images), strict=True)]
+    )
 
 
 def answers(
-    model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
+    model: Mixer, questions: Sequence[Question], images: Float[Tensor, "images 3 height width"]
 ) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of images, batch by batch, without gradients."""
+    """F of images, each of its own question, batch by batch, without gradients."""
     parts = [np.empty(0)]
-    for batch in batches(model, images):
-        parts.append(_outputs(model, question, batch))
-        yield len(batch)
+    for part in batches(model, torch.arange(len(images))):
+        with timed(model, len(part)), torch.no_grad():
+            parts.append(score(model, *(questions[i] for i in part))(images[part]).cpu().double().numpy())
+        yield len(part)
     return np.concatenate(parts)
 
 
@@ -77,7 +82,9 @@ def answers_with(
     grid, parts = model.config.grid, [np.empty(0)]
     image, baseline = (grid.to_tokens(x.detach()[None]) for x in (question.image, question.baseline))
     for part in batches(model, torch.from_numpy(present)[..., None].to(image.device)):
-        parts.append(_outputs(model, question, grid.to_images(torch.where(part, image, baseline))))
+        with timed(model, len(part)), torch.no_grad():
+            images = grid.to_images(torch.where(part, image, baseline))
+            parts.append(question.of(model(images)).cpu().double().numpy())
         yield len(part)
     return np.concatenate(parts)
 
@@ -104,10 +111,3 @@ def walk(
     counts = np.arange(len(order) + 1) if counts is None else counts
     between = yield from answers_with(model, question, np.argsort(order) < counts[1:-1, None])
     return np.array([ends[0], *between, ends[1]])
-
-
-def _outputs(
-    model: Mixer, question: Question, batch: Float[Tensor, "batch 3 height width"]
-) -> Float64[np.ndarray, "batch"]:
-    with timed(model, len(batch)), torch.no_grad():
-        return score(model, question)(batch).cpu().double().numpy()
