@@ -14,6 +14,7 @@ Captum is loaded when it is first used: with it comes matplotlib, and nobody sho
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, answers_with, score
+from viz.attribution.question import Question, answers_with, of_each
 from viz.capture import capture, evaluating, run_from
 from viz.pace import Steps, batches, timed
 
@@ -236,6 +237,12 @@ def _with_gradients(model: Mixer, passes: int) -> Iterator[None]:
         yield
 
 
+def _scores(
+    model: Mixer, owners: Sequence[Question], points: Float[Tensor, "points 3 height width"]
+) -> Float[Tensor, "points"]:
+    return of_each(owners, model(points))
+
+
 def pixel_gradients(
     model: Mixer, owners: Sequence[Question], settings: Settings, points: Float[Tensor, "points 3 height width"]
 ) -> Steps[Float[Tensor, "points 3 height width"]]:
@@ -244,7 +251,7 @@ def pixel_gradients(
 
     found = []
     for part in batches(model, torch.arange(len(points)), gradients=True):
-        method = Saliency(score(model, *(owners[i] for i in part)))
+        method = Saliency(partial(_scores, model, [owners[i] for i in part]))
         with _with_gradients(model, 2 * len(part)):
             found.append(method.attribute(points[part].detach().clone().requires_grad_(), abs=False))
         yield 2 * len(part)
@@ -266,7 +273,7 @@ def token_gradients(
 
         with _with_gradients(model, 2 * len(part)):
             with capture(model, [], {f"blocks.{settings.block}": keep}):
-                scores = score(model, *(owners[i] for i in part))(points[part].detach().clone().requires_grad_())
+                scores = _scores(model, [owners[i] for i in part], points[part].detach().clone().requires_grad_())
             (gradients,) = torch.autograd.grad(scores.sum(), seen)
         found.append(torch.stack([seen[0].detach(), gradients], 1))
         yield 2 * len(part)

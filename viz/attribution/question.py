@@ -54,25 +54,28 @@ def check(model: Mixer, question: Question) -> None:
         raise ValueError(f"the output must be 'logit' or 'probability', not {question.output!r}")
 
 
-def score(model: Mixer, *questions: Question) -> Callable[[Tensor], Tensor]:
-    """F from images, with whatever gradients and hooks there are: of one question, or of one for each image."""
-    if len(questions) == 1:
-        return lambda images: questions[0].of(model(images))
-    return lambda images: torch.cat(
-        [question.of(row[None]) for question, row in zip(questions, model(images), strict=True)]
-    )
+def of_each(questions: Sequence[Question], logits: Float[Tensor, "images classes"]) -> Float[Tensor, "images"]:
+    """F of each image by its own question."""
+    return torch.cat([question.of(row[None]) for question, row in zip(questions, logits, strict=True)])
+
+
+def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
+    """F from images, with whatever gradients and hooks there are."""
+    return lambda images: question.of(model(images))
 
 
 def answers(
     model: Mixer, questions: Sequence[Question], images: Float[Tensor, "images 3 height width"]
 ) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of images, each of its own question, batch by batch, without gradients."""
-    parts = [np.empty(0)]
-    for part in batches(model, torch.arange(len(images))):
-        with timed(model, len(part)), torch.no_grad():
-            parts.append(score(model, *(questions[i] for i in part))(images[part]).cpu().double().numpy())
-        yield len(part)
-    return np.concatenate(parts)
+    """F of each image by its own question, batch by batch, without gradients. An image that comes twice passes once."""
+    distinct, places = images.unique(dim=0, return_inverse=True)
+    logits = list[Tensor]()
+    for batch in batches(model, distinct):
+        with timed(model, len(batch)), torch.no_grad():
+            logits.append(model(batch))
+        yield len(batch)
+    yield len(images) - len(distinct)
+    return of_each(questions, torch.cat(logits)[places]).cpu().double().numpy()
 
 
 def answers_with(
