@@ -1,0 +1,205 @@
+"""What the endpoints answer: their types, and what fills them."""
+
+import re
+from html import unescape
+from typing import Any, TypedDict
+
+import numpy as np
+from jaxtyping import Float32
+
+from viz import tokens as token_questions
+from viz.attribution.asked import Asked, explanation
+from viz.intervene.knockout import ablate
+from viz.lenses.view import Numbers, View
+from viz.microscope import Microscope
+from viz.mixing.influence import token_jacobian
+from viz.selection import Selection
+
+Map = list[list[float]]
+"""a number for each patch: rows of columns, from the top left"""
+
+
+class Confidence(TypedDict):
+    label: str
+    confidence: float
+
+
+class Answer(TypedDict):
+    label: str
+    """the most probable class"""
+    confidences: list[Confidence]
+    """of all classes, the most probable first"""
+    notes: list[str]
+    """what was left out or changed of the picture, in sentences"""
+
+
+class Attributed(TypedDict):
+    label: str
+    """the class that is explained"""
+    method: str
+    baseline: str
+    output: str
+    """what is explained: the logit or the probability of the class"""
+    values: Map
+    """what each patch contributes; of saliencies, how strongly each counts, without sign"""
+    total: float
+    """the sum of the values"""
+    difference: float
+    """the output for the picture minus that for the baseline: the total of a complete method"""
+    passes: int
+    """the cost, in passes of one picture through the network"""
+    notes: list[str]
+
+
+class Tokens(TypedDict):
+    depth: str
+    channels: int
+    lengths: Map
+    """the Euclidean norm of each token"""
+    answers: list[list[str]]
+    """the class that the network's classifier would give each token alone"""
+    similarity: Map | None
+    """the cosine similarity of each token with that of the given patch"""
+    vectors: list[list[list[float]]] | None
+    """the tokens themselves, on request: rows of columns of channels"""
+    notes: list[str]
+
+
+class Mixing(TypedDict):
+    block: int
+    patches: list[list[int]]
+    """[row, column] of each patch, in the order of the influence's rows and columns"""
+    influence: Map
+    """how strongly each patch (column) influences each patch (row) through the token mixing, for this picture"""
+    notes: list[str]
+
+
+class Side(TypedDict):
+    """The answer on one side of an intervention."""
+
+    answer: str
+    """the most probable class"""
+    logit: float
+    """of the class to explain"""
+    probability: float
+
+
+class Intervened(TypedDict):
+    label: str
+    """the class that is explained"""
+    before: Side
+    after: Side
+    change: float
+    """of the logit of the class"""
+    notes: list[str]
+
+
+class Listed(TypedDict):
+    views: dict[str, str]
+    """the names of all views, and the question of each"""
+
+
+class Seen(TypedDict):
+    """A view of the page, in numbers and words."""
+
+    view: str
+    title: str
+    question: str
+    words: str
+    """the sentence made of its numbers"""
+    caution: str
+    """what it does not show"""
+    quantity: str
+    """what the values are; empty where the view is a text"""
+    axes: dict[str, list[str]]
+    """for each dimension of the values its name, and what stands at its places"""
+    values: Any
+    """nested lists, as deep as there are axes; null for what is no number"""
+    notes: list[str]
+
+
+def classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
+    probabilities, best = scope.probabilities(picture), scope.leading(picture, len(scope.classes))
+    confidences: list[Confidence] = [{"label": scope.classes[i], "confidence": float(probabilities[i])} for i in best]
+    return {"label": confidences[0]["label"], "confidences": confidences, "notes": notes}
+
+
+def attributed(scope: Microscope, asked: Asked, method: str, notes: list[str]) -> Attributed:
+    found = scope.made(explanation(scope, asked, method))
+    return {
+        "label": scope.classes[asked.target],
+        "method": method,
+        "baseline": asked.baseline,
+        "output": asked.output,
+        "values": _map(scope, found.values),
+        "total": found.total,
+        "difference": found.difference,
+        "passes": found.passes,
+        "notes": notes,
+    }
+
+
+def tokens(scope: Microscope, picture: bytes, depth: int, patch: int | None, vectors: bool, notes: list[str]) -> Tokens:
+    seen = scope.look(picture)
+    best = scope.grid.map(token_questions.votes(seen, scope.model, depth).argmax(1))
+    held = seen.depths[depth, 0].cpu().numpy()
+    return {
+        "depth": scope.depth_names[depth],
+        "channels": held.shape[1],
+        "lengths": _map(scope, token_questions.norms(seen)[depth]),
+        "answers": [[scope.classes[number] for number in row] for row in best],
+        "similarity": None if patch is None else _map(scope, token_questions.similarity(seen, patch)[depth]),
+        "vectors": scope.grid.map(held, axis=0).tolist() if vectors else None,
+        "notes": notes,
+    }
+
+
+def mixing(scope: Microscope, picture: bytes, block: int, notes: list[str]) -> Mixing:
+    gains = token_jacobian(scope.model, scope.input(picture), block)
+    places = [list(position) for position in scope.grid.positions]
+    return {"block": block + 1, "patches": places, "influence": gains.tolist(), "notes": notes}
+
+
+def intervened(
+    scope: Microscope,
+    picture: bytes,
+    changed: bytes,
+    halves: list[int],
+    units: dict[int, list[int]],
+    target: int,
+    notes: list[str],
+) -> Intervened:
+    before = ablate(scope.model, scope.input(picture)[None], (), {})
+    after = ablate(scope.model, scope.input(changed)[None], halves, units)
+    sides = [_side(scope, logits, target) for (logits,) in (before, after)]
+    change = sides[1]["logit"] - sides[0]["logit"]
+    return {"label": scope.classes[target], "before": sides[0], "after": sides[1], "change": change, "notes": notes}
+
+
+def _side(scope: Microscope, logits: Float32[np.ndarray, "classes"], target: int) -> Side:
+    shares = np.exp(logits - logits.max(), dtype=np.float64)
+    answer, probability = scope.classes[logits.argmax()], float(shares[target] / shares.sum())
+    return {"answer": answer, "logit": float(logits[target]), "probability": probability}
+
+
+def seen(scope: Microscope, name: str, view: View, selection: Selection, notes: list[str]) -> Seen:
+    drawn = view.draw(scope, selection)
+    numbers = drawn.numbers or Numbers("", {}, np.array(np.nan))
+    values = numbers.values.astype(object)
+    if numbers.values.dtype.kind == "f":
+        values[~np.isfinite(numbers.values)] = None
+    return {
+        "view": name,
+        "title": view.title,
+        "question": view.question,
+        "words": " ".join(unescape(re.sub("<[^>]*>", "", drawn.words)).split()),
+        "caution": view.caution,
+        "quantity": numbers.name,
+        "axes": {axis: [*map(str, places)] for axis, places in numbers.axes.items()},
+        "values": values.tolist(),
+        "notes": notes,
+    }
+
+
+def _map(scope: Microscope, values: np.ndarray) -> Map:
+    return scope.grid.map(values).tolist()

@@ -1,0 +1,166 @@
+"""What a parameter of an endpoint may be, and what is meant by what was given.
+
+Other programs send anything, and many send numbers, lists and truth values as text.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from viz.attribution.methods import METHODS
+from viz.intervene import edits as picture_edits
+from viz.intervene.edits import Edit
+from viz.lenses.all import Lenses
+from viz.lenses.attribution.options import BASELINE, OUTPUT
+from viz.microscope import Microscope
+from viz.page.tools import Schema
+from viz.page.upload import Refused
+from viz.selection import Params, Selection, change, from_query, show
+
+BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
+SENT = "the picture in base64, plain or as a data URL"
+FETCHED = "; or its address (http or https) on the public internet"
+MAX_NAMED = 100
+"""classes that a tool lists"""
+T = TypeVar("T")
+
+
+def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
+    """What each parameter may be (JSON Schema), beside what its endpoint says of it."""
+    scope = lenses.scope
+    block: Schema = {"type": "integer", "minimum": 1, "maximum": len(scope.model.blocks)}
+    unit: Schema = {"type": "integer", "minimum": 0, "maximum": scope.model.config.tokens_mlp_dim - 1}
+    pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
+    return {
+        "picture": {"type": "string", "description": SENT + (FETCHED if fetch else "")},
+        "label": _names(scope.classes),
+        "method": _names(tuple(METHODS)),
+        "baseline": _names(BASELINES),
+        "output": _names(OUTPUTS),
+        "block": block,
+        "depth": _names(scope.depth_names),
+        "patch": pair | {"items": {"type": "integer", "minimum": 0}},
+        "vectors": {"type": "boolean"},
+        "edits": {"type": "string"},
+        "skip": {"type": "array", "items": _names(scope.depth_names[1:])},
+        "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
+        "name": _names(tuple(lenses.named)),
+        "words": {"type": "string"},
+    }
+
+
+def _names(right: tuple[str, ...]) -> Schema:
+    """A list of a thousand classes would be longer than all else that a program reads of a tool."""
+    return {"type": "string"} | ({"enum": list(right)} if len(right) <= MAX_NAMED else {})
+
+
+def selected(lenses: Lenses, picture: bytes, moved: Params, given: object) -> Selection:
+    """moved: what an older name of the view says, too"""
+    if not isinstance(given, str | None):
+        raise Refused(f"Words are a text such as depth=5a&class=cat, not {str(given)[:50]!r}.")
+    start = show(lenses.scope, lenses.first, picture)
+    selection, wrong = change(lenses.scope, lenses.page, start, {**moved, **from_query(given or "")})
+    if wrong:
+        raise Refused(" ".join(wrong))
+    return selection
+
+
+def named(name: str, read: Callable[[Microscope, Any], T], scope: Microscope, given: Any) -> T:
+    """What was given by a parameter. Raises Refused with its name, where the sentence does not have it."""
+    try:
+        return read(scope, given)
+    except Refused as error:
+        raise Refused(error.message if name in error.message.lower() else f"{error.message} (In {name}.)") from error
+
+
+def class_number(scope: Microscope, label: object) -> int:
+    return scope.classes.index(one_of("label", label, scope.classes))
+
+
+def one_of(name: str, given: object, right: tuple[str, ...]) -> str:
+    text = given if isinstance(given, str) else json.dumps(given, default=str)
+    if text not in right:
+        known = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
+        raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {known}.")
+    return text
+
+
+def edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
+    if not isinstance(given, str | None):
+        raise Refused(f"Edits are a text such as mean:0,1;shuffle:7, not {str(given)[:50]!r}.")
+    try:
+        return picture_edits.parse(given or "", scope.grid, len(scope.samples))
+    except ValueError as error:
+        raise _refused(str(error)) from error
+
+
+def half_blocks(scope: Microscope, given: object) -> list[int]:
+    """Their numbers, counted from 0."""
+    names = scope.depth_names[1:]
+    return [names.index(one_of("half-block", name, names)) for name in _list("skip", given)]
+
+
+def units(scope: Microscope, given: object) -> dict[int, list[int]]:
+    """Their numbers, by block, both counted from 0."""
+    found: dict[int, list[int]] = {}
+    for pair in _list("silence", given):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise Refused(f"A unit is [block, unit], not {str(pair)[:50]!r}.")
+        unit = _whole("unit", pair[1], 0, scope.model.config.tokens_mlp_dim - 1)
+        found.setdefault(block(scope, pair[0]), []).append(unit)
+    return found
+
+
+def _list(name: str, given: object) -> Sequence[object]:
+    """A list, or a text such as `["6a", "6b"]` or `6a, 6b`."""
+    if isinstance(given, str):
+        read = _read(given if given.strip().startswith("[") else f"[{given}]")
+        given = read if isinstance(read, list) else [part.strip() for part in given.split(",")]
+    if not isinstance(given, (list, tuple, type(None))):
+        raise _refused(f"{name} is a list, not {str(given)[:50]!r}")
+    return given or ()
+
+
+def _read(text: str) -> object:
+    """What a text says as JSON; itself where it says nothing."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def truth(name: str, given: object) -> bool:
+    said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+    found = said.get(str(given).strip().lower())
+    if found is None:
+        raise _refused(f"{name} is true or false, not {str(given)[:50]!r}")
+    return found
+
+
+def block(scope: Microscope, given: object) -> int:
+    """Its number, counted from 0."""
+    count = len(scope.model.blocks)
+    return count - 1 if given is None else _whole("block", given, 1, count) - 1
+
+
+def patch(scope: Microscope, given: object) -> int:
+    pair = _list("patch", given) if isinstance(given, (str, list, tuple)) else ()
+    if len(pair) != 2:
+        raise Refused(f"A patch is [row, column], not {str(given)[:50]!r}.")
+    row = _whole("the row of the patch", pair[0], 0, scope.grid.rows - 1)
+    return scope.grid.index(row, _whole("the column of the patch", pair[1], 0, scope.grid.cols - 1))
+
+
+def _whole(name: str, given: object, low: int, high: int) -> int:
+    """A whole number, be it 2, 2.0 or a text that says so."""
+    number = _read(given) if isinstance(given, str) else given
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
+        raise _refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
+    return number
+
+
+def _refused(text: str) -> Refused:
+    """The text as a sentence."""
+    return Refused(f"{text[0].upper()}{text[1:]}.")
