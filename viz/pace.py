@@ -31,6 +31,9 @@ BATCH = 0.2
 SEEN = 3
 """batches that are remembered: the fastest of them counts, as a machine may be busy with something else for a moment"""
 
+FIRST = 20
+"""samples after which what is estimated over all of them is first shown; then whenever there are twice as many"""
+
 STALE = 10
 """seconds after which one more pass is timed: where the machine was busy when a network was opened, little starts by
 itself, so that nothing else would show that it is faster by now"""
@@ -113,6 +116,17 @@ def in_time(model: Mixer, passes: int) -> int:
     return max(1, int(BATCH / (passes * seconds)))
 
 
+def due(before: int, done: int) -> bool:
+    """Whether what is estimated is to be shown, now that so many samples are done: after 20, 40, 80, ..."""
+    return (done // FIRST).bit_length() > (before // FIRST).bit_length()
+
+
+def spread_out(images: Tensor) -> Tensor:
+    """The numbers of all images in an order in which the first few are from everywhere: samples lie class by class."""
+    stride, numbers = max(1, -(-len(images) // FIRST)), torch.arange(len(images), device=images.device)
+    return torch.cat([numbers[begin::stride] for begin in range(stride)])
+
+
 def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
     """The same steps, of which each yields how many passes there were so far."""
     try:
@@ -141,6 +155,22 @@ def collected(
         done += len(batch)
         yield done
     return torch.cat(parts)
+
+
+def estimated(
+    model: Mixer, images: Tensor, compute: Callable[[Tensor], Tensor], result: Callable[[Tensor], T]
+) -> Iterator[int | T]:
+    """What follows from what is computed of many images with gradients' memory, first of a few of them, then of more.
+
+    Yields how many images are done, and the result whenever it is `due`. The order of the images is to play no part.
+    """
+    parts, done = list[Tensor](), 0
+    for some in batches(model, spread_out(images), gradients=True):
+        parts.append(compute(images[some]))
+        before, done = done, done + len(some)
+        yield done
+        if due(before, done) or done == len(images):
+            yield result(torch.cat(parts))
 
 
 def finish(steps: Steps[T]) -> T:

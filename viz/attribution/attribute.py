@@ -35,11 +35,12 @@ class Attribution:
     target: int
     output: Output
     """what the values are made of: the logit or the probability of the target"""
-    values: Float32[np.ndarray, "patches"]
+    values: Float32[np.ndarray, "groups"]
+    """one per group of patches: the sum over them, or what they bring together"""
     pixels: Float32[np.ndarray, "height width"] | None
     """None where the method does not tell pixels apart"""
     signed: bool
-    standard_error: Float32[np.ndarray, "patches"] | None
+    standard_error: Float32[np.ndarray, "groups"] | None
     """of each value, where it is a mean over random draws: Shapley values, GradientShap, SmoothGrad x input; NaN after
     the first draw"""
     total: float
@@ -76,7 +77,8 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
 ) -> Iterator[int | Attribution]:
-    """As `attribute`, batch by batch: yields the passes so far, and at last the answer.
+    """As `attribute`, batch by batch: yields the passes so far, and at last the answer; before that, Shapley values as
+    far as they are known.
 
     The model is not held while the caller has the word.
     """
@@ -148,11 +150,13 @@ def _told(
     outputs: Float64[np.ndarray, "outputs"],
 ) -> Attribution:
     """What was computed of a question, in numbers. outputs: F of the image and of all that it is compared with"""
-    method, tokens = METHODS[name], model.config.grid.to_tokens
+    method, tokens, groups = METHODS[name], model.config.grid.to_tokens, question.groups(model)
     exact = raw.values.detach().cpu().double()
     pixels = exact.sum(0) if method.pixels else None
     values = tokens(exact[None])[0].sum(1) if method.pixels else exact
-    each = None if raw.draws is None else tokens(raw.draws.detach().cpu().double()).sum(2).numpy()
+    if len(values) > len(groups):  # else what a group brings was computed at once
+        values = groups.sum(values)
+    each = None if raw.draws is None else groups.sum(tokens(raw.draws.detach().cpu().double()).sum(2)).numpy()
     total, difference = float(values.sum()), float(outputs[0] - outputs[1:].mean())
     return Attribution(
         method=name,
@@ -165,7 +169,7 @@ def _told(
         total=total,
         difference=difference,
         gap=total - difference if method.complete else None,
-        passes=method.passes(model.config.grid.patches, settings),
+        passes=method.passes(len(groups), settings),
         seconds=0.0,
     )
 
@@ -194,20 +198,23 @@ def _shapley(
     model: Mixer, questions: Sequence[Question], name: str, settings: Settings
 ) -> Iterator[int | list[Attribution]]:
     (question,) = questions
-    found = yield from summed(shapley(model, question, settings.draws, settings.seed))
-    total = float(found.values.sum())
-    only = Attribution(
-        method=name,
-        target=question.target,
-        output=question.output,
-        values=found.values.astype(np.float32),
-        pixels=None,
-        signed=True,
-        standard_error=found.standard_error.astype(np.float32),
-        total=total,
-        difference=found.difference,
-        gap=total - found.difference,
-        passes=METHODS[name].passes(model.config.grid.patches, settings),
-        seconds=0.0,
-    )
-    yield [only]
+    for found in shapley(model, question, settings.draws, settings.seed):
+        if isinstance(found, int):
+            yield found
+            continue
+        total = float(found.values.sum())
+        only = Attribution(
+            method=name,
+            target=question.target,
+            output=question.output,
+            values=found.values.astype(np.float32),
+            pixels=None,
+            signed=True,
+            standard_error=found.standard_error.astype(np.float32),
+            total=total,
+            difference=found.difference,
+            gap=total - found.difference,
+            passes=METHODS[name].passes(len(found.values), replace(settings, draws=found.orders)),
+            seconds=0.0,
+        )
+        yield [only]

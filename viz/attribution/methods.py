@@ -31,8 +31,8 @@ from viz.pace import Steps, batches, timed
 class Raw:
     """What a method computes."""
 
-    values: Float[Tensor, "3 height width"] | Float[Tensor, "patches"]
-    """one per colour of each pixel, or one per patch"""
+    values: Float[Tensor, "3 height width"] | Float[Tensor, "places"]
+    """one per colour of each pixel, per patch, or per group of patches"""
     draws: Float[Tensor, "draws 3 height width"] | None = None
     """those that the values are the mean of, where they are drawn at random"""
 
@@ -149,8 +149,8 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 heig
 
 def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """F(x) - F(x with one patch from the baseline), for each patch: Captum's FeatureAblation."""
-    patches = model.config.grid.patches
-    present = np.concatenate([np.ones((1, patches), bool), ~np.eye(patches, dtype=bool)])
+    count = len(question.groups(model))
+    present = np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)])
     whole, *without = yield from answers_with(model, question, present)
     return Raw(torch.tensor([whole - one for one in without]))
 
@@ -288,8 +288,8 @@ class Method:
     """What is known of a method before it runs."""
 
     passes: Callable[[int, Settings], int]
-    """the cost for (patches, settings), in forward passes of one image. A gradient counts as two: on the way back to
-    the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
+    """the cost for (groups of patches, settings), in forward passes of one image. A gradient counts as two: on the way
+    back to the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
     compute: FromGradients | Compute | None = None
     """None for Shapley values, which come in steps"""
     pixels: bool = False

@@ -15,12 +15,13 @@ from viz.figures.style import (
     OVER,
     SEQUENTIAL,
     SIGNED,
+    Box,
     axes_figure,
     backdrop,
     bar_as_seen,
     caption,
     colorbar_below,
-    frames,
+    frame_box,
     picture_figure,
     smallest_dtype,
 )
@@ -36,7 +37,7 @@ def overlays(
     signed: Sequence[bool],
     label: str,
     patches: tuple[int, int],
-    chosen: tuple[int, int],
+    chosen: Box,
 ) -> go.Figure:
     """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
 
@@ -47,7 +48,7 @@ def overlays(
     patches: (rows, columns) of the grid, in which `chosen` is framed
     """
     height, width, _ = picture.shape
-    (rows, cols), (row, col) = patches, chosen
+    rows, cols = patches
     lines = -(-len(maps) // ABREAST)
     columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
@@ -78,14 +79,13 @@ def overlays(
         traces += [backdrop(picture, x, y), heat]
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
-    dy, dx = height / rows, width / cols
     whole = columns * across - gap, lines * down
     return picture_figure(
         traces,
         None,
         meta={"ratio": whole[1] / whole[0], "extra": 80, "most": 80 + 320 * lines},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
-        shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
+        shapes=frame_box(spots, chosen, (height / rows, width / cols)),
         xaxis={"range": [-0.5, whole[0] - 0.5]},
         yaxis={"range": [whole[1] - words * line - 0.5, -words * line - 0.5]},
     )

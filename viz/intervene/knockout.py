@@ -6,6 +6,7 @@ what it says about this picture. All that lies behind it reacts.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
-from viz.pace import batches, collected
+from viz.pace import batches, collected, due, estimated, spread_out
 from viz.running_stats import RunningStats, spread_of
 from viz.zerogpu import on_lent_gpu
 
@@ -56,24 +57,28 @@ def ablate_half_blocks(
 def ablate_half_blocks_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """`ablate_half_blocks` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
+    """`ablate_half_blocks` of many pictures: yields how many are done, and first of a few, at last of all of them mean
+    and spread, (half-blocks, classes)."""
     spread, done = RunningStats(), 0
-    for batch in batches(model, images, gradients=True):
-        for step in ablate_half_blocks(model, batch, means):
+    for some in batches(model, spread_out(images), gradients=True):
+        for step in ablate_half_blocks(model, images[some], means):
             if isinstance(step, int):
                 yield done
             else:
                 for change in step.swapaxes(0, 1):
                     spread.add(change.astype(np.float64))
-        done += len(batch)
+        before, done = done, done + len(some)
         yield done
+        if due(before, done):
+            yield copy(spread)
     yield spread
 
 
 def answers_ablated(
     model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
 ) -> Iterator[int | tuple[int, int]]:
-    """How many answers change when one half-block is skipped: yields how many pictures are done, then changed and all.
+    """How many answers change when one half-block is skipped: yields how many pictures are done, and first of a few, at
+    last of all of them changed and how many there are.
 
     half: counted from 0
     """
@@ -84,8 +89,7 @@ def answers_ablated(
             answers = run_from(model, seen.depths[half], half + 1).argmax(1)
         return answers != seen.logits.argmax(1)
 
-    changed = yield from collected(model, images, changes, gradients=True)
-    yield int(changed.sum()), len(images)
+    return estimated(model, images, changes, lambda changed: (int(changed.sum()), len(changed)))
 
 
 @on_lent_gpu
@@ -127,13 +131,14 @@ def ablate(
 def ablate_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | RunningStats]:
-    """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
+    """One unit of `ablate_units` for many pictures: yields how many are done, and first of a few, at last of all of
+    them mean and spread, (classes)."""
 
     def changes(batch: Tensor) -> Tensor:
         seen, units = trace(model, batch), torch.full((len(batch),), unit, device=batch.device)
         return _zeroed(model, seen.depths[2 * block], block, units) - seen.logits
 
-    yield spread_of(array((yield from collected(model, images, changes, gradients=True)), torch.float64))
+    return estimated(model, images, changes, lambda found: spread_of(array(found, torch.float64)))
 
 
 def _zeroed(

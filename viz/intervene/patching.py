@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from mixer.grid import Groups
 from mixer.model import Mixer
 from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
 from viz.pace import Steps, batches, timed
@@ -31,9 +32,9 @@ class LogitDifference:
         return logits[:, self.toward] - (0 if self.away is None else logits[:, self.away])
 
 
-def map_work(depths: int, patches: int) -> int:
-    """Half-blocks that `token_map` computes, one token patched at a time; the classifier counts as one."""
-    return patches * depths * (depths + 1) // 2
+def map_work(depths: int, groups: int) -> int:
+    """Half-blocks that `token_map` computes, the tokens of one group at a time; the classifier counts as one."""
+    return groups * depths * (depths + 1) // 2
 
 
 @on_lent_gpu
@@ -42,8 +43,11 @@ def token_map(
     this: Float[Tensor, "3 height width"],
     other: Float[Tensor, "3 height width"],
     between: LogitDifference,
-) -> Iterator[int | Float32[np.ndarray, "depths patches"]]:
-    """The change of `between` when the token of one place, at one depth, is the other picture's.
+    side: int = 1,
+) -> Iterator[int | Float32[np.ndarray, "depths groups"]]:
+    """The change of `between` when the tokens of one group of patches, at one depth, are the other picture's.
+
+    side: of the groups, in patches
 
     Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
     The model is free for other threads between the batches.
@@ -53,14 +57,14 @@ def token_map(
     there = trace(model, other[None])
     yield 0
     before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
-    found, done = [], 0
+    groups, found, done = Groups(model.config.grid, side), [], 0
+    of = torch.from_numpy(groups.of).to(mine.device)
     for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
-        for places in batches(model, torch.arange(len(tokens), device=tokens.device)):
-            changed = tokens.repeat(len(places), 1, 1)
-            changed[torch.arange(len(places)), places] = put[places]
+        for some in batches(model, torch.arange(len(groups), device=tokens.device)):
+            changed = torch.where((of == some[:, None])[..., None], put, tokens)
             with evaluating(model), torch.no_grad():
                 found.append(between.of(run_from(model, changed, depth)) - before)
-            done += len(places) * (len(mine) - depth)
+            done += len(some) * (len(mine) - depth)
             yield done
     yield array(torch.cat(found).reshape(len(mine), -1))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+from mixer.grid import Groups
 from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
@@ -153,9 +154,34 @@ class Lens:
         return (*self.options, *(option for view in self.views for option in view.options))
 
 
-def places(scope: Microscope) -> dict[str, Sequence[Any]]:
-    """The axes of a value for each patch, as `grid.map` lays them out."""
-    return {"row": range(scope.grid.rows), "column": range(scope.grid.cols)}
+def places(scope: Microscope, side: int = 1) -> dict[str, Sequence[Any]]:
+    """The axes of a value for each group of patches, as `Groups.map` lays them out: the first row or column of each."""
+    return {"row": range(0, scope.grid.rows, side), "column": range(0, scope.grid.cols, side)}
+
+
+def side_text(side: int) -> str:
+    """Groups of so many patches along each side, in words."""
+    return "single patches" if side == 1 else f"{side} x {side} patches"
+
+
+def part_text(side: int) -> str:
+    """One of them, in words."""
+    return "patch" if side == 1 else f"group of {side} x {side} patches"
+
+
+def parts_text(side: int) -> str:
+    """Several of them, in words."""
+    return "patches" if side == 1 else f"groups of {side} x {side} patches"
+
+
+def group_place(groups: Groups, patch: int) -> tuple[str, str]:
+    """The rows and the columns of the group that a patch is in, such as 2-3 and 0-1; of a single patch, 3 and 1."""
+    row, col, height, width = groups.box(patch)
+    return _span(row, height), _span(col, width)
+
+
+def _span(first: int, count: int) -> str:
+    return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
 def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
@@ -208,6 +234,7 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
         "answer": scope.classes[scope.answer(selection.picture)],
         "selected class": scope.classes[selection.target],
         "patch": f"({row}, {col})",
+        **({"patches treated as one": side_text(selection.side)} if len(scope.grid.sides) > 1 else {}),
         "depth": scope.depth_names[selection.depth],
         **{option.label: option.label_of(selection) for option in options if option.label},
         "network": scope.name,

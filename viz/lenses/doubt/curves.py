@@ -9,7 +9,7 @@ from viz import figures
 from viz.doubt import checks
 from viz.doubt.faithfulness import area, band
 from viz.lenses.attribution.options import Listed, checks_of, unit_label
-from viz.lenses.view import Drawn, Numbers, Point, View
+from viz.lenses.view import Drawn, Numbers, Point, View, parts_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Number, Params, Selection
@@ -79,9 +79,11 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         np.stack([area(lines), area(backwards)]),
         list(own),
         unit_label(scope, selection),
-        "patches removed" if kind == "deletion" else "patches inserted",
-        removed.value(selection),
+        f"{parts_text(selection.side)} {'removed' if kind == 'deletion' else 'inserted'}",
+        min(removed.value(selection), lines.shape[1] - 1),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
-    numbers = Numbers(unit_label(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
+    numbers = Numbers(
+        unit_label(scope, selection), {"method": list(own), parts_text(selection.side): range(lines.shape[1])}, lines
+    )
     return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)

@@ -12,6 +12,7 @@ from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_half
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pace import FIRST
 from viz.running_stats import RunningStats
 from viz.selection import Choice, Params, Selection
 
@@ -93,6 +94,7 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
         lambda: knockout.ablate_half_blocks_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + (len(scope.depth_names) - 1) / 2,
         on_request=True,
+        first=FIRST,
     )
 
 
@@ -167,6 +169,7 @@ def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningSt
         lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
         passes=1 + _behind(scope, block),
         on_request=True,
+        first=FIRST,
     )
 
 
