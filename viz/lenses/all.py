@@ -64,9 +64,12 @@ def _lenses(scope: Microscope) -> Iterator[Lens]:
 class Lenses:
     """What a page, a notebook and a report show of a network."""
 
-    def __init__(self, scope: Microscope, name: str = ""):
-        """name: of the network in the list of networks, where there is one"""
-        self.scope, self.name = scope, name
+    def __init__(self, scope: Microscope, name: str = "", further: bool = False):
+        """name: of the network in the list of networks, where there is one
+
+        further: whether a link has to say it, as the server shows another network without it
+        """
+        self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
         self.lenses = tuple(_lenses(scope))
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
