@@ -129,6 +129,13 @@ class Microscope(Memory):
             raise ValueError(f"this network knows no class {text!r}")
         return alike[0]
 
+    def block_number(self, block: int | None) -> int:
+        """Of a block that is counted from 1, its number from 0; None is the last. Raises ValueError for others."""
+        count = len(self.model.blocks)
+        if block is not None and not 1 <= block <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
+        return (count if block is None else block) - 1
+
     def picture_of(self, image: Picture) -> bytes:
         """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.
 

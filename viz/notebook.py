@@ -137,14 +137,14 @@ def attribute(
     """
     given = [scope.picture_of(picture) for picture in pictures]
     target = None if label is None else scope.class_number(label)
-    after, found = len(scope.model.blocks) if block is None else block, list[Attribution]()
+    after, found = scope.block_number(block), list[Attribution]()
     with (
         undisturbed(),
         tqdm(total=len(given), desc=method, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar,
     ):
         for start in range(0, len(given), MANY):
             part = given[start : start + MANY]
-            for one in explain_many(scope, part, method, target, baseline, output, after - 1):
+            for one in explain_many(scope, part, method, target, baseline, output, after):
                 if isinstance(one, Attribution):
                     found.append(one)
                     bar.update()

@@ -67,15 +67,15 @@ def explain_many(
     target: the class; None: of each picture the one that the network answers. block: counted from 0
     Raises ValueError, in words, for a method, baseline, output or block that does not exist.
     """
-    targets, done = [], 0
-    if target is None:
+    targets, done = list[int](), 0
+    if target is not None:
+        targets = [target] * len(pictures)
+    elif pictures:
         for batch in batches(scope.model, torch.stack([scope.input(picture) for picture in pictures])):
             with timed(scope.model, len(batch)), torch.no_grad():
                 targets += scope.model(batch).argmax(1).tolist()
             done += len(batch)
             yield done
-    else:
-        targets = [target] * len(pictures)
     known = METHODS.get(method)
     asked = [Asked(picture, each, baseline, output, block) for picture, each in zip(pictures, targets, strict=True)]
     questions = [question(scope, one, known is not None and known.background) for one in asked]
