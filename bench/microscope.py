@@ -24,7 +24,7 @@ from viz.page.session import Session
 PAGE = """
 import app, torch
 scope = app.Microscope.load()
-page = app.Networks(scope.source, app.LAUNCH).build(scope)
+page = app.build(app.Networks(scope.source, scope))
 """
 SHAPLEY = """
 from viz.attribution import baselines

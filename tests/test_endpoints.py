@@ -37,13 +37,13 @@ from viz.page.upload import NOT_FETCHED, Refused
 from viz.selection import change, from_query, show
 
 NAMES = {
-    "/classify": (["picture"], "answer"),
-    "/attribute": (["picture", "label", "method", "baseline", "output", "block"], "attribution"),
-    "/tokens": (["picture", "depth", "patch", "vectors"], "tokens"),
-    "/mixing": (["picture", "block"], "mixing"),
-    "/intervene": (["picture", "edits", "skip", "silence", "label"], "intervention"),
-    "/views": ([], "list"),
-    "/view": (["picture", "name", "words"], "seen"),
+    "/classify": (["picture", "network"], "answer"),
+    "/attribute": (["picture", "label", "method", "baseline", "output", "block", "network"], "attribution"),
+    "/tokens": (["picture", "depth", "patch", "vectors", "network"], "tokens"),
+    "/mixing": (["picture", "block", "network"], "mixing"),
+    "/intervene": (["picture", "edits", "skip", "silence", "label", "network"], "intervention"),
+    "/views": (["network"], "list"),
+    "/view": (["picture", "name", "words", "network"], "seen"),
 }
 
 
@@ -290,8 +290,12 @@ def test_numbers_lists_and_truth_values_may_be_text(
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("tokens", {"depht": 3}, "There is no parameter 'depht' here. There are: picture, depth, patch, vectors."),
-        ("classify", {"image": "x"}, "There is no parameter 'image' here. There are: picture."),
+        (
+            "tokens",
+            {"depht": 3},
+            "There is no parameter 'depht' here. There are: picture, depth, patch, vectors, ",
+        ),
+        ("classify", {"image": "x"}, "There is no parameter 'image' here. There are: picture, network."),
         ("attribute", {"depth": "5a", "label": "cat"}, "There is no parameter 'depth' here."),
         (
             "clasify",
@@ -301,11 +305,10 @@ def test_numbers_lists_and_truth_values_may_be_text(
         ),
     ],
 )
-@pytest.mark.parametrize("path", ["", "networks/seed-start/"])
 def test_a_wrong_name_is_a_sentence_and_no_fault_of_the_server(
-    url: str, picture: str, name: str, arguments: dict[str, Any], words: str, path: str
+    url: str, picture: str, name: str, arguments: dict[str, Any], words: str
 ) -> None:
-    answer = httpx.post(f"{url}{path}gradio_api/call/v2/{name}", json={"picture": picture} | arguments)
+    answer = httpx.post(f"{url}gradio_api/call/v2/{name}", json={"picture": picture} | arguments)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(words)
 
@@ -449,20 +452,18 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
     for tool in tools:
         described = tool.inputSchema["properties"]
         assert list(described) == NAMES[f"/{tool.name}"][0]
-        assert "the network that the server was started with" in tool.description
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)
         assert tool.inputSchema["required"] == ["picture"] * (tool.name != "views")
         assert tool.outputSchema["type"] == "object"
     asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
-    assert asked["attribute"]["label"]["enum"] == list(CLASSES)
     assert asked["attribute"]["method"]["enum"] == list(METHODS)
     assert asked["attribute"]["baseline"]["enum"] == list(BASELINES)
     assert asked["attribute"]["output"]["enum"] == ["logit", "probability"]
-    assert asked["tokens"]["depth"]["enum"] == list(scope.depth_names)
-    assert asked["intervene"]["skip"]["items"]["enum"] == list(scope.depth_names[1:])
-    assert (asked["mixing"]["block"]["minimum"], asked["mixing"]["block"]["maximum"]) == (1, 12)
+    for depth in (asked["tokens"]["depth"], asked["intervene"]["skip"]["items"]):
+        assert all(re.search(depth["pattern"], name) for name in scope.depth_names)
+        assert not re.search(depth["pattern"], "12c")
     assert json.loads(classified.content[0].text) == over_http(url, "classify", picture=picture)
     assert classified.structuredContent == json.loads(classified.content[0].text)
     assert json.loads(attributed.content[0].text)["label"] == "cat"

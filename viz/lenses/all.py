@@ -44,9 +44,12 @@ def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
 class Lenses:
     """What a page, a notebook and a report show of a network."""
 
-    def __init__(self, scope: Microscope, name: str = ""):
-        """name: of the network in the list of networks, where there is one"""
-        self.scope, self.name = scope, name
+    def __init__(self, scope: Microscope, name: str = "", further: bool = False):
+        """name: of the network in the list of networks, where there is one
+
+        further: whether a link has to say it, as the server shows another network without it
+        """
+        self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
         self.lenses = (
             how_it_works.lens(scope),

@@ -6,10 +6,11 @@ It knows no Gradio: `app.py` puts it on a page.
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from itertools import count
 from typing import Any
+
+from cachetools import LRUCache
 
 from mixer.errors import message
 from viz.lenses.all import Lenses, now_at
@@ -39,6 +40,8 @@ REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
 LISTED = 3
 """names of measurements in a sentence"""
+VISITS = 200
+"""visitors whom a network remembers; who comes back after so many others is sent all anew, from the link"""
 SAME = "Identical for the pinned selection."
 BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
 
@@ -56,9 +59,20 @@ Updates = dict[str, Any]
 class Instrument(Lenses):
     """The lenses of a network, and the parts of its page."""
 
-    def __init__(self, scope: Microscope, name: str = "", beside: Callable[[str], Lenses] | None = None):
-        """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
-        super().__init__(scope, name)
+    def __init__(
+        self,
+        scope: Microscope,
+        name: str = "",
+        beside: Callable[[str], Lenses] | None = None,
+        further: bool = False,
+    ):
+        """name, further: see `Lenses`
+
+        beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words
+        """
+        super().__init__(scope, name, further)
+        self.visits: LRUCache[str, Session] = LRUCache(VISITS)
+        """by visitor"""
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
@@ -137,11 +151,6 @@ class Instrument(Lenses):
             status = {"said": "That could not be done: reload the page if it happens again."}
         return self._updates(visit, status)
 
-    def put(self, visit: Session, photo: Photo | None) -> Updates:
-        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
-        self._place(visit, photo)
-        return self._updates(visit, {"said": ""})
-
     async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
         """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn:
         a result, or an estimate that became better.
@@ -196,9 +205,10 @@ class Instrument(Lenses):
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """What the status says of it: sentences, a file to save, a view to go to."""
         said, status = list[str](), dict[str, Any]()
-        words, start = dict(event.get("words", {})), visit.selection
+        words = dict(event.get("words", {}))
         if "link" in event:
-            words, start, visit.pinned = from_query(str(event["link"])), self.first, None
+            words, visit.selection, visit.pinned = from_query(str(event["link"])), self.first, None
+            words.pop("network", None)  # this one, if it was to be had
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
@@ -217,12 +227,17 @@ class Instrument(Lenses):
             self._place(visit, visit.photo.framed(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
+        if "photo" in event:
+            self._place(visit, event["photo"])
+            words.pop("picture", None)
         kept = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
-            visit.selection, wrong = change(self.scope, self.page, start, words)
+            visit.selection, wrong = change(self.scope, self.page, visit.selection, words)
             said += wrong
-        if kept is not None:
+        if kept == pin.SWAP and visit.pinned:
+            status["follow"] = pin.swapped(self, visit.pinned, visit.selection)
+        elif kept is not None:
             said += self._pin(visit, kept)
         if event.get("stop"):
             visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
@@ -238,14 +253,9 @@ class Instrument(Lenses):
         return status | {"said": " ".join(said)}
 
     def _pin(self, visit: Session, text: str) -> list[str]:
-        """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
+        """Keep what a link says, or the present selection, or nothing; sentences for the visitor."""
         if text == pin.HERE:
             visit.pinned = Pinned(self, visit.selection)
-        elif text == pin.SWAP:
-            if visit.pinned and visit.pinned.lenses is self:
-                here, visit.photo = visit.selection, None
-                visit.selection = replace(visit.pinned.selection, lens=here.lens)
-                visit.pinned = Pinned(self, here)
         elif not text:
             visit.pinned = None
         else:
@@ -265,6 +275,7 @@ class Instrument(Lenses):
         return self._beside(name)
 
     def _place(self, visit: Session, photo: Photo | None) -> None:
+        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
         visit.photo = photo
         visit.started.clear()
         if photo is not None:

@@ -19,15 +19,24 @@ TOP = 5
 """classes of the answer that are shown"""
 
 
-def header(scope: Microscope) -> str:
-    facts = f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
-    return f"""
+HEADER = """
 <a class="skip" href="#tabs">Skip to the lenses</a>
 <h1>MLP-Mixer microscope</h1>
 <p class="choice"><label id="network" hidden>Network <select></select></label>
-<button type="button" data-do="open" hidden>Open</button> <small>{escape(facts)}</small></p>
+<button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
-<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
+<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
+<dialog id="others" aria-labelledby="others-title"><form method="dialog">
+<h2 id="others-title">Open another network</h2>
+<p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
+Hugging Face Hub. Your picture, patch and tab are kept.</p>
+<input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
+<p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
+</form></dialog>"""
+
+
+def facts(scope: Microscope) -> str:
+    return f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
 
 
 def parts(scope: Microscope) -> list[Element]:
