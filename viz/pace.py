@@ -95,20 +95,21 @@ def undisturbed() -> Iterator[None]:
         _UNDISTURBED.reset(token)
 
 
-def batches(model: Mixer, items: Tensor, gradients: bool = False) -> Iterator[Tensor]:
+def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float = 1) -> Iterator[Tensor]:
     """Parts of some items, each as large as fits and passes in a step, one after the other as they are asked for.
 
     items: with one pass each, of an image or of tokens
     gradients: whether a pass keeps what all blocks compute, and takes twice as long
+    share: of a pass that each takes
     """
     done = 0
     while done < len(items):
-        size = min(batch_size(model, gradients), in_time(model, 2 if gradients else 1))
+        size = min(batch_size(model, gradients), in_time(model, share * (2 if gradients else 1)))
         yield items[done : done + size]
         done += size
 
 
-def in_time(model: Mixer, passes: int) -> int:
+def in_time(model: Mixer, passes: float) -> int:
     """How many images make a batch, if each takes so many passes; at least one."""
     if _UNDISTURBED.get():
         return sys.maxsize
@@ -132,6 +133,16 @@ def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
     try:
         while True:
             done += next(steps)
+            yield done
+    except StopIteration as end:
+        return end.value
+
+
+def silent(steps: Steps[T], done: int) -> Steps[T]:
+    """The same steps, each of which says that no more is done: they are parts of one."""
+    try:
+        while True:
+            next(steps)
             yield done
     except StopIteration as end:
         return end.value

@@ -72,9 +72,10 @@ def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
         f"Curves of {one.method}",
         "passes",
         2 * len(one.groups(scope)),
-        lambda: with_result(
-            faithfulness.curves_in_batches(scope.model, question(scope, one.filled), scope.made(explained).values)
+        lambda: faithfulness.refined_curves(
+            scope.model, question(scope, one.filled), scope.made(explained).values, POINTS
         ),
+        first=2 * POINTS,
     )
 
 

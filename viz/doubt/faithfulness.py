@@ -104,10 +104,42 @@ def curves_in_batches(
     Cost: 2 (steps - 1) + 2 passes. Raises ValueError for a question that makes no sense.
     """
     check(model, question)
-    order, groups, counts = falling(values), len(values), counts_of(len(values), steps)
     points = yield from ends(model, question)
+    return (yield from _curves_at(model, question, falling(values), points, counts_of(len(values), steps)))
+
+
+def refined_curves(
+    model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int
+) -> Iterator[int | Curves]:
+    """As `curves_in_batches`, first in about so many steps, then with all points, of which none is computed twice.
+
+    Yields the passes so far, and the curves.
+    """
+    check(model, question)
+    order, few, counts = falling(values), counts_of(len(values), steps), counts_of(len(values))
+    points = yield from summed(ends(model, question))
+    first = yield from summed(_curves_at(model, question, order, points, few), 2)
+    yield first
+    if len(few) == len(counts):
+        return
+    others = np.union1d(np.setdiff1d(counts, few), counts[[0, -1]])
+    rest = yield from summed(_curves_at(model, question, order, points, others), 2 * len(few) - 2)
+    found = Curves(np.empty(len(counts)), np.empty(len(counts)), counts)
+    for part in (first, rest):
+        found.deletion[part.counts], found.insertion[part.counts] = part.deletion, part.insertion
+    yield found
+
+
+def _curves_at(
+    model: Mixer,
+    question: Question,
+    order: Int64[np.ndarray, "groups"],
+    points: tuple[float, float],
+    counts: Int64[np.ndarray, "points"],
+) -> Steps[Curves]:
+    """points: as of `ends`"""
     insertion = yield from walk(model, question, order, points, counts)
-    deletion = yield from walk(model, question, order[::-1], points, groups - counts[::-1])
+    deletion = yield from walk(model, question, order[::-1], points, len(order) - counts[::-1])
     return Curves(deletion[::-1], insertion, counts)
 
 

@@ -149,6 +149,7 @@ def against_chance(
 
     Point number k of every line is for k patches.
 
+    own, reverse: NaN where they are not known
     areas: under the curves of `own`, and under those of `reverse`
     steps: what is counted along the horizontal axis
     chosen: how many of them a dotted line marks
@@ -159,7 +160,7 @@ def against_chance(
     lines = list[BaseTraceType]()
     if chance is not None:
         known, (low, high), area = chance
-        unseen = {"line": {"width": 0}, "hoverinfo": "skip"}
+        unseen = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
         lines += [
@@ -175,7 +176,7 @@ def against_chance(
             told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
             line = {"color": colour, **look}
             name = f"{name} (area {area:.2f})"
-            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told))
+            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     mark = here | {"line": {"color": INK, "dash": "dot"}}

@@ -6,7 +6,6 @@ GPT" (2022). How much of the difference between the two answers comes along says
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from torch import Tensor
 
 from mixer.grid import Groups
 from mixer.model import Mixer
-from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
-from viz.pace import Steps, batches, timed
+from viz.capture import Trace, array, evaluating, run_from, trace
+from viz.intervene.sweep import changed_behind_each
+from viz.pace import Steps, batches
 from viz.zerogpu import on_lent_gpu
 
 
@@ -70,32 +70,11 @@ def token_map(
 
 
 def update_effects(
-    model: Mixer,
-    this: Float[Tensor, "3 height width"],
-    other: Float[Tensor, "3 height width"],
-    between: LogitDifference,
+    model: Mixer, this: Trace, other: Trace, between: LogitDifference
 ) -> Steps[Float32[np.ndarray, "halves"]]:
     """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
 
-    The rest of the pass reacts to it. In each row of a batch another half-block is changed. Cost: half-blocks + 2
-    passes.
+    The rest of the pass reacts to it. Yields the half-blocks of each step, `sweep_work` in all.
     """
-    names, found = half_blocks(model), []
-    with timed(model, 1), torch.no_grad():
-        before = between.of(model(this[None]))
-    yield 1
-    with timed(model, 1), torch.no_grad(), capture(model, names) as updates:
-        model(other[None])
-    yield 1
-    for part in batches(model, torch.arange(len(names))):
-        changes = {names[i]: partial(_with_row, row, updates[names[i]][0]) for row, i in enumerate(part.tolist())}
-        with timed(model, len(part)), torch.no_grad(), capture(model, [], changes):
-            found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
-        yield len(part)
-    return array(torch.cat(found))
-
-
-def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:
-    changed = output.clone()
-    changed[row] = put
-    return changed
+    logits = yield from changed_behind_each(model, this.depths[:-1] + other.depths.diff(dim=0))
+    return array(between.of(logits[:, 0]) - between.of(this.logits))

@@ -345,7 +345,7 @@ class Instrument(Lenses):
             "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "counted": drawn.numbers is not None,
-            "waiting": any(visit.starts(one) and not one.reached for one in needs),
+            "waiting": any(map(visit.starts, needs)),
             "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
         } | (self._beside_it(kept, name, selection) if kept else {})
 

@@ -68,7 +68,7 @@ def test_what_was_given_up_is_not_taken_for_an_answer(scope: Microscope) -> None
     for _ in range(5):
         assert next(steps) < one.total
     steps.close()
-    assert scope.known(one) is None
+    assert scope.finished(one) is None
     assert scope.missing([one]) == [one]
 
 

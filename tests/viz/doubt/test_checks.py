@@ -58,7 +58,7 @@ def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(sco
     values = attribute(scope.model, question(scope, one.asked), METHOD, Settings(block=1)).values
     filled = question(scope, replace(one.asked, baseline="blurred"))
     want = faithfulness.curves(scope.model, filled, values)
-    np.testing.assert_array_equal(scope.known(checks.curves(scope, one)).deletion, want.deletion)
+    np.testing.assert_allclose(scope.known(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
     removals = finish(faithfulness.random_removals(scope.model, filled, REMOVALS, SEED))
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)

@@ -26,6 +26,7 @@ from viz.doubt.faithfulness import (
     infidelity,
     random_orders,
     random_removals,
+    refined_curves,
 )
 from viz.doubt.sanity import rank_correlation
 from viz.pace import finish, seconds_per_pass
@@ -165,6 +166,24 @@ def test_random_orders_are_the_same_with_the_same_seed(model: Mixer, question: Q
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert len(np.unique(first[:, 8])) == 3
+
+
+@pytest.mark.parametrize(("steps", "points"), [(8, 9), (5, 6), (16, 17)])
+def test_curves_are_known_at_some_points_first_and_none_is_computed_twice(
+    model: Mixer, question: Question, steps: int, points: int
+):
+    values = np.random.default_rng(1).normal(size=16)
+    expected = curves(model, question, values)
+    *parts, found = refined_curves(model, question, values, steps)
+    known = [part for part in (*parts, found) if not isinstance(part, int)]
+    assert len(known[0].counts) == points
+    for part in known:
+        np.testing.assert_allclose(part.deletion, expected.deletion[part.counts], atol=1e-5)
+        np.testing.assert_allclose(part.insertion, expected.insertion[part.counts], atol=1e-5)
+    assert found.counts.tolist() == list(range(17))
+    passes = [part for part in parts if isinstance(part, int)]
+    assert passes == sorted(passes)
+    assert passes[-1] == 2 * 15 + 2
 
 
 def test_random_orders_are_known_as_soon_as_they_make_a_band(model: Mixer, question: Question):

@@ -43,7 +43,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], coun
     (one,), grid = checks_of(selection, methods), scope.grid
     groups = len(one.groups(scope))
     count = min(count, groups)
-    found = scope.known(checks.curves(scope, one))
+    found = scope.finished(checks.curves(scope, one))
     if found is None:
         return Drawn(words="Not measured yet.")
     whole, without, alone = found.deletion[0], found.deletion[count], found.insertion[count]

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from viz import figures
 from viz.figures import with_sign
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
+from viz.intervene.sweep import sweep_work
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.tokens import COLUMNS
 from viz.lenses.view import (
@@ -85,12 +86,16 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
+    halves = len(scope.depth_names) - 1
     return scope.measurement(
         ("patched updates", picture, second),
         "Updates of the other picture",
-        "passes",
-        len(scope.depth_names) - 1 + 2,
-        lambda: with_result(update_effects(scope.model, *_inputs(scope, picture, second))),
+        "half-blocks",
+        sweep_work(halves),
+        lambda: with_result(
+            update_effects(scope.model, scope.look(picture), scope.look(second), between(scope, picture, second))
+        ),
+        passes=(1 + halves) / 2,
     )
 
 
