@@ -34,6 +34,8 @@ INSTANT = 0 if LENT else 0.2
 borrow a GPU, see `app.py`"""
 SHORT = 1
 """seconds from which on a wait is shown, and can be cancelled"""
+REDRAW = 1
+"""seconds at least between two drawings of an estimate that becomes better"""
 REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
 LISTED = 3
@@ -89,7 +91,9 @@ class Instrument(Lenses):
     def _touring(self, visit: Session) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.value(visit.selection)
-        open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
+        open_ends = tuple(
+            (one.key, one.reached) for one in self.scope.missing(lens_needed(self.scope, visit.selection))
+        )
         return (visit.selection, open_ends) if stop else (visit.selection.picture, visit.selection.lens)
 
     def _asks(self, lens: Lens) -> Element:
@@ -148,7 +152,8 @@ class Instrument(Lenses):
         return self._updates(visit, status)
 
     async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
-        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn.
+        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn:
+        a result, or an estimate that became better.
 
         It draws nothing itself, so nothing is drawn out of order. One at a time for a visit.
         """
@@ -157,8 +162,8 @@ class Instrument(Lenses):
         visit.measuring = True
         try:
             while todo := await on_model_thread(self.wanted, visit):
-                async for wait in self._measure(visit, todo):
-                    yield {"wait": wait}
+                async for told in self._measure(visit, todo):
+                    yield told
                 yield {"redraw": next(_turn)}
             # drawn anew in any case: another visitor may have measured it meanwhile
             yield {"wait": None, "redraw": next(_turn)}
@@ -166,14 +171,18 @@ class Instrument(Lenses):
             visit.measuring = False
 
     async def _measure(self, visit: Session, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
-        """Measure the first; yields how far it is, where it takes a while."""
-        measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
+        """Measure the first; yields how far it is, where it takes a while, and when a better estimate can be drawn."""
+        measurement, clock, looked, drawn = todo[0], Clock(todo[0]), 0.0, 0.0
         steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
-        done: int | None = 0
+        done: int | None = measurement.reached
+        reached = measurement.reached
         while done is not None:
+            if self.scope.reached(measurement.key) > reached and time.monotonic() - drawn > REDRAW:
+                reached, drawn = self.scope.reached(measurement.key), time.monotonic()
+                yield {"redraw": next(_turn)}
             if slow and time.monotonic() - looked > REFRESH:
                 looked = time.monotonic()
-                yield _wait(measurement, done, clock.left(done), len(todo) - 1)
+                yield {"wait": _wait(measurement, done, clock.left(done), len(todo) - 1)}
             done = await on_model_thread(self._step, visit, measurement, steps)
             slow = slow or (done is not None and clock.left(done) > SHORT)
 
@@ -313,7 +322,7 @@ class Instrument(Lenses):
 
     def _depends(self, visit: Session, name: str) -> Hashable:
         kept, needs = self._kept(visit, name), self._needs(visit, name)
-        open_ends = frozenset((m.key, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
+        open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # beside what is kept, the words for what differs are of the whole selection
         beside = (kept, visit.selection) if kept else visit.pinned is None
         return pin.depends(self, name, visit.selection), beside, open_ends

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from viz.lenses.attribution.versus import why_not
+from viz.lenses.view import side_text
 from viz.microscope import Microscope
 from viz.page import photo
 from viz.page.markup import select, slider
@@ -45,7 +46,7 @@ def parts(scope: Microscope) -> list[Element]:
         _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
         _part(
             "answer",
-            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
+            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.side, s.depth),
             lambda s: _answer(scope, s),
         ),
     ]
@@ -72,10 +73,12 @@ def answer_html(scope: Microscope) -> str:
     """The answer, and the selected class, patch and depth."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
+    sides = [(str(side), side_text(side)) for side in scope.grid.sides]
+    groups = select("groups", "Patches treated as one", sides, "groups") if len(sides) > 1 else ""
     return f"""
 <div id="answer" data-kind="controls"><div data-part="html"></div>
 <div class="asked">{select("class", "Class to explain", classes, "target")}
-{select("patch", "Patch (row, column)", places, "patch")}
+{select("patch", "Patch (row, column)", places, "patch")}{groups}
 {slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
 
 
@@ -116,6 +119,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
+        "groups": str(selection.side),
         "depth": scope.depth_names[selection.depth],
     }
     answer = scope.classes[best[0]]
