@@ -85,7 +85,7 @@ class Lenses:
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }
         self.lens_of: dict[str, str | None] = {
-            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
+            name: None if lens is self.specimen or view.always else lens.id for name, (lens, view) in placed.items()
         }
         """for each view the lens that has to be open for it to be drawn, if any"""
         self.first = first(scope, self.page)

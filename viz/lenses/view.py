@@ -123,6 +123,8 @@ class View:
     """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
     """what has to be known before all of it can be drawn. What depends on a result follows when that is known"""
+    always: bool = False
+    """whether it is drawn whatever lens is open, as others refer to it"""
 
     def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
         """What of it is not known yet."""
@@ -144,6 +146,8 @@ class Lens:
     """what the visitor sets for all of its views"""
     group: str = ""
     """the name of the lens that it is a part of"""
+    of_weights: bool = False
+    """whether weights alone are shown: then the untrained network is offered beside them"""
 
     @property
     def element(self) -> str:
