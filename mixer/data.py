@@ -61,10 +61,15 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Samples(Labelled):
-    """Some test images of a data set, which the microscope shows: ordered by class, then by place in the test set."""
+    """Pictures to look at: some test images of a data set, or what is in a folder; ordered by class, then by place.
+
+    Without classes, nobody has labelled them.
+    """
 
     indices: Int[Tensor, "images"]
-    """where each stands among the test images"""
+    """where each stands among the test images, or the files"""
+    held_out: bool = field(default=True, kw_only=True)
+    """whether they are known to be test images"""
 
 
 def class_names(config: MixerConfig) -> tuple[str, ...]:
@@ -170,6 +175,11 @@ def samples() -> Samples:
         return Samples(*(torch.from_numpy(file[name]) for name in ("images", "labels", "indices")))
 
 
+def most_samples(pixels: int) -> int:
+    """How many pictures of so many bytes are samples."""
+    return min(MOST_SAMPLES, max(1, MOST_SAMPLE_BYTES // pixels))
+
+
 def choose_samples(test: Labelled) -> Samples:
     """Test images to look at: the first of each class, then the second of each, ..., as far as `MOST_SAMPLES` go."""
     labels = test.labels.tolist()
@@ -178,7 +188,7 @@ def choose_samples(test: Labelled) -> Samples:
     for label in labels:
         turns.append(seen[label])
         seen[label] += 1
-    most = min(MOST_SAMPLES, MOST_SAMPLE_BYTES // test.images[0].numel())
+    most = most_samples(test.images[0].numel())
     first = sorted((turn, label, i) for i, (turn, label) in enumerate(zip(turns, labels, strict=True)))
     chosen = [(label, i) for turn, label, i in first if turn < SAMPLES_OF_A_CLASS][:most]
     index = torch.tensor([i for _, i in sorted(chosen)])

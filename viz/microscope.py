@@ -15,6 +15,8 @@ from torch import Tensor
 
 from mixer.checkpoint import DEFAULT
 from mixer.data import Samples, class_names, samples
+from mixer.evaluate import data_name
+from mixer.image_folder import read_samples
 from mixer.model import Mixer
 from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
@@ -26,6 +28,7 @@ from viz.measuring import Measurement, Memory
 from viz.pace import seconds_per_pass
 from viz.zerogpu import LENT
 
+UNLABELLED = "picture"
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
@@ -41,10 +44,11 @@ class Microscope(Memory):
         device: torch.device,
         source: str = "",
         own_samples: Samples | None = None,
+        folder: Path | None = None,
     ):
-        """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
+        """own_samples: pictures of the network's own; without them, CIFAR-10's that ship with the project"""
         super().__init__()
-        self.source = source
+        self.source, self.folder = source, folder
         """what `load` makes it of; in this project's folder, by the path there"""
         self.model = model.to(device).eval()
         self.metrics = metrics
@@ -56,12 +60,23 @@ class Microscope(Memory):
         self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
     @classmethod
-    def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
-        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given."""
+    def load(
+        cls,
+        source: Path | str = DEFAULT,
+        device: torch.device | None = None,
+        samples: Path | str | None = None,
+    ) -> "Microscope":
+        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given.
+
+        samples: a folder of pictures that are its samples, in place of those that the network has
+        """
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
         found = resolve(source)  # once: a model of the Hub's is fetched
-        return cls(*open_network(found), device, display_name(source), samples_of(found))
+        model, metrics = open_network(found)
+        folder = None if samples is None else Path(samples)
+        own = samples_of(found) if folder is None else read_samples(folder, model.config.image_size, print)
+        return cls(model, metrics, device, display_name(source), own, folder)
 
     @property
     def name(self) -> str:
@@ -73,9 +88,13 @@ class Microscope(Memory):
         """How good it is, as far as that was measured on images of its classes."""
         if "accuracy" not in self.metrics:
             return quality_text(self.metrics)
-        if not self.knows_samples:
-            return "not evaluated"
-        return f"{self.samples.source} test accuracy: {self.metrics['accuracy']:.2%}"
+        return f"{data_name(self.metrics)} {quality_text(self.metrics)}" if self.evaluated else "not evaluated"
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its record is of images of its classes."""
+        metrics = self.metrics
+        return "accuracy" in metrics and set(metrics.get("class_accuracy", ())) <= set(self.classes)
 
     @property
     def grown_from(self) -> tuple[int, ...]:
@@ -153,13 +172,13 @@ class Microscope(Memory):
         return torch.stack([self.input(self.sample_picture(i)) for i in range(len(self.samples))])
 
     def truth(self, sample: int) -> str:
-        """What a sample is labelled, whether the network knows that class or not."""
-        return self.samples.classes[self.samples.labels[sample]]
+        """What a sample is labelled, whether the network knows that class or not; "picture" where it has no label."""
+        return self.samples.classes[self.samples.labels[sample]] if self.samples.classes else UNLABELLED
 
     @property
     def knows_samples(self) -> bool:
-        """Whether the network's classes are the samples': only then can an answer to a sample be right or wrong."""
-        return set(self.classes) == set(self.samples.classes)
+        """Whether the network has all classes of the samples: only then can an answer to a sample be right or wrong."""
+        return bool(self.samples.classes) and set(self.samples.classes) <= set(self.classes)
 
     def truth_class(self, sample: int) -> int | None:
         """The number that a sample's true class has in this network; None where its classes are others."""

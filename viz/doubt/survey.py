@@ -94,8 +94,10 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 
 def in_words(table: dict[str, Any]) -> str:
     """What the columns are, and how it was measured."""
+    source = f" of {table['source']}" if "source" in table else ""
     return (
         "Deletion and insertion are mean areas under the curves, the gap is the median relative error of the sum. "
-        f"Settings: {table['images']} images, {table['output']}, baseline {table['baseline']}, {table['steps']} steps, "
+        f"Settings: {table['images']} images{source}, {table['output']}, baseline {table['baseline']}, "
+        f"{table['steps']} steps, "
         f"{table['samples']} copies or orders, block {table['block']}, patches removed in {table['removals']} steps."
     )

@@ -14,8 +14,7 @@ from viz.selection import Params, Selection
 
 def lens(scope: Microscope) -> Lens:
     metrics, rows = scope.metrics, []
-    evaluated = scope.knows_samples and "accuracy" in metrics
-    measured = tuple(view for view in (CONFUSION, RELIABILITY) if evaluated and view.id in metrics)
+    measured = tuple(view for view in (CONFUSION, RELIABILITY) if scope.evaluated and view.id in metrics)
     if measured:
         rows.append(measured)
     if {"stages", "epochs", "hours"} <= metrics.keys():
@@ -24,7 +23,7 @@ def lens(scope: Microscope) -> Lens:
     unknown = "This network has not been evaluated on images of its classes."
     if scope.knows_samples:
         unknown = "This checkpoint has not been evaluated. This command evaluates it: python main.py evaluate"
-    return Lens("model", "Model", headline(metrics) if evaluated else unknown, tuple(rows))
+    return Lens("model", "Model", headline(metrics) if scope.evaluated else unknown, tuple(rows))
 
 
 def _nothing(selection: Selection) -> None:

@@ -6,7 +6,7 @@ endpoints of its own, and the link goes along: what it says is chosen there, as 
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from html import escape
 from pathlib import Path
@@ -49,16 +49,24 @@ Open = tuple[ASGIApp, AsyncExitStack]
 class Networks:
     """What answers under /networks: the list, and the page of each network (ASGI)."""
 
-    def __init__(self, first: str, look: dict[str, Any], hub: Collection[str] | None = None):
+    def __init__(
+        self,
+        first: str,
+        look: dict[str, Any],
+        hub: Collection[str] | None = None,
+        pictures: Mapping[str, Any] | None = None,
+    ):
         """first: the source of the network on the server's first page
 
         look: how a page is dressed, for `gradio.mount_gradio_app`
         hub: ids of models on the Hub that may be opened beside what is present. None: whatever a visitor names, folders
             of this machine included; for a server that nobody else can reach
+        pictures: where those are that each network is shown with, for `Microscope.load`
         """
         path = Path(first).resolve()
         named = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
         self._first, self._hub = next(named, LocalNetwork(first, first, "")), hub
+        self._pictures = pictures or {}
         self._look = look | {"mcp_server": False}  # the tools of other programs ask the first page's network
         self._named = {name_of(source): source for source in hub or ()}
         self._here: Lenses | None = None
@@ -87,7 +95,7 @@ class Networks:
     @cachedmethod(lambda self: self._instruments, lambda self, name, source: name, lambda self: self._lock)
     def _instrument(self, name: str, source: str) -> Instrument:
         """Of one of the further networks."""
-        return Instrument(Microscope.load(source), name, self.lenses)
+        return Instrument(Microscope.load(source, **self._pictures), name, self.lenses)
 
     @property
     def routes(self) -> list[Mount]:
