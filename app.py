@@ -71,6 +71,7 @@ def main(
     hub: tuple[str, ...] | None = None,
     fetch: bool = False,
     samples: Path | None = None,
+    data_root: Path | None = None,
 ) -> None:
     """Serve the microscope for MLP-Mixers.
 
@@ -85,11 +86,13 @@ def main(
         fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
         samples: a folder of pictures, sorted by class into folders or not, that are the samples of every network, in
             place of those that the network has
+        data_root: folder that holds cifar-10-batches-py or cifar-100-python, to look at all test images beside the
+            samples; without it $CIFAR10_ROOT, without that ./data
     """
     check_address(host, port)
     if why := why_not_kept():
         print(f"Visitors cannot upload pictures: {why}. GRADIO_TEMP_DIR names another folder for them.", flush=True)
-    pictures = {"samples": samples}
+    pictures = {"samples": samples, "data_root": data_root}
     scope = Microscope.load(network, **pictures)
     print(f"{network} on {scope.device.type.upper()}")
     if hub is None and not is_private(host):

@@ -193,7 +193,7 @@ def evaluate(
         data: cifar10 (the default), cifar100, or a folder of images: that of the training, or a new one
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
         attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores); without
-            --data, a network of other classes than CIFAR-10's is only measured so
+            --data, a network of other images than CIFAR-10's is only measured so
         samples: a folder of pictures for --attributions, in place of the samples of the checkpoint
         as_json: print one line of JSON instead of a sentence
     """
@@ -204,7 +204,8 @@ def evaluate(
     model, metrics = checkpoint.load(source, Mixer)
     say = partial(print, file=sys.stderr if as_json else sys.stdout)
     scope = _looked_at(source, samples) if attributions else None
-    if data or not attributions or set(class_names(model.config)) == set(CLASSES):
+    of_cifar10 = "data" not in metrics and set(class_names(model.config)) == set(CLASSES)
+    if data or not attributions or of_cifar10:
         data = data or "cifar10"
         if data == "cifar10":
             class_numbers(class_names(model.config))  # before anything is fetched

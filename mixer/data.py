@@ -122,7 +122,7 @@ def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = 
     from torchvision.datasets import CIFAR10, CIFAR100  # here, as torchvision takes a second to load
 
     kinds: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-    root = root or Path(os.environ.get("CIFAR10_ROOT", "data"))
+    root = root or _root()
     try:
         dataset = kinds[kind](root, train=split != "test", download=download)
     except Exception as error:  # torchvision lets through what sockets, archives, disks and pickles raise
@@ -132,6 +132,20 @@ def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = 
     parts = {"train": slice(0, -VALIDATION_IMAGES), "validation": slice(-VALIDATION_IMAGES, None)}
     part = parts.get(split, slice(None))
     return Labelled(images[part], labels[part], classes=tuple(dataset.classes), source=NAMES[kind])
+
+
+def published(source: str, root: Path | None = None) -> Cifar | None:
+    """Which data set has that name, if its test images lie in root (without it, where `cifar` looks)."""
+    files: dict[str, tuple[Cifar, str]] = {
+        NAMES["cifar10"]: ("cifar10", "cifar-10-batches-py/test_batch"),
+        NAMES["cifar100"]: ("cifar100", "cifar-100-python/test"),
+    }
+    kind, file = files.get(source, (None, ""))
+    return kind if ((root or _root()) / file).is_file() else None
+
+
+def _root() -> Path:
+    return Path(os.environ.get("CIFAR10_ROOT", "data"))
 
 
 def cifar10(split: Split, root: Path | None = None, download: bool = False) -> Labelled:

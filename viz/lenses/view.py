@@ -221,7 +221,7 @@ def picture_name(scope: Microscope, selection: Selection) -> str:
 
 def sample_name(scope: Microscope, sample: int) -> str:
     """Its label, and its number among the test images."""
-    return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
+    return f"{scope.truth(sample)}-{scope.sample_place(sample)}"
 
 
 def taken_for(truth: str, answer: str) -> str:

@@ -144,7 +144,7 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
                 f"{cols} x {rows}. Choose the file again to lose nothing of it."
             )
         return lines
-    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
+    truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
     kind = "Test image" if scope.samples.held_out else "Picture"
     label = f"{kind} {number} of {escape(scope.samples.source)}"
     if not scope.samples.classes:

@@ -157,7 +157,7 @@ def test_all_methods_over_the_samples_are_shown_as_they_were_recorded(scope: Mic
     view, selection = view_of(lens, "survey"), select(scope, lens)
     assert "evaluate --attributions" in view.draw(scope, selection).words
     named = Microscope(scope.model, {"data": {"name": "photos"}}, scope.device, "my runs/b")
-    assert "evaluate --attributions --data FOLDER &#x27;my runs/b&#x27;</code>" in view.draw(named, selection).words
+    assert "evaluate --attributions &#x27;my runs/b&#x27;</code>" in view.draw(named, selection).words
     other = Microscope(Mixer(replace(scope.model.config, num_classes=3, classes=())), {}, scope.device)
     assert "do not show its classes" in view.draw(other, selection).words
     row = {"deletion": 0.25, "insertion": 0.5, "gap": None, "seconds": 0.125}
