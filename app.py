@@ -41,8 +41,9 @@ with readable_errors(), without_proxies():
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
+    from viz.page.app import build
     from viz.page.markup import STYLES, head
-    from viz.page.networks import LOCAL, Networks
+    from viz.page.networks import LOCAL, ROUTES, Networks
     from viz.page.upload import why_not_kept
 
 LAUNCH: dict[str, Any] = {
@@ -97,11 +98,10 @@ def main(
     print(f"{network} on {scope.device.type.upper()}")
     if hub is None and not is_private(host):
         hub = ()
-    networks = Networks(network, LAUNCH, hub, pictures)
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        page = networks.build(scope, fetch)
+        page = build(Networks(network, scope, hub, pictures), fetch)
 
         def end(number: int, frame: FrameType | None) -> None:
             """As `stop`, without leaving behind what visitors uploaded."""
@@ -111,7 +111,7 @@ def main(
 
         for number in STOPS:
             signal.signal(number, end)
-        page.launch(server_name=host, server_port=port, app_kwargs={"routes": networks.routes}, **LAUNCH)
+        page.launch(server_name=host, server_port=port, app_kwargs={"routes": ROUTES}, **LAUNCH)
 
 
 def is_private(host: str | None) -> bool:

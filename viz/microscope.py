@@ -1,7 +1,7 @@
 """The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import normalize
@@ -25,13 +25,14 @@ from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.measuring import Measurement, Memory
-from viz.pace import seconds_per_pass
+from viz.pace import FIRST, seconds_per_pass
 from viz.zerogpu import LENT
 
 UNLABELLED = "picture"
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
+Picture = Image.Image | Path | str | np.ndarray | bytes
 
 
 class Microscope(Memory):
@@ -158,12 +159,23 @@ class Microscope(Memory):
             raise ValueError(f"this network knows no class {text!r}")
         return alike[0]
 
-    def picture_of(self, image: Image.Image | Path | str | np.ndarray) -> bytes:
+    def block_number(self, block: int | None) -> int:
+        """Of a block that is counted from 1, its number from 0; None is the last. Raises ValueError for others."""
+        count = len(self.model.blocks)
+        if block is not None and not 1 <= block <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
+        return (count if block is None else block) - 1
+
+    def picture_of(self, image: Picture) -> bytes:
         """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.
 
-        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255.
-        Raises ValueError, in words, for others.
+        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255. Bytes are such a
+        picture already: height x width x 3 of them, in the network's size. Raises ValueError, in words, for others.
         """
+        if isinstance(image, bytes):
+            if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
+                raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
+            return image
         if isinstance(image, np.ndarray):
             image = _image_of(image)
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
@@ -238,7 +250,10 @@ class Microscope(Memory):
     def sample_stats(self) -> Measurement[tokens.SampleStats]:
         """The means over the shipped samples."""
         return self.over_samples(
-            "typical", "Means over the samples", lambda: tokens.sample_stats(self.model, self.sample_inputs)
+            "typical",
+            "Means over the samples",
+            lambda: tokens.sample_stats(self.model, self.sample_inputs),
+            first=FIRST,
         )
 
     @property
@@ -255,14 +270,19 @@ class Microscope(Memory):
         steps: Callable[[], Iterator[int | T]],
         passes: float | None = None,
         on_request: bool = False,
+        first: int | None = None,
     ) -> Measurement[T]:
         """What is measured of this network, and kept in its memory.
 
         steps: yields how many are done, and at last the result, as `Memory.kept` takes it
         passes: that it costs; None: as many as its steps
+        first: after how many steps it yields a result that it refines then
         """
-        seconds = (total if passes is None else passes) * self.seconds_per_pass
-        return Measurement(key, label, unit, total, seconds, lambda: self.kept(key, steps), on_request)
+        seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
+        until_first = None if first is None else seconds * min(1, first / total)
+        seconds *= 1 - min(1, reached / total)
+        make = partial(self.kept, key, steps)
+        return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
 
     def over_samples(
         self,
@@ -271,10 +291,11 @@ class Microscope(Memory):
         steps: Callable[[], Iterator[int | T]],
         passes: float = 1,
         on_request: bool = False,
+        first: int | None = None,
     ) -> Measurement[T]:
-        """What is measured on every sample. passes: that each costs"""
+        """What is measured on every sample. passes: that each costs; first: as for `measurement`"""
         count = len(self.samples)
-        return self.measurement(key, label, "samples", count, steps, count * passes, on_request)
+        return self.measurement(key, label, "samples", count, steps, count * passes, on_request, first)
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

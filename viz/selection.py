@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from PIL import Image
 
+from mixer.grid import Groups
 from mixer.picture import decode
 from viz.intervene import edits
 from viz.intervene.edits import Edit
@@ -154,12 +155,14 @@ class Selection:
     target: int = 0
     """the class that is asked about"""
     patch: int = 0
+    side: int = 1
+    """patches along each side of a group that is removed, edited, patched or searched as one"""
     depth: int = 0
     """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
     unit: int | None = None
     """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
     channel: int | None = None
-    """of the tokens; None: the one in which the unit is most active on this picture"""
+    """of the tokens; None: one that is active on this picture, the same at every depth"""
     lens: str = ""
     """the id of the open lens"""
     chosen: tuple[tuple[str, str], ...] = ()
@@ -191,7 +194,8 @@ class Choices:
 def first(scope: Microscope, page: Choices) -> Selection:
     """What the page opens on: a sample, a patch near the middle, and the depth at which the answer appears."""
     grid = scope.grid
-    empty = Selection(b"", patch=grid.index(grid.rows // 2, grid.cols // 2), lens=page.lenses[0])
+    middle = grid.index(grid.rows // 2, grid.cols // 2)
+    empty = Selection(b"", patch=middle, side=grid.side, lens=page.lenses[0])
     shown = show_sample(scope, empty, 0)
     return replace(shown, depth=scope.decided_at(shown.picture))
 
@@ -290,6 +294,8 @@ def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str
         words["depth"] = scope.depth_names[selection.depth]
     if selection.patch != begin.patch:
         words["patch"] = patch_text(scope, selection.patch)
+    if selection.side != begin.side:
+        words["groups"] = str(selection.side)
     if selection.unit is not None:
         words["unit"] = str(selection.unit)
     if selection.channel is not None:
@@ -297,6 +303,11 @@ def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str
     if selection.lens != begin.lens:
         words["lens"] = selection.lens
     return words | dict(selection.options)
+
+
+def groups_of(scope: Microscope, selection: Selection) -> Groups:
+    """The patches that are treated as one."""
+    return Groups(scope.grid, selection.side)
 
 
 def patch_text(scope: Microscope, patch: int) -> str:
@@ -372,6 +383,13 @@ def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str
     return replace(selection, patch=scope.grid.index(*place))
 
 
+def _set_side(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
+    sides = [*map(str, scope.grid.sides)]
+    if text not in sides:
+        raise ValueError(f"groups of patches are {' or '.join(sides)} along each side here, not {text!r}")
+    return replace(selection, side=int(text))
+
+
 def _set_unit(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
 
@@ -394,6 +412,7 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
     "class": _set_class,
     "depth": _set_depth,
     "patch": _set_patch,
+    "groups": _set_side,
     "unit": _set_unit,
     "channel": _set_channel,
     "lens": _set_lens,

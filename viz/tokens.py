@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, array, capture, depth_sources, evaluating, exclusive, trace
-from viz.pace import batches, collected
+from viz.pace import batches, collected, due, spread_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,14 +195,23 @@ def sample_tokens(
 
 
 def sample_stats(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | SampleStats]:
-    """What is usual over many images; yields how many are read, at last the result.
+    """What is usual over many images; yields how many are read, now and then what is found so far, at last the result.
 
     images: normalised, on the model's device. The model is free for other threads between the batches.
     """
     sums: list[Tensor] = []
     leads, own, decided = list[Tensor](), list[Tensor](), list[Tensor]()
-    for batch in batches(model, images, gradients=True):
-        tokens = trace(model, batch).depths  # depths batch patches channels
+
+    def found(count: int) -> SampleStats:
+        band = torch.cat(own, 1).quantile(torch.tensor([0.05, 0.95], device=images.device), dim=1)
+        lengths, written, votes = (total / count for total in sums)
+        leaders = torch.stack(leads).sum(0).cpu().numpy()
+        settled = torch.cat(decided).bincount(minlength=len(leaders)).cpu().numpy()
+        return SampleStats(count, array(lengths), array(written), array(votes), leaders, array(band), settled)
+
+    done = 0
+    for some in batches(model, spread_out(images), gradients=True):
+        tokens = trace(model, images[some]).depths  # depths batch patches channels
         with exclusive(model), torch.no_grad():
             votes = torch.stack([model.head(_before_pooling(model, at_depth)).sum(0) for at_depth in tokens])
         probabilities = answer(model, tokens).softmax(-1)  # depths batch classes
@@ -212,13 +221,11 @@ def sample_stats(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
         written = torch.cat([tokens[:1], tokens.diff(dim=0)])
         new = [tokens.norm(dim=-1).sum(1), written.norm(dim=-1).sum(1), votes]
         sums = [a + b for a, b in zip(sums, new, strict=True)] if sums else new
-        yield sum(found.shape[1] for found in own)
-    band = torch.cat(own, 1).quantile(torch.tensor([0.05, 0.95], device=images.device), dim=1)
-    count = len(images)
-    lengths, written, votes = (total / count for total in sums)
-    leaders = torch.stack(leads).sum(0).cpu().numpy()
-    settled = torch.cat(decided).bincount(minlength=len(leaders)).cpu().numpy()
-    yield SampleStats(count, array(lengths), array(written), array(votes), leaders, array(band), settled)
+        before, done = done, done + len(some)
+        yield done
+        if due(before, done):
+            yield found(done)
+    yield found(done)
 
 
 def neighbours(

@@ -118,7 +118,7 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("edits=paste", "'paste' needs a whole number from 0 to 199 where it has ''"),
         ("edits=paste:200@0,0", "needs a whole number from 0 to 199"),
         ("edits=shuffle:x", "needs a whole number from 0 to 999 where it has 'x'"),
-        ("edits=swap:0,0", "a swap is of two patches, as in swap:0,0-7,1, not 'swap:0,0'"),
+        ("edits=swap:0,0", "a swap is of two patches, or of two groups of as many, as in swap:0,0-7,1, not 'swap:0,0'"),
         ("edits=mean:0,0-0,0", "names a patch twice"),
         ("edits=" + "grey;" * 65, "at most 64 edits, not 65"),
         ("weather=fine", "no option called 'weather'"),

@@ -12,6 +12,7 @@ from viz.intervene import knockout
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
@@ -291,12 +292,13 @@ def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
         f"Skipping {scope.depth_names[depth]} over the samples",
         lambda: knockout.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
         passes=2,
+        first=FIRST,
     )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.known(scope.sample_stats())
+    usual = scope.finished(scope.sample_stats())
     depth = _most_read(usual) if usual else 0
     return [scope.sample_stats(), *([skipped_of(scope, depth)] if depth else [])]
 

@@ -4,8 +4,7 @@ window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
-  const site = () => root().replace(/\/networks\/[^/]*$/, ""); // of the first page, where the others are listed
-  const library = () => `${site()}/gradio_api/file=${PLOTLY_JS}`;
+  const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
   let loading;
   const plotly = () => (loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -34,8 +33,7 @@ window.instrument = (() => {
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
-  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, for other tabs
-  // and the pages of other networks
+  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, and for other tabs
   const STORE = "mixer microscope", KEPT = 20, DIGEST = /[0-9a-f]{32}/g;
   const LONGEST = 8000; // characters of a link, as in address.py
   const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { return []; } };
@@ -82,7 +80,24 @@ window.instrument = (() => {
       const output = control.parentElement.querySelector("output");
       if (output) output.textContent = control.ariaValueText = value;
     }
+    for (const menu of element.querySelectorAll("details[data-menu]")) {
+      const boxes = [...menu.querySelectorAll("input")];
+      menu.querySelector("output").textContent = `${boxes.filter(box => box.checked).length} of ${boxes.length}`;
+    }
   };
+  // what opens over the page, menus and the drawer, closes by Escape, and by whatever is pressed in the page under it
+  const opened = () => document.querySelectorAll("details[data-menu][open] > summary, #drawer > .label-wrap.open");
+  document.addEventListener("pointerdown", event => {
+    const page = event.target.closest("#lenses");
+    for (const button of opened()) if (page && !button.parentElement.contains(event.target)) button.click();
+  });
+  document.addEventListener("keydown", event => {
+    for (const button of event.key === "Escape" ? opened() : []) {
+      button.click();
+      button.focus();
+    }
+  });
+  const openDrawer = () => document.querySelector("#drawer > .label-wrap:not(.open)")?.click();
 
   // new HTML in a part; who was on a button of it stays on the same one
   const fill = (part, html) => {
@@ -106,6 +121,10 @@ window.instrument = (() => {
       if (!going || performance.now() > until) return;
       requestAnimationFrame(step);
       const element = document.getElementById(id);
+      if (id.startsWith("specimen-")) { // what is in the drawer is on the page once it was open
+        settled();
+        return openDrawer();
+      }
       if (!element?.checkVisibility()) return;
       if (document.body.classList.contains("lecturing")) {
         const view = element.querySelector(".view");
@@ -444,6 +463,8 @@ window.instrument = (() => {
     };
     const menu = box.querySelector(".take [popover]");
     menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+      const pictured = box.querySelector(".pane:last-child > :is(.figure:not([hidden]), .html:has(svg, img, > .figures, > .verdicts))");
+      for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
       const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
       const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
       const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
@@ -612,11 +633,11 @@ window.instrument = (() => {
   // what is not answered when the page is loaded anew is sent again
   const STORED = "mixer unanswered", PATIENCE = 3000, PAUSE = 1000;
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
-  const chosen = ({words, view, measure}) => words || view || measure;
+  const kept = ({words, view, measure, chosen}) => words || view || measure || chosen;
   const visitor = crypto.getRandomValues(new Uint32Array(4)).join("-");
   const unanswered = [{link: fromAddress()}, ...remembered()];
   const remember = () => {
-    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(chosen))); } catch { /* there is no store */ }
+    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(kept))); } catch { /* there is no store */ }
   };
   const reload = () => { location.reload(); return new Promise(() => {}); }; // nothing is done meanwhile
   const look = async () => { // whether the server is there; one that has started anew has another page
@@ -632,7 +653,7 @@ window.instrument = (() => {
     asking = true;
     for (let failed = 0, again = false; unanswered.length;) {
       const watch = setInterval(look, PATIENCE);
-      const answer = await act({...unanswered[0], visitor, again});
+      const answer = await act({...unanswered[0], visitor, again, network});
       clearInterval(watch);
       if (answer?.lost) await reload(); // it forgot this visitor: the new page begins with the link
       again = !answer; // what it would have brought is to come with the next one
@@ -641,9 +662,9 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      const {link} = unanswered.shift();
+      const {link, chosen} = unanswered.shift();
       remember();
-      if (answer) show(answer, link === undefined);
+      if (answer) show(answer, chosen || link === undefined);
       else say("Something in the program went wrong. The server's log has the details.");
     }
     asking = false;
@@ -657,7 +678,12 @@ window.instrument = (() => {
 
   // markup is on the page: bring it to life, and show what has come for it
   const kinds = {view, tabs, picker, controls};
+  let ofNetwork = {}; // by the id of its place; Gradio puts what is in its drawer on the page when that is opened
   const bind = host => {
+    for (const [id, html] of Object.entries(ofNetwork)) {
+      const place = host.querySelector(`#${id}`);
+      if (place) place.innerHTML = html;
+    }
     for (const element of host.querySelectorAll("[data-kind]")) {
       shows.set(element.id, kinds[element.dataset.kind](element));
       if (element.id in latest) put(element.id, latest[element.id]);
@@ -670,7 +696,9 @@ window.instrument = (() => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
   };
-  const show = ({status: {link, said, wait, running, file, go: place}, ...parts}, chosen) => {
+  const show = ({status: {link, said, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
+    if (about.markup) rebuild(about.markup);
+    if (about.networks) networks(about);
     receive(parts);
     release();
     if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
@@ -680,11 +708,12 @@ window.instrument = (() => {
     if (said !== undefined) say(said);
     if (wait === null) progress(wait);
     if (running) measure();
+    if (follow) send({link: follow, chosen: true});
     if (file) take(file);
     else if (said !== undefined) made();
   };
-  // the browser's Back comes back to another tab, and to another picture; all else is as it was there
-  const CHAPTERS = ["lens", "sample", "picture"];
+  // the browser's Back comes back to another network, tab or picture; all else is as it was there
+  const CHAPTERS = ["network", "lens", "sample", "picture"];
   let shown = location.search;
   const address = (own, chosen) => {
     const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
@@ -721,7 +750,7 @@ window.instrument = (() => {
       [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
     receive(JSON.parse(props.value));
     act = server.act;
-    measure = () => trigger("change", {visitor});
+    measure = () => trigger("change", {visitor, network});
     ask();
   };
 
@@ -738,58 +767,76 @@ window.instrument = (() => {
     });
   };
 
-  // the choice among the networks: each has its own page, and the link goes along
-  const networks = async label => {
-    const answer = await fetch(`${site()}/networks/list.json`);
-    if (!answer.ok) return;
-    const list = await answer.json(), here = root().slice(site().length + 1);
-    const select = label.querySelector("select");
-    const option = (text, address) => {
-      const chosen = address.replace(/\/$/, "") === here;
-      return new Option(text, address, chosen, chosen);
-    };
-    select.replaceChildren(
-      ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
-      option("others ...", "networks/"),
-    );
-    const open = async (query = location.search) => {
-      const address = `${site()}/${select.value}`;
-      select.disabled = true;
-      await fetch(address).catch(() => {}); // made first: where a page does not come at once, Gradio reloads this one
-      select.disabled = false;
-      location.href = `${address}${query}`;
-    };
-    // weights beside those from before the training: this network is pinned on the page of that one
-    const start = list.find(({words}) => words === "untrained"), own = list.find(({address}) => address.replace(/\/$/, "") === here);
-    document.body.classList.toggle("has-untrained", Boolean(start && own && start !== own));
-    document.addEventListener("click", event => {
-      if (!event.target.closest("[data-do=untrained]")) return;
-      const query = new URLSearchParams(location.search);
-      query.set("pin", `network=${own.name}&${location.search.slice(1)}`);
-      select.value = start.address;
-      open(`?${query}`);
-    });
-    // a key that goes through the list opens none of them yet
-    const button = label.parentElement.querySelector("[data-do=open]");
-    let byKey = false;
-    select.addEventListener("keydown", ({key}) => {
-      byKey = !["Enter", "Tab", "Escape"].includes(key);
-      if (key === "Enter" && !button.hidden) open();
-    });
-    select.addEventListener("pointerdown", () => { byKey = false; });
-    select.onchange = () => {
-      button.hidden = select.selectedOptions[0].defaultSelected;
-      if (!byKey) open();
-    };
-    button.onclick = () => open();
-    label.hidden = false;
+  // another network: what of the page depends on it is made anew
+  const rebuild = markup => {
+    lecture();
+    ofNetwork = markup;
+    for (const id of Object.keys(markup)) {
+      const place = document.getElementById(id);
+      for (const figure of place?.querySelectorAll(".js-plotly-plot") ?? []) window.Plotly.purge(figure);
+      for (const element of place?.querySelectorAll("[data-kind]") ?? []) {
+        shows.delete(element.id);
+        delete latest[element.id];
+      }
+      if (place) bind(place.parentElement);
+    }
+  };
+
+  // the networks to choose from; the link goes along
+  let network;
+  const networks = ({network: now, networks: list, others, facts}) => {
+    network = now;
+    const label = document.getElementById("network"), select = label.querySelector("select");
+    const text = ({name, words}) => [name, words].filter(Boolean).join(": ");
+    select.replaceChildren(...list.map(one => new Option(text(one), one.name, one.name === now, one.name === now)));
+    if (others) select.append(new Option("others ...", ""));
+    select.disabled = false;
+    label.hidden = select.options.length < 2;
+    label.parentElement.querySelector("small").textContent = facts;
+    label.parentElement.querySelector("[data-do=open]").hidden = true;
+    // weights beside those from before the training: this network is pinned beside that one
+    const start = list.find(({words}) => words === "untrained");
+    document.body.dataset.untrained = start && start.name !== now ? start.name : "";
+  };
+  const withWords = words => {
+    const all = new URLSearchParams(fromAddress().split("#")[0]);
+    for (const [name, text] of Object.entries(words)) all.set(name, text);
+    return all;
+  };
+  const open = (link, more) => {
+    document.querySelector("#network select").disabled = true;
+    say(`Opening ${link.get("network")} ...`);
+    send({link: link.toString(), chosen: true, ...more});
   };
 
   const header = element => {
-    networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
+    const select = element.querySelector("#network select"), button = element.querySelector("[data-do=open]");
+    const dialog = element.querySelector("dialog"), source = dialog.querySelector("input");
+    const choose = () => select.value ? open(withWords({network: select.value})) : dialog.showModal();
+    dialog.addEventListener("close", () => { select.value = network; });
+    dialog.addEventListener("submit", () => open(withWords({network: source.value}), {open: source.value}));
+    // a key that goes through the list opens none of them yet
+    let byKey = false;
+    select.addEventListener("keydown", ({key}) => {
+      byKey = !["Enter", "Tab", "Escape"].includes(key);
+      if (key === "Enter" && !button.hidden) choose();
+    });
+    select.addEventListener("pointerdown", () => { byKey = false; });
+    select.addEventListener("change", () => {
+      button.hidden = select.value === network;
+      if (!byKey) choose();
+    });
     element.addEventListener("click", event => {
-      const button = event.target.closest("[data-do=link]");
-      if (button) share(button);
+      const does = event.target.closest("[data-do]")?.dataset.do;
+      if (does === "open") choose();
+      if (does === "close") dialog.close();
+      if (does === "link") share(event.target);
+    });
+    document.addEventListener("click", event => {
+      if (!event.target.closest("[data-do=untrained]")) return;
+      const own = withWords({network});
+      own.delete("pin");
+      open(withWords({network: document.body.dataset.untrained, pin: own}));
     });
   };
 

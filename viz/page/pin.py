@@ -1,13 +1,13 @@
 """Pin: a selection is kept, and every view shows it beside the present one, on one scale.
 
-Two pictures, two classes, two depths, before and after an edit; two networks, as the link goes along to the page of
-another: `pin` in it holds the words of the selection that is kept, and which network's it is.
+Two pictures, two classes, two depths, before and after an edit; two networks: `pin` in a link holds the words of the
+selection that is kept, and which network's it is.
 """
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from viz.lenses.all import Lenses
 from viz.lenses.view import facts_of
@@ -15,8 +15,6 @@ from viz.measuring import Measurement
 from viz.pictures import png_url
 from viz.selection import Selection, change, from_query, option_text, to_query, to_words
 
-OF_WEIGHTS = ("mixing.units", "mixing.stem", "mixing.wiring")
-"""lenses of weights alone: does training make what they show?"""
 HERE, SWAP = "here", "swap"
 """what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
 
@@ -64,8 +62,15 @@ def network_of(text: str, here: str) -> str:
 
 def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
     """All that a link can say."""
+    where = {"network": here.name} if here.further else {}
     kept = {"pin": to_text(pinned)} if pinned else {}
-    return to_query(to_words(here.scope, here.page, selection) | kept)
+    return to_query(where | to_words(here.scope, here.page, selection) | kept)
+
+
+def swapped(here: Lenses, pinned: Pinned, selection: Selection) -> str:
+    """The link that shows what is pinned, and pins the present selection."""
+    kept = {"pin": to_text(Pinned(here, selection))}
+    return to_query(dict(parse_qsl(to_text(pinned))) | {"lens": selection.lens} | kept)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
@@ -95,17 +100,15 @@ def describe(pinned: Pinned, here: Lenses) -> str:
     return " · ".join(told)
 
 
-def bar(pinned: Pinned | None, here: Lenses, lens: str) -> str:
-    """HTML: what is kept, and what to do with it. lens: the open one"""
+def bar(pinned: Pinned | None, here: Lenses) -> str:
+    """HTML: what is kept, and what to do with it."""
     if pinned is None:
         title = "Keep this selection beside the next one, in every view"
-        button = f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
-        compare = "<button type='button' data-do='untrained'>Compare with the untrained network</button> "
-        return (compare if lens in OF_WEIGHTS else "") + button
+        return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
-    swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
-        f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>{swap}"
+        f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>"
+        f"<button type='button' data-words='pin={SWAP}'>Swap</button>"
         "<button type='button' data-words='pin='>Unpin</button></div>"
     )

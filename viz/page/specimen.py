@@ -6,27 +6,35 @@ from typing import Any
 from urllib.parse import urlencode
 
 from viz.lenses.attribution.versus import why_not
+from viz.lenses.view import side_text
 from viz.microscope import Microscope
-from viz.page import photo
 from viz.page.markup import select, slider
 from viz.page.session import Element, Session
 from viz.pictures import png_url
 from viz.selection import Selection, patch_text
 
-STEPS = ",".join(map(str, range(photo.STEPS + 1)))
 TOP = 5
 """classes of the answer that are shown"""
 
 
-def header(scope: Microscope) -> str:
-    facts = f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
-    return f"""
+HEADER = """
 <a class="skip" href="#tabs">Skip to the lenses</a>
 <h1>MLP-Mixer microscope</h1>
 <p class="choice"><label id="network" hidden>Network <select></select></label>
-<button type="button" data-do="open" hidden>Open</button> <small>{escape(facts)}</small></p>
+<button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
-<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>"""
+<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
+<dialog id="others" aria-labelledby="others-title"><form method="dialog">
+<h2 id="others-title">Open another network</h2>
+<p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
+Hugging Face Hub. Your picture, patch and tab are kept.</p>
+<input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
+<p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
+</form></dialog>"""
+
+
+def facts(scope: Microscope) -> str:
+    return f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
 
 
 def parts(scope: Microscope) -> list[Element]:
@@ -36,7 +44,7 @@ def parts(scope: Microscope) -> list[Element]:
         _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
         _part(
             "answer",
-            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
+            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.side, s.depth),
             lambda s: _answer(scope, s),
         ),
     ]
@@ -45,7 +53,7 @@ def parts(scope: Microscope) -> list[Element]:
 def photo_html() -> str:
     """How the visitor's photo is framed."""
     framings = [("crop", "crop"), ("whole", "fit with bars")]
-    controls = f"{select('framing', 'Framing', framings)}{slider('position', 'Crop position (0: left or top)', STEPS)}"
+    controls = select("framing", "Framing", framings)
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 
 
@@ -63,10 +71,12 @@ def answer_html(scope: Microscope) -> str:
     """The answer, and the selected class, patch and depth."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
+    sides = [(str(side), side_text(side)) for side in scope.grid.sides]
+    groups = select("groups", "Patches treated as one", sides, "groups") if len(sides) > 1 else ""
     return f"""
 <div id="answer" data-kind="controls"><div data-part="html"></div>
 <div class="asked">{select("class", "Class to explain", classes, "target")}
-{select("patch", "Patch (row, column)", places, "patch")}
+{select("patch", "Patch (row, column)", places, "patch")}{groups}
 {slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
 
 
@@ -107,6 +117,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
+        "groups": str(selection.side),
         "depth": scope.depth_names[selection.depth],
     }
     answer = scope.classes[best[0]]

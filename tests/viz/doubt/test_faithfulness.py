@@ -1,7 +1,9 @@
 """Curves, bands and infidelity on networks for which they can be told by hand."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -24,9 +26,17 @@ from viz.doubt.faithfulness import (
     infidelity,
     random_orders,
     random_removals,
+    refined_curves,
 )
 from viz.doubt.sanity import rank_correlation
 from viz.pace import finish, seconds_per_pass
+
+T = TypeVar("T")
+
+
+def last(parts: Iterable[T]) -> T:
+    *_, found = parts
+    return found
 
 
 @pytest.fixture
@@ -94,7 +104,7 @@ def test_equals_go_in_an_order_that_is_no_place_in_the_picture_and_the_same_ever
 
 def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    others = finish(random_orders(linear, question, orders=20, steps=16, seed=0))
+    others = last(random_orders(linear, question, orders=20, steps=16, seed=0))
     assert better_than(curves(linear, question, gains), others) == (20 / 21, 20 / 21)  # it is one of 21 orders
     assert better_than(curves(linear, question, -gains), others) == (0, 0)
     noise = np.random.default_rng(5).standard_normal(16)
@@ -105,7 +115,7 @@ def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, 
 
 def test_random_orders_of_an_additive_network(linear: Mixer, question: Question):
     empty, whole = finish(ends(linear, question))
-    found = finish(random_orders(linear, question, orders=150, steps=16, seed=0))
+    found = last(random_orders(linear, question, orders=150, steps=16, seed=0))
     expected = np.linspace(empty, whole, 17)
     error = found.insertion.std(0, ddof=1)[1:-1] / np.sqrt(150)
     assert np.abs((found.insertion.mean(0) - expected)[1:-1] / error).max() < 4
@@ -142,7 +152,7 @@ def test_patches_come_and_go_in_steps_that_are_the_same_backwards(patches: int, 
 
 
 def test_orders_in_steps_are_points_of_orders_patch_by_patch(model: Mixer, question: Question):
-    few, many = (finish(random_orders(model, question, 3, steps, seed=0)) for steps in (5, 16))
+    few, many = (last(random_orders(model, question, 3, steps, seed=0)) for steps in (5, 16))
     assert few.counts.tolist() == [0, 3, 6, 10, 13, 16]
     np.testing.assert_allclose(few.insertion, many.insertion[:, few.counts], atol=1e-5)
     own = curves(model, question, np.arange(16.0))
@@ -151,16 +161,46 @@ def test_orders_in_steps_are_points_of_orders_patch_by_patch(model: Mixer, quest
 
 
 def test_random_orders_are_the_same_with_the_same_seed(model: Mixer, question: Question):
-    first, again, other = (finish(random_orders(model, question, 3, 16, seed)).insertion for seed in (0, 0, 1))
+    first, again, other = (last(random_orders(model, question, 3, 16, seed)).insertion for seed in (0, 0, 1))
     assert first.shape == (3, 17)
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert len(np.unique(first[:, 8])) == 3
 
 
+@pytest.mark.parametrize(("steps", "points"), [(8, 9), (5, 6), (16, 17)])
+def test_curves_are_known_at_some_points_first_and_none_is_computed_twice(
+    model: Mixer, question: Question, steps: int, points: int
+):
+    values = np.random.default_rng(1).normal(size=16)
+    expected = curves(model, question, values)
+    *parts, found = refined_curves(model, question, values, steps)
+    known = [part for part in (*parts, found) if not isinstance(part, int)]
+    assert len(known[0].counts) == points
+    for part in known:
+        np.testing.assert_allclose(part.deletion, expected.deletion[part.counts], atol=1e-5)
+        np.testing.assert_allclose(part.insertion, expected.insertion[part.counts], atol=1e-5)
+    assert found.counts.tolist() == list(range(17))
+    passes = [part for part in parts if isinstance(part, int)]
+    assert passes == sorted(passes)
+    assert passes[-1] == 2 * 15 + 2
+
+
+def test_random_orders_are_known_as_soon_as_they_make_a_band(model: Mixer, question: Question):
+    *parts, found = random_orders(model, question, 45, 4, seed=0)
+    known = [part.insertion for part in (*parts, found) if not isinstance(part, int)]
+    assert [len(part) for part in known] == [19, 38, 45]
+    for part in known:
+        np.testing.assert_array_equal(part, found.insertion[: len(part)])
+        assert band(part).shape == (2, 5)
+    passes = [part for part in parts if isinstance(part, int)]
+    assert passes == sorted(passes)
+    assert passes[-1] == 45 * 3 + 2
+
+
 def test_others_get_the_model_between_the_batches(model: Mixer, question: Question):
     steps = random_orders(model, question, 2, 16, seed=0)
-    assert [next(steps), next(steps)] == [2, 8]
+    assert [next(steps), next(steps)] == [2, 10]
     with ThreadPoolExecutor(1) as other:
         other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
 
@@ -176,11 +216,11 @@ def test_area_and_ties_by_hand():
 def test_cost_in_passes_and_batches(model: Mixer, question: Question):
     seconds_per_pass(model)  # measured before the batches are counted
     batches: list[int] = []
-    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    hook = model.blocks[-1].register_forward_hook(lambda module, args, output: batches.append(len(output)))
     curves(model, question, np.arange(16.0))
     assert batches == [2, *[8, 7] * 2]  # 8 at once: what suits a CPU
     batches.clear()
-    finish(random_orders(model, question, 4, 16, seed=0))
+    last(random_orders(model, question, 4, 16, seed=0))
     assert batches == [2, *[8, 7] * 4]
     batches.clear()
     finish(random_removals(model, question, 7, seed=0))
@@ -192,7 +232,7 @@ def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pyte
     expected = curves(model, question, np.arange(16.0))
     monkeypatch.setattr("viz.pace.at_once", lambda device: 6)
     batches: list[int] = []
-    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    hook = model.blocks[-1].register_forward_hook(lambda module, args, output: batches.append(len(output)))
     found = curves(model, question, np.arange(16.0))
     hook.remove()
     assert max(batches) == 6
@@ -276,13 +316,13 @@ def test_nothing_to_explain(model: Mixer, question: Question):
 
 def test_wrong_values(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
-        finish(random_orders(model, question, 0, 16, seed=0))
+        last(random_orders(model, question, 0, 16, seed=0))
     with pytest.raises(ValueError, match="removals must be at least 1, not 0"):
         finish(random_removals(model, question, 0, seed=0))
     wrong = replace(question, target=10)
     for call in (
         lambda: curves(model, wrong, np.zeros(16)),
-        lambda: finish(random_orders(model, wrong, 1, 16, seed=0)),
+        lambda: last(random_orders(model, wrong, 1, 16, seed=0)),
         lambda: finish(random_removals(model, wrong, 3, seed=0)),
     ):
         with pytest.raises(ValueError, match="class 10 does not exist"):
