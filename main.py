@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import tyro
@@ -21,21 +21,29 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import choose_samples, cifar10, class_names, class_numbers, normalise
+from mixer.data import CLASSES, choose_samples, cifar10, class_names, class_numbers, few
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.image_folder import compare, seen, tested
-from mixer.layout import Folders
+from mixer.image_folder import compare, read_samples, seen, tested
+from mixer.layout import Folders, files_of, text
 from mixer.model import PRESETS, Mixer
 from mixer.networks import display_name, open_network, quality_text, samples_of
-from mixer.picture import decode
+from mixer.picture import Unreadable, decode
 from mixer.record import device_name
 from mixer.run import Run
 from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
+from viz.attribution.baselines import BASELINES
+from viz.attribution.methods import METHODS
+from viz.attribution.question import Output
 from viz.measuring import Measurement
 
+if TYPE_CHECKING:
+    from viz.microscope import Microscope
+
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
+MethodName = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(METHODS)))]
+Baseline = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(BASELINES)))]
 Flat = tyro.conf.OmitArgPrefixes
 TEACHER = checkpoint.DEFAULT.with_name("teacher")
 TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented")))
@@ -175,9 +183,10 @@ def evaluate(
     source: tyro.conf.Positional[str] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
-    data: str = "cifar10",
+    data: str | None = None,
     folders: Folders | None = None,
     attributions: bool = False,
+    samples: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Evaluate a checkpoint on the test images, print the result, and write it into its metrics.json.
@@ -186,33 +195,58 @@ def evaluate(
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
         download: download CIFAR-10 (170 MB) if it is missing
-        data: cifar10, cifar100, or a folder of images: that of the training, or a new one
+        data: cifar10 (the default), cifar100, or a folder of images: that of the training, or a new one
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
-        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores)
+        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores); without
+            --data, a network of other images than CIFAR-10's is only measured so
+        samples: a folder of pictures for --attributions, in place of the samples of the checkpoint
         as_json: print one line of JSON instead of a sentence
     """
     if attributions:
         checkpoint.check_metrics(source)
+    elif samples:
+        raise ValueError("--samples is for --attributions: add that")
     model, metrics = checkpoint.load(source, Mixer)
-    if data == "cifar10":
-        class_numbers(class_names(model.config))  # before anything is fetched
-    parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
-    said = [] if data in session.CIFAR else [*parts.said(), *compare(parts, metrics, source)]
-    metrics |= record.report(model, parts.test, parts.validation, session.best_device())
-    if data != "cifar10":
-        metrics["data"] = tested(parts, metrics.get("data", {}))
-    if attributions:
+    say = partial(print, file=sys.stderr if as_json else sys.stdout)
+    scope = _looked_at(source, samples) if attributions else None
+    of_cifar10 = "data" not in metrics and set(class_names(model.config)) == set(CLASSES)
+    if data or not attributions or of_cifar10:
+        data = data or "cifar10"
+        if data == "cifar10":
+            class_numbers(class_names(model.config))  # before anything is fetched
+        parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
+        for line in [] if data in session.CIFAR else [*parts.said(), *compare(parts, metrics, source)]:
+            say(line)
+        metrics |= record.report(model, parts.test, parts.validation, session.best_device())
+        if data != "cifar10":
+            metrics["data"] = tested(parts, metrics.get("data", {}))
+    if scope:
         from viz.doubt.survey import survey  # here, as it loads Captum
 
-        device, bar = session.best_device(), partial(tqdm, desc="attributions", unit="image")
-        inputs = normalise(samples_of(source).images.to(device), model.config)
-        metrics["attributions"] = survey(model.to(device), inputs, bar)
-    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
-    for line in said:
-        print(line, file=sys.stderr if as_json else sys.stdout)
-    print(json.dumps(short) if as_json else headline(metrics))
+        found = survey(scope.model, scope.sample_inputs, partial(tqdm, desc="attributions", unit="image"))
+        metrics["attributions"] = found | {"source": scope.samples.source}
+        say(f"Attribution methods measured on {found['images']:,} images of {scope.samples.source}.")
+    names = ("accuracy", "images", "parameters", "interval", "flip_accuracy")
+    short = {name: metrics[name] for name in names if name in metrics}
+    if as_json:
+        print(json.dumps(short))
+    elif "accuracy" in metrics:
+        print(headline(metrics))
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
+
+
+def _looked_at(source: str, samples: Path | None) -> "Microscope":
+    """The network with its samples, for a survey. Raises ValueError where they are of other classes."""
+    from viz.doubt.survey import SETTINGS
+    from viz.microscope import Microscope  # here, as it loads plotly
+
+    scope = Microscope.load(source, session.best_device(), samples)
+    if not samples and not scope.knows_samples and scope.samples.classes:
+        raise ValueError(f"{source} has no samples of its classes: name a folder of pictures with --samples")
+    if (count := len(scope.samples)) < SETTINGS.draws:
+        raise ValueError(f"{count} pictures of {scope.samples.source} are too few: {SETTINGS.draws} at least")
+    return scope
 
 
 def summary(preset: Preset = "seed") -> None:
@@ -231,6 +265,7 @@ def convert(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     classes: tuple[str, ...] | None = None,
+    samples: Path | None = None,
 ) -> None:
     """Make a checkpoint from Mixer weights of the paper's authors (.npz) or of timm (.safetensors).
 
@@ -243,12 +278,14 @@ def convert(
         mean: what is subtracted from red, green and blue (0 to 1)
         std: what red, green and blue are then divided by
         classes: the names of the classes, in their order
+        samples: a folder of pictures, sorted by class into folders or not, that the microscope shows with the network
     """
     checkpoint.check_target(output)
     if source.resolve().is_relative_to(output.resolve()):
         raise checkpoint.CheckpointError(f"{source} lies in {output}, which would be replaced: name another folder")
     model = mixer.convert.convert(source, image_size, mean, std, classes, print)
-    checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)})
+    own = None if samples is None else read_samples(samples, model.config.image_size, print)
+    checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)}, own)
     print(f"{record.parameters(model):,} parameters saved in {output}")
 
 
@@ -256,6 +293,7 @@ def write_report(
     picture: tyro.conf.Positional[Path],
     source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
     out: Path | None = None,
+    samples: Path | None = None,
 ) -> None:
     """Write all that the microscope shows of a picture into one HTML file, without a browser.
 
@@ -266,6 +304,7 @@ def write_report(
         source: folder of the network, or the id of a model on the Hugging Face Hub
         out: the file; without it, PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another report
             has that name
+        samples: a folder of pictures that are the samples, in place of those of the network
     """
     decoded = decode(picture)
     of = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
@@ -286,7 +325,7 @@ def write_report(
                 bar.update(done - bar.n)
                 yield done
 
-    lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
+    lenses, photo = Lenses(Microscope.load(source, samples=samples)), Photo.of(decoded)
     scope = lenses.scope
     visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
@@ -294,6 +333,70 @@ def write_report(
     text = reports.report(lenses, visit, "")
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
+
+
+def attribute(
+    folder: tyro.conf.Positional[Path],
+    csv: Path,
+    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    method: MethodName | None = None,
+    label: str | None = None,
+    baseline: Baseline | None = None,
+    output: Output = "logit",
+    block: int | None = None,
+) -> None:
+    """Write which patches support the class of each picture in a folder: a CSV file with a line for each patch.
+
+    Methods that are made of gradients pass many pictures together; the others take as long as on the page.
+
+    Args:
+        folder: the pictures, also in folders within it
+        csv: the file to write
+        source: folder of the network, or the id of a model on the Hugging Face Hub
+        method: which method; without it, Gradient x input
+        label: the class to explain; without it, each picture's answer
+        baseline: what the pictures are compared with; without it, the mean colour
+        output: whether the values are in units of the logit or of the probability of the class
+        block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+    """
+    if csv.suffix.lower() != ".csv":
+        raise ValueError(f"--csv is the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
+    atomic_write.check(csv, atomic_write.signed)
+    files = files_of(folder)
+    from viz.attribution.asked import MANY, explain_many
+    from viz.attribution.attribute import Attribution
+    from viz.lenses.view import csv_text  # here, as nothing else that this file does needs Captum or a figure
+    from viz.microscope import Microscope
+    from viz.pace import undisturbed
+
+    scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
+    target, after = None if label is None else scope.class_number(label), scope.block_number(block)
+    rows, unreadable, explained = list[list[Any]](), list[str](), 0
+    with undisturbed(), tqdm(total=len(files), desc=method, unit=" pictures") as bar:
+        for start in range(0, len(files), MANY):
+            pictures = dict[str, bytes]()
+            for path in files[start : start + MANY]:
+                name = text(path.relative_to(folder))
+                try:
+                    pictures[name] = scope.picture_of(path)
+                except (Unreadable, OSError):
+                    unreadable.append(name)
+                    bar.update()
+            steps = explain_many(scope, [*pictures.values()], method, target, baseline, output, after)
+            for name, one in zip(pictures, (one for one in steps if isinstance(one, Attribution)), strict=True):
+                places = zip(scope.grid.positions, one.values, strict=True)
+                rows += [[name, scope.classes[one.target], row, col, value] for (row, col), value in places]
+                explained += 1
+                bar.update()
+    if unreadable:
+        print(f"Files that are no picture, left out: {len(unreadable):,} ({few(unreadable)}).")
+    if not explained:
+        raise ValueError(f"{folder} holds no pictures: name a folder of photos")
+    facts = {"method": method, "baseline": baseline, "values": output, "network": f"{source}, {scope.name}"}
+    if METHODS[method].block:
+        facts["block"] = str(after + 1)
+    atomic_write.write_signed(csv, csv_text(facts, ["file", "class", "row", "column", "value"], rows))
+    print(f"{csv}: {method} of {explained:,} pictures, {scope.grid.patches} patches each, by {source}")
 
 
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
@@ -345,6 +448,7 @@ COMMANDS: dict[str, Any] = {
     "summary": summary,
     "convert": convert,
     "report": write_report,
+    "attribute": attribute,
     "snapshot": snapshot,
     "plot": plot,
     "push": push,

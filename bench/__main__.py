@@ -16,7 +16,7 @@ import tyro
 from bench.browser import visiting
 from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
-from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory
+from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory, published
 from bench.network import PLOT, inference, scaling, training
 from mixer.errors import readable_errors
 
@@ -25,7 +25,7 @@ RESULTS = HERE / "results.json"
 CASES: dict[str, Callable[[], Iterator[Ratio]]] = {
     case.__name__: case
     for case in (
-        *(inference, first_looks, looking, explaining, intervening, scaling, training),
+        *(inference, first_looks, looking, explaining, intervening, published, scaling, training),
         *(cold_start, memory, visiting, crowd),
     )
 }

@@ -1,15 +1,18 @@
 """The time between a click and the picture, without the browser; what explanations cost; start and memory."""
 
+import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import torch
 from captum.attr import FeatureAblation
 
 from bench.measure import DEVICE, Ratio, interleaved, spread
+from mixer.model import PRESETS, Mixer
 from viz.attribution import baselines
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, Settings
@@ -17,6 +20,7 @@ from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.doubt import faithfulness
 from viz.intervene.patching import LogitDifference, token_map
+from viz.measuring import on_model_thread
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.session import Session
@@ -24,7 +28,7 @@ from viz.page.session import Session
 PAGE = """
 import app, torch
 scope = app.Microscope.load()
-page = app.Networks(scope.source, app.LAUNCH).build(scope)
+page = app.build(app.Networks(scope.source, scope))
 """
 SHAPLEY = """
 from viz.attribution import baselines
@@ -99,6 +103,40 @@ def first_looks() -> Iterator[Ratio]:
     slow = measured[slowest.id]
     note = f"{slow:.2f} s, {slowest.name}"
     yield Ratio("open the slowest part of Token mixing for the first time, against 1 s", slow, 1, False, note)
+
+
+def published() -> Iterator[Ratio]:
+    """Sizes of the paper, with random weights: every lens where nothing is known yet, as a visitor opens it."""
+    for size in ("S/32", "B/16"):
+        torch.manual_seed(0)
+        model = Mixer(PRESETS[size])
+        lenses = Instrument(Microscope(model, {}, DEVICE)).lenses
+        times = {lens.name: _opened(Instrument(Microscope(model, {}, DEVICE)), lens.id) for lens in lenses}
+        for i, (until, goal) in enumerate((("something is seen", 5), ("nothing more starts by itself", 60))):
+            slowest = max(times, key=lambda name: times[name][i])
+            seconds = times[slowest][i]
+            name = f"{size}: the slowest lens until {until}, against {goal} s"
+            yield Ratio(name, seconds / goal, 1, False, f"{seconds:.1f} s, {slowest}")
+
+
+def _opened(instrument: Instrument, lens: str) -> tuple[float, float]:
+    """Seconds until a view of a lens shows something, and until nothing more starts by itself."""
+    visit, begin, seen = Session(instrument.first), time.perf_counter(), list[float]()
+    names = [name for name, place in instrument.lens_of.items() if place == lens]
+
+    def look(event: dict[str, Any]) -> None:
+        updates = instrument.answer(visit, event)
+        if any(updates[name]["figure"] or updates[name]["html"] for name in names if name in updates):
+            seen.append(time.perf_counter() - begin)
+
+    async def measure() -> None:
+        async for update in instrument.run(visit):
+            if "redraw" in update:
+                await on_model_thread(look, {"redraw": True})
+
+    look({"words": {"lens": lens}})
+    asyncio.run(measure())
+    return next(iter(seen), float("inf")), time.perf_counter() - begin
 
 
 def explaining() -> Iterator[Ratio]:

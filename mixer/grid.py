@@ -1,13 +1,19 @@
 """Where the patches are: the one place that knows their rows, columns and pixels."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from einops import rearrange
 from einops.layers.torch import Rearrange
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, Int64, Shaped
 from torch import Tensor
+
+SIDES = (1, 2, 4)
+"""how many patches a group may have along each side"""
+MOST = 64
+"""patches, or groups of them, that are few enough to treat each by itself"""
 
 
 @dataclass(frozen=True)
@@ -102,3 +108,70 @@ class PatchGrid:
         row, col = self.position(patch)
         height, width = self.patch_size
         return slice(row * height, (row + 1) * height), slice(col * width, (col + 1) * width)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """How large groups of patches may be: where there are few patches, each is alone."""
+        return SIDES if self.patches > MOST else SIDES[:1]
+
+    @property
+    def side(self) -> int:
+        """The size of groups that is as fine as makes few of them: of 14 x 14 patches 2, which makes 49."""
+        return next((side for side in self.sides if len(Groups(self, side)) <= MOST), self.sides[-1])
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Neighbouring patches that are treated as one: squares of them, cut off at the right and at the lower edge.
+
+    They are numbered row by row. With a side of 1 each patch is a group of its own, of the same number.
+    """
+
+    grid: PatchGrid
+    side: int = 1
+    """patches along each side of a group"""
+
+    @property
+    def rows(self) -> int:
+        return -(-self.grid.rows // self.side)
+
+    @property
+    def cols(self) -> int:
+        return -(-self.grid.cols // self.side)
+
+    def __len__(self) -> int:
+        return self.rows * self.cols
+
+    @cached_property
+    def of(self) -> Int64[np.ndarray, "patches"]:
+        """The number of its group for each patch."""
+        row, col = np.divmod(np.arange(self.grid.patches), self.grid.cols)
+        return row // self.side * self.cols + col // self.side
+
+    @cached_property
+    def sizes(self) -> Int64[np.ndarray, "groups"]:
+        """How many patches each has."""
+        return np.bincount(self.of)
+
+    def patches(self, *groups: int) -> tuple[int, ...]:
+        """The patches of some groups, group by group."""
+        return tuple(int(patch) for group in groups for patch in np.flatnonzero(self.of == group))
+
+    def expand(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
+        """For each patch the value of its group. axis: that of the groups, and then of the patches"""
+        return values.take(self.of, axis)
+
+    def sum(self, values: Float[Tensor, "*any patches"]) -> Float[Tensor, "*any groups"]:
+        """The sum over the patches of each group."""
+        sums = values.new_zeros(*values.shape[:-1], len(self))
+        return sums.index_add_(-1, torch.from_numpy(self.of).to(values.device), values)
+
+    def map(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
+        """Values for each group, laid out as the groups are in the picture: (rows, cols) in place of one axis."""
+        axis %= values.ndim
+        return values.reshape(*values.shape[:axis], self.rows, self.cols, *values.shape[axis + 1 :])
+
+    def box(self, patch: int) -> tuple[int, int, int, int]:
+        """(row, column, height, width), in patches, of the group that a patch is in."""
+        row, col = (self.side * (place // self.side) for place in self.grid.position(patch))
+        return row, col, min(self.side, self.grid.rows - row), min(self.side, self.grid.cols - col)

@@ -18,10 +18,9 @@ def free_port() -> int:
 @contextmanager
 def served(scope: Microscope, port: int | None = None) -> Iterator[str]:
     """The address of the app of a network. port: without it, one that is free"""
-    networks = app.Networks(scope.source, app.LAUNCH)
-    page = networks.build(scope)
+    page = app.build(app.Networks(scope.source, scope))
     settings = {"server_port": port or free_port(), "prevent_thread_lock": True, "quiet": True, **app.LAUNCH}
-    _, url, _ = page.launch(app_kwargs={"routes": networks.routes}, **settings)
+    _, url, _ = page.launch(app_kwargs={"routes": app.ROUTES}, **settings)
     try:
         yield url
     finally:

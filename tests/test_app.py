@@ -35,8 +35,8 @@ from tests.served import free_port
 from tests.started import ends_within_two_seconds_while_a_page_is_open, started, wait_for
 from viz.microscope import Microscope
 from viz.page.app import build
-from viz.page.instrument import Instrument
 from viz.page.markup import head
+from viz.page.networks import Networks
 from viz.page.photo import Photo
 from viz.page.safe_blocks import BROKEN
 from viz.page.sent import NO_BASE64, NOTHING
@@ -224,7 +224,7 @@ def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
     from dataclasses import replace
 
     scope = Microscope(Mixer(replace(tiny, num_classes=7, classes=())), {}, torch.device("cpu"))
-    assert isinstance(build(Instrument(scope)), gr.Blocks)
+    assert isinstance(build(Networks("", scope)), gr.Blocks)
     assert scope.classes[6] == "class 6"
 
 
@@ -301,7 +301,7 @@ def test_a_proxy_that_does_not_lead_to_the_hub_is_no_traceback(proxy: str, monke
 
 
 def test_metrics_with_an_accuracy_alone_make_a_page(scope: Microscope) -> None:
-    build(Instrument(Microscope(scope.model, {"accuracy": 0.8754}, scope.device)))
+    build(Networks("", Microscope(scope.model, {"accuracy": 0.8754}, scope.device)))
 
 
 @pytest.mark.parametrize("folder", ["my project #1", "50%20off", "what?", "a&b=c;d", "`${x}`", "Größe"])
@@ -313,7 +313,7 @@ def test_the_figures_library_comes_from_any_folder(
     library.write_text("the library", encoding="utf-8")
     gr.set_static_paths(library)
     monkeypatch.setattr("viz.figures.PLOTLY_JS", library)
-    (address,) = re.findall(r"`\$\{site\(\)\}/(gradio_api/file=[^`]*)`", head())
+    (address,) = re.findall(r"`\$\{root\(\)\}/(gradio_api/file=[^`]*)`", head())
     assert httpx.get(f"{url}{address}").text == "the library"
 
 

@@ -115,11 +115,9 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
 def served() -> Iterator[tuple[Browser, str]]:
     """A browser, and the address of the shipped network's page."""
     scope = Microscope.load(device=torch.device("cpu"))
-    networks = app.Networks(scope.source, app.LAUNCH)
-    page = networks.build(scope)
+    page = app.build(app.Networks(scope.source, scope))
     with without_proxies():
-        others = {"routes": networks.routes}
-        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=others, **app.LAUNCH)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     with chromium() as browser:
         yield browser, url
     page.close()

@@ -16,6 +16,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from cachetools import LRUCache
 from torch import Tensor
 
+from viz.zerogpu import LENT
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -26,6 +28,8 @@ RESULTS = 1024
 """results in memory, of some KB each; an explanation has 10 KB"""
 TENSORS = 8
 """tensors in memory, of up to 13 MB each with the seed network"""
+UNDER_WAY = 0 if LENT else 4
+"""measurements that were cancelled and can go on, with all that they have computed; a GPU is lent for one call only"""
 
 _MODEL_THREAD = ThreadPoolExecutor(1, "model")
 
@@ -54,6 +58,18 @@ class Measurement(Generic[T]):
     """does it and keeps the result in memory; yields how many are done"""
     on_request: bool = False
     """whether it waits until the visitor asks for it"""
+    first: float | None = None
+    """seconds until it has a first result, where it is an estimate that is refined"""
+    reached: int = 0
+    """how many steps the result in memory is made of, so far"""
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """A measurement that was begun."""
+
+    steps: Iterator[Any]
+    done: int = 0
 
 
 class Memory:
@@ -62,11 +78,21 @@ class Memory:
     def __init__(self) -> None:
         self._results: LRUCache[Hashable, tuple[Any, int]] = LRUCache(RESULTS)
         self._tensors: LRUCache[Hashable, tuple[Any, int]] = LRUCache(TENSORS)
+        self._under_way: LRUCache[Hashable, _UnderWay] = LRUCache(UNDER_WAY)
 
     def known(self, one: Measurement[T]) -> T | None:
         """The result of a measurement, or what it has come to so far; None where there is none in memory."""
         entry = self._entry(one.key)
         return entry and entry[0]
+
+    def finished(self, one: Measurement[T]) -> T | None:
+        """The result of a measurement; None where there is none, or only what it has come to so far."""
+        return None if self.missing([one]) else self.known(one)
+
+    def reached(self, key: Hashable) -> int:
+        """How many steps were done for what is known of a measurement."""
+        entry = self._entry(key)
+        return entry[1] if entry else 0
 
     def missing(self, measurements: Iterable[Measurement]) -> list[Measurement]:
         """Those that are not finished, each once."""
@@ -91,15 +117,22 @@ class Memory:
         """The `Measurement.steps` of what yields how many steps are done, and at last its result.
 
         A result that comes earlier counts until a better one is there. It is yielded, not returned, as what a lent GPU
-        returns would be lost.
+        returns would be lost. Whoever wants what somebody else measures, or what was cancelled, goes on with that.
         """
-        done = 0
-        for part in make():
-            if isinstance(part, int):
-                done = part
-                yield done
-            elif (entry := self._entry(key)) is None or entry[1] <= done:  # a cancelled run may have come further
-                self._keep(key, part, done)
+        run = self._under_way.get(key) or _UnderWay(make())
+        if UNDER_WAY:
+            self._under_way[key] = run
+        try:
+            for part in run.steps:
+                if isinstance(part, int):
+                    run.done = part
+                    yield part
+                elif (entry := self._entry(key)) is None or entry[1] <= run.done:
+                    self._keep(key, part, run.done)
+        except Exception:
+            self._under_way.pop(key, None)
+            raise
+        self._under_way.pop(key, None)
 
     def _entry(self, key: Hashable) -> tuple[Any, int] | None:
         """A result, and how many steps were done for it."""
@@ -122,10 +155,10 @@ class Clock:
     """How long the rest takes: at first as expected, soon by the pace so far."""
 
     def __init__(self, measurement: Measurement):
-        self._measurement, self._started = measurement, time.monotonic()
+        self._measurement, self._started, self._from = measurement, time.monotonic(), measurement.reached
 
     def left(self, done: int) -> float:
         """Seconds."""
-        share = done / max(1, self._measurement.total)
+        share = (done - self._from) / max(1, self._measurement.total - self._from)
         spent = time.monotonic() - self._started
         return (spent / share if share > 0.1 else self._measurement.seconds) * (1 - share)

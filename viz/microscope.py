@@ -1,7 +1,7 @@
 """The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import normalize
@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from mixer.checkpoint import DEFAULT
-from mixer.data import Samples, class_names, samples
+from mixer.data import Labelled, Samples, cifar, class_names, published, samples
+from mixer.evaluate import data_name
+from mixer.image_folder import read_samples
 from mixer.model import Mixer
 from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
@@ -23,12 +25,14 @@ from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.measuring import Measurement, Memory
-from viz.pace import seconds_per_pass
+from viz.pace import FIRST, seconds_per_pass
 from viz.zerogpu import LENT
 
+UNLABELLED = "picture"
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
+Picture = Image.Image | Path | str | np.ndarray | bytes
 
 
 class Microscope(Memory):
@@ -41,10 +45,16 @@ class Microscope(Memory):
         device: torch.device,
         source: str = "",
         own_samples: Samples | None = None,
+        folder: Path | None = None,
+        data_root: Path | None = None,
     ):
-        """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
+        """own_samples: pictures of the network's own; without them, CIFAR-10's that ship with the project
+
+        folder: where they are from
+        data_root: where all test images of their data set may be, as for `mixer.data.cifar`
+        """
         super().__init__()
-        self.source = source
+        self.source, self.folder = source, folder
         """what `load` makes it of; in this project's folder, by the path there"""
         self.model = model.to(device).eval()
         self.metrics = metrics
@@ -53,15 +63,32 @@ class Microscope(Memory):
         self.classes = class_names(model.config)
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples() if own_samples is None else own_samples
+        self._data_root = data_root
+        self.test_data = published(self.samples.source, data_root) if self.samples.held_out else None
+        """the data set of the samples, if all of its test images are here"""
         self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
     @classmethod
-    def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
-        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given."""
+    def load(
+        cls,
+        source: Path | str = DEFAULT,
+        device: torch.device | None = None,
+        samples: Path | str | None = None,
+        data_root: Path | None = None,
+    ) -> "Microscope":
+        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given.
+
+        samples: a folder of pictures that are its samples, in place of those that the network has
+        data_root: a folder with CIFAR-10 or CIFAR-100, whose test images can then be looked at; without it
+            $CIFAR10_ROOT, without that ./data
+        """
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
         found = resolve(source)  # once: a model of the Hub's is fetched
-        return cls(*open_network(found), device, display_name(source), samples_of(found))
+        model, metrics = open_network(found)
+        folder = None if samples is None else Path(samples)
+        own = samples_of(found) if folder is None else read_samples(folder, model.config.image_size, print)
+        return cls(model, metrics, device, display_name(source), own, folder, data_root)
 
     @property
     def name(self) -> str:
@@ -73,9 +100,13 @@ class Microscope(Memory):
         """How good it is, as far as that was measured on images of its classes."""
         if "accuracy" not in self.metrics:
             return quality_text(self.metrics)
-        if not self.knows_samples:
-            return "not evaluated"
-        return f"{self.samples.source} test accuracy: {self.metrics['accuracy']:.2%}"
+        return f"{data_name(self.metrics)} {quality_text(self.metrics)}" if self.evaluated else "not evaluated"
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its record is of images of its classes."""
+        metrics = self.metrics
+        return "accuracy" in metrics and set(metrics.get("class_accuracy", ())) <= set(self.classes)
 
     @property
     def grown_from(self) -> tuple[int, ...]:
@@ -128,38 +159,79 @@ class Microscope(Memory):
             raise ValueError(f"this network knows no class {text!r}")
         return alike[0]
 
-    def picture_of(self, image: Image.Image | Path | str | np.ndarray) -> bytes:
+    def block_number(self, block: int | None) -> int:
+        """Of a block that is counted from 1, its number from 0; None is the last. Raises ValueError for others."""
+        count = len(self.model.blocks)
+        if block is not None and not 1 <= block <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
+        return (count if block is None else block) - 1
+
+    def picture_of(self, image: Picture) -> bytes:
         """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.
 
-        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255.
-        Raises ValueError, in words, for others.
+        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255. Bytes are such a
+        picture already: height x width x 3 of them, in the network's size. Raises ValueError, in words, for others.
         """
+        if isinstance(image, bytes):
+            if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
+                raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
+            return image
         if isinstance(image, np.ndarray):
             image = _image_of(image)
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
+    @cached_property
+    def test_images(self) -> Labelled | None:
+        """All test images of the samples' data set, where they are here. Raises DataMissing where they are damaged."""
+        return self.test_data and cifar(self.test_data, "test", self._data_root)
+
+    @cached_property
+    def test_numbers(self) -> list[int]:
+        """The numbers of all test images: a sample's own, and from the last sample's on those of the others."""
+        sample_of = {place: i for i, place in enumerate(self.samples.indices.tolist())}
+        count, first = len(self.test_images or ()), len(self.samples)
+        return [sample_of.get(place, first + place) for place in range(count)]
+
+    def _found(self, sample: int) -> tuple[Labelled, int]:
+        """The images that a number means one of, and its place there. Raises ValueError where there is none."""
+        count = len(self.samples)
+        if 0 <= sample < count:
+            return self.samples, sample
+        if sample >= count and self.test_images and sample - count < len(self.test_images):
+            return self.test_images, sample - count
+        raise ValueError(f"sample {sample} does not exist: there are {count}, counted from 0")
+
     def sample_image(self, sample: int) -> Image.Image:
-        """A shipped sample in its own size."""
-        return Image.fromarray(self.samples.images[sample].permute(1, 2, 0).numpy())
+        """A sample, or another of the test images, in its own size. Raises ValueError if there is none."""
+        images, place = self._found(sample)
+        return Image.fromarray(images.images[place].permute(1, 2, 0).numpy())
 
     def sample_picture(self, sample: int) -> bytes:
-        """A shipped sample as the network sees it. Raises ValueError if there is no such sample."""
-        if not 0 <= sample < len(self.samples):
-            raise ValueError(f"sample {sample} does not exist: there are {len(self.samples)}, counted from 0")
+        """The same as the network sees it."""
         return self.picture_of(self.sample_image(sample))
+
+    def sample_place(self, sample: int) -> int:
+        """Where it stands among the test images, or the files of its folder."""
+        images, place = self._found(sample)
+        return int(images.indices[place]) if isinstance(images, Samples) else place
 
     @cached_property
     def sample_inputs(self) -> Float[Tensor, "samples 3 height width"]:
-        return torch.stack([self.input(self.sample_picture(i)) for i in range(len(self.samples))])
+        return self.inputs(range(len(self.samples)))
+
+    def inputs(self, numbers: Iterable[int]) -> Float[Tensor, "pictures 3 height width"]:
+        """Samples, or other test images, as the network takes them."""
+        return torch.stack([self.input(self.sample_picture(number)) for number in numbers])
 
     def truth(self, sample: int) -> str:
-        """What a sample is labelled, whether the network knows that class or not."""
-        return self.samples.classes[self.samples.labels[sample]]
+        """What a sample is labelled, whether the network knows that class or not; "picture" where it has no label."""
+        images, place = self._found(sample)
+        return images.classes[images.labels[place]] if images.classes else UNLABELLED
 
     @property
     def knows_samples(self) -> bool:
-        """Whether the network's classes are the samples': only then can an answer to a sample be right or wrong."""
-        return set(self.classes) == set(self.samples.classes)
+        """Whether the network has all classes of the samples: only then can an answer to a sample be right or wrong."""
+        return bool(self.samples.classes) and set(self.samples.classes) <= set(self.classes)
 
     def truth_class(self, sample: int) -> int | None:
         """The number that a sample's true class has in this network; None where its classes are others."""
@@ -175,15 +247,13 @@ class Microscope(Memory):
             ("bank", depth), "Reading the samples", lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth)
         )
 
-    def sample_answers(self) -> list[int] | None:
-        """The class that the network gives each shipped sample; None where the bank of the last depth is not known."""
-        last = self.known(self.sample_tokens(len(self.depth_names) - 1))
-        return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
-
     def sample_stats(self) -> Measurement[tokens.SampleStats]:
         """The means over the shipped samples."""
         return self.over_samples(
-            "typical", "Means over the samples", lambda: tokens.sample_stats(self.model, self.sample_inputs)
+            "typical",
+            "Means over the samples",
+            lambda: tokens.sample_stats(self.model, self.sample_inputs),
+            first=FIRST,
         )
 
     @property
@@ -200,14 +270,19 @@ class Microscope(Memory):
         steps: Callable[[], Iterator[int | T]],
         passes: float | None = None,
         on_request: bool = False,
+        first: int | None = None,
     ) -> Measurement[T]:
         """What is measured of this network, and kept in its memory.
 
         steps: yields how many are done, and at last the result, as `Memory.kept` takes it
         passes: that it costs; None: as many as its steps
+        first: after how many steps it yields a result that it refines then
         """
-        seconds = (total if passes is None else passes) * self.seconds_per_pass
-        return Measurement(key, label, unit, total, seconds, lambda: self.kept(key, steps), on_request)
+        seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
+        until_first = None if first is None else seconds * min(1, first / total)
+        seconds *= 1 - min(1, reached / total)
+        make = partial(self.kept, key, steps)
+        return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
 
     def over_samples(
         self,
@@ -216,10 +291,11 @@ class Microscope(Memory):
         steps: Callable[[], Iterator[int | T]],
         passes: float = 1,
         on_request: bool = False,
+        first: int | None = None,
     ) -> Measurement[T]:
-        """What is measured on every sample. passes: that each costs"""
+        """What is measured on every sample. passes: that each costs; first: as for `measurement`"""
         count = len(self.samples)
-        return self.measurement(key, label, "samples", count, steps, count * passes, on_request)
+        return self.measurement(key, label, "samples", count, steps, count * passes, on_request, first)
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

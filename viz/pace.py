@@ -4,10 +4,12 @@ What is computed batch by batch is a generator (`Steps`). Between two batches th
 or cancels waits for one batch, however slow the network is. A single pass is never divided.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -29,11 +31,15 @@ BATCH = 0.2
 SEEN = 3
 """batches that are remembered: the fastest of them counts, as a machine may be busy with something else for a moment"""
 
+FIRST = 20
+"""samples after which what is estimated over all of them is first shown; then whenever there are twice as many"""
+
 STALE = 10
 """seconds after which one more pass is timed: where the machine was busy when a network was opened, little starts by
 itself, so that nothing else would show that it is faster by now"""
 
 _SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # beside the models, as their locks are
+_UNDISTURBED = ContextVar("undisturbed", default=False)
 _WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
@@ -79,23 +85,47 @@ def batch_size(model: Mixer, gradients: bool) -> int:
     return max(1, min(at_once(device), MEMORY // (block * (config.num_blocks if gradients else 1))))
 
 
-def batches(model: Mixer, items: Tensor, gradients: bool = False) -> Iterator[Tensor]:
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, nobody waits between two batches: each is as large as fits, however long it takes."""
+    token = _UNDISTURBED.set(True)
+    try:
+        yield
+    finally:
+        _UNDISTURBED.reset(token)
+
+
+def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float = 1) -> Iterator[Tensor]:
     """Parts of some items, each as large as fits and passes in a step, one after the other as they are asked for.
 
     items: with one pass each, of an image or of tokens
     gradients: whether a pass keeps what all blocks compute, and takes twice as long
+    share: of a pass that each takes
     """
     done = 0
     while done < len(items):
-        size = min(batch_size(model, gradients), in_time(model, 2 if gradients else 1))
+        size = min(batch_size(model, gradients), in_time(model, share * (2 if gradients else 1)))
         yield items[done : done + size]
         done += size
 
 
-def in_time(model: Mixer, passes: int) -> int:
+def in_time(model: Mixer, passes: float) -> int:
     """How many images make a batch, if each takes so many passes; at least one."""
+    if _UNDISTURBED.get():
+        return sys.maxsize
     seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # within a step, no pass is added
     return max(1, int(BATCH / (passes * seconds)))
+
+
+def due(before: int, done: int) -> bool:
+    """Whether what is estimated is to be shown, now that so many samples are done: after 20, 40, 80, ..."""
+    return (done // FIRST).bit_length() > (before // FIRST).bit_length()
+
+
+def spread_out(images: Tensor) -> Tensor:
+    """The numbers of all images in an order in which the first few are from everywhere: samples lie class by class."""
+    stride, numbers = max(1, -(-len(images) // FIRST)), torch.arange(len(images), device=images.device)
+    return torch.cat([numbers[begin::stride] for begin in range(stride)])
 
 
 def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
@@ -103,6 +133,16 @@ def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
     try:
         while True:
             done += next(steps)
+            yield done
+    except StopIteration as end:
+        return end.value
+
+
+def silent(steps: Steps[T], done: int) -> Steps[T]:
+    """The same steps, each of which says that no more is done: they are parts of one."""
+    try:
+        while True:
+            next(steps)
             yield done
     except StopIteration as end:
         return end.value
@@ -126,6 +166,22 @@ def collected(
         done += len(batch)
         yield done
     return torch.cat(parts)
+
+
+def estimated(
+    model: Mixer, images: Tensor, compute: Callable[[Tensor], Tensor], result: Callable[[Tensor], T]
+) -> Iterator[int | T]:
+    """What follows from what is computed of many images with gradients' memory, first of a few of them, then of more.
+
+    Yields how many images are done, and the result whenever it is `due`. The order of the images is to play no part.
+    """
+    parts, done = list[Tensor](), 0
+    for some in batches(model, spread_out(images), gradients=True):
+        parts.append(compute(images[some]))
+        before, done = done, done + len(some)
+        yield done
+        if due(before, done) or done == len(images):
+            yield result(torch.cat(parts))
 
 
 def finish(steps: Steps[T]) -> T:

@@ -18,10 +18,14 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from PIL import Image
 
+from mixer.grid import Groups
 from mixer.picture import decode
 from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
+
+MOST = 99_999
+"""the largest number that a picture may have"""
 
 Params = Mapping[str, str]
 """what is to be chosen, by name, as in a link"""
@@ -151,6 +155,8 @@ class Selection:
     target: int = 0
     """the class that is asked about"""
     patch: int = 0
+    side: int = 1
+    """patches along each side of a group that is removed, edited, patched or searched as one"""
     depth: int = 0
     """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
     unit: int | None = None
@@ -188,7 +194,8 @@ class Choices:
 def first(scope: Microscope, page: Choices) -> Selection:
     """What the page opens on: a sample, a patch near the middle, and the depth at which the answer appears."""
     grid = scope.grid
-    empty = Selection(b"", patch=grid.index(grid.rows // 2, grid.cols // 2), lens=page.lenses[0])
+    middle = grid.index(grid.rows // 2, grid.cols // 2)
+    empty = Selection(b"", patch=middle, side=grid.side, lens=page.lenses[0])
     shown = show_sample(scope, empty, 0)
     return replace(shown, depth=scope.decided_at(shown.picture))
 
@@ -258,11 +265,6 @@ def from_query(text: str) -> dict[str, str]:
     return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
 
 
-def to_link(scope: Microscope, page: Choices, selection: Selection) -> str:
-    """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
-    return to_query(to_words(scope, page, selection))
-
-
 def to_query(words: Params) -> str:
     """Words as they stand in an address."""
     return urlencode(words, safe=",:;@")
@@ -287,6 +289,8 @@ def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str
         words["depth"] = scope.depth_names[selection.depth]
     if selection.patch != begin.patch:
         words["patch"] = patch_text(scope, selection.patch)
+    if selection.side != begin.side:
+        words["groups"] = str(selection.side)
     if selection.unit is not None:
         words["unit"] = str(selection.unit)
     if selection.channel is not None:
@@ -294,6 +298,11 @@ def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str
     if selection.lens != begin.lens:
         words["lens"] = selection.lens
     return words | dict(selection.options)
+
+
+def groups_of(scope: Microscope, selection: Selection) -> Groups:
+    """The patches that are treated as one."""
+    return Groups(scope.grid, selection.side)
 
 
 def patch_text(scope: Microscope, patch: int) -> str:
@@ -334,7 +343,8 @@ def _read(png: bytes) -> Image.Image:
 
 
 def _set_sample(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
-    return show_sample(scope, selection, _whole("sample", text, 0, len(scope.samples) - 1))
+    known = len(scope.samples) - 1  # beyond, all test images may be there, which take a second to read
+    return show_sample(scope, selection, _whole("sample", text, 0, MOST if scope.test_data else known))
 
 
 def _set_edits(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
@@ -368,6 +378,13 @@ def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str
     return replace(selection, patch=scope.grid.index(*place))
 
 
+def _set_side(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
+    sides = [*map(str, scope.grid.sides)]
+    if text not in sides:
+        raise ValueError(f"groups of patches are {' or '.join(sides)} along each side here, not {text!r}")
+    return replace(selection, side=int(text))
+
+
 def _set_unit(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     return replace(selection, unit=_whole("unit", text, 0, scope.model.config.tokens_mlp_dim - 1))
 
@@ -390,6 +407,7 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
     "class": _set_class,
     "depth": _set_depth,
     "patch": _set_patch,
+    "groups": _set_side,
     "unit": _set_unit,
     "channel": _set_channel,
     "lens": _set_lens,

@@ -176,17 +176,19 @@ def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscop
 def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3")
     choice = page.locator("#network select")
-    expect(choice).to_have_value("")
+    expect(choice).to_have_value(scope.source)
     choice.select_option(label="seed-start: untrained")
-    page.wait_for_url("**/networks/seed-start/?patch=2,3")
+    page.wait_for_function("location.search === '?network=seed-start&patch=2,3'")
     expect(page.locator("#patch")).to_have_value("2,3")
-    expect(page.locator("#network")).to_contain_text("untrained")
-    page.locator("#network select").select_option(label="others ...")
+    expect(page.locator("#network small, #header small")).to_contain_text("6,782,858 parameters")
+    choice.select_option(label="others ...")
     page.get_by_label("folder, file, or id on the Hub").fill("checkpoints/teacher")
-    page.get_by_role("button", name="Open").click()
+    page.locator("#others").get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("does not describe a Mixer")
-    page.get_by_role("link", name="seed", exact=True).click()
+    expect(choice).to_have_value("seed-start")
+    choice.select_option("seed")
     expect(page.locator("#network option:checked")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
+    page.wait_for_function("location.search === '?network=seed&patch=2,3'")
 
 
 def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Callable[..., Page]) -> None:
@@ -257,7 +259,7 @@ def foreign(route: Route) -> str:
 def test_weights_are_compared_with_those_from_before_the_training(visit: Callable[..., Page]) -> None:
     page = visit("?lens=mixing.units&depth=2a&order=index")
     page.get_by_role("button", name="Compare with the untrained network").click()
-    page.wait_for_url("**/networks/seed-start/?*")
+    page.wait_for_function("location.search.includes('network=seed-start')")
     view = page.locator("#mixing-units-units")
     expect(view.locator(".pinned .which")).to_contain_text("network: ", timeout=30_000)
     expect(view.locator(".js-plotly-plot")).to_have_count(2, timeout=30_000)
@@ -269,12 +271,16 @@ def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope
     page.get_by_role("button", name="Pin", exact=True).click()
     page.wait_for_function("location.search.includes('pin=')")
     page.locator("#network select").select_option(label="seed-start: untrained")
-    page.wait_for_url("**/networks/seed-start/**")
+    page.wait_for_function("location.search.includes('network=seed-start')")
     expect(page.locator("#pin")).to_contain_text("thin", timeout=30_000)
     shown = page.locator(".lens.open .view.beside").first
     expect(shown.locator(".pinned .which")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text("untrained")
     expect(shown.locator(".js-plotly-plot")).to_have_count(2)
+    page.get_by_role("button", name="Swap").click()
+    expect(page.locator("#network select")).to_have_value(scope.source)
+    expect(page.locator("#pin")).to_contain_text("seed-start")
+    expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
 
 
 def test_a_cell_of_a_map_sets_the_patch(visit: Callable[..., Page]) -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from einops import rearrange
 
-from mixer.grid import PatchGrid
+from mixer.grid import Groups, PatchGrid
 
 GRID = PatchGrid((6, 15), (2, 5))  # 3 rows, 3 columns
 
@@ -68,3 +68,50 @@ def test_a_map_may_have_more_axes_than_that_of_the_patches() -> None:
     for patch, (row, col) in enumerate(GRID.positions):
         np.testing.assert_array_equal(laid_out[:, row, col], values[:, patch])
         assert GRID.index(row, col) == patch
+
+
+@pytest.mark.parametrize(("side", "rows", "cols"), [(1, 14, 14), (2, 7, 7), (4, 4, 4)])
+def test_groups_are_squares_of_neighbours_that_hold_each_patch_once(side: int, rows: int, cols: int) -> None:
+    grid = PatchGrid((28, 42), (2, 3))
+    groups = Groups(grid, side)
+    assert (groups.rows, groups.cols, len(groups)) == (rows, cols, rows * cols)
+    assert sorted(groups.patches(*range(len(groups)))) == list(range(196))
+    for patch, (row, col) in enumerate(grid.positions):
+        top, left, height, width = groups.box(patch)
+        inside = {grid.index(y, x) for y in range(top, top + height) for x in range(left, left + width)}
+        assert patch in inside
+        assert set(groups.patches(int(groups.of[patch]))) == inside
+        assert (top, left) == (row - row % side, col - col % side)
+    assert groups.sizes.sum() == 196
+    assert groups.box(195)[2:] == ((2, 2) if side == 4 else (side, side))  # 14 is no multiple of 4
+
+
+def test_sums_over_groups_lose_nothing_and_come_back_to_their_patches() -> None:
+    groups = Groups(PatchGrid((10, 18), (2, 2)), 4)  # 5 x 9 patches in 2 x 3 groups
+    values = torch.arange(2 * 45.0, dtype=torch.float64).reshape(2, 45)
+    sums = groups.sum(values)
+    for group in range(6):
+        assert torch.equal(sums[:, group], values[:, list(groups.patches(group))].sum(1))
+    spread = groups.expand(sums.numpy())
+    laid_out = groups.map(sums.numpy())
+    for patch, (row, col) in enumerate(groups.grid.positions):
+        assert spread[1, patch] == laid_out[1, row // 4, col // 4] == sums[1, int(groups.of[patch])]
+
+
+def test_single_patches_are_groups_of_their_own() -> None:
+    groups, values = Groups(GRID), np.arange(9.0)
+    assert groups.expand(values).tolist() == values.tolist()
+    assert groups.sum(torch.from_numpy(values)).tolist() == values.tolist()
+    assert groups.map(values).tolist() == GRID.map(values).tolist()
+    assert [groups.box(patch) for patch in range(9)] == [(*place, 1, 1) for place in GRID.positions]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "sides", "side"),
+    [(8, 4, (1,), 1), (8, 8, (1,), 1), (14, 14, (1, 2, 4), 2), (28, 28, (1, 2, 4), 4), (5, 13, (1, 2, 4), 2)],
+)
+def test_only_many_patches_are_grouped_and_as_finely_as_makes_few(
+    rows: int, cols: int, sides: tuple[int, ...], side: int
+) -> None:
+    grid = PatchGrid((2 * rows, 3 * cols), (2, 3))
+    assert (grid.sides, grid.side) == (sides, side)

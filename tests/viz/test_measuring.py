@@ -42,6 +42,28 @@ def test_what_is_known_so_far_is_neither_finished_nor_replaced_by_less() -> None
         assert memory.missing([one]) == ([] if known == "all" else [one])
 
 
+def test_what_was_cancelled_goes_on_where_it_was_and_is_measured_once_for_all_who_want_it() -> None:
+    memory, made = Memory(), list[int]()
+
+    def steps() -> Iterator[int | str]:
+        for number in range(1, 5):
+            made.append(number)
+            yield number
+            yield f"after {number}"
+
+    one = Measurement("a", "Something", "steps", 4, 1.0, lambda: memory.kept("a", steps))
+    first, other = one.steps(), one.steps()
+    assert (next(first), next(other), next(first)) == (1, 2, 3)
+    first.close()  # cancelled
+    assert memory.known(one) == "after 2"
+    assert memory.reached("a") == 2
+    assert memory.finished(one) is None
+    assert memory.made(one) == memory.finished(one) == "after 4"
+    assert made == [1, 2, 3, 4]
+    assert list(other) == []  # nobody begins anew what is there
+    assert made == [1, 2, 3, 4]
+
+
 def test_what_fails_is_not_known() -> None:
     memory = Memory()
 
@@ -50,8 +72,9 @@ def test_what_fails_is_not_known() -> None:
         raise ValueError("broken")
 
     one = Measurement("a", "Something", "steps", 2, 1.0, lambda: memory.kept("a", fail))
-    with pytest.raises(ValueError, match="broken"):
-        list(one.steps())
+    for _ in range(2):  # tried anew each time
+        with pytest.raises(ValueError, match="broken"):
+            list(one.steps())
     assert memory.known(one) is None
 
 

@@ -42,15 +42,8 @@ def test_a_depth_is_read_in_batches_and_known_when_all_are_read(
     steps = scope.sample_tokens(2).steps()
     assert [next(steps), next(steps)] == [8, 16]
     assert read == [("blocks.0", 8)] * 2
-    steps.close()  # given up: nothing is known of it
+    steps.close()  # given up: nothing is known of it, and it can go on
     assert scope.known(scope.sample_tokens(2)) is None
-    assert list(scope.sample_tokens(2).steps()) == list(range(8, 201, 8))
-    assert read == [("blocks.0", 8)] * 27
+    assert list(scope.sample_tokens(2).steps()) == list(range(24, 201, 8))
+    assert read == [("blocks.0", 8)] * 25
     assert scope.known(scope.sample_tokens(4)) is None
-
-
-def test_the_samples_answers_are_those_of_their_own_passes(scope: Microscope) -> None:
-    assert scope.sample_answers() is None
-    scope.made(scope.sample_tokens(6))
-    pictures = [scope.sample_picture(sample) for sample in range(0, 200, 19)]
-    assert (scope.sample_answers() or [])[::19] == [scope.answer(picture) for picture in pictures]

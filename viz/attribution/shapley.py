@@ -1,5 +1,6 @@
 """What does a patch bring, on average over all orders in which the patches could come? Shapley values by sampling."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from jaxtyping import Float64
 
 from mixer.model import Mixer
 from viz.attribution.question import Question, check, ends, walk
-from viz.pace import Steps
+from viz.pace import summed
 from viz.running_stats import RunningStats
 
 
@@ -15,19 +16,23 @@ from viz.running_stats import RunningStats
 class ShapleyEstimate:
     """The Shapley values, as far as some random orders tell."""
 
-    values: Float64[np.ndarray, "patches"]
+    orders: int
+    """how many"""
+    values: Float64[np.ndarray, "groups"]
     """with the sum F(image) - F(baseline), after any number of orders"""
-    standard_error: Float64[np.ndarray, "patches"]
+    standard_error: Float64[np.ndarray, "groups"]
     """of each value; NaN after one order, which cannot tell"""
     difference: float
     """F(image) - F(baseline)"""
 
 
-def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Steps[ShapleyEstimate]:
+def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[int | ShapleyEstimate]:
     """Shapley values, better with every random order (Castro et al. 2009; Strumbelj and Kononenko 2010).
 
-    A patch's contribution in one order is what F gains as the patch comes in. In any one order the contributions add
-    up to F(image) - F(baseline), hence so do their means. One order takes patches - 1 passes.
+    A group's contribution in one order is what F gains as its patches come in. In any one order the contributions add
+    up to F(image) - F(baseline), hence so do their means. One order takes groups - 1 passes.
+
+    Yields the passes so far, and after each order the values by then.
 
     Own lines, as Captum's ShapleyValueSampling tells neither a standard error nor how far it is, and draws from
     torch's global random state.
@@ -37,13 +42,14 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Steps[S
     check(model, question)
     if orders < 1:
         raise ValueError(f"draws must be at least 1, not {orders}")
-    empty, whole = yield from ends(model, question)
+    empty, whole = yield from summed(ends(model, question))
     generator = np.random.default_rng(seed)
-    patches = model.config.grid.patches
-    spread = RunningStats()
+    count = len(question.groups(model))
+    spread, done = RunningStats(), 2
     for _ in range(orders):
-        order = generator.permutation(patches)
-        gains = np.empty(patches)
-        gains[order] = np.diff((yield from walk(model, question, order, (empty, whole))))
+        order = generator.permutation(count)
+        gains = np.empty(count)
+        gains[order] = np.diff((yield from summed(walk(model, question, order, (empty, whole)), done)))
+        done += count - 1
         spread.add(gains)
-    return ShapleyEstimate(spread.mean, spread.standard_error, whole - empty)
+        yield ShapleyEstimate(spread.draws, spread.mean, spread.standard_error, whole - empty)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from mixer.grid import Groups
 from mixer.model import Mixer
 from viz.attribution.asked import Asked, explanation, passes, question
 from viz.attribution.attribute import Attribution, attribute_in_steps
@@ -50,6 +51,10 @@ class CheckQuery:
         """The question with the patches that are gone filled: what is measured of it depends on no method."""
         return replace(self.asked, baseline=self.filling, block=0)
 
+    def groups(self, scope: Microscope) -> Groups:
+        """The patches that go together."""
+        return Groups(scope.grid, self.asked.side)
+
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
@@ -66,22 +71,24 @@ def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
         one,
         f"Curves of {one.method}",
         "passes",
-        2 * scope.grid.patches,
-        lambda: with_result(
-            faithfulness.curves_in_batches(scope.model, question(scope, one.filled), scope.made(explained).values)
+        2 * len(one.groups(scope)),
+        lambda: faithfulness.refined_curves(
+            scope.model, question(scope, one.filled), scope.made(explained).values, POINTS
         ),
+        first=2 * POINTS,
     )
 
 
 def orders(scope: Microscope, one: CheckQuery) -> Measurement[RandomOrders]:
     """Of all attributions with the same question and filling."""
-    points = len(faithfulness.counts_of(scope.grid.patches, POINTS))
+    points = len(faithfulness.counts_of(len(one.groups(scope)), POINTS))
     return scope.measurement(
         ("orders", one.filled),
         "Random orders",
         "passes",
         ORDERS * (points - 2) + 2,
-        lambda: with_result(faithfulness.random_orders(scope.model, question(scope, one.filled), ORDERS, POINTS, SEED)),
+        lambda: faithfulness.random_orders(scope.model, question(scope, one.filled), ORDERS, POINTS, SEED),
+        first=faithfulness.FEWEST * (points - 2) + 2,
     )
 
 
@@ -103,7 +110,7 @@ def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
         ("disturbed", one.asked, one.method),
         f"Randomise and disturb, {one.method}",
         "passes",
-        (1 + stages(scope) + DRAWS - 1 + NOISY) * passes(scope, one.method),
+        (1 + stages(scope) + DRAWS - 1 + NOISY) * passes(scope, one.method, one.asked.side),
         lambda: _disturbed(scope, one, explained),
         on_request=True,
     )
@@ -119,7 +126,7 @@ def all_curves(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measure
     found = list[Measurement]()
     for one in queries:
         explained = explanation(scope, one.asked, one.method)
-        found += [explained] if scope.known(explained) is None else [explained, curves(scope, one)]
+        found += [explained] if scope.missing([explained]) else [explained, curves(scope, one)]
         found.append(orders(scope, one))
     return found
 
@@ -132,9 +139,9 @@ def all_checks(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measure
 
 def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
     """All that is known of an attribution."""
-    answer = scope.known(explanation(scope, one.asked, one.method))
-    own, random = scope.known(curves(scope, one)), scope.known(orders(scope, one))
-    removed, disturbed = scope.known(removals(scope, one)), scope.known(robustness(scope, one))
+    answer = scope.finished(explanation(scope, one.asked, one.method))
+    own, random = scope.finished(curves(scope, one)), scope.finished(orders(scope, one))
+    removed, disturbed = scope.finished(removals(scope, one)), scope.finished(robustness(scope, one))
     deletion, insertion = faithfulness.better_than(own, random) if own and random else (None, None)
     return Evidence(
         deletion=deletion,
@@ -147,10 +154,10 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
 
 
 def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
-    """The picture without the first `count` patches of an attribution that is known, and with them alone."""
+    """The picture without the first `count` groups of an attribution that is known, and with them alone."""
     filled = question(scope, one.filled)
     first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
-    taken = np.isin(scope.grid.mask().numpy(), first)[..., None]
+    taken = np.isin(scope.grid.mask().numpy(), one.groups(scope).patches(*first))[..., None]
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))
     return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
 
@@ -158,7 +165,7 @@ def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray
 def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attribution]) -> Iterator[int | Robustness]:
     """Explain the picture, then with random weights, then with noise in it."""
     asked, settings = question(scope, one.asked, METHODS[one.method].background), Settings(block=one.asked.block)
-    known = scope.known(explained)
+    known = scope.finished(explained)
 
     def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
         return _values(attribute_in_steps(model, question, one.method, settings))

@@ -1,10 +1,12 @@
 """Does the output follow the values? Curves of deletion and insertion against random orders, and infidelity.
 
-Patches that are gone are filled with the question's baseline; F and walks are those of `viz.attribution.question`. A
-picture with holes is unlike all that the network was trained on, so a curve alone says little: the orders are compared
-with random ones, which have the same holes, and with several fillings (`viz.attribution.baselines.FILLINGS`).
+Patches that are gone, group by group, are filled with the question's baseline; F and walks are those of
+`viz.attribution.question`. A picture with holes is unlike all that the network was trained on, so a curve alone says
+little: the orders are compared with random ones, which have the same holes, and with several fillings
+(`viz.attribution.baselines.FILLINGS`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +14,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from mixer.model import Mixer
 from viz.attribution.question import Question, answers_with, check, ends, walk
-from viz.pace import Steps, finish
+from viz.pace import Steps, finish, summed
 
+FEWEST = 19
+"""random orders that make a band"""
 SHUFFLES = 999
 """shuffled copies that an attribution is held against; they cost no passes"""
 
@@ -32,7 +36,7 @@ class Curves:
     """F with none of the patches gone, then with more and more, at last with all"""
     insertion: Float64[np.ndarray, "points"]
     counts: Int64[np.ndarray, "points"]
-    """how many patches are gone, or there, at each point: 0, 1, ..., patches, unless they go several at a time"""
+    """how many groups are gone, or there, at each point: 0, 1, ..., all, unless they go several at a time"""
 
     @property
     def reverse(self) -> "Curves":
@@ -51,7 +55,7 @@ class RandomOrders:
 
     insertion: Float64[np.ndarray, "orders points"]
     counts: Int64[np.ndarray, "points"]
-    """how many patches are there at each point: fewer points than patches, as only bands and areas are asked for"""
+    """how many groups are there at each point: fewer points than groups, as only bands and areas are asked for"""
 
     @property
     def deletion(self) -> Float64[np.ndarray, "orders points"]:
@@ -61,74 +65,100 @@ class RandomOrders:
 
 @dataclass(frozen=True, eq=False)
 class Removals:
-    """What F loses when about half of the patches go, chosen at random."""
+    """What F loses when about half of the groups go, chosen at random."""
 
-    gone: Bool[np.ndarray, "removals patches"]
+    gone: Bool[np.ndarray, "removals groups"]
     losses: Float64[np.ndarray, "removals"]
 
 
-@dataclass(frozen=True)
-class Infidelity:
-    """How badly the values tell what F loses when patches go (Yeh et al. 2019)."""
-
-    value: float
-    """the mean squared error, in units of F squared, after the one scaling of the values that makes it least: by a
-    number that is not negative, as values with the wrong sign tell nothing"""
-    share: float
-    """value over the mean square of the losses themselves: 0 where all are told, 1 where the values tell nothing"""
-
-
-def falling(values: Float[np.ndarray, "patches"]) -> Int64[np.ndarray, "patches"]:
-    """The patches in the order of their values, the largest first; equals in a random order, the same every time.
+def falling(values: Float[np.ndarray, "groups"]) -> Int64[np.ndarray, "groups"]:
+    """The groups in the order of their values, the largest first; equals in a random order, the same every time.
 
     Not in reading order: what stands above or at the left may matter more, or less, without any attribution.
     """
     return np.lexsort((np.random.default_rng(0).permutation(len(values)), -values))
 
 
-def curves(model: Mixer, question: Question, values: Float[np.ndarray, "patches"], steps: int | None = None) -> Curves:
+def curves(model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None) -> Curves:
     """`curves_in_batches`, without a break."""
     return finish(curves_in_batches(model, question, values, steps))
 
 
 def curves_in_batches(
-    model: Mixer, question: Question, values: Float[np.ndarray, "patches"], steps: int | None = None
+    model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None
 ) -> Steps[Curves]:
     """Deletion and insertion of the patches, `falling`.
 
-    steps: in how many they go and come; without it, one patch at a time
+    steps: in how many they go and come; without it, one group at a time
     Cost: 2 (steps - 1) + 2 passes. Raises ValueError for a question that makes no sense.
     """
     check(model, question)
-    order, patches, counts = falling(values), len(values), counts_of(len(values), steps)
     points = yield from ends(model, question)
+    return (yield from _curves_at(model, question, falling(values), points, counts_of(len(values), steps)))
+
+
+def refined_curves(
+    model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int
+) -> Iterator[int | Curves]:
+    """As `curves_in_batches`, first in about so many steps, then with all points, of which none is computed twice.
+
+    Yields the passes so far, and the curves.
+    """
+    check(model, question)
+    order, few, counts = falling(values), counts_of(len(values), steps), counts_of(len(values))
+    points = yield from summed(ends(model, question))
+    first = yield from summed(_curves_at(model, question, order, points, few), 2)
+    yield first
+    if len(few) == len(counts):
+        return
+    others = np.union1d(np.setdiff1d(counts, few), counts[[0, -1]])
+    rest = yield from summed(_curves_at(model, question, order, points, others), 2 * len(few) - 2)
+    found = Curves(np.empty(len(counts)), np.empty(len(counts)), counts)
+    for part in (first, rest):
+        found.deletion[part.counts], found.insertion[part.counts] = part.deletion, part.insertion
+    yield found
+
+
+def _curves_at(
+    model: Mixer,
+    question: Question,
+    order: Int64[np.ndarray, "groups"],
+    points: tuple[float, float],
+    counts: Int64[np.ndarray, "points"],
+) -> Steps[Curves]:
+    """points: as of `ends`"""
     insertion = yield from walk(model, question, order, points, counts)
-    deletion = yield from walk(model, question, order[::-1], points, patches - counts[::-1])
+    deletion = yield from walk(model, question, order[::-1], points, len(order) - counts[::-1])
     return Curves(deletion[::-1], insertion, counts)
 
 
-def counts_of(patches: int, steps: int | None = None) -> Int64[np.ndarray, "points"]:
-    """0, ..., patches in about so many steps, the same ones backwards; without a number, in single steps."""
-    counts = np.linspace(0, patches, (steps or patches) + 1).round().astype(np.int64)
-    return np.unique([counts, patches - counts])
+def counts_of(groups: int, steps: int | None = None) -> Int64[np.ndarray, "points"]:
+    """0, ..., groups in about so many steps, the same ones backwards; without a number, in single steps."""
+    counts = np.linspace(0, groups, (steps or groups) + 1).round().astype(np.int64)
+    return np.unique([counts, groups - counts])
 
 
-def random_orders(model: Mixer, question: Question, orders: int, steps: int, seed: int) -> Steps[RandomOrders]:
+def random_orders(model: Mixer, question: Question, orders: int, steps: int, seed: int) -> Iterator[int | RandomOrders]:
     """The curves of random orders: the band for all methods that are asked this question.
 
-    steps: in about how many patches go and come (`counts_of`)
+    Yields the passes so far, and the orders by then as soon as they are enough for a band, and at the end.
+
+    steps: in about how many groups go and come (`counts_of`)
     Cost: (steps - 1) orders + 2 passes. Raises ValueError for a question that makes no sense or fewer than one order.
     The same seed gives the same orders.
     """
     check(model, question)
     if orders < 1:
         raise ValueError(f"orders must be at least 1, not {orders}")
-    generator, patches = np.random.default_rng(seed), model.config.grid.patches
-    points, counts = (yield from ends(model, question)), counts_of(patches, steps)
-    walks = np.empty((orders, len(counts)))
-    for line in walks:
-        line[:] = yield from walk(model, question, generator.permutation(patches), points, counts)
-    return RandomOrders(walks, counts)
+    generator, groups = np.random.default_rng(seed), len(question.groups(model))
+    points, counts = (yield from summed(ends(model, question))), counts_of(groups, steps)
+    walks, done = np.empty((orders, len(counts))), 2
+    for number in range(orders):
+        order = generator.permutation(groups)
+        walks[number] = yield from summed(walk(model, question, order, points, counts), done)
+        done += len(counts) - 2
+        if (number + 1) % FEWEST == 0 or number + 1 == orders:
+            yield RandomOrders(walks[: number + 1].copy(), counts)
 
 
 def area(
@@ -177,35 +207,33 @@ def random_removals(model: Mixer, question: Question, removals: int, seed: int) 
     check(model, question)
     if removals < 1:
         raise ValueError(f"removals must be at least 1, not {removals}")
-    gone = np.random.default_rng(seed).random((removals, model.config.grid.patches)) < 0.5
+    gone = np.random.default_rng(seed).random((removals, len(question.groups(model)))) < 0.5
     whole, *left = yield from answers_with(model, question, np.concatenate([np.zeros_like(gone[:1]), gone]) == 0)
     return Removals(gone, whole - np.array(left))
 
 
-def infidelity(values: Float[np.ndarray, "patches"], removals: Removals) -> Infidelity:
-    """How far the sum of a removal's values is from what F loses (normalised; Captum's `infidelity` of patches)."""
-    (error,), all_lost = _errors(values[None], removals), np.mean(removals.losses**2)
-    return Infidelity(float(error), float(error / all_lost) if all_lost else 0.0)
-
-
-def tells_more_than(values: Float[np.ndarray, "patches"], removals: Removals, seed: int) -> float:
+def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, seed: int) -> float:
     """The share of shuffled copies of the values whose infidelity is larger.
 
     Any map that is positive tells that more is lost where more patches go: to tell which ones count, it must do better
     than its own values in other places. As in `better_than`, the values themselves are counted among the copies.
     """
     shuffled = np.random.default_rng(seed).permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
-    own, *others = _errors(np.concatenate([values[None], shuffled]), removals)
+    own, *others = infidelity(np.concatenate([values[None], shuffled]), removals)
     # of equal values in other places, the sums differ by rounding
     return _among(np.array(others) > own + 1e-9 * np.mean(removals.losses**2))
 
 
-def _errors(maps: Float[np.ndarray, "maps patches"], removals: Removals) -> Float64[np.ndarray, "maps"]:
-    """The mean squared error of each map, scaled by what makes it least, but not by a negative number."""
-    told = maps.astype(np.float64) @ removals.gone.T
-    sizes = np.square(told).sum(1)
-    scalings = np.divide(told @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
-    return np.square(scalings[:, None] * told - removals.losses).mean(1)
+def infidelity(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Float64[np.ndarray, "maps"]:
+    """The mean squared error of each map as a prediction of what F loses, in units of F squared (Yeh et al. 2019).
+
+    Each map is scaled by the number that makes its error least. That number is not negative: values with the wrong sign
+    predict nothing.
+    """
+    predicted = maps.astype(np.float64) @ removals.gone.T
+    sizes = np.square(predicted).sum(1)
+    scalings = np.divide(predicted @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
+    return np.square(scalings[:, None] * predicted - removals.losses).mean(1)
 
 
 def _among(worse: Bool[np.ndarray, "others"]) -> float:

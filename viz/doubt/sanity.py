@@ -38,8 +38,8 @@ class Randomised:
 
 def randomisation(
     model: Mixer,
-    explain: Callable[[Mixer], Steps[Float[np.ndarray, "patches"]]],
-    original: Float[np.ndarray, "patches"],
+    explain: Callable[[Mixer], Steps[Float[np.ndarray, "groups"]]],
+    original: Float[np.ndarray, "groups"],
     draws: int,
     seed: int,
 ) -> Steps[Randomised]:
@@ -82,9 +82,9 @@ def randomisation(
 
 
 def sensitivity(
-    explain: Callable[[Float[Tensor, "3 height width"]], Steps[Float[np.ndarray, "patches"]]],
+    explain: Callable[[Float[Tensor, "3 height width"]], Steps[Float[np.ndarray, "groups"]]],
     image: Float[Tensor, "3 height width"],
-    original: Float[np.ndarray, "patches"],
+    original: Float[np.ndarray, "groups"],
     radius: float,
     draws: int,
     seed: int,
@@ -115,7 +115,7 @@ def agreement(attributions: Sequence[Attribution]) -> Float64[np.ndarray, "metho
     return np.array([[_agreement(a, b) for b in attributions] for a in attributions])
 
 
-def rank_correlation(a: Float[np.ndarray, "patches"], b: Float[np.ndarray, "patches"]) -> float:
+def rank_correlation(a: Float[np.ndarray, "groups"], b: Float[np.ndarray, "groups"]) -> float:
     """Spearman's: the correlation of the ranks, equals sharing theirs; from -1 to 1.
 
     Where all values are equal there is nothing to correlate: 1 with another such, else 0.
@@ -132,7 +132,7 @@ def _agreement(a: Attribution, b: Attribution) -> float:
     return rank_correlation(np.abs(a.values), np.abs(b.values))
 
 
-def _centred_ranks(values: Float[np.ndarray, "patches"]) -> Float64[np.ndarray, "patches"]:
+def _centred_ranks(values: Float[np.ndarray, "groups"]) -> Float64[np.ndarray, "patches"]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (counts.cumsum() - (counts + 1) / 2)[inverse]
     return ranks - ranks.mean()

@@ -44,8 +44,8 @@ def survey(
     chance = []
     for i in progress(range(len(images))):
         against = baseline(BASELINE, images[i], model.config)
-        question = Question(images[i], against, targets[i], "probability", images)
-        random = np.random.default_rng(i).random(model.config.grid.patches)
+        question = Question(images[i], against, targets[i], "probability", images, model.config.grid.side)
+        random = np.random.default_rng(i).random(len(question.groups(model)))
         chance.append(curves(model, question, random, STEPS).areas)
         for name in METHODS:
             begin = time.perf_counter()
@@ -72,6 +72,7 @@ def survey(
         "samples": SETTINGS.draws,  # so called in the records of all checkpoints
         "block": middle.block + 1,
         "removals": STEPS,
+        "side": model.config.grid.side,
         "baseline": BASELINE,
         "output": "probability",
     }
@@ -94,8 +95,10 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 
 def in_words(table: dict[str, Any]) -> str:
     """What the columns are, and how it was measured."""
+    side, source = table.get("side", 1), f" of {table['source']}" if "source" in table else ""
     return (
         "Deletion and insertion are mean areas under the curves, the gap is the median relative error of the sum. "
-        f"Settings: {table['images']} images, {table['output']}, baseline {table['baseline']}, {table['steps']} steps, "
-        f"{table['samples']} copies or orders, block {table['block']}, patches removed in {table['removals']} steps."
+        f"Settings: {table['images']} images{source}, {table['output']}, baseline {table['baseline']}, "
+        f"{table['steps']} steps, {table['samples']} copies or orders, block {table['block']}, "
+        f"patches removed in {table['removals']} steps{f', in groups of {side} x {side}' if side > 1 else ''}."
     )

@@ -15,12 +15,13 @@ from viz.figures.style import (
     OVER,
     SEQUENTIAL,
     SIGNED,
+    Box,
     axes_figure,
     backdrop,
     bar_as_seen,
     caption,
     colorbar_below,
-    frames,
+    frame_box,
     picture_figure,
     smallest_dtype,
 )
@@ -36,7 +37,7 @@ def overlays(
     signed: Sequence[bool],
     label: str,
     patches: tuple[int, int],
-    chosen: tuple[int, int],
+    chosen: Box,
 ) -> go.Figure:
     """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
 
@@ -47,7 +48,7 @@ def overlays(
     patches: (rows, columns) of the grid, in which `chosen` is framed
     """
     height, width, _ = picture.shape
-    (rows, cols), (row, col) = patches, chosen
+    rows, cols = patches
     lines = -(-len(maps) // ABREAST)
     columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
@@ -78,7 +79,6 @@ def overlays(
         traces += [backdrop(picture, x, y), heat]
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
-    dy, dx = height / rows, width / cols
     whole, above = (columns * across - gap, lines * down - words * line), 12 + 17 * words
     return picture_figure(
         traces,
@@ -86,7 +86,7 @@ def overlays(
         meta={"ratio": whole[1] / whole[0], "extra": 70 + above, "most": 70 + above + 300 * lines},
         margin={"t": above},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
-        shapes=frames([(x + col * dx, y + row * dy) for x, y in spots], dx, dy),
+        shapes=frame_box(spots, chosen, (height / rows, width / cols)),
         xaxis={"range": [-0.5, whole[0] - 0.5]},
         yaxis={"range": [whole[1] - 0.5, -0.5]},
     )
@@ -150,6 +150,7 @@ def against_chance(
 
     Point number k of every line is for k patches.
 
+    own, reverse: NaN where they are not known
     areas: under the curves of `own`, and under those of `reverse`
     steps: what is counted along the horizontal axis
     chosen: how many of them a dotted line marks
@@ -160,7 +161,7 @@ def against_chance(
     lines = list[BaseTraceType]()
     if chance is not None:
         known, (low, high), area = chance
-        unseen = {"line": {"width": 0}, "hoverinfo": "skip"}
+        unseen = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
         lines += [
@@ -176,7 +177,7 @@ def against_chance(
             told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
             line = {"color": colour, **look}
             name = f"{name} (area {area:.2f})"
-            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told))
+            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     mark = here | {"line": {"color": INK, "dash": "dot"}}

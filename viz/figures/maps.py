@@ -13,6 +13,7 @@ from viz.figures.style import (
     OVER,
     SEQUENTIAL,
     SIGNED,
+    Box,
     backdrop,
     bar_as_seen,
     caption,
@@ -44,7 +45,7 @@ def over_picture(
     values: Float32[np.ndarray, "rows cols"],
     label: str,
     signed: bool,
-    chosen: tuple[int, int],
+    chosen: Box,
     span: float | None = None,
 ) -> go.Figure:
     """A value for each patch, as colour over the picture. span: where the scale ends; without it, where the data do."""

@@ -99,10 +99,12 @@ def of_all(label: str, shown: int, count: int) -> str:
     return label if shown == count else f"{label} ({shown} of {count:,} shown)"
 
 
-def patch_label(row: int, col: int) -> str:
+def patch_label(row: int | str, col: int | str) -> str:
     return f"patch ({row}, {col})"
 
 
+Box: TypeAlias = tuple[int, int] | tuple[int, int, int, int]
+"""(row, column) of a patch; of a group of patches with its (height, width) in patches"""
 HERE, BEFORE = (f"patch (%{{customdata[{i}]}}, %{{customdata[{i + 1}]}})" for i in (0, 2))
 """what the pointer tells of a cell that knows the row and column of its patch, and of the one it came from"""
 
@@ -225,9 +227,15 @@ def cell_labels(
     return go.Scatter(x=x, y=y, text=words, mode="text", textfont=font, hoverinfo="skip", showlegend=False)
 
 
-def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: tuple[int, int]) -> list[dict]:
-    (row, col), dy, dx = chosen, picture.shape[0] / rows, picture.shape[1] / cols
-    return frames([(col * dx, row * dy)], dx, dy)
+def frame_patch(picture: np.ndarray, rows: int, cols: int, chosen: Box) -> list[dict]:
+    return frame_box([(0, 0)], chosen, (picture.shape[0] / rows, picture.shape[1] / cols))
+
+
+def frame_box(corners: Sequence[tuple[float, float]], chosen: Box, cell: tuple[float, float]) -> list[dict]:
+    """The same box in several pictures. corners: (x, y) of each picture; cell: (height, width) of a patch"""
+    row, col, height, width = chosen if len(chosen) == 4 else (*chosen, 1, 1)
+    dy, dx = cell
+    return frames([(x + col * dx, y + row * dy) for x, y in corners], width * dx, height * dy)
 
 
 def steps(colours: Sequence[str]) -> list[tuple[float, str]]:

@@ -11,9 +11,10 @@ from viz.figures.style import (
     BEFORE,
     GUTTER,
     HERE,
+    Box,
     caption,
     colorbar_below,
-    frames,
+    frame_box,
     picture_figure,
     places,
     scale,
@@ -48,13 +49,13 @@ def tiles(
     columns: int,
     cell: tuple[int, int],
     span: float | None = None,
-    chosen: tuple[int, int] | None = None,
+    chosen: Box | None = None,
 ) -> go.Figure:
     """Many maps over the picture on one shared scale, as a single heatmap with gaps between them.
 
     cell: (height, width) of a patch in pixels, so that every tile has the shape of the picture
     span: where a signed scale ends; without it, at the 99th percentile
-    chosen: (row, column) of a patch to frame in every tile
+    chosen: the patch or group to frame in every tile
     """
     shown = _layout(maps.shape, columns, CAPTION)
     heat, corners = _heatmap(maps, shown, cell, label, signed, span)
@@ -151,14 +152,9 @@ def _ratio(heat: go.Heatmap) -> float:
     return float((heat.y[-1] - heat.y[0]) / (heat.x[-1] - heat.x[0]))
 
 
-def _framed(
-    corners: Sequence[tuple[float, float]], cell: tuple[int, int], chosen: tuple[int, int] | None
-) -> list[dict]:
+def _framed(corners: Sequence[tuple[float, float]], cell: tuple[int, int], chosen: Box | None) -> list[dict]:
     """The frames of a patch in all tiles."""
-    if chosen is None:
-        return []
-    (row, col), (dy, dx) = chosen, cell
-    return frames([(x + col * dx, y + row * dy) for x, y in corners], dx, dy)
+    return [] if chosen is None else frame_box(corners, chosen, cell)
 
 
 def colour_tiles(

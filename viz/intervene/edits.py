@@ -36,7 +36,7 @@ class Edit:
     number: int | None
     """the sample to paste from, or the random order; None for the other kinds"""
     places: tuple[int, ...]
-    """the patches that it changes; for a swap, two"""
+    """the patches that it changes; for a swap, those of one place and then as many of the other"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,8 @@ def _sample(edit: Edit, picture: Edited) -> Pixels:
 
 
 def _swapped(edit: Edit, picture: Edited) -> Pixels:
-    return _moved(picture, edit.places, edit.places[::-1])
+    half = len(edit.places) // 2
+    return _moved(picture, edit.places, (*edit.places[half:], *edit.places[:half]))
 
 
 def _shuffled(edit: Edit, picture: Edited) -> Pixels:
@@ -111,8 +112,8 @@ class Kind:
     """whether it can stand in for a patch that is taken away"""
     numbers: Callable[[int], int] = lambda samples: 0
     """how many numbers there are to choose from, where so many samples ship; 0: it has no number"""
-    places: int | None = None
-    """of how many patches it is; None: of any, and without places of all"""
+    pairs: bool = False
+    """whether it needs as many patches for one place as for another; else it is of any, and without places of all"""
 
 
 KINDS = {
@@ -123,7 +124,7 @@ KINDS = {
     "grey": Kind(_grey, "without colours", "a grey copy"),
     "shuffle": Kind(_shuffled, "shuffled", "shuffled patches", numbers=lambda samples: ORDERS),
     "paste": Kind(_sample, "pasted", "the other picture's patch", numbers=lambda samples: samples),
-    "swap": Kind(_swapped, "swapped", "the selected patch (swap)", places=2),
+    "swap": Kind(_swapped, "swapped", "the selected patch (swap)", pairs=True),
     "original": Kind(_original, "as it was"),
 }
 
@@ -168,9 +169,9 @@ def _parse(part: str, grid: PatchGrid, samples: int) -> Edit:
     places = [_place(part, place, grid) for place in rest.split("-")] if rest else range(grid.patches)
     if len(set(places)) != len(places):
         raise ValueError(f"the edit {part!r} names a patch twice")
-    if known.places not in (None, len(places)):
+    if known.pairs and (not rest or len(places) % 2):
         example = f"{kind}:0,0-{grid.rows - 1},{grid.cols - 1}"
-        raise ValueError(f"a {kind} is of two patches, as in {example}, not {part!r}")
+        raise ValueError(f"a {kind} is of two patches, or of two groups of as many, as in {example}, not {part!r}")
     return Edit(kind, number, tuple(places))
 
 
@@ -187,7 +188,7 @@ def _whole(part: str, digits: str, count: int) -> int:
 
 def _text(edit: Edit, grid: PatchGrid) -> str:
     places = "-".join("{},{}".format(*grid.position(place)) for place in edit.places)
-    if KINDS[edit.kind].places is None and edit.places == tuple(range(grid.patches)):
+    if not KINDS[edit.kind].pairs and edit.places == tuple(range(grid.patches)):
         places = ""
     if edit.number is None:
         return f"{edit.kind}:{places}" if places else edit.kind

@@ -6,16 +6,18 @@ what it says about this picture. All that lies behind it reacts.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
-from viz.pace import batches, collected
+from viz.capture import Trace, array, capture, evaluating, half_blocks, run_from, trace
+from viz.intervene.sweep import changed_behind_each
+from viz.pace import Steps, batches, collected, due, estimated, silent, spread_out
 from viz.running_stats import RunningStats, spread_of
 from viz.zerogpu import on_lent_gpu
 
@@ -36,44 +38,39 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
 
 
 def ablate_half_blocks(
-    model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
-) -> Iterator[int | Float32[np.ndarray, "halves images classes"]]:
-    """The change of all logits when one half-block is skipped, or adds its mean.
+    model: Mixer, seen: Trace, means: Updates | None = None
+) -> Steps[Float32[np.ndarray, "halves images classes"]]:
+    """The change of all logits when one half-block is skipped, or adds its mean; yields the half-blocks of each step.
 
-    images: few, which pass together. Yields how many half-blocks are done, at last the result. The model is free for
-    other threads between the half-blocks.
+    seen: a pass of few images. The model is free for other threads between the steps. Cost: `sweep_work`
     """
-    seen, changes = trace(model, images), []
-    for half, tokens in enumerate(seen.depths[:-1]):
-        with evaluating(model), torch.no_grad():
-            logits = run_from(model, tokens if means is None else tokens + means[half], half + 1)
-        changes.append(logits - seen.logits)
-        yield half + 1
-    yield array(torch.stack(changes))
+    changed = seen.depths[:-1] if means is None else seen.depths[:-1] + means[:, None]
+    return array((yield from changed_behind_each(model, changed)) - seen.logits)
 
 
 @on_lent_gpu
 def ablate_half_blocks_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """`ablate_half_blocks` of many pictures: yields how many are done, then mean and spread, (half-blocks, classes)."""
+    """`ablate_half_blocks` of many pictures: yields how many are done, and first of a few, at last of all of them mean
+    and spread, (half-blocks, classes)."""
     spread, done = RunningStats(), 0
-    for batch in batches(model, images, gradients=True):
-        for step in ablate_half_blocks(model, batch, means):
-            if isinstance(step, int):
-                yield done
-            else:
-                for change in step.swapaxes(0, 1):
-                    spread.add(change.astype(np.float64))
-        done += len(batch)
+    for some in batches(model, spread_out(images), gradients=True):
+        changes = yield from silent(ablate_half_blocks(model, trace(model, images[some]), means), done)
+        for change in changes.swapaxes(0, 1):
+            spread.add(change.astype(np.float64))
+        before, done = done, done + len(some)
         yield done
+        if due(before, done):
+            yield copy(spread)
     yield spread
 
 
 def answers_ablated(
     model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
 ) -> Iterator[int | tuple[int, int]]:
-    """How many answers change when one half-block is skipped: yields how many pictures are done, then changed and all.
+    """How many answers change when one half-block is skipped: yields how many pictures are done, and first of a few, at
+    last of all of them changed and how many there are.
 
     half: counted from 0
     """
@@ -84,8 +81,7 @@ def answers_ablated(
             answers = run_from(model, seen.depths[half], half + 1).argmax(1)
         return answers != seen.logits.argmax(1)
 
-    changed = yield from collected(model, images, changes, gradients=True)
-    yield int(changed.sum()), len(images)
+    return estimated(model, images, changes, lambda changed: (int(changed.sum()), len(changed)))
 
 
 @on_lent_gpu
@@ -94,14 +90,12 @@ def ablate_units(
 ) -> Iterator[int | Float32[np.ndarray, "units classes"]]:
     """The change of all logits when one hidden unit of a block's token mixing is silent: 0 in every channel.
 
-    Yields how many units are done, at last the result. Only what lies behind the block's input is computed again.
+    Yields how many units are done, at last the result. Only what lies behind the token mixing is computed again.
     """
     seen = trace(model, image[None])
-    enters, units = seen.depths[2 * block], torch.arange(model.config.tokens_mlp_dim, device=image.device)
     yield 0
-    silenced = yield from collected(
-        model, units, lambda some: _zeroed(model, enters.expand(len(some), -1, -1), block, some)
-    )
+    units = torch.arange(model.config.tokens_mlp_dim, device=image.device)
+    silenced = yield from collected(model, units, lambda some: _silenced(model, seen, block, some))
     yield array(silenced - seen.logits)
 
 
@@ -127,32 +121,30 @@ def ablate(
 def ablate_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | RunningStats]:
-    """One unit of `without_units` for many pictures: yields how many are done, then mean and spread, (classes)."""
+    """One unit of `ablate_units` for many pictures: yields how many are done, and first of a few, at last of all of
+    them mean and spread, (classes)."""
 
     def changes(batch: Tensor) -> Tensor:
-        seen, units = trace(model, batch), torch.full((len(batch),), unit, device=batch.device)
-        return _zeroed(model, seen.depths[2 * block], block, units) - seen.logits
+        seen = trace(model, batch)
+        return _silenced(model, seen, block, torch.full((len(batch),), unit, device=batch.device)) - seen.logits
 
-    yield spread_of(array((yield from collected(model, images, changes, gradients=True)), torch.float64))
+    return estimated(model, images, changes, lambda found: spread_of(array(found, torch.float64)))
 
 
-def _zeroed(
-    model: Mixer, enters: Float[Tensor, "batch patches channels"], block: int, units: Tensor
-) -> Float[Tensor, "batch classes"]:
-    """The logits from the tokens that enter a block, in each row with another unit silent."""
-    changes = {f"blocks.{block}.token_mixing.gelu": partial(_without, units)}
-    with evaluating(model), torch.no_grad(), capture(model, [], changes):
-        return run_from(model, enters, 2 * block)
+def _silenced(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"]) -> Float[Tensor, "rows classes"]:
+    """The logits with another unit of a block silent in each row, of one image or of as many as there are rows.
+
+    Behind the token mixing all that is missing is what the unit adds: its column of W2 times its activations.
+    """
+    columns = model.block_at(block).token_mixing.fc2.weight.T[units]  # rows patches
+    hidden = seen.token_hidden[block].expand(len(units), -1, -1)[torch.arange(len(units)), :, units]  # rows channels
+    with evaluating(model), torch.no_grad():
+        written = columns[..., None] * hidden[:, None]
+        return run_from(model, seen.after_token_mixing[block] - written, 2 * block + 1)
 
 
 def _silent(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
     """The same units in every row."""
     changed = hidden.clone()
     changed[..., units] = 0
-    return changed
-
-
-def _without(units: Tensor, hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
-    changed = hidden.clone()
-    changed[torch.arange(len(units)), :, units] = 0
     return changed

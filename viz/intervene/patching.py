@@ -6,16 +6,17 @@ GPT" (2022). How much of the difference between the two answers comes along says
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from mixer.grid import Groups
 from mixer.model import Mixer
-from viz.capture import array, capture, evaluating, half_blocks, run_from, trace
-from viz.pace import Steps, batches, timed
+from viz.capture import Trace, array, evaluating, run_from, trace
+from viz.intervene.sweep import changed_behind_each
+from viz.pace import Steps, batches
 from viz.zerogpu import on_lent_gpu
 
 
@@ -31,9 +32,9 @@ class LogitDifference:
         return logits[:, self.toward] - (0 if self.away is None else logits[:, self.away])
 
 
-def map_work(depths: int, patches: int) -> int:
-    """Half-blocks that `token_map` computes, one token patched at a time; the classifier counts as one."""
-    return patches * depths * (depths + 1) // 2
+def map_work(depths: int, groups: int) -> int:
+    """Half-blocks that `token_map` computes, the tokens of one group at a time; the classifier counts as one."""
+    return groups * depths * (depths + 1) // 2
 
 
 @on_lent_gpu
@@ -42,8 +43,11 @@ def token_map(
     this: Float[Tensor, "3 height width"],
     other: Float[Tensor, "3 height width"],
     between: LogitDifference,
-) -> Iterator[int | Float32[np.ndarray, "depths patches"]]:
-    """The change of `between` when the token of one place, at one depth, is the other picture's.
+    side: int = 1,
+) -> Iterator[int | Float32[np.ndarray, "depths groups"]]:
+    """The change of `between` when the tokens of one group of patches, at one depth, are the other picture's.
+
+    side: of the groups, in patches
 
     Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
     The model is free for other threads between the batches.
@@ -53,45 +57,24 @@ def token_map(
     there = trace(model, other[None])
     yield 0
     before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
-    found, done = [], 0
+    groups, found, done = Groups(model.config.grid, side), [], 0
+    of = torch.from_numpy(groups.of).to(mine.device)
     for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
-        for places in batches(model, torch.arange(len(tokens), device=tokens.device)):
-            changed = tokens.repeat(len(places), 1, 1)
-            changed[torch.arange(len(places)), places] = put[places]
+        for some in batches(model, torch.arange(len(groups), device=tokens.device)):
+            changed = torch.where((of == some[:, None])[..., None], put, tokens)
             with evaluating(model), torch.no_grad():
                 found.append(between.of(run_from(model, changed, depth)) - before)
-            done += len(places) * (len(mine) - depth)
+            done += len(some) * (len(mine) - depth)
             yield done
     yield array(torch.cat(found).reshape(len(mine), -1))
 
 
 def update_effects(
-    model: Mixer,
-    this: Float[Tensor, "3 height width"],
-    other: Float[Tensor, "3 height width"],
-    between: LogitDifference,
+    model: Mixer, this: Trace, other: Trace, between: LogitDifference
 ) -> Steps[Float32[np.ndarray, "halves"]]:
     """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
 
-    The rest of the pass reacts to it. In each row of a batch another half-block is changed. Cost: half-blocks + 2
-    passes.
+    The rest of the pass reacts to it. Yields the half-blocks of each step, `sweep_work` in all.
     """
-    names, found = half_blocks(model), []
-    with timed(model, 1), torch.no_grad():
-        before = between.of(model(this[None]))
-    yield 1
-    with timed(model, 1), torch.no_grad(), capture(model, names) as updates:
-        model(other[None])
-    yield 1
-    for part in batches(model, torch.arange(len(names))):
-        changes = {names[i]: partial(_with_row, row, updates[names[i]][0]) for row, i in enumerate(part.tolist())}
-        with timed(model, len(part)), torch.no_grad(), capture(model, [], changes):
-            found.append(between.of(model(this.repeat(len(part), 1, 1, 1))) - before)
-        yield len(part)
-    return array(torch.cat(found))
-
-
-def _with_row(row: int, put: Tensor, output: Tensor) -> Tensor:
-    changed = output.clone()
-    changed[row] = put
-    return changed
+    logits = yield from changed_behind_each(model, this.depths[:-1] + other.depths.diff(dim=0))
+    return array(between.of(logits[:, 0]) - between.of(this.logits))

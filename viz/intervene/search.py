@@ -1,11 +1,12 @@
 """The smallest change: the fewest patches to take from another picture until the answer is as wanted.
 
 Greedy: the patch that helps most comes first, then the one that helps most beside it, and so on. That need not be the
-smallest set; where all smaller sets can be tried, they are, and what is found is then proven.
+smallest set; where all smaller sets can be tried, they are, and what is found is then proven. Of many patches, large
+groups are searched first, and then the smaller ones within those that were found.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 from math import comb
 
@@ -14,9 +15,11 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
+from mixer.grid import Groups
 from mixer.model import Mixer
+from viz.attribution.question import logits_with
 from viz.capture import array
-from viz.pace import Steps, batch_size, batches, finish, summed, timed
+from viz.pace import Steps, batch_size, finish, summed
 from viz.zerogpu import on_lent_gpu
 
 AFFORDABLE = 6000
@@ -45,46 +48,62 @@ class Goal:
 class Found:
     """A set of patches that gives the wanted answer."""
 
-    patches: tuple[int, ...] | None
+    groups: tuple[int, ...] | None
     """in the order in which they were found; None where no number of them is enough"""
-    proven: bool
-    """whether every smaller set was tried, and fails"""
+    tried: int
+    """all sets of up to so many groups were tried, but for what is found"""
+    side: int = 1
+    """of the groups, in patches"""
+
+    @property
+    def proven(self) -> bool:
+        """Whether every smaller set was tried, and fails."""
+        return self.groups is not None and len(self.groups) <= self.tried + 1
 
 
-def most_passes(patches: int) -> int:
-    """What `greedy` costs at most."""
-    return 1 + patches * (patches + 1) // 2
+def most_passes(*counts: int) -> int:
+    """What `greedy` costs at most. counts: of groups, in each search"""
+    return 1 + sum(count * (count + 1) // 2 for count in counts)
 
 
 @on_lent_gpu
-def greedy(model: Mixer, wanted: Goal) -> Iterator[int | Found]:
-    """Patches, one after the other, until the answer is as wanted; yields the passes so far, at last what is found.
+def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[int | Found]:
+    """Groups of patches, one after the other, until the answer is as wanted; yields the passes so far, at last what is
+    found.
 
-    It ends with `most_passes`, also where it needed fewer. A set of up to two patches needs no proof: none, and each
-    single one, were tried on the way.
+    sides: of the groups, the largest first. Each search after the first is within what the one before found, which is
+        yielded too
+
+    It ends with `most_passes`, also where it needed fewer.
     """
-    count = model.config.grid.patches
-    chosen, done = list[int](), 1
-    best = margins(model, wanted, np.zeros((1, count), bool))[0]
+    searches = [Groups(model.config.grid, side) for side in sides]
+    start, done = margins(model, wanted, searches[0], np.zeros((1, len(searches[0])), bool))[0], 1
     yield done
-    while best <= 0 and len(chosen) < count:
-        left = [patch for patch in range(count) if patch not in chosen]
-        sets = np.zeros((len(left), count), bool)
-        sets[:, chosen] = True
-        sets[np.arange(len(left)), left] = True
-        found = yield from summed(_margins(model, wanted, sets), done)
-        chosen.append(left[int(found.argmax())])
-        best, done = found.max(), done + len(left)
-    yield most_passes(count)
-    yield Found(tuple(chosen) if best > 0 else None, bool(best > 0) and len(chosen) < 3)
+    found, within = Found(None, 0), np.ones(model.config.grid.patches, bool)
+    for groups in searches:
+        chosen, best, left = list[int](), start, np.unique(groups.of[within]).tolist()
+        tried = 1 if within.all() else 0
+        while best <= 0 and left:
+            sets = np.zeros((len(left), len(groups)), bool)
+            sets[:, chosen] = True
+            sets[np.arange(len(left)), left] = True
+            gained = yield from summed(_margins(model, wanted, groups, sets), done)
+            best, done = gained.max(), done + len(left)
+            chosen.append(left.pop(int(gained.argmax())))
+        found = Found(tuple(chosen) if best > 0 else None, tried, groups.side)
+        if not found.groups:
+            break
+        yield found
+        within = np.isin(groups.of, chosen)
+    yield most_passes(*map(len, searches))
+    yield found
 
 
-def smaller_sets(patches: int, found: Found) -> int:
-    """How many sets `prove` would have to try: those of fewer patches, but for the empty one and the single ones,
-    which `greedy` tried."""
-    if found.proven or found.patches is None:
+def smaller_sets(groups: int, found: Found) -> int:
+    """How many sets `prove` would have to try: those of fewer groups, but for those that `greedy` tried."""
+    if found.proven or found.groups is None:
         return 0
-    return sum(comb(patches, size) for size in range(2, len(found.patches)))
+    return sum(comb(groups, size) for size in range(found.tried + 1, len(found.groups)))
 
 
 @on_lent_gpu
@@ -93,32 +112,30 @@ def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
 
     It ends with `smaller_sets`, also where it needed fewer. The model is free for other threads between the batches.
     """
-    assert found.patches is not None
-    count, done = model.config.grid.patches, 0
-    for size in range(2, len(found.patches)):
-        several = combinations(range(count), size)
+    assert found.groups is not None
+    groups, done = Groups(model.config.grid, found.side), 0
+    for size in range(found.tried + 1, len(found.groups)):
+        several = combinations(range(len(groups)), size)
         while batch := list(islice(several, batch_size(model, gradients=False))):
-            sets = np.zeros((len(batch), count), bool)
+            sets = np.zeros((len(batch), len(groups)), bool)
             np.put_along_axis(sets, np.array(batch), True, 1)
-            enough = (yield from summed(_margins(model, wanted, sets), done)) > 0
+            enough = (yield from summed(_margins(model, wanted, groups, sets), done)) > 0
             done += len(batch)
             if enough.any():
-                yield smaller_sets(count, found)
-                yield Found(batch[int(enough.argmax())], True)
+                yield smaller_sets(len(groups), found)
+                yield replace(found, groups=batch[int(enough.argmax())], tried=size - 1)
                 return
-    yield Found(found.patches, True)
+    yield replace(found, tried=len(found.groups) - 1)
 
 
-def margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) -> Float32[np.ndarray, "sets"]:
-    """`Goal.margin` with each set of patches put in."""
-    return finish(_margins(model, wanted, sets))
+def margins(
+    model: Mixer, wanted: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
+) -> Float32[np.ndarray, "sets"]:
+    """`Goal.margin` with each set of groups put in."""
+    return finish(_margins(model, wanted, groups, sets))
 
 
-def _margins(model: Mixer, wanted: Goal, sets: Bool[np.ndarray, "sets patches"]) -> Steps[Float32[np.ndarray, "sets"]]:
-    grid, found = model.config.grid, []
-    into, put = (grid.to_tokens(image[None]) for image in (wanted.base, wanted.donor))
-    for part in batches(model, torch.from_numpy(sets)[..., None].to(into.device)):
-        with timed(model, len(part)), torch.no_grad():
-            found.append(array(wanted.margin(model(grid.to_images(torch.where(part, put, into))))))
-        yield len(part)
-    return np.concatenate(found)
+def _margins(
+    model: Mixer, wanted: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
+) -> Steps[Float32[np.ndarray, "sets"]]:
+    return array(wanted.margin((yield from logits_with(model, wanted.base, wanted.donor, groups, sets))))

@@ -1,5 +1,6 @@
 """All views of one network, and what there is to choose for them."""
 
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
@@ -41,23 +42,36 @@ def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
     return found, dict(parse_qsl(words))
 
 
+LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
+    how_it_works.lens,
+    tokens.lens,
+    mixing.lenses,
+    attribution.lens,
+    doubt.lens,
+    intervene.lenses,
+    model.lens,
+    learn.lens,
+]
+"""the tabs, in their order. Another program may add one of its own"""
+
+
+def _lenses(scope: Microscope) -> Iterator[Lens]:
+    for make in LENSES:
+        made = make(scope)
+        yield from (made,) if isinstance(made, Lens) else made
+
+
 class Lenses:
     """What a page, a notebook and a report show of a network."""
 
-    def __init__(self, scope: Microscope, name: str = ""):
-        """name: of the network in the list of networks, where there is one"""
-        self.scope, self.name = scope, name
+    def __init__(self, scope: Microscope, name: str = "", further: bool = False):
+        """name: of the network in the list of networks, where there is one
+
+        further: whether a link has to say it, as the server shows another network without it
+        """
+        self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
-        self.lenses = (
-            how_it_works.lens(scope),
-            tokens.lens(scope),
-            *mixing.lenses(scope),
-            attribution.lens(scope),
-            doubt.lens(scope),
-            *intervene.lenses(scope),
-            model.lens(scope),
-            learn.lens(scope),
-        )
+        self.lenses = tuple(_lenses(scope))
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}

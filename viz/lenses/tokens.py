@@ -13,6 +13,7 @@ from viz.intervene import knockout
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
@@ -119,7 +120,8 @@ def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
-    found = tokens.neighbours(bank, token, CROPS, selection.sample)
+    itself = selection.sample if (selection.sample or 0) < len(bank) else None
+    found = tokens.neighbours(bank, token, CROPS, itself)
     tokens_found = list(zip(found.images.tolist(), found.patches.tolist(), found.cosines.tolist(), strict=True))
     crops = (_crop(scope, *one) for one in tokens_found)
     names = [f"sample {sample}, patch {scope.grid.position(patch)}" for sample, patch, _ in tokens_found]
@@ -293,12 +295,13 @@ def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
         f"Skipping {scope.depth_names[depth]} over the samples",
         lambda: knockout.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
         passes=2,
+        first=FIRST,
     )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.known(scope.sample_stats())
+    usual = scope.finished(scope.sample_stats())
     depth = _most_read(usual) if usual else 0
     return [scope.sample_stats(), *([skipped_of(scope, depth)] if depth else [])]
 

@@ -1,13 +1,14 @@
 """A view is a value: a question, the figure that answers it, how not to read it, and its numbers."""
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
+from mixer.grid import Groups
 from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
@@ -28,6 +29,13 @@ def _cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"#\n\r\t') else text
 
 
+def csv_text(facts: Mapping[str, str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of named columns, under the facts in lines that begin with `#`."""
+    notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
+    lines = (",".join(map(_cell, line)) for line in (columns, *rows))
+    return "".join(f"{line}\n" for line in (*notes, *lines))
+
+
 @dataclass(frozen=True, eq=False)
 class Numbers:
     """The values of a figure, each with its place on named axes: `Numbers("logit", {"row": ..., "column": ...}, z)`."""
@@ -46,9 +54,7 @@ class Numbers:
 
     def csv(self, facts: Mapping[str, str]) -> str:
         """Tidy: a line for each value, with named columns, under the facts in lines that begin with `#`."""
-        notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
-        lines = (",".join(map(_cell, line)) for line in ([*self.axes, self.name], *self.rows()))
-        return "".join(f"{line}\n" for line in (*notes, *lines))
+        return csv_text(facts, [*self.axes, self.name], self.rows())
 
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
@@ -157,9 +163,34 @@ class Lens:
         return (*self.options, *(option for view in self.views for option in view.options))
 
 
-def places(scope: Microscope) -> dict[str, Sequence[Any]]:
-    """The axes of a value for each patch, as `grid.map` lays them out."""
-    return {"row": range(scope.grid.rows), "column": range(scope.grid.cols)}
+def places(scope: Microscope, side: int = 1) -> dict[str, Sequence[Any]]:
+    """The axes of a value for each group of patches, as `Groups.map` lays them out: the first row or column of each."""
+    return {"row": range(0, scope.grid.rows, side), "column": range(0, scope.grid.cols, side)}
+
+
+def side_text(side: int) -> str:
+    """Groups of so many patches along each side, in words."""
+    return "single patches" if side == 1 else f"{side} x {side} patches"
+
+
+def part_text(side: int) -> str:
+    """One of them, in words."""
+    return "patch" if side == 1 else f"group of {side} x {side} patches"
+
+
+def parts_text(side: int) -> str:
+    """Several of them, in words."""
+    return "patches" if side == 1 else f"groups of {side} x {side} patches"
+
+
+def group_place(groups: Groups, patch: int) -> tuple[str, str]:
+    """The rows and the columns of the group that a patch is in, such as 2-3 and 0-1; of a single patch, 3 and 1."""
+    row, col, height, width = groups.box(patch)
+    return _span(row, height), _span(col, width)
+
+
+def _span(first: int, count: int) -> str:
+    return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
 def pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
@@ -212,6 +243,7 @@ def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option])
         "answer": scope.classes[scope.answer(selection.picture)],
         "selected class": scope.classes[selection.target],
         "patch": f"({row}, {col})",
+        **({"patches treated as one": side_text(selection.side)} if len(scope.grid.sides) > 1 else {}),
         "depth": scope.depth_names[selection.depth],
         **{option.label: option.label_of(selection) for option in options if option.label},
         "network": scope.name,
@@ -225,7 +257,7 @@ def picture_name(scope: Microscope, selection: Selection) -> str:
 
 def sample_name(scope: Microscope, sample: int) -> str:
     """Its label, and its number among the test images."""
-    return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
+    return f"{scope.truth(sample)}-{scope.sample_place(sample)}"
 
 
 def taken_for(truth: str, answer: str) -> str:
@@ -273,9 +305,10 @@ def as_python(scope: Microscope, page: Choices, name: str, view: View, selection
     unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
+    samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
     return (
         "from viz import Microscope, view\n\n"
-        f"scope = Microscope.load({scope.source!r})\n"
+        f"scope = Microscope.load({scope.source!r}{samples})\n"
         f"view(scope, {name!r}{''.join(f', {name}={_literal(name, text)}' for name, text in named.items())})\n"
     )
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mixer.model import Mixer
 from viz.capture import array, evaluating
-from viz.pace import Steps, in_time, summed
+from viz.pace import Steps, due, in_time, spread_out, summed
 from viz.running_stats import RunningStats
 from viz.zerogpu import on_lent_gpu
 
@@ -63,12 +63,14 @@ def token_jacobian(
 def mean_token_jacobian(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "patches patches"]]:
-    """`token_jacobian` in the mean over many images; yields how many are done, at last the result."""
+    """`token_jacobian` in the mean over many images; yields how many are done, and first the mean of a few, at last of
+    all."""
     spread = RunningStats()
-    for image in images:
-        spread.add(token_jacobian(model, image, block).astype(np.float64))
+    for number in spread_out(images).tolist():
+        spread.add(token_jacobian(model, images[number], block).astype(np.float64))
         yield spread.draws
-    yield spread.mean.astype(np.float32)
+        if due(spread.draws - 1, spread.draws) or spread.draws == len(images):
+            yield spread.mean.astype(np.float32)
 
 
 @on_lent_gpu

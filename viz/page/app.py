@@ -9,6 +9,7 @@
   It is in the queue as only Gradio's own requests to its queue carry the visitor's token for ZeroGPU (`submit` of
   @gradio/client asks the page around a Space for "zerogpu-headers", its `component_server` does not; `spaces` reads
   `X-IP-Token`). So what `act` does must not borrow a GPU.
+- What of the page depends on the network comes with the answer to a link that leads to another one.
 - A picture that is uploaded is read and decoded before it comes to the model's thread.
 - Each endpoint takes one request at a time; on the model's thread it is one more visitor.
 """
@@ -19,20 +20,17 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
-from cachetools import LRUCache
 from gradio.utils import get_upload_folder
 
 from viz import figures
 from viz.measuring import on_model_thread
 from viz.page import endpoint, markup, specimen
 from viz.page.instrument import STATUS, Instrument, Updates
+from viz.page.networks import Networks
 from viz.page.photo import Photo
 from viz.page.safe_blocks import SafeBlocks
 from viz.page.session import Session
 from viz.page.upload import Refused, read
-
-VISITS = 200
-"""visitors whom a page remembers; who comes back after so many others is sent all anew, from the link"""
 
 WAIT = """
 <p class="said" role="alert" data-part="said"></p>
@@ -43,19 +41,21 @@ WAIT = """
 </div>"""
 
 
-def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
+def build(networks: Networks, fetch: bool = False) -> gr.Blocks:
     """The whole page. fetch: whether other programs may name pictures by addresses on the public internet"""
     gr.set_static_paths(figures.PLOTLY_JS)
+    first = networks.first
     with SafeBlocks(
         title="MLP-Mixer microscope", fill_width=True, delete_cache=(3600, 3600), analytics_enabled=False
     ) as page:
-        _html("header", specimen.header(instrument.scope), elem_id="header")
+        _html("header", specimen.HEADER, elem_id="header")
         status = _html("status", WAIT, elem_id=STATUS, wait=None, redraw=0)
-        _wire(instrument, status)
+        _wire(networks, status)
+        hosts = {name: f'<div id="{name}">{html}</div>' for name, html in markup_of(first).items()}
         with gr.Row(elem_id="instrument"):
             with gr.Column(scale=1, min_width=300, elem_id="specimen"):
                 with gr.Accordion("Choose a picture", open=False, elem_id="drawer"):
-                    _html("bind", markup.lens(instrument.specimen))
+                    _html("bind", hosts["host-samples"])
                     sources: list[Any] = ["upload", "webcam", "clipboard"]
                     upload = gr.Image(
                         label="Your own picture", sources=sources, height=150, buttons=[], elem_id="upload"
@@ -63,11 +63,20 @@ def build(instrument: Instrument, fetch: bool = False) -> gr.Blocks:
                     upload.input(None, upload, js="file => { instrument.photo(file); return []; }")
                     _html("bind", specimen.photo_html())
                 _html("bind", specimen.picker_html())
-                _html("bind", specimen.answer_html(instrument.scope))
+                _html("bind", hosts["host-answer"])
             with gr.Column(scale=3, min_width=320, elem_id="lenses"):
-                _html("bind", markup.lenses(instrument.lenses, instrument.first.lens))
-        endpoint.add(instrument, fetch)
+                _html("bind", hosts["host-lenses"])
+        endpoint.add(networks, fetch)
     return page
+
+
+def markup_of(instrument: Instrument) -> dict[str, str]:
+    """What of the page depends on the network: HTML by the id of its place."""
+    return {
+        "host-samples": markup.lens(instrument.specimen),
+        "host-answer": specimen.answer_html(instrument.scope),
+        "host-lenses": markup.lenses(instrument.lenses, instrument.first.lens),
+    }
 
 
 def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HTML:
@@ -83,35 +92,44 @@ def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HT
     )
 
 
-def _wire(instrument: Instrument, status: gr.HTML) -> None:
+def _wire(networks: Networks, status: gr.HTML) -> None:
     """All that goes between a browser and its visit. status: shows how far a measurement is"""
-    start = Session(instrument.first)
-    visits: LRUCache[str, Session] = LRUCache(VISITS)
+    start = Session(networks.first.first)
 
-    async def act(event: dict[str, Any]) -> Updates:
-        visitor = str(event.get("visitor"))
-        if visitor not in visits:
-            if "link" not in event:
-                return {"lost": True}
-            visits[visitor] = Session(instrument.first)
-            visits[visitor].sent = dict(start.sent)
-        visit = visits[visitor]
-        if "photo" not in event:
-            return await on_model_thread(instrument.answer, visit, event)
-        try:
-            photo = await asyncio.to_thread(_photo, event["photo"])
-        except Refused as refused:
-            updates = await on_model_thread(instrument.answer, visit, {})
-            updates[STATUS]["said"] = refused.message
-            return updates
-        return await on_model_thread(instrument.put, visit, photo)
+    async def act(event: dict[str, Any], request: gr.Request) -> Updates:
+        visitor, shown = str(event.get("visitor")), networks.shown(event)
+        visit = shown.visits.get(visitor) if shown else None
+        here, refused, about = shown, "", Updates()
+        if "link" in event:
+            may_open = networks.may_open(request)
+            here, refused = await networks.for_link(event, may_open)
+            about = {"network": here.name, "networks": await asyncio.to_thread(networks.listed), "others": may_open}
+            about |= {"facts": specimen.facts(here.scope), "markup": here is not shown and markup_of(here)}
+        if here is None or (visit is None and "link" not in event):
+            return {"lost": True}
+        if visit is None or here is not shown:
+            if visit and visit.photo:
+                event = event | {"photo": visit.photo}
+            visit = here.visits[visitor] = Session(here.first)
+            visit.sent = {} if "network" in event or here.further else dict(start.sent)
+        elif "photo" in event:
+            try:
+                event = event | {"photo": await asyncio.to_thread(_photo, event["photo"])}
+            except Refused as error:
+                event, refused = {}, error.message
+        updates = await on_model_thread(here.answer, visit, event)
+        updates[STATUS] |= about
+        if refused:
+            updates[STATUS]["said"] = f"{refused} {updates[STATUS]['said']}".strip()
+        return updates
 
     async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:
-        if visit := visits.get(event._data["visitor"]):
-            async for shown in instrument.run(visit):
+        here = networks.shown(event._data)
+        if here and (visit := here.visits.get(event._data["visitor"])):
+            async for shown in here.run(visit):
                 yield gr.HTML(**shown)
 
-    first = json.dumps(instrument.refresh(start))
+    first = json.dumps(networks.first.refresh(start))
     wire = _html("wire", "", first, elem_id="wire", server_functions=[act])
     # "multiple": by default, Gradio drops what is asked for while a run ends
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}

@@ -3,6 +3,7 @@
 With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,15 +11,27 @@ import gradio as gr
 from gradio.context import Context
 from gradio.utils import get_function_description
 
-from viz.attribution.asked import Asked, explanation
-from viz.attribution.methods import METHODS
+from mixer.errors import message
+from viz.attribution.asked import Asked, explain_many, explanation
+from viz.attribution.attribute import Attribution
 from viz.lenses.all import Lenses, now_at
-from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
 from viz.measuring import Measurement, on_model_thread
+from viz.microscope import Microscope
 from viz.page import answers, parameters
-from viz.page.answers import Answer, Attributed, Intervened, Listed, Mixing, Seen, Tokens
-from viz.page.parameters import BASELINES, OUTPUTS, named, one_of
-from viz.page.sent import Sent, taken_from
+from viz.page.answers import (
+    Answer,
+    Attributed,
+    AttributedMany,
+    Described,
+    Intervened,
+    Listed,
+    Mixing,
+    Seen,
+    Tokens,
+)
+from viz.page.networks import ERRORS, Networks
+from viz.page.parameters import named, one_of
+from viz.page.sent import Sent, SentMany, all_taken_from, taken_from
 from viz.page.tools import Schema
 
 FIRST = "how.network"
@@ -27,20 +40,30 @@ NULL: Schema = {"type": "null"}
 """may be left out: told last, as in `str | None`"""
 
 
-def add(lenses: Lenses, fetch: bool) -> None:
+def add(networks: Networks, fetch: bool) -> None:
     """Put the endpoints on the page that is being built. fetch: whether pictures may be named by public addresses"""
-    scope = lenses.scope
-    size = scope.grid.image_size
 
-    async def classify(picture: Sent = None) -> Answer:
+    async def given(picture: object, network: object) -> tuple[Microscope, bytes, list[str]]:
+        """The network, the picture as it takes it, and what was changed of the picture. Raises Refused, in words."""
+        scope = (await opened(network)).scope
+        return scope, *await taken_from(picture, scope.grid.image_size, fetch)
+
+    async def opened(network: object) -> Lenses:
+        try:
+            return await networks.open("" if network is None else str(network))
+        except ERRORS as error:
+            raise parameters.refused(message(error)) from error
+
+    async def classify(picture: Sent = None, network: str | None = None) -> Answer:
         """Classify a picture.
 
         The picture is cropped to the largest centred part of the network's shape and resized, as on the page.
 
         Args:
             picture: base64, plain or as a data URL; over HTTP, also an uploaded file
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        scope, pixels, notes = await given(picture, network)
         return await on_model_thread(answers.classified, scope, pixels, notes)
 
     async def attribute(
@@ -50,6 +73,7 @@ def add(lenses: Lenses, fetch: bool) -> None:
         baseline: str | None = None,
         output: str | None = None,
         block: int | None = None,
+        network: str | None = None,
     ) -> Attributed:
         """Which patches support the class? One value for each patch.
 
@@ -60,18 +84,55 @@ def add(lenses: Lenses, fetch: bool) -> None:
             baseline: the picture to compare with, as on the page; without it, mean colour
             output: logit or probability; without it, logit
             block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        scope, pixels, notes = await given(picture, network)
         number = await on_model_thread(scope.answer, pixels) if label is None else parameters.class_number(scope, label)
-        kind = one_of("method", method or FAST[0], tuple(METHODS))
-        against = one_of("baseline", baseline or BASELINE.default, BASELINES)
-        of: Any = one_of("output", output or OUTPUT.default, OUTPUTS)
-        asked = Asked(pixels, number, against, of, parameters.block(scope, block))
-        await _measured(scope.missing([explanation(scope, asked, kind)]))
-        return await on_model_thread(answers.attributed, scope, asked, kind, notes)
+        kind, against, of = parameters.method(method, baseline, output)
+        one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
+        await _measured(scope.missing([one]))
+        found = await on_model_thread(scope.made, one)
+        return answers.attributed(scope, found, against, notes)
+
+    async def attribute_many(
+        pictures: SentMany = None,
+        label: str | None = None,
+        method: str | None = None,
+        baseline: str | None = None,
+        output: str | None = None,
+        block: int | None = None,
+        network: str | None = None,
+    ) -> AttributedMany:
+        """Which patches support the class, in each of up to 64 pictures? Methods made of gradients take them together.
+
+        Args:
+            pictures: up to 64 pictures, each as for classify
+            label: the class to explain; without it, the answer for each picture
+            method: as for attribute
+            baseline: as for attribute
+            output: as for attribute
+            block: as for attribute
+            network: as describe lists them; without it, the one that the server was started with
+        """
+        scope = (await opened(network)).scope
+        taken = await all_taken_from(pictures, scope.grid.image_size, fetch)
+        target = None if label is None else parameters.class_number(scope, label)
+        kind, against, of = parameters.method(method, baseline, output)
+        after = parameters.block(scope, block)
+        steps = explain_many(scope, [pixels for pixels, _ in taken], kind, target, against, of, after)
+        found = list[Attribution]()
+        while (step := await on_model_thread(next, steps, None)) is not None:
+            if isinstance(step, Attribution):
+                found.append(step)
+        made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, taken, strict=True)]
+        return {"attributions": made}
 
     async def tokens(
-        picture: Sent = None, depth: str | None = None, patch: list[int] | None = None, vectors: bool | None = None
+        picture: Sent = None,
+        depth: str | None = None,
+        patch: list[int] | None = None,
+        vectors: bool | None = None,
+        network: str | None = None,
     ) -> Tokens:
         """What does each token contain, at a depth?
 
@@ -80,15 +141,16 @@ def add(lenses: Lenses, fetch: bool) -> None:
             depth: stem, 1a (after token mixing), 1b (after channel mixing), 2a, ...; without it, the last
             patch: [row, column], counted from 0 at the top left: compare all tokens with this one
             vectors: whether to return the tokens themselves, too
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        scope, pixels, notes = await given(picture, network)
         at = scope.depth_names.index(one_of("depth", depth or scope.depth_names[-1], scope.depth_names))
         one = None if patch is None else parameters.patch(scope, patch)
         return await on_model_thread(
             answers.tokens, scope, pixels, at, one, parameters.truth("vectors", vectors), notes
         )
 
-    async def mixing(picture: Sent = None, block: int | None = None) -> Mixing:
+    async def mixing(picture: Sent = None, block: int | None = None, network: str | None = None) -> Mixing:
         """Which patch influences which in a block, for this picture? The gain of each patch on each, without sign.
 
         A small random change of a patch's token by e in every channel changes the update of another by gain x e.
@@ -96,8 +158,9 @@ def add(lenses: Lenses, fetch: bool) -> None:
         Args:
             picture: as for classify
             block: counted from 1; without it, the last
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        scope, pixels, notes = await given(picture, network)
         return await on_model_thread(answers.mixing, scope, pixels, parameters.block(scope, block), notes)
 
     async def intervene(
@@ -106,6 +169,7 @@ def add(lenses: Lenses, fetch: bool) -> None:
         skip: list[str] | None = None,
         silence: list[list[int]] | None = None,
         label: str | None = None,
+        network: str | None = None,
     ) -> Intervened:
         """What if the picture were different, or a part of the network were ablated? All changes apply at once.
 
@@ -115,8 +179,9 @@ def add(lenses: Lenses, fetch: bool) -> None:
             skip: half-blocks whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
             silence: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
             label: the class to explain; without it, the answer before the intervention
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        scope, pixels, notes = await given(picture, network)
         number = await on_model_thread(scope.answer, pixels) if label is None else parameters.class_number(scope, label)
         halves, units = (
             named("skip", parameters.half_blocks, scope, skip),
@@ -125,19 +190,39 @@ def add(lenses: Lenses, fetch: bool) -> None:
         changed = await on_model_thread(scope.edited, pixels, named("edits", parameters.edits, scope, edits))
         return await on_model_thread(answers.intervened, scope, pixels, changed, halves, units, number, notes)
 
-    async def views() -> Listed:
-        """Which views are there? Their names, for `view`, and the question that each answers."""
+    async def describe(network: str | None = None) -> Described:
+        """What is there? The classes, patches, depths, methods and samples of a network, and the names of all networks.
+
+        Args:
+            network: one of the networks that this lists; without it, the one that the server was started with
+        """
+        lenses = await opened(network)
+        listed = await asyncio.to_thread(networks.listed)
+        return answers.described(lenses, {one["name"]: one["words"] for one in listed})
+
+    async def views(network: str | None = None) -> Listed:
+        """Which views are there? Their names, for `view`, and the question that each answers.
+
+        Args:
+            network: as describe lists them; without it, the one that the server was started with
+        """
+        lenses = await opened(network)
         return {"views": {name: view.question for name, (_, view) in lenses.named.items()}}
 
-    async def view(picture: Sent = None, name: str | None = None, words: str | None = None) -> Seen:
+    async def view(
+        picture: Sent = None, name: str | None = None, words: str | None = None, network: str | None = None
+    ) -> Seen:
         """What does a view of the page show? Its numbers with named axes, and what it says of them.
 
         Args:
             picture: as for classify
             name: as views lists them, such as tokens.norms; without it, how.network
             words: what is selected, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
+            network: as describe lists them; without it, the one that the server was started with
         """
-        pixels, notes = await taken_from(picture, size, fetch)
+        lenses = await opened(network)
+        scope = lenses.scope
+        pixels, notes = await taken_from(picture, scope.grid.image_size, fetch)
         now, moved = now_at(scope, name or FIRST)
         _, found = lenses.named[one_of("view", now, tuple(lenses.named))]
         selection = await on_model_thread(parameters.selected, lenses, pixels, moved, words)
@@ -145,13 +230,15 @@ def add(lenses: Lenses, fetch: bool) -> None:
             await _measured(waiting[:1])
         return await on_model_thread(answers.seen, scope, now, found, selection, notes)
 
-    schemas = parameters.schemas(lenses, fetch)
+    schemas = parameters.schemas(networks.first, fetch)
     for function, returned in (
         (classify, "answer"),
         (attribute, "attribution"),
+        (attribute_many, "attributions"),
         (tokens, "tokens"),
         (mixing, "mixing"),
         (intervene, "intervention"),
+        (describe, "description"),
         (views, "list"),
         (view, "seen"),
     ):

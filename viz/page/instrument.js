@@ -4,8 +4,7 @@ window.instrument = (() => {
   const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
-  const site = () => root().replace(/\/networks\/[^/]*$/, ""); // of the first page, where the others are listed
-  const library = () => `${site()}/gradio_api/file=${PLOTLY_JS}`;
+  const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
   let loading;
   const plotly = () => (loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
@@ -34,8 +33,7 @@ window.instrument = (() => {
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
-  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, for other tabs
-  // and the pages of other networks
+  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, and for other tabs
   const STORE = "mixer microscope", KEPT = 20, DIGEST = /[0-9a-f]{32}/g;
   const LONGEST = 8000; // characters of a link, as in address.py
   const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { return []; } };
@@ -214,37 +212,25 @@ window.instrument = (() => {
     if (next) lecture(next);
   });
 
-  // a playlist: links, one a line, which arrows go through in a lecture; to the page of another network, it goes along
-  const PLAYLIST = "mixer playlist", PLAYING = "mixer playing";
+  // a playlist: links, one a line, which arrows go through in a lecture
+  const PLAYLIST = "mixer playlist";
   let played = [];
   const playAt = at => {
     if (!played[at]) return;
     played.at = at;
-    const there = new URL(played[at], location.href);
-    if (there.pathname === location.pathname) return send({link: fromAddress(there), listed: true});
-    sessionStorage[PLAYING] = at;
-    location.href = there;
+    send({link: fromAddress(new URL(played[at], location.href)), listed: true});
   };
   const playlist = form => {
     const area = form.querySelector("textarea");
     area.value = localStorage[PLAYLIST] ?? "";
-    const begin = at => {
-      played = area.value.split("\n").map(line => line.trim()).filter(Boolean);
-      played.at = at;
-    };
     form.addEventListener("submit", event => {
       event.preventDefault();
       localStorage[PLAYLIST] = area.value;
       form.hidePopover();
-      begin(0);
       lecture(document.querySelector(".lens.open .view"));
+      played = area.value.split("\n").map(line => line.trim()).filter(Boolean);
       playAt(0);
     });
-    const at = sessionStorage[PLAYING];
-    if (at === undefined) return;
-    delete sessionStorage[PLAYING];
-    begin(Number(at));
-    unanswered[0].listed = true;
   };
 
   // what a term means, beside it
@@ -671,11 +657,11 @@ window.instrument = (() => {
   // what is not answered when the page is loaded anew is sent again
   const STORED = "mixer unanswered", PATIENCE = 3000, PAUSE = 1000;
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
-  const chosen = ({words, view, measure}) => words || view || measure;
+  const kept = ({words, view, measure, chosen}) => words || view || measure || chosen;
   const visitor = crypto.getRandomValues(new Uint32Array(4)).join("-");
   const unanswered = [{link: fromAddress()}, ...remembered()];
   const remember = () => {
-    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(chosen))); } catch { /* there is no store */ }
+    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(kept))); } catch { /* there is no store */ }
   };
   const reload = () => { location.reload(); return new Promise(() => {}); }; // nothing is done meanwhile
   const look = async () => { // whether the server is there; one that has started anew has another page
@@ -691,7 +677,7 @@ window.instrument = (() => {
     asking = true;
     for (let failed = 0, again = false; unanswered.length;) {
       const watch = setInterval(look, PATIENCE);
-      const answer = await act({...unanswered[0], visitor, again});
+      const answer = await act({...unanswered[0], visitor, again, network});
       clearInterval(watch);
       if (answer?.lost) await reload(); // it forgot this visitor: the new page begins with the link
       again = !answer; // what it would have brought is to come with the next one
@@ -700,9 +686,9 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      const {link, listed} = unanswered.shift();
+      const {link, chosen, listed} = unanswered.shift();
       remember();
-      if (answer) show(answer, link === undefined);
+      if (answer) show(answer, chosen || link === undefined);
       if (answer && listed) fillScreen(answer.status.go);
       if (!answer) say("Something in the program went wrong. The server's log has the details.");
     }
@@ -721,7 +707,12 @@ window.instrument = (() => {
 
   // markup is on the page: bring it to life, and show what has come for it
   const kinds = {view, tabs, picker, controls};
+  let ofNetwork = {}; // by the id of its place; Gradio puts what is in its drawer on the page when that is opened
   const bind = host => {
+    for (const [id, html] of Object.entries(ofNetwork)) {
+      const place = host.querySelector(`#${id}`);
+      if (place) place.innerHTML = html;
+    }
     for (const element of host.querySelectorAll("[data-kind]")) {
       shows.set(element.id, kinds[element.dataset.kind](element));
       if (element.id in latest) put(element.id, latest[element.id]);
@@ -734,7 +725,9 @@ window.instrument = (() => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
   };
-  const show = ({status: {link, said, wait, running, file, go: place}, ...parts}, chosen) => {
+  const show = ({status: {link, said, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
+    if (about.markup) rebuild(about.markup);
+    if (about.networks) networks(about);
     receive(parts);
     release();
     if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
@@ -744,11 +737,12 @@ window.instrument = (() => {
     if (said !== undefined) say(said);
     if (wait === null) progress(wait);
     if (running) measure();
+    if (follow) send({link: follow, chosen: true});
     if (file) take(file);
     else if (said !== undefined) made();
   };
-  // the browser's Back comes back to another tab, and to another picture; all else is as it was there
-  const CHAPTERS = ["lens", "sample", "picture"];
+  // the browser's Back comes back to another network, tab or picture; all else is as it was there
+  const CHAPTERS = ["network", "lens", "sample", "picture"];
   let shown = location.search;
   const address = (own, chosen) => {
     const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
@@ -785,7 +779,7 @@ window.instrument = (() => {
       [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
     receive(JSON.parse(props.value));
     act = server.act;
-    measure = () => trigger("change", {visitor});
+    measure = () => trigger("change", {visitor, network});
     ask();
   };
 
@@ -802,59 +796,79 @@ window.instrument = (() => {
     });
   };
 
-  // the choice among the networks: each has its own page, and the link goes along
-  const networks = async label => {
-    const answer = await fetch(`${site()}/networks/list.json`);
-    if (!answer.ok) return;
-    const list = await answer.json(), here = root().slice(site().length + 1);
-    const select = label.querySelector("select");
-    const option = (text, address) => {
-      const chosen = address.replace(/\/$/, "") === here;
-      return new Option(text, address, chosen, chosen);
-    };
-    select.replaceChildren(
-      ...list.map(({name, address, words}) => option([name, words].filter(Boolean).join(": "), address)),
-      option("others ...", "networks/"),
-    );
-    const open = async (query = location.search) => {
-      const address = `${site()}/${select.value}`;
-      select.disabled = true;
-      await fetch(address).catch(() => {}); // made first: where a page does not come at once, Gradio reloads this one
-      select.disabled = false;
-      location.href = `${address}${query}`;
-    };
-    // weights beside those from before the training: this network is pinned on the page of that one
-    const start = list.find(({words}) => words === "untrained"), own = list.find(({address}) => address.replace(/\/$/, "") === here);
-    document.body.classList.toggle("has-untrained", Boolean(start && own && start !== own));
-    document.addEventListener("click", event => {
-      if (!event.target.closest("[data-do=untrained]")) return;
-      const query = new URLSearchParams(location.search);
-      query.set("pin", `network=${own.name}&${location.search.slice(1)}`);
-      select.value = start.address;
-      open(`?${query}`);
-    });
-    // a key that goes through the list opens none of them yet
-    const button = label.parentElement.querySelector("[data-do=open]");
-    let byKey = false;
-    select.addEventListener("keydown", ({key}) => {
-      byKey = !["Enter", "Tab", "Escape"].includes(key);
-      if (key === "Enter" && !button.hidden) open();
-    });
-    select.addEventListener("pointerdown", () => { byKey = false; });
-    select.onchange = () => {
-      button.hidden = select.selectedOptions[0].defaultSelected;
-      if (!byKey) open();
-    };
-    button.onclick = () => open();
-    label.hidden = false;
+  // another network: what of the page depends on it is made anew
+  const rebuild = markup => {
+    const going = played;
+    lecture();
+    played = going;
+    ofNetwork = markup;
+    for (const id of Object.keys(markup)) {
+      const place = document.getElementById(id);
+      for (const figure of place?.querySelectorAll(".js-plotly-plot") ?? []) window.Plotly.purge(figure);
+      for (const element of place?.querySelectorAll("[data-kind]") ?? []) {
+        shows.delete(element.id);
+        delete latest[element.id];
+      }
+      if (place) bind(place.parentElement);
+    }
+  };
+
+  // the networks to choose from; the link goes along
+  let network;
+  const networks = ({network: now, networks: list, others, facts}) => {
+    network = now;
+    const label = document.getElementById("network"), select = label.querySelector("select");
+    const text = ({name, words}) => [name, words].filter(Boolean).join(": ");
+    select.replaceChildren(...list.map(one => new Option(text(one), one.name, one.name === now, one.name === now)));
+    if (others) select.append(new Option("others ...", ""));
+    select.disabled = false;
+    label.hidden = select.options.length < 2;
+    label.parentElement.querySelector("small").textContent = facts;
+    label.parentElement.querySelector("[data-do=open]").hidden = true;
+    // weights beside those from before the training: this network is pinned beside that one
+    const start = list.find(({words}) => words === "untrained");
+    document.body.dataset.untrained = start && start.name !== now ? start.name : "";
+  };
+  const withWords = words => {
+    const all = new URLSearchParams(fromAddress().split("#")[0]);
+    for (const [name, text] of Object.entries(words)) all.set(name, text);
+    return all;
+  };
+  const open = (link, more) => {
+    document.querySelector("#network select").disabled = true;
+    say(`Opening ${link.get("network")} ...`);
+    send({link: link.toString(), chosen: true, ...more});
   };
 
   const header = element => {
     playlist(element.querySelector("#playlist"));
-    networks(element.querySelector("#network")).catch(() => {}); // there is no choice without a list
+    const select = element.querySelector("#network select"), button = element.querySelector("[data-do=open]");
+    const dialog = element.querySelector("dialog"), source = dialog.querySelector("input");
+    const choose = () => select.value ? open(withWords({network: select.value})) : dialog.showModal();
+    dialog.addEventListener("close", () => { select.value = network; });
+    dialog.addEventListener("submit", () => open(withWords({network: source.value}), {open: source.value}));
+    // a key that goes through the list opens none of them yet
+    let byKey = false;
+    select.addEventListener("keydown", ({key}) => {
+      byKey = !["Enter", "Tab", "Escape"].includes(key);
+      if (key === "Enter" && !button.hidden) choose();
+    });
+    select.addEventListener("pointerdown", () => { byKey = false; });
+    select.addEventListener("change", () => {
+      button.hidden = select.value === network;
+      if (!byKey) choose();
+    });
     element.addEventListener("click", event => {
-      const button = event.target.closest("[data-do=link]");
-      if (button) share(button);
+      const does = event.target.closest("[data-do]")?.dataset.do;
+      if (does === "open") choose();
+      if (does === "close") dialog.close();
+      if (does === "link") share(event.target);
+    });
+    document.addEventListener("click", event => {
+      if (!event.target.closest("[data-do=untrained]")) return;
+      const own = withWords({network});
+      own.delete("pin");
+      open(withWords({network: document.body.dataset.untrained, pin: own}));
     });
   };
 

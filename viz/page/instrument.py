@@ -6,10 +6,11 @@ It knows no Gradio: `app.py` puts it on a page.
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from itertools import count
 from typing import Any
+
+from cachetools import LRUCache
 
 from mixer.errors import message
 from viz.lenses.all import Lenses, now_at
@@ -33,10 +34,14 @@ INSTANT = 0 if LENT else 0.2
 borrow a GPU, see `app.py`"""
 SHORT = 1
 """seconds from which on a wait is shown, and can be cancelled"""
+REDRAW = 1
+"""seconds at least between two drawings of an estimate that becomes better"""
 REFRESH = 0.2
 """seconds between two looks at how far a measurement is"""
 LISTED = 3
 """names of measurements in a sentence"""
+VISITS = 200
+"""visitors whom a network remembers; who comes back after so many others is sent all anew, from the link"""
 SAME = "Identical for the pinned selection."
 BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
 
@@ -54,9 +59,20 @@ Updates = dict[str, Any]
 class Instrument(Lenses):
     """The lenses of a network, and the parts of its page."""
 
-    def __init__(self, scope: Microscope, name: str = "", beside: Callable[[str], Lenses] | None = None):
-        """beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words"""
-        super().__init__(scope, name)
+    def __init__(
+        self,
+        scope: Microscope,
+        name: str = "",
+        beside: Callable[[str], Lenses] | None = None,
+        further: bool = False,
+    ):
+        """name, further: see `Lenses`
+
+        beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words
+        """
+        super().__init__(scope, name, further)
+        self.visits: LRUCache[str, Session] = LRUCache(VISITS)
+        """by visitor"""
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
@@ -71,7 +87,9 @@ class Instrument(Lenses):
     def _touring(self, visit: Session) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
         stop = tour.TOUR.value(visit.selection)
-        open_ends = tuple(one.key for one in self.scope.missing(lens_needed(self.scope, visit.selection)))
+        open_ends = tuple(
+            (one.key, one.reached) for one in self.scope.missing(lens_needed(self.scope, visit.selection))
+        )
         return (visit.selection, open_ends) if stop else (visit.selection.picture, visit.selection.lens)
 
     def _asks(self, lens: Lens) -> Element:
@@ -148,13 +166,9 @@ class Instrument(Lenses):
             status = {"said": "That could not be done: reload the page if it happens again."}
         return self._updates(visit, status)
 
-    def put(self, visit: Session, photo: Photo | None) -> Updates:
-        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
-        self._place(visit, photo)
-        return self._updates(visit, {"said": ""})
-
     async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
-        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn.
+        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn:
+        a result, or an estimate that became better.
 
         It draws nothing itself, so nothing is drawn out of order. One at a time for a visit.
         """
@@ -163,8 +177,8 @@ class Instrument(Lenses):
         visit.measuring = True
         try:
             while todo := await on_model_thread(self.wanted, visit):
-                async for wait in self._measure(visit, todo):
-                    yield {"wait": wait}
+                async for told in self._measure(visit, todo):
+                    yield told
                 yield {"redraw": next(_turn)}
             # drawn anew in any case: another visitor may have measured it meanwhile
             yield {"wait": None, "redraw": next(_turn)}
@@ -172,14 +186,18 @@ class Instrument(Lenses):
             visit.measuring = False
 
     async def _measure(self, visit: Session, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
-        """Measure the first; yields how far it is, where it takes a while."""
-        measurement, clock, looked = todo[0], Clock(todo[0]), 0.0
+        """Measure the first; yields how far it is, where it takes a while, and when a better estimate can be drawn."""
+        measurement, clock, looked, drawn = todo[0], Clock(todo[0]), 0.0, 0.0
         steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
-        done: int | None = 0
+        done: int | None = measurement.reached
+        reached = measurement.reached
         while done is not None:
+            if self.scope.reached(measurement.key) > reached and time.monotonic() - drawn > REDRAW:
+                reached, drawn = self.scope.reached(measurement.key), time.monotonic()
+                yield {"redraw": next(_turn)}
             if slow and time.monotonic() - looked > REFRESH:
                 looked = time.monotonic()
-                yield _wait(measurement, done, clock.left(done), len(todo) - 1)
+                yield {"wait": _wait(measurement, done, clock.left(done), len(todo) - 1)}
             done = await on_model_thread(self._step, visit, measurement, steps)
             slow = slow or (done is not None and clock.left(done) > SHORT)
 
@@ -202,9 +220,10 @@ class Instrument(Lenses):
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """What the status says of it: sentences, a file to save, a view to go to."""
         said, status = list[str](), dict[str, Any]()
-        words, start = dict(event.get("words", {})), visit.selection
+        words = dict(event.get("words", {}))
         if "link" in event:
-            words, start, visit.pinned = from_query(str(event["link"])), self.first, None
+            words, visit.selection, visit.pinned = from_query(str(event["link"])), self.first, None
+            words.pop("network", None)  # this one, if it was to be had
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
@@ -223,14 +242,19 @@ class Instrument(Lenses):
             self._place(visit, visit.photo.framed(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
+        if "photo" in event:
+            self._place(visit, event["photo"])
+            words.pop("picture", None)
         if not words.keys().isdisjoint(option.name for option in self.specimen.all_options) and "view" in event:
             status["go"] = element_id(self.specimen, self.specimen.views[0])
         kept = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
-            visit.selection, wrong = change(self.scope, self.page, start, words)
+            visit.selection, wrong = change(self.scope, self.page, visit.selection, words)
             said += wrong
-        if kept is not None:
+        if kept == pin.SWAP and visit.pinned:
+            status["follow"] = pin.swapped(self, visit.pinned, visit.selection)
+        elif kept is not None:
             said += self._pin(visit, kept)
         if event.get("stop"):
             visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
@@ -246,14 +270,9 @@ class Instrument(Lenses):
         return status | {"said": " ".join(said)}
 
     def _pin(self, visit: Session, text: str) -> list[str]:
-        """Keep what a link says, or the present selection, or look at what is kept; sentences for the visitor."""
+        """Keep what a link says, or the present selection, or nothing; sentences for the visitor."""
         if text == pin.HERE:
             visit.pinned = Pinned(self, visit.selection)
-        elif text == pin.SWAP:
-            if visit.pinned and visit.pinned.lenses is self:
-                here, visit.photo = visit.selection, None
-                visit.selection = replace(visit.pinned.selection, lens=here.lens)
-                visit.pinned = Pinned(self, here)
         elif not text:
             visit.pinned = None
         else:
@@ -273,6 +292,7 @@ class Instrument(Lenses):
         return self._beside(name)
 
     def _place(self, visit: Session, photo: Photo | None) -> None:
+        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
         visit.photo = photo
         visit.started.clear()
         if photo is not None:
@@ -319,7 +339,7 @@ class Instrument(Lenses):
 
     def _depends(self, visit: Session, name: str) -> Hashable:
         kept, needs = self._kept(visit, name), self._needs(visit, name)
-        open_ends = frozenset((m.key, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
+        open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # beside what is kept, the words for what differs are of the whole selection
         beside = (kept, visit.selection) if kept else visit.pinned is None
         return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)

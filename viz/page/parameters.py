@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from viz.attribution.asked import MANY
 from viz.attribution.methods import METHODS
 from viz.intervene import edits as picture_edits
 from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses
-from viz.lenses.attribution.options import BASELINE, OUTPUT
+from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
 from viz.microscope import Microscope
 from viz.page.tools import Schema
 from viz.page.upload import Refused
@@ -20,38 +21,39 @@ from viz.selection import Params, Selection, change, from_query, show
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
 SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
-MAX_NAMED = 100
-"""classes that a tool lists"""
 T = TypeVar("T")
 
 
 def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
-    """What each parameter may be (JSON Schema), beside what its endpoint says of it."""
-    scope = lenses.scope
-    block: Schema = {"type": "integer", "minimum": 1, "maximum": len(scope.model.blocks)}
-    unit: Schema = {"type": "integer", "minimum": 0, "maximum": scope.model.config.tokens_mlp_dim - 1}
+    """What each parameter may be with any network (JSON Schema), beside what its endpoint says of it."""
+    text: Schema = {"type": "string"}
+    picture: Schema = text | {"description": SENT + (FETCHED if fetch else "")}
+    block: Schema = {"type": "integer", "minimum": 1}
+    unit: Schema = {"type": "integer", "minimum": 0}
+    depth: Schema = text | {"pattern": "^(stem|[0-9]+[ab])$"}
     pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
     return {
-        "picture": {"type": "string", "description": SENT + (FETCHED if fetch else "")},
-        "label": _names(scope.classes),
+        "picture": picture,
+        "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MANY},
+        "network": text,
+        "label": text,
         "method": _names(tuple(METHODS)),
         "baseline": _names(BASELINES),
         "output": _names(OUTPUTS),
         "block": block,
-        "depth": _names(scope.depth_names),
+        "depth": depth,
         "patch": pair | {"items": {"type": "integer", "minimum": 0}},
         "vectors": {"type": "boolean"},
-        "edits": {"type": "string"},
-        "skip": {"type": "array", "items": _names(scope.depth_names[1:])},
+        "edits": text,
+        "skip": {"type": "array", "items": depth},
         "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
         "name": _names(tuple(lenses.named)),
-        "words": {"type": "string"},
+        "words": text,
     }
 
 
-def _names(right: tuple[str, ...]) -> Schema:
-    """A list of a thousand classes would be longer than all else that a program reads of a tool."""
-    return {"type": "string"} | ({"enum": list(right)} if len(right) <= MAX_NAMED else {})
+def _names(right: Sequence[str]) -> Schema:
+    return {"type": "string", "enum": [*right]}
 
 
 def selected(lenses: Lenses, picture: bytes, moved: Params, given: object) -> Selection:
@@ -91,7 +93,7 @@ def edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
     try:
         return picture_edits.parse(given or "", scope.grid, len(scope.samples))
     except ValueError as error:
-        raise _refused(str(error)) from error
+        raise refused(str(error)) from error
 
 
 def half_blocks(scope: Microscope, given: object) -> list[int]:
@@ -117,7 +119,7 @@ def _list(name: str, given: object) -> Sequence[object]:
         read = _read(given if given.strip().startswith("[") else f"[{given}]")
         given = read if isinstance(read, list) else [part.strip() for part in given.split(",")]
     if not isinstance(given, (list, tuple, type(None))):
-        raise _refused(f"{name} is a list, not {str(given)[:50]!r}")
+        raise refused(f"{name} is a list, not {str(given)[:50]!r}")
     return given or ()
 
 
@@ -133,8 +135,17 @@ def truth(name: str, given: object) -> bool:
     said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
     found = said.get(str(given).strip().lower())
     if found is None:
-        raise _refused(f"{name} is true or false, not {str(given)[:50]!r}")
+        raise refused(f"{name} is true or false, not {str(given)[:50]!r}")
     return found
+
+
+def method(name: str | None, baseline: str | None, output: str | None) -> tuple[str, str, Any]:
+    """Which method, compared with what, in units of which output."""
+    return (
+        one_of("method", name or FAST[0], tuple(METHODS)),
+        one_of("baseline", baseline or BASELINE.default, BASELINES),
+        one_of("output", output or OUTPUT.default, OUTPUTS),
+    )
 
 
 def block(scope: Microscope, given: object) -> int:
@@ -157,10 +168,10 @@ def _whole(name: str, given: object, low: int, high: int) -> int:
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
-        raise _refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
+        raise refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
     return number
 
 
-def _refused(text: str) -> Refused:
+def refused(text: str) -> Refused:
     """The text as a sentence."""
     return Refused(f"{text[0].upper()}{text[1:]}.")

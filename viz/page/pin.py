@@ -1,13 +1,13 @@
 """Pin: a selection is kept, and every view shows it beside the present one, on one scale.
 
-Two pictures, two classes, two depths, before and after an edit; two networks, as the link goes along to the page of
-another: `pin` in it holds the words of the selection that is kept, and which network's it is.
+Two pictures, two classes, two depths, before and after an edit; two networks: `pin` in a link holds the words of the
+selection that is kept, and which network's it is.
 """
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from viz.lenses.all import Lenses
 from viz.lenses.view import facts_of
@@ -62,8 +62,15 @@ def network_of(text: str, here: str) -> str:
 
 def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
     """All that a link can say."""
+    where = {"network": here.name} if here.further else {}
     kept = {"pin": to_text(pinned)} if pinned else {}
-    return to_query(to_words(here.scope, here.page, selection) | kept)
+    return to_query(where | to_words(here.scope, here.page, selection) | kept)
+
+
+def swapped(here: Lenses, pinned: Pinned, selection: Selection) -> str:
+    """The link that shows what is pinned, and pins the present selection."""
+    kept = {"pin": to_text(Pinned(here, selection))}
+    return to_query(dict(parse_qsl(to_text(pinned))) | {"lens": selection.lens} | kept)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
@@ -99,9 +106,9 @@ def bar(pinned: Pinned | None, here: Lenses) -> str:
         title = "Keep this selection beside the next one, in every view"
         return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
-    swap = f"<button type='button' data-words='pin={SWAP}'>Swap</button>" if pinned.lenses is here else ""
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
-        f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>{swap}"
+        f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>"
+        f"<button type='button' data-words='pin={SWAP}'>Swap</button>"
         "<button type='button' data-words='pin='>Unpin</button></div>"
     )

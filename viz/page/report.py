@@ -7,7 +7,7 @@ read it; and what is not measured. The figures' library is in it once, at `LIBRA
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from operator import itemgetter
 from pathlib import Path
@@ -229,9 +229,15 @@ def _is_known(drawn: Drawn) -> bool:
 
 
 def drawn_or_words(scope: Microscope, view: View, selection: Selection) -> Drawn:
-    """What a view shows, or that it could not be drawn."""
+    """What a view shows, and how far estimates are; or that it could not be drawn."""
     try:
-        return view.draw(scope, selection)
+        drawn = view.draw(scope, selection)
+        so_far = [
+            f"{escape(one.label)}: so far {one.reached:,} of {one.total:,} {one.unit}."
+            for one in view.missing(scope, selection)
+            if one.reached
+        ]
+        return replace(drawn, words=" ".join(filter(None, (drawn.words, *so_far))))
     except Exception:
         log.exception("%s could not be drawn", view.title)
         return Drawn(words=BROKEN)

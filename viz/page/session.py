@@ -32,13 +32,22 @@ class Session:
         """whether a run is under way"""
 
     def starts(self, measurement: Measurement) -> bool:
-        """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`."""
+        """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`.
+
+        Of an estimate that is not within it, the first result may be.
+        """
         key = measurement.key
-        if key in self.stopped:
-            return False
-        if not measurement.on_request and sum((self.started | {key: measurement.seconds}).values()) <= measuring.BUDGET:
-            self.started[key] = measurement.seconds
-        return key in self.requested or key in self.started
+        if key in self.stopped or measurement.on_request:
+            return key in self.requested and key not in self.stopped
+        parts = [(key, measurement.seconds)]
+        if measurement.first is not None and not measurement.reached:
+            parts.append(((key, "first"), measurement.first))
+        for part, seconds in parts:
+            if sum((self.started | {part: seconds}).values()) <= measuring.BUDGET:
+                self.started[part] = seconds
+            if part in self.started:
+                return True
+        return key in self.requested
 
 
 @dataclass(frozen=True, eq=False)

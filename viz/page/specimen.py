@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from viz.lenses.attribution.versus import why_not
+from viz.lenses.view import side_text
 from viz.microscope import Microscope
 from viz.page.markup import select, slider
 from viz.page.session import Element, Session
@@ -16,18 +17,27 @@ TOP = 5
 """classes of the answer that are shown"""
 
 
-def header(scope: Microscope) -> str:
-    facts = f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
-    return f"""
+HEADER = """
 <a class="skip" href="#tabs">Skip to the lenses</a>
 <h1>MLP-Mixer microscope</h1>
 <p class="choice"><label id="network" hidden>Network <select></select></label>
-<button type="button" data-do="open" hidden>Open</button> <small>{escape(facts)}</small></p>
+<button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
 <button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
 <form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
-<textarea rows="8" required></textarea></label><button>Start</button></form>"""
+<textarea rows="8" required></textarea></label><button>Start</button></form>
+<dialog id="others" aria-labelledby="others-title"><form method="dialog">
+<h2 id="others-title">Open another network</h2>
+<p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
+Hugging Face Hub. Your picture, patch and tab are kept.</p>
+<input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
+<p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
+</form></dialog>"""
+
+
+def facts(scope: Microscope) -> str:
+    return f"{scope.parameters:,} parameters, on {scope.device.type.upper()}"
 
 
 def parts(scope: Microscope) -> list[Element]:
@@ -37,7 +47,7 @@ def parts(scope: Microscope) -> list[Element]:
         _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
         _part(
             "answer",
-            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.depth),
+            lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.side, s.depth),
             lambda s: _answer(scope, s),
         ),
     ]
@@ -64,10 +74,12 @@ def answer_html(scope: Microscope) -> str:
     """The answer, and the selected class, patch and depth."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
+    sides = [(str(side), side_text(side)) for side in scope.grid.sides]
+    groups = select("groups", "Patches treated as one", sides, "groups") if len(sides) > 1 else ""
     return f"""
 <div id="answer" data-kind="controls"><div data-part="html"></div>
 <div class="asked">{select("class", "Class to explain", classes, "target")}
-{select("patch", "Patch (row, column)", places, "patch")}
+{select("patch", "Patch (row, column)", places, "patch")}{groups}
 {slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
 
 
@@ -108,6 +120,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
+        "groups": str(selection.side),
         "depth": scope.depth_names[selection.depth],
     }
     answer = scope.classes[best[0]]
@@ -145,8 +158,12 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
                 f"{cols} x {rows}. Choose the file again to lose nothing of it."
             )
         return lines
-    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
-    label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
+    truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
+    kind = "Test image" if scope.samples.held_out else "Picture"
+    label = f"{kind} {number} of {escape(scope.samples.source)}"
+    if not scope.samples.classes:
+        return [f"{label}. It has no label."]
+    label += f", labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
         return [f"{label}. The network does not have this class, so its answer is neither correct nor wrong."]
     true = scope.truth_class(selection.sample)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 """JSON Schema"""
-ASKED = "It asks the network that the server was started with, whatever is open on its page."
 
 
 def offer(page: "SafeBlocks", server: Any) -> None:
@@ -30,7 +29,7 @@ def offer(page: "SafeBlocks", server: Any) -> None:
         return {
             "type": "object",
             "properties": described,
-            "required": [name for name in parameters if name == "picture"],
+            "required": [name for name in parameters if name in ("picture", "pictures")],
             "additionalProperties": False,
         }, []
 
@@ -43,7 +42,7 @@ def offer(page: "SafeBlocks", server: Any) -> None:
             about, said = server.get_fn_description(server.get_block_fn_from_endpoint_name(endpoint), name)
             (answer,) = server.api_info["named_endpoints"][endpoint]["returns"]
             schemas = {"inputSchema": schema_of(name, said)[0], "outputSchema": answer["type"]}
-            found.append(server.types.Tool(name=name, description=f"{about} {ASKED}", **schemas))
+            found.append(server.types.Tool(name=name, description=about, **schemas))
         return found
 
     @server.mcp_server.call_tool(validate_input=False)  # the endpoint itself says in words what is wrong

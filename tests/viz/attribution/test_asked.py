@@ -32,7 +32,7 @@ def test_it_answers_as_the_method_itself_and_then_from_memory(scope: Microscope,
         "passes",
         False,
     )
-    assert one.total == METHODS[method].passes(16, Settings()) == passes(scope, method)
+    assert one.total == METHODS[method].passes(16, Settings()) == passes(scope, method, 1)
     assert one.seconds > 0
     done = list(one.steps())
     assert done == sorted(done)
@@ -68,7 +68,7 @@ def test_what_was_given_up_is_not_taken_for_an_answer(scope: Microscope) -> None
     for _ in range(5):
         assert next(steps) < one.total
     steps.close()
-    assert scope.known(one) is None
+    assert scope.finished(one) is None
     assert scope.missing([one]) == [one]
 
 

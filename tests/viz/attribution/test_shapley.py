@@ -62,9 +62,16 @@ def test_shapley_steps_seed_and_first_error(model: Mixer, question: Question):
     assert (first.standard_error >= 0).all()
     np.testing.assert_array_equal(first.values, again.values)
     assert (first.values != other.values).any()
-    *done, last = attribute_in_steps(model, question, SHAPLEY, Settings(draws=3, seed=7))
+    steps = list(attribute_in_steps(model, question, SHAPLEY, Settings(draws=3, seed=7)))
+    done = [step for step in steps if isinstance(step, int)]
     assert done == sorted(done)
-    assert done[-1] == last.passes == 15 * 3 + 2
+    assert done[-1] == 15 * 3 + 2
+    for draws, found in enumerate((step for step in steps if not isinstance(step, int)), 1):
+        alone = attribute(model, question, SHAPLEY, Settings(draws=draws, seed=7))
+        np.testing.assert_array_equal(found.values, alone.values)
+        np.testing.assert_array_equal(found.standard_error, alone.standard_error)
+        assert found.passes == alone.passes == 15 * draws + 2
+        assert found.gap == pytest.approx(0, abs=1e-9)
 
 
 def test_shapley_leaves_the_model_to_others_between_the_orders(model: Mixer, question: Question):

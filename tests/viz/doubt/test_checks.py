@@ -58,11 +58,11 @@ def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(sco
     values = attribute(scope.model, question(scope, one.asked), METHOD, Settings(block=1)).values
     filled = question(scope, replace(one.asked, baseline="blurred"))
     want = faithfulness.curves(scope.model, filled, values)
-    np.testing.assert_array_equal(scope.known(checks.curves(scope, one)).deletion, want.deletion)
+    np.testing.assert_allclose(scope.known(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
     removals = finish(faithfulness.random_removals(scope.model, filled, REMOVALS, SEED))
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
-    orders = finish(faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED))
+    *_, orders = faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED)
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
     assert evidence.gap == scope.made(explanation(scope, one.asked, METHOD)).gap_share
     assert evidence.randomisation is evidence.sensitivity is None
@@ -98,7 +98,7 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     put, settings = question(scope, one.asked), Settings(block=1)
     asked = checks.robustness(scope, one)
     assert asked.on_request
-    assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD))
+    assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD, 1))
     make([asked])
     found = scope.known(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values

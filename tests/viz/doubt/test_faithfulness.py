@@ -1,7 +1,9 @@
 """Curves, bands and infidelity on networks for which they can be told by hand."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,7 +15,6 @@ from tests.viz.explained import ask, bent, contributions, straight
 from viz.attribution.question import Question, ends
 from viz.doubt.faithfulness import (
     Curves,
-    Infidelity,
     RandomOrders,
     area,
     band,
@@ -24,9 +25,17 @@ from viz.doubt.faithfulness import (
     infidelity,
     random_orders,
     random_removals,
+    refined_curves,
 )
 from viz.doubt.sanity import rank_correlation
 from viz.pace import finish, seconds_per_pass
+
+T = TypeVar("T")
+
+
+def last(parts: Iterable[T]) -> T:
+    *_, found = parts
+    return found
 
 
 @pytest.fixture
@@ -44,8 +53,11 @@ def model(tiny: MixerConfig) -> Mixer:
     return bent(replace(tiny, pre_head_norm=True))
 
 
-def told_badly(model: Mixer, question: Question, values: np.ndarray, removals: int) -> Infidelity:
-    return infidelity(values, finish(random_removals(model, question, removals, seed=0)))
+def error(model: Mixer, question: Question, values: np.ndarray, removals: int) -> tuple[float, float]:
+    """The infidelity, and as a share of the mean square of what is lost: 1 where the values predict nothing."""
+    removed = finish(random_removals(model, question, removals, seed=0))
+    (found,), all_lost = infidelity(values[None], removed), np.mean(removed.losses**2)
+    return float(found), float(found / all_lost) if all_lost else 0.0
 
 
 def test_curves_of_an_additive_network(linear: Mixer, question: Question):
@@ -94,7 +106,7 @@ def test_equals_go_in_an_order_that_is_no_place_in_the_picture_and_the_same_ever
 
 def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    others = finish(random_orders(linear, question, orders=20, steps=16, seed=0))
+    others = last(random_orders(linear, question, orders=20, steps=16, seed=0))
     assert better_than(curves(linear, question, gains), others) == (20 / 21, 20 / 21)  # it is one of 21 orders
     assert better_than(curves(linear, question, -gains), others) == (0, 0)
     noise = np.random.default_rng(5).standard_normal(16)
@@ -105,7 +117,7 @@ def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, 
 
 def test_random_orders_of_an_additive_network(linear: Mixer, question: Question):
     empty, whole = finish(ends(linear, question))
-    found = finish(random_orders(linear, question, orders=150, steps=16, seed=0))
+    found = last(random_orders(linear, question, orders=150, steps=16, seed=0))
     expected = np.linspace(empty, whole, 17)
     error = found.insertion.std(0, ddof=1)[1:-1] / np.sqrt(150)
     assert np.abs((found.insertion.mean(0) - expected)[1:-1] / error).max() < 4
@@ -142,7 +154,7 @@ def test_patches_come_and_go_in_steps_that_are_the_same_backwards(patches: int, 
 
 
 def test_orders_in_steps_are_points_of_orders_patch_by_patch(model: Mixer, question: Question):
-    few, many = (finish(random_orders(model, question, 3, steps, seed=0)) for steps in (5, 16))
+    few, many = (last(random_orders(model, question, 3, steps, seed=0)) for steps in (5, 16))
     assert few.counts.tolist() == [0, 3, 6, 10, 13, 16]
     np.testing.assert_allclose(few.insertion, many.insertion[:, few.counts], atol=1e-5)
     own = curves(model, question, np.arange(16.0))
@@ -151,16 +163,46 @@ def test_orders_in_steps_are_points_of_orders_patch_by_patch(model: Mixer, quest
 
 
 def test_random_orders_are_the_same_with_the_same_seed(model: Mixer, question: Question):
-    first, again, other = (finish(random_orders(model, question, 3, 16, seed)).insertion for seed in (0, 0, 1))
+    first, again, other = (last(random_orders(model, question, 3, 16, seed)).insertion for seed in (0, 0, 1))
     assert first.shape == (3, 17)
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert len(np.unique(first[:, 8])) == 3
 
 
+@pytest.mark.parametrize(("steps", "points"), [(8, 9), (5, 6), (16, 17)])
+def test_curves_are_known_at_some_points_first_and_none_is_computed_twice(
+    model: Mixer, question: Question, steps: int, points: int
+):
+    values = np.random.default_rng(1).normal(size=16)
+    expected = curves(model, question, values)
+    *parts, found = refined_curves(model, question, values, steps)
+    known = [part for part in (*parts, found) if not isinstance(part, int)]
+    assert len(known[0].counts) == points
+    for part in known:
+        np.testing.assert_allclose(part.deletion, expected.deletion[part.counts], atol=1e-5)
+        np.testing.assert_allclose(part.insertion, expected.insertion[part.counts], atol=1e-5)
+    assert found.counts.tolist() == list(range(17))
+    passes = [part for part in parts if isinstance(part, int)]
+    assert passes == sorted(passes)
+    assert passes[-1] == 2 * 15 + 2
+
+
+def test_random_orders_are_known_as_soon_as_they_make_a_band(model: Mixer, question: Question):
+    *parts, found = random_orders(model, question, 45, 4, seed=0)
+    known = [part.insertion for part in (*parts, found) if not isinstance(part, int)]
+    assert [len(part) for part in known] == [19, 38, 45]
+    for part in known:
+        np.testing.assert_array_equal(part, found.insertion[: len(part)])
+        assert band(part).shape == (2, 5)
+    passes = [part for part in parts if isinstance(part, int)]
+    assert passes == sorted(passes)
+    assert passes[-1] == 45 * 3 + 2
+
+
 def test_others_get_the_model_between_the_batches(model: Mixer, question: Question):
     steps = random_orders(model, question, 2, 16, seed=0)
-    assert [next(steps), next(steps)] == [2, 8]
+    assert [next(steps), next(steps)] == [2, 10]
     with ThreadPoolExecutor(1) as other:
         other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
 
@@ -176,11 +218,11 @@ def test_area_and_ties_by_hand():
 def test_cost_in_passes_and_batches(model: Mixer, question: Question):
     seconds_per_pass(model)  # measured before the batches are counted
     batches: list[int] = []
-    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    hook = model.blocks[-1].register_forward_hook(lambda module, args, output: batches.append(len(output)))
     curves(model, question, np.arange(16.0))
     assert batches == [2, *[8, 7] * 2]  # 8 at once: what suits a CPU
     batches.clear()
-    finish(random_orders(model, question, 4, 16, seed=0))
+    last(random_orders(model, question, 4, 16, seed=0))
     assert batches == [2, *[8, 7] * 4]
     batches.clear()
     finish(random_removals(model, question, 7, seed=0))
@@ -192,7 +234,7 @@ def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pyte
     expected = curves(model, question, np.arange(16.0))
     monkeypatch.setattr("viz.pace.at_once", lambda device: 6)
     batches: list[int] = []
-    hook = model.register_forward_hook(lambda module, args, output: batches.append(len(output)))
+    hook = model.blocks[-1].register_forward_hook(lambda module, args, output: batches.append(len(output)))
     found = curves(model, question, np.arange(16.0))
     hook.remove()
     assert max(batches) == 6
@@ -202,12 +244,10 @@ def test_batches_are_bounded(model: Mixer, question: Question, monkeypatch: pyte
 def test_infidelity_of_the_truth_at_any_scale(linear: Mixer, question: Question):
     gains = contributions(linear, question)
     for scale in (1, 1000, 1e-3):
-        found = told_badly(linear, question, scale * gains, 30)
-        assert found.share == pytest.approx(0, abs=1e-6)
-    assert told_badly(linear, question, -gains, 30).share == 1  # with the wrong sign, nothing is told
-    nothing = told_badly(linear, question, np.zeros(16), 30)
-    assert nothing.share == pytest.approx(1)
-    assert nothing.value > 0
+        _, share = error(linear, question, scale * gains, 30)
+        assert share == pytest.approx(0, abs=1e-6)
+    assert error(linear, question, -gains, 30)[1] == 1  # with the wrong sign, nothing is told
+    assert error(linear, question, np.zeros(16), 30)[1] == pytest.approx(1)
 
 
 def test_infidelity_by_hand(model: Mixer, question: Question):
@@ -221,10 +261,10 @@ def test_infidelity_by_hand(model: Mixer, question: Question):
     beta = told @ losses / (told @ told)
     assert beta > 0
     expected = np.mean((beta * told - losses) ** 2)
-    found = told_badly(model, question, values, 7)
-    assert found.value == pytest.approx(expected, rel=1e-4)
-    assert found.share == pytest.approx(expected / np.mean(losses**2), rel=1e-4)
-    assert 0 < found.share < 1
+    found, share = error(model, question, values, 7)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert share == pytest.approx(expected / np.mean(losses**2), rel=1e-4)
+    assert 0 < share < 1
     # and as Captum has it on pixels, the values spread over the pixels of their patches as w (x - b) would be
     there = torch.from_numpy(values)[mask].float().expand(3, 32, 32) / (question.image - question.baseline) / 192
     removed = question.image - images
@@ -236,7 +276,7 @@ def test_infidelity_by_hand(model: Mixer, question: Question):
         n_perturb_samples=7,
         normalize=True,
     )
-    assert found.value == pytest.approx(other.item(), rel=1e-2)
+    assert found == pytest.approx(other.item(), rel=1e-2)
 
 
 def test_patches_may_go_several_at_a_time(model: Mixer, question: Question):
@@ -269,20 +309,20 @@ def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mix
 
 def test_nothing_to_explain(model: Mixer, question: Question):
     same = replace(question, image=question.baseline)
-    found = told_badly(model, same, np.arange(16.0), 5)
-    assert found.value == pytest.approx(0, abs=1e-9)
-    assert 0 <= found.share <= 1
+    found, share = error(model, same, np.arange(16.0), 5)
+    assert found == pytest.approx(0, abs=1e-9)
+    assert 0 <= share <= 1
 
 
 def test_wrong_values(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
-        finish(random_orders(model, question, 0, 16, seed=0))
+        last(random_orders(model, question, 0, 16, seed=0))
     with pytest.raises(ValueError, match="removals must be at least 1, not 0"):
         finish(random_removals(model, question, 0, seed=0))
     wrong = replace(question, target=10)
     for call in (
         lambda: curves(model, wrong, np.zeros(16)),
-        lambda: finish(random_orders(model, wrong, 1, 16, seed=0)),
+        lambda: last(random_orders(model, wrong, 1, 16, seed=0)),
         lambda: finish(random_removals(model, wrong, 3, seed=0)),
     ):
         with pytest.raises(ValueError, match="class 10 does not exist"):

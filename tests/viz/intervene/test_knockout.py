@@ -11,6 +11,8 @@ from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, hooks_on
 from viz.capture import trace
 from viz.intervene import knockout
+from viz.intervene.sweep import sweep_work
+from viz.pace import finish, with_result
 
 
 @pytest.fixture
@@ -42,8 +44,8 @@ def silent(model: Mixer, block: int, mlp: str, unit: int | None = None) -> Mixer
 
 
 def test_a_half_block_that_is_skipped_is_one_whose_weights_are_zero(model: Mixer, images: Tensor) -> None:
-    *done, found = knockout.ablate_half_blocks(model, images[:2])
-    assert done == [1, 2, 3, 4, 5, 6]
+    *done, found = with_result(knockout.ablate_half_blocks(model, trace(model, images[:2])))
+    assert done[-1] == 2 * sweep_work(6)  # two images
     assert found.shape == (6, 2, 10)
     for half in range(6):
         copy = silent(model, half // 2, ("token_mixing", "channel_mixing")[half % 2])
@@ -55,7 +57,7 @@ def test_a_half_block_that_adds_what_it_adds_anyway_changes_nothing(model: Mixer
     *done, own = knockout.mean_updates(model, images[:1])
     assert done == [1]
     torch.testing.assert_close(own, trace(model, images[:1]).depths.diff(dim=0)[:, 0])
-    *_, changes = knockout.ablate_half_blocks(model, images[:1], own)
+    changes = finish(knockout.ablate_half_blocks(model, trace(model, images[:1]), own))
     np.testing.assert_allclose(changes, 0, atol=1e-5)
 
 
@@ -68,10 +70,11 @@ def test_means_are_over_all_pictures(model: Mixer, images: Tensor) -> None:
 @pytest.mark.parametrize("averaged", [False, True])
 def test_mean_and_spread_are_those_of_the_pictures(model: Mixer, images: Tensor, averaged: bool) -> None:
     means = list(knockout.mean_updates(model, images))[-1] if averaged else None
-    *done, spread = knockout.ablate_half_blocks_over(model, images, means)
+    steps = list(knockout.ablate_half_blocks_over(model, images, means))
+    done, spread = [step for step in steps if isinstance(step, int)], steps[-1]
     assert sorted(done) == done
     assert set(done) == {0, 8, 16, 19}  # between the half-blocks of a batch, the model is free, too
-    *_, each = knockout.ablate_half_blocks(model, images, means)
+    each = finish(knockout.ablate_half_blocks(model, trace(model, images), means))
     np.testing.assert_allclose(spread.mean, each.mean(1), atol=1e-4)
     np.testing.assert_allclose(spread.deviation, each.std(1, ddof=1), atol=1e-4)
 

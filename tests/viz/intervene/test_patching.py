@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, hooks_on, straight
-from viz.capture import capture, evaluating, run_from, trace
-from viz.intervene.patching import LogitDifference, half_blocks, map_work, token_map, update_effects
+from viz.capture import capture, evaluating, half_blocks, run_from, trace
+from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
+from viz.intervene.sweep import sweep_work
 from viz.pace import finish
 
 BETWEEN = LogitDifference(toward=3, away=7)
@@ -24,6 +25,24 @@ def two() -> Tensor:
 @pytest.fixture(params=[False, True], ids=["", "pre-head norm"])
 def model(request: pytest.FixtureRequest, tiny: MixerConfig) -> Mixer:
     return bent(replace(tiny, pre_head_norm=request.param))
+
+
+def effects(model: Mixer, this: Tensor, other: Tensor) -> np.ndarray:
+    return finish(update_effects(model, trace(model, this[None]), trace(model, other[None]), BETWEEN))
+
+
+def test_the_update_of_the_other_picture_takes_the_place_of_each_half_blocks_own(model: Mixer, two: Tensor) -> None:
+    """By hooks, in passes of their own; and the sweep computes half of what these do."""
+    names, there = half_blocks(model), trace(model, two[1:]).depths.diff(dim=0)
+    found = effects(model, two[0], two[1])
+    with evaluating(model), torch.no_grad():
+        before = BETWEEN.of(model(two[:1]))
+        for half, name in enumerate(names):
+            put = there[half].clone() if half % 2 else there[half].mT.clone()  # token mixing works on columns
+            with capture(model, [], {name: lambda own, put=put: put}):
+                assert found[half] == pytest.approx(float(BETWEEN.of(model(two[:1])) - before), abs=1e-4)
+    steps = update_effects(model, trace(model, two[:1]), trace(model, two[1:]), BETWEEN)
+    assert sum(steps) == sweep_work(6) == 21
 
 
 def test_all_tokens_of_any_depth_give_the_answer_of_their_picture_exactly(model: Mixer, two: Tensor) -> None:
@@ -71,7 +90,7 @@ def test_a_map_is_what_a_whole_pass_with_that_token_gives(model: Mixer, two: Ten
 def test_a_picture_patched_with_itself_stays_as_it_is(model: Mixer, two: Tensor) -> None:
     *_, found = token_map(model, two[0], two[0], BETWEEN)
     np.testing.assert_allclose(found, 0, atol=1e-5)
-    np.testing.assert_allclose(finish(update_effects(model, two[0], two[0], BETWEEN)), 0, atol=1e-5)
+    np.testing.assert_allclose(effects(model, two[0], two[0]), 0, atol=1e-5)
 
 
 def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(tiny: MixerConfig, two: Tensor) -> None:
@@ -83,7 +102,7 @@ def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(ti
     expected = ((other.stem - this.stem)[0] @ weight / 16).numpy()
     np.testing.assert_allclose(found, np.tile(expected, (7, 1)), atol=1e-6)
     np.testing.assert_allclose(found.sum(1), float(BETWEEN.of(other.logits) - BETWEEN.of(this.logits)), atol=1e-5)
-    np.testing.assert_allclose(finish(update_effects(model, two[0], two[1], BETWEEN)), 0, atol=1e-6)
+    np.testing.assert_allclose(effects(model, two[0], two[1]), 0, atol=1e-6)
 
 
 def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConfig, two: Tensor) -> None:
@@ -93,7 +112,7 @@ def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConf
         model(two)
     weight = (model.head.weight[3] - model.head.weight[7]).detach()
     this, other = updates["blocks.2.channel_mixing"]
-    found = finish(update_effects(model, two[0], two[1], BETWEEN))
+    found = effects(model, two[0], two[1])
     assert found.shape == (6,)
     assert found[5] == pytest.approx(float((other - this).mean(0) @ weight), abs=1e-4)
 

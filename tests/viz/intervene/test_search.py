@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mixer.grid import Groups
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
 from viz.intervene.search import Found, Goal, greedy, margins, most_passes, prove, smaller_sets
@@ -45,18 +46,18 @@ def test_what_is_found_does_it_and_what_is_proven_is_the_smallest(kept: bool, se
     *done, found = greedy(model, wanted)
     assert done[-1] == most_passes(6) == 22
     sizes = [size for size in range(7) if any(does(several) for several in combinations(range(6), size))]
-    if found.patches is None:
+    if found.groups is None:
         assert not kept  # all patches of the other picture are the other picture, and give its answer
         assert not does(tuple(range(6)))
         return
-    assert does(found.patches)
-    assert not found.proven or len(found.patches) == sizes[0]
+    assert does(found.groups)
+    assert not found.proven or len(found.groups) == sizes[0]
     tried = smaller_sets(6, found)
     *done, smallest = prove(model, wanted, found)
     assert (done[-1] if done else 0) == tried
     assert smallest.proven
-    assert does(smallest.patches)
-    assert len(smallest.patches) == sizes[0]
+    assert does(smallest.groups)
+    assert len(smallest.groups) == sizes[0]
 
 
 def test_a_proof_finds_what_greed_missed() -> None:
@@ -74,24 +75,24 @@ def test_a_proof_finds_what_greed_missed() -> None:
         put[0, rows, cols], put[1, rows, cols] = red, green
     wanted = Goal(into, put, 1, True)
     *_, found = greedy(model, wanted)
-    assert found == Found((0, 1, 2), False)
+    assert found == Found((0, 1, 2), 1)
     *done, smallest = prove(model, wanted, found)
     assert done[-1] == 15
-    assert smallest == Found((1, 2), True)
+    assert smallest == Found((1, 2), 1)
 
 
 def test_no_patch_where_the_answer_is_already_as_wanted(tiny: MixerConfig) -> None:
     model = bent(tiny)
     into, put = pictures(tiny, 0)
     *_, found = greedy(model, Goal(into, put, answer(model, into), True))
-    assert found == Found((), True)
+    assert found == Found((), 1)
 
 
 def test_the_only_class_never_gives_way() -> None:
     model = bent(MixerConfig((8, 12), (4, 4), num_classes=1, num_blocks=1, hidden_dim=7, tokens_mlp_dim=5))
     into, put = pictures(model.config, 0)
     *_, found = greedy(model, Goal(into, put, 0, False))
-    assert found == Found(None, False)
+    assert found == Found(None, 1)
     assert smaller_sets(6, found) == 0
 
 
@@ -99,7 +100,7 @@ def test_a_margin_is_that_of_the_mixed_picture(tiny: MixerConfig) -> None:
     model = bent(tiny)
     wanted = Goal(*pictures(tiny, 1), 4, True)
     sets = np.random.default_rng(0).random((5, 16)) < 0.5
-    for found, patches in zip(margins(model, wanted, sets), sets, strict=True):
+    for found, patches in zip(margins(model, wanted, Groups(tiny.grid), sets), sets, strict=True):
         with torch.no_grad():
             logits = model(mixed(model, wanted, tuple(np.flatnonzero(patches).tolist()))[None])[0]
         others = torch.cat([logits[:4], logits[5:]]).max()
@@ -109,4 +110,4 @@ def test_a_margin_is_that_of_the_mixed_picture(tiny: MixerConfig) -> None:
 @pytest.mark.parametrize(("size", "sets"), [(0, 0), (2, 0), (3, 496), (4, 496 + 4960)])
 def test_how_many_sets_a_proof_tries(size: int, sets: int) -> None:
     """Of 32 patches: the pairs, the triples, ..."""
-    assert smaller_sets(32, Found(tuple(range(size)), False)) == sets
+    assert smaller_sets(32, Found(tuple(range(size)), 1)) == sets

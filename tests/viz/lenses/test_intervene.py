@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from tests.viz.looking import measure, microscope, page_of, select, view_of
-from viz.capture import run_from
+from viz.capture import run_from, trace
 from viz.intervene import knockout as measures
 from viz.lenses.intervene import edit, knockout, patching, smallest
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
+from viz.pace import finish
 from viz.page.specimen import in_words
 from viz.pictures import thumbnail_url
 from viz.selection import Selection, change
@@ -221,7 +222,7 @@ def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: M
     means = None
     if how == "mean":
         *_, means = measures.mean_updates(scope.model, scope.sample_inputs)
-    *_, changes = measures.ablate_half_blocks(scope.model, scope.sample_inputs, means)
+    changes = finish(measures.ablate_half_blocks(scope.model, trace(scope.model, scope.sample_inputs), means))
     expected = changes[..., 4]
     assert drawn.numbers
     values = drawn.numbers.values

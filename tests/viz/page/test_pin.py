@@ -68,7 +68,8 @@ def test_without_a_pin_nothing_speaks_of_it(instrument: Instrument, pinned: Sess
 
 def test_swap_changes_places_and_stays_in_the_lens(instrument: Instrument, pinned: Session) -> None:
     instrument.answer(pinned, {"words": {"sample": "40", "lens": "attribution"}})
-    instrument.answer(pinned, {"words": {"pin": "swap"}})
+    status = instrument.answer(pinned, {"words": {"pin": "swap"}})["status"]
+    instrument.answer(pinned, {"link": status["follow"]})
     assert pinned.pinned is not None
     assert (pinned.selection.sample, pinned.pinned.selection.sample) == (12, 40)
     assert pinned.selection.lens == "attribution"

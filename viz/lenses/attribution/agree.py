@@ -24,7 +24,7 @@ def view(listed: Listed) -> View:
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     answers = cached(scope, selection, methods)
-    words = "Select two methods or more." if len(methods) < 2 else missing_note(scope, methods, answers)
+    words = "Select two methods or more." if len(methods) < 2 else missing_note(scope, selection, methods, answers)
     if len(answers) < 2:
         return Drawn(words=words)
     names, values = list(answers), agreement(list(answers.values())).astype(np.float32)

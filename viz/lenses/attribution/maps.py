@@ -8,6 +8,7 @@ from textwrap import wrap
 import numpy as np
 from jaxtyping import Float32
 
+from mixer.grid import Groups
 from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
@@ -15,9 +16,9 @@ from viz.doubt.checks import CheckQuery, evidence
 from viz.doubt.rules import findings
 from viz.figures import AGAINST, FOR
 from viz.lenses.attribution.options import Listed, cache_keys, cached, checks_of, missing_note, to_measure, unit_label
-from viz.lenses.view import Drawn, Numbers, Point, View, counted, places
+from viz.lenses.view import Drawn, Numbers, Point, View, counted, part_text, places
 from viz.microscope import Microscope
-from viz.selection import Choice, Params, Selection
+from viz.selection import Choice, Params, Selection, groups_of
 
 PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
@@ -73,13 +74,14 @@ def _mark(scope: Microscope, one: CheckQuery) -> str:
 def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     names, grid, marks = listed(selection), scope.grid, _marks(scope, listed, selection)
     answers = cached(scope, selection, names)
-    words = [missing_note(scope, names, answers)]
+    words = [missing_note(scope, selection, names, answers)]
     if not names:
         return Drawn(words=words[0])
     fine = RESOLUTION.value(selection) == PIXELS
-    maps = [_values(scope, answers[name], fine) if name in answers else None for name in names]
+    groups = groups_of(scope, selection)
+    maps = [_values(groups, answers[name], fine) if name in answers else None for name in names]
     signed = [METHODS[name].signed for name in names]
-    label = f"{unit_label(scope, selection)}, per {'pixel' if fine else 'patch'}"
+    label = f"{unit_label(scope, selection)}, per {'pixel' if fine else part_text(selection.side)}"
     figure = figures.overlays(
         scope.pixels(selection.picture),
         maps,
@@ -87,7 +89,7 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
         signed,
         label,
         (grid.rows, grid.cols),
-        grid.position(selection.patch),
+        groups.box(selection.patch),
     )
     if any(METHODS[name].signed for name in answers):
         words.append("Signed maps share one colour scale, so weak ones look pale.")
@@ -101,7 +103,7 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     by_chance = [
         f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
         for name, one in answers.items()
-        if one.standard_error is not None
+        if one.standard_error is not None and np.isfinite(one.standard_error).any()  # one draw tells none
     ]
     if by_chance:
         words.append(f"Median standard error of sampled values: {', '.join(by_chance)}.")
@@ -109,7 +111,7 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     words.append(
         "Under each name: the tests that it passes in <a href='#' data-words='lens=doubt'>Reliability of maps</a>."
     )
-    return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, answers, label, fine))
+    return Drawn(figure, words=" ".join(filter(None, words)), numbers=_numbers(scope, groups, answers, label, fine))
 
 
 def _title(name: str, mark: str) -> str:
@@ -117,21 +119,27 @@ def _title(name: str, mark: str) -> str:
     return "<br>".join([*lines, mark] if mark else lines)
 
 
-def _values(scope: Microscope, answer: Attribution, fine: bool) -> Float32[np.ndarray, "_rows _cols"]:
-    """For each patch; or for each pixel, where a method that does not tell pixels apart gives all of a patch alike."""
+def _values(groups: Groups, answer: Attribution, fine: bool) -> Float32[np.ndarray, "_rows _cols"]:
+    """For each patch that of its group; or for each pixel, where a method that does not tell pixels apart gives all of
+    a group alike."""
     if not fine:
-        return scope.grid.map(answer.values)
-    height, width = scope.grid.patch_size
-    return scope.grid.map(answer.values) / (height * width) if answer.pixels is None else answer.pixels
+        return groups.grid.map(groups.expand(answer.values))
+    if answer.pixels is not None:
+        return answer.pixels
+    height, width = groups.grid.patch_size
+    return groups.grid.map(groups.expand(answer.values / (groups.sizes * height * width).astype(np.float32)))
 
 
-def _numbers(scope: Microscope, answers: Mapping[str, Attribution], label: str, fine: bool) -> Numbers | None:
+def _numbers(
+    scope: Microscope, groups: Groups, answers: Mapping[str, Attribution], label: str, fine: bool
+) -> Numbers | None:
     if not answers:
         return None
-    values = [_values(scope, answer, fine) for answer in answers.values()]
     if not fine:
-        return Numbers(label, {"method": list(answers), **places(scope)}, np.stack(values))
-    (height, width), (dy, dx) = scope.grid.image_size, scope.grid.patch_size
+        maps = np.stack([groups.map(answer.values) for answer in answers.values()])
+        return Numbers(label, {"method": list(answers), **places(scope, groups.side)}, maps)
+    values = [_values(groups, answer, fine) for answer in answers.values()]
+    (height, width), (dy, dx) = groups.grid.image_size, groups.grid.patch_size
     pixels = [one if one.shape == (height, width) else one.repeat(dy, 0).repeat(dx, 1) for one in values]
     axes = {"method": list(answers), "pixel row": range(height), "pixel column": range(width)}
     return Numbers(label, axes, np.stack(pixels))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from mixer.grid import Groups
 from mixer.model import MixerConfig
 from viz.attribution.asked import Asked, explanation, passes
 from viz.attribution.attribute import Attribution
@@ -67,7 +68,7 @@ def question_of(selection: Selection, target: int | None = None) -> Asked:
     """The question about what is selected. target: another class than the one selected"""
     target = selection.target if target is None else target
     output: Any = OUTPUT.value(selection)
-    return Asked(selection.picture, target, BASELINE.value(selection), output, selection.block)
+    return Asked(selection.picture, target, BASELINE.value(selection), output, selection.block, selection.side)
 
 
 def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
@@ -92,12 +93,14 @@ def to_measure(scope: Microscope, selection: Selection, methods: Sequence[str]) 
     return [explanation(scope, question_of(selection), method) for method in methods]
 
 
-def missing_note(scope: Microscope, methods: Sequence[str], answers: dict[str, Attribution]) -> str:
+def missing_note(
+    scope: Microscope, selection: Selection, methods: Sequence[str], answers: dict[str, Attribution]
+) -> str:
     """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
     if not methods:
         return "No method is selected."
     costs = [
-        f"{escape(method)} ({passes(scope, method):,} passes of the network)"
+        f"{escape(method)} ({passes(scope, method, selection.side):,} passes of the network)"
         for method in methods
         if method not in answers
     ]
@@ -114,4 +117,4 @@ def _cost(config: MixerConfig, method: str) -> float:
     patches, hidden = config.grid.patches, config.hidden_dim
     block = 2 * patches * hidden * (config.tokens_mlp_dim + config.channels_mlp_dim)
     one_pass = patches * hidden * config.grid.values + config.num_blocks * block
-    return METHODS[method].passes(patches, Settings()) * one_pass
+    return METHODS[method].passes(len(Groups(config.grid, config.grid.side)), Settings()) * one_pass

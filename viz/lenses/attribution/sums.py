@@ -8,9 +8,9 @@ from viz.attribution.methods import METHODS
 from viz.figures import with_sign
 from viz.lenses.attribution.options import Listed, cache_keys, cached, missing_note, to_measure
 from viz.lenses.table import table
-from viz.lenses.view import Drawn, Numbers, View
+from viz.lenses.view import Drawn, Numbers, View, group_place
 from viz.microscope import Microscope
-from viz.selection import Selection
+from viz.selection import Selection, groups_of
 
 NONE = "-"
 COLUMNS = ("sum", "should be", "gap", "passes", "seconds")
@@ -30,26 +30,29 @@ def view(listed: Listed) -> View:
 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     answers = cached(scope, selection, methods)
-    words = missing_note(scope, methods, answers)
+    words = missing_note(scope, selection, methods, answers)
     if not answers:
         return Drawn(words=words)
-    columns = (figures.patch_label(*scope.grid.position(selection.patch)), *COLUMNS)
-    html = table(["method", *columns], [_row(answer, selection.patch) for answer in answers.values()])
-    values = np.array([_figures(answer, selection.patch) for answer in answers.values()])
+    groups = groups_of(scope, selection)
+    group = int(groups.of[selection.patch])
+    columns = (figures.patch_label(*group_place(groups, selection.patch)), *COLUMNS)
+    html = table(["method", *columns], [_row(answer, group) for answer in answers.values()])
+    values = np.array([_figures(answer, group) for answer in answers.values()])
     return Drawn(html=html, words=words, numbers=Numbers("value", {"method": list(answers), "of": columns}, values))
 
 
-def _figures(answer: Attribution, patch: int) -> list[float]:
+def _figures(answer: Attribution, group: int) -> list[float]:
     """What stands in the columns; NaN where a method promises nothing."""
     method = METHODS[answer.method]
     wanted = answer.difference if method.signed and (method.baseline or method.background) else np.nan
     gap = answer.total - wanted
-    return [float(answer.values[patch]), answer.total, wanted, gap, answer.passes, answer.seconds]
+    return [float(answer.values[group]), answer.total, wanted, gap, answer.passes, answer.seconds]
 
 
-def _row(answer: Attribution, patch: int) -> list[str]:
-    value, total, wanted, gap, passes, seconds = _figures(answer, patch)
-    uncertain = "" if answer.standard_error is None else f" ± {answer.standard_error[patch]:.2g}"
+def _row(answer: Attribution, group: int) -> list[str]:
+    value, total, wanted, gap, passes, seconds = _figures(answer, group)
+    error = np.nan if answer.standard_error is None else answer.standard_error[group]
+    uncertain = "" if np.isnan(error) else f" ± {error:.2g}"
     missed = with_sign(gap, ".3g")
     told = NONE if np.isnan(gap) else missed if METHODS[answer.method].complete else f"({missed})"
     should = NONE if np.isnan(wanted) else f"{wanted:.3g}"

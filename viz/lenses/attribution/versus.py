@@ -11,7 +11,7 @@ from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_k
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choice, Params, Selection
+from viz.selection import Choice, Params, Selection, groups_of
 
 NEXT = "next"
 MANY = 60
@@ -94,8 +94,11 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."
     if mine is None or theirs is None:
         return Drawn(words=f"{words} Not measured yet.")
-    values = scope.grid.map(mine.values - theirs.values)
-    label = f"{OUTPUT.value(selection)}: {names}"
-    chosen = scope.grid.position(selection.patch)
-    figure = figures.over_picture(scope.pixels(selection.picture), values, label, signed=True, chosen=chosen)
-    return Drawn(figure, words=words, numbers=Numbers(label, places(scope), values))
+    values, label, groups = (
+        mine.values - theirs.values,
+        f"{OUTPUT.value(selection)}: {names}",
+        groups_of(scope, selection),
+    )
+    shown, chosen = scope.grid.map(groups.expand(values)), groups.box(selection.patch)
+    figure = figures.over_picture(scope.pixels(selection.picture), shown, label, signed=True, chosen=chosen)
+    return Drawn(figure, words=words, numbers=Numbers(label, places(scope, selection.side), groups.map(values)))

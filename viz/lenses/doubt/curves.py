@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float64
 
 from viz import figures
 from viz.doubt import checks
-from viz.doubt.faithfulness import area, band
+from viz.doubt.faithfulness import Curves, area, band
 from viz.lenses.attribution.options import Listed, checks_of, unit_label
-from viz.lenses.view import Drawn, Numbers, Point, View
+from viz.lenses.view import Drawn, Numbers, Point, View, parts_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Number, Params, Selection
@@ -67,21 +68,31 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
     own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
     if not own:
         return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
+    both = [*own.values()], [curves.reverse for curves in own.values()]
     lines, backwards = (
-        np.stack([getattr(curves, kind) for curves in each])
-        for each in (own.values(), [curves.reverse for curves in own.values()])
+        np.stack([_line(curves, kind, len(several[0].groups(scope))) for curves in each]) for each in both
     )
+    areas = np.stack([[area(getattr(curves, kind), curves.counts) for curves in each] for each in both])
     orders = scope.known(checks.orders(scope, several[0]))
     random = getattr(orders, kind) if orders else np.empty((0, 0))
     figure = figures.against_chance(
         lines,
         backwards,
-        np.stack([area(lines), area(backwards)]),
+        areas,
         list(own),
         unit_label(scope, selection),
-        "patches removed" if kind == "deletion" else "patches inserted",
-        removed.value(selection),
+        f"{parts_text(selection.side)} {'removed' if kind == 'deletion' else 'inserted'}",
+        min(removed.value(selection), lines.shape[1] - 1),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
-    numbers = Numbers(unit_label(scope, selection), {"method": list(own), "patches": range(lines.shape[1])}, lines)
+    numbers = Numbers(
+        unit_label(scope, selection), {"method": list(own), parts_text(selection.side): range(lines.shape[1])}, lines
+    )
     return Drawn(figure, words="" if orders else "The random orders are not measured yet.", numbers=numbers)
+
+
+def _line(curves: Curves, kind: str, groups: int) -> Float64[np.ndarray, "points"]:
+    """A value for each number of groups; NaN where it is not measured yet."""
+    line = np.full(groups + 1, np.nan)
+    line[curves.counts] = getattr(curves, kind)
+    return line

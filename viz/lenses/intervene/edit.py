@@ -7,14 +7,15 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from mixer.grid import Groups
 from viz import figures
 from viz.figures import with_sign
 from viz.intervene import edits
 from viz.intervene.edits import KINDS, Edit
 from viz.lenses.intervene.other import other_of, other_picture
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, places, sample_name
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, group_place, patch_under, places, sample_name
 from viz.microscope import Microscope
-from viz.selection import Choice, Params, Selection
+from viz.selection import Choice, Params, Selection, groups_of
 
 SWAP, SHUFFLE, PASTE = "swap", "shuffle", "paste"
 FILLINGS = {name: kind.tool for name, kind in KINDS.items() if kind.fills}
@@ -43,7 +44,15 @@ def lens(scope: Microscope) -> Lens:
         "Edit patches",
         'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
         "Limits: no replacement is neutral, so repeat with another filling.",
-        sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch, *(each.value(s) for each in options)),
+        sees=lambda s: (
+            s.picture,
+            s.original,
+            s.edits,
+            s.undone,
+            s.patch,
+            s.side,
+            *(each.value(s) for each in options),
+        ),
         draw=partial(draw_picture, other),
         pick=partial(pick_picture, other),
     )
@@ -127,19 +136,22 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
 
 
 def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
-    """What a click on a patch does; None where one patch would be swapped with itself."""
-    places = _area(scope, AREA.value(selection), place)
+    """What a click on a patch does; None where its group would be swapped with itself, or with one of another size."""
+    groups = groups_of(scope, selection)
+    places = _area(groups, AREA.value(selection), place)
     if kind == SWAP:
-        return None if place == selection.patch else Edit(kind, None, (selection.patch, place))
+        mine, its = (groups.patches(int(groups.of[patch])) for patch in (selection.patch, place))
+        alike = groups.box(selection.patch)[2:] == groups.box(place)[2:]
+        return Edit(kind, None, (*mine, *its)) if alike and mine != its else None
     if kind == SHUFFLE:
         orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
         return Edit(kind, orders, places) if len(places) > 1 else None
     return Edit(kind, int(other.value(selection)) if kind == PASTE else None, places)
 
 
-def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
-    """The patches that a click on one takes."""
-    row, col = scope.grid.position(place)
+def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
+    """The patches that a click on one takes: of whole groups."""
+    row, col = divmod(int(groups.of[place]), groups.cols)
 
     def within(y: int, x: int) -> bool:
         return {
@@ -150,7 +162,8 @@ def _area(scope: Microscope, area: str, place: int) -> tuple[int, ...]:
             "all": True,
         }[area]
 
-    return tuple(patch for patch in range(scope.grid.patches) if within(*scope.grid.position(patch)))
+    taken = [group for group in range(len(groups)) if within(*divmod(group, groups.cols))]
+    return tuple(sorted(groups.patches(*taken)))
 
 
 def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
@@ -160,7 +173,7 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
     edit = None if len(made) == edits.MAX_EDITS else edit
     buttons = [
         _button(
-            "Apply to patch ({}, {})".format(*scope.grid.position(selection.patch)),
+            "Apply to patch ({}, {})".format(*group_place(groups_of(scope, selection), selection.patch)),
             _words(scope, (*made, edit)) if edit else None,
         ),
         _button("Undo", _words(scope, made[:-1], (*made[-1:], *undone)) if made else None),

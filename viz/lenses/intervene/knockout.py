@@ -8,10 +8,12 @@ from jaxtyping import Float32
 from viz import figures
 from viz.figures import with_sign
 from viz.intervene import knockout
+from viz.intervene.sweep import sweep_work
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_half
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pace import FIRST, with_result
 from viz.running_stats import RunningStats
 from viz.selection import Choice, Params, Selection
 
@@ -77,11 +79,11 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
         ("without halves", HOW.value(selection), selection.picture),
         "Ablation of half-blocks",
         "half-blocks",
-        halves,
-        lambda: knockout.ablate_half_blocks(
-            scope.model, scope.input(selection.picture)[None], _means(scope, selection)
+        sweep_work(halves),
+        lambda: with_result(
+            knockout.ablate_half_blocks(scope.model, scope.look(selection.picture), _means(scope, selection))
         ),
-        passes=1 + halves / 2,
+        passes=(1 + halves) / 2,
     )
 
 
@@ -91,8 +93,9 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
         ("without halves over the samples", HOW.value(selection)),
         "Ablation over the samples",
         lambda: knockout.ablate_half_blocks_over(scope.model, scope.sample_inputs, _means(scope, selection)),
-        passes=1 + (len(scope.depth_names) - 1) / 2,
+        passes=1 + len(scope.depth_names) / 2,
         on_request=True,
+        first=FIRST,
     )
 
 
@@ -167,12 +170,13 @@ def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningSt
         lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
         passes=1 + _behind(scope, block),
         on_request=True,
+        first=FIRST,
     )
 
 
 def _behind(scope: Microscope, block: int) -> float:
-    """The share of a pass that lies behind the input of a block."""
-    return 1 - block / len(scope.model.blocks)
+    """The share of a pass that lies behind the token mixing of a block."""
+    return 1 - (block + 0.5) / len(scope.model.blocks)
 
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from viz import figures
 from viz.figures import with_sign
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
+from viz.intervene.sweep import sweep_work
 from viz.lenses.intervene.other import other_of, other_picture
 from viz.lenses.tokens import COLUMNS
 from viz.lenses.view import (
@@ -18,6 +19,7 @@ from viz.lenses.view import (
     Numbers,
     Point,
     View,
+    group_place,
     pick_half,
     places,
 )
@@ -25,7 +27,7 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.pictures import thumbnail_url
-from viz.selection import Choice, Params, Selection
+from viz.selection import Choice, Params, Selection, groups_of
 
 SHARE = "share of the difference that is transferred"
 
@@ -47,7 +49,7 @@ def lens(scope: Microscope) -> Lens:
         "Activation patching by token",
         "How much of the difference does one token of the other picture, at one depth, transfer?",
         "Limits: a token that transfers nothing alone may be needed with others, and a foreign token is unusual.",
-        sees=lambda s: (s.picture, s.patch, other.value(s)),
+        sees=lambda s: (s.picture, s.patch, s.side, other.value(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
         needs=lambda scope, s: [map_of(other, scope, s)],
@@ -84,12 +86,16 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
+    halves = len(scope.depth_names) - 1
     return scope.measurement(
         ("patched updates", picture, second),
         "Updates of the other picture",
-        "passes",
-        len(scope.depth_names) - 1 + 2,
-        lambda: with_result(update_effects(scope.model, *_inputs(scope, picture, second))),
+        "half-blocks",
+        sweep_work(halves),
+        lambda: with_result(
+            update_effects(scope.model, scope.look(picture), scope.look(second), between(scope, picture, second))
+        ),
+        passes=(1 + halves) / 2,
     )
 
 
@@ -98,30 +104,32 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     values = scope.known(map_of(other, scope, selection))
     if values is None:
         return Drawn(words=_difference_in_words(scope, selection.picture, second))
-    maps, names = scope.grid.map(_shares(scope, selection.picture, second, values)), scope.depth_names
-    chosen = scope.grid.position(selection.patch)
+    groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)
+    maps, names = scope.grid.map(groups.expand(shares)), scope.depth_names
     largest = float(np.abs(maps).max()) or 1.0
-    figure = figures.tiles(maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, largest, chosen)
+    figure = figures.tiles(
+        maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, largest, groups.box(selection.patch)
+    )
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
+    rows, cols = group_place(groups, scope.grid.index(int(row), int(col)))
     words = (
         f"{_difference_in_words(scope, selection.picture, second)} The token that transfers most of it is patch "
-        f"<b>({row}, {col})</b> at <b>{names[depth]}</b>: {maps[depth, row, col]:.0%}."
+        f"<b>({rows}, {cols})</b> at <b>{names[depth]}</b>: {maps[depth, row, col]:.0%}."
     )
-    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"depth": names, **places(scope)}, maps))
+    axes = {"depth": names, **places(scope, selection.side)}
+    return Drawn(figure, words=words, numbers=Numbers(SHARE, axes, groups.map(shares)))
 
 
-def map_of(
-    other: Choice, scope: Microscope, selection: Selection
-) -> Measurement[Float32[np.ndarray, "depths patches"]]:
-    picture, second = selection.picture, other_picture(scope, other, selection)
+def map_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "depths groups"]]:
+    picture, second, side = selection.picture, other_picture(scope, other, selection), selection.side
     depths = len(scope.depth_names)
-    work = map_work(depths, scope.grid.patches)
+    work = map_work(depths, len(groups_of(scope, selection)))
     return scope.measurement(
-        ("token map", picture, second),
+        ("token map", picture, second, side),
         "Patching every token",
         "half-blocks",
         work,
-        lambda: token_map(scope.model, *_inputs(scope, picture, second)),
+        lambda: token_map(scope.model, *_inputs(scope, picture, second), side),
         passes=work / (depths - 1),
         on_request=True,
     )

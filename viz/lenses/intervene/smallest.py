@@ -7,13 +7,25 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from mixer.grid import Groups
 from viz import figures
 from viz.intervene import edits, search
 from viz.intervene.edits import Edit
 from viz.intervene.search import Found, Goal
 from viz.lenses.intervene.edit import FILLINGS
 from viz.lenses.intervene.other import other_of, other_picture
-from viz.lenses.view import Drawn, Lens, Numbers, View, pick_in_pictures, places
+from viz.lenses.view import (
+    Drawn,
+    Lens,
+    Numbers,
+    View,
+    group_place,
+    part_text,
+    parts_text,
+    pick_in_pictures,
+    places,
+    side_text,
+)
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection
@@ -94,7 +106,7 @@ def lens(scope: Microscope) -> Lens:
         "Minimal set of patches",
         "How few patches change the answer, keep it, or transfer that of the other picture?",
         "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
-        sees=lambda s: (s.picture, s.edits, GOAL.value(s), asked(s).option.value(s)),
+        sees=lambda s: (s.picture, s.edits, s.side, GOAL.value(s), asked(s).option.value(s)),
         draw=lambda scope, s: draw(asked(s), scope, s),
         pick=pick_in_pictures(1),
         needs=lambda scope, s: searches(asked(s), scope, s),
@@ -109,43 +121,48 @@ def draw(asked: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     found = next(filter(None, proof), greedy)
     if found is None:
         return Drawn(words="Not searched yet.")
-    if found.patches:
-        edit = asked.edit(scope, selection, found.patches)
+    groups = Groups(scope.grid, found.side)
+    if found.groups:
+        edit = asked.edit(scope, selection, groups.patches(*found.groups))
         picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
     else:
-        picture, words = (looked.donor, asked.never) if found.patches is None else (looked.base, asked.nothing)
+        picture, words = (looked.donor, asked.never) if found.groups is None else (looked.base, asked.nothing)
     if asked.option is FILL:  # what the patches are seen beside
         alone = scope.probabilities(_filled(scope, selection))
         words += f" The filling alone: {escape(scope.classes[alone.argmax()])} ({alone.max():.0%})."
     name = f"predicted {scope.classes[scope.answer(picture)]}"
     figure = figures.pictures(scope.pixels(picture)[None], [name], (scope.grid.rows, scope.grid.cols))
-    order = np.zeros(scope.grid.patches, int)
-    for number, patch in enumerate(found.patches or (), 1):
-        order[patch] = number
-    numbers = Numbers("order in which it was found", places(scope), scope.grid.map(order))
+    order = np.zeros(len(groups), int)
+    for number, group in enumerate(found.groups or (), 1):
+        order[group] = number
+    numbers = Numbers("order in which it was found", places(scope, found.side), groups.map(order))
     return Drawn(figure, words=words, numbers=numbers)
 
 
 def searches(asked: SearchSpec, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
     """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
-    looked, patches = asked.search(scope, selection), scope.grid.patches
+    looked = asked.search(scope, selection)
+    sides = [side for side in reversed(scope.grid.sides) if side >= selection.side]
+    groups = [Groups(scope.grid, side) for side in sides]
 
     def wanted() -> Goal:
         return Goal(scope.input(looked.base), scope.input(looked.donor), looked.target, looked.keep)
 
     greedy = scope.measurement(
-        ("greedy", looked),
+        ("greedy", looked, selection.side),
         "Greedy search, at most",
         "passes",
-        search.most_passes(patches),
-        lambda: search.greedy(scope.model, wanted()),
+        search.most_passes(*map(len, groups)),
+        lambda: search.greedy(scope.model, wanted(), sides),
         on_request=True,
     )
     found = scope.known(greedy)
-    if found is None or not 0 < (sets := search.smaller_sets(patches, found)) <= search.AFFORDABLE:
+    if found is None or found.side != selection.side:
+        return [greedy]
+    if not 0 < (sets := search.smaller_sets(len(groups[-1]), found)) <= search.AFFORDABLE:
         return [greedy]
     proof = scope.measurement(
-        ("proof", looked),
+        ("proof", looked, selection.side),
         "Proof: test of all smaller sets",
         "sets",
         sets,
@@ -157,10 +174,13 @@ def searches(asked: SearchSpec, scope: Microscope, selection: Selection) -> Sequ
 
 def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
     """HTML."""
-    assert found.patches is not None
-    named = ", ".join("({}, {})".format(*scope.grid.position(patch)) for patch in found.patches)
-    count, sets = len(found.patches), search.smaller_sets(scope.grid.patches, found)
-    if found.proven:
+    assert found.groups is not None
+    groups = Groups(scope.grid, found.side)
+    named = ", ".join("({}, {})".format(*group_place(groups, groups.patches(group)[0])) for group in found.groups)
+    count, sets = len(found.groups), search.smaller_sets(len(groups), found)
+    if found.side > selection.side:
+        proof = f"Those within them, in {side_text(selection.side)}, are searched next."
+    elif found.proven:
         proof = "No smaller set is sufficient: all were tested."
     elif sets > search.AFFORDABLE:
         proof = f"A greedy search found them. That fewer are too few is not proven: {sets:,} sets are too many to test."
@@ -170,7 +190,8 @@ def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit)
     if edit.places and len(selection.edits) < edits.MAX_EDITS:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
         button = f" <button type='button' data-words='{escape(words)}'>Use this picture</button>"
-    return f"<b>{count} patch{'es' * (count > 1)}</b> of {scope.grid.patches}: {named}. {proof}{button}"
+    what = part_text(found.side) if count == 1 else parts_text(found.side)
+    return f"<b>{count} {what}</b> of {len(groups)}: {named}. {proof}{button}"
 
 
 def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:

@@ -11,6 +11,7 @@ from viz.lenses.view import Lens
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing.influence import mean_token_jacobian, token_jacobian
+from viz.pace import FIRST
 from viz.selection import Selection
 
 GAIN_IS = (
@@ -49,6 +50,7 @@ def usual_of(scope: Microscope, number: int) -> Measurement[Matrix]:
         ("usual influence in a block", number),
         "Mean over the samples",
         lambda: mean_token_jacobian(scope.model, scope.sample_inputs, number),
+        first=FIRST,
     )
 
 

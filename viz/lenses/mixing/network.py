@@ -54,4 +54,5 @@ def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence
         # every probe goes back through the network once for each patch, at about the cost of one pass
         passes=PROBES * scope.grid.patches,
         on_request=True,
+        first=2,
     )
