@@ -18,7 +18,7 @@ from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
 COLUMNS, WIDE = 5, 9
-"""tiles in a line, in half of the page and in all of it"""
+"""tiles in a line at most, in half of the page and in all of it"""
 """depths side by side"""
 CROPS = 12
 JOINT = "joint"
@@ -56,14 +56,18 @@ def _tiles(
     maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
     drawn = figures.tiles(
-        maps, scope.depth_names, label, signed, columns, scope.grid.patch_size, span=span, chosen=framed
+        maps, scope.depth_names, label, signed, _line(scope, columns), scope.grid.patch_size, span=span, chosen=framed
     )
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
+def _line(scope: Microscope, most: int) -> int:
+    return min(most, len(scope.depth_names))
+
+
 def _pick_tile(scope: Microscope, selection: Selection, point: Point, columns: int = COLUMNS) -> Params:
     """A click on a row of maps: the depth, and the patch."""
-    depth, row, col = figures.tile_at(point.index, _maps(scope), columns)
+    depth, row, col = figures.tile_at(point.index, _maps(scope), _line(scope, columns))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 

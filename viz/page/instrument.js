@@ -418,7 +418,7 @@ window.instrument = (() => {
     const now = paneOf(box.querySelector(".pane"), ({curveNumber, pointNumber, data}) =>
       send({view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
     const blank = now.element.cloneNode(true);
-    let turn = 0, value, fresh, kept, drawn;
+    let turn = 0, value, fresh, drawn;
     listen(element);
     // figures wait until they are nearly in sight: most of a lens is below the window, and of closed lenses all is
     let near = false, waiting = [];
@@ -427,22 +427,24 @@ window.instrument = (() => {
       if (near) for (const go of waiting.splice(0)) go();
     }, {rootMargin: "50%"}).observe(box);
     const nearby = () => near || new Promise(resolve => waiting.push(resolve));
-    // the place for what is pinned: what is in it answers no click
-    const beside = pinned => {
-      box.classList.toggle("beside", Boolean(pinned));
-      if (!pinned) {
-        kept?.empty();
-        kept?.element.remove();
-        kept = undefined;
+    // the places for what is pinned and for the difference: what is in them answers no click
+    const aside = {};
+    const panes = () => [aside.pinned, now, aside.difference].filter(Boolean);
+    const beside = name => {
+      const shown = value[name];
+      if (!shown) {
+        aside[name]?.empty();
+        aside[name]?.element.remove();
+        delete aside[name];
         return;
       }
-      if (!kept) {
-        kept = paneOf(blank.cloneNode(true));
-        kept.element.classList.add("pinned");
-        now.element.before(kept.element);
+      if (!aside[name]) {
+        aside[name] = paneOf(blank.cloneNode(true));
+        aside[name].element.classList.add("pinned");
+        now.element[name === "pinned" ? "before" : "after"](aside[name].element);
       }
-      kept.put(pinned);
-      for (const control of kept.element.querySelectorAll("[data-words], [data-word]")) {
+      aside[name].put(shown);
+      for (const control of aside[name].element.querySelectorAll("[data-words], [data-word]")) {
         control.removeAttribute("data-words");
         control.removeAttribute("data-word");
         control.removeAttribute("href");
@@ -457,10 +459,13 @@ window.instrument = (() => {
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
       box.querySelector("[data-do=csv]").hidden = !value.counted;
-      const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
-      const fillIn = () => { beside(value.pinned); now.put(value); };
-      if (!parsed.some(Boolean)) {
-        const clear = () => { box.classList.remove("stale"); now.empty(); fillIn(); kept?.empty(); };
+      const fillIn = () => {
+        box.classList.toggle("beside", Boolean(value.pinned));
+        for (const name of ["pinned", "difference"]) beside(name);
+        now.put(value);
+      };
+      if (!value.figure && !value.pinned?.figure) {
+        const clear = () => { box.classList.remove("stale"); fillIn(); for (const pane of panes()) pane.empty(); };
         if (!value.waiting || value.html || !now.filled()) return clear();
         box.classList.add("stale");
         fresh = setTimeout(clear, HOVER_MS);
@@ -471,18 +476,23 @@ window.instrument = (() => {
       fillIn();
       await null; // first all that an answer writes, then all figures, which look at the page's layout
       if (mine !== turn) return;
-      const [present, pinned] = parsed;
-      if (present) now.reserve(present, value.alt);
-      else now.empty();
-      if (pinned) kept.reserve(pinned, value.pinned.alt);
-      else kept?.empty();
+      const drawing = panes().map(pane => {
+        const {figure, alt} = pane === now ? value : pane === aside.pinned ? value.pinned : value.difference;
+        const parsed = figure && JSON.parse(figure);
+        if (parsed) pane.reserve(parsed, alt);
+        else pane.empty();
+        return parsed && [pane, parsed];
+      }).filter(Boolean);
       await nearby();
+      for (const [pane, parsed] of drawing) {
+        if (mine !== turn) return;
+        await pane.draw(Plotly, parsed);
+      }
       if (mine !== turn) return;
-      if (present) await now.draw(Plotly, present);
-      if (mine !== turn) return;
-      if (pinned) await kept.draw(Plotly, pinned);
-      if (mine !== turn) return;
-      if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
+      if (value.figure && value.pinned?.figure) {
+        const scale = value.own ? "Each has its own scale." : await onOneScale(Plotly, now.figure, aside.pinned.figure);
+        part("scale").textContent = [scale, value.note].filter(Boolean).join(" ");
+      }
       box.classList.remove("stale");
     };
     const menu = box.querySelector(".take [popover]");
@@ -494,15 +504,15 @@ window.instrument = (() => {
       const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
       menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
     });
-    box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
+    box.addEventListener("resized", () => { for (const pane of panes()) pane.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
       if (does === "png" || does === "svg") drawn.then(() => picture(
-        [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
-      if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
+        panes().map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
+      if (does === "python") copy(event.target, (value.python + value.beside).replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "share") share(event.target, box.dataset.name);
       if (does === "large") lecture(box);
     });
