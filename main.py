@@ -21,21 +21,26 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import choose_samples, cifar10, class_names, class_numbers, normalise
+from mixer.data import choose_samples, cifar10, class_names, class_numbers, few, normalise
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
 from mixer.image_folder import compare, seen, tested
-from mixer.layout import Folders
+from mixer.layout import Folders, files_of, text
 from mixer.model import PRESETS, Mixer
 from mixer.networks import display_name, open_network, quality_text, samples_of
-from mixer.picture import decode
+from mixer.picture import Unreadable, decode
 from mixer.record import device_name
 from mixer.run import Run
 from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
+from viz.attribution.baselines import BASELINES
+from viz.attribution.methods import METHODS
+from viz.attribution.question import Output
 from viz.measuring import Measurement
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
+MethodName = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(METHODS)))]
+Baseline = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(BASELINES)))]
 Flat = tyro.conf.OmitArgPrefixes
 TEACHER = checkpoint.DEFAULT.with_name("teacher")
 TEACHERS = (str(TEACHER), str(checkpoint.DEFAULT.with_name("teacher-augmented")))
@@ -296,6 +301,70 @@ def write_report(
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 
+def attribute(
+    folder: tyro.conf.Positional[Path],
+    csv: Path,
+    source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
+    method: MethodName | None = None,
+    label: str | None = None,
+    baseline: Baseline | None = None,
+    output: Output = "logit",
+    block: int | None = None,
+) -> None:
+    """Write which patches support the class of each picture in a folder: a CSV file with a line for each patch.
+
+    Methods that are made of gradients pass many pictures together; the others take as long as on the page.
+
+    Args:
+        folder: the pictures, also in folders within it
+        csv: the file to write
+        source: folder of the network, or the id of a model on the Hugging Face Hub
+        method: which method; without it, Gradient x input
+        label: the class to explain; without it, each picture's answer
+        baseline: what the pictures are compared with; without it, the mean colour
+        output: whether the values are in units of the logit or of the probability of the class
+        block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+    """
+    if csv.suffix.lower() != ".csv":
+        raise ValueError(f"--csv is the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
+    atomic_write.check(csv, atomic_write.signed)
+    files = files_of(folder)
+    from viz.attribution.asked import MANY, explain_many
+    from viz.attribution.attribute import Attribution
+    from viz.lenses.view import csv_text  # here, as nothing else that this file does needs Captum or a figure
+    from viz.microscope import Microscope
+    from viz.pace import undisturbed
+
+    scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
+    target, after = None if label is None else scope.class_number(label), scope.block_number(block)
+    rows, unreadable, explained = list[list[Any]](), list[str](), 0
+    with undisturbed(), tqdm(total=len(files), desc=method, unit=" pictures") as bar:
+        for start in range(0, len(files), MANY):
+            pictures = dict[str, bytes]()
+            for path in files[start : start + MANY]:
+                name = text(path.relative_to(folder))
+                try:
+                    pictures[name] = scope.picture_of(path)
+                except (Unreadable, OSError):
+                    unreadable.append(name)
+                    bar.update()
+            steps = explain_many(scope, [*pictures.values()], method, target, baseline, output, after)
+            for name, one in zip(pictures, (one for one in steps if isinstance(one, Attribution)), strict=True):
+                places = zip(scope.grid.positions, one.values, strict=True)
+                rows += [[name, scope.classes[one.target], row, col, value] for (row, col), value in places]
+                explained += 1
+                bar.update()
+    if unreadable:
+        print(f"Files that are no picture, left out: {len(unreadable):,} ({few(unreadable)}).")
+    if not explained:
+        raise ValueError(f"{folder} holds no pictures: name a folder of photos")
+    facts = {"method": method, "baseline": baseline, "values": output, "network": f"{source}, {scope.name}"}
+    if METHODS[method].block:
+        facts["block"] = str(after + 1)
+    atomic_write.write_signed(csv, csv_text(facts, ["file", "class", "row", "column", "value"], rows))
+    print(f"{csv}: {method} of {explained:,} pictures, {scope.grid.patches} patches each, by {source}")
+
+
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
     """Save the current network of a run, also while it trains, as a checkpoint of half precision, half as large.
 
@@ -345,6 +414,7 @@ COMMANDS: dict[str, Any] = {
     "summary": summary,
     "convert": convert,
     "report": write_report,
+    "attribute": attribute,
     "snapshot": snapshot,
     "plot": plot,
     "push": push,

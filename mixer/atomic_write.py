@@ -32,7 +32,7 @@ from pathlib import Path
 Ours = Callable[[Path], set[Path]]
 """Of a target that is there: the files that are ours, itself or within it."""
 
-SIGNATURE = re.compile(rb"\n<!-- written by the MLP-Mixer microscope, sha256 ([0-9a-f]{64}) -->\n\Z")
+SIGNATURE = re.compile(rb"\n(?:<!--|#) written by the MLP-Mixer microscope, sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
 
 
 IN_USE = (5, 32)
@@ -87,11 +87,12 @@ def replacing(target: Path, ours: Ours) -> Iterator[Path]:
 
 
 def write_signed(path: Path, text: str) -> None:
-    """Write Markdown or HTML so that `signed` knows it again. Raises NotWritable where a file is there that is not."""
+    """Write Markdown, HTML or CSV so that `signed` knows it again. Raises NotWritable where another file is there."""
     with replacing(path, signed) as new:
         content = text.encode()
-        end = f"\n<!-- written by the MLP-Mixer microscope, sha256 {hashlib.sha256(content).hexdigest()} -->\n"
-        new.write_bytes(content + end.encode())
+        words = f"written by the MLP-Mixer microscope, sha256 {hashlib.sha256(content).hexdigest()}"
+        end = f"# {words}" if path.suffix.lower() == ".csv" else f"<!-- {words} -->"
+        new.write_bytes(content + f"\n{end}\n".encode())
 
 
 def signed(path: Path) -> set[Path]:

@@ -134,6 +134,11 @@ def read_layout(root: Path, folders: Folders | None = None) -> Layout:
     return Layout(classes, files, tuple(notes))
 
 
+def files_of(root: Path) -> list[Path]:
+    """All files in a folder and in the folders within it, but for what devices keep there."""
+    return [*_scanned(root, (), []).all_files()]
+
+
 def text(path: str | Path) -> str:
     """A name as text: in one Unicode form (NFC), and bytes that are no UTF-8 as their numbers."""
     return unicodedata.normalize("NFC", os.fsencode(path).decode("utf-8", "backslashreplace"))

@@ -39,9 +39,14 @@ from viz.selection import change, from_query, show
 NAMES = {
     "/classify": (["picture", "network"], "answer"),
     "/attribute": (["picture", "label", "method", "baseline", "output", "block", "network"], "attribution"),
+    "/attribute_many": (
+        ["pictures", "label", "method", "baseline", "output", "block", "network"],
+        "attributions",
+    ),
     "/tokens": (["picture", "depth", "patch", "vectors", "network"], "tokens"),
     "/mixing": (["picture", "block", "network"], "mixing"),
     "/intervene": (["picture", "edits", "skip", "silence", "label", "network"], "intervention"),
+    "/describe": (["network"], "description"),
     "/views": (["network"], "list"),
     "/view": (["picture", "name", "words", "network"], "seen"),
 }
@@ -161,6 +166,47 @@ def test_what_is_not_said_is_the_answer_and_the_page_s_first_choice(url: str, sc
     assert found["label"] == over_http(url, "classify", picture=picture)["label"]
     assert (found["method"], found["baseline"], found["output"]) == ("Gradient x input", "mean colour", "logit")
     assert np.shape(found["values"]) == (8, 4)
+
+
+@pytest.mark.parametrize("method", ["Gradient x input", "Patch ablation"])
+def test_many_pictures_are_explained_in_one_request(url: str, client: Client, tmp_path: Path, method: str) -> None:
+    pictures = [photo(32 + 8 * number, 32) for number in range(3)]
+    for number, each in enumerate(pictures):
+        each.save(tmp_path / f"{number}.png")
+    sent_ = [b64encode((tmp_path / f"{number}.png").read_bytes()).decode() for number in range(3)]
+    files = [handle_file(tmp_path / f"{number}.png") for number in range(3)]
+    want = [over_http(url, "attribute", picture=each, method=method) for each in sent_]
+    for given in (sent_, files, json.dumps(sent_)):
+        found = client.predict(pictures=given, method=method, api_name="/attribute_many")["attributions"]
+        for one, alone in zip(found, want, strict=True):
+            np.testing.assert_allclose(one.pop("values"), alone["values"], rtol=1e-3, atol=1e-5)
+            for name in ("total", "difference"):
+                assert one.pop(name) == pytest.approx(alone[name], abs=1e-4)
+            assert one == {name: alone[name] for name in one}
+    assert len(over_http(url, "attribute_many", pictures=sent_[0], method=method)["attributions"]) == 1
+    for wrong, words in (
+        ([], sent.NOTHING),
+        (None, sent.NOTHING),
+        (["x"] * 65, sent.TOO_MANY.format(64, 65)),
+        ([*sent_, "I am text"], f"Of the pictures, number 4: {sent.NO_BASE64}"),
+    ):
+        assert over_http(url, "attribute_many", pictures=wrong, method=method) == words
+
+
+def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> None:
+    found = client.predict(api_name="/describe")
+    assert (found["classes"], found["depths"]) == (list(CLASSES), list(scope.depth_names))
+    assert (found["grid"], found["image_size"], found["channels"]) == ([8, 4], [32, 32], 512)
+    assert list(found["methods"]) == list(METHODS)
+    facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 4}
+    assert found["methods"]["Saliency"] == facts
+    assert (found["baselines"], found["outputs"]) == (list(BASELINES), ["logit", "probability"])
+    assert len(found["samples"]) == len(scope.samples)
+    assert {"seed", "seed-start"} <= found["networks"].keys()
+    other = client.predict("seed-start", api_name="/describe")
+    assert (other["network"], found["network"]) == ("seed-start", "seed")
+    with pytest.raises(AppError, match="There is no network nothing here"):
+        client.predict("nothing", api_name="/describe")
 
 
 def test_tokens_are_those_of_the_network(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
@@ -300,8 +346,8 @@ def test_numbers_lists_and_truth_values_may_be_text(
         (
             "clasify",
             {},
-            "There is no endpoint 'clasify' here. There are: classify, attribute, tokens, mixing, intervene, "
-            "views, view.",
+            "There is no endpoint 'clasify' here. There are: classify, attribute, attribute_many, tokens, mixing, "
+            "intervene, describe, views, view.",
         ),
     ],
 )
@@ -352,7 +398,7 @@ def test_the_client_gets_the_words_too(client: Client, picture: str) -> None:
 
 def test_a_file_is_taken_by_every_endpoint(client: Client, tmp_path: Path, picture: str) -> None:
     (tmp_path / "file.png").write_bytes(png())
-    for name in NAMES.keys() - {"/views"}:
+    for name in (name for name, (given, _) in NAMES.items() if "picture" in given):
         given = handle_file(tmp_path / "file.png")
         assert client.predict(given, api_name=name) == client.predict(picture, api_name=name)
 
@@ -455,7 +501,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)
-        assert tool.inputSchema["required"] == ["picture"] * (tool.name != "views")
+        assert tool.inputSchema["required"] == [name for name in described if name.startswith("picture")]
         assert tool.outputSchema["type"] == "object"
     asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
     assert asked["attribute"]["method"]["enum"] == list(METHODS)
@@ -487,10 +533,12 @@ def test_the_documentation_names_everything_and_its_examples_work(
     (tmp_path / "photo.jpg").write_bytes(png())
     monkeypatch.chdir(tmp_path)
     code = [line[4:] for line in text.splitlines() if re.match(r"    (from|microscope|picture)\b", line)]
-    *setup, classify, attribute, tokens, mixing, intervene, views, view = code
+    *setup, describe, classify, attribute, many, tokens, mixing, intervene, views, view = code
     names: dict[str, Any] = {}
     exec("\n".join(setup).replace("http://127.0.0.1:7860", url), names)
+    assert eval(describe, names)["classes"] == list(CLASSES)
     assert len(eval(classify, names)["confidences"]) == 10
+    assert len(eval(many, names)["attributions"]) == 2
     assert np.shape(eval(attribute, names)["values"]) == (8, 4)
     assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
     assert np.shape(eval(mixing, names)["influence"]) == (32, 32)

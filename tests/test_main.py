@@ -10,6 +10,7 @@ from dataclasses import replace
 from inspect import signature
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import torch
 import main
 import mixer.convert
 import mixer.train
+import viz
 from mixer import checkpoint, record, session
 from mixer.atomic_write import NotWritable
 from mixer.data import Labelled, OtherClasses, normalise, statistics
@@ -30,7 +32,9 @@ from mixer.run import Run, RunError
 from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
 from tests import photos, small_cifar
+from tests.viz.explained import bent
 from viz.doubt.survey import survey
+from viz.microscope import Microscope
 
 ROOT = Path(__file__).parent.parent
 SHORT = TrainConfig(epochs=2, warmup_epochs=0.5, decay_epochs=1, batch_size=20)
@@ -320,6 +324,69 @@ def test_reports_of_two_pictures_or_networks_of_one_name_both_stay(
     assert written("stripes", "net") == {"photo-report.html", "photo-report-2.html"}
     assert written("discs", "other") == {"photo-report.html", "photo-report-2.html", "photo-report-3.html"}
     assert len(written("stripes", "net")) == 3
+
+
+def test_the_pictures_of_a_folder_are_explained_in_a_table(
+    tiny: MixerConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path / "net", bent(tiny), {})
+    folder, source, table = photos.write(tmp_path / "a", 3), str(tmp_path / "net"), tmp_path / "values.csv"
+    (folder / "discs" / "IMG_0001.jpg").rename(folder / "=1+2.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    monkeypatch.setattr("viz.attribution.asked.MANY", 4)
+    main.attribute(folder, table, source, "Token Grad-CAM", block=2)
+    said = capsys.readouterr().out
+    assert "Files that are no picture, left out: 1 (notes.txt)." in said
+    assert "Token Grad-CAM of 6 pictures" in said
+    lines = table.read_text("utf-8").splitlines()
+    notes, (columns, *rows) = lines[:5], [line for line in lines if line and not line.startswith("#")]
+    assert {"# method: Token Grad-CAM", "# block: 2"} < set(notes)
+    assert columns == "file,class,row,column,value"
+    scope = Microscope.load(source)
+    assert len(rows) == 6 * scope.grid.patches
+    assert sum(row.startswith("'=1+2.jpg,") for row in rows) == scope.grid.patches
+    for name in ("discs/IMG_0000.jpg", "stripes/IMG_0002.jpg"):
+        (want,) = viz.attribute(scope, [folder / name], "Token Grad-CAM", block=2)
+        cells = [row.split(",") for row in rows if row.startswith(name)]
+        assert {row[1] for row in cells} == {scope.classes[want.target]}
+        assert [(int(row[2]), int(row[3])) for row in cells] == scope.grid.positions
+        np.testing.assert_allclose([float(row[4]) for row in cells], want.values, rtol=1e-3, atol=1e-5)
+    main.attribute(folder, table, source, label="cat", baseline="black", output="probability")  # its own is replaced
+    again = [line for line in table.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert {line.split(",")[1] for line in again if line} == {"class", "cat"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"csv": "mine.csv"}, NotWritable, "mine.csv is there already, and this program did not write it"),
+        ({"csv": "values.txt"}, ValueError, "--csv is the name of a CSV file, such as values.csv, not values.txt"),
+        ({"folder": "nowhere"}, FileNotFoundError, "nowhere"),
+        ({"folder": "texts"}, ValueError, "texts holds no pictures: name a folder of photos"),
+        ({"label": "tiger"}, ValueError, "this network knows no class 'tiger'"),
+        ({"block": 9}, ValueError, "block is a whole number from 1 to 3, not 9"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_before_any_work_is_lost(
+    tiny: MixerConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    error: type[Exception],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(tmp_path / "net", Mixer(tiny), {})
+    photos.write(tmp_path / "a", 1)
+    (tmp_path / "mine.csv").write_text("mine\n")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    paths = {name: Path(changes.pop(name, name)) for name in ("folder", "csv") if name in changes}
+    given = {"folder": Path("a"), "csv": Path("values.csv"), "source": "net"} | paths | changes
+    with pytest.raises(error, match=re.escape(words)):
+        main.attribute(**given)
+    assert not (tmp_path / "values.csv").exists()
+    assert (tmp_path / "mine.csv").read_text() == "mine\n"
 
 
 def test_cifar100_is_learned_by_its_own_names(

@@ -1,17 +1,42 @@
-"""What happens inside a Mixer: records of its passes, measures on them, figures, and the page.
+"""What happens inside an MLP-Mixer: records of its passes, measures on them, figures, and the page.
 
-In a notebook, `view(Microscope.load("checkpoints/seed"), "tokens.norms", sample=12)`, both from here, shows a view;
-`views` lists them.
+    from viz import Microscope, attribute, view
+    scope = Microscope.load("checkpoints/seed")
+    view(scope, "tokens.norms", sample=12)
+    attribute(scope, ["photo.jpg"], "Integrated Gradients")
+
+- `Microscope` is a network, with its samples and a memory of results; `trace` records one pass of it.
+- `views` lists the views, `view` and `view_many` show one; `attribute` explains the answers to many pictures.
+- `METHODS` and `LENSES` are the tables of methods and tabs: another program adds a row to have one of its own. The rest
+  is what such rows are made of.
+
+docs/library.md has an example of each. Nothing is loaded before it is asked for.
 """
 
 from importlib import import_module as _import_module
 
-_OFFERED = {"Microscope": "viz.microscope", "view": "viz.notebook", "views": "viz.notebook"}
+_OFFERED = {
+    "Microscope": "viz.microscope",
+    "attribute": "viz.notebook",
+    "trace": "viz.capture",
+    "view": "viz.notebook",
+    "view_many": "viz.notebook",
+    "views": "viz.notebook",
+    "METHODS": "viz.attribution.methods",
+    "FromGradients": "viz.attribution.methods",
+    "Method": "viz.attribution.methods",
+    "Raw": "viz.attribution.methods",
+    "LENSES": "viz.lenses.all",
+    "Drawn": "viz.lenses.view",
+    "Lens": "viz.lenses.view",
+    "Numbers": "viz.lenses.view",
+    "View": "viz.lenses.view",
+}
 __all__ = list(_OFFERED)
 
 
 def __getattr__(name: str) -> object:
-    """What a notebook needs, loaded when it is asked for: a question on its own loads no page."""
+    """What is offered, loaded when it is asked for: a question on its own loads no page."""
     if name not in _OFFERED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_import_module(_OFFERED[name]), name)

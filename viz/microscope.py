@@ -29,6 +29,7 @@ from viz.zerogpu import LENT
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
+Picture = Image.Image | Path | str | np.ndarray | bytes
 
 
 class Microscope(Memory):
@@ -128,12 +129,23 @@ class Microscope(Memory):
             raise ValueError(f"this network knows no class {text!r}")
         return alike[0]
 
-    def picture_of(self, image: Image.Image | Path | str | np.ndarray) -> bytes:
+    def block_number(self, block: int | None) -> int:
+        """Of a block that is counted from 1, its number from 0; None is the last. Raises ValueError for others."""
+        count = len(self.model.blocks)
+        if block is not None and not 1 <= block <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
+        return (count if block is None else block) - 1
+
+    def picture_of(self, image: Picture) -> bytes:
         """An image of Pillow's, a file or an array as a picture for a selection, `look` and `answer`: its middle.
 
-        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255.
-        Raises ValueError, in words, for others.
+        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255. Bytes are such a
+        picture already: height x width x 3 of them, in the network's size. Raises ValueError, in words, for others.
         """
+        if isinstance(image, bytes):
+            if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
+                raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
+            return image
         if isinstance(image, np.ndarray):
             image = _image_of(image)
         return to_picture(decode(image).image, self.grid.image_size).tobytes()

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from viz.attribution.asked import MANY, explain_many
+from viz.attribution.attribute import Attribution
+from viz.attribution.question import Output
 from viz.figures import Figure
 from viz.lenses.all import Lenses, now_at
+from viz.lenses.attribution.options import BASELINE
 from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
-from viz.microscope import Microscope
+from viz.microscope import Microscope, Picture
+from viz.pace import undisturbed
 from viz.page.report import document, section, whole
 from viz.selection import WORDS, Choices, Option, Selection, change, first, show
 
@@ -86,7 +91,7 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     name: as `views` lists them, such as "tokens.norms", or as they were called before (`viz.lenses.all.MOVED`)
     words: what is chosen, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
         such as `methods=["Saliency"]`. `_` stands for `-`, and ends what Python keeps for itself. `picture` may also
-        be a file, an image of Pillow's, or an array, as `Microscope.picture_of` takes them.
+        be whatever `Microscope.picture_of` takes: a file, an image of Pillow's, an array.
     Raises ValueError, in words, for what is not there.
     """
     lenses = Lenses(scope)
@@ -105,11 +110,53 @@ def views(scope: Microscope) -> dict[str, str]:
     return {name: view.question for name, (_, view) in Lenses(scope).named.items()}
 
 
+def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
+    """The same view of many pictures, as `view` shows it of each. Raises ValueError as `view` does."""
+    with tqdm([*pictures], desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
+        return [view(scope, name, picture=picture, **words) for picture in bar]
+
+
+def attribute(
+    scope: Microscope,
+    pictures: Iterable[Picture],
+    method: str = "Gradient x input",
+    label: str | None = None,
+    baseline: str = BASELINE.default,
+    output: Output = "logit",
+    block: int | None = None,
+) -> list[Attribution]:
+    """Which patches support the class? The values of one method for each picture, computed together.
+
+    pictures: as `Microscope.picture_of` takes them: files, images of Pillow's, arrays
+    method: one of `viz.METHODS`
+    label: the class to explain; without it, each picture's answer
+    baseline: what the picture is compared with: mean colour, black, blurred or own mean
+    output: whether the values are in units of the logit or of the probability of the class
+    block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+    Raises ValueError, in words, for what is not there.
+    """
+    given = [scope.picture_of(picture) for picture in pictures]
+    target = None if label is None else scope.class_number(label)
+    after, found = scope.block_number(block), list[Attribution]()
+    with (
+        undisturbed(),
+        tqdm(total=len(given), desc=method, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar,
+    ):
+        for start in range(0, len(given), MANY):
+            part = given[start : start + MANY]
+            for one in explain_many(scope, part, method, target, baseline, output, after):
+                if isinstance(one, Attribution):
+                    found.append(one)
+                    bar.update()
+    return found
+
+
 def _measure(one: Measurement) -> None:
     """With a bar, where it takes a while."""
-    with tqdm(
+    bar = tqdm(
         desc=one.label, total=one.total, unit=f" {one.unit}", leave=False, disable=one.seconds < 1, dynamic_ncols=True
-    ) as bar:
+    )
+    with undisturbed(), bar:
         for done in one.steps():
             bar.update(done - bar.n)
 

@@ -4,10 +4,12 @@ What is computed batch by batch is a generator (`Steps`). Between two batches th
 or cancels waits for one batch, however slow the network is. A single pass is never divided.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -37,6 +39,7 @@ STALE = 10
 itself, so that nothing else would show that it is faster by now"""
 
 _SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # beside the models, as their locks are
+_UNDISTURBED = ContextVar("undisturbed", default=False)
 _WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
@@ -82,6 +85,16 @@ def batch_size(model: Mixer, gradients: bool) -> int:
     return max(1, min(at_once(device), MEMORY // (block * (config.num_blocks if gradients else 1))))
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, nobody waits between two batches: each is as large as fits, however long it takes."""
+    token = _UNDISTURBED.set(True)
+    try:
+        yield
+    finally:
+        _UNDISTURBED.reset(token)
+
+
 def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float = 1) -> Iterator[Tensor]:
     """Parts of some items, each as large as fits and passes in a step, one after the other as they are asked for.
 
@@ -98,6 +111,8 @@ def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float =
 
 def in_time(model: Mixer, passes: float) -> int:
     """How many images make a batch, if each takes so many passes; at least one."""
+    if _UNDISTURBED.get():
+        return sys.maxsize
     seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # within a step, no pass is added
     return max(1, int(BATCH / (passes * seconds)))
 

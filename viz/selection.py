@@ -159,7 +159,7 @@ class Selection:
     unit: int | None = None
     """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
     channel: int | None = None
-    """of the tokens; None: the one in which the unit is most active on this picture"""
+    """of the tokens; None: one that is active on this picture, the same at every depth"""
     lens: str = ""
     """the id of the open lens"""
     chosen: tuple[tuple[str, str], ...] = ()

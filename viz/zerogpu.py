@@ -31,7 +31,7 @@ Question = Callable[Concatenate[Mixer, P], Iterator[T]]
 
 
 def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
-    """Decorates a generator over plain values that takes the model, and tensors or dataclasses of tensors."""
+    """Decorates a generator over plain values that takes the model; and tensors, dataclasses of them, lists."""
     if not LENT:
         return question
 
@@ -53,6 +53,8 @@ def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
 def _moved(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.to(DEVICE)
+    if isinstance(value, list):
+        return [_moved(each) for each in value]
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{field.name: _moved(getattr(value, field.name)) for field in fields(value)})
     return value

@@ -1,10 +1,11 @@
 """A real Chromium, and visitors who open the page of a thin network in it: where numbers do not matter, it is quick."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
     def new(settings: dict[str, Any]) -> Page:
         return browser.new_context(**DESKTOP | settings).new_page()
 
-    def open_page(link: str = "", **settings: Any) -> Page:
+    def open_page(link: str = "", load: bool = False, **settings: Any) -> Page:
         name = repr(sorted(settings.items()))
         if name not in windows:
             windows[name] = new(settings)
@@ -77,7 +78,11 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         else:
             taken[page] = settings
         page.on("pageerror", note)
-        page.goto(urljoin(url, link))
+        there, wanted = urlsplit(page.url), urlsplit(urljoin(url, link))
+        if load or there[:3] != wanted[:3] or there.query == wanted.query:
+            page.goto(wanted.geturl())
+        else:
+            follow(page, wanted.geturl())
         # the first view, which waits for the answer to the link; `expect` would describe the whole page at each look
         page.locator(".lens.open .view:is(:has(.js-plotly-plot), :has(.html:not(:empty)))").first.wait_for(
             timeout=60_000
@@ -93,8 +98,25 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         looks = {name: settings.get(name, "null") for name in ("color_scheme", "reduced_motion")}
         page.emulate_media(**looks)
         page.evaluate("localStorage.clear(); sessionStorage.clear()")
-        page.goto("about:blank")
     assert not errors
+
+
+def follow(page: Page, address: str) -> None:
+    """As the browser's Back does it: the link is followed on the page that is there, which need not be loaded again."""
+    with page.expect_response(re.compile("component_server")):
+        page.evaluate(
+            """address => {
+                for (const one of document.querySelectorAll(":popover-open")) one.hidePopover();
+                for (const one of document.querySelectorAll("dialog[open]")) one.close();
+                document.querySelector(".view.lecture [data-do=large], #drawer .label-wrap.open")?.click();
+                document.activeElement.blur();
+                scrollTo(0, 0);
+                history.replaceState(null, "", address);
+                dispatchEvent(new PopStateEvent("popstate"));
+            }""",
+            address,
+        )
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def open_lens(page: Page, lens: str) -> None:

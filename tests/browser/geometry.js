@@ -80,5 +80,23 @@
     }
     return found;
   };
-  return {unreadable, unreadableFiles};
+  // what of the open lens is not laid out as all are: texts in four sizes and one family, cards of a row of one height,
+  // the first figure high on the page
+  const SIZES = ["13px", "15px", "18px", "24px"], HIGHEST = 260;
+  const uneven = () => {
+    const texts = [...document.querySelectorAll(":is(#header, #specimen, #lenses) *")].filter(one => one.checkVisibility() &&
+      !one.closest("#upload, math") && [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()));
+    const odd = texts.filter(one => {
+      const {fontSize, fontFamily} = getComputedStyle(one);
+      return !SIZES.includes(fontSize) || !/^"?IBM Plex/.test(fontFamily);
+    }).map(one => `${told(one)} has another font, ${getComputedStyle(one).fontSize} ${getComputedStyle(one).fontFamily}`);
+    const top = ({firstElementChild: card}) => card.getBoundingClientRect();
+    const rows = [...document.querySelectorAll(".lens.open .views")].flatMap(row => {
+      const cards = [...row.children].map(top), lines = Object.values(Object.groupBy(cards, card => card.top));
+      return lines.filter(line => line.some(card => Math.abs(card.height - line[0].height) > 1));
+    }).map(line => `cards of a row are ${line.map(({height}) => height)} high`);
+    const first = [...views()[0].querySelectorAll(".figure:not([hidden]), .html:not(:empty)")].map(one => one.getBoundingClientRect().top + scrollY);
+    return [...odd, ...rows, ...first.filter(y => y >= HIGHEST).map(y => `the first figure is ${y} pixels down`)];
+  };
+  return {unreadable, unreadableFiles, uneven};
 })()

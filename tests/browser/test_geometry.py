@@ -42,6 +42,8 @@ def test_axe_finds_nothing_no_text_is_cut_or_over_another_and_no_page_scrolls_si
             found += [f"{lens} at {width}: {words}" for words in page.evaluate("geometry.unreadable()")]
             if width == min(WIDTHS):
                 found += [f"{lens}, file: {words}" for words in page.evaluate("geometry.unreadableFiles()")]
+            if width == 1400:
+                found += [f"{lens}, layout: {words}" for words in page.evaluate("geometry.uneven()")]
     assert not found
     dye(page, "dark")
     for lens in LENSES:

@@ -141,6 +141,32 @@ def test_a_picture_of_ones_own_is_an_image_or_a_file(instrument: Instrument, tmp
         assert shown.selection.sample is None
 
 
+def test_many_pictures_are_viewed_and_explained_as_each_alone(instrument: Instrument, tmp_path: Path) -> None:
+    scope, pixels = instrument.scope, np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
+    Image.fromarray(pixels).save(tmp_path / "own.png")
+    pictures = [tmp_path / "own.png", scope.sample_picture(3), 255 - pixels]
+    norms = viz.view_many(scope, "tokens.norms", pictures, depth="1b")
+    for shown, picture in zip(norms, pictures, strict=True):
+        assert untimed(shown.drawn) == untimed(viz.view(scope, "tokens.norms", picture=picture, depth="1b").drawn)
+    for words in ({}, {"label": "cat", "baseline": "black", "output": "probability", "block": 1}):
+        found = viz.attribute(scope, pictures, "Token Grad-CAM", **words)
+        for one, picture in zip(found, pictures, strict=True):
+            (alone,) = viz.attribute(scope, [picture], "Token Grad-CAM", **words)
+            np.testing.assert_allclose(one.values, alone.values, rtol=1e-3, atol=1e-5)
+            assert one.target == (scope.class_number("cat") if words else scope.answer(scope.picture_of(picture)))
+    assert viz.attribute(scope, []) == viz.view_many(scope, "tokens.norms", []) == []
+    for wrong, said in (
+        ({"method": "DeepLift"}, "no method is named 'DeepLift'"),
+        ({"label": "tiger"}, "this network knows no class 'tiger'"),
+        ({"baseline": "grey"}, "no baseline is named 'grey'"),
+        ({"block": 0, "method": "Token Grad-CAM"}, "block"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            viz.attribute(scope, pictures, **wrong)
+    with pytest.raises(ValueError, match="bytes are a picture that picture_of gave for this network, not 3 of them"):
+        viz.attribute(scope, [b"abc"])
+
+
 def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, tmp_path: Path) -> None:
     scope, pixels = instrument.scope, np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
     for patch in ((2, 1), [2, 1], np.array([2, 1]), "2,1"):
@@ -244,6 +270,6 @@ def test_a_view_is_found_by_what_it_was_called_before(instrument: Instrument) ->
 
 
 def test_viz_offers_no_more_than_it_has() -> None:
-    assert [name for name in dir(viz) if not name.startswith("_")] == ["Microscope", "view", "views"]
+    assert [name for name in dir(viz) if not name.startswith("_")] == sorted(viz.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         viz.nothing  # noqa: B018

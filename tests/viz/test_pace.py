@@ -17,7 +17,7 @@ from tests.viz.looking import microscope
 from viz import pace
 from viz.measuring import BUDGET, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
-from viz.pace import batches, finish, in_time, seconds_per_pass, summed
+from viz.pace import batches, finish, in_time, seconds_per_pass, summed, undisturbed
 from viz.page.instrument import Instrument
 from viz.page.session import Session
 from viz.selection import first
@@ -99,6 +99,8 @@ def test_a_network_of_more_than_the_time_of_a_step_passes_one_image_at_a_time(cl
     model = microscope().model
     clock.slow_down(model, 2.0)
     assert [len(part) for part in batches(model, torch.arange(3))] == [1, 1, 1]
+    with undisturbed():
+        assert [len(part) for part in batches(model, torch.arange(3))] == [3]
     assert seconds_per_pass(model) == pytest.approx(2.0)
 
 

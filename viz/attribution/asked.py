@@ -1,14 +1,21 @@
 """A question to the attribution methods in plain values, and what a method answers to it as a measurement."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from mixer.grid import Groups
-from viz.attribution.attribute import Attribution, attribute_in_steps
+from viz.attribution.attribute import Attribution, attribute_in_steps, attribute_many
 from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
 from viz.attribution.question import Output, Question
 from viz.measuring import Measurement
 from viz.microscope import Microscope
+from viz.pace import batches, timed
+
+MANY = 64
+"""pictures that are explained together, at most"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,36 @@ def question(scope: Microscope, asked: Asked, background: bool = False) -> Quest
 def passes(scope: Microscope, method: str, side: int) -> int:
     """What an answer costs."""
     return METHODS[method].passes(len(Groups(scope.grid, side)), Settings())
+
+
+def explain_many(
+    scope: Microscope,
+    pictures: Sequence[bytes],
+    method: str,
+    target: int | None,
+    baseline: str,
+    output: Output,
+    block: int,
+) -> Iterator[int | Attribution]:
+    """The answers of a method about many pictures, as `attribute_many` gives them; `MANY` at a time fit into memory.
+
+    target: the class; None: of each picture the one that the network answers. block: counted from 0
+    Raises ValueError, in words, for a method, baseline, output or block that does not exist.
+    """
+    targets, done = list[int](), 0
+    if target is not None:
+        targets = [target] * len(pictures)
+    elif pictures:
+        for batch in batches(scope.model, torch.stack([scope.input(picture) for picture in pictures])):
+            with timed(scope.model, len(batch)), torch.no_grad():
+                targets += scope.model(batch).argmax(1).tolist()
+            done += len(batch)
+            yield done
+    known = METHODS.get(method)
+    asked = [Asked(picture, each, baseline, output, block) for picture, each in zip(pictures, targets, strict=True)]
+    questions = [question(scope, one, known is not None and known.background) for one in asked]
+    for found in attribute_many(scope.model, questions, method, Settings(block=block)):
+        yield found + done if isinstance(found, int) else found
 
 
 def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Attribution]:

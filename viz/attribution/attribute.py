@@ -10,7 +10,7 @@ is the ablation.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float32, Float64
 
 from mixer.model import Mixer
-from viz.attribution.methods import METHODS, SHAPLEY, Method, Raw, Settings, drawn
+from viz.attribution.methods import METHODS, SHAPLEY, FromGradients, Method, Raw, Settings, drawn
 from viz.attribution.question import Output, Question, answers, check
 from viz.attribution.shapley import shapley
 from viz.capture import array
-from viz.pace import Steps, summed
+from viz.pace import Steps, batch_size, summed
 from viz.running_stats import spread_of
 from viz.zerogpu import on_lent_gpu
 
@@ -74,7 +74,6 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
     return last
 
 
-@on_lent_gpu
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
 ) -> Iterator[int | Attribution]:
@@ -83,23 +82,75 @@ def attribute_in_steps(
 
     The model is not held while the caller has the word.
     """
+    for found in _together(model, [question], method, settings):
+        yield found if isinstance(found, int) else found[0]
+
+
+def attribute_many(
+    model: Mixer, questions: Sequence[Question], method: str, settings: Settings = Settings()
+) -> Iterator[int | Attribution]:
+    """As `attribute`, for several questions: where the method is `FromGradients`, their batches are filled together.
+
+    Yields the passes so far, and each answer, in the order of the questions, when it is there.
+    """
+    done, size = 0, _group(model, questions, method, settings)
+    for start in range(0, len(questions), size):
+        passes, answers = 0, list[Attribution]()
+        for found in _together(model, questions[start : start + size], method, settings):
+            if isinstance(found, int):
+                passes = found
+                yield done + passes
+            else:
+                answers = found
+        done += passes
+        yield from answers
+
+
+def _group(model: Mixer, questions: Sequence[Question], method: str, settings: Settings) -> int:
+    """How many questions fill a batch."""
+    compute = METHODS[method].compute if method in METHODS else None
+    if not questions or not isinstance(compute, FromGradients):
+        return 1
+    return max(1, batch_size(model, gradients=True) // len(compute.points(questions[0], settings)))
+
+
+@on_lent_gpu
+def _together(
+    model: Mixer, questions: Sequence[Question], method: str, settings: Settings
+) -> Iterator[int | list[Attribution]]:
+    """The answers to some questions; to a single one, unless the method is `FromGradients`."""
     if method not in METHODS:
         raise ValueError(f"no method is named {method!r}: there are {', '.join(METHODS)}")
-    check(model, question)
+    for question in questions:
+        check(model, question)
     seconds, start = 0.0, time.perf_counter()
-    for found in (_shapley if method == SHAPLEY else _computed)(model, question, method, settings):
+    for found in (_shapley if method == SHAPLEY else _computed)(model, questions, method, settings):
         seconds += time.perf_counter() - start
-        yield replace(found, seconds=seconds) if isinstance(found, Attribution) else found
+        yield found if isinstance(found, int) else [replace(one, seconds=seconds / len(found)) for one in found]
         start = time.perf_counter()
 
 
-def _computed(model: Mixer, question: Question, name: str, settings: Settings) -> Iterator[int | Attribution]:
-    method = METHODS[name]
+def _computed(
+    model: Mixer, questions: Sequence[Question], name: str, settings: Settings
+) -> Iterator[int | list[Attribution]]:
     # tensors of its own, so that nothing can happen to the caller's
-    image, baseline = question.image.detach().clone(), question.baseline.detach().clone()
-    question = replace(question, image=image, baseline=baseline)
-    raw, outputs = yield from summed(_compared(model, question, method, settings))
-    tokens, groups = model.config.grid.to_tokens, question.groups(model)
+    questions = [
+        replace(one, image=one.image.detach().clone(), baseline=one.baseline.detach().clone()) for one in questions
+    ]
+    found = yield from summed(_compared(model, questions, METHODS[name], settings))
+    yield [_told(model, one, name, settings, *parts) for one, parts in zip(questions, found, strict=True)]
+
+
+def _told(
+    model: Mixer,
+    question: Question,
+    name: str,
+    settings: Settings,
+    raw: Raw,
+    outputs: Float64[np.ndarray, "outputs"],
+) -> Attribution:
+    """What was computed of a question, in numbers. outputs: F of the image and of all that it is compared with"""
+    method, tokens, groups = METHODS[name], model.config.grid.to_tokens, question.groups(model)
     exact = raw.values.detach().cpu().double()
     pixels = exact.sum(0) if method.pixels else None
     values = tokens(exact[None])[0].sum(1) if method.pixels else exact
@@ -107,7 +158,7 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
         values = groups.sum(values)
     each = None if raw.draws is None else groups.sum(tokens(raw.draws.detach().cpu().double()).sum(2)).numpy()
     total, difference = float(values.sum()), float(outputs[0] - outputs[1:].mean())
-    yield Attribution(
+    return Attribution(
         method=name,
         target=question.target,
         output=question.output,
@@ -124,23 +175,35 @@ def _computed(model: Mixer, question: Question, name: str, settings: Settings) -
 
 
 def _compared(
-    model: Mixer, question: Question, method: Method, settings: Settings
-) -> Steps[tuple[Raw, Float64[np.ndarray, "outputs"]]]:
-    """What a method computes, and F of the image and of all that it is compared with."""
-    assert method.compute is not None
-    raw = yield from method.compute(model, question, settings)
-    references = drawn(question, settings) if method.background else question.baseline[None]
-    outputs = yield from answers(model, question, torch.cat([question.image[None], references]))
-    return raw, outputs
+    model: Mixer, questions: Sequence[Question], method: Method, settings: Settings
+) -> Steps[list[tuple[Raw, Float64[np.ndarray, "outputs"]]]]:
+    """For each question what a method computes, and F of the image and of all that it is compared with."""
+    if isinstance(method.compute, FromGradients):
+        raws = yield from method.compute.of(model, questions, settings)
+    else:
+        assert method.compute is not None
+        raws = list[Raw]()
+        for question in questions:
+            raws.append((yield from method.compute(model, question, settings)))
+    images = [
+        torch.cat([one.image[None], drawn(one, settings) if method.background else one.baseline[None]])
+        for one in questions
+    ]
+    owners = [question for question, own in zip(questions, images, strict=True) for _ in own]
+    outputs = yield from answers(model, owners, torch.cat(images))
+    return [*zip(raws, np.split(outputs, np.cumsum([len(own) for own in images])[:-1]), strict=True)]
 
 
-def _shapley(model: Mixer, question: Question, name: str, settings: Settings) -> Iterator[int | Attribution]:
+def _shapley(
+    model: Mixer, questions: Sequence[Question], name: str, settings: Settings
+) -> Iterator[int | list[Attribution]]:
+    (question,) = questions
     for found in shapley(model, question, settings.draws, settings.seed):
         if isinstance(found, int):
             yield found
             continue
         total = float(found.values.sum())
-        yield Attribution(
+        only = Attribution(
             method=name,
             target=question.target,
             output=question.output,
@@ -154,3 +217,4 @@ def _shapley(model: Mixer, question: Question, name: str, settings: Settings) ->
             passes=METHODS[name].passes(len(found.values), replace(settings, draws=found.orders)),
             seconds=0.0,
         )
+        yield [only]

@@ -1,8 +1,9 @@
 """The methods, and how each is computed: gradients by Captum, batch by batch.
 
-Every function takes (model, question, settings) and gives its values after some steps, between which the model is free:
-Captum's functions of whole methods would compute all their batches without a break. Each batch has the model alone for
-this thread, in eval mode. A new method is a function here and a row of `METHODS`.
+Most methods are `FromGradients`: a function of (question, settings, gradients) to their values. The others take (model,
+question, settings) and give their values after some steps, between which the model is free: Captum's functions of whole
+methods would compute all their batches without a break. Each batch has the model alone for this thread, in eval mode.
+A new method is a function and a row of `METHODS`, here or in any other program.
 
 What is random is drawn here, from a generator of its own, although Captum has NoiseTunnel and GradientShap: both draw
 from the global states of torch and numpy, which neither stay as they were nor belong to one thread.
@@ -10,9 +11,10 @@ from the global states of torch and numpy, which neither stay as they were nor b
 Captum is loaded when it is first used: with it comes matplotlib, and nobody should wait for that before the page opens.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, answers_with, score
+from viz.attribution.question import Question, answers_with, of_each
 from viz.capture import capture, evaluating, run_from
 from viz.pace import Steps, batches, timed
 
@@ -57,55 +59,82 @@ class Settings:
             raise ValueError(f"noise must be above 0, not {self.noise}")
 
 
-def saliency(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+Points = Callable[[Question, Settings], Float[Tensor, "points 3 height width"]]
+"""where gradients are taken: images"""
+Found = Float[Tensor, "points 3 height width"] | Float[Tensor, "points 2 patches channels"]
+Gradients = Callable[[Mixer, Sequence[Question], Settings, Float[Tensor, "points 3 height width"]], Steps[Found]]
+"""from images, and the question that each belongs to, to what is found for each"""
+
+
+@dataclass(frozen=True)
+class FromGradients:
+    """A method that is made of the gradients at some points: those of several questions pass together."""
+
+    points: Points
+    values: Callable[[Question, Settings, Found], Raw]
+    """from what `gradients` finds at the points of a question"""
+    gradients: Gradients
+
+    def of(self, model: Mixer, questions: Sequence[Question], settings: Settings) -> Steps[list[Raw]]:
+        """One for each question."""
+        points = [self.points(question, settings) for question in questions]
+        owners = [question for question, own in zip(questions, points, strict=True) for _ in own]
+        found = yield from self.gradients(model, owners, settings, torch.cat(points))
+        parts = found.split([len(own) for own in points])
+        return [self.values(question, settings, part) for question, part in zip(questions, parts, strict=True)]
+
+
+def itself(question: Question, settings: Settings) -> Float[Tensor, "1 3 height width"]:
+    """The picture as the only point."""
+    return question.image[None]
+
+
+def saliency(question: Question, settings: Settings, gradients: Found) -> Raw:
     """|dF/dx|: how much F would change, not in which direction (Simonyan et al. 2014)."""
-    (gradient,) = yield from _gradients(model, question, question.image[None])
-    return Raw(gradient.abs())
+    return Raw(gradients[0].abs())
 
 
-def gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def gradient_x_input(question: Question, settings: Settings, gradients: Found) -> Raw:
     """dF/dx (x - b): F(x) - F(b) if F were as straight everywhere as it is at x.
 
     For the mean colour, which is 0, this is Captum's InputXGradient.
     """
-    (gradient,) = yield from _gradients(model, question, question.image[None])
-    return Raw(gradient * (question.image - question.baseline))
+    return Raw(gradients[0] * (question.image - question.baseline))
 
 
-def smooth_saliency(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def smooth_saliency(question: Question, settings: Settings, gradients: Found) -> Raw:
     """|E dF/dx| over noisy copies of the image: SmoothGrad (Smilkov et al. 2017)."""
-    gradients = yield from _gradients(model, question, _noisy(question, settings))
     return Raw(gradients.mean(0).abs())
 
 
-def smooth_gradient_x_input(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def smooth_gradient_x_input(question: Question, settings: Settings, gradients: Found) -> Raw:
     """E dF/dx (x - b): only the gradient is smoothed, so that what equals the baseline still gets 0."""
-    gradients = yield from _gradients(model, question, _noisy(question, settings))
     return _mean(gradients * (question.image - question.baseline))
 
 
-def integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def integrated_gradients(question: Question, settings: Settings, gradients: Found) -> Raw:
     """(x - b) times the mean of dF/dx on the straight path from b to x (Sundararajan et al. 2017).
 
     The mean is Captum's (Gauss-Legendre), whose own function computes all batches without a break.
     """
-    places, weights = _legendre(settings.steps, question.image)
-    gradients = yield from _gradients(model, question, _between(question.baseline, question.image, places))
+    _, weights = _legendre(settings.steps, question.image)
     return Raw(torch.tensordot(weights, gradients, 1) * (question.image - question.baseline))
 
 
-def gradient_shap(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def gradient_shap(question: Question, settings: Settings, gradients: Found) -> Raw:
     """E dF/dx (x - b) at random points between the image and images of the background (Lundberg and Lee 2017).
 
     Each baseline gives one point. Where they lie on their paths is stratified, which makes the mean less noisy.
     """
+    return _mean(gradients * (question.image - drawn(question, settings)))
+
+
+def _stratified(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
     image, baselines = question.image, drawn(question, settings)
     generator = torch.Generator().manual_seed(settings.seed + 1)
     count = len(baselines)
     places = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
-    points = baselines + places.to(image).view(-1, 1, 1, 1) * (image - baselines)
-    gradients = yield from _gradients(model, question, points)
-    return _mean(gradients * (image - baselines))
+    return baselines + places.to(image).view(-1, 1, 1, 1) * (image - baselines)
 
 
 def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
@@ -126,13 +155,13 @@ def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]
     return Raw(torch.tensor([whole - one for one in without]))
 
 
-def grad_cam(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def grad_cam(question: Question, settings: Settings, found: Found) -> Raw:
     """sum_c A_c mean_patches(dF/dA_c) for the tokens A after a block (Selvaraju et al. 2017), without their ReLU.
 
     Captum's LayerGradCam takes the last dimension for places: on (batch, patches, channels) it averages the channels.
     """
-    tokens, gradients = yield from _at_block(model, question, settings.block, question.image[None])
-    return Raw((tokens * gradients.mean(1, keepdim=True)).sum(2)[0])
+    tokens, gradients = found[0]
+    return Raw((tokens * gradients.mean(0)).sum(1))
 
 
 def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
@@ -156,15 +185,13 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
     return Raw((torch.tensordot(weights, torch.cat(gradients), 1) * (after - before)).sum(1))
 
 
-def layer_conductance(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def layer_conductance(question: Question, settings: Settings, found: Found) -> Raw:
     """The integral of dF/dA dA over the tokens A after a block, while the IMAGE goes straight from b to x.
 
     Dhamdhere et al. 2019. By the trapezoidal rule: Captum's LayerConductance takes each gradient at the start of its
     step, which on a curved network leaves a gap many times as large for the same work.
     """
-    places = torch.linspace(0, 1, settings.steps + 1).to(question.image)
-    points = _between(question.baseline, question.image, places)
-    tokens, gradients = yield from _at_block(model, question, settings.block, points)
+    tokens, gradients = found.unbind(1)
     return Raw((tokens.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum((0, 2)))
 
 
@@ -187,6 +214,16 @@ def _between(start: Tensor, end: Tensor, places: Float[Tensor, "places"]) -> Ten
     return start + places.view(-1, *[1] * start.ndim) * (end - start)
 
 
+def _path(question: Question, settings: Settings) -> Float[Tensor, "steps 3 height width"]:
+    places, _ = _legendre(settings.steps, question.image)
+    return _between(question.baseline, question.image, places)
+
+
+def _even_path(question: Question, settings: Settings) -> Float[Tensor, "steps 3 height width"]:
+    places = torch.linspace(0, 1, settings.steps + 1).to(question.image)
+    return _between(question.baseline, question.image, places)
+
+
 def _legendre(count: int, like: Tensor) -> tuple[Float[Tensor, "count"], Float[Tensor, "count"]]:
     """Places from 0 to 1, and the weights of a mean of what is found there (Gauss-Legendre)."""
     places, weights = np.polynomial.legendre.leggauss(count)
@@ -200,26 +237,34 @@ def _with_gradients(model: Mixer, passes: int) -> Iterator[None]:
         yield
 
 
-def _gradients(
-    model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
-) -> Steps[Float[Tensor, "images 3 height width"]]:
+def _scores(
+    model: Mixer, owners: Sequence[Question], points: Float[Tensor, "points 3 height width"]
+) -> Float[Tensor, "points"]:
+    return of_each(owners, model(points))
+
+
+def pixel_gradients(
+    model: Mixer, owners: Sequence[Question], settings: Settings, points: Float[Tensor, "points 3 height width"]
+) -> Steps[Float[Tensor, "points 3 height width"]]:
+    """dF/dx."""
     from captum.attr import Saliency
 
-    method, found = Saliency(score(model, question)), []
-    for part in batches(model, images, gradients=True):
+    found = []
+    for part in batches(model, torch.arange(len(points)), gradients=True):
+        method = Saliency(partial(_scores, model, [owners[i] for i in part]))
         with _with_gradients(model, 2 * len(part)):
-            found.append(method.attribute(part.detach().clone().requires_grad_(), abs=False))
+            found.append(method.attribute(points[part].detach().clone().requires_grad_(), abs=False))
         yield 2 * len(part)
     return torch.cat(found)
 
 
-def _at_block(
-    model: Mixer, question: Question, block: int, images: Float[Tensor, "images 3 height width"]
-) -> Steps[tuple[Float[Tensor, "images patches channels"], Float[Tensor, "images patches channels"]]]:
-    """The tokens A after a block, and dF/dA."""
-    model.block_at(block)  # or it does not exist
-    found = list[tuple[Tensor, Tensor]]()
-    for part in batches(model, images, gradients=True):
+def token_gradients(
+    model: Mixer, owners: Sequence[Question], settings: Settings, points: Float[Tensor, "points 3 height width"]
+) -> Steps[Float[Tensor, "points 2 patches channels"]]:
+    """The tokens A after the block of the settings, and dF/dA."""
+    model.block_at(settings.block)  # or it does not exist
+    found = list[Tensor]()
+    for part in batches(model, torch.arange(len(points)), gradients=True):
         seen: list[Tensor] = []
 
         def keep(tokens: Tensor, seen: list[Tensor] = seen) -> Tensor:
@@ -227,13 +272,12 @@ def _at_block(
             return tokens
 
         with _with_gradients(model, 2 * len(part)):
-            with capture(model, [], {f"blocks.{block}": keep}):
-                scores = score(model, question)(part.detach().clone().requires_grad_())
+            with capture(model, [], {f"blocks.{settings.block}": keep}):
+                scores = _scores(model, [owners[i] for i in part], points[part].detach().clone().requires_grad_())
             (gradients,) = torch.autograd.grad(scores.sum(), seen)
-        found.append((seen[0].detach(), gradients))
+        found.append(torch.stack([seen[0].detach(), gradients], 1))
         yield 2 * len(part)
-    tokens, gradients = (torch.cat(part) for part in zip(*found, strict=True))
-    return tokens, gradients
+    return torch.cat(found)
 
 
 SHAPLEY = "Shapley values"
@@ -246,7 +290,7 @@ class Method:
     passes: Callable[[int, Settings], int]
     """the cost for (groups of patches, settings), in forward passes of one image. A gradient counts as two: on the way
     back to the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
-    compute: Compute | None = None
+    compute: FromGradients | Compute | None = None
     """None for Shapley values, which come in steps"""
     pixels: bool = False
     """whether it tells pixels apart, not only patches"""
@@ -263,14 +307,31 @@ class Method:
 
 # The first term is the method itself; F(image) and F(baseline), with which it is compared, are two passes more.
 METHODS: dict[str, Method] = {
-    "Gradient x input": Method(lambda p, s: 2 + 2, gradient_x_input, pixels=True),
-    "Saliency": Method(lambda p, s: 2 + 2, saliency, pixels=True, signed=False, baseline=False),
-    "SmoothGrad x input": Method(lambda p, s: 2 * s.draws + 2, smooth_gradient_x_input, pixels=True),
-    "SmoothGrad": Method(lambda p, s: 2 * s.draws + 2, smooth_saliency, pixels=True, signed=False, baseline=False),
-    "Integrated Gradients": Method(lambda p, s: 2 * s.steps + 2, integrated_gradients, pixels=True, complete=True),
+    "Gradient x input": Method(
+        lambda p, s: 2 + 2, FromGradients(itself, gradient_x_input, pixel_gradients), pixels=True
+    ),
+    "Saliency": Method(
+        lambda p, s: 2 + 2, FromGradients(itself, saliency, pixel_gradients), pixels=True, signed=False, baseline=False
+    ),
+    "SmoothGrad x input": Method(
+        lambda p, s: 2 * s.draws + 2, FromGradients(_noisy, smooth_gradient_x_input, pixel_gradients), pixels=True
+    ),
+    "SmoothGrad": Method(
+        lambda p, s: 2 * s.draws + 2,
+        FromGradients(_noisy, smooth_saliency, pixel_gradients),
+        pixels=True,
+        signed=False,
+        baseline=False,
+    ),
+    "Integrated Gradients": Method(
+        lambda p, s: 2 * s.steps + 2,
+        FromGradients(_path, integrated_gradients, pixel_gradients),
+        pixels=True,
+        complete=True,
+    ),
     "GradientShap": Method(
         lambda p, s: 2 * s.draws + 1 + s.draws,
-        gradient_shap,
+        FromGradients(_stratified, gradient_shap, pixel_gradients),
         pixels=True,
         complete=True,
         baseline=False,
@@ -278,9 +339,16 @@ METHODS: dict[str, Method] = {
     ),
     "Patch ablation": Method(lambda p, s: p + 1 + 2, ablation),
     SHAPLEY: Method(lambda p, s: (p - 1) * s.draws + 2, complete=True),
-    "Token Grad-CAM": Method(lambda p, s: 2 + 2, grad_cam, baseline=False, block=True),
+    "Token Grad-CAM": Method(
+        lambda p, s: 2 + 2, FromGradients(itself, grad_cam, token_gradients), baseline=False, block=True
+    ),
     "Layer Integrated Gradients": Method(
         lambda p, s: 2 * s.steps + 2 + 2, layer_integrated_gradients, complete=True, block=True
     ),
-    "Layer Conductance": Method(lambda p, s: 2 * (s.steps + 1) + 2, layer_conductance, complete=True, block=True),
+    "Layer Conductance": Method(
+        lambda p, s: 2 * (s.steps + 1) + 2,
+        FromGradients(_even_path, layer_conductance, token_gradients),
+        complete=True,
+        block=True,
+    ),
 }

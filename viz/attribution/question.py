@@ -6,7 +6,7 @@ of the image in, one after the other: Shapley values and the curves of deletion 
 Patches come and go in groups (`mixer.grid.Groups`), each of a single patch where a question says nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,20 +64,28 @@ def check(model: Mixer, question: Question) -> None:
         raise ValueError(f"the output must be 'logit' or 'probability', not {question.output!r}")
 
 
+def of_each(questions: Sequence[Question], logits: Float[Tensor, "images classes"]) -> Float[Tensor, "images"]:
+    """F of each image by its own question."""
+    return torch.cat([question.of(row[None]) for question, row in zip(questions, logits, strict=True)])
+
+
 def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
     """F from images, with whatever gradients and hooks there are."""
     return lambda images: question.of(model(images))
 
 
 def answers(
-    model: Mixer, question: Question, images: Float[Tensor, "images 3 height width"]
+    model: Mixer, questions: Sequence[Question], images: Float[Tensor, "images 3 height width"]
 ) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of images, batch by batch, without gradients."""
-    parts = [np.empty(0)]
-    for batch in batches(model, images):
-        parts.append(_outputs(model, question, batch))
+    """F of each image by its own question, batch by batch, without gradients. An image that comes twice passes once."""
+    distinct, places = images.unique(dim=0, return_inverse=True)
+    logits = list[Tensor]()
+    for batch in batches(model, distinct):
+        with timed(model, len(batch)), torch.no_grad():
+            logits.append(model(batch))
         yield len(batch)
-    return np.concatenate(parts)
+    yield len(images) - len(distinct)
+    return of_each(questions, torch.cat(logits)[places]).cpu().double().numpy()
 
 
 def answers_with(
@@ -133,10 +141,3 @@ def walk(
     counts = np.arange(len(order) + 1) if counts is None else counts
     between = yield from answers_with(model, question, np.argsort(order) < counts[1:-1, None])
     return np.array([ends[0], *between, ends[1]])
-
-
-def _outputs(
-    model: Mixer, question: Question, batch: Float[Tensor, "batch 3 height width"]
-) -> Float64[np.ndarray, "batch"]:
-    with timed(model, len(batch)), torch.no_grad():
-        return score(model, question)(batch).cpu().double().numpy()

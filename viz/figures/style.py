@@ -40,7 +40,7 @@ FILLED_SYMBOLS = 25
 MAX_CLASSES = 10
 """as many classes as one figure can show side by side"""
 
-SMALL, TEXT = 12, 13
+SMALL = TEXT = 13
 """pixels: the smallest text, and that of titles; its colour is the page's, but on what has a colour of its own"""
 AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True, "tickfont": {"size": SMALL}}
 POINTER = {"bgcolor": "#1e293b", "bordercolor": "#1e293b", "font": {"size": TEXT, "color": "white"}}

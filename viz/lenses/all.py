@@ -1,5 +1,6 @@
 """All views of one network, and what there is to choose for them."""
 
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
 
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
@@ -41,6 +42,25 @@ def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
     return found, dict(parse_qsl(words))
 
 
+LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
+    how_it_works.lens,
+    tokens.lens,
+    mixing.lenses,
+    attribution.lens,
+    doubt.lens,
+    intervene.lenses,
+    model.lens,
+    learn.lens,
+]
+"""the tabs, in their order. Another program may add one of its own"""
+
+
+def _lenses(scope: Microscope) -> Iterator[Lens]:
+    for make in LENSES:
+        made = make(scope)
+        yield from (made,) if isinstance(made, Lens) else made
+
+
 class Lenses:
     """What a page, a notebook and a report show of a network."""
 
@@ -51,16 +71,7 @@ class Lenses:
         """
         self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
-        self.lenses = (
-            how_it_works.lens(scope),
-            tokens.lens(scope),
-            *mixing.lenses(scope),
-            attribution.lens(scope),
-            doubt.lens(scope),
-            *intervene.lenses(scope),
-            model.lens(scope),
-            learn.lens(scope),
-        )
+        self.lenses = tuple(_lenses(scope))
         options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
         self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
@@ -74,7 +85,7 @@ class Lenses:
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
         }
         self.lens_of: dict[str, str | None] = {
-            name: lens.id if lens is not self.specimen else None for name, (lens, _) in placed.items()
+            name: None if lens is self.specimen or view.always else lens.id for name, (lens, view) in placed.items()
         }
         """for each view the lens that has to be open for it to be drawn, if any"""
         self.first = first(scope, self.page)

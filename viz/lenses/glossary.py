@@ -94,6 +94,7 @@ def view(scope: Microscope) -> View:
         "Usage differs between authors; this is how the page uses the terms.",
         sees=lambda s: None,
         draw=lambda scope, s: Drawn(html=listed(scope)),
+        always=True,
     )
 
 

@@ -1,7 +1,7 @@
 """A view is a value: a question, the figure that answers it, how not to read it, and its numbers."""
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,13 @@ def _cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"#\n\r\t') else text
 
 
+def csv_text(facts: Mapping[str, str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of named columns, under the facts in lines that begin with `#`."""
+    notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
+    lines = (",".join(map(_cell, line)) for line in (columns, *rows))
+    return "".join(f"{line}\n" for line in (*notes, *lines))
+
+
 @dataclass(frozen=True, eq=False)
 class Numbers:
     """The values of a figure, each with its place on named axes: `Numbers("logit", {"row": ..., "column": ...}, z)`."""
@@ -47,9 +54,7 @@ class Numbers:
 
     def csv(self, facts: Mapping[str, str]) -> str:
         """Tidy: a line for each value, with named columns, under the facts in lines that begin with `#`."""
-        notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
-        lines = (",".join(map(_cell, line)) for line in ([*self.axes, self.name], *self.rows()))
-        return "".join(f"{line}\n" for line in (*notes, *lines))
+        return csv_text(facts, [*self.axes, self.name], self.rows())
 
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
@@ -118,6 +123,8 @@ class View:
     """what a click on the figure chooses, in the words of a link; IndexError or ValueError: nothing is there"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
     """what has to be known before all of it can be drawn. What depends on a result follows when that is known"""
+    always: bool = False
+    """whether it is drawn whatever lens is open, as others refer to it"""
 
     def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
         """What of it is not known yet."""
@@ -139,6 +146,8 @@ class Lens:
     """what the visitor sets for all of its views"""
     group: str = ""
     """the name of the lens that it is a part of"""
+    of_weights: bool = False
+    """whether weights alone are shown: then the untrained network is offered beside them"""
 
     @property
     def element(self) -> str:

@@ -8,11 +8,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import tokens as token_questions
-from viz.attribution.asked import Asked, explanation
+from viz.attribution.attribute import Attribution
+from viz.attribution.methods import METHODS, Settings
 from viz.intervene.knockout import ablate
-from viz.lenses.view import Numbers, View
+from viz.lenses.all import Lenses
+from viz.lenses.view import Numbers, View, sample_name
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
+from viz.page.parameters import BASELINES, OUTPUTS
 from viz.selection import Selection
 
 Map = list[list[float]]
@@ -49,6 +52,11 @@ class Attributed(TypedDict):
     passes: int
     """the cost, in passes of one picture through the network"""
     notes: list[str]
+
+
+class AttributedMany(TypedDict):
+    attributions: list[Attributed]
+    """one for each picture, in their order"""
 
 
 class Tokens(TypedDict):
@@ -94,6 +102,44 @@ class Intervened(TypedDict):
     notes: list[str]
 
 
+class MethodFacts(TypedDict):
+    signed: bool
+    """whether its values tell support from opposition"""
+    complete: bool
+    """whether its values are meant to add up to the difference of the outputs"""
+    baseline: bool
+    """whether it compares with the baseline"""
+    block: bool
+    """whether it explains the tokens after a block"""
+    passes: int
+    """the cost for a picture"""
+
+
+class Described(TypedDict):
+    """A network, and what there is to choose for it."""
+
+    network: str
+    """its name in the list of networks"""
+    about: str
+    classes: list[str]
+    image_size: list[int]
+    """height and width of the pictures"""
+    grid: list[int]
+    """rows and columns of patches"""
+    channels: int
+    """numbers in a token"""
+    units: int
+    """hidden units of the token mixing of a block"""
+    depths: list[str]
+    methods: dict[str, MethodFacts]
+    baselines: list[str]
+    outputs: list[str]
+    samples: list[str]
+    """label and place of each, in the order in which sample=0, sample=1, ... in the words of a view name them"""
+    networks: dict[str, str]
+    """the names of all networks, and how good each is"""
+
+
 class Listed(TypedDict):
     views: dict[str, str]
     """the names of all views, and the question of each"""
@@ -124,18 +170,46 @@ def classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
     return {"label": confidences[0]["label"], "confidences": confidences, "notes": notes}
 
 
-def attributed(scope: Microscope, asked: Asked, method: str, notes: list[str]) -> Attributed:
-    found = scope.made(explanation(scope, asked, method))
+def attributed(scope: Microscope, found: Attribution, baseline: str, notes: list[str]) -> Attributed:
     return {
-        "label": scope.classes[asked.target],
-        "method": method,
-        "baseline": asked.baseline,
-        "output": asked.output,
+        "label": scope.classes[found.target],
+        "method": found.method,
+        "baseline": baseline,
+        "output": found.output,
         "values": _map(scope, found.values),
         "total": found.total,
         "difference": found.difference,
         "passes": found.passes,
         "notes": notes,
+    }
+
+
+def described(lenses: Lenses, networks: dict[str, str]) -> Described:
+    scope = lenses.scope
+    methods: dict[str, MethodFacts] = {
+        name: {
+            "signed": method.signed,
+            "complete": method.complete,
+            "baseline": method.baseline,
+            "block": method.block,
+            "passes": method.passes(scope.grid.patches, Settings()),
+        }
+        for name, method in METHODS.items()
+    }
+    return {
+        "network": lenses.name,
+        "about": scope.name,
+        "classes": [*scope.classes],
+        "image_size": [*scope.grid.image_size],
+        "grid": [scope.grid.rows, scope.grid.cols],
+        "channels": scope.model.config.hidden_dim,
+        "units": scope.model.config.tokens_mlp_dim,
+        "depths": [*scope.depth_names],
+        "methods": methods,
+        "baselines": [*BASELINES],
+        "outputs": [*OUTPUTS],
+        "samples": [sample_name(scope, sample) for sample in range(len(scope.samples))],
+        "networks": networks,
     }
 
 

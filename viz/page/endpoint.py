@@ -3,6 +3,7 @@
 With the package `gradio[mcp]`, they are tools of an MCP server, too.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,17 +12,26 @@ from gradio.context import Context
 from gradio.utils import get_function_description
 
 from mixer.errors import message
-from viz.attribution.asked import Asked, explanation
-from viz.attribution.methods import METHODS
+from viz.attribution.asked import Asked, explain_many, explanation
+from viz.attribution.attribute import Attribution
 from viz.lenses.all import Lenses, now_at
-from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
 from viz.page import answers, parameters
-from viz.page.answers import Answer, Attributed, Intervened, Listed, Mixing, Seen, Tokens
+from viz.page.answers import (
+    Answer,
+    Attributed,
+    AttributedMany,
+    Described,
+    Intervened,
+    Listed,
+    Mixing,
+    Seen,
+    Tokens,
+)
 from viz.page.networks import ERRORS, Networks
-from viz.page.parameters import BASELINES, OUTPUTS, named, one_of
-from viz.page.sent import Sent, taken_from
+from viz.page.parameters import named, one_of
+from viz.page.sent import Sent, SentMany, all_taken_from, taken_from
 from viz.page.tools import Schema
 
 FIRST = "how.network"
@@ -78,12 +88,44 @@ def add(networks: Networks, fetch: bool) -> None:
         """
         scope, pixels, notes = await given(picture, network)
         number = await on_model_thread(scope.answer, pixels) if label is None else parameters.class_number(scope, label)
-        kind = one_of("method", method or FAST[0], tuple(METHODS))
-        against = one_of("baseline", baseline or BASELINE.default, BASELINES)
-        of: Any = one_of("output", output or OUTPUT.default, OUTPUTS)
-        asked = Asked(pixels, number, against, of, parameters.block(scope, block))
-        await _measured(scope.missing([explanation(scope, asked, kind)]))
-        return await on_model_thread(answers.attributed, scope, asked, kind, notes)
+        kind, against, of = parameters.method(method, baseline, output)
+        one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
+        await _measured(scope.missing([one]))
+        found = await on_model_thread(scope.made, one)
+        return answers.attributed(scope, found, against, notes)
+
+    async def attribute_many(
+        pictures: SentMany = None,
+        label: str | None = None,
+        method: str | None = None,
+        baseline: str | None = None,
+        output: str | None = None,
+        block: int | None = None,
+        network: str | None = None,
+    ) -> AttributedMany:
+        """Which patches support the class, in each of up to 64 pictures? Methods made of gradients take them together.
+
+        Args:
+            pictures: up to 64 pictures, each as for classify
+            label: the class to explain; without it, the answer for each picture
+            method: as for attribute
+            baseline: as for attribute
+            output: as for attribute
+            block: as for attribute
+            network: as describe lists them; without it, the one that the server was started with
+        """
+        scope = (await opened(network)).scope
+        taken = await all_taken_from(pictures, scope.grid.image_size, fetch)
+        target = None if label is None else parameters.class_number(scope, label)
+        kind, against, of = parameters.method(method, baseline, output)
+        after = parameters.block(scope, block)
+        steps = explain_many(scope, [pixels for pixels, _ in taken], kind, target, against, of, after)
+        found = list[Attribution]()
+        while (step := await on_model_thread(next, steps, None)) is not None:
+            if isinstance(step, Attribution):
+                found.append(step)
+        made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, taken, strict=True)]
+        return {"attributions": made}
 
     async def tokens(
         picture: Sent = None,
@@ -148,6 +190,16 @@ def add(networks: Networks, fetch: bool) -> None:
         changed = await on_model_thread(scope.edited, pixels, named("edits", parameters.edits, scope, edits))
         return await on_model_thread(answers.intervened, scope, pixels, changed, halves, units, number, notes)
 
+    async def describe(network: str | None = None) -> Described:
+        """What is there? The classes, patches, depths, methods and samples of a network, and the names of all networks.
+
+        Args:
+            network: one of the networks that this lists; without it, the one that the server was started with
+        """
+        lenses = await opened(network)
+        listed = await asyncio.to_thread(networks.listed)
+        return answers.described(lenses, {one["name"]: one["words"] for one in listed})
+
     async def views(network: str | None = None) -> Listed:
         """Which views are there? Their names, for `view`, and the question that each answers.
 
@@ -182,9 +234,11 @@ def add(networks: Networks, fetch: bool) -> None:
     for function, returned in (
         (classify, "answer"),
         (attribute, "attribution"),
+        (attribute_many, "attributions"),
         (tokens, "tokens"),
         (mixing, "mixing"),
         (intervene, "intervention"),
+        (describe, "description"),
         (views, "list"),
         (view, "seen"),
     ):

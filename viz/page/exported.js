@@ -39,8 +39,9 @@ window.exported = (() => {
     }
   };
   // HTML with its looks written into it, but for those that a browser gives it by itself, and each of them once; a
-  // width of zero is not what a border has by itself, as soon as it has a style
-  const TWICE = /block|inline/, ALWAYS = /^border-.*-width$/;
+  // width of zero is not what a border has by itself, as soon as it has a style. Values of variables are in what uses them
+  const UNSEEN = /block|inline|^--|^(cursor|transition|animation|pointer-events|user-select|will-change)/, ALWAYS = /^border-.*-width$/;
+  let parts = 0;
   const styled = element => {
     const frame = document.createElement("iframe"), known = new Map();
     frame.style.cssText = "position: fixed; width: 0; height: 0; border: 0";
@@ -55,17 +56,36 @@ window.exported = (() => {
       }
       return known.get(localName);
     };
+    // each look once, under a name that no other part of the file has
+    const names = new Map(), prefix = `look${++parts}-`;
+    const nameOf = look => {
+      if (!names.has(look)) names.set(look, `${prefix}${names.size}`);
+      return names.get(look);
+    };
     const all = one => [one, ...one.querySelectorAll("*")];
     const copy = element.cloneNode(true), copies = all(copy);
+    const looks = (own, over, usual) => [...own].filter(name => !UNSEEN.test(name)).map(name => [name, own.getPropertyValue(name)])
+      .filter(([name, value]) => ALWAYS.test(name) || value !== usual[name] || value !== over.getPropertyValue(name))
+      .map(([name, value]) => `${name}: ${value}`).join("; ");
+    // what a style sheet writes before or after the content is a text of the file
+    const written = (one, own, side) => {
+      const made = getComputedStyle(one, side), [, text] = made.content.match(/^"(.*)"$/) ?? [];
+      if (!text || made.display === "none") return [];
+      const span = Object.assign(document.createElement("span"), {textContent: text});
+      span.className = nameOf(looks(made, own, plain(span)));
+      return [span];
+    };
     all(element).forEach((one, i) => {
-      const [own, over] = [one, one.parentElement].map(each => getComputedStyle(each)), usual = plain(one);
-      copies[i].style.cssText = [...own].filter(name => !TWICE.test(name)).map(name => [name, own.getPropertyValue(name)])
-        .filter(([name, value]) => ALWAYS.test(name) || value !== usual[name] || value !== over.getPropertyValue(name))
-        .map(([name, value]) => `${name}: ${value}`).join("; ");
+      const [own, over] = [one, one.parentElement].map(each => getComputedStyle(each));
+      for (const name of copies[i].getAttributeNames()) if (/^(style|title|aria-|data-)/.test(name)) copies[i].removeAttribute(name);
+      copies[i].setAttribute("class", nameOf(looks(own, over, plain(one))));
+      copies[i].prepend(...written(one, own, "::before"));
+      copies[i].append(...written(one, own, "::after"));
     });
     copy.style.zoom = "1";
     frame.remove();
-    return new XMLSerializer().serializeToString(copy);
+    const rules = [...names].map(([look, name]) => `.${name} { ${look} }`).join("\n");
+    return `<style>${escaped(rules)}</style>${new XMLSerializer().serializeToString(copy)}`;
   };
   const drawn = html => inLight(() => {
     const {scrollWidth: width, scrollHeight: height} = html;

@@ -80,7 +80,24 @@ window.instrument = (() => {
       const output = control.parentElement.querySelector("output");
       if (output) output.textContent = control.ariaValueText = value;
     }
+    for (const menu of element.querySelectorAll("details[data-menu]")) {
+      const boxes = [...menu.querySelectorAll("input")];
+      menu.querySelector("output").textContent = `${boxes.filter(box => box.checked).length} of ${boxes.length}`;
+    }
   };
+  // what opens over the page, menus and the drawer, closes by Escape, and by whatever is pressed in the page under it
+  const opened = () => document.querySelectorAll("details[data-menu][open] > summary, #drawer > .label-wrap.open");
+  document.addEventListener("pointerdown", event => {
+    const page = event.target.closest("#lenses");
+    for (const button of opened()) if (page && !button.parentElement.contains(event.target)) button.click();
+  });
+  document.addEventListener("keydown", event => {
+    for (const button of event.key === "Escape" ? opened() : []) {
+      button.click();
+      button.focus();
+    }
+  });
+  const openDrawer = () => document.querySelector("#drawer > .label-wrap:not(.open)")?.click();
 
   // new HTML in a part; who was on a button of it stays on the same one
   const fill = (part, html) => {
@@ -104,6 +121,10 @@ window.instrument = (() => {
       if (!going || performance.now() > until) return;
       requestAnimationFrame(step);
       const element = document.getElementById(id);
+      if (id.startsWith("specimen-")) { // what is in the drawer is on the page once it was open
+        settled();
+        return openDrawer();
+      }
       if (!element?.checkVisibility()) return;
       if (document.body.classList.contains("lecturing")) {
         const view = element.querySelector(".view");
@@ -442,6 +463,8 @@ window.instrument = (() => {
     };
     const menu = box.querySelector(".take [popover]");
     menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+      const pictured = box.querySelector(".pane:last-child > :is(.figure:not([hidden]), .html:has(svg, img, > .figures, > .verdicts))");
+      for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
       const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
       const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
       const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;

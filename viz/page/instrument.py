@@ -76,11 +76,7 @@ class Instrument(Lenses):
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
-            Element(
-                "pin",
-                lambda v: (v.pinned, v.selection.lens),
-                lambda v: {"set": {}, "html": pin.bar(v.pinned, self, v.selection.lens)},
-            ),
+            Element("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
             Element("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
             Element("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
@@ -106,8 +102,7 @@ class Instrument(Lenses):
 
     def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)
-        place = None if view.id == "glossary" else self.lens_of[name]  # it explains the terms of every lens
-        return Element(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), place)
+        return Element(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), self.lens_of[name])
 
     def refresh(self, visit: Session) -> Updates:
         """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""
@@ -136,6 +131,26 @@ class Instrument(Lenses):
         kept = self._kept(visit, name)
         here = self.views[name].missing(self.scope, visit.selection)
         return [*here, *(kept.needs(name, self) if kept else ())]
+
+    def _waiting(self, visit: Session, name: str) -> list[Measurement]:
+        """What a view needs that does not start by itself."""
+        return [one for one in self._needs(visit, name) if not visit.starts(one)]
+
+    def _offering(self, visit: Session, name: str) -> str:
+        """The view that offers what this one waits for: the first of its lens that waits for the same."""
+        keys, place = {one.key for one in self._waiting(visit, name)}, self.lens_of[name]
+        return next(
+            other
+            for other, lens in self.lens_of.items()
+            if lens == place and (other == name or {one.key for one in self._waiting(visit, other)} == keys)
+        )
+
+    def _offer(self, visit: Session, name: str) -> str:
+        """HTML: a button for what is not measured unasked, and why it is not there; one for all views of a lens."""
+        waiting, offering = self._waiting(visit, name), self._offering(visit, name)
+        if waiting and offering != name:
+            return f"Measured together with: {escape(self.views[offering].title)}."
+        return _offer(visit, waiting)
 
     def _kept(self, visit: Session, name: str) -> Pinned | None:
         return pin.beside(visit.pinned, self, name, visit.selection)
@@ -230,6 +245,8 @@ class Instrument(Lenses):
         if "photo" in event:
             self._place(visit, event["photo"])
             words.pop("picture", None)
+        if not words.keys().isdisjoint(option.name for option in self.specimen.all_options) and "view" in event:
+            status["go"] = element_id(self.specimen, self.specimen.views[0])
         kept = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
@@ -325,7 +342,7 @@ class Instrument(Lenses):
         open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # beside what is kept, the words for what differs are of the whole selection
         beside = (kept, visit.selection) if kept else visit.pinned is None
-        return pin.depends(self, name, visit.selection), beside, open_ends
+        return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)
 
     def _value(self, visit: Session, name: str) -> dict[str, Any]:
         """What `instrument.js` shows of a view."""
@@ -346,7 +363,7 @@ class Instrument(Lenses):
             "set": {option.name: option_text(option, selection) for option in view.options},
             "counted": drawn.numbers is not None,
             "waiting": any(map(visit.starts, needs)),
-            "measure": _offer(visit, [m for m in needs if not visit.starts(m)]),
+            "measure": self._offer(visit, name),
         } | (self._beside_it(kept, name, selection) if kept else {})
 
     def _beside_it(self, kept: Pinned, name: str, selection: Selection) -> dict[str, Any]:

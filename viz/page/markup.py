@@ -51,7 +51,8 @@ def _view(lens: Lens, view: View) -> str:
     question, caution = underlined(view.question, view.caution)
     return f"""<div id="{name}" class="view-component" data-kind="view">
 <section class="view" data-view="{name}" data-name="{full_name(lens, view)}" aria-labelledby="{name}-title">
-  <h3 id="{name}-title">{escape(view.title)}</h3>
+  <div class="top"><h3 id="{name}-title">{escape(view.title)}</h3>
+  <div class="options">{"".join(map(control, view.options))}</div></div>
   <div class="take">
     <button type="button" data-do="large" aria-label="Enlarge" title="Enlarge">⤢</button>
     <button type="button" popovertarget="{name}-take" aria-label="Save, copy, link" title="Save, copy, link">…</button>
@@ -64,15 +65,14 @@ def _view(lens: Lens, view: View) -> str:
     </div>
   </div>
   <p class="question">{question}</p>
-  <div class="options">{"".join(map(control, view.options))}</div>
-  <div class="measure" data-part="measure"></div>
   <div class="panes"><div class="pane">
     <p class="which" data-part="which"></p>
-    <p class="words" data-part="words"></p>
     <div class="figure" data-part="figure" role="img" hidden></div>
     <div class="html" data-part="html"></div>
+    <p class="words" data-part="words"></p>
   </div></div>
   <p class="which" data-part="scale"></p>
+  <div class="measure" data-part="measure"></div>
   <p class="caution">{caution}</p>
 </section></div>"""
 
@@ -115,8 +115,12 @@ def _tab(lens: Lens) -> str:
 
 def _asks(lens: Lens) -> str:
     """What a lens asks, and the options of all of its views. Its value: {"set": option texts}."""
+    compare = "<button type='button' data-do='untrained'>Compare with the untrained network</button>"
     fields = f'<div class="options">{"".join(map(control, lens.options))}</div>' if lens.options else ""
-    return f'<div id="{asks_id(lens)}" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>{fields}</div>'
+    return (
+        f'<div id="{asks_id(lens)}" class="about" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>'
+        f"{compare * lens.of_weights}{fields}</div>"
+    )
 
 
 def control(option: Option) -> str:
@@ -131,7 +135,10 @@ def control(option: Option) -> str:
             f'<label><input type="checkbox" data-word="{name}" value="{escape(value)}">{escape(words)}</label>'
             for value, words in option.choices
         )
-        return f'<fieldset id="option-{name}"><legend>{label}</legend>{boxes}</fieldset>'
+        return (
+            f'<details id="option-{name}" data-menu><summary>{label}: <output></output></summary>'
+            f'<fieldset aria-label="{label}">{boxes}</fieldset></details>'
+        )
     assert isinstance(option, Number)
     if option.slider:
         values = ",".join(map(str, range(option.low, option.high + 1)))

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from viz.attribution.asked import MANY
 from viz.attribution.methods import METHODS
 from viz.intervene import edits as picture_edits
 from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses
-from viz.lenses.attribution.options import BASELINE, OUTPUT
+from viz.lenses.attribution.options import BASELINE, FAST, OUTPUT
 from viz.microscope import Microscope
 from viz.page.tools import Schema
 from viz.page.upload import Refused
@@ -26,12 +27,14 @@ T = TypeVar("T")
 def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
     """What each parameter may be with any network (JSON Schema), beside what its endpoint says of it."""
     text: Schema = {"type": "string"}
+    picture: Schema = text | {"description": SENT + (FETCHED if fetch else "")}
     block: Schema = {"type": "integer", "minimum": 1}
     unit: Schema = {"type": "integer", "minimum": 0}
     depth: Schema = text | {"pattern": "^(stem|[0-9]+[ab])$"}
     pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
     return {
-        "picture": {"type": "string", "description": SENT + (FETCHED if fetch else "")},
+        "picture": picture,
+        "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MANY},
         "network": text,
         "label": text,
         "method": _names(tuple(METHODS)),
@@ -134,6 +137,15 @@ def truth(name: str, given: object) -> bool:
     if found is None:
         raise refused(f"{name} is true or false, not {str(given)[:50]!r}")
     return found
+
+
+def method(name: str | None, baseline: str | None, output: str | None) -> tuple[str, str, Any]:
+    """Which method, compared with what, in units of which output."""
+    return (
+        one_of("method", name or FAST[0], tuple(METHODS)),
+        one_of("baseline", baseline or BASELINE.default, BASELINES),
+        one_of("output", output or OUTPUT.default, OUTPUTS),
+    )
 
 
 def block(scope: Microscope, given: object) -> int:

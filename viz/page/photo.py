@@ -13,7 +13,7 @@ from mixer.picture import Decoded, Framing, crop_box, to_picture
 LARGEST = 2048
 """pixels of the longer side that are kept of a photo"""
 PREVIEW = 320
-STEPS = 20
+STEPS = 100
 """places at which the crop can lie"""
 WORDS = ("framing", "position")
 """what a visitor chooses here"""
@@ -48,21 +48,23 @@ class Photo:
         return {"framing": self.framing.kind, "position": str(round(self.framing.x * STEPS))}
 
     def html(self, size: tuple[int, int]) -> str:
-        """The photo with the part that is taken, and what was said of it."""
+        """The photo, on it the part that is taken, which can be moved, and what was said of it."""
         width, height = self.image.size
         left, top, right, bottom = crop_box(self.image.size, size, self.framing)
-        box = (
-            f"left: {left / width:.2%}; top: {top / height:.2%}; "
-            f"width: {(right - left) / width:.2%}; height: {(bottom - top) / height:.2%}"
-        )
+        high = bottom - top < height
+        part = (bottom - top) / height if high else (right - left) / width
+        moved = (
+            f"<input type='range' data-word='position' min='0' max='{STEPS}' value='{self.chosen()['position']}' "
+            f"class='{'down' if high else 'across'}' style='--part: {part:.2%}' "
+            "aria-label='The part that the network gets' title='Drag the frame, or use the arrow keys'>"
+        ) * (part < 1)
         small = self.image.copy()
         small.thumbnail((PREVIEW, PREVIEW))
         file = BytesIO()
         small.save(file, "JPEG", quality=85)
         address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
-        taken = "whole picture, with bars" if self.framing.kind == "whole" else "framed part"
+        taken = "framed part" if moved else "whole picture"
         said = [f"The network gets the {taken}.", *self.notes]
         return (
-            f"<div class='photo'><img src='{address}' alt='your picture, with the part that the network gets framed'>"
-            f"<i style='{box}'></i></div><p>{escape(' '.join(said))}</p>"
+            f"<div class='photo'><img src='{address}' alt='your picture'>{moved}</div><p>{escape(' '.join(said))}</p>"
         )

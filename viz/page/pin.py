@@ -15,8 +15,6 @@ from viz.measuring import Measurement
 from viz.pictures import png_url
 from viz.selection import Selection, change, from_query, option_text, to_query, to_words
 
-OF_WEIGHTS = ("mixing.units", "mixing.stem", "mixing.wiring")
-"""lenses of weights alone: does training make what they show?"""
 HERE, SWAP = "here", "swap"
 """what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
 
@@ -102,13 +100,11 @@ def describe(pinned: Pinned, here: Lenses) -> str:
     return " · ".join(told)
 
 
-def bar(pinned: Pinned | None, here: Lenses, lens: str) -> str:
-    """HTML: what is kept, and what to do with it. lens: the open one"""
+def bar(pinned: Pinned | None, here: Lenses) -> str:
+    """HTML: what is kept, and what to do with it."""
     if pinned is None:
         title = "Keep this selection beside the next one, in every view"
-        button = f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
-        compare = "<button type='button' data-do='untrained'>Compare with the untrained network</button> "
-        return (compare if lens in OF_WEIGHTS else "") + button
+        return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"

@@ -15,13 +15,16 @@ from gradio.utils import get_upload_folder
 from safehttpx import AsyncSecureTransport
 
 from mixer.picture import Decoded, Framing, Unreadable, crop_box, decode
+from viz.attribution.asked import MANY
 from viz.page.photo import Photo
 from viz.page.upload import NOT_FETCHED, Refused, is_address, read
 
 Sent = gr.FileData | str | None
+SentMany = list[gr.FileData | str] | None
 
 NOTHING = "There is no picture."
-SEVERAL = "One picture at a time: these are {}. Ask once for each."
+SEVERAL = "One picture at a time: these are {}. Ask once for each, or attribute_many for the attributions of all."
+TOO_MANY = "At most {} pictures at a time: these are {}."
 NO_BASE64 = "This text is no picture. Upload the picture as a file, or send it in base64."
 NOT_PUBLIC = "This address is not on the public internet, so this server fetches nothing from it."
 NOT_THERE = "Nothing could be fetched from this address. Check it, or send the picture itself."
@@ -42,6 +45,25 @@ async def taken_from(sent: object, size: tuple[int, int], fetch: bool) -> tuple[
     if isinstance(sent, str) and fetch and sent.strip().lower().startswith(("http:", "https:")):
         sent = await _fetched(sent.strip())
     return await asyncio.to_thread(_taken, sent, size)
+
+
+async def all_taken_from(sent: object, size: tuple[int, int], fetch: bool) -> list[tuple[bytes, list[str]]]:
+    """As `taken_from`, of up to `MANY` pictures: a list, or the text of one. A single picture is taken, too."""
+    if isinstance(sent, str) and sent.lstrip()[:1] == "[":
+        with suppress(ValueError, RecursionError):
+            sent = json.loads(sent)
+    pictures = sent if isinstance(sent, list) else [] if sent is None else [sent]
+    if not pictures:
+        raise Refused(NOTHING)
+    if len(pictures) > MANY:
+        raise Refused(TOO_MANY.format(MANY, len(pictures)))
+    found = list[tuple[bytes, list[str]]]()
+    try:
+        for picture in pictures:
+            found.append(await taken_from(picture, size, fetch))
+    except Refused as error:
+        raise Refused(f"Of the pictures, number {len(found) + 1}: {error.message}") from error
+    return found
 
 
 def _taken(sent: object, size: tuple[int, int]) -> tuple[bytes, list[str]]:

@@ -8,13 +8,11 @@ from urllib.parse import urlencode
 from viz.lenses.attribution.versus import why_not
 from viz.lenses.view import side_text
 from viz.microscope import Microscope
-from viz.page import photo
 from viz.page.markup import select, slider
 from viz.page.session import Element, Session
 from viz.pictures import png_url
 from viz.selection import Selection, patch_text
 
-STEPS = ",".join(map(str, range(photo.STEPS + 1)))
 TOP = 5
 """classes of the answer that are shown"""
 
@@ -55,7 +53,7 @@ def parts(scope: Microscope) -> list[Element]:
 def photo_html() -> str:
     """How the visitor's photo is framed."""
     framings = [("crop", "crop"), ("whole", "fit with bars")]
-    controls = f"{select('framing', 'Framing', framings)}{slider('position', 'Crop position (0: left or top)', STEPS)}"
+    controls = select("framing", "Framing", framings)
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 
 

@@ -29,7 +29,7 @@ def offer(page: "SafeBlocks", server: Any) -> None:
         return {
             "type": "object",
             "properties": described,
-            "required": [name for name in parameters if name == "picture"],
+            "required": [name for name in parameters if name in ("picture", "pictures")],
             "additionalProperties": False,
         }, []
 

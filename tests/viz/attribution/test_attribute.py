@@ -22,7 +22,7 @@ from captum.attr import (
 
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
-from viz.attribution.attribute import attribute
+from viz.attribution.attribute import Attribution, attribute, attribute_many
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
 from viz.attribution.question import Question, ends, score
 from viz.capture import trace
@@ -294,6 +294,34 @@ def test_batches_are_bounded():
 
 def test_batches_suit_the_cache_of_a_cpu(model: Mixer):
     assert batch_size(model, False) == batch_size(model, True) == 8
+
+
+# many pictures
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_many_are_answered_as_each_alone(model: Mixer, question: Question, name: str, monkeypatch: pytest.MonkeyPatch):
+    questions = [question]
+    for seed, output in enumerate(("probability", "logit", "logit")):
+        image = torch.randn(question.image.shape, generator=torch.Generator().manual_seed(seed + 10))
+        questions.append(replace(question, image=image, target=seed, output=output))
+    alone = [attribute(model, each, name, QUICK) for each in questions]
+    sizes, forward = list[int](), model.forward
+    monkeypatch.setattr(model, "forward", lambda images: (sizes.append(len(images)), forward(images))[1])
+    steps = list(attribute_many(model, questions, name, QUICK))
+    answers, done = [each for each in steps if isinstance(each, Attribution)], [n for n in steps if isinstance(n, int)]
+    assert done == sorted(done)
+    assert done[-1] == sum(each.passes for each in answers)
+    for found, want in zip(answers, alone, strict=True):
+        np.testing.assert_allclose(found.values, want.values, rtol=1e-3, atol=1e-6)
+        assert found.difference == pytest.approx(want.difference, abs=1e-6)
+        assert (found.target, found.output, found.passes) == (want.target, want.output, want.passes)
+    if METHODS[name].passes(16, QUICK) == 4:
+        assert sizes == [4, 5]  # one pass with gradients, and one of the pictures and their common baseline
+
+
+def test_nothing_is_asked_of_no_picture(model: Mixer):
+    assert list(attribute_many(model, [], "Saliency")) == []
 
 
 # other networks

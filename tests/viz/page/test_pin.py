@@ -140,7 +140,8 @@ def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) ->
             value = shown[f"{lens.id.replace('.', '-')}-{view.id}"]
             same = view.sees(kept) == view.sees(visit.selection)
             assert (value["pinned"] is None) == same, view.title
-            assert value["which"] == SAME if same else value["which"].startswith("Now: picture: ")
+            expected = ("" if view.always else SAME) if same else "Now: picture: "
+            assert value["which"].startswith(expected), view.title
 
 
 def test_the_text_of_a_pin_can_be_read_back(instrument: Instrument) -> None:

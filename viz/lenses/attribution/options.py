@@ -26,7 +26,7 @@ JUDGED = 3
 
 BASELINE = Choice("baseline", "Baseline", tuple((name, name) for name in BASELINES), "mean colour")
 OUTPUT = Choice("output", "Explain", tuple((name, name) for name in ("logit", "probability")), "logit")
-FILLING = Choice("filling", "Fill removed patches with", tuple((name, name) for name in FILLINGS), FILLINGS[0])
+FILLING = Choice("filling", "Fill with", tuple((name, name) for name in FILLINGS), FILLINGS[0])
 
 Listed = Callable[[Selection], tuple[str, ...]]
 """which methods a view shows"""

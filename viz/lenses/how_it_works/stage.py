@@ -36,7 +36,8 @@ def view(scope: Microscope) -> View:
         "Network overview",
         "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
         "depth.",
-        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. Each map has its own scale; the rail has one.",
+        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. The bar is the table's; each map "
+        "has its own scale, the rail has one.",
         sees=lambda s: _sees(scope, s),
         draw=draw,
         needs=lambda scope, s: [scope.sample_stats()],
@@ -152,6 +153,11 @@ class _Table:
         return self.selection.depth - 2 * self.selection.block
 
     @property
+    def span(self) -> float:
+        """Where the scale of all three tables ends."""
+        return float(np.percentile(np.abs(self.tables), 99)) or 1.0
+
+    @property
     def titles(self) -> list[str]:
         first = 2 * self.selection.block
         before, *others = self.scope.depth_names[first : first + 3]
@@ -161,7 +167,10 @@ class _Table:
         scope, grid, patch = self.scope, self.scope.grid, self.selection.patch
         size = f"{grid.patches} patches x {scope.model.config.hidden_dim} channels"
         part = f"{len(self.rows)} x {len(self.columns)} shown"
-        head = f"<b>{self.titles[self.shown]}</b> <small>{size} ({part})</small>"
+        ends = f"{-self.span:.2g}", f"{self.span:.2g}"
+        bar = cells(figures.to_rgb(np.linspace(-1, 1, 64, dtype=np.float32)[None], True, 1), 8)
+        key = f"<span class='bar'>{ends[0]} {bar} {ends[1]}</span>"
+        head = f"<b>{self.titles[self.shown]}</b> <small>{size} ({part})</small> {key}"
         value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
         here = f"{figures.patch_label(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
@@ -179,9 +188,9 @@ class _Table:
     def _layers(self) -> str:
         """The three tables, one over the other, and the frames of the selected row, column and value."""
         row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
+        drawn = (cells(figures.to_rgb(table, True, self.span), 1) for table in self.tables)
         layers = "".join(
-            f"<div class='layer t{i}{' shown' * (i == self.shown)}'>{cells(figures.to_rgb(table, True), 1)}</div>"
-            for i, table in enumerate(self.tables)
+            f"<div class='layer t{i}{' shown' * (i == self.shown)}'>{each}</div>" for i, each in enumerate(drawn)
         )
         at = f"--row: {row}; --column: {column}; --rows: {len(self.rows)}; --columns: {len(self.columns)}"
         return f"{layers}<div class='frames' style='{at}'><i class='b'></i><i class='a'></i><i class='here'></i></div>"

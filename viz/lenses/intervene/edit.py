@@ -38,14 +38,22 @@ BEFORE, EDITED, OTHER = range(3)
 
 def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
+    options = TOOL, AREA, other
     picture = View(
         "picture",
         "Edit patches",
         'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
         "Limits: no replacement is neutral, so repeat with another filling.",
-        sees=lambda s: (s.picture, s.original, s.edits, s.undone, s.patch, s.side),
+        sees=lambda s: (
+            s.picture,
+            s.original,
+            s.edits,
+            s.undone,
+            s.patch,
+            s.side,
+            *(each.value(s) for each in options),
+        ),
         draw=partial(draw_picture, other),
-        options=(TOOL, AREA, other),
         pick=partial(pick_picture, other),
     )
     answer = View(
@@ -60,8 +68,9 @@ def lens(scope: Microscope) -> Lens:
     return Lens(
         "whatif.edit",
         "Edit",
-        "What if the picture were different? All lenses show the edited picture.",
+        "What if the picture were different?",
         ((picture, answer),),
+        options,
     )
 
 
@@ -172,7 +181,8 @@ def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
         _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
     ]
     listed = "; ".join(describe(scope, edit) for edit in made)
-    return f"<span class='does'>{''.join(buttons)}</span>{escape(listed) or 'No edits yet.'}"
+    done = f"{escape(listed) or 'No edits yet'}. All lenses show the edited picture."
+    return f"<span class='does'>{''.join(buttons)}</span>{done}"
 
 
 def _button(name: str, words: Params | None) -> str:

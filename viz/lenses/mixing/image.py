@@ -22,14 +22,14 @@ GAIN_IS = (
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.block), needs, (COMPARE,))
+    source = Source(influence, lambda s: (s.picture, s.block, COMPARE.value(s)), needs)
     matrix = matrix_view(
         source,
         "Token Jacobian of the block",
         "How strongly does a small change of one patch's token (across) change the update of another (down)?",
     )
     asks = f"Which patch influences which on this picture, in one block? {block.FOLLOWS}"
-    return Lens("mixing.image", "Influence (this picture)", asks, ((matrix, map_view(source)),))
+    return Lens("mixing.image", "Influence (this picture)", asks, ((matrix, map_view(source)),), (COMPARE,))
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:

@@ -10,7 +10,7 @@ from viz import figures
 from viz.lenses.view import Drawn, Numbers, View, nothing_needed, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choice, Option, Selection
+from viz.selection import Choice, Selection
 
 Matrix = Float32[np.ndarray, "patches patches"]
 
@@ -46,7 +46,6 @@ class Source:
     sees: Callable[[Selection], Hashable]
     """all of the selection that it depends on, but the patch"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
-    options: tuple[Option, ...] = ()
 
 
 UNKNOWN = Drawn(words="Not estimated for this picture yet.")
@@ -66,7 +65,6 @@ def matrix_view(source: Source, title: str, question: str) -> View:
         draw=draw,
         pick=pick_row,
         needs=source.needs,
-        options=source.options,
     )
 
 
@@ -92,7 +90,7 @@ def map_view(source: Source) -> View:
         draw=draw,
         pick=pick_patch,
         needs=source.needs,
-        options=(*source.options, LINE),
+        options=(LINE,),
     )
 
 

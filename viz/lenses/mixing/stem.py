@@ -28,7 +28,11 @@ def lens(scope: Microscope) -> Lens:
         options=(ORDER,),
     )
     return Lens(
-        "mixing.stem", "Stem filters", "What do the tokens contain before patches exchange information?", ((filters,),)
+        "mixing.stem",
+        "Stem filters",
+        "What do the tokens contain before patches exchange information?",
+        ((filters,),),
+        of_weights=True,
     )
 
 

@@ -63,8 +63,8 @@ def lens(scope: Microscope) -> Lens:
         options=(SIDE, ORDER),
         pick=pick,
     )
-    asks = f"Only token mixing moves information between patches: what do its units do? {block.FOLLOWS}"
-    return Lens("mixing.units", "Units", asks, ((units,),))
+    asks = f"What do the units of the token mixing do? {block.FOLLOWS}"
+    return Lens("mixing.units", "Units", asks, ((units,),), of_weights=True)
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:

@@ -41,7 +41,9 @@ def lens(scope: Microscope) -> Lens:
         pick=block.pick_block,
     )
     asks = f"Which patches do the weights connect, whatever the picture? {block.FOLLOWS}"
-    return Lens("mixing.wiring", "Weights only", asks, ((matrix, map_view(source)), (values, distance)))
+    return Lens(
+        "mixing.wiring", "Weights only", asks, ((matrix, map_view(source)), (values, distance)), of_weights=True
+    )
 
 
 def net_weights(scope: Microscope, selection: Selection) -> Influence:
