@@ -121,6 +121,8 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
     assert "Shapley values: so far 23 of 142 passes." in said()
+    saved = page.answer(visit, {"csv": "attribution-maps"})["status"]["file"]["text"]
+    assert "# estimates: Shapley values: so far 23 of 142 passes." in saved
     assert "Median standard error" in said()
     passes.clear()
     page.answer(visit, {"measure": "attribution-maps"})
