@@ -80,10 +80,14 @@ def headline(metrics: dict[str, Any]) -> str:
         "date": ". Evaluated on {0}",
         "device": ", {0}",
     }
-    data = metrics.get("data", {}).get("name", "CIFAR-10")
     known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
-    lines = [f"{data} test accuracy: {metrics['accuracy']:.2%}{''.join(known)}."]
+    lines = [f"{data_name(metrics)} test accuracy: {metrics['accuracy']:.2%}{''.join(known)}."]
     return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
+
+
+def data_name(metrics: dict[str, Any]) -> str:
+    """What the data set is called that a network was evaluated on."""
+    return metrics.get("data", {}).get("name", "CIFAR-10")
 
 
 def lacking(without: dict[str, list[str]]) -> list[str]:

@@ -20,9 +20,9 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import DataMissing, Labelled, few
+from mixer.data import DataMissing, Labelled, Samples, few, most_samples
 from mixer.evaluate import lacking, without_images
-from mixer.layout import Folders, Part, UnusableData, read_layout, text
+from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
 
 SHARE = 0.15
@@ -176,6 +176,47 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
         contradictory,
         sum(len(group) - 1 for group in groups),
         left_out,
+    )
+
+
+def read_samples(root: Path, size: tuple[int, int], tell: Callable[[str], object] = lambda line: None) -> Samples:
+    """Pictures of a folder to look at, sorted into folders of classes or not: of each class the first, then the second,
+    ..., as far as `MOST_SAMPLES` go. Where the folder has test images, only those.
+
+    size: (height, width). tell: takes the lines that say what was left out
+    Raises DataMissing where there is no such folder, UnusableData where it has no pictures or can be read in two ways.
+    """
+    if not root.is_dir():
+        raise DataMissing(f"there is no folder {root}: --samples takes a folder of pictures")
+    layout = read_pictures(root)
+    files = [file for file in layout.files if file.part == "test"] or layout.files
+    turns = Counter[int]()
+    order = list[tuple[int, int, int]]()
+    for place, file in enumerate(files):
+        order.append((turns[file.label], file.label, place))
+        turns[file.label] += 1
+    most, found, unreadable = most_samples(3 * size[0] * size[1]), dict[int, np.ndarray](), list[str]()
+    for _, _, place in sorted(order):
+        try:
+            found[place] = to_picture(decode(files[place].path).image, size)
+        except (Unreadable, OSError):
+            unreadable.append(text(files[place].path.relative_to(root)))
+        if len(found) == most:
+            break
+    if not found:
+        raise UnusableData(f"no picture in {root} can be read: --samples takes a folder of pictures")
+    if unreadable:
+        tell(f"Files that are no picture: {len(unreadable):,} ({few(unreadable)}).")
+    if len(found) + len(unreadable) < len(files):
+        tell(f"Samples: {len(found):,} of the {len(files):,} files in {root}, of each class the first.")
+    places = sorted(found, key=lambda place: (files[place].label, place))
+    return Samples(
+        torch.from_numpy(np.stack([found[place] for place in places])).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([files[place].label for place in places]),
+        torch.tensor(places),
+        classes=layout.classes,
+        source=text(root.resolve().name),
+        held_out=False,
     )
 
 

@@ -134,6 +134,26 @@ def read_layout(root: Path, folders: Folders | None = None) -> Layout:
     return Layout(classes, files, tuple(notes))
 
 
+def read_pictures(root: Path) -> Layout:
+    """The files of a folder of pictures to look at; without classes where not all pictures are in folders of classes.
+
+    Raises UnusableData where it can be read in two ways.
+    """
+    top = _scanned(root, (), []).core
+    if top.pictures or not top.folders or (len(top.folders) == 1 and top.folders[0].part):
+        return Layout((), [File(path, 0, "") for path in top.all_files()], ())
+    if len(top.folders) == 1:
+        (only,) = top.folders
+        return Layout((only.name,), [File(path, 0, "") for path in only.all_files()], ())
+    try:
+        return read_layout(root)
+    except UnusableData as error:
+        raise UnusableData(
+            f"{root} can be read in two ways: name a folder that holds nothing but pictures, or nothing but a folder "
+            "for each class"
+        ) from error
+
+
 def files_of(root: Path) -> list[Path]:
     """All files in a folder and in the folders within it, but for what devices keep there."""
     return [*_scanned(root, (), []).all_files()]

@@ -257,7 +257,7 @@ def picture_name(scope: Microscope, selection: Selection) -> str:
 
 def sample_name(scope: Microscope, sample: int) -> str:
     """Its label, and its number among the test images."""
-    return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
+    return f"{scope.truth(sample)}-{scope.sample_place(sample)}"
 
 
 def taken_for(truth: str, answer: str) -> str:
@@ -305,9 +305,10 @@ def as_python(scope: Microscope, page: Choices, name: str, view: View, selection
     unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
+    samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
     return (
         "from viz import Microscope, view\n\n"
-        f"scope = Microscope.load({scope.source!r})\n"
+        f"scope = Microscope.load({scope.source!r}{samples})\n"
         f"view(scope, {name!r}{''.join(f', {name}={_literal(name, text)}' for name, text in named.items())})\n"
     )
 

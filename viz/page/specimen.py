@@ -155,8 +155,12 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
                 f"{cols} x {rows}. Choose the file again to lose nothing of it."
             )
         return lines
-    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
-    label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
+    truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
+    kind = "Test image" if scope.samples.held_out else "Picture"
+    label = f"{kind} {number} of {escape(scope.samples.source)}"
+    if not scope.samples.classes:
+        return [f"{label}. It has no label."]
+    label += f", labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
         return [f"{label}. The network does not have this class, so its answer is neither correct nor wrong."]
     true = scope.truth_class(selection.sample)
