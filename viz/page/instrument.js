@@ -572,6 +572,7 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
+        button.classList.toggle("grouped", patch.grouped);
         button.value = patch.place;
         button.dataset.place = `(${patch.place.replace(",", ", ")})`;
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
