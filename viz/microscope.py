@@ -242,9 +242,12 @@ class Microscope(Memory):
         return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
     def sample_tokens(self, depth: int) -> Measurement[Tensor]:
-        """The tokens of all shipped samples at one depth: (samples, patches, channels)."""
+        """The tokens of all shipped samples at one depth: (samples, patches, channels); NaN where not read yet."""
         return self.over_samples(
-            ("bank", depth), "Reading the samples", lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth)
+            ("bank", depth),
+            "Reading the samples",
+            lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth),
+            first=FIRST,
         )
 
     def sample_stats(self) -> Measurement[tokens.SampleStats]:

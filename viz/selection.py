@@ -265,11 +265,6 @@ def from_query(text: str) -> dict[str, str]:
     return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
 
 
-def to_link(scope: Microscope, page: Choices, selection: Selection) -> str:
-    """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
-    return to_query(to_words(scope, page, selection))
-
-
 def to_query(words: Params) -> str:
     """Words as they stand in an address."""
     return urlencode(words, safe=",:;@")
