@@ -158,7 +158,12 @@ class Groups:
         return tuple(int(patch) for group in groups for patch in np.flatnonzero(self.of == group))
 
     def expand(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
-        """For each patch the value of its group. axis: that of the groups, and then of the patches"""
+        """For each patch the value of its group. axis: that of the groups, and then of the patches
+
+        Raises ValueError for another number of values than of groups.
+        """
+        if values.shape[axis] != len(self):
+            raise ValueError(f"{len(self)} groups of patches have no values of {values.shape}")
         return values.take(self.of, axis)
 
     def sum(self, values: Float[Tensor, "*any patches"]) -> Float[Tensor, "*any groups"]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, array, capture, depth_sources, evaluating, exclusive, trace
-from viz.pace import batches, collected, due, spread_out
+from viz.pace import batches, due, estimated, in_place, spread_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +184,21 @@ def votes_of(model: Mixer, tokens: Float[Tensor, "*any channels"]) -> Float[Tens
 def sample_tokens(
     model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
 ) -> Iterator[int | Float[Tensor, "images patches channels"]]:
-    """The tokens of many images at one depth, on the model's device; yields how many are read, at last the result.
+    """The tokens of many images at one depth, on the model's device; yields how many are read, and the tokens: first of
+    a few images (NaN for the others), at last of all.
 
     images: normalised, on the model's device. Only this depth is kept: 13 MB for the 200 samples and the default
     network in float32, where all 25 depths would be 328 MB. Other threads get the model between the batches.
     """
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
-    yield (yield from collected(model, images, lambda batch: _read(model, batch, sources[depth])))
+    return estimated(
+        model,
+        images,
+        lambda batch: _read(model, batch, sources[depth]),
+        lambda found: in_place(found, images),
+        gradients=False,
+    )
 
 
 def sample_stats(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | SampleStats]:
@@ -236,11 +243,14 @@ def neighbours(
 ) -> Neighbours:
     """The k tokens of a bank with the largest cosine to a token of the same depth; of equals, the first in the bank.
 
+    Images whose tokens are NaN are not read yet.
+
     exclude: an image of the bank to leave out, for a specimen that is itself in it.
     Raises ValueError where the bank has fewer than k tokens (without the image left out).
     """
     lengths = bank.norm(dim=-1) * token.norm()  # F.cosine_similarity takes three times as long
     cosines = (bank @ token) / lengths.clamp_min(torch.finfo(bank.dtype).tiny)  # images patches
+    cosines[cosines.isnan()] = -torch.inf
     available = cosines.numel()
     if exclude is not None:
         _check_exists("image", exclude, len(bank))

@@ -142,6 +142,11 @@ class View:
         """What of it is not known yet."""
         return scope.missing(self.needs(scope, selection))
 
+    def so_far(self, scope: Microscope, selection: Selection) -> str:
+        """Of estimates that are drawn before they are finished, a sentence for each."""
+        begun = (one for one in self.missing(scope, selection) if one.reached)
+        return " ".join(f"{one.label}: so far {one.reached:,} of {one.total:,} {one.unit}." for one in begun)
+
 
 @dataclass(frozen=True)
 class Lens:
@@ -294,7 +299,8 @@ def safe_name(name: str) -> str:
 
 def csv_of(scope: Microscope, selection: Selection, view: View, options: Sequence[Option], numbers: Numbers) -> str:
     """The numbers of a view as a file, with what they are of."""
-    return numbers.csv({"view": f"{view.title} {view.question}", **facts_of(scope, selection, options)})
+    estimates = {"estimates": so_far} if (so_far := view.so_far(scope, selection)) else {}
+    return numbers.csv({"view": f"{view.title} {view.question}", **facts_of(scope, selection, options), **estimates})
 
 
 def in_place(view: View, drawn: Drawn) -> str:

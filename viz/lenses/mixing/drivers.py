@@ -12,6 +12,7 @@ from viz.lenses.view import Drawn, Numbers, View, taken_for
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing import units
+from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Selection
 
@@ -33,7 +34,7 @@ def view(scope: Microscope) -> View:
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
     everywhere = strengths_of(scope)
-    return [everywhere] if scope.known(everywhere) is None else [everywhere, answers_to(scope)]
+    return [everywhere] if scope.missing([everywhere]) else [everywhere, answers_to(scope)]
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
@@ -59,6 +60,7 @@ def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples 
         "Run of all samples",
         lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
         on_request=True,
+        first=FIRST,
     )
 
 
