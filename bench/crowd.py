@@ -45,13 +45,13 @@ async def _held(url: str, process: int, counts: tuple[int, ...]) -> list[float]:
         clients = [Client(http, config, random.Random(i)) for i in range(CLIENTS)]
         for total in counts:
             turns = iter(range(done, total))
-            await asyncio.gather(*(_until_none(client, turns) for client in clients))
+            await asyncio.gather(*(_send(client, turns) for client in clients))
             held.append(_resident(process))
             done = total
     return held
 
 
-async def _until_none(client: "Client", turns: Iterator[int]) -> None:
+async def _send(client: "Client", turns: Iterator[int]) -> None:
     for turn in turns:  # which all clients share
         await client.request(turn)
 

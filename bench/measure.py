@@ -50,12 +50,12 @@ def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2)
     """Time the calls in turns, after some rounds that do not count. CUDA is waited for."""
     seconds: list[list[float]] = [[] for _ in calls]
     for turn in range(warmup + rounds):
-        for call, kept in zip(calls, seconds, strict=True):
+        for call, times in zip(calls, seconds, strict=True):
             begin = time.perf_counter()
             call()
             wait_for_device()
             if turn >= warmup:
-                kept.append(time.perf_counter() - begin)
+                times.append(time.perf_counter() - begin)
     return list(map(Timing.of, seconds))
 
 
