@@ -169,7 +169,7 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
         raise UnusableData(f"{ask}If they are parts, sort the images in each of them into one folder per class")
     if len(shared) > 1:
         raise UnusableData(
-            f"{ask}If they are parts with the classes inside ({first_few(shared)}), call them train, validation and test"
+            f"{ask}If they are parts with the classes inside ({first_few(shared)}), call them train, validation, test"
         )
     return [_ClassFolder(folder, folder.name, "") for folder in outer], []
 

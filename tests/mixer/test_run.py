@@ -331,7 +331,7 @@ def test_a_history_whose_last_line_is_cut_is_read_and_one_that_is_damaged_is_nam
 
 def test_a_history_without_its_state_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text("mine", encoding="utf-8")
-    with pytest.raises(RunError, match="there without a state"):
+    with pytest.raises(RunError, match="exists without a state"):
         finish(tmp_path)
     assert (tmp_path / "history.jsonl").read_text(encoding="utf-8") == "mine"
 
@@ -343,6 +343,19 @@ def test_states_of_other_programs_and_of_earlier_versions_are_left_alone(tmp_pat
     with pytest.raises(RunError, match=r"is not a state of this version.*--init"):
         finish(tmp_path)
     assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_a_run_of_an_earlier_version_continues_in_its_stage(tmp_path: Path) -> None:
+    until(tmp_path, 7)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    recipe = state["stages"][0]["recipe"]
+    recipe["average"] = recipe.pop("ema_decay")
+    torch.save(state, tmp_path / "state.pt")
+    with Run(tmp_path) as run:
+        finish(run)
+        (stage,) = run.stages
+    assert stage["recipe"]["ema_decay"] == RECIPE.ema_decay
+    assert "average" not in stage["recipe"]
 
 
 def test_what_is_in_the_way_of_a_state_is_named_and_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import tyro
 from torch import nn
 
 from mixer.data import Labelled
@@ -123,6 +124,10 @@ def test_batch_and_average_fit_the_number_of_images() -> None:
     assert replace(default, ema_decay=0.5).ema(350) == 0.5
     assert [replace(default, batch_size=64).batch(images) for images in (1, 40, 64, 65)] == [1, 40, 64, 64]
     assert default.batch(5) == 5
+
+
+def test_the_earlier_name_of_an_option_is_still_read() -> None:
+    assert tyro.cli(TrainConfig, args=["--average", "0.5"]) == TrainConfig(ema_decay=0.5)
 
 
 def test_a_shift_larger_than_the_images_is_refused(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
