@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -70,6 +71,8 @@ def main(
     network: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(DEFAULT),
     hub: tuple[str, ...] | None = None,
     fetch: bool = False,
+    samples: Path | None = None,
+    data_root: Path | None = None,
 ) -> None:
     """Serve the microscope for MLP-Mixers.
 
@@ -82,18 +85,23 @@ def main(
             may open whatever they name, files of this machine included, if only this machine can reach the page;
             otherwise nothing else
         fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
+        samples: a folder of pictures, sorted by class into folders or not, that are the samples of every network, in
+            place of those that the network has
+        data_root: folder that holds cifar-10-batches-py or cifar-100-python, to look at all test images beside the
+            samples; without it $CIFAR10_ROOT, without that ./data
     """
     check_address(host, port)
     if why := why_not_kept():
         print(f"Visitors cannot upload pictures: {why}. GRADIO_TEMP_DIR names another folder for them.", flush=True)
-    scope = Microscope.load(network)
+    pictures = {"samples": samples, "data_root": data_root}
+    scope = Microscope.load(network, **pictures)
     print(f"{network} on {scope.device.type.upper()}")
     if hub is None and not is_private(host):
         hub = ()
     if host and ":" in host:
         host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
     with without_proxies():
-        page = build(Networks(network, scope, hub), fetch)
+        page = build(Networks(network, scope, hub, pictures), fetch)
 
         def end(number: int, frame: FrameType | None) -> None:
             """As `stop`, without leaving behind what visitors uploaded."""

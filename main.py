@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import tyro
@@ -21,10 +21,10 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import choose_samples, cifar10, class_names, class_numbers, first_few, normalise
+from mixer.data import CLASSES, choose_samples, cifar10, class_names, class_numbers, first_few
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.image_folder import compare, digests_of, with_test_images
+from mixer.image_folder import compare, digests_of, read_samples, with_test_images
 from mixer.layout import Folders, files_of, text
 from mixer.model import PRESETS, Mixer
 from mixer.networks import display_name, open_network, quality_text, samples_of
@@ -37,6 +37,9 @@ from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
 from viz.attribution.question import Output
 from viz.measuring import Measurement
+
+if TYPE_CHECKING:
+    from viz.microscope import Microscope
 
 Preset = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(PRESETS)))]
 MethodName = Annotated[str, tyro.conf.arg(constructor=literal_type_from_choices(tuple(METHODS)))]
@@ -179,9 +182,10 @@ def evaluate(
     source: tyro.conf.Positional[str] = str(checkpoint.DEFAULT),
     data_root: Path | None = None,
     download: bool = False,
-    data: str = "cifar10",
+    data: str | None = None,
     folders: Folders | None = None,
     attributions: bool = False,
+    samples: Path | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """Evaluate a checkpoint on the test images, print the result, and write it into its metrics.json.
@@ -190,33 +194,58 @@ def evaluate(
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
         data_root: folder that holds cifar-10-batches-py; default: $CIFAR10_ROOT or ./data
         download: download CIFAR-10 (170 MB) if it is missing
-        data: cifar10, cifar100, or a folder of images: the folder of the training, or a new one
+        data: cifar10 (default), cifar100, or a folder of images: the folder of the training, or a new one
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
-        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores)
+        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores). Without
+            --data, the accuracy is measured only for a network of CIFAR-10
+        samples: folder of pictures for --attributions, instead of the samples of the checkpoint
         as_json: print one line of JSON instead of a sentence
     """
     if attributions:
         checkpoint.check_metrics(source)
+    elif samples:
+        raise ValueError("--samples needs --attributions: add it")
     model, metrics = checkpoint.load(source, Mixer)
-    if data == "cifar10":
-        class_numbers(class_names(model.config))  # before the download
-    parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
-    notes = [] if data in session.CIFAR else [*parts.describe(), *compare(parts, metrics, source)]
-    metrics |= record.report(model, parts.test, parts.validation, session.best_device())
-    if data != "cifar10":
-        metrics["data"] = with_test_images(metrics.get("data", {}), parts)
-    if attributions:
+    log = partial(print, file=sys.stderr if as_json else sys.stdout)
+    scope = _scope_of(source, samples) if attributions else None
+    of_cifar10 = "data" not in metrics and set(class_names(model.config)) == set(CLASSES)
+    if data or not attributions or of_cifar10:
+        data = data or "cifar10"
+        if data == "cifar10":
+            class_numbers(class_names(model.config))  # before the download
+        parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
+        for line in [] if data in session.CIFAR else [*parts.describe(), *compare(parts, metrics, source)]:
+            log(line)
+        metrics |= record.report(model, parts.test, parts.validation, session.best_device())
+        if data != "cifar10":
+            metrics["data"] = with_test_images(metrics.get("data", {}), parts)
+    if scope:
         from viz.doubt.survey import survey  # here because Captum loads slowly
 
-        device, bar = session.best_device(), partial(tqdm, desc="attributions", unit="image")
-        inputs = normalise(samples_of(source).images.to(device), model.config)
-        metrics["attributions"] = survey(model.to(device), inputs, bar)
-    short = {name: metrics[name] for name in ("accuracy", "images", "parameters", "interval", "flip_accuracy")}
-    for line in notes:
-        print(line, file=sys.stderr if as_json else sys.stdout)
-    print(json.dumps(short) if as_json else headline(metrics))
+        found = survey(scope.model, scope.sample_inputs, partial(tqdm, desc="attributions", unit="image"))
+        metrics["attributions"] = found | {"source": scope.samples.source}
+        log(f"Attribution methods measured on {found['images']:,} images of {scope.samples.source}.")
+    names = ("accuracy", "images", "parameters", "interval", "flip_accuracy")
+    short = {name: metrics[name] for name in names if name in metrics}
+    if as_json:
+        print(json.dumps(short))
+    elif "accuracy" in metrics:
+        print(headline(metrics))
     if Path(source).is_dir():
         checkpoint.write_metrics(Path(source), metrics)
+
+
+def _scope_of(source: str, samples: Path | None) -> "Microscope":
+    """The network with its samples, for a survey. Raises ValueError for other classes or too few pictures."""
+    from viz.doubt.survey import SETTINGS
+    from viz.microscope import Microscope  # here because plotly loads slowly
+
+    scope = Microscope.load(source, session.best_device(), samples)
+    if not samples and not scope.knows_samples and scope.samples.classes:
+        raise ValueError(f"{source} has no samples of its classes: name a folder of pictures with --samples")
+    if (count := len(scope.samples)) < SETTINGS.draws:
+        raise ValueError(f"the survey needs at least {SETTINGS.draws} pictures, not {count} ({scope.samples.source})")
+    return scope
 
 
 def summary(preset: Preset = "seed") -> None:
@@ -235,6 +264,7 @@ def convert(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     classes: tuple[str, ...] | None = None,
+    samples: Path | None = None,
 ) -> None:
     """Convert Mixer weights of the paper's authors (.npz) or of timm (.safetensors) into a checkpoint.
 
@@ -247,12 +277,14 @@ def convert(
         mean: mean of red, green and blue (0 to 1), subtracted from the pixels
         std: standard deviation of red, green and blue, the divisor after that
         classes: names of the classes, in their order
+        samples: folder of pictures, with or without class folders, as the samples of the network
     """
     checkpoint.check_target(output)
     if source.resolve().is_relative_to(output.resolve()):
         raise checkpoint.CheckpointError(f"{source} is in {output}, which would be replaced: name another folder")
     model = mixer.convert.convert(source, image_size, mean, std, classes, print)
-    checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)})
+    own = None if samples is None else read_samples(samples, model.config.image_size, print)
+    checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)}, own)
     print(f"{record.parameters(model):,} parameters saved in {output}")
 
 
@@ -260,6 +292,7 @@ def write_report(
     picture: tyro.conf.Positional[Path],
     source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
     out: Path | None = None,
+    samples: Path | None = None,
 ) -> None:
     """Write a report with all views of a picture into one HTML file.
 
@@ -270,6 +303,7 @@ def write_report(
         source: folder of the network, or the id of a model on the Hugging Face Hub
         out: file of the report; default: PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another
             report has that name
+        samples: folder of pictures that replaces the samples of the network
     """
     decoded = decode(picture)
     key = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
@@ -290,7 +324,7 @@ def write_report(
                 bar.update(done - bar.n)
                 yield done
 
-    lenses, photo = Lenses(Microscope.load(source)), Photo.of(decoded)
+    lenses, photo = Lenses(Microscope.load(source, samples=samples)), Photo.of(decoded)
     scope = lenses.scope
     visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo

@@ -88,7 +88,8 @@ def save(
         _write(new / "metrics.json", metrics)
         if samples is not None:
             arrays = {name: getattr(samples, name).numpy() for name in ("images", "labels", "indices")}
-            np.savez_compressed(new / SAMPLES, classes=samples.classes, source=samples.source, **arrays)
+            stated = {"classes": np.array(samples.classes, str), "held_out": samples.held_out}
+            np.savez_compressed(new / SAMPLES, source=samples.source, **stated, **arrays)
 
 
 def ours(folder: Path) -> set[Path]:
@@ -172,15 +173,18 @@ def load_samples(folder: Path) -> Samples:
         with np.load(file, allow_pickle=False) as arrays:
             images, labels, indices = (torch.from_numpy(arrays[name]) for name in ("images", "labels", "indices"))
             classes, name = tuple(map(str, arrays["classes"])), str(arrays["source"])
+            held_out = bool(arrays["held_out"]) if "held_out" in arrays else True  # earlier versions: test images
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or not len(images):
             raise ValueError(f"its images are {images.dtype} of {tuple(images.shape)}")
-        if not labels.shape == indices.shape == (len(images),) or not 0 <= labels.min() <= labels.max() < len(classes):
+        if not labels.shape == indices.shape == (len(images),) or not 0 <= labels.min() <= labels.max() < max(
+            1, len(classes)
+        ):
             raise ValueError("its labels do not match its images and classes")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
         raise CheckpointError(
             f"{file} is damaged, or another program wrote it: {error}; delete it to continue without samples"
         ) from error
-    return Samples(images, labels.long(), indices.long(), classes=classes, source=name)
+    return Samples(images, labels.long(), indices.long(), classes=classes, source=name, held_out=held_out)
 
 
 def check_not_pointer(weights: Path) -> None:

@@ -61,10 +61,15 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Samples(Labelled):
-    """Some test images of a data set, for the microscope; ordered by class, then by index in the test set."""
+    """Pictures for the microscope: test images of a data set or files of a folder, ordered by class, then by index.
+
+    Pictures without labels have no classes.
+    """
 
     indices: Int[Tensor, "images"]
-    """index of each image in the test set"""
+    """index of each picture in the test set, or among the files"""
+    held_out: bool = field(default=True, kw_only=True)
+    """whether they are known to be test images"""
 
 
 def class_names(config: MixerConfig) -> tuple[str, ...]:
@@ -115,7 +120,7 @@ def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = 
     from torchvision.datasets import CIFAR10, CIFAR100  # here because torchvision loads slowly
 
     kinds: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-    root = root or Path(os.environ.get("CIFAR10_ROOT", "data"))
+    root = root or _root()
     try:
         dataset = kinds[kind](root, train=split != "test", download=download)
     except Exception as error:  # torchvision passes on errors of sockets, archives, disks and pickles
@@ -125,6 +130,20 @@ def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = 
     parts = {"train": slice(0, -VALIDATION_IMAGES), "validation": slice(-VALIDATION_IMAGES, None)}
     part = parts.get(split, slice(None))
     return Labelled(images[part], labels[part], classes=tuple(dataset.classes), source=NAMES[kind])
+
+
+def published(source: str, root: Path | None = None) -> Cifar | None:
+    """The data set with this name, if its test images are in `root` (default: that of `cifar`)."""
+    files: dict[str, tuple[Cifar, str]] = {
+        NAMES["cifar10"]: ("cifar10", "cifar-10-batches-py/test_batch"),
+        NAMES["cifar100"]: ("cifar100", "cifar-100-python/test"),
+    }
+    kind, file = files.get(source, (None, ""))
+    return kind if ((root or _root()) / file).is_file() else None
+
+
+def _root() -> Path:
+    return Path(os.environ.get("CIFAR10_ROOT", "data"))
 
 
 def cifar10(split: Split, root: Path | None = None, download: bool = False) -> Labelled:
@@ -170,6 +189,11 @@ def samples() -> Samples:
         return Samples(*(torch.from_numpy(file[name]) for name in ("images", "labels", "indices")))
 
 
+def most_samples(pixels: int) -> int:
+    """Largest number of samples with this many bytes each."""
+    return min(MAX_SAMPLES, max(1, MAX_SAMPLE_BYTES // pixels))
+
+
 def choose_samples(test: Labelled) -> Samples:
     """Samples of a data set: the first test image of each class, then the second of each, ..., within the limits."""
     labels = test.labels.tolist()
@@ -178,7 +202,7 @@ def choose_samples(test: Labelled) -> Samples:
     for label in labels:
         turns.append(seen[label])
         seen[label] += 1
-    most = min(MAX_SAMPLES, MAX_SAMPLE_BYTES // test.images[0].numel())
+    most = most_samples(test.images[0].numel())
     first = sorted((turn, label, i) for i, (turn, label) in enumerate(zip(turns, labels, strict=True)))
     chosen = [(label, i) for turn, label, i in first if turn < SAMPLES_PER_CLASS][:most]
     index = torch.tensor([i for _, i in sorted(chosen)])

@@ -80,10 +80,14 @@ def headline(metrics: dict[str, Any]) -> str:
         "date": ". Evaluated on {0}",
         "device": ", {0}",
     }
-    data = metrics.get("data", {}).get("name", "CIFAR-10")
     recorded = (template.format(metrics[name]) for name, template in details.items() if name in metrics)
-    lines = [f"{data} test accuracy: {metrics['accuracy']:.2%}{''.join(recorded)}."]
+    lines = [f"{data_name(metrics)} test accuracy: {metrics['accuracy']:.2%}{''.join(recorded)}."]
     return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
+
+
+def data_name(metrics: dict[str, Any]) -> str:
+    """Name of the data set on which a network was evaluated."""
+    return metrics.get("data", {}).get("name", "CIFAR-10")
 
 
 def lacking(without: dict[str, list[str]]) -> list[str]:

@@ -154,7 +154,12 @@ class Groups:
         return tuple(int(patch) for group in groups for patch in np.flatnonzero(self.of == group))
 
     def expand(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
-        """The value of its group for each patch: the axis of the groups becomes that of the patches."""
+        """The value of its group for each patch: the axis of the groups becomes that of the patches.
+
+        Raises ValueError for a wrong length of the axis.
+        """
+        if values.shape[axis] != len(self):
+            raise ValueError(f"{len(self)} groups of patches have no values of {values.shape}")
         return values.take(self.of, axis)
 
     def sum(self, values: Float[Tensor, "*any patches"]) -> Float[Tensor, "*any groups"]:

@@ -20,9 +20,9 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import DataMissing, Labelled, first_few
+from mixer.data import DataMissing, Labelled, Samples, first_few, most_samples
 from mixer.evaluate import lacking, without_images
-from mixer.layout import Folders, Part, UnusableData, read_layout, text
+from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
 
 SHARE = 0.15
@@ -178,6 +178,47 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
         contradictory,
         sum(len(group) - 1 for group in groups),
         left_out,
+    )
+
+
+def read_samples(root: Path, size: tuple[int, int], log: Callable[[str], object] = lambda line: None) -> Samples:
+    """Samples from a folder of pictures, with or without class folders; only test images if the folder has parts.
+
+    They are the first picture of each class, then the second, ..., up to `most_samples`.
+    size: (height, width). log: gets sentences about files that were left out
+    Raises DataMissing if the folder does not exist, UnusableData without pictures or for an ambiguous layout.
+    """
+    if not root.is_dir():
+        raise DataMissing(f"{root} is not a folder: --samples takes a folder of pictures")
+    layout = read_pictures(root)
+    files = [file for file in layout.files if file.part == "test"] or layout.files
+    turns = Counter[int]()
+    order = list[tuple[int, int, int]]()
+    for place, file in enumerate(files):
+        order.append((turns[file.label], file.label, place))
+        turns[file.label] += 1
+    most, found, unreadable = most_samples(3 * size[0] * size[1]), dict[int, np.ndarray](), list[str]()
+    for _, _, place in sorted(order):
+        try:
+            found[place] = to_picture(decode(files[place].path).image, size)
+        except (Unreadable, OSError):
+            unreadable.append(text(files[place].path.relative_to(root)))
+        if len(found) == most:
+            break
+    if not found:
+        raise UnusableData(f"no picture in {root} can be read: --samples takes a folder of pictures")
+    if unreadable:
+        log(f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
+    if len(found) + len(unreadable) < len(files):
+        log(f"Samples: {len(found):,} of the {len(files):,} files in {root}, the first of each class.")
+    places = sorted(found, key=lambda place: (files[place].label, place))
+    return Samples(
+        torch.from_numpy(np.stack([found[place] for place in places])).permute(0, 3, 1, 2).contiguous(),
+        torch.tensor([files[place].label for place in places]),
+        torch.tensor(places),
+        classes=layout.classes,
+        source=text(root.resolve().name),
+        held_out=False,
     )
 
 

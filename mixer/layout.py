@@ -133,6 +133,25 @@ def read_layout(root: Path, folders: Folders | None = None) -> Layout:
     return Layout(classes, files, tuple(notes))
 
 
+def read_pictures(root: Path) -> Layout:
+    """The files of a folder of pictures, for samples; without classes unless all pictures are in class folders.
+
+    Raises UnusableData for an ambiguous layout.
+    """
+    top = _scanned(root, (), []).core
+    if top.pictures or not top.folders or (len(top.folders) == 1 and top.folders[0].part):
+        return Layout((), [File(path, 0, "") for path in top.all_files()], ())
+    if len(top.folders) == 1:
+        (only,) = top.folders
+        return Layout((only.name,), [File(path, 0, "") for path in only.all_files()], ())
+    try:
+        return read_layout(root)
+    except UnusableData as error:
+        raise UnusableData(
+            f"{root} is ambiguous: name a folder that contains either only pictures or only one folder per class"
+        ) from error
+
+
 def files_of(root: Path) -> list[Path]:
     """All files in a folder and its subfolders, without `SYSTEM_FILES`."""
     return [*_scanned(root, (), []).all_files()]

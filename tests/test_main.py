@@ -33,7 +33,7 @@ from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
 from tests import photos, small_cifar
 from tests.viz.explained import bent
-from viz.doubt.survey import survey
+from viz.doubt.survey import in_words, survey
 from viz.microscope import Microscope
 
 ROOT = Path(__file__).parent.parent
@@ -455,6 +455,27 @@ def test_what_is_converted_can_be_looked_at_and_not_evaluated(tmp_path: Path) ->
     assert "the network has other classes (2: ant, bee) than CIFAR-10" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+    with pytest.raises(
+        ValueError, match="ours has no samples of its classes: name a folder of pictures with --samples"
+    ):
+        main.evaluate(ours, attributions=True)
+
+
+def test_a_converted_network_has_pictures_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, ours = ROOT / "tests" / "data" / "cases" / "timm_2_classes.safetensors", tmp_path / "ours"
+    photos.write(tmp_path / "photos", 2, ("ant", "bee"))
+    main.convert(source, ours, image_size=(16, 64), classes=("ant", "bee"), samples=tmp_path / "photos")
+    found = checkpoint.load_samples(ours)
+    assert (len(found), found.classes, found.source, found.held_out) == (4, ("ant", "bee"), "photos", False)
+    main.evaluate(str(ours), attributions=True)
+    measured = checkpoint.load(ours, Mixer)[1]["attributions"]
+    assert (measured["images"], measured["source"]) == (4, "photos")
+    assert "Attribution methods measured on 4 images of photos." in capsys.readouterr().out
+    assert "Settings: 4 images of photos, " in in_words(measured)
+    with pytest.raises(ValueError, match="the survey needs at least 4 pictures, not 2 \\(ant\\)"):
+        main.evaluate(str(ours), attributions=True, samples=tmp_path / "photos" / "ant")
+    with pytest.raises(ValueError, match="--samples needs --attributions: add it"):
+        main.evaluate(str(ours), samples=tmp_path / "photos")
 
 
 @pytest.fixture

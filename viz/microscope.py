@@ -1,6 +1,6 @@
 """The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from mixer.checkpoint import DEFAULT
-from mixer.data import Samples, class_names, samples
+from mixer.data import Labelled, Samples, cifar, class_names, published, samples
+from mixer.evaluate import data_name
+from mixer.image_folder import read_samples
 from mixer.model import Mixer
 from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
@@ -26,6 +28,7 @@ from viz.measuring import Measurement, Memory
 from viz.pace import FIRST, seconds_per_pass
 from viz.zerogpu import LENT
 
+UNLABELLED = "picture"
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
@@ -33,7 +36,12 @@ Picture = Image.Image | Path | str | np.ndarray | bytes
 
 
 class Microscope(Memory):
-    """A network on its device, the shipped samples, and what is known of them and of pictures."""
+    """A network on its device, its samples, and what is known of them and of pictures.
+
+    `model` is the network (torch, in eval mode), `classes` are the names of its classes, `depth_names` those of its
+    depths, `grid` knows where its patches are, `samples` are pictures to look at. A picture is bytes, as `picture_of`
+    makes them of a file, an image or an array, and `sample_picture` of a sample: so it can be compared and remembered.
+    """
 
     def __init__(
         self,
@@ -42,10 +50,16 @@ class Microscope(Memory):
         device: torch.device,
         source: str = "",
         own_samples: Samples | None = None,
+        folder: Path | None = None,
+        data_root: Path | None = None,
     ):
-        """own_samples: test images of the network's data; without them, CIFAR-10's that ship with the project"""
+        """own_samples: pictures of the network's own; without them, CIFAR-10's that ship with the project
+
+        folder: where they are from
+        data_root: where all test images of their data set may be, as for `mixer.data.cifar`
+        """
         super().__init__()
-        self.source = source
+        self.source, self.folder = source, folder
         """what `load` makes it of; in this project's folder, by the path there"""
         self.model = model.to(device).eval()
         self.metrics = metrics
@@ -54,15 +68,32 @@ class Microscope(Memory):
         self.classes = class_names(model.config)
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples() if own_samples is None else own_samples
+        self._data_root = data_root
+        self.test_data = published(self.samples.source, data_root) if self.samples.held_out else None
+        """the data set of the samples, if all of its test images are here"""
         self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
     @classmethod
-    def load(cls, source: Path | str = DEFAULT, device: torch.device | None = None) -> "Microscope":
-        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given."""
+    def load(
+        cls,
+        source: Path | str = DEFAULT,
+        device: torch.device | None = None,
+        samples: Path | str | None = None,
+        data_root: Path | None = None,
+    ) -> "Microscope":
+        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given.
+
+        samples: a folder of pictures that are its samples, in place of those that the network has
+        data_root: a folder with CIFAR-10 or CIFAR-100, whose test images can then be looked at; without it
+            $CIFAR10_ROOT, without that ./data
+        """
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
         found = resolve(source)  # once: a model of the Hub's is fetched
-        return cls(*open_network(found), device, display_name(source), samples_of(found))
+        model, metrics = open_network(found)
+        folder = None if samples is None else Path(samples)
+        own = samples_of(found) if folder is None else read_samples(folder, model.config.image_size, print)
+        return cls(model, metrics, device, display_name(source), own, folder, data_root)
 
     @property
     def name(self) -> str:
@@ -74,9 +105,13 @@ class Microscope(Memory):
         """How good it is, as far as that was measured on images of its classes."""
         if "accuracy" not in self.metrics:
             return quality_text(self.metrics)
-        if not self.knows_samples:
-            return "not evaluated"
-        return f"{self.samples.source} test accuracy: {self.metrics['accuracy']:.2%}"
+        return f"{data_name(self.metrics)} {quality_text(self.metrics)}" if self.evaluated else "not evaluated"
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether its record is of images of its classes."""
+        metrics = self.metrics
+        return "accuracy" in metrics and set(metrics.get("class_accuracy", ())) <= set(self.classes)
 
     @property
     def grown_from(self) -> tuple[int, ...]:
@@ -90,29 +125,33 @@ class Microscope(Memory):
         return sum(p.numel() for p in self.model.parameters())
 
     def look(self, picture: bytes) -> Trace:
-        """The traced pass of one picture, as `picture_of` and `sample_picture` give it."""
+        """All that the network computes of one picture: a `Trace` of a batch of 1, of tensors on the network's device.
+
+        The last few are remembered. picture: as `picture_of` and `sample_picture` give it; ValueError for another size
+        """
         if (seen := self._traces.get(picture)) is None:
             seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
         return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
+        """The picture as red, green and blue from 0 to 255."""
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
-        """A picture with edits."""
+        """A picture with edits, one after the other: `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
         original, config = self.pixels(picture), self.model.config
         return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
-        """The picture as the network takes it, on its device."""
+        """The picture as the network takes it, on its device: colours less their mean, over their deviation."""
         return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        """What the network answers; remembered longer than the trace."""
+        """What the network answers: the softmax of its logits. Remembered longer than the trace."""
         return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
-        """The class that the network finds most probable."""
+        """The number of the class that the network finds most probable; its name is in `classes`."""
         return int(self.probabilities(picture).argmax())
 
     def decided_at(self, picture: bytes) -> int:
@@ -150,28 +189,58 @@ class Microscope(Memory):
             image = _image_of(image)
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
+    @cached_property
+    def test_images(self) -> Labelled | None:
+        """All test images of the samples' data set, where they are here. Raises DataMissing where they are damaged."""
+        return self.test_data and cifar(self.test_data, "test", self._data_root)
+
+    @cached_property
+    def test_numbers(self) -> list[int]:
+        """The numbers of all test images: a sample's own, and from the last sample's on those of the others."""
+        sample_of = {place: i for i, place in enumerate(self.samples.indices.tolist())}
+        count, first = len(self.test_images or ()), len(self.samples)
+        return [sample_of.get(place, first + place) for place in range(count)]
+
+    def _found(self, sample: int) -> tuple[Labelled, int]:
+        """The images that a number means one of, and its place there. Raises ValueError where there is none."""
+        count = len(self.samples)
+        if 0 <= sample < count:
+            return self.samples, sample
+        if sample >= count and self.test_images and sample - count < len(self.test_images):
+            return self.test_images, sample - count
+        raise ValueError(f"sample {sample} does not exist: there are {count}, counted from 0")
+
     def sample_image(self, sample: int) -> Image.Image:
-        """A shipped sample in its own size."""
-        return Image.fromarray(self.samples.images[sample].permute(1, 2, 0).numpy())
+        """A sample, or another of the test images, in its own size. Raises ValueError if there is none."""
+        images, place = self._found(sample)
+        return Image.fromarray(images.images[place].permute(1, 2, 0).numpy())
 
     def sample_picture(self, sample: int) -> bytes:
-        """A shipped sample as the network sees it. Raises ValueError if there is no such sample."""
-        if not 0 <= sample < len(self.samples):
-            raise ValueError(f"sample {sample} does not exist: there are {len(self.samples)}, counted from 0")
+        """The same as the network sees it."""
         return self.picture_of(self.sample_image(sample))
+
+    def sample_place(self, sample: int) -> int:
+        """Where it stands among the test images, or the files of its folder."""
+        images, place = self._found(sample)
+        return int(images.indices[place]) if isinstance(images, Samples) else place
 
     @cached_property
     def sample_inputs(self) -> Float[Tensor, "samples 3 height width"]:
-        return torch.stack([self.input(self.sample_picture(i)) for i in range(len(self.samples))])
+        return self.inputs(range(len(self.samples)))
+
+    def inputs(self, numbers: Iterable[int]) -> Float[Tensor, "pictures 3 height width"]:
+        """Samples, or other test images, as the network takes them."""
+        return torch.stack([self.input(self.sample_picture(number)) for number in numbers])
 
     def truth(self, sample: int) -> str:
-        """What a sample is labelled, whether the network knows that class or not."""
-        return self.samples.classes[self.samples.labels[sample]]
+        """What a sample is labelled, whether the network knows that class or not; "picture" where it has no label."""
+        images, place = self._found(sample)
+        return images.classes[images.labels[place]] if images.classes else UNLABELLED
 
     @property
     def knows_samples(self) -> bool:
-        """Whether the network's classes are the samples': only then can an answer to a sample be right or wrong."""
-        return set(self.classes) == set(self.samples.classes)
+        """Whether the network has all classes of the samples: only then can an answer to a sample be right or wrong."""
+        return bool(self.samples.classes) and set(self.samples.classes) <= set(self.classes)
 
     def truth_class(self, sample: int) -> int | None:
         """The number that a sample's true class has in this network; None where its classes are others."""
@@ -182,15 +251,13 @@ class Microscope(Memory):
         return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
     def sample_tokens(self, depth: int) -> Measurement[Tensor]:
-        """The tokens of all shipped samples at one depth: (samples, patches, channels)."""
+        """The tokens of all shipped samples at one depth: (samples, patches, channels); NaN where not read yet."""
         return self.over_samples(
-            ("bank", depth), "Reading the samples", lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth)
+            ("bank", depth),
+            "Reading the samples",
+            lambda: tokens.sample_tokens(self.model, self.sample_inputs, depth),
+            first=FIRST,
         )
-
-    def sample_answers(self) -> list[int] | None:
-        """The class that the network gives each shipped sample; None where the bank of the last depth is not known."""
-        last = self.finished(self.sample_tokens(len(self.depth_names) - 1))
-        return None if last is None else tokens.answer(self.model, last).argmax(1).tolist()
 
     def sample_stats(self) -> Measurement[tokens.SampleStats]:
         """The means over the shipped samples."""

@@ -128,6 +128,13 @@ def spread_out(images: Tensor) -> Tensor:
     return torch.cat([numbers[begin::stride] for begin in range(stride)])
 
 
+def in_place(found: Tensor, images: Tensor) -> Tensor:
+    """What was computed in the order of `spread_out`, in that of the images; NaN for those whose turn has not come."""
+    placed = found.new_full((len(images), *found.shape[1:]), torch.nan)
+    placed[spread_out(images)[: len(found)]] = found
+    return placed
+
+
 def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
     """The same steps, of which each yields how many passes there were so far."""
     try:
@@ -169,14 +176,19 @@ def collected(
 
 
 def estimated(
-    model: Mixer, images: Tensor, compute: Callable[[Tensor], Tensor], result: Callable[[Tensor], T]
+    model: Mixer,
+    images: Tensor,
+    compute: Callable[[Tensor], Tensor],
+    result: Callable[[Tensor], T],
+    gradients: bool = True,
 ) -> Iterator[int | T]:
-    """What follows from what is computed of many images with gradients' memory, first of a few of them, then of more.
+    """What follows from what is computed of many images, first of a few of them, then of more.
 
-    Yields how many images are done, and the result whenever it is `due`. The order of the images is to play no part.
+    Yields how many images are done, and the result whenever it is `due`: of what was computed in the order of
+    `spread_out`. gradients: as for `batches`
     """
     parts, done = list[Tensor](), 0
-    for some in batches(model, spread_out(images), gradients=True):
+    for some in batches(model, spread_out(images), gradients):
         parts.append(compute(images[some]))
         before, done = done, done + len(some)
         yield done

@@ -24,6 +24,9 @@ from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 
+MOST = 99_999
+"""the largest number that a picture may have"""
+
 Params = Mapping[str, str]
 """what is to be chosen, by name, as in a link"""
 
@@ -262,11 +265,6 @@ def from_query(text: str) -> dict[str, str]:
     return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
 
 
-def to_link(scope: Microscope, page: Choices, selection: Selection) -> str:
-    """The query of an address that `change` makes this selection of, on any machine that shows the same network."""
-    return to_query(to_words(scope, page, selection))
-
-
 def to_query(words: Params) -> str:
     """Words as they stand in an address."""
     return urlencode(words, safe=",:;@")
@@ -345,7 +343,8 @@ def _read(png: bytes) -> Image.Image:
 
 
 def _set_sample(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
-    return show_sample(scope, selection, _whole("sample", text, 0, len(scope.samples) - 1))
+    known = len(scope.samples) - 1  # beyond, all test images may be there, which take a second to read
+    return show_sample(scope, selection, _whole("sample", text, 0, MOST if scope.test_data else known))
 
 
 def _set_edits(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -252,3 +254,42 @@ def test_what_is_chosen_while_the_server_is_away_is_done_when_it_is_back(
         expect(page.locator("#patch")).to_have_value("1,1")
         expect(page.locator("#tokens-given .js-plotly-plot")).to_be_visible(timeout=60_000)
         assert page.evaluate("JSON.parse(sessionStorage['mixer unanswered'])") == []
+
+
+def test_one_view_stands_alone_in_a_page_of_somebody_else(visit: Callable[..., Page], tmp_path: Path) -> None:
+    page = visit("?patch=2,3&lens=tokens")
+    view = page.locator("#tokens-votes")
+    view.get_by_role("button", name="Save, copy, link").click()
+    view.get_by_role("button", name="Copy as iframe").click()
+    expect(view.get_by_role("button", name="Copied")).to_be_visible()
+    html = page.evaluate("navigator.clipboard.readText()")
+    (tmp_path / "index.html").write_text(f"<h1>My page</h1>{html}", encoding="utf-8")
+    files = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            shown_alone(page.context.new_page(), f"http://127.0.0.1:{server.server_port}/")
+        finally:
+            server.shutdown()
+    # a name that is none shows the page, and says so
+    page = visit("?only=tokens.nothing")
+    expect(page.get_by_text("There is no view 'tokens.nothing' here.")).to_be_visible()
+    expect(page.locator("#header")).to_be_visible()
+
+
+def shown_alone(page: Page, address: str) -> None:
+    """In a frame of a page: the view without the rest, which answers clicks."""
+    page.goto(address)
+    frame = page.frame_locator("iframe")
+    shown = frame.locator(".view:visible")
+    expect(frame.locator("#tokens-votes .js-plotly-plot .main-svg").first).to_be_visible(timeout=60_000)
+    assert shown.count() == 1
+    for hidden in ("#header", "#specimen", "#tabs", "#lens-tokens .asks"):
+        expect(frame.locator(hidden)).to_be_hidden()
+    (inside,) = page.frames[1:]
+    frame.locator("#tokens-votes .figure .draglayer .drag").first.click(position={"x": 20, "y": 20})
+    inside.wait_for_function("location.search.includes('patch=0,0')")
+    assert "only=tokens.votes" in inside.url
+    # nothing but that view is measured and sent
+    assert frame.locator("#tokens-similarity .figure:not([hidden]), #tokens-neighbours .crops").count() == 0
+    page.close()

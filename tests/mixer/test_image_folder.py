@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mixer import near
+from mixer import data, near
 from mixer.data import DataMissing, choose_samples, statistics
-from mixer.image_folder import GIVEN, MIN_IMAGES, RULE, Parts, read
+from mixer.image_folder import GIVEN, MIN_IMAGES, RULE, Parts, read, read_samples
 from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos
@@ -179,3 +179,51 @@ def test_samples_are_test_images_of_every_class_in_turn(mine: Path, monkeypatch:
     few = choose_samples(test)
     assert few.labels.tolist() == [0, 0, 0, 1, 1]
     assert few.indices.tolist() == [*range(3), *(test.labels == 1).nonzero()[:2, 0].tolist()]
+
+
+def test_samples_are_the_first_of_each_class_of_a_folder(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (mine / "discs" / "notes.txt").write_text("no picture", encoding="utf-8")
+    monkeypatch.setattr(data, "MAX_SAMPLES", 7)
+    said = list[str]()
+    found = read_samples(mine, SIZE, said.append)
+    assert (found.classes, found.source, found.held_out) == (("discs", "stripes"), "mine", False)
+    assert found.labels.tolist() == [0] * 4 + [1] * 3
+    assert found.indices.tolist() == [0, 1, 2, 3, 41, 42, 43]
+    want = to_picture(decode(mine / "stripes" / "IMG_0002.jpg").image, SIZE)
+    assert np.array_equal(found.images[-1].permute(1, 2, 0), want)
+    assert said == [f"Samples: 7 of the 81 files in {mine}, the first of each class."]
+
+
+def test_a_folder_of_test_images_gives_only_those(mine: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(mine, tmp_path / "parts" / part)
+    found = read_samples(tmp_path / "parts", SIZE)
+    assert (len(found), found.classes) == (80, ("discs", "stripes"))
+
+
+def test_samples_need_no_labels(mine: Path) -> None:
+    flat = mine / "discs"
+    (flat / "a.png").write_bytes(b"no picture")
+    (flat / "more").mkdir()
+    shutil.copy(flat / "IMG_0001.jpg", flat / "more")
+    said = list[str]()
+    found = read_samples(flat, SIZE, said.append)
+    assert (len(found), found.classes, set(found.labels.tolist())) == (41, (), {0})
+    assert said == ["Files that cannot be read as a picture: 1 (a.png)."]
+    shutil.rmtree(flat / "more")
+    (one := mine.parent / "one").mkdir()
+    shutil.move(flat, one)
+    assert read_samples(one, SIZE).classes == ("discs",)
+
+
+def test_a_folder_without_samples_is_refused_in_words(mine: Path) -> None:
+    with pytest.raises(DataMissing, match=r".*nowhere is not a folder: --samples takes a folder of pictures"):
+        read_samples(mine / "nowhere", SIZE)
+    (mine / "empty").mkdir()
+    with pytest.raises(UnusableData, match=r"no picture in .*empty can be read: --samples takes a folder of pictures"):
+        read_samples(mine / "empty", SIZE)
+    two = mine.parent / "two"
+    for part in ("train", "test"):
+        shutil.copytree(mine / "discs", two / part)
+    with pytest.raises(UnusableData, match="is ambiguous: name a folder that contains either only pictures"):
+        read_samples(two, SIZE)

@@ -22,7 +22,7 @@ from viz.intervene.search import Goal, greedy, most_passes
 from viz.lenses.all import Lenses
 from viz.pace import finish
 from viz.page.specimen import answer_html
-from viz.selection import change, first, to_link
+from viz.selection import change, first, to_query, to_words
 
 MANY = MixerConfig((28, 28), (2, 2), 5, (), 2, hidden_dim=8, tokens_mlp_dim=9, channels_mlp_dim=10)
 """14 x 14 patches"""
@@ -154,7 +154,7 @@ def test_only_a_network_of_many_patches_has_the_choice() -> None:
         chosen, said = change(scope, lenses.page, lenses.first, {"groups": "4"})
         assert chosen.side == (4 if scope is many else 1)
         assert bool(said) == (scope is few)
-        assert to_link(scope, lenses.page, chosen) == ("groups=4" if scope is many else "")
+        assert to_query(to_words(scope, lenses.page, chosen)) == ("groups=4" if scope is many else "")
 
 
 @pytest.mark.long

@@ -47,10 +47,3 @@ def test_a_depth_is_read_in_batches_and_known_when_all_are_read(
     assert list(scope.sample_tokens(2).steps()) == list(range(24, 201, 8))
     assert read == [("blocks.0", 8)] * 25
     assert scope.known(scope.sample_tokens(4)) is None
-
-
-def test_the_samples_answers_are_those_of_their_own_passes(scope: Microscope) -> None:
-    assert scope.sample_answers() is None
-    scope.made(scope.sample_tokens(6))
-    pictures = [scope.sample_picture(sample) for sample in range(0, 200, 19)]
-    assert (scope.sample_answers() or [])[::19] == [scope.answer(picture) for picture in pictures]

@@ -15,6 +15,7 @@ from viz import tokens
 from viz.capture import trace
 from viz.intervene import knockout
 from viz.microscope import Microscope
+from viz.mixing import units
 from viz.mixing.influence import mean_token_jacobian
 from viz.pace import FIRST, due, estimated, spread_out
 from viz.page.instrument import Instrument
@@ -120,6 +121,8 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
     assert "Shapley values: so far 23 of 142 passes." in said()
+    saved = page.answer(visit, {"csv": "attribution-maps"})["status"]["file"]["text"]
+    assert "# estimates: Shapley values: so far 23 of 142 passes." in saved
     assert "Median standard error" in said()
     passes.clear()
     page.answer(visit, {"measure": "attribution-maps"})
@@ -151,3 +154,28 @@ def test_the_mean_tokens_of_a_part_of_the_samples_say_how_many_they_are(scope: M
     few = images[spread_out(images)[: parts[0].images]]
     seen = trace(scope.model, few)
     np.testing.assert_allclose(parts[0].norms[0], seen.stem.norm(dim=-1).mean(0).numpy(), rtol=1e-4)
+
+
+def test_tokens_and_strengths_of_the_first_samples_stand_at_their_own_numbers(
+    scope: Microscope, images: Tensor
+) -> None:
+    for question in (
+        lambda: tokens.sample_tokens(scope.model, images, 2),
+        lambda: units.strengths_everywhere(scope.model, images),
+    ):
+        first, *_, whole = (np.asarray(part) for part in question() if not isinstance(part, int))
+        known = spread_out(images)[: np.isfinite(first).all((1, 2)).sum()].tolist()
+        assert FIRST <= len(known) < 2 * FIRST
+        assert np.isfinite(whole).all()
+        np.testing.assert_allclose(first[known], whole[known], atol=1e-5)
+        assert np.isnan(np.delete(first, known, 0)).all()
+
+
+def test_neighbours_are_of_the_images_that_are_read(scope: Microscope, images: Tensor) -> None:
+    bank, *_ = (part for part in tokens.sample_tokens(scope.model, images, 2) if isinstance(part, Tensor))
+    read = spread_out(images)[: int(bank.isfinite().all(2).all(1).sum())]
+    found = tokens.neighbours(bank, bank[read[3], 5], 10)
+    assert set(found.images) <= set(read.tolist())
+    among = tokens.neighbours(bank[read.sort().values], bank[read[3], 5], 10)
+    np.testing.assert_array_equal(found.cosines, among.cosines)
+    assert (found.images[0], found.patches[0]) == (int(read[3]), 5)

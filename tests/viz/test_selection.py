@@ -27,8 +27,8 @@ from viz.selection import (
     from_query,
     show,
     show_sample,
-    to_link,
     to_query,
+    to_words,
 )
 
 COLOUR = Choice("colour", "Colour", (("red", "in red"), ("blue", "in blue")), "red")
@@ -49,7 +49,7 @@ def opened(scope: Microscope, link: str) -> tuple[Selection, list[str]]:
 
 
 def test_the_first_selection_has_an_empty_link(small: Microscope) -> None:
-    assert to_link(small, PAGE, first(small, PAGE)) == ""
+    assert to_query(to_words(small, PAGE, first(small, PAGE))) == ""
     assert opened(small, "") == (first(small, PAGE), [])
 
 
@@ -60,8 +60,8 @@ def test_a_link_is_written_as_people_read_it(small: Microscope) -> None:
     assert said == []
     assert (selection.sample, selection.target, selection.patch, selection.depth) == (12, 3, 7, 3)
     assert (selection.unit, selection.lens, selection.block) == (11, "mixing.unit", 1)
-    assert "sample=12&" in to_link(small, PAGE, selection)
-    assert "depth=2a&patch=3,1&unit=11&lens=mixing.unit" in to_link(small, PAGE, selection)
+    assert "sample=12&" in to_query(to_words(small, PAGE, selection))
+    assert "depth=2a&patch=3,1&unit=11&lens=mixing.unit" in to_query(to_words(small, PAGE, selection))
 
 
 def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
@@ -87,7 +87,7 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         words |= {"class": str(random.choice(small.classes))} if random.random() < 0.5 else {}
         selection, said = change(small, PAGE, selection, words)
         assert said == []
-        assert opened(small, to_link(small, PAGE, selection)) == (selection, [])
+        assert opened(small, to_query(to_words(small, PAGE, selection))) == (selection, [])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_edits_change_what_the_network_sees_and_not_what_is_asked(small: Microsc
     assert small.pixels(edited.picture)[:4].max() == 0
     assert (small.pixels(edited.picture)[4:] == small.pixels(start.picture)[4:]).all()
     assert (edited.original, edited.sample, edited.target) == (start.picture, 40, start.target)
-    assert to_link(small, PAGE, edited) == "sample=40&edits=black:0,0;black:0,1"
+    assert to_query(to_words(small, PAGE, edited)) == "sample=40&edits=black:0,0;black:0,1"
     fewer, _ = change(small, PAGE, edited, {"edits": "black:0,0", "undone": "black:0,1"})
     assert fewer.original == start.picture
     again, _ = change(small, PAGE, fewer, {"edits": "black:0,0;black:0,1"})
@@ -180,7 +180,7 @@ def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_
     config = replace(small_config(), image_size=(96, 48), patch_size=(48, 16))
     large = Microscope(Mixer(config), {}, torch.device("cpu"))
     picture = np.random.default_rng(0).integers(0, 256, 3 * 96 * 48, np.uint8).tobytes()
-    link = to_link(large, PAGE, show(large, first(large, PAGE), picture))
+    link = to_query(to_words(large, PAGE, show(large, first(large, PAGE), picture)))
     there, said = change(large, PAGE, first(large, PAGE), from_query(link))
     assert (there.picture, there.sample, said) == (picture, None, [])
     here, said = opened(small, link)
@@ -188,7 +188,7 @@ def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_
     assert not any("picture" in sentence for sentence in said)
     assert "48 x 96 pixels, here resized to 32 x 32" in in_words(small, here)[-1]
     edited, _ = change(small, PAGE, here, {"edits": "mean:2,1"})
-    words = from_query(to_link(small, PAGE, edited))
+    words = from_query(to_query(to_words(small, PAGE, edited)))
     (again, _), (back, _) = (change(one, PAGE, first(one, PAGE), words) for one in (small, large))
     assert again == edited
     assert back.original == picture
@@ -257,7 +257,7 @@ def test_classes_that_differ_little_are_linked_apart_and_decomposed_letters_are_
     for number, name in enumerate(names):
         chosen, said = change(scope, PAGE, first(scope, PAGE), {"class": name})
         assert (chosen.target, said) == (number, [])
-        linked, said = change(scope, PAGE, first(scope, PAGE), from_query(to_link(scope, PAGE, chosen)))
+        linked, said = change(scope, PAGE, first(scope, PAGE), from_query(to_query(to_words(scope, PAGE, chosen))))
         assert (linked, said) == (chosen, [])
     assert scope.class_number("Caf\u00e9") == 4
     with pytest.raises(ValueError, match="knows no class 'CAT'"):

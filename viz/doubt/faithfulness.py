@@ -71,17 +71,6 @@ class Removals:
     losses: Float64[np.ndarray, "removals"]
 
 
-@dataclass(frozen=True)
-class Infidelity:
-    """How badly the values tell what F loses when patches go (Yeh et al. 2019)."""
-
-    value: float
-    """the mean squared error, in units of F squared, after the one scaling of the values that makes it least: by a
-    number that is not negative, as values with the wrong sign tell nothing"""
-    share: float
-    """value over the mean square of the losses themselves: 0 where all are told, 1 where the values tell nothing"""
-
-
 def falling(values: Float[np.ndarray, "groups"]) -> Int64[np.ndarray, "groups"]:
     """The groups in the order of their values, the largest first; equals in a random order, the same every time.
 
@@ -223,12 +212,6 @@ def random_removals(model: Mixer, question: Question, removals: int, seed: int) 
     return Removals(gone, whole - np.array(left))
 
 
-def infidelity(values: Float[np.ndarray, "groups"], removals: Removals) -> Infidelity:
-    """How far the sum of a removal's values is from what F loses (normalised; Captum's `infidelity` of patches)."""
-    (error,), all_lost = _errors(values[None], removals), np.mean(removals.losses**2)
-    return Infidelity(float(error), float(error / all_lost) if all_lost else 0.0)
-
-
 def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, seed: int) -> float:
     """The share of shuffled copies of the values whose infidelity is larger.
 
@@ -236,17 +219,21 @@ def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, see
     than its own values in other places. As in `better_than`, the values themselves are counted among the copies.
     """
     shuffled = np.random.default_rng(seed).permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
-    own, *others = _errors(np.concatenate([values[None], shuffled]), removals)
+    own, *others = infidelity(np.concatenate([values[None], shuffled]), removals)
     # of equal values in other places, the sums differ by rounding
     return _among(np.array(others) > own + 1e-9 * np.mean(removals.losses**2))
 
 
-def _errors(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Float64[np.ndarray, "maps"]:
-    """The mean squared error of each map, scaled by what makes it least, but not by a negative number."""
-    told = maps.astype(np.float64) @ removals.gone.T
-    sizes = np.square(told).sum(1)
-    scalings = np.divide(told @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
-    return np.square(scalings[:, None] * told - removals.losses).mean(1)
+def infidelity(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Float64[np.ndarray, "maps"]:
+    """The mean squared error of each map as a prediction of what F loses, in units of F squared (Yeh et al. 2019).
+
+    Each map is scaled by the number that makes its error least. That number is not negative: values with the wrong sign
+    predict nothing.
+    """
+    predicted = maps.astype(np.float64) @ removals.gone.T
+    sizes = np.square(predicted).sum(1)
+    scalings = np.divide(predicted @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
+    return np.square(scalings[:, None] * predicted - removals.losses).mean(1)
 
 
 def _among(worse: Bool[np.ndarray, "others"]) -> float:

@@ -95,10 +95,10 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 
 def in_words(table: dict[str, Any]) -> str:
     """What the columns are, and how it was measured."""
-    side = table.get("side", 1)
+    side, source = table.get("side", 1), f" of {table['source']}" if "source" in table else ""
     return (
         "Deletion and insertion are mean areas under the curves, the gap is the median relative error of the sum. "
-        f"Settings: {table['images']} images, {table['output']}, baseline {table['baseline']}, {table['steps']} steps, "
-        f"{table['samples']} copies or orders, block {table['block']}, patches removed in {table['removals']} steps"
-        f"{f', in groups of {side} x {side}' if side > 1 else ''}."
+        f"Settings: {table['images']} images{source}, {table['output']}, baseline {table['baseline']}, "
+        f"{table['steps']} steps, {table['samples']} copies or orders, block {table['block']}, "
+        f"patches removed in {table['removals']} steps{f', in groups of {side} x {side}' if side > 1 else ''}."
     )

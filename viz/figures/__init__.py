@@ -17,6 +17,7 @@ from viz.figures.charts import (
     lines_over_depth,
     patch_matrix,
     reliability,
+    scatter,
     signed_bars,
     sorted_line,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "pictures",
     "randomised",
     "reliability",
+    "scatter",
     "signed_bars",
     "sorted_line",
     "tile_at",

@@ -17,6 +17,7 @@ from viz.figures.style import (
     GROUND,
     GROUPS,
     INK,
+    MAX_CLASSES,
     RISES,
     SEQUENTIAL,
     SHARE,
@@ -38,6 +39,9 @@ from viz.figures.style import (
     with_sign,
 )
 
+NTH = ("first", "second")
+DISC, CROSS = 0, 4
+"""plotly's numbers of the symbols"""
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
@@ -371,6 +375,41 @@ def grouped_bars(
         xaxis={"tickangle": 0} | names_on([names[i] for i in drawn]),
         yaxis={"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"} | SHARE,
     )
+
+
+def scatter(
+    places: Sequence[Float32[np.ndarray, "_ 2"]],
+    names: Sequence[str],
+    colours: Sequence[str],
+    crossed: Sequence[Sequence[bool]],
+    told: Sequence[Sequence[str]],
+    here: Float32[np.ndarray, "2"],
+    explained: Sequence[float],
+) -> go.Figure:
+    """Points in groups, each group with a name and a colour; those that are crossed are crosses, `here` is a star.
+
+    told: what the pointer tells of each point. explained: the share of the variance along each axis
+    """
+    groups = [
+        go.Scatter(
+            x=brief(xy[:, 0]),
+            y=brief(xy[:, 1]),
+            name=name,
+            mode="markers",
+            marker={"color": colour, "size": 7, "symbol": [CROSS if one else DISC for one in cross], "opacity": 0.8},
+            hovertext=list(words),
+            hoverinfo="text",
+            showlegend=len(places) <= MAX_CLASSES,
+        )
+        for xy, name, colour, cross, words in zip(places, names, colours, crossed, told, strict=True)
+    ]
+    look = {"symbol": "star", "size": 18, "color": "#ffd23f", "line": {"color": "black", "width": 1.5}}
+    star = go.Scatter(
+        x=here[:1], y=here[1:], mode="markers", marker=look, hovertext="the present picture", hoverinfo="text",
+        showlegend=False,
+    )  # fmt: skip
+    titles = [f"{name} component ({share:.0%} of the variance)" for name, share in zip(NTH, explained, strict=True)]
+    return axes_figure([*groups, star], 420, xaxis={"title": titles[0]}, yaxis={"title": titles[1]})
 
 
 def learning_curves(

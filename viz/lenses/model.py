@@ -1,4 +1,4 @@
-"""Model: which network this is, how good it is, and whether its probabilities can be trusted."""
+"""Model: which network this is, how good it is, on which pictures, and whether its probabilities can be trusted."""
 
 from html import escape
 
@@ -7,24 +7,26 @@ import numpy as np
 from mixer.evaluate import headline
 from mixer.summary import summary
 from viz import figures, learning_curves
+from viz.lenses.over_pictures import mean, plane
+from viz.lenses.samples import pictures
 from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, Point, View, counted
 from viz.microscope import Microscope
 from viz.selection import Params, Selection
 
 
 def lens(scope: Microscope) -> Lens:
-    metrics, rows = scope.metrics, []
-    evaluated = scope.knows_samples and "accuracy" in metrics
-    measured = tuple(view for view in (CONFUSION, RELIABILITY) if evaluated and view.id in metrics)
+    metrics = scope.metrics
+    rows: list[tuple[View, ...]] = [(pictures(scope),), (plane(scope), mean(scope))]
+    measured = tuple(view for view in (CONFUSION, RELIABILITY) if scope.evaluated and view.id in metrics)
     if measured:
-        rows.append(measured)
+        rows.insert(0, measured)
     if {"stages", "epochs", "hours"} <= metrics.keys():
         rows.append((_training(scope),))
     rows.append((LAYERS,))
     unknown = "This network has not been evaluated on images of its classes."
     if scope.knows_samples:
         unknown = "This checkpoint has not been evaluated. This command evaluates it: python main.py evaluate"
-    return Lens("model", "Model", headline(metrics) if evaluated else unknown, tuple(rows))
+    return Lens("model", "Model", headline(metrics) if scope.evaluated else unknown, tuple(rows))
 
 
 def _nothing(selection: Selection) -> None:
@@ -41,10 +43,8 @@ def _confusion(scope: Microscope, selection: Selection) -> Drawn:
 
 def _confused(scope: Microscope, selection: Selection, point: Point) -> Params:
     """The samples of that true class with that answer."""
-    truth, answer = point.index
-    if len(scope.classes) > MAX_PAIRED:
-        return {"samples": scope.classes[truth]}
-    return {"samples": f"{scope.classes[truth]}>{scope.classes[answer]}"}
+    truth, answer = (scope.classes[i] for i in point.index)
+    return {"samples": truth if len(scope.classes) > MAX_PAIRED else f"{truth}>{answer}"}
 
 
 def _reliability(scope: Microscope, selection: Selection) -> Drawn:

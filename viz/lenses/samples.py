@@ -1,14 +1,45 @@
-"""The samples: the pictures that are offered, and which of them are listed."""
+"""The pictures that there are to look at: which of them are listed, by what a network answers to them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import product
 
-from viz.lenses.view import MAX_PAIRED, Drawn, Lens, View, taken_for
+import numpy as np
+
+from viz import dataset
+from viz.dataset import Answers
+from viz.lenses.table import table
+from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, View, counted, sample_name, taken_for
+from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pictures import thumbnail_url
-from viz.selection import Choice
+from viz.selection import Choice, Number, Selection
 
-TWO, WRONG = "two", "wrong"
+ALL, WRONG, UNSURE = "all", "wrong", "unsure"
+CLOSE = 0.2
+"""the margin below which an answer is unsure"""
+SAMPLES, TEST = "samples", "test"
+FEW, PAGE = 20, 48
+"""pictures beside the upload, and on a page of the lens: 200 kB at most"""
+PUBLISHED = 10_000
+"""test images of CIFAR-10, and of CIFAR-100"""
+PLACE = "place"
+SORT = Choice(
+    "sort",
+    "Order",
+    (
+        (PLACE, "first of each class, then second"),
+        ("confidence", "confidence, lowest first"),
+        ("sure", "confidence, highest first"),
+        ("margin", "margin, smallest first"),
+        ("late", "decided depth, deepest first"),
+        ("patch", "vote of the top patch, largest first"),
+    ),
+    PLACE,
+)
+AS = Choice("as", "Show as", (("grid", "grid"), ("table", "table")), "grid")
+COLUMNS = ("picture", "label", "answer", "confidence", "margin", "decided at", "top patch")
 
 
 def lens(scope: Microscope) -> Lens:
@@ -16,51 +47,252 @@ def lens(scope: Microscope) -> Lens:
     return Lens("specimen", "Specimen", "", ((_samples(scope),),))
 
 
-def _samples(scope: Microscope) -> View:
-    names = scope.samples.classes
-    kinds_of = [(TWO, "two of each class"), *((name, name) for name in _own(scope))]
+def filters(scope: Microscope) -> tuple[Choice, ...]:
+    """Which pictures are meant: of the samples or of all test images, and which of them."""
+    names, kinds = scope.samples.classes, [(ALL, "all"), (UNSURE, f"unsure (margin below {CLOSE})")]
     if scope.knows_samples:
-        pairs = product(names, names) if len(names) <= MAX_PAIRED else ()
-        confused = [(f"{a}>{b}", taken_for(a, b)) for a, b in pairs]
-        kinds_of = [*kinds_of[:1], (WRONG, "misclassified"), *kinds_of[1:], *confused]
-    kinds = Choice("samples", "Samples", tuple(kinds_of), TWO)
+        kinds.append((WRONG, "misclassified"))
+    kinds += [(name, name) for name in _own(scope)]
+    if scope.knows_samples and max(len(names), len(scope.classes)) <= MAX_PAIRED:
+        kinds += [(f"{a}>{b}", taken_for(a, b)) for a, b in product(names, scope.classes)]
+    chosen = Choice("samples", "Pictures", tuple(kinds), ALL)
+    return (chosen, _source(scope)) if scope.test_data else (chosen,)
+
+
+def _source(scope: Microscope) -> Choice:
+    of = (SAMPLES, f"the {len(scope.samples)} samples"), (TEST, f"all test images of {scope.samples.source}")
+    return Choice("images", "Of", of, SAMPLES)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The samples, or all test images."""
+
+    numbers: Sequence[int]
+    """as a link has them"""
+    labels: list[str]
+    names: list[str]
+
+
+def listed(scope: Microscope, selection: Selection) -> Listed:
+    """Of the samples, or of all test images."""
+    test = of_test(scope, selection)
+    numbers = scope.test_numbers if test else range(len(scope.samples))
+    return scope.remembered(
+        ("pictures", test),
+        lambda: Listed(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
+    )
+
+
+def of_test(scope: Microscope, selection: Selection) -> bool:
+    return bool(scope.test_data) and _source(scope).value(selection) == TEST
+
+
+def answers_to(scope: Microscope, selection: Selection | None = None) -> Measurement[Answers]:
+    """What the network does with each of the samples, or of all test images, when it is asked for."""
+    if selection is None or not of_test(scope, selection):
+        return scope.over_samples(
+            "answers",
+            "Answers to the samples",
+            lambda: dataset.answers(scope.model, len(scope.samples), lambda part: scope.sample_inputs[part]),
+        )
+    numbers = scope.test_numbers
+    return scope.measurement(
+        "answers to all test images",
+        "Answers to all test images",
+        "images",
+        len(numbers),
+        lambda: dataset.answers(scope.model, len(numbers), lambda part: scope.inputs([numbers[i] for i in part])),
+        on_request=True,
+    )
+
+
+def sample_answers(scope: Microscope) -> list[int] | None:
+    """The class that the network gives each sample, where that is known."""
+    known = scope.known(answers_to(scope))
+    return None if known is None else known.answer.tolist()
+
+
+def chosen(scope: Microscope, selection: Selection) -> list[int] | None:
+    """The places of the pictures that are meant, in their order; None where what they depend on is not known yet."""
+    kind, order = filters(scope)[0].value(selection), SORT.value(selection)
+    truths, known = listed(scope, selection).labels, scope.known(answers_to(scope, selection))
+    if known is None and needs_answers(scope, selection):
+        return None
+    if kind == ALL:
+        places = [*range(len(truths))]
+    elif kind in _own(scope):
+        places = [i for i, truth in enumerate(truths) if truth == kind]
+    else:
+        assert known is not None
+        given = [scope.classes[answer] for answer in known.answer]
+        pairs = zip(truths, given, known.margin.tolist(), strict=True)
+        places = [
+            i
+            for i, (a, b, margin) in enumerate(pairs)
+            if {WRONG: a != b, UNSURE: margin < CLOSE}.get(kind, kind == f"{a}>{b}")
+        ]
+    if order == PLACE or known is None:
+        turn, seen = dict[int, int](), dict[str, int]()
+        for i in places:
+            turn[i] = seen[truths[i]] = seen.get(truths[i], -1) + 1
+        return sorted(places, key=lambda i: (turn[i], i))
+    return sorted(places, key=_keys(known)[order].__getitem__)
+
+
+def _keys(known: Answers) -> dict[str, list[float]]:
+    """What each order sorts by, smallest first."""
+    values = {
+        "confidence": known.confidence,
+        "sure": -known.confidence,
+        "margin": known.margin,
+        "late": -known.decided,
+        "patch": -known.votes.max(1),
+    }
+    return {name: list.tolist() for name, list in values.items()}
+
+
+def needs_answers(scope: Microscope, selection: Selection) -> bool:
+    """Whether which pictures are listed, or their order, depends on the answers."""
+    kind = filters(scope)[0].value(selection)
+    return SORT.value(selection) != PLACE or not (kind == ALL or kind in _own(scope))
+
+
+def wrong_answers(scope: Microscope, selection: Selection, known: Answers) -> list[bool]:
+    """For each picture whether its answer is known to be wrong."""
+    labels = listed(scope, selection).labels
+    pairs = zip(known.answer.tolist(), labels, strict=True)
+    return [scope.knows_samples and scope.classes[answer] != label for answer, label in pairs]
+
+
+def chosen_in_words(scope: Microscope, selection: Selection, places: Sequence[int]) -> str:
+    """HTML: how many pictures are meant, and how many of the answers are right."""
+    known, count = scope.known(answers_to(scope, selection)), len(listed(scope, selection).labels)
+    label = escape(filters(scope)[0].label_of(selection))
+    words = f"{len(places):,} of {counted(count, 'picture')}: {label}."
+    if known is None or not places or not scope.knows_samples:
+        return words
+    wrong = wrong_answers(scope, selection, known)
+    right = len(places) - sum(wrong[i] for i in places)
+    return f"{words} Correct answers: {right:,} ({right / len(places):.1%})."
+
+
+def _samples(scope: Microscope) -> View:
     return View(
         "samples",
         "Samples",
-        "Which test images, not used for training, are there to choose from?",
+        "Which test images, not used for training, are there to choose from?"
+        if scope.samples.held_out
+        else "Which of these pictures do you choose?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
-        lambda s: None,
-        lambda scope, s: _draw_samples(scope, kinds.value(s)),
-        options=(kinds,),
-        needs=lambda scope, s: (
-            () if kinds.value(s) in (TWO, *_own(scope)) else [scope.sample_tokens(len(scope.depth_names) - 1)]
-        ),
+        lambda s: (s.options.get("images"), s.options.get("sort")),
+        _draw_samples,
+        options=filters(scope)[:1],
+        needs=_needs,
     )
 
 
-def _draw_samples(scope: Microscope, kind: str) -> Drawn:
-    truths = [scope.truth(i) for i in range(len(scope.samples))]
-    if kind == TWO:
-        names = {i: truth for i, truth in enumerate(truths) if truths.index(truth) + 2 > i}
-    elif kind in _own(scope):
-        names = {i: truth for i, truth in enumerate(truths) if truth == kind}
-    elif (answers := scope.sample_answers()) is None:
+def _needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    return [answers_to(scope, selection)] if needs_answers(scope, selection) else ()
+
+
+def _draw_samples(scope: Microscope, selection: Selection) -> Drawn:
+    places = chosen(scope, selection)
+    if places is None:
         return Drawn()
-    else:
-        pairs = list(zip(truths, (scope.classes[answer] for answer in answers), strict=True))
-        names = {
-            i: taken_for(a, b) for i, (a, b) in enumerate(pairs) if kind == f"{a}>{b}" or (kind == WRONG and a != b)
-        }
-    thumbnails = (
-        f"<li><button type='button' data-words='sample={i}'>"
-        f"<img src='{thumbnail_url(scope.samples.images[i].permute(1, 2, 0).numpy())}' alt=''>"
-        f"{escape(name)}</button></li>"
-        for i, name in sorted(names.items())
+    if not places:
+        return Drawn(words="There is none among the samples.")
+    found, here = listed(scope, selection), places[:FEW]
+    more = len(places) - len(here)
+    words = (
+        f"The first {len(here)} of {len(places):,}. <button type='button' data-words='lens=model' "
+        "data-go='model-pictures'>All of them</button>"
     )
-    words = "" if names else "There is none among the samples."
-    return Drawn(html=f"<ul class='thumbnails'>{''.join(thumbnails)}</ul>", words=words)
+    buttons = [_button(scope, found.numbers[i], found.labels[i]) for i in here]
+    return Drawn(html=_grid(buttons), words=words if more else "")
+
+
+def pictures(scope: Microscope) -> View:
+    return View(
+        "pictures",
+        "Pictures and answers",
+        "What does the network answer to each picture, how sure, decided at which depth and by which patch?",
+        "Limits: the confidence is that of the network, and a picture at the top of an order is extreme by selection.",
+        lambda s: None,
+        _draw_pictures,
+        options=(*filters(scope), SORT, AS, *_turn(scope)),
+        needs=lambda scope, s: [answers_to(scope, s)],
+    )
+
+
+def _turn(scope: Microscope) -> tuple[Number, ...]:
+    """Which page is shown, where there may be several."""
+    pages = -(-max(len(scope.samples), PUBLISHED if scope.test_data else 0) // PAGE)
+    return (Number("page", "", 1, pages, 1),) if pages > 1 else ()
+
+
+def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
+    known, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    if places is None:
+        return Drawn()
+    found = listed(scope, selection)
+    pages = -(-len(places) // PAGE)
+    page = next((turn.value(selection) for turn in _turn(scope) if turn.value(selection) <= pages), 1)
+    here = places[PAGE * (page - 1) : PAGE * page]
+    numbers = [found.numbers[i] for i in here]
+    if known is None:  # then they have no more than their labels
+        buttons = [_button(scope, n, found.labels[i]) for n, i in zip(numbers, here, strict=True)]
+        return Drawn(html=_grid(buttons) + _turns(page, pages), words=chosen_in_words(scope, selection, places))
+    cells = np.array(_cells(scope, found, known), str).T  # pictures columns
+    rows = cells[here].tolist()
+    if AS.value(selection) == "table":
+        first = [_button(scope, n, row[0]) for n, row in zip(numbers, rows, strict=True)]
+        html = table(COLUMNS, rows, first)
+    else:
+        said = [f"{b} {c}" if a == b else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
+        html = _grid([_button(scope, n, words) for n, words in zip(numbers, said, strict=True)])
+    listing = Numbers("value", {"picture": cells[places, 0].tolist(), "of": COLUMNS[1:]}, cells[places, 1:])
+    return Drawn(html=html + _turns(page, pages), words=chosen_in_words(scope, selection, places), numbers=listing)
+
+
+def _cells(scope: Microscope, found: Listed, known: Answers) -> list[list[str]]:
+    """What stands in each of the `COLUMNS`."""
+    return [
+        found.names,
+        found.labels,
+        [scope.classes[answer] for answer in known.answer],
+        [f"{share:.1%}" for share in known.confidence],
+        [f"{margin:.2f}" for margin in known.margin],
+        [scope.depth_names[depth] for depth in known.decided],
+        [str(scope.grid.position(patch)) for patch in known.top_patch.tolist()],
+    ]
+
+
+def _turns(page: int, pages: int) -> str:
+    """HTML: where one is in the pages, and the ways to the next ones."""
+    if pages <= 1:
+        return ""
+    steps = ("back", "Previous", page - 1), ("next", "Next", page + 1)
+    buttons = [
+        f"<button type='button' data-keep='{keep}' data-words='page={to}'{'' if 1 <= to <= pages else ' disabled'}>"
+        f"{name}</button>"
+        for keep, name, to in steps
+    ]
+    return f"<p class='turns'>{buttons[0]} Page {page} of {pages} {buttons[1]}</p>"
+
+
+def _grid(buttons: Sequence[str]) -> str:
+    return f"<ul class='thumbnails'>{''.join(f'<li>{button}</li>' for button in buttons)}</ul>"
+
+
+def _button(scope: Microscope, number: int, name: str) -> str:
+    """HTML: a small picture that a click opens."""
+    return (
+        f"<button type='button' data-words='sample={number}'>"
+        f"<img src='{thumbnail_url(np.asarray(scope.sample_image(number)))}' alt=''>{escape(name)}</button>"
+    )
 
 
 def _own(scope: Microscope) -> list[str]:
-    """The classes whose samples can be asked for by their name alone."""
-    return [name for name in scope.samples.classes if name not in (TWO, WRONG)]
+    """The classes whose pictures can be asked for by their name alone."""
+    return [name for name in scope.samples.classes if name not in (ALL, WRONG, UNSURE)]

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import repeat
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """HTML. On a narrow page each row becomes a card, in which every figure carries the name of its column."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], first: Iterable[str | None] = repeat(None)) -> str:
+    """HTML. On a narrow page each row becomes a card, in which every figure carries the name of its column.
+
+    first: HTML for the first cell of each row, in place of its text
+    """
     head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in columns)
     return (
         f"<table class='figures'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(_row(columns, row) for row in rows)}</tbody></table>"
+        f"<tbody>{''.join(_row(columns, row, html) for row, html in zip(rows, first, strict=False))}</tbody></table>"
     )
 
 
-def _row(columns: Sequence[str], row: Sequence[str]) -> str:
+def _row(columns: Sequence[str], row: Sequence[str], html: str | None) -> str:
     (first, *others), (_, *names) = row, columns
     cells = "".join(
         f"<td data-label='{escape(name)}'>{escape(value)}</td>" for name, value in zip(names, others, strict=True)
     )
-    return f"<tr><th scope='row'>{escape(first)}</th>{cells}</tr>"
+    return f"<tr><th scope='row'>{html or escape(first)}</th>{cells}</tr>"

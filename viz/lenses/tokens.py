@@ -117,7 +117,8 @@ def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
-    found = tokens.neighbours(bank, token, CROPS, selection.sample)
+    itself = selection.sample if (selection.sample or 0) < len(bank) else None
+    found = tokens.neighbours(bank, token, CROPS, itself)
     tokens_found = list(zip(found.images.tolist(), found.patches.tolist(), found.cosines.tolist(), strict=True))
     crops = (_crop(scope, *one) for one in tokens_found)
     names = [f"sample {sample}, patch {scope.grid.position(patch)}" for sample, patch, _ in tokens_found]

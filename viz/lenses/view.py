@@ -130,6 +130,11 @@ class View:
         """What of it is not known yet."""
         return scope.missing(self.needs(scope, selection))
 
+    def so_far(self, scope: Microscope, selection: Selection) -> str:
+        """Of estimates that are drawn before they are finished, a sentence for each."""
+        begun = (one for one in self.missing(scope, selection) if one.reached)
+        return " ".join(f"{one.label}: so far {one.reached:,} of {one.total:,} {one.unit}." for one in begun)
+
 
 @dataclass(frozen=True)
 class Lens:
@@ -257,7 +262,7 @@ def picture_name(scope: Microscope, selection: Selection) -> str:
 
 def sample_name(scope: Microscope, sample: int) -> str:
     """Its label, and its number among the test images."""
-    return f"{scope.truth(sample)}-{scope.samples.indices[sample]}"
+    return f"{scope.truth(sample)}-{scope.sample_place(sample)}"
 
 
 def taken_for(truth: str, answer: str) -> str:
@@ -282,7 +287,8 @@ def safe_name(name: str) -> str:
 
 def csv_of(scope: Microscope, selection: Selection, view: View, options: Sequence[Option], numbers: Numbers) -> str:
     """The numbers of a view as a file, with what they are of."""
-    return numbers.csv({"view": f"{view.title} {view.question}", **facts_of(scope, selection, options)})
+    estimates = {"estimates": so_far} if (so_far := view.so_far(scope, selection)) else {}
+    return numbers.csv({"view": f"{view.title} {view.question}", **facts_of(scope, selection, options), **estimates})
 
 
 def in_place(view: View, drawn: Drawn) -> str:
@@ -305,9 +311,10 @@ def as_python(scope: Microscope, page: Choices, name: str, view: View, selection
     unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
+    samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
     return (
         "from viz import Microscope, view\n\n"
-        f"scope = Microscope.load({scope.source!r})\n"
+        f"scope = Microscope.load({scope.source!r}{samples})\n"
         f"view(scope, {name!r}{''.join(f', {name}={_literal(name, text)}' for name, text in named.items())})\n"
     )
 

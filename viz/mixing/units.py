@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz.capture import Trace, array, capture, evaluating
-from viz.pace import collected
+from viz.pace import estimated, in_place
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
@@ -25,7 +25,8 @@ def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "un
 def strengths_everywhere(
     model: Mixer, images: Float[Tensor, "images 3 height width"]
 ) -> Iterator[int | Float32[np.ndarray, "images blocks units"]]:
-    """`strengths` of each image in all blocks; yields how many images are done, at last the result."""
+    """`strengths` of each image in all blocks; yields how many images are done, and the result: first of a few images
+    (NaN for the others), at last of all."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
 
     def of(batch: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ def strengths_everywhere(
             model(batch)
         return torch.stack([_strengths(model, block, seen[name]) for block, name in enumerate(names)], 1)
 
-    yield array((yield from collected(model, images, of, gradients=True)))
+    return estimated(model, images, of, lambda found: array(in_place(found, images)))
 
 
 @torch.no_grad()

@@ -44,9 +44,12 @@ window.instrument = (() => {
     for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
       try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
   };
-  // the link of this page, or of a view in it, as it can be copied: with all that it stands for, or as short as it is
-  const link = view => {
-    const [page] = location.href.split("#"), here = view ? `${page}${location.search ? "&" : "?"}view=${view}` : page;
+  // the link of this page, or of a view in it, or of that alone, as it can be copied: with all that it stands for, or as short as it is
+  const link = (view, as = "view") => {
+    const page = new URL(location.href), add = view ? `${as}=${view}` : "";
+    page.hash = "";
+    page.search = [page.search.slice(1).split("&").filter(word => !word.startsWith("only=")).join("&"), add].filter(Boolean).join("&");
+    const here = page.href;
     const digests = location.search.match(DIGEST) ?? [];
     const fragment = new URLSearchParams(digests.map(digest => [digest, texts.get(digest) ?? ""])).toString();
     const whole = location.search.length + fragment.length < LONGEST;
@@ -466,7 +469,7 @@ window.instrument = (() => {
       const pictured = box.querySelector(".pane:last-child > :is(.figure:not([hidden]), .html:has(svg, img, > .figures, > .verdicts))");
       for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
       const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
-      const low = bottom + 170 * zoom > innerHeight, page = document.documentElement.clientWidth;
+      const low = bottom + 205 * zoom > innerHeight, page = document.documentElement.clientWidth;
       const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
       menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
     });
@@ -480,6 +483,7 @@ window.instrument = (() => {
         [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
       if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "share") share(event.target, box.dataset.name);
+      if (does === "embed") embed(event.target, box.dataset.name);
       if (does === "large") lecture(box);
     });
     return given => {
@@ -507,6 +511,19 @@ window.instrument = (() => {
     announce("Copied");
     setTimeout(() => { button.textContent = label; }, 2000);
   };
+  // for a page of somebody else: the view alone, with all that is chosen here
+  const embed = (button, view) => {
+    const frame = document.createElement("iframe");
+    Object.assign(frame, {src: link(view, "only").text, title: view, width: "100%", height: "560", loading: "lazy"});
+    frame.style.border = "0";
+    copy(button, frame.outerHTML);
+  };
+  // one view without header and column; an empty name: all of the page
+  const alone = id => {
+    document.documentElement.classList.toggle("only", Boolean(id));
+    for (const view of document.querySelectorAll(".view-component")) view.classList.toggle("alone", view.id === id);
+  };
+  if (new URLSearchParams(location.search).has("only")) document.documentElement.classList.add("only");
   const share = (button, view) => {
     const {text, whole} = link(view);
     copy(button, text);
@@ -572,6 +589,7 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
+        button.classList.toggle("grouped", patch.grouped);
         button.value = patch.place;
         button.dataset.place = `(${patch.place.replace(",", ", ")})`;
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
@@ -702,6 +720,7 @@ window.instrument = (() => {
     receive(parts);
     release();
     if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
+    if (about.only !== undefined) alone(about.only);
     if (place) go(place);
     if (document.body.classList.contains("away")) say("");
     document.body.classList.remove("away");
@@ -716,7 +735,7 @@ window.instrument = (() => {
   const CHAPTERS = ["network", "lens", "sample", "picture"];
   let shown = location.search;
   const address = (own, chosen) => {
-    const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__")));
+    const foreign = new URLSearchParams([...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__") || name === "only"));
     const query = [foreign.toString(), own].filter(Boolean).join("&");
     const place = document.getElementById(location.hash.slice(1)) ? location.hash : "";
     const [was, is] = [location.search, query].map(text => new URLSearchParams(text));

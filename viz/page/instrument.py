@@ -109,7 +109,7 @@ class Instrument(Lenses):
         self.wanted(visit)  # what starts by itself is decided for all views together
         updates: Updates = {}
         for part in self.parts:
-            if part.lens in (None, visit.selection.lens):
+            if self._is_shown(visit, part.element, part.lens):
                 sees = part.sees(visit)
                 if visit.sent.get(part.element, self) != sees:
                     updates[part.element] = part.value(visit)
@@ -121,10 +121,14 @@ class Instrument(Lenses):
         needed = {
             measurement.key: measurement
             for name, place in self.lens_of.items()
-            if place in (None, visit.selection.lens)
+            if self._is_shown(visit, name, place)
             for measurement in self._needs(visit, name)
         }
         return [one for one in sorted(needed.values(), key=lambda one: one.seconds) if visit.starts(one)]
+
+    def _is_shown(self, visit: Session, element: str, lens: str | None) -> bool:
+        """Whether an element can be seen. lens: that it stands in, if any"""
+        return element in (visit.only, "kept") if visit.only else lens in (None, visit.selection.lens)
 
     def _needs(self, visit: Session, name: str) -> list[Measurement]:
         """What a view needs, for the present selection and for the one that it is shown beside."""
@@ -227,13 +231,16 @@ class Instrument(Lenses):
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
-            name, chosen = now_at(self.scope, words.pop("view", "").strip(EDGES))
+            only = words.pop("only", "")
+            name, chosen = now_at(self.scope, words.pop("view", only).strip(EDGES))
             lens, view = self.named.get(name, (None, None))
             if lens in self.lenses and view:
-                status["go"] = element_id(lens, view)
+                place = element_id(lens, view)
+                status |= {"only": place} if only else {"go": place}
                 words = {**chosen, **words, "lens": lens.id}
             elif name:
                 said.append(f"There is no view {name!r} here.")
+            visit.only = status.setdefault("only", "")
         elif "view" in event:
             words = dict(self._picked(visit, event))
         words = {str(name): str(text) for name, text in words.items()}

@@ -62,6 +62,7 @@ def _view(lens: Lens, view: View) -> str:
       <button type="button" data-do="csv">CSV</button>
       <button type="button" data-do="python">Copy as Python</button>
       <button type="button" data-do="share">Link to it</button>
+      <button type="button" data-do="embed">Copy as iframe</button>
     </div>
   </div>
   <p class="question">{question}</p>

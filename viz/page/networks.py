@@ -39,17 +39,24 @@ ERRORS = (ValueError, OSError, MemoryError)
 class Networks:
     """The networks that visitors and programs may use."""
 
-    def __init__(self, source: str, scope: Microscope, hub: Collection[str] | None = None):
+    def __init__(
+        self,
+        source: str,
+        scope: Microscope,
+        hub: Collection[str] | None = None,
+        pictures: Mapping[str, Any] | None = None,
+    ):
         """source: the first network's
 
         hub: ids of models on the Hub that may be opened beside what is present. None: whatever a visitor names, folders
             of this machine included; for a server that nobody else can reach
+        pictures: where those are that each network is shown with, for `Microscope.load`
         """
         path = Path(source).resolve()
         found = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
         self._first, self._hub = next(found, LocalNetwork(source, source, "")), hub
         self.first = Instrument(scope, self._first.name, self.opened)
-        self._named = set(hub or ())
+        self._named, self._pictures = set(hub or ()), pictures or {}
         self._open: LRUCache[str, Instrument] = LRUCache(MAX_OPEN)
         self._loading = asyncio.Lock()
 
@@ -72,7 +79,7 @@ class Networks:
             if found is None:
                 raise ValueError(UNKNOWN.format(name))
             if found not in self._open:
-                scope = await asyncio.to_thread(Microscope.load, sources[found])
+                scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
                 self._open[found] = Instrument(scope, found, self.opened, further=True)
             return self._open[found]
 

@@ -232,12 +232,7 @@ def drawn_or_words(scope: Microscope, view: View, selection: Selection) -> Drawn
     """What a view shows, and how far estimates are; or that it could not be drawn."""
     try:
         drawn = view.draw(scope, selection)
-        so_far = [
-            f"{escape(one.label)}: so far {one.reached:,} of {one.total:,} {one.unit}."
-            for one in view.missing(scope, selection)
-            if one.reached
-        ]
-        return replace(drawn, words=" ".join(filter(None, (drawn.words, *so_far))))
+        return replace(drawn, words=f"{drawn.words} {escape(view.so_far(scope, selection))}".strip())
     except Exception:
         log.exception("%s could not be drawn", view.title)
         return Drawn(words=BROKEN)

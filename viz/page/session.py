@@ -16,6 +16,8 @@ class Session:
 
     def __init__(self, selection: Selection):
         self.selection = selection
+        self.only = ""
+        """the element of the view that is alone on the page, as in the page of somebody else"""
         self.pinned: Pinned | None = None
         """what is kept beside it"""
         self.photo: Photo | None = None

@@ -11,7 +11,7 @@ from viz.microscope import Microscope
 from viz.page.markup import select, slider
 from viz.page.session import Element, Session
 from viz.pictures import png_url
-from viz.selection import Selection, patch_text
+from viz.selection import Selection, groups_of, patch_text
 
 TOP = 5
 """classes of the answer that are shown"""
@@ -41,7 +41,7 @@ def parts(scope: Microscope) -> list[Element]:
     """The visitor's photo, the picture with its patches, and the answer."""
     return [
         Element("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
-        _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
+        _part("picker", lambda s: (s.picture, s.patch, s.side), lambda s: _picker(scope, s)),
         _part(
             "answer",
             lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.side, s.depth),
@@ -91,12 +91,14 @@ def _photo(scope: Microscope, visit: Session) -> dict[str, Any]:
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
-    grid = scope.grid
+    grid, groups = scope.grid, groups_of(scope, selection)
+    together = groups.patches(int(groups.of[selection.patch])) if groups.side > 1 else ()
     patches = [
         {
             "label": "patch ({}, {})".format(*grid.position(patch)),
             "place": patch_text(scope, patch),  # as a link says it
             "chosen": str(patch == selection.patch).lower(),
+            "grouped": patch in together,
         }
         for patch in range(grid.patches)
     ]
@@ -155,8 +157,12 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
                 f"{cols} x {rows}. Choose the file again to lose nothing of it."
             )
         return lines
-    truth, number = scope.truth(selection.sample), int(scope.samples.indices[selection.sample])
-    label = f"Test image {number} of {escape(scope.samples.source)}, labelled <b>{escape(truth)}</b>"
+    truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
+    kind = "Test image" if scope.samples.held_out else "Picture"
+    label = f"{kind} {number} of {escape(scope.samples.source)}"
+    if not scope.samples.classes:
+        return [f"{label}. It has no label."]
+    label += f", labelled <b>{escape(truth)}</b>"
     if not scope.knows_samples:
         return [f"{label}. The network does not have this class, so its answer is neither correct nor wrong."]
     true = scope.truth_class(selection.sample)

@@ -157,9 +157,9 @@ def test_all_methods_over_the_samples_are_shown_as_they_were_recorded(scope: Mic
     view, selection = view_of(lens, "survey"), select(scope, lens)
     assert "evaluate --attributions" in view.draw(scope, selection).words
     named = Microscope(scope.model, {"data": {"name": "photos"}}, scope.device, "my runs/b")
-    assert "evaluate --attributions --data FOLDER &#x27;my runs/b&#x27;</code>" in view.draw(named, selection).words
+    assert "evaluate --attributions &#x27;my runs/b&#x27;</code>" in view.draw(named, selection).words
     other = Microscope(Mixer(replace(scope.model.config, num_classes=3, classes=())), {}, scope.device)
-    assert "do not show its classes" in view.draw(other, selection).words
+    assert "evaluate --attributions --samples FOLDER</code>" in view.draw(other, selection).words
     row = {"deletion": 0.25, "insertion": 0.5, "gap": None, "seconds": 0.125}
     table = {"methods": {"Saliency": row}, "images": 200, "output": "probability", "baseline": "mean colour"}
     scope.metrics = {"attributions": table | {"steps": 9, "samples": 7, "block": 2, "removals": 16}}

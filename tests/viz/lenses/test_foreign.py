@@ -277,7 +277,7 @@ def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, 
         assert words.endswith("so its answer is neither correct nor wrong.")
     assert scope.quality == "not evaluated"
     (kinds,) = foreign.specimen.all_options
-    assert [name for name, _ in kinds.choices] == ["two", *CLASSES]
+    assert [name for name, _ in kinds.choices] == ["all", "unsure", *CLASSES]
 
 
 def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer) -> None:
@@ -287,5 +287,5 @@ def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer
     instrument = Instrument(Microscope(foreign_mixer, metrics, torch.device("cpu")))
     (lens,) = (lens for lens in instrument.lenses if lens.id == "model")
     assert lens.asks == "This network has not been evaluated on images of its classes."
-    assert [view.id for view in lens.views] == ["training", "layers"]
+    assert [view.id for view in lens.views] == ["pictures", "map", "mean", "training", "layers"]
     assert instrument.scope.quality == "not evaluated"

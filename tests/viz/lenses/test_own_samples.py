@@ -21,11 +21,14 @@ from viz.page.session import Session
 from viz.selection import change, first
 
 NAMES = ("two", "wrong", "<i>&amp;", "a>b")
-METRICS = {"accuracy": 0.5, "images": 4, "confusion": np.eye(4, dtype=int).tolist()}
+METRICS = {"accuracy": 0.5, "images": 4, "data": {"name": "mine"}, "confusion": np.eye(4, dtype=int).tolist()}
 
 
-def network(classes: tuple[str, ...], labels: list[int]) -> Microscope:
-    """Of pictures of 12 x 20 pixels in 3 x 4 patches; its samples are noise, with these labels."""
+def network(classes: tuple[str, ...], labels: list[int], of: tuple[str, ...] | None = None) -> Microscope:
+    """Of pictures of 12 x 20 pixels in 3 x 4 patches; its samples are noise, with these labels.
+
+    of: the classes of the samples, where they are others
+    """
     config = MixerConfig(
         image_size=(12, 20),
         patch_size=(4, 5),
@@ -38,7 +41,8 @@ def network(classes: tuple[str, ...], labels: list[int]) -> Microscope:
     )
     images = torch.randint(256, (len(labels), 3, 12, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     indices = 100 + torch.arange(len(labels))
-    own = Samples(images, torch.tensor(labels), indices, classes=classes, source="mine")
+    stated = {"classes": classes if of is None else of, "source": "mine", "held_out": of is None}
+    own = Samples(images, torch.tensor(labels), indices, **stated)
     metrics = METRICS if len(classes) == 4 else {}
     return Microscope(bent(config), metrics, torch.device("cpu"), own_samples=own)
 
@@ -58,12 +62,13 @@ def shown(instrument: Instrument, kind: str) -> list[str]:
 
 
 def test_samples_of_a_class_are_found_by_its_name_whatever_that_is(instrument: Instrument) -> None:
-    assert shown(instrument, "two") == ["0", "1", "3", "4", "5", "6", "7"]
+    assert shown(instrument, "all") == ["0", "3", "4", "6", "1", "5", "7", "2", "8"]  # first of each class, second, ...
+    assert shown(instrument, "two") == ["0", "1", "2"]
     assert shown(instrument, "a>b") == ["6", "7", "8"]
     assert shown(instrument, "<i>&amp;") == ["4", "5"]
     answers = [instrument.scope.answer(instrument.scope.sample_picture(i)) for i in range(9)]
     wrong = [str(i) for i, answer in enumerate(answers) if answer != instrument.scope.truth_class(i)]
-    assert shown(instrument, "wrong") == wrong
+    assert sorted(shown(instrument, "wrong")) == wrong
     assert wrong
 
 
@@ -76,7 +81,11 @@ def test_they_are_called_what_they_are(instrument: Instrument) -> None:
     assert words.startswith("Test image 104 of mine, labelled <b>&lt;i&gt;&amp;amp;</b>: the answer is ")
 
 
-def test_every_view_is_drawn_with_them(instrument: Instrument) -> None:
+@pytest.mark.parametrize("of", [None, (), NAMES[1:3], ("x",)], ids=["all", "unlabelled", "some", "others"])
+def test_every_view_is_drawn_with_them(of: tuple[str, ...] | None) -> None:
+    instrument = Instrument(
+        network(NAMES, [0, 0, 0, 0, 0, 0, 0, 0, 0] if of is not None else [0, 0, 0, 1, 2, 2, 3, 3, 3], of)
+    )
     for lens in instrument.lenses:
         visit = Session(first(instrument.scope, instrument.page))
         instrument.answer(visit, {"words": {"lens": lens.id, "sample": "8"}})
@@ -91,11 +100,22 @@ def test_every_view_is_drawn_with_them(instrument: Instrument) -> None:
             assert "<i>&amp;" not in f"{value['words']}{value['html']}"
 
 
+def test_pictures_of_a_folder_are_not_called_test_images() -> None:
+    for of, words in (
+        ((), "Picture 101 of mine. It has no label."),
+        (("two",), "Picture 101 of mine, labelled <b>two</b>: the answer is "),
+        (("x",), "Picture 101 of mine, labelled <b>x</b>. The network does not have this class"),
+    ):
+        made = Instrument(network(NAMES, [0] * 9, of))
+        selection, _ = change(made.scope, made.page, made.first, {"sample": "1"})
+        assert specimen.in_words(made.scope, selection)[0].startswith(words)
+
+
 def test_of_many_classes_pairs_are_not_listed() -> None:
     names = tuple(f"thing {i}" for i in range(60))
     instrument = Instrument(network(names, [3, 5, 5]))
     (kinds,) = instrument.specimen.all_options
-    assert len(kinds.choices) == 62
+    assert [name for name, _ in kinds.choices] == ["all", "unsure", "wrong", *names]
     assert _confused(instrument.scope, instrument.first, Point(0, "", (5, 3))) == {"samples": "thing 5"}
     assert shown(instrument, "thing 5") == ["1", "2"]
     assert shown(instrument, "thing 7") == []

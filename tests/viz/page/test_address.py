@@ -9,7 +9,7 @@ from viz.page.address import LONGEST, Address
 from viz.page.instrument import Instrument
 from viz.page.pin import link
 from viz.page.session import Session
-from viz.selection import show, to_link
+from viz.selection import show, to_query, to_words
 
 
 @pytest.fixture
@@ -82,4 +82,8 @@ def test_the_sentence_on_a_link_stays_when_the_page_draws_by_itself(instrument: 
 def test_the_link_of_a_page_without_a_picture_is_as_people_read_it(instrument: Instrument) -> None:
     visit = Session(instrument.first)
     status = instrument.answer(visit, {"words": {"patch": "2,1", "edits": "mean:1,1"}})["status"]
-    assert status["link"] == to_link(instrument.scope, instrument.page, visit.selection) == "edits=mean:1,1&patch=2,1"
+    assert (
+        status["link"]
+        == to_query(to_words(instrument.scope, instrument.page, visit.selection))
+        == "edits=mean:1,1&patch=2,1"
+    )

@@ -12,7 +12,6 @@ from viz.microscope import Microscope
 from viz.selection import Selection
 
 MISSING = "Not measured for this network. This command measures it: <code>{}</code>"
-NEVER = "Not measured for this network: the samples do not show its classes."
 
 
 def view() -> View:
@@ -29,7 +28,7 @@ def view() -> View:
 def draw(scope: Microscope, selection: Selection) -> Drawn:
     measured = scope.metrics.get("attributions")
     if not measured:
-        return Drawn(words=MISSING.format(escape(_command(scope))) if scope.knows_samples else NEVER)
+        return Drawn(words=MISSING.format(escape(_command(scope))))
     methods, columns = measured["methods"], COLUMNS[1:]
     values = np.array([[row[column] for column in columns] for row in methods.values()], float)  # NaN for no gap
     numbers = Numbers("value", {"method": list(methods), "of": columns}, values)
@@ -37,6 +36,9 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _command(scope: Microscope) -> str:
-    """What measures it, for this network: on images of its own, where it learned from others than CIFAR-10's."""
-    data = ["--data", "FOLDER"] if scope.metrics.get("data") else []
-    return " ".join(["python main.py evaluate --attributions", *data, *([quote(scope.source)] if scope.source else [])])
+    """What measures it, for this network: on pictures of its own, where the samples do not show its classes."""
+    pictures = quote(str(scope.folder)) if scope.folder else "FOLDER"
+    samples = f"--samples {pictures}" if scope.folder or (scope.samples.classes and not scope.knows_samples) else ""
+    return " ".join(
+        filter(None, ["python main.py evaluate --attributions", samples, scope.source and quote(scope.source)])
+    )

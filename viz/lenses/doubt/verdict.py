@@ -21,7 +21,8 @@ def view(methods: Several, listed: Listed) -> View:
         "verdict",
         "Reliability tests",
         "Which tests of its reliability does each map pass?",
-        "Limits: the thresholds are this project's choice, and passing all of them proves nothing.",
+        "Limits: the thresholds are this project's choice; only deletion, insertion and removing patches compare a map "
+        "with chance.",
         # those that are not judged are named
         lambda selection: (checks_of(selection, listed(selection)), methods.value(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection), methods.value(selection)),

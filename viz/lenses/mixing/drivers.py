@@ -7,10 +7,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz.lenses.mixing import block, chosen
+from viz.lenses.samples import answers_to, sample_answers
 from viz.lenses.view import Drawn, Numbers, View, taken_for
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing import units
+from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Selection
 
@@ -32,11 +34,7 @@ def view(scope: Microscope) -> View:
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
     everywhere = strengths_of(scope)
-    return (
-        [everywhere]
-        if scope.known(everywhere) is None
-        else [everywhere, scope.sample_tokens(len(scope.depth_names) - 1)]
-    )
+    return [everywhere] if scope.missing([everywhere]) else [everywhere, answers_to(scope)]
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
@@ -46,7 +44,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     unit = chosen.unit_of(scope, selection)
     strengths = known[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
-    answers = scope.sample_answers()
+    answers = sample_answers(scope)
     items = "".join(
         f"<li>{_button(scope, sample)}{_describe(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
         for sample in best
@@ -62,6 +60,7 @@ def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples 
         "Run of all samples",
         lambda: units.strengths_everywhere(scope.model, scope.sample_inputs),
         on_request=True,
+        first=FIRST,
     )
 
 

@@ -1,0 +1,58 @@
+"""Many pictures at once: each has the numbers that it has alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.viz.looking import microscope
+from viz import dataset, tokens
+from viz.attribution.attribute import attribute
+from viz.attribution.question import Question
+from viz.microscope import Microscope
+
+
+@pytest.fixture(scope="module")
+def scope() -> Microscope:
+    return microscope()
+
+
+def test_each_picture_has_the_answer_depth_and_votes_of_its_own_pass(scope: Microscope) -> None:
+    *counts, found = dataset.answers(scope.model, 20, lambda part: scope.sample_inputs[part])
+    assert counts == sorted(counts)
+    assert counts[-1] == 20
+    assert isinstance(found, dataset.Answers)
+    for sample in (0, 7, 19):
+        picture = scope.sample_picture(sample)
+        np.testing.assert_allclose(found.probabilities[sample], scope.probabilities(picture), rtol=1e-4, atol=1e-6)
+        assert found.answer[sample] == scope.answer(picture)
+        assert found.decided[sample] == scope.decided_at(picture)
+        votes = tokens.votes(scope.look(picture), scope.model, len(scope.depth_names) - 1)[:, scope.answer(picture)]
+        np.testing.assert_allclose(found.votes[sample], votes, rtol=1e-3, atol=1e-4)
+        assert found.top_patch[sample] == votes.argmax()
+        best = np.sort(scope.probabilities(picture))
+        assert found.margin[sample] == pytest.approx(best[-1] - best[-2], abs=1e-5)
+
+
+def test_the_map_is_that_of_the_first_pictures_and_each_lies_where_its_mean_token_does(
+    scope: Microscope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "FITTED", 10)
+    *_, found = dataset.answers(scope.model, 20, lambda part: scope.sample_inputs[part])
+    assert isinstance(found, dataset.Answers)
+    means = torch.stack([scope.look(scope.sample_picture(i)).depths[:, 0].mean(1) for i in range(20)], 1).double()
+    centred = means[2] - means[2, :16].mean(0)  # batches of 8: the second one has the tenth
+    _, sizes, axes = torch.linalg.svd(centred[:16], full_matrices=False)
+    want = (centred @ axes[:2].T).abs().numpy()  # a component has no sign of its own
+    np.testing.assert_allclose(np.abs(found.places[:, 2]), want, rtol=1e-2, atol=1e-3)
+    share = (sizes.square() / sizes.square().sum())[:2].numpy()
+    np.testing.assert_allclose(found.map.explained[2], share, rtol=1e-3)
+
+
+def test_gradients_of_many_are_those_of_each(scope: Microscope) -> None:
+    *_, found = dataset.gradients_x_input(scope.model, 20, lambda part: scope.sample_inputs[part])
+    assert not isinstance(found, int)
+    for sample in (0, 11):
+        image = scope.sample_inputs[sample]
+        question = Question(image, torch.zeros_like(image), scope.answer(scope.sample_picture(sample)))
+        want = attribute(scope.model, question, "Gradient x input").values
+        np.testing.assert_allclose(found[sample], want, rtol=1e-3, atol=1e-5)

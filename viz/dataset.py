@@ -1,0 +1,113 @@
+"""What a network answers to each of many pictures, from which depth on, by which patches, and which answers are alike.
+
+Depths and patches are numbered as in `viz.tokens`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from mixer.model import Mixer
+from viz import tokens
+from viz.capture import array, trace
+from viz.pace import batches, timed
+
+Images = Callable[[list[int]], Float[Tensor, "batch 3 height width"]]
+"""some pictures by their places, normalised, on the model's device"""
+FITTED = 200
+"""pictures whose mean tokens decide the axes of the map"""
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """The plane in which the mean tokens of a depth differ most: their first two principal components."""
+
+    centre: Float[Tensor, "depths 1 channels"]
+    axes: Float[Tensor, "depths channels 2"]
+    explained: Float32[np.ndarray, "depths 2"]
+    """the share of the variance of the pictures that decided the axes"""
+
+    @classmethod
+    def of(cls, means: Float[Tensor, "depths images channels"]) -> "Map":
+        axes, explained = tokens.principal_axes(means)
+        return cls(means.mean(1, keepdim=True), axes[..., :2].to(means), array(explained[:, :2]))
+
+    def places(self, means: Float[Tensor, "depths images channels"]) -> Float32[np.ndarray, "images depths 2"]:
+        return array(((means - self.centre) @ self.axes).movedim(1, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network does with each of many pictures."""
+
+    probabilities: Float32[np.ndarray, "images classes"]
+    decided: Int64[np.ndarray, "images"]
+    """the depth from which on the answer leads for good"""
+    votes: Float32[np.ndarray, "images patches"]
+    """the logit of the answer that each token of the last depth alone gives; their mean is the answer's logit"""
+    map: Map
+    places: Float32[np.ndarray, "images depths 2"]
+    """of the mean token of each picture, on the map of its depth"""
+
+    @property
+    def answer(self) -> Int64[np.ndarray, "images"]:
+        return self.probabilities.argmax(1)
+
+    @property
+    def confidence(self) -> Float32[np.ndarray, "images"]:
+        return self.probabilities.max(1)
+
+    @property
+    def margin(self) -> Float32[np.ndarray, "images"]:
+        """The probability of the answer less that of the next class; of one class alone, its probability."""
+        best = np.sort(self.probabilities, 1)[:, -2:]
+        return best[:, -1] - (best[:, 0] if best.shape[1] > 1 else 0)
+
+    @property
+    def top_patch(self) -> Int64[np.ndarray, "images"]:
+        """The patch whose token votes most for the answer."""
+        return self.votes.argmax(1)
+
+
+def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]:
+    """Of so many pictures; yields how many are done, at last the result. The model is free between the batches."""
+    probabilities, decided, votes = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    waiting, places, plane, done = list[Tensor](), list[np.ndarray](), None, 0
+    for part in batches(model, torch.arange(count), gradients=True):
+        depths = trace(model, images(part.tolist())).depths
+        logits = tokens.answer(model, depths)
+        best = logits[-1].argmax(1)
+        each = tokens.votes_of(model, depths[-1])
+        votes.append(array(each.gather(2, best[:, None, None].expand(-1, each.shape[1], 1))[..., 0]))
+        probabilities.append(array(logits[-1].softmax(1)))
+        decided.append(tokens.leads_for_good(logits.argmax(-1)).cpu().numpy())
+        waiting.append(depths.mean(2))
+        done += len(part)
+        if plane is None and done >= min(count, FITTED):
+            plane = Map.of(torch.cat(waiting, 1))
+        if plane is not None:
+            places.append(plane.places(torch.cat(waiting, 1)))
+            waiting.clear()
+        yield done
+    assert plane is not None, "there is a picture"
+    shares, depths_of, maps, spots = (np.concatenate(parts) for parts in (probabilities, decided, votes, places))
+    yield Answers(shares, depths_of, maps, plane, spots)
+
+
+def gradients_x_input(
+    model: Mixer, count: int, images: Images
+) -> Iterator[int | Float32[np.ndarray, "images patches"]]:
+    """For the logit of each picture's answer, against the mean colour: by one backward pass for a whole batch."""
+    found, done, grid = list[np.ndarray](), 0, model.config.grid
+    for part in batches(model, torch.arange(count), gradients=True):
+        batch = images(part.tolist()).clone().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad(), timed(model, 2 * len(part)):
+            (gradient,) = torch.autograd.grad(model(batch).max(1).values.sum(), batch)
+        found.append(array(grid.to_tokens(gradient * batch.detach()).sum(2)))
+        done += len(part)
+        yield done
+    yield np.concatenate(found)

@@ -1,0 +1,137 @@
+"""All pictures that are meant at once: where their mean tokens lie, and what they have in common."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from viz import dataset, figures
+from viz.dataset import Answers
+from viz.lenses.samples import answers_to, chosen, chosen_in_words, filters, listed, of_test, wrong_answers
+from viz.lenses.view import Drawn, Numbers, Point, View, places
+from viz.measuring import Measurement
+from viz.microscope import Microscope
+from viz.selection import Params, Selection
+
+MOST = 2_000
+"""points of a figure"""
+VOTES, GRADIENTS = "votes", "Gradient x input"
+
+
+def plane(scope: Microscope) -> View:
+    return View(
+        "map",
+        "Map of mean tokens (PCA)",
+        "Which pictures have similar mean tokens at the selected depth, and where is the present picture?",
+        "Limits: two components show only a part of the variance, so pictures that lie together may still differ.",
+        lambda s: (s.depth, s.picture),
+        _draw_map,
+        options=filters(scope),
+        pick=_pick,
+        needs=lambda scope, s: [answers_to(scope, s)],
+    )
+
+
+def _meant(scope: Microscope, selection: Selection) -> list[int] | None:
+    """The places of the pictures that are meant, in whatever order they are listed."""
+    places = chosen(scope, selection)
+    return None if places is None else sorted(places)
+
+
+def _groups(known: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """By answer, as traces of the figure: the class, and the places of the pictures, wrong answers last."""
+    answer = known.answer
+    return [
+        (c, sorted((i for i in shown if answer[i] == c), key=wrong.__getitem__))
+        for c in np.unique(answer[list(shown)]).tolist()
+    ]
+
+
+def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
+    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
+    if known is None or meant is None:
+        return Drawn()
+    words = chosen_in_words(scope, selection, meant)
+    if not meant:
+        return Drawn(words=words)
+    found, shown, depth = listed(scope, selection), meant[:MOST], selection.depth
+    wrong = wrong_answers(scope, selection, known)
+    groups = _groups(known, wrong, shown)
+    at = known.places[:, depth]
+    own = known.map.places(scope.look(selection.picture).depths.mean(2))[0, depth]
+    drawn = figures.scatter(
+        [at[places] for _, places in groups],
+        [scope.classes[c] for c, _ in groups],
+        [figures.class_colour(c) for c, _ in groups],
+        [[wrong[i] for i in places] for _, places in groups],
+        [[f"{found.names[i]}: {scope.classes[c]} {known.confidence[i]:.0%}" for i in places] for c, places in groups],
+        own,
+        known.map.explained[depth].tolist(),
+    )
+    if len(meant) > MOST:
+        words += f" The first {MOST:,} are shown."
+    words += " Colour: the answer; a cross: it differs from the label; the star: the present picture."
+    axes = {"picture": [found.names[i] for i in shown], "component": ("first", "second")}
+    return Drawn(drawn, words=words, numbers=Numbers("score", axes, at[shown]))
+
+
+def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
+    """The picture of a point. Raises IndexError for the star."""
+    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
+    if known is None or meant is None:
+        raise ValueError("nothing is there yet")
+    _, places = _groups(known, wrong_answers(scope, selection, known), meant[:MOST])[point.curve]
+    return {"sample": str(listed(scope, selection).numbers[places[point.index[0]]])}
+
+
+def mean(scope: Microscope) -> View:
+    return View(
+        "mean",
+        "Mean maps",
+        "Which patches contribute to the answer in the mean over these pictures, by votes and by Gradient x input?",
+        "Limits: a mean over different pictures keeps only what they have in common at the same place.",
+        lambda s: None,
+        _draw_mean,
+        options=filters(scope),
+        pick=_pick_patch,
+        needs=lambda scope, s: [answers_to(scope, s), _gradients(scope, s)],
+    )
+
+
+def _gradients(scope: Microscope, selection: Selection) -> Measurement:
+    """Of every picture, so that every choice among them has its mean."""
+    numbers, of = listed(scope, selection).numbers, "all test images" if of_test(scope, selection) else "the samples"
+    return scope.measurement(
+        ("gradients x input", of),
+        f"{GRADIENTS} of {of}",
+        "images",
+        len(numbers),
+        lambda: dataset.gradients_x_input(
+            scope.model, len(numbers), lambda part: scope.inputs([numbers[i] for i in part])
+        ),
+        passes=3 * len(numbers),
+        on_request=True,
+    )
+
+
+def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
+    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
+    if known is None or meant is None:
+        return Drawn()
+    words = chosen_in_words(scope, selection, meant)
+    if not meant:
+        return Drawn(words=words)
+    votes = known.votes[meant]
+    rows = {VOTES: (votes - votes.mean(1, keepdims=True)).mean(0)}
+    if (gradients := scope.known(_gradients(scope, selection))) is not None:
+        rows[GRADIENTS] = gradients[meant].mean(0)
+    shares = [values / (np.abs(values).sum() or 1) for values in rows.values()]
+    maps, label = scope.grid.map(np.stack(shares).astype(np.float32)), "share of the sum of magnitudes"
+    drawn = figures.tiles(maps, [*rows], label, True, 2, scope.grid.patch_size)
+    words += " Of each picture's votes their mean is subtracted; each map is divided by the sum of its magnitudes."
+    return Drawn(drawn, words=words, numbers=Numbers(label, {"of": [*rows], **places(scope)}, maps))
+
+
+def _pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
+    count = 1 if scope.known(_gradients(scope, selection)) is None else 2
+    _, row, col = figures.tile_at(point.index, (count, scope.grid.rows, scope.grid.cols), 2)
+    return {"patch": f"{row},{col}"}
