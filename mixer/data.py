@@ -93,7 +93,7 @@ def class_numbers(
     """For each class of a data set, its number in a network.
 
     names: classes of the network. classes: classes of the data set `source`.
-    Raises OtherClasses if they differ, because the labels then do not say whether an answer is right.
+    Raises OtherClasses if they differ, because the images then have no labels of the network.
     """
     if set(names) != set(classes):
         unnamed = len(names) == len(classes) and list(names) == [f"class {i}" for i in range(len(names))]
