@@ -1,4 +1,4 @@
-"""Texts for users, and some code, are in plain terms: codespell checks the spelling (`make lint`), these tests phrases."""
+"""Texts for users, and some code, are in plain terms: codespell checks spelling (`make lint`), these tests phrases."""
 
 import ast
 import io
