@@ -37,6 +37,7 @@ from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
 from viz.attribution.question import Output
 from viz.measuring import Measurement
+from viz.pace import undisturbed
 
 if TYPE_CHECKING:
     from viz.microscope import Microscope
@@ -222,7 +223,8 @@ def evaluate(
     if scope:
         from viz.doubt.survey import survey  # here because Captum loads slowly
 
-        found = survey(scope.model, scope.sample_inputs, partial(tqdm, desc="attributions", unit="image"))
+        with undisturbed():
+            found = survey(scope.model, scope.sample_inputs, partial(tqdm, desc="attributions", unit="image"))
         metrics["attributions"] = found | {"source": scope.samples.source}
         log(f"Attribution methods measured on {found['images']:,} images of {scope.samples.source}.")
     names = ("accuracy", "images", "parameters", "interval", "flip_accuracy")
@@ -328,7 +330,8 @@ def write_report(
     scope = lenses.scope
     visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
     visit.photo = photo
-    reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
+    with undisturbed():
+        reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
     text = reports.report(lenses, visit, "")
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
@@ -366,7 +369,6 @@ def attribute(
     from viz.attribution.attribute import Attribution
     from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
     from viz.microscope import Microscope
-    from viz.pace import undisturbed
 
     scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
     target, after = None if label is None else scope.class_number(label), scope.block_number(block)
