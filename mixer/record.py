@@ -131,7 +131,7 @@ def check(metrics: dict[str, Any], num_classes: int) -> None:
 
 
 def upgrade(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Stages with the field names of this version: up to 0.5.0, a recipe named the EMA decay `average`."""
+    """Stages with the field names of this version: recipes of earlier versions named the EMA decay `average`."""
     names = {"average": "ema_decay"}
     recipes = [{names.get(name, name): value for name, value in stage.get("recipe", {}).items()} for stage in stages]
     return [stage | ({"recipe": recipe} if recipe else {}) for stage, recipe in zip(stages, recipes, strict=True)]

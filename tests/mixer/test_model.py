@@ -117,7 +117,7 @@ def test_wrong_sizes_are_named(network: Mixer) -> None:
         network(torch.zeros(2, 3, 16, 32))
     with pytest.raises(ValueError, match="num_blocks must be from 1 to 1000, not 0"):
         MixerConfig(num_blocks=0)
-    with pytest.raises(ValueError, match="cannot be cut"):
+    with pytest.raises(ValueError, match="cannot be divided"):
         MixerConfig(patch_size=(5, 8))
 
 
