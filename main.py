@@ -31,7 +31,7 @@ from mixer.networks import display_name, open_network, quality_text, samples_of
 from mixer.picture import Unreadable, decode
 from mixer.record import device_name
 from mixer.run import Run
-from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
+from mixer.teacher import Ensemble, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
@@ -102,7 +102,7 @@ def train(
     if data != "cifar10":
         network = session.scaled(network, parts.train, init)
         teacher = None if teacher == TEACHERS else teacher
-    average = Average(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
+    ensemble = Ensemble(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
     identity = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
@@ -124,7 +124,7 @@ def train(
             notes.append(f"--batch-size {config.batch_size:,} exceeds their number: each step uses all of them.")
         for line in notes:
             print(line)
-        steps = mixer.train.train(model, training_images, parts.validation, config, current, device, average)
+        steps = mixer.train.train(model, training_images, parts.validation, config, current, device, ensemble)
         from viz import learning_curves  # here because plotly loads slowly
 
         images = round(config.epochs * len(training_images))

@@ -30,7 +30,7 @@ SHARE = 0.15
 MIN_IMAGES = 10
 """smallest number of images of a class"""
 PRIORITY: tuple[Part, ...] = ("test", "validation", "train", "")
-"""of duplicates in several parts, the one in the first of these is used"""
+"""order in which a part is selected for duplicates in several parts"""
 RULE = f"by BLAKE2b of each picture's pixels: {SHARE:.0%} test, {SHARE:.0%} validation"
 GIVEN = "by its folders"
 DIGEST_BYTES = 5

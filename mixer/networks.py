@@ -156,7 +156,7 @@ def _load_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
     """The averaged weights in the last state of a run, and its record."""
     last, parts = run.saved(folder)
     model = Mixer(MixerConfig(**last.identity["network"]))
-    prefix = "module."  # of torch's AveragedModel
+    prefix = "module."  # from torch's AveragedModel
     averaged = parts["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
     data = {"data": last.identity["parts"]} if "parts" in last.identity else {}

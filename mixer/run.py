@@ -230,7 +230,7 @@ class Run:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            remedy = "free some space" if error.errno in full else "solve that"
+            remedy = "free some space" if error.errno in full else "fix that"
             raise RunError(
                 f"{target} could not be written: {error}. The last saved state is intact: {remedy}, then the same "
                 "command continues from it"
@@ -292,7 +292,7 @@ def _read(file: Path, weights: bool = True) -> Any:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise RunError(f"{file} cannot be read: {error}. Solve that, or choose another folder with --run") from error
+        raise RunError(f"{file} cannot be read: {error}. Fix that, or choose another folder with --run") from error
     try:
         with ZipFile(file) as archive:  # torch.load does not check checksums
             if weights and archive.testzip():

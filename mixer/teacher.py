@@ -110,7 +110,7 @@ class Teacher(nn.Module):
         nn.init.zeros_(self.whiten.get_parameter("bias"))
 
 
-class Average(nn.Module):
+class Ensemble(nn.Module):
     """An ensemble of teachers with the mean of their probabilities."""
 
     def __init__(self, teachers: Iterable[nn.Module]):

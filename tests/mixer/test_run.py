@@ -362,7 +362,7 @@ def test_what_is_in_the_way_of_a_state_is_named_and_is_not_taken_for_a_full_disk
     until(tmp_path, 7)
     (tmp_path / "history.jsonl").unlink()
     (tmp_path / "history.jsonl").mkdir()
-    with pytest.raises(RunError, match=r"history\.jsonl could not be written: .*: solve that, then the same command"):
+    with pytest.raises(RunError, match=r"history\.jsonl could not be written: .*: fix that, then the same command"):
         finish(tmp_path)
 
 
