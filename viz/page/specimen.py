@@ -23,7 +23,10 @@ HEADER = """
 <p class="choice"><label id="network" hidden>Network <select></select></label>
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
-<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
+<button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
+<span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
+<button type="button" data-do="report" data-of="lens">Of this tab</button>
+<button type="button" data-do="report" data-of="all">Of everything</button></span></p>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">
 <h2 id="others-title">Open another network</h2>
 <p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
