@@ -49,6 +49,7 @@ WALLS = {
         frozenset({"gradio", "plotly", "viz.figures", "viz.lenses", "viz.page", "app", "main"}),
         (
             ("viz/learning_curves.py", "viz.figures"),  # it draws how a training went, for `main.py plot`, too
+            ("viz/__init__.py", "viz.lenses"),  # for editors, which do not run it
             *(("viz/notebook.py", f"viz.{shown}") for shown in ("figures", "lenses", "page")),  # it shows views
         ),
     ),

@@ -75,6 +75,12 @@ def test_what_is_registered_is_on_the_page_like_all_else(ran: tuple[dict[str, An
     np.testing.assert_allclose(found.pixels, gradient.sum(0), rtol=1e-3, atol=1e-5)
 
 
+def test_editors_see_what_is_loaded_when_it_is_asked_for() -> None:
+    source = Path(viz.__file__).read_text(encoding="utf-8")
+    seen = re.findall(r"^    from (\S+) import (\w+) as \2$", source, re.MULTILINE)
+    assert {name: module for module, name in seen} == viz._OFFERED
+
+
 def test_help_names_all_that_is_offered() -> None:
     text = pydoc.plain(pydoc.render_doc(viz))
     assert all(name in text for name in viz.__all__)

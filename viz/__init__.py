@@ -14,6 +14,24 @@ docs/library.md has an example of each. Nothing is loaded before it is asked for
 """
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+if _TYPE_CHECKING:  # for editors, which load nothing
+    from viz.attribution.methods import METHODS as METHODS
+    from viz.attribution.methods import FromGradients as FromGradients
+    from viz.attribution.methods import Method as Method
+    from viz.attribution.methods import Raw as Raw
+    from viz.capture import trace as trace
+    from viz.lenses.all import LENSES as LENSES
+    from viz.lenses.view import Drawn as Drawn
+    from viz.lenses.view import Lens as Lens
+    from viz.lenses.view import Numbers as Numbers
+    from viz.lenses.view import View as View
+    from viz.microscope import Microscope as Microscope
+    from viz.notebook import attribute as attribute
+    from viz.notebook import view as view
+    from viz.notebook import view_many as view_many
+    from viz.notebook import views as views
 
 _OFFERED = {
     "Microscope": "viz.microscope",

@@ -36,7 +36,12 @@ Picture = Image.Image | Path | str | np.ndarray | bytes
 
 
 class Microscope(Memory):
-    """A network on its device, the shipped samples, and what is known of them and of pictures."""
+    """A network on its device, its samples, and what is known of them and of pictures.
+
+    `model` is the network (torch, in eval mode), `classes` are the names of its classes, `depth_names` those of its
+    depths, `grid` knows where its patches are, `samples` are pictures to look at. A picture is bytes, as `picture_of`
+    makes them of a file, an image or an array, and `sample_picture` of a sample: so it can be compared and remembered.
+    """
 
     def __init__(
         self,
@@ -120,29 +125,33 @@ class Microscope(Memory):
         return sum(p.numel() for p in self.model.parameters())
 
     def look(self, picture: bytes) -> Trace:
-        """The traced pass of one picture, as `picture_of` and `sample_picture` give it."""
+        """All that the network computes of one picture: a `Trace` of a batch of 1, of tensors on the network's device.
+
+        The last few are remembered. picture: as `picture_of` and `sample_picture` give it; ValueError for another size
+        """
         if (seen := self._traces.get(picture)) is None:
             seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
         return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
+        """The picture as red, green and blue from 0 to 255."""
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
-        """A picture with edits."""
+        """A picture with edits, one after the other: `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
         original, config = self.pixels(picture), self.model.config
         return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
-        """The picture as the network takes it, on its device."""
+        """The picture as the network takes it, on its device: colours less their mean, over their deviation."""
         return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        """What the network answers; remembered longer than the trace."""
+        """What the network answers: the softmax of its logits. Remembered longer than the trace."""
         return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
-        """The class that the network finds most probable."""
+        """The number of the class that the network finds most probable; its name is in `classes`."""
         return int(self.probabilities(picture).argmax())
 
     def decided_at(self, picture: bytes) -> int:

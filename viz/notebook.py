@@ -106,7 +106,7 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
 
 
 def views(scope: Microscope) -> dict[str, str]:
-    """What there is to look at of a network: the names of the views, and their questions."""
+    """What there is to look at of a network: the names of the views, as `view` takes them, and their questions."""
     return {name: view.question for name, (_, view) in Lenses(scope).named.items()}
 
 
@@ -125,7 +125,10 @@ def attribute(
     output: Output = "logit",
     block: int | None = None,
 ) -> list[Attribution]:
-    """Which patches support the class? The values of one method for each picture, computed together.
+    """Which patches support the class? For each picture the values of one method: one for each patch, row by row.
+
+    Methods that are made of gradients pass many pictures together, the others one after the other. `Attribution` says
+    what is in an answer, `viz.attribution.methods` where each method is from.
 
     pictures: as `Microscope.picture_of` takes them: files, images of Pillow's, arrays
     method: one of `viz.METHODS`

@@ -238,3 +238,23 @@ def test_a_figure_in_a_lecture_answers_clicks_where_they_are(visit: Callable[...
     page.wait_for_timeout(1000)  # the page and its figures are laid out anew
     click_cell(page, "tokens-votes", 20, 2)
     expect(page.locator("#patch")).to_have_value("0,2")
+
+
+def test_a_playlist_fills_the_screen_with_one_view_after_the_other(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens")
+    page.get_by_role("button", name="Playlist").click()
+    here = page.url.split("?")[0]
+    links = [f"{here}?view=tokens.votes&depth=2a", f"{here}?sample=12&lens=attribution"]
+    page.locator("#playlist textarea").fill("\n".join(links))
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("#tokens-votes .view")).to_have_class(re.compile("lecture"), timeout=15_000)
+    expect(page.locator("#answer output")).to_have_text("2a")
+    for part in ("#picker", "#answer h2"):
+        expect(page.locator(part)).to_be_in_viewport()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#attribution-maps .view")).to_have_class(re.compile("lecture"), timeout=15_000)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tokens-votes .view")).to_have_class(re.compile("lecture"), timeout=15_000)
+    page.keyboard.press("Escape")
+    expect(page.locator(".lecture")).to_have_count(0)
+    expect(page.locator("#target")).to_be_visible()

@@ -296,8 +296,8 @@ def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: C
         "plot => { const {x, y} = plot._fullData[0]; return [[...x], [...y]]; }"
     )
     middle = [[(a + b) / 2 for a, b in pairwise(edges)] for edges in heat]
-    # 4 columns and a gap, 3 rows of gap and 8: the third tile of the second line is 4a; its row 6, column 1
-    click_cell(page, "tokens-norms", middle[0][2 * 5 + 1], middle[1][11 + 3 + 6])
+    # 4 columns and a gap, 3 rows of gap: the eighth tile of the first line is 4a; its row 6, column 1
+    click_cell(page, "tokens-norms", middle[0][7 * 5 + 1], middle[1][3 + 6])
     expect(page.locator("#patch")).to_have_value("6,1")
     expect(page.locator("#answer output")).to_have_text("4a")
     open_lens(page, "how")
@@ -327,9 +327,10 @@ def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[...,
     click_cell(page, "model-confusion", taken, truth)
     page.wait_for_function(f"location.search.includes({quote(pair)!r})")
     expect(page.locator("#specimen-samples")).to_be_visible()  # the drawer opens by itself
-    expect(page.locator("#option-samples")).to_have_value(pair)
-    name = f"{scope.classes[truth]}, predicted {scope.classes[taken]}"
-    expect(page.locator("#specimen-samples .html button").first).to_contain_text(name, timeout=30_000)
+    expect(page.locator("#drawer #option-samples")).to_have_value(pair)
+    sample = next(i for i, t in enumerate(scope.samples.labels) if t == truth and answers[i] == taken)
+    listed = page.locator("#specimen-samples .html button")
+    expect(listed.first).to_have_attribute("data-words", f"sample={sample}", timeout=30_000)
 
 
 def test_scroll_and_unchanged_figures_stay_when_a_patch_is_clicked(visit: Callable[..., Page]) -> None:
@@ -603,6 +604,7 @@ def test_every_other_lens_opens(page: Page) -> None:
     for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model", "learn"):
         open_lens(page, lens)
         for view in page.locator(".lens.open .view").all():
+            view.scroll_into_view_if_needed()
             expect(view.locator(".js-plotly-plot:visible, .html:not(:empty)").first).to_be_visible(timeout=30_000)
 
 

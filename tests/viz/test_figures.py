@@ -153,8 +153,8 @@ def test_under_a_map_no_colour_of_the_picture_is_left() -> None:
         for image in (trace for trace in figure.data if trace.type == "image"):
             pixels = pixels_of(image)
             assert (pixels == pixels[..., :1]).all()
-            assert 200 <= pixels.min() < pixels.max() <= 255
-            assert pixels[0, :3, 0].tolist() == [255, 200, 216]  # red is a third as bright as white
+            assert pixels.min() < pixels.max() <= 255
+            assert pixels[0, :3, 0].tolist() == [255, 150, 181]  # red is a third as bright as white
 
 
 @pytest.mark.parametrize(("signed", "span"), [(True, None), (True, 5.0), (False, None), (False, 5.0)])
@@ -359,3 +359,25 @@ def test_a_small_map_has_the_colours_of_its_scale() -> None:
     assert beyond.tolist() == red.tolist()
     low, high = figures.to_rgb(np.array([[3.0], [5.0]], np.float32), False)[:, 0].tolist()
     assert (low, high) == ([68, 1, 84], [253, 231, 37])  # the ends of Viridis
+
+
+def test_a_difference_is_drawn_of_what_is_at_the_same_places_alone() -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    one, other = (np.arange(4, dtype=np.float32).reshape(2, 2) * factor for factor in (3, 1))
+    maps = [figures.over_picture(picture, values, "logit", True, (0, 0)) for values in (one, other)]
+    drawn = figures.difference(*maps)
+    assert drawn is not None
+    heat, bar = drawn.data  # and no picture, as there are two
+    np.testing.assert_allclose(np.asarray(heat.z), one - other)
+    assert (heat.zmin, heat.zmax) == (bar.marker.cmin, bar.marker.cmax) == (-6, 6)
+    assert bar.marker.colorbar.title.text == "difference of logit"
+    larger = figures.over_picture(picture, np.zeros((4, 2), np.float32), "logit", True, (0, 0))
+    assert figures.difference(maps[0], larger) is None
+    line = go.Figure(go.Scatter(x=[0, 1], y=np.array([0.5, 1.5]), name="a"), {"yaxis": {"range": [0, 2]}})
+    elsewhere = go.Figure(go.Scatter(x=[0, 2], y=np.array([0.5, 1.5]), name="a"))
+    drawn = figures.difference(line, line)
+    assert drawn is not None
+    np.testing.assert_array_equal(drawn.data[0].y, [0, 0])
+    assert drawn.layout.yaxis.range is None
+    assert figures.difference(line, elsewhere) is None
+    assert figures.difference(line, maps[0]) is None

@@ -71,9 +71,11 @@ class FromGradients:
     """A method that is made of the gradients at some points: those of several questions pass together."""
 
     points: Points
+    """the images at which it looks, such as `itself`"""
     values: Callable[[Question, Settings, Found], Raw]
     """from what `gradients` finds at the points of a question"""
     gradients: Gradients
+    """`pixel_gradients`: dF/dx at each point; `token_gradients`: the tokens after a block, and dF/dA, for each point"""
 
     def of(self, model: Mixer, questions: Sequence[Question], settings: Settings) -> Steps[list[Raw]]:
         """One for each question."""
@@ -352,3 +354,4 @@ METHODS: dict[str, Method] = {
         block=True,
     ),
 }
+"""by name, as on the page. Another program may add a row of its own; no name has a comma"""

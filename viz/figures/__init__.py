@@ -21,6 +21,7 @@ from viz.figures.charts import (
     signed_bars,
     sorted_line,
 )
+from viz.figures.difference import difference
 from viz.figures.explanations import (
     against_chance,
     agreement,
@@ -63,6 +64,7 @@ __all__ = [
     "colour_tile_at",
     "colour_tiles",
     "confusion",
+    "difference",
     "filter_tiles",
     "grouped_bars",
     "learning_curves",

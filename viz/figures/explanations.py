@@ -79,15 +79,16 @@ def overlays(
         traces += [backdrop(picture, x, y), heat]
     if any(signed):
         traces.append(bar_as_seen(directed, np.zeros(1), picture, colorbar_below(label)))
-    whole = columns * across - gap, lines * down
+    whole, above = (columns * across - gap, lines * down - words * line), 12 + 17 * words
     return picture_figure(
         traces,
         None,
-        meta={"ratio": whole[1] / whole[0], "extra": 80, "most": 80 + 320 * lines},
+        meta={"ratio": whole[1] / whole[0], "extra": 70 + above, "most": 70 + above + 300 * lines},
+        margin={"t": above},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=frame_box(spots, chosen, (height / rows, width / cols)),
         xaxis={"range": [-0.5, whole[0] - 0.5]},
-        yaxis={"range": [whole[1] - words * line - 0.5, -words * line - 0.5]},
+        yaxis={"range": [whole[1] - 0.5, -0.5]},
     )
 
 

@@ -45,9 +45,9 @@ SMALL = TEXT = 13
 AXIS = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True, "fixedrange": True, "tickfont": {"size": SMALL}}
 POINTER = {"bgcolor": "#1e293b", "bordercolor": "#1e293b", "font": {"size": TEXT, "color": "white"}}
 """what the pointer tells: readable whatever the colour is that it points at"""
-PALE = (200, 255)
+PALE = (150, 255)
 """the greys from which to which a picture goes under a map"""
-OVER = 0.75
+OVER = 0.65
 """the opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"

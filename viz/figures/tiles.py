@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float32, Int, UInt8
 
 from viz.figures.style import (
+    BAR,
     BEFORE,
     GUTTER,
     HERE,
@@ -62,7 +63,7 @@ def tiles(
     heat.update(customdata=smallest_dtype(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
     return picture_figure(
-        heat, None, (_ratio(heat), 60, 640), annotations=captions, shapes=_framed(corners, cell, chosen)
+        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=_framed(corners, cell, chosen)
     )
 
 
@@ -93,7 +94,7 @@ def unit_tiles(
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     black = _framed(corners, cell, chosen)[-1:]  # on cells of some pixels, the white around it would hide the value
-    return picture_figure(heat, None, (_ratio(heat), 60, 900), shapes=black)
+    return picture_figure(heat, None, (_ratio(heat), BAR, 900), shapes=black)
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:

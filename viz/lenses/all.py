@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
 from viz.lenses.view import Lens, View, element_id, full_name
 from viz.microscope import Microscope
-from viz.selection import Choices, Option, first
+from viz.selection import Choice, Choices, Option, first
 
 MOVED = {
     "doubt.maps": "attribution.maps",
@@ -61,6 +61,10 @@ def _lenses(scope: Microscope) -> Iterator[Lens]:
         yield from (made,) if isinstance(made, Lens) else made
 
 
+SCALE = Choice("scale", "Scale", (("one", "one for both"), ("own", "each its own")), "one")
+"""of what is pinned and what is shown beside it"""
+
+
 class Lenses:
     """What a page, a notebook and a report show of a network."""
 
@@ -72,7 +76,7 @@ class Lenses:
         self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
         self.lenses = tuple(_lenses(scope))
-        options = {option for lens in (self.specimen, *self.lenses) for option in lens.all_options}
+        options = {SCALE, *(option for lens in (self.specimen, *self.lenses) for option in lens.all_options)}
         self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}

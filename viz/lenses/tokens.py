@@ -1,6 +1,7 @@
 """Patch tokens: what each token contains, at each depth."""
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -16,7 +17,8 @@ from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
-COLUMNS = 5
+COLUMNS, WIDE = 5, 9
+"""tiles in a line at most, in half of the page and in all of it"""
 """depths side by side"""
 CROPS = 12
 JOINT = "joint"
@@ -48,19 +50,24 @@ def _tiles(
     signed: bool = False,
     span: float | None = None,
     chosen: int | None = None,
+    columns: int = COLUMNS,
 ) -> Drawn:
     """One map for each depth."""
     maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
     drawn = figures.tiles(
-        maps, scope.depth_names, label, signed, COLUMNS, scope.grid.patch_size, span=span, chosen=framed
+        maps, scope.depth_names, label, signed, _line(scope, columns), scope.grid.patch_size, span=span, chosen=framed
     )
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
+def _line(scope: Microscope, most: int) -> int:
+    return min(most, len(scope.depth_names))
+
+
+def _pick_tile(scope: Microscope, selection: Selection, point: Point, columns: int = COLUMNS) -> Params:
     """A click on a row of maps: the depth, and the patch."""
-    depth, row, col = figures.tile_at(point.index, _maps(scope), COLUMNS)
+    depth, row, col = figures.tile_at(point.index, _maps(scope), _line(scope, columns))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
@@ -162,10 +169,10 @@ def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
         values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
         label, mean = "norm of the update", usual and usual.updates
     if COMPARE.value(selection) == RAW:
-        return _tiles(scope, values, label)
+        return _tiles(scope, values, label, columns=WIDE)
     if mean is None:
         return Drawn()
-    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True)
+    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True, columns=WIDE)
     return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
 
 
@@ -386,7 +393,7 @@ NORMS = View(
     lambda s: s.picture,
     _draw_norms,
     options=(NORM_OF, COMPARE),
-    pick=_pick_tile,
+    pick=partial(_pick_tile, columns=WIDE),
     needs=_compared,
 )
 LOGIT_LENS = View(

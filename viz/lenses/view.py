@@ -56,6 +56,15 @@ class Numbers:
         """Tidy: a line for each value, with named columns, under the facts in lines that begin with `#`."""
         return csv_text(facts, [*self.axes, self.name], self.rows())
 
+    def beside(self, other: "Numbers") -> "Numbers | None":
+        """With those of another selection and the difference; None where they are not amounts in the same places."""
+        places = [{name: list(axis) for name, axis in each.axes.items()} for each in (self, other)]
+        amounts = all(each.values.dtype.kind in "fiu" for each in (self, other))
+        if not amounts or places[0] != places[1] or self.values.shape != other.values.shape:
+            return None
+        all_of_them = np.stack([self.values, other.values, self.values - other.values], -1)
+        return Numbers(self.name, {**self.axes, "selection": BESIDE}, all_of_them)
+
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
         if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
@@ -69,6 +78,9 @@ class Numbers:
         index = np.unravel_index(place, self.values.shape)
         where = " ".join(f"{name} {list(axis)[i]}" for (name, axis), i in zip(self.axes.items(), index, strict=True))
         return f"{self.values[index]:.3g} at {where}"
+
+
+BESIDE = ("now", "pinned", "now minus pinned")
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,10 +56,10 @@ window.instrument = (() => {
     return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
   };
   // what the address says, with all that it stands for
-  const fromAddress = () => {
-    const brought = new Map(new URLSearchParams(location.hash.slice(1)));
+  const fromAddress = ({search, hash} = location) => {
+    const brought = new Map(new URLSearchParams(hash.slice(1)));
     const text = digest => brought.get(digest) ?? texts.get(digest);
-    return (location.search + location.hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
+    return (search + hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
   };
 
   // what a control says, in the words of a link
@@ -190,7 +190,9 @@ window.instrument = (() => {
       Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
     }
     document.body.classList.toggle("lecturing", Boolean(box));
-    only(...(box ? [box, document.getElementById("tour"), document.getElementById("status"), meaning] : []));
+    const others = ["specimen", "tour", "status"].map(id => document.getElementById(id));
+    only(...(box ? [box, ...others, meaning] : []));
+    if (!box) played = [];
     if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
     if (!box && document.fullscreenElement) document.exitFullscreen();
     for (const one of [before, box]) one?.dispatchEvent(new Event("resized"));
@@ -206,11 +208,33 @@ window.instrument = (() => {
     const step = {ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1}[event.key];
     if (!step) return;
     event.preventDefault();
+    if (played.length) return playAt(played.at + step);
     if (document.querySelector("#tour .on")) return document.querySelector(`#tour [data-step=${step > 0 ? "next" : "back"}]`)?.click();
     const views = [...document.querySelectorAll(".lens.open .view")];
     const next = views[views.indexOf(here) + step];
     if (next) lecture(next);
   });
+
+  // a playlist: links, one a line, which arrows go through in a lecture
+  const PLAYLIST = "mixer playlist";
+  let played = [];
+  const playAt = at => {
+    if (!played[at]) return;
+    played.at = at;
+    send({link: fromAddress(new URL(played[at], location.href)), listed: true});
+  };
+  const playlist = form => {
+    const area = form.querySelector("textarea");
+    area.value = localStorage[PLAYLIST] ?? "";
+    form.addEventListener("submit", event => {
+      event.preventDefault();
+      localStorage[PLAYLIST] = area.value;
+      form.hidePopover();
+      lecture(document.querySelector(".lens.open .view"));
+      played = area.value.split("\n").map(line => line.trim()).filter(Boolean);
+      playAt(0);
+    });
+  };
 
   // what a term means, beside it
   const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
@@ -405,7 +429,7 @@ window.instrument = (() => {
     const now = paneOf(box.querySelector(".pane"), ({curveNumber, pointNumber, data}) =>
       send({view: id, curve: curveNumber, name: data.name, index: [pointNumber].flat()}));
     const blank = now.element.cloneNode(true);
-    let turn = 0, value, fresh, kept, drawn;
+    let turn = 0, value, fresh, drawn;
     listen(element);
     // figures wait until they are nearly in sight: most of a lens is below the window, and of closed lenses all is
     let near = false, waiting = [];
@@ -414,22 +438,24 @@ window.instrument = (() => {
       if (near) for (const go of waiting.splice(0)) go();
     }, {rootMargin: "50%"}).observe(box);
     const nearby = () => near || new Promise(resolve => waiting.push(resolve));
-    // the place for what is pinned: what is in it answers no click
-    const beside = pinned => {
-      box.classList.toggle("beside", Boolean(pinned));
-      if (!pinned) {
-        kept?.empty();
-        kept?.element.remove();
-        kept = undefined;
+    // the places for what is pinned and for the difference: what is in them answers no click
+    const aside = {};
+    const panes = () => [aside.pinned, now, aside.difference].filter(Boolean);
+    const beside = name => {
+      const shown = value[name];
+      if (!shown) {
+        aside[name]?.empty();
+        aside[name]?.element.remove();
+        delete aside[name];
         return;
       }
-      if (!kept) {
-        kept = paneOf(blank.cloneNode(true));
-        kept.element.classList.add("pinned");
-        now.element.before(kept.element);
+      if (!aside[name]) {
+        aside[name] = paneOf(blank.cloneNode(true));
+        aside[name].element.classList.add("pinned");
+        now.element[name === "pinned" ? "before" : "after"](aside[name].element);
       }
-      kept.put(pinned);
-      for (const control of kept.element.querySelectorAll("[data-words], [data-word]")) {
+      aside[name].put(shown);
+      for (const control of aside[name].element.querySelectorAll("[data-words], [data-word]")) {
         control.removeAttribute("data-words");
         control.removeAttribute("data-word");
         control.removeAttribute("href");
@@ -444,10 +470,13 @@ window.instrument = (() => {
       part("measure").innerHTML = value.measure;
       box.ariaBusy = value.waiting;
       box.querySelector("[data-do=csv]").hidden = !value.counted;
-      const parsed = [value, value.pinned].map(one => one?.figure && JSON.parse(one.figure));
-      const fillIn = () => { beside(value.pinned); now.put(value); };
-      if (!parsed.some(Boolean)) {
-        const clear = () => { box.classList.remove("stale"); now.empty(); fillIn(); kept?.empty(); };
+      const fillIn = () => {
+        box.classList.toggle("beside", Boolean(value.pinned));
+        for (const name of ["pinned", "difference"]) beside(name);
+        now.put(value);
+      };
+      if (!value.figure && !value.pinned?.figure) {
+        const clear = () => { box.classList.remove("stale"); fillIn(); for (const pane of panes()) pane.empty(); };
         if (!value.waiting || value.html || !now.filled()) return clear();
         box.classList.add("stale");
         fresh = setTimeout(clear, HOVER_MS);
@@ -458,18 +487,23 @@ window.instrument = (() => {
       fillIn();
       await null; // first all that an answer writes, then all figures, which look at the page's layout
       if (mine !== turn) return;
-      const [present, pinned] = parsed;
-      if (present) now.reserve(present, value.alt);
-      else now.empty();
-      if (pinned) kept.reserve(pinned, value.pinned.alt);
-      else kept?.empty();
+      const drawing = panes().map(pane => {
+        const {figure, alt} = pane === now ? value : pane === aside.pinned ? value.pinned : value.difference;
+        const parsed = figure && JSON.parse(figure);
+        if (parsed) pane.reserve(parsed, alt);
+        else pane.empty();
+        return parsed && [pane, parsed];
+      }).filter(Boolean);
       await nearby();
+      for (const [pane, parsed] of drawing) {
+        if (mine !== turn) return;
+        await pane.draw(Plotly, parsed);
+      }
       if (mine !== turn) return;
-      if (present) await now.draw(Plotly, present);
-      if (mine !== turn) return;
-      if (pinned) await kept.draw(Plotly, pinned);
-      if (mine !== turn) return;
-      if (present && pinned) part("scale").textContent = await onOneScale(Plotly, now.figure, kept.figure);
+      if (value.figure && value.pinned?.figure) {
+        const scale = value.own ? "Each has its own scale." : await onOneScale(Plotly, now.figure, aside.pinned.figure);
+        part("scale").textContent = [scale, value.note].filter(Boolean).join(" ");
+      }
       box.classList.remove("stale");
     };
     const menu = box.querySelector(".take [popover]");
@@ -478,15 +512,15 @@ window.instrument = (() => {
       for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
       at(menu);
     });
-    box.addEventListener("resized", () => { for (const pane of [now, kept]) pane?.resize(); });
+    box.addEventListener("resized", () => { for (const pane of panes()) pane.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
       if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
       if (does === "png" || does === "svg") drawn.then(() => picture(
-        [kept, now].filter(Boolean).map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
-      if (does === "python") copy(event.target, value.python.replace(DIGEST, digest => texts.get(digest) ?? digest));
+        panes().map(pane => pane.taken()), box.querySelector("h3").textContent, value, does));
+      if (does === "python") copy(event.target, (value.python + value.beside).replace(DIGEST, digest => texts.get(digest) ?? digest));
       if (does === "share") share(event.target, box.dataset.name);
       if (does === "embed") embed(event.target, box.dataset.name);
       if (does === "large") lecture(box);
@@ -594,6 +628,7 @@ window.instrument = (() => {
         const button = group.children[i];
         button.ariaLabel = button.title = patch.label;
         button.ariaPressed = patch.chosen;
+        button.classList.toggle("grouped", patch.grouped);
         button.value = patch.place;
         button.dataset.place = `(${patch.place.replace(",", ", ")})`;
         button.tabIndex = patch.chosen === "true" ? 0 : -1;
@@ -684,12 +719,17 @@ window.instrument = (() => {
         continue;
       }
       failed = 0;
-      const {link, chosen} = unanswered.shift();
+      const {link, chosen, listed} = unanswered.shift();
       remember();
       if (answer) show(answer, chosen || link === undefined);
-      else say("Something in the program went wrong. The server's log has the details.");
+      if (answer && listed) fillScreen(answer.status.go);
+      if (!answer) say("Something in the program went wrong. The server's log has the details.");
     }
     asking = false;
+  };
+  const fillScreen = id => { // by a view that a link names, or by the first of its lens
+    const view = (document.getElementById(id) ?? document.querySelector(".lens.open")).querySelector(".view");
+    if (!view.classList.contains("lecture")) lecture(view);
   };
   const send = payload => {
     unanswered.push(payload);
@@ -794,7 +834,9 @@ window.instrument = (() => {
 
   // another network: what of the page depends on it is made anew
   const rebuild = markup => {
+    const going = played;
     lecture();
+    played = going;
     ofNetwork = markup;
     for (const id of Object.keys(markup)) {
       const place = document.getElementById(id);
@@ -837,6 +879,7 @@ window.instrument = (() => {
   const header = element => {
     const menu = element.querySelector("#reports");
     menu.addEventListener("beforetoggle", () => at(menu));
+    playlist(element.querySelector("#playlist"));
     const select = element.querySelector("#network select"), button = element.querySelector("[data-do=open]");
     const dialog = element.querySelector("dialog"), source = dialog.querySelector("input");
     const choose = () => select.value ? open(withWords({network: select.value})) : dialog.showModal();

@@ -13,10 +13,22 @@ from typing import Any
 from cachetools import LRUCache
 
 from mixer.errors import message
-from viz.lenses.all import Lenses, now_at
+from viz.lenses.all import SCALE, Lenses, now_at
 from viz.lenses.how_it_works import tour
 from viz.lenses.tokens import lens_needed
-from viz.lenses.view import Drawn, Lens, Point, View, as_python, csv_of, element_id, facts_of, file_name, in_place
+from viz.lenses.view import (
+    Drawn,
+    Lens,
+    Numbers,
+    Point,
+    View,
+    as_python,
+    csv_of,
+    element_id,
+    facts_of,
+    file_name,
+    in_place,
+)
 from viz.measuring import Clock, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.page import pin, specimen
@@ -76,13 +88,19 @@ class Instrument(Lenses):
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
-            Element("pin", lambda v: v.pinned, lambda v: {"set": {}, "html": pin.bar(v.pinned, self)}),
+            Element("pin", lambda v: (v.pinned, v.selection.target, SCALE.value(v.selection)), self._bar),
             Element("tabs", lambda v: v.selection.lens, lambda v: v.selection.lens),
             Element("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
             *(self._view(lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views),
             Element("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
         ]
+
+    def _bar(self, visit: Session) -> dict[str, Any]:
+        """What is kept."""
+        selection = visit.selection
+        html = pin.bar(visit.pinned, self, self.scope.classes[selection.target])
+        return {"html": html, "set": {SCALE.name: SCALE.value(selection)}}
 
     def _touring(self, visit: Session) -> Hashable:
         """All that the bar of the tour depends on: where its stops are, and at one what it says."""
@@ -282,6 +300,11 @@ class Instrument(Lenses):
         """Keep what a link says, or the present selection, or nothing; sentences for the visitor."""
         if text == pin.HERE:
             visit.pinned = Pinned(self, visit.selection)
+        elif text == pin.CLASS and visit.pinned:
+            try:
+                visit.pinned = pin.of_class(visit.pinned, self.scope.classes[visit.selection.target])
+            except ValueError as error:
+                return [f"What is pinned stays: {message(error)}."]
         elif not text:
             visit.pinned = None
         else:
@@ -343,8 +366,23 @@ class Instrument(Lenses):
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
             return None
-        text = csv_of(self.scope, selection, view, self.settings[name], numbers)
+        kept = self._kept(visit, name)
+        if kept is None:
+            text = csv_of(self.scope, selection, view, self.settings[name], numbers)
+        else:
+            text = self._both(kept, name, selection, numbers)
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
+
+    def _both(self, kept: Pinned, name: str, selection: Selection, numbers: Numbers) -> str:
+        """The numbers of a view as a file, with those of what is pinned: beside them, or after them."""
+        there, view = kept.lenses, kept.lenses.views[name]
+        pinned = view.draw(there.scope, kept.selection).numbers
+        both = pinned and numbers.beside(pinned)
+        now = csv_of(self.scope, selection, self.views[name], self.settings[name], both or numbers)
+        of_pinned = pinned and csv_of(there.scope, kept.selection, view, there.settings[name], pinned)
+        if both:
+            return f"# {pin.which(kept, self, name, selection)[0]}\n{now}"
+        return f"{now}\n# pinned\n{of_pinned}" if of_pinned else now
 
     def _depends(self, visit: Session, name: str) -> Hashable:
         kept, needs = self._kept(visit, name), self._needs(visit, name)
@@ -361,6 +399,10 @@ class Instrument(Lenses):
         facts = facts_of(self.scope, selection, self.settings[name])
         return {
             **_shown(drawn),
+            "difference": None,
+            "note": "",
+            "own": False,
+            "beside": "",
             "which": SAME if visit.pinned and not kept and self.lens_of[name] else "",
             "pinned": None,
             "alt": in_place(view, drawn),
@@ -373,19 +415,35 @@ class Instrument(Lenses):
             "counted": drawn.numbers is not None,
             "waiting": any(map(visit.starts, needs)),
             "measure": self._offer(visit, name),
-        } | (self._beside_it(kept, name, selection) if kept else {})
+        } | (self._beside_it(kept, name, visit, drawn) if kept else {})
 
-    def _beside_it(self, kept: Pinned, name: str, selection: Selection) -> dict[str, Any]:
-        """What a view shows of what is pinned, and what it says of both."""
-        view = kept.lenses.views[name]
-        before, now = pin.which(kept, self, name, selection)
-        drawn = drawn_or_words(kept.lenses.scope, view, kept.selection)
-        return {"which": now, "pinned": _shown(drawn) | {"which": before, "alt": f"{before}. {in_place(view, drawn)}"}}
+    def _beside_it(self, kept: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
+        """What a view shows of what is pinned, and of what that differs in, and what it says of both.
+
+        drawn: what it shows now
+        """
+        there, view = kept.lenses, kept.lenses.views[name]
+        before, now = pin.which(kept, self, name, visit.selection)
+        other = drawn_or_words(there.scope, view, kept.selection)
+        apart = pin.difference(other, drawn)
+        python = as_python(there.scope, there.page, there.full_names[name], view, kept.selection)
+        return {
+            "which": now,
+            "pinned": _pane(view, other, before),
+            "difference": apart and _pane(view, apart, "Now minus pinned"),
+            "note": pin.APART if drawn.figure and other.figure and not apart else "",
+            "own": SCALE.value(visit.selection) == "own",
+            "beside": "\n# pinned\n" + self._address(visit).short(python.partition("\n\n")[2]),
+        }
 
 
 def _shown(drawn: Drawn) -> dict[str, Any]:
     figure = drawn.figure.to_json() if drawn.figure is not None else None
     return {"figure": figure, "html": drawn.html, "words": drawn.words}
+
+
+def _pane(view: View, drawn: Drawn, which: str) -> dict[str, Any]:
+    return _shown(drawn) | {"which": which, "alt": f"{which}. {in_place(view, drawn)}"}
 
 
 def _offer(visit: Session, waiting: Sequence[Measurement]) -> str:

@@ -9,14 +9,18 @@ from dataclasses import dataclass, replace
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
-from viz.lenses.all import Lenses
-from viz.lenses.view import facts_of
+from viz import figures
+from viz.lenses.all import SCALE, Lenses
+from viz.lenses.view import Drawn, Numbers, facts_of
 from viz.measuring import Measurement
+from viz.page.markup import control
 from viz.pictures import png_url
 from viz.selection import Selection, change, from_query, option_text, to_query, to_words
 
-HERE, SWAP = "here", "swap"
-"""what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one"""
+HERE, SWAP, CLASS = "here", "swap", "class"
+"""what `pin` says in place of a selection: keep the present one; look at the one that is kept, and keep this one;
+explain the present class in the one that is kept, too"""
+APART = "No difference is drawn, as these are not amounts in the same places."
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +104,32 @@ def describe(pinned: Pinned, here: Lenses) -> str:
     return " · ".join(told)
 
 
-def bar(pinned: Pinned | None, here: Lenses) -> str:
-    """HTML: what is kept, and what to do with it."""
+def difference(before: Drawn, now: Drawn) -> Drawn | None:
+    """What a view shows now, less what it shows of what is pinned; None where that is no amount."""
+    both = now.numbers.beside(before.numbers) if now.numbers and before.numbers else None
+    figure = figures.difference(now.figure, before.figure) if both and now.figure and before.figure else None
+    if both is None or figure is None:
+        return None
+    numbers = Numbers(both.name, dict(list(both.axes.items())[:-1]), both.values[..., -1])
+    return Drawn(figure, words=f"Difference: {escape(numbers.in_words())}.", numbers=numbers)
+
+
+def of_class(pinned: Pinned, name: str) -> Pinned:
+    """The same, with another class to explain. Raises ValueError where its network does not have this class."""
+    return Pinned(pinned.lenses, replace(pinned.selection, target=pinned.lenses.scope.class_number(name)))
+
+
+def bar(pinned: Pinned | None, here: Lenses, target: str) -> str:
+    """HTML: what is kept, and what to do with it. target: the selected class"""
     if pinned is None:
         title = "Keep this selection beside the next one, in every view"
         return f"<button type='button' data-words='pin={HERE}' title='{title}'>Pin</button>"
     scope, selection = pinned.lenses.scope, pinned.selection
+    same = f"<button type='button' data-words='pin={CLASS}'>Same class in both</button>"
     return (
         f"<div class='kept'><img src='{png_url(scope.pixels(selection.picture))}' alt=''>"
         f"<span><b>Pinned</b> {escape(describe(pinned, here))}</span>"
-        f"<button type='button' data-words='pin={SWAP}'>Swap</button>"
+        f"{same * (scope.classes[selection.target] != target)}"
+        f"<span class='options'>{control(SCALE)}</span><button type='button' data-words='pin={SWAP}'>Swap</button>"
         "<button type='button' data-words='pin='>Unpin</button></div>"
     )

@@ -226,18 +226,24 @@ def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> li
             parts.append(f"<p class='missing'>{title}: not measured ({labels}).</p>")
             continue
         said = f"Not measured: {labels}." if waiting else ""
-        parts += section(scope, lens, view, selection, drawn, said, _pinned(here, element_id(lens, view), visit))
+        parts += section(scope, lens, view, selection, drawn, said, _pinned(here, element_id(lens, view), visit, drawn))
     head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
-def _pinned(here: Lenses, name: str, visit: Session) -> list[Part]:
-    """What a view shows of what is pinned, where that is something else and known; and in what both differ."""
+def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> list[Part]:
+    """What a view shows of what is pinned, where that is something else and known; and in what both differ.
+
+    drawn: what it shows now
+    """
     kept = pin.beside(visit.pinned, here, name, visit.selection)
     if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
         return []
     before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
-    return [before, *_shown(view, drawn_or_words(kept.lenses.scope, view, kept.selection)), now]
+    other = drawn_or_words(kept.lenses.scope, view, kept.selection)
+    apart = pin.difference(other, drawn)
+    between = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
+    return [before, *_shown(view, other), *between, now]
 
 
 def _name(lens: Lens) -> str:

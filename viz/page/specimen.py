@@ -11,7 +11,7 @@ from viz.microscope import Microscope
 from viz.page.markup import select, slider
 from viz.page.session import Element, Session
 from viz.pictures import png_url
-from viz.selection import Selection, patch_text
+from viz.selection import Selection, groups_of, patch_text
 
 TOP = 5
 """classes of the answer that are shown"""
@@ -23,10 +23,13 @@ HEADER = """
 <p class="choice"><label id="network" hidden>Network <select></select></label>
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
+<button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
 <button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
 <span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
 <button type="button" data-do="report" data-of="lens">Of this tab</button>
 <button type="button" data-do="report" data-of="all">Of everything</button></span></p>
+<form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
+<textarea rows="8" required></textarea></label><button>Start</button></form>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">
 <h2 id="others-title">Open another network</h2>
 <p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
@@ -44,7 +47,7 @@ def parts(scope: Microscope) -> list[Element]:
     """The visitor's photo, the picture with its patches, and the answer."""
     return [
         Element("photo", lambda visit: visit.photo, lambda visit: _photo(scope, visit)),
-        _part("picker", lambda s: (s.picture, s.patch), lambda s: _picker(scope, s)),
+        _part("picker", lambda s: (s.picture, s.patch, s.side), lambda s: _picker(scope, s)),
         _part(
             "answer",
             lambda s: (s.picture, s.sample, s.original, s.edits, s.target, s.patch, s.side, s.depth),
@@ -94,12 +97,14 @@ def _photo(scope: Microscope, visit: Session) -> dict[str, Any]:
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
-    grid = scope.grid
+    grid, groups = scope.grid, groups_of(scope, selection)
+    together = groups.patches(int(groups.of[selection.patch])) if groups.side > 1 else ()
     patches = [
         {
             "label": "patch ({}, {})".format(*grid.position(patch)),
             "place": patch_text(scope, patch),  # as a link says it
             "chosen": str(patch == selection.patch).lower(),
+            "grouped": patch in together,
         }
         for patch in range(grid.patches)
     ]

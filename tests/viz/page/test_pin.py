@@ -1,5 +1,6 @@
 """What is pinned is shown beside what is looked at, and is in the link."""
 
+import json
 from dataclasses import replace
 from urllib.parse import parse_qs, parse_qsl
 
@@ -148,3 +149,49 @@ def test_the_text_of_a_pin_can_be_read_back(instrument: Instrument) -> None:
     selection, _ = change(instrument.scope, instrument.page, instrument.first, dict(parse_qsl("sample=9&patch=1,0")))
     read, wrong = pin.parse(pin.to_text(Pinned(instrument, selection)), instrument)
     assert (read.selection, wrong) == (selection, [])
+
+
+def test_the_difference_of_amounts_is_a_third_figure_and_a_column(instrument: Instrument, pinned: Session) -> None:
+    shown = instrument.answer(pinned, {"words": {"depth": "1b"}})["tokens-votes"]
+    apart, now, before = (
+        json.loads(figure) for figure in (shown["difference"]["figure"], shown["figure"], shown["pinned"]["figure"])
+    )
+    maps = [next(trace for trace in figure["data"] if trace["type"] == "heatmap") for figure in (apart, now, before)]
+    assert maps[0]["zmin"] == -maps[0]["zmax"]
+    assert shown["note"] == ""
+    file = instrument.answer(pinned, {"csv": "tokens-votes"})["status"]["file"]["text"]
+    assert file.startswith("# Pinned: depth: 2a\n")
+    rows = [line.split(",") for line in file.splitlines() if not line.startswith("#")]
+    assert rows[0][:3] == ["row", "column", "selection"]
+    for one, other, difference in zip(rows[1::3], rows[2::3], rows[3::3], strict=True):
+        assert [row[2] for row in (one, other, difference)] == ["now", "pinned", "now minus pinned"]
+        assert float(difference[3]) == pytest.approx(float(one[3]) - float(other[3]), abs=1e-4)
+    program = shown["python"] + shown["beside"]
+    assert program.count("view(scope") == 2
+    assert "depth='2a'" in program.partition("# pinned")[2]
+
+
+def test_where_two_things_are_no_amounts_in_the_same_places_it_says_so(instrument: Instrument, pinned: Session) -> None:
+    words = {"depth": "1b", "lens": "mixing.units"}  # the units are in another order
+    shown = instrument.answer(pinned, {"words": words})["mixing-units-units"]
+    assert shown["difference"] is None
+    assert shown["note"] == pin.APART
+    file = instrument.answer(pinned, {"csv": "mixing-units-units"})["status"]["file"]["text"]
+    assert file.count("# view: ") == 2
+
+
+def test_both_explain_the_same_class_when_asked_to(instrument: Instrument, pinned: Session) -> None:
+    classes = instrument.scope.classes
+    assert pinned.pinned is not None
+    other = next(name for i, name in enumerate(classes) if i != pinned.pinned.selection.target)
+    bar = instrument.answer(pinned, {"words": {"class": other}})["pin"]["html"]
+    assert "Same class in both" in bar
+    bar = instrument.answer(pinned, {"words": {"pin": "class"}})["pin"]["html"]
+    assert "Same class in both" not in bar
+    assert classes[pinned.pinned.selection.target] == other
+
+
+def test_each_has_its_own_scale_when_asked_to(instrument: Instrument, pinned: Session) -> None:
+    assert instrument.answer(pinned, {"words": {"depth": "1b"}})["tokens-votes"]["own"] is False
+    assert instrument.answer(pinned, {"words": {"scale": "own"}})["tokens-votes"]["own"] is True
+    assert "scale=own" in link(instrument, pinned.pinned, pinned.selection)

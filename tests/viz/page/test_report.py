@@ -228,7 +228,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
 
     Path("mine.html").write_text("mine", encoding="utf-8")
     monkeypatch.setattr("viz.page.report.measure", None)  # refused before any work
-    with pytest.raises(NotWritable, match=r"mine\.html is there already, and this program did not write it"):
+    with pytest.raises(NotWritable, match=r"mine\.html exists already, and another program wrote or changed it"):
         main.write_report(Path("holiday.jpg"), "net", Path("mine.html"))
     Path("holiday-report.html").write_text(whole.replace("own picture", "my cat"), encoding="utf-8")
     with pytest.raises(NotWritable, match="or it was changed since"):

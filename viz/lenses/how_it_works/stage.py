@@ -170,14 +170,15 @@ class _Table:
         ends = f"{-self.span:.2g}", f"{self.span:.2g}"
         bar = cells(figures.to_rgb(np.linspace(-1, 1, 64, dtype=np.float32)[None], True, 1), 8)
         key = f"<span class='bar'>{ends[0]} {bar} {ends[1]}</span>"
-        head = f"<b>{self.titles[self.shown]}</b> <small>{size} ({part})</small> {key}"
+        head = f"<b>{self.titles[self.shown]}</b> <small>{size} ({part})</small>"
         value = self.tables[self.shown, patch - self.rows.start, self.channel - self.columns.start]
         here = f"{figures.patch_label(*grid.position(patch))}, channel {self.channel}: {value:.3g}"
         return (
             f"<div class='table'><p>{head}</p>"
             f"<div class='rows'>{cells(self._crops(), 1)}</div>"
             f"<div class='grid' data-keep='grid' tabindex='0' role='group' aria-label='Tokens. {here}. "
-            f"Arrow keys select another value'>{self._layers()}</div><p class='value'>{here}</p></div>"
+            f"Arrow keys select another value'>{self._layers()}</div>"
+            f"<p><span class='value'>{here}</span>{key}</p></div>"
         )
 
     def _crops(self) -> UInt8[np.ndarray, "height width 3"]:
