@@ -305,8 +305,7 @@ def write_report(
 ) -> None:
     """Write a report with the views of a picture into one HTML file.
 
-    Views that do not depend on the picture are left out, and so is what the page measures only on request; both are
-    listed.
+    Views that do not depend on the picture, and views that the page measures only on request, are left out and listed.
 
     Args:
         picture: file of the picture
@@ -314,14 +313,14 @@ def write_report(
         out: file of the report; default: PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another
             report has that name
         samples: folder of pictures that replaces the samples of the network
-        label: the class to explain; without it, the answer
+        label: class to explain; default: the answer
         patch: ROW,COLUMN of the selected patch, each from 0
         depth: the selected depth, such as stem, 3a or 12b
-        methods: attribution methods; without it, those that the page begins with
-        views: views, or tabs with all of their views, in place of those that show the picture, such as tokens.votes or
-            attribution; what they need is measured, however long it takes
-        everything: all views, and all that they need: hours on a slow machine
-        pinned: another picture, to be shown beside
+        methods: attribution methods; default: those of the page
+        views: views, or tabs with all their views, such as tokens.votes or attribution; default: the views of the
+            picture. They are measured, even if that takes long
+        everything: write and measure all views, which takes hours on a slow machine
+        pinned: another picture for comparison
     """
     decoded, beside = decode(picture), decode(pinned) if pinned else None
     key = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()

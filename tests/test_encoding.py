@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OTHERS = {"Image", "tarfile", "os", "wave", "webbrowser", "networks", "private", "public", "self"}
+OTHERS = {"Image", "tarfile", "os", "wave", "webbrowser"}
 """whose open() is of no text"""
 
 
