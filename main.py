@@ -322,7 +322,7 @@ def write_report(
         everything: write and measure all views, which takes hours on a slow machine
         pinned: another picture for comparison
     """
-    decoded, beside = decode(picture), decode(pinned) if pinned else None
+    decoded, other = decode(picture), decode(pinned) if pinned else None
     key = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
     mark = f"<!-- of {key} -->"
     names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
@@ -356,11 +356,11 @@ def write_report(
 
     visit = Session(selected(photo))
     visit.photo = photo
-    chosen, asked = reports.choose(lenses, visit.selection, views, everything), bool(views) or everything
-    visit.pinned = Pinned(lenses, selected(Photo.of(beside))) if beside else None
+    chosen, on_request = reports.choose(lenses, visit.selection, views, everything), bool(views) or everything
+    visit.pinned = Pinned(lenses, selected(Photo.of(other))) if other else None
     with undisturbed():
         for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
-            reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, asked)
+            reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)
     text = reports.report(lenses, visit, "", chosen)
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
