@@ -211,7 +211,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
     page.reload()
     expect(view.locator(".pinned .which").first).to_contain_text("depth: 2a", timeout=30_000)
     view.scroll_into_view_if_needed()
-    expect(view.locator(".pinned .js-plotly-plot")).to_be_visible()
+    expect(view.locator(".pinned .js-plotly-plot").first).to_be_visible()
     page.get_by_role("button", name="Unpin").click()
     expect(view.locator(".pane")).to_have_count(1)
     assert "pin" not in page.url
