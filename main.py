@@ -1,4 +1,4 @@
-"""The command line. `python main.py` alone trains the seed network with the default recipe, and reports."""
+"""The command line. `python main.py` without arguments trains the seed network with the default recipe."""
 
 import hashlib
 import json
@@ -21,17 +21,17 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import CLASSES, choose_samples, cifar10, class_names, class_numbers, few
+from mixer.data import CLASSES, choose_samples, cifar10, class_names, class_numbers, first_few
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.image_folder import compare, read_samples, seen, tested
+from mixer.image_folder import compare, digests_of, read_samples, with_test_images
 from mixer.layout import Folders, files_of, text
 from mixer.model import PRESETS, Mixer
 from mixer.networks import display_name, open_network, quality_text, samples_of
 from mixer.picture import Unreadable, decode
 from mixer.record import device_name
 from mixer.run import Run
-from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig
+from mixer.teacher import Ensemble, Teacher, TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
@@ -64,83 +64,82 @@ def train(
     data_root: Path | None = None,
     download: bool = False,
 ) -> None:
-    """Train a network, or continue a run that was stopped; then evaluate it once on the test images.
+    """Train a network or continue a stopped run, then evaluate it once on the test images.
 
-    Ctrl-C saves the state and stops; the same command continues from there. A longer --epochs prolongs a run. Recipe
-    and teacher of a run may change; the network, the images and the seed may not. In a notebook, the learning curves
-    are drawn after each epoch. On many GPUs: torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train.
-    Each takes its part of every batch.
+    Ctrl-C saves the state and stops; the same command continues. More --epochs prolong a run. The recipe and the
+    teacher of a run may change; the network, the images and the seed may not. A notebook shows the learning curves
+    after each epoch. On many GPUs: torchrun --nproc-per-node gpu --local-ranks-filter 0 -- main.py train. Each GPU
+    computes a part of every batch.
 
     Args:
-        data: cifar10, cifar100, or a folder with one folder of images for each class
-        preset: the network; without it seed for CIFAR, small for a folder
-        image_size: height and width of the input in pixels; without it that of the preset, for CIFAR 32. The patches
-            grow with it; their number stays the same
-        blocks: train only so many of its blocks, which is faster; --init continues with more
-        run: folder of the run: state, history.jsonl, and at the end checkpoint/; without it runs/PRESET for CIFAR-10,
-            runs/DATA for others
-        teacher: checkpoints of teachers (made by train-teacher) whose mean answer is learned besides the labels; None:
-            no teacher. The shipped ones know only the classes of CIFAR-10, so other data have none by default
-        init: checkpoint to start from; blocks that it lacks start as the identity
+        data: cifar10, cifar100, or a folder with one folder of images per class
+        preset: the network; default: seed for CIFAR, small for a folder
+        image_size: height and width of the input in pixels; default: size of the preset, 32 for CIFAR. The number of
+            patches does not change, only their size
+        blocks: train only this many blocks, which is faster; --init continues with more
+        run: folder of the run: state, history.jsonl, and at the end checkpoint/; default: runs/PRESET for CIFAR-10,
+            runs/DATA for other data
+        teacher: checkpoints of teachers (from train-teacher); their mean probabilities are learned besides the labels.
+            None: no teacher. Default: the shipped teachers for CIFAR-10, none for other data
+        init: checkpoint to start from; additional blocks start as the identity
         all_images: train on the validation images, too (then their accuracy is meaningless)
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
-        data_root: folder that holds cifar-10-batches-py or cifar-100-python; without it $CIFAR10_ROOT, without that
-            ./data
+        data_root: folder that holds cifar-10-batches-py or cifar-100-python; default: $CIFAR10_ROOT or ./data
         download: download CIFAR (170 MB) if it is missing
     """
-    known = data in session.CIFAR
-    name = data if known else Path(data).resolve().name
-    preset = preset or ("seed" if known else "small")
+    is_cifar = data in session.CIFAR
+    name = data if is_cifar else Path(data).resolve().name
+    preset = preset or ("seed" if is_cifar else "small")
     folder = run or Path("runs", preset if data == "cifar10" else name)
     checkpoint.check_target(folder / "checkpoint")
     device = session.best_device()
-    if known and image_size not in (None, 32):
-        raise ValueError(f"{name}'s images have 32 x 32 pixels: leave out --image-size {image_size}")
-    network = PRESETS[preset].resized(32 if known else image_size)
+    if is_cifar and image_size not in (None, 32):
+        raise ValueError(f"the images of {name} have 32 x 32 pixels: omit --image-size {image_size}")
+    network = PRESETS[preset].resized(32 if is_cifar else image_size)
     with parallel.main_process_first():
         parts = session.parts_of(data, network.image_size, data_root, download, folders)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
     if data != "cifar10":
         network = session.scaled(network, parts.train, init)
         teacher = None if teacher == TEACHERS else teacher
-    taught_by = Average(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
+    ensemble = Ensemble(map(partial(session.teacher_of, parts.train), teacher)) if teacher else None
     where = device_name(device) if parallel.count() == 1 else f"{parallel.count()} x {device_name(device)}"
     split = "train+validation" if all_images else "train"
     identity = {"preset": preset, "split": split} | ({} if data == "cifar10" else {"parts": parts.digests()})
-    with Run(folder, identity, tuple(map(display_name, teacher or ())), where) as ours:
-        if init or not ours.begun:
-            ours.identity["init"] = init
-        said = [] if known else parts.said()
-        if init and not ours.begun:
+    with Run(folder, identity, tuple(map(display_name, teacher or ())), where) as current:
+        if init or not current.begun:
+            current.identity["init"] = init
+        notes = [] if is_cifar else parts.describe()
+        if init and not current.begun:
             before = checkpoint.load(init, Mixer)[1]
-            ours.earlier = before.get("stages", [])
-            said += [] if known else compare(parts, before, init)
-        model = session.start(preset, blocks, None if ours.begun else init, config.seed, network)
+            current.earlier = before.get("stages", [])
+            notes += [] if is_cifar else compare(parts, before, init)
+        model = session.start(preset, blocks, None if current.begun else init, config.seed, network)
         training_images = parts.with_validation() if all_images else parts.train
         print(
             mixer.summary.summary(model),
             f"\n{len(training_images):,} training images, on {device_name(device)}, run in {folder}",
         )
         if config.batch_size and config.batch_size > len(training_images):
-            said.append(f"--batch-size {config.batch_size:,} is more than there are: each step takes all of them.")
-        for line in said:
+            notes.append(f"--batch-size {config.batch_size:,} exceeds their number: each step uses all of them.")
+        for line in notes:
             print(line)
-        steps = mixer.train.train(model, training_images, parts.validation, config, ours, device, taught_by)
-        from viz import learning_curves  # here, as it loads plotly
+        steps = mixer.train.train(model, training_images, parts.validation, config, current, device, ensemble)
+        from viz import learning_curves  # here because plotly loads slowly
 
         images = round(config.epochs * len(training_images))
         if not session.follow(steps, images, lambda again: learning_curves.show(folder, again)):
-            print(f"Stopped; the state is saved in {folder}. The same command continues from there.")
+            print(f"Stopped; the state is saved in {folder}. The same command continues the run.")
             return
         if not parallel.is_first():
             return
-        stages = ours.record()
-        if not known:
-            stages[-1]["images"] = seen(training_images)
-        if session.is_of(folder / "checkpoint", stages):
+        stages = current.record()
+        if not is_cifar:
+            stages[-1]["images"] = digests_of(training_images)
+        if session.holds_checkpoint(folder / "checkpoint", stages):
             print(
-                f"{folder} is finished: it has seen {ours.epochs:.1f} epochs, and --epochs {config.epochs} asks for "
-                f"no more; a larger --epochs prolongs it. Its network is in {folder / 'checkpoint'}"
+                f"{folder} is finished after {current.epochs:.1f} epochs (--epochs {config.epochs}); a larger --epochs "
+                f"prolongs it. Its network is in {folder / 'checkpoint'}"
             )
             return
         metrics = record.report(model, parts.test, parts.validation, device) | record.effort(stages)
@@ -151,7 +150,7 @@ def train(
         )
     print(
         headline(metrics),
-        f"\nSaved in {folder / 'checkpoint'}; look inside: python app.py --checkpoint {folder / 'checkpoint'}",
+        f"\nSaved in {folder / 'checkpoint'}; to explore it: python app.py --checkpoint {folder / 'checkpoint'}",
     )
 
 
@@ -161,11 +160,11 @@ def train_teacher(
     data_root: Path | None = None,
     download: bool = False,
 ) -> None:
-    """Train the small CNN that the Mixer can learn from (about 25 minutes on two cores).
+    """Train the small CNN that can teach the Mixer (about 25 minutes on two cores).
 
     Args:
         output: folder for the checkpoint
-        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
+        data_root: folder that holds cifar-10-batches-py; default: $CIFAR10_ROOT or ./data
         download: download CIFAR-10 (170 MB) if it is missing
     """
     checkpoint.check_target(output)
@@ -194,40 +193,40 @@ def evaluate(
 
     Args:
         source: folder of a checkpoint, or the id of a model on the Hugging Face Hub
-        data_root: folder that holds cifar-10-batches-py; without it $CIFAR10_ROOT, without that ./data
+        data_root: folder that holds cifar-10-batches-py; default: $CIFAR10_ROOT or ./data
         download: download CIFAR-10 (170 MB) if it is missing
-        data: cifar10 (the default), cifar100, or a folder of images: that of the training, or a new one
+        data: cifar10 (default), cifar100, or a folder of images: the folder of the training, or a new one
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
-        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores); without
-            --data, a network of other images than CIFAR-10's is only measured so
-        samples: a folder of pictures for --attributions, in place of the samples of the checkpoint
+        attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores). Without
+            --data, the accuracy is measured only for a network of CIFAR-10
+        samples: folder of pictures for --attributions, instead of the samples of the checkpoint
         as_json: print one line of JSON instead of a sentence
     """
     if attributions:
         checkpoint.check_metrics(source)
     elif samples:
-        raise ValueError("--samples is for --attributions: add that")
+        raise ValueError("--samples needs --attributions: add it")
     model, metrics = checkpoint.load(source, Mixer)
-    say = partial(print, file=sys.stderr if as_json else sys.stdout)
-    scope = _looked_at(source, samples) if attributions else None
+    log = partial(print, file=sys.stderr if as_json else sys.stdout)
+    scope = _scope_of(source, samples) if attributions else None
     of_cifar10 = "data" not in metrics and set(class_names(model.config)) == set(CLASSES)
     if data or not attributions or of_cifar10:
         data = data or "cifar10"
         if data == "cifar10":
-            class_numbers(class_names(model.config))  # before anything is fetched
+            class_numbers(class_names(model.config))  # before the download
         parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
-        for line in [] if data in session.CIFAR else [*parts.said(), *compare(parts, metrics, source)]:
-            say(line)
+        for line in [] if data in session.CIFAR else [*parts.describe(), *compare(parts, metrics, source)]:
+            log(line)
         metrics |= record.report(model, parts.test, parts.validation, session.best_device())
         if data != "cifar10":
-            metrics["data"] = tested(parts, metrics.get("data", {}))
+            metrics["data"] = with_test_images(metrics.get("data", {}), parts)
     if scope:
-        from viz.doubt.survey import survey  # here, as it loads Captum
+        from viz.doubt.survey import survey  # here because Captum loads slowly
 
         with undisturbed():
             found = survey(scope.model, scope.sample_inputs, partial(tqdm, desc="attributions", unit="image"))
         metrics["attributions"] = found | {"source": scope.samples.source}
-        say(f"Attribution methods measured on {found['images']:,} images of {scope.samples.source}.")
+        log(f"Attribution methods measured on {found['images']:,} images of {scope.samples.source}.")
     names = ("accuracy", "images", "parameters", "interval", "flip_accuracy")
     short = {name: metrics[name] for name in names if name in metrics}
     if as_json:
@@ -238,16 +237,16 @@ def evaluate(
         checkpoint.write_metrics(Path(source), metrics)
 
 
-def _looked_at(source: str, samples: Path | None) -> "Microscope":
-    """The network with its samples, for a survey. Raises ValueError where they are of other classes."""
+def _scope_of(source: str, samples: Path | None) -> "Microscope":
+    """The network with its samples, for a survey. Raises ValueError for other classes or too few pictures."""
     from viz.doubt.survey import SETTINGS
-    from viz.microscope import Microscope  # here, as it loads plotly
+    from viz.microscope import Microscope  # here because plotly loads slowly
 
     scope = Microscope.load(source, session.best_device(), samples)
     if not samples and not scope.knows_samples and scope.samples.classes:
         raise ValueError(f"{source} has no samples of its classes: name a folder of pictures with --samples")
     if (count := len(scope.samples)) < SETTINGS.draws:
-        raise ValueError(f"{count} pictures of {scope.samples.source} are too few: {SETTINGS.draws} at least")
+        raise ValueError(f"the survey needs at least {SETTINGS.draws} pictures, not {count} ({scope.samples.source})")
     return scope
 
 
@@ -255,7 +254,7 @@ def summary(preset: Preset = "seed") -> None:
     """Print the layer table of a network.
 
     Args:
-        preset: which network
+        preset: the network
     """
     print(mixer.summary.summary(Mixer(PRESETS[preset])))
 
@@ -269,22 +268,22 @@ def convert(
     classes: tuple[str, ...] | None = None,
     samples: Path | None = None,
 ) -> None:
-    """Make a checkpoint from Mixer weights of the paper's authors (.npz) or of timm (.safetensors).
+    """Convert Mixer weights of the paper's authors (.npz) or of timm (.safetensors) into a checkpoint.
 
-    Missing information comes from timm's config.json beside the weights, or from the options.
+    Missing settings come from timm's config.json beside the weights, or from the options.
 
     Args:
         source: the file with the weights, or timm's folder
         output: folder for the checkpoint
-        image_size: height and width of the pictures in pixels; without it, they are square
-        mean: what is subtracted from red, green and blue (0 to 1)
-        std: what red, green and blue are then divided by
-        classes: the names of the classes, in their order
-        samples: a folder of pictures, sorted by class into folders or not, that the microscope shows with the network
+        image_size: height and width of the pictures in pixels; default: square
+        mean: mean of red, green and blue (0 to 1), subtracted from the pixels
+        std: standard deviation of red, green and blue, the divisor after that
+        classes: names of the classes, in their order
+        samples: folder of pictures, with or without class folders, as the samples of the network
     """
     checkpoint.check_target(output)
     if source.resolve().is_relative_to(output.resolve()):
-        raise checkpoint.CheckpointError(f"{source} lies in {output}, which would be replaced: name another folder")
+        raise checkpoint.CheckpointError(f"{source} is in {output}, which would be replaced: name another folder")
     model = mixer.convert.convert(source, image_size, mean, std, classes, print)
     own = None if samples is None else read_samples(samples, model.config.image_size, print)
     checkpoint.save(output, model, {"source": source.name, "parameters": record.parameters(model)}, own)
@@ -296,30 +295,47 @@ def write_report(
     source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
     out: Path | None = None,
     samples: Path | None = None,
+    label: Annotated[str | None, tyro.conf.arg(name="class")] = None,
+    patch: str | None = None,
+    depth: str | None = None,
+    methods: tuple[MethodName, ...] = (),
+    views: tuple[str, ...] = (),
+    everything: Annotated[bool, tyro.conf.arg(name="all")] = False,
+    pinned: Path | None = None,
 ) -> None:
-    """Write all that the microscope shows of a picture into one HTML file, without a browser.
+    """Write a report with the views of a picture into one HTML file.
 
-    Slow views, which the page measures only on request, are left out and listed.
+    Views that do not depend on the picture are left out, and so is what the page measures only on request; both are
+    listed.
 
     Args:
-        picture: the file of the picture
+        picture: file of the picture
         source: folder of the network, or the id of a model on the Hugging Face Hub
-        out: the file; without it, PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another report
-            has that name
-        samples: a folder of pictures that are the samples, in place of those of the network
+        out: file of the report; default: PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another
+            report has that name
+        samples: folder of pictures that replaces the samples of the network
+        label: the class to explain; without it, the answer
+        patch: ROW,COLUMN of the selected patch, each from 0
+        depth: the selected depth, such as stem, 3a or 12b
+        methods: attribution methods; without it, those that the page begins with
+        views: views, or tabs with all of their views, in place of those that show the picture, such as tokens.votes or
+            attribution; what they need is measured, however long it takes
+        everything: all views, and all that they need: hours on a slow machine
+        pinned: another picture, to be shown beside
     """
-    decoded = decode(picture)
-    of = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
-    mark = f"<!-- of {of} -->"
+    decoded, beside = decode(picture), decode(pinned) if pinned else None
+    key = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    mark = f"<!-- of {key} -->"
     names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
     out = out or next(path for path in map(Path, names) if not path.exists() or mark.encode() in path.read_bytes())
     atomic_write.check(out, atomic_write.signed)
     from viz.lenses.all import Lenses
-    from viz.microscope import Microscope  # here, as nothing else that this file does needs a figure
+    from viz.microscope import Microscope  # here because the other commands need no figures
     from viz.page import report as reports
     from viz.page.photo import Photo
+    from viz.page.pin import Pinned
     from viz.page.session import Session
-    from viz.selection import show
+    from viz.selection import Selection, change, show
 
     def with_a_bar(measurement: Measurement) -> Iterator[int]:
         with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
@@ -329,11 +345,24 @@ def write_report(
 
     lenses, photo = Lenses(Microscope.load(source, samples=samples)), Photo.of(decoded)
     scope = lenses.scope
-    visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
+    stated = {"class": label, "patch": patch, "depth": depth, "methods": ",".join(methods)}
+    words = {name: word for name, word in stated.items() if word}
+
+    def selected(of: Photo) -> Selection:
+        seen = show(scope, lenses.first, of.picture(scope.grid.image_size))
+        selection, wrong = change(scope, lenses.page, seen, words)
+        if wrong:
+            raise ValueError(" ".join(wrong))
+        return selection
+
+    visit = Session(selected(photo))
     visit.photo = photo
+    chosen, asked = reports.choose(lenses, visit.selection, views, everything), bool(views) or everything
+    visit.pinned = Pinned(lenses, selected(Photo.of(beside))) if beside else None
     with undisturbed():
-        reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
-    text = reports.report(lenses, visit, "")
+        for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
+            reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, asked)
+    text = reports.report(lenses, visit, "", chosen)
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
@@ -348,27 +377,27 @@ def attribute(
     output: Output = "logit",
     block: int | None = None,
 ) -> None:
-    """Write which patches support the class of each picture in a folder: a CSV file with a line for each patch.
+    """Write the attribution of each picture in a folder into a CSV file with one line per patch.
 
-    Methods that are made of gradients pass many pictures together; the others take as long as on the page.
+    Gradient methods process many pictures together; the other methods take as long as on the page.
 
     Args:
-        folder: the pictures, also in folders within it
-        csv: the file to write
+        folder: folder of the pictures, including its subfolders
+        csv: CSV file to write
         source: folder of the network, or the id of a model on the Hugging Face Hub
-        method: which method; without it, Gradient x input
-        label: the class to explain; without it, each picture's answer
-        baseline: what the pictures are compared with; without it, the mean colour
+        method: attribution method; default: Gradient x input
+        label: class to explain; default: the answer for each picture
+        baseline: the baseline of the method; default: the mean colour
         output: whether the values are in units of the logit or of the probability of the class
-        block: for methods that explain tokens, the block after which, counted from 1; without it, the last
+        block: for methods that explain tokens, the number of their block, from 1; default: the last
     """
     if csv.suffix.lower() != ".csv":
-        raise ValueError(f"--csv is the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
+        raise ValueError(f"--csv must be the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
     atomic_write.check(csv, atomic_write.signed)
     files = files_of(folder)
     from viz.attribution.asked import MANY, explain_many
     from viz.attribution.attribute import Attribution
-    from viz.lenses.view import csv_text  # here, as nothing else that this file does needs Captum or a figure
+    from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
     from viz.microscope import Microscope
 
     scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
@@ -391,9 +420,9 @@ def attribute(
                 explained += 1
                 bar.update()
     if unreadable:
-        print(f"Files that are no picture, left out: {len(unreadable):,} ({few(unreadable)}).")
+        print(f"Files that cannot be read as a picture, left out: {len(unreadable):,} ({first_few(unreadable)}).")
     if not explained:
-        raise ValueError(f"{folder} holds no pictures: name a folder of photos")
+        raise ValueError(f"{folder} has no pictures: name a folder with photos")
     facts = {"method": method, "baseline": baseline, "values": output, "network": f"{source}, {scope.name}"}
     if METHODS[method].block:
         facts["block"] = str(after + 1)
@@ -402,7 +431,7 @@ def attribute(
 
 
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:
-    """Save the current network of a run, also while it trains, as a checkpoint of half precision, half as large.
+    """Save the current network of a run, also during training, as a checkpoint in half precision.
 
     Args:
         source: folder of the run
@@ -417,12 +446,12 @@ def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Pa
 
 
 def plot(run: tyro.conf.Positional[Path]) -> None:
-    """Draw the learning curves of a run, finished or not, into the file curves.html in its folder.
+    """Draw the learning curves of a run, finished or not, into curves.html in its folder.
 
     Args:
         run: folder of the run
     """
-    from viz import learning_curves  # here, as it loads plotly
+    from viz import learning_curves  # here because plotly loads slowly
 
     print(learning_curves.write(run))
     learning_curves.show(run)
@@ -431,16 +460,16 @@ def plot(run: tyro.conf.Positional[Path]) -> None:
 def push(folder: tyro.conf.Positional[Path], repo_id: tyro.conf.Positional[str]) -> None:
     """Publish an evaluated checkpoint on the Hugging Face Hub, with a model card. Needs a token (hf auth login).
 
-    None of your own images is published, only their number and the names of the classes and of the folder.
+    Your own images are not published, only their number and the names of the classes and of the folder.
 
     Args:
-        folder: folder of the checkpoint; the card stays there as README.md
-        repo_id: OWNER/NAME of the model; NAME alone for one of your own
+        folder: folder of the checkpoint; the card is written there as README.md
+        repo_id: OWNER/NAME of the model; NAME alone for your own account
     """
     repo_id = hub.push(folder, repo_id)
     if (folder / checkpoint.SAMPLES).exists():
-        print(f"{checkpoint.SAMPLES} stays here: it holds test images, which may be private")
-    print(f"Published as {repo_id}; look inside: python app.py --checkpoint {repo_id}")
+        print(f"{checkpoint.SAMPLES} was not published: its test images may be private")
+    print(f"Published as {repo_id}; to explore it: python app.py --checkpoint {repo_id}")
 
 
 COMMANDS: dict[str, Any] = {
@@ -458,7 +487,7 @@ COMMANDS: dict[str, Any] = {
 
 
 def command(arguments: list[str]) -> None:
-    """One line of the command line; what comes from outside ends it in a sentence (SystemExit)."""
+    """Run one command. Expected errors exit with a message (SystemExit)."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
         arguments = ["train", *arguments]
     with readable_errors(), parallel.processes():

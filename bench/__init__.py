@@ -1,1 +1,1 @@
-"""Where we stand against the others: ratios measured side by side, in one run, on one machine."""
+"""Benchmarks: ratios of this project and others, measured side by side, in one run, on one machine."""

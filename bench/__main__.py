@@ -1,4 +1,4 @@
-"""Speed and memory, as ratios that are measured side by side: `python -m bench`."""
+"""Benchmarks of speed and memory, as ratios of interleaved measurements: `python -m bench`."""
 
 import json
 import os
@@ -50,28 +50,28 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
-    """Measure, print the ratios, and write them into results.json and README.md here.
+    """Measure, print the ratios, and write them into results.json and README.md of this folder.
 
     Args:
-        names: which cases; without any, all. The rows of the others stay as they were measured
+        names: which cases; default: all. The rows of other cases are not changed
     """
     wrong = [name for name in names if name not in CASES]
     if wrong:
-        raise ValueError(f"there is no case {wrong[0]}: there are {', '.join(CASES)}")
+        raise ValueError(f"the case must be one of {', '.join(CASES)}, not {wrong[0]}")
     if (load := os.getloadavg()[0]) > 0.5:
-        print(f"warning: the machine is not quiet (load {load:.1f}); ratios may be off", file=sys.stderr)
+        print(f"warning: the machine is busy (load {load:.1f}); ratios may be wrong", file=sys.stderr)
     torch.manual_seed(0)
-    known = json.loads(RESULTS.read_text(encoding="utf-8")) if names else {}
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if names else {}
     for name in names or CASES:
-        known[name] = {"machine": machine(), "rows": []}
+        results[name] = {"machine": machine(), "rows": []}
         for ratio in CASES[name]():
-            known[name]["rows"].append(row(ratio, time.strftime("%Y-%m-%d %H:%M")))
+            results[name]["rows"].append(row(ratio, time.strftime("%Y-%m-%d %H:%M")))
             print(f"{ratio.name}: {ratio.ratio:.2f}  {ratio.note}", flush=True)
-    found = {name: known[name] for name in CASES if name in known}
+    found = {name: results[name] for name in CASES if name in results}
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     machines = "; ".join(dict.fromkeys(case["machine"] for case in found.values()))
     rows = table(one for case in found.values() for one in case["rows"])
-    made = f"Made by `make bench`, or `python -m bench CASE ...` for some of it, not by hand. {machines}."
+    made = f"Written by `make bench`, or `python -m bench CASE ...` for single cases. {machines}."
     (HERE / "README.md").write_text(
         f"# Measured\n\n{made}\n\n{rows}\n\n![time against size]({PLOT.name})\n", encoding="utf-8"
     )

@@ -1,9 +1,9 @@
-// What the page shows, and when: measured in the page, by its own clock, in milliseconds.
+// Times of the page until its content is on the screen, in milliseconds of the page's clock.
 window.bench = (() => {
-  const QUIET_MS = 400; // nothing has changed for so long: it is finished; this wait is not counted
+  const QUIET_MS = 400; // the page is finished after this time without changes, which is not counted
   const lens = ".lens.open";
 
-  // resolves with the moment when the next frame is on the screen
+  // resolves with the time at which the next frame is on the screen
   const painted = () => new Promise(resolve =>
     requestAnimationFrame(() => {
       const {port1, port2} = new MessageChannel();
@@ -11,7 +11,7 @@ window.bench = (() => {
       port2.postMessage(null);
     }));
 
-  // since the navigation began: until every view of the open lens that is in sight has its figure or its HTML
+  // from the start of the navigation until each visible view of the open lens has its figure or its HTML
   const drawn = view => view.querySelector(".mlayer :is(path, image)") ?? view.querySelector("[data-part=html] *");
   const opened = new Promise(resolve => {
     const observer = new MutationObserver(() => {
@@ -24,7 +24,7 @@ window.bench = (() => {
     observer.observe(document, {subtree: true, childList: true});
   });
 
-  // from the next click: until the last of the open lens's views that change is on the screen
+  // from the next click until the last changed view of the open lens is on the screen
   let repainted;
   const watch = () => {
     const changed = new Set(), observers = [];

@@ -1,4 +1,4 @@
-"""Memory under many visitors: 16 at a time who look around and have pictures classified."""
+"""Memory with many visitors: 16 clients that change selections and classify pictures."""
 
 import asyncio
 import json
@@ -20,51 +20,48 @@ from mixer.data import CLASSES
 CLIENTS = 16
 LENSES = ("how", "tokens", "mixing.units", "mixing.unit", "attribution")
 DEPTHS = ("stem", "1a", "6b", "12b")
-PATIENCE = 600
-"""seconds until an answer must be there, whoever is before in the queue"""
+TIMEOUT = 600
+"""seconds for an answer, including the queue"""
 
 
 def crowd(early: int = 50, late: int = 500) -> Iterator[Ratio]:
-    """What the app holds after many requests, against what it holds after the first of them.
-
-    early, late: after how many
-    """
+    """Memory of the app after `late` requests, relative to `early` requests."""
     with served() as (url, process):
-        before, after = asyncio.run(_held(url, process, (early, late)))
+        before, after = asyncio.run(_memory(url, process, (early, late)))
     note = f"{before:.2f} and {after:.2f} GB"
     name = f"memory of the app after {late} mixed requests of {CLIENTS} clients, against after {early}"
     yield Ratio(name, after / before, 1.1, False, note)
 
 
-async def _held(url: str, process: int, counts: tuple[int, ...]) -> list[float]:
-    """GB that the process holds after each of so many requests, counted from the first."""
-    held, done = [], 0
+async def _memory(url: str, process: int, counts: tuple[int, ...]) -> list[float]:
+    """Resident memory of the process in GB after these numbers of requests."""
+    memory, done = [], 0
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as http:
         config = (await http.get("/config")).json()
         clients = [Client(http, config, random.Random(i)) for i in range(CLIENTS)]
         for total in counts:
             turns = iter(range(done, total))
-            await asyncio.gather(*(_until_none(client, turns) for client in clients))
-            held.append(_resident(process))
+            await asyncio.gather(*(_send(client, turns) for client in clients))
+            memory.append(_resident(process))
             done = total
-    return held
+    return memory
 
 
-async def _until_none(client: "Client", turns: Iterator[int]) -> None:
-    for turn in turns:  # which all clients share
+async def _send(client: "Client", turns: Iterator[int]) -> None:
+    for turn in turns:  # shared by all clients
         await client.request(turn)
 
 
 class Client:
-    """A visitor with a session, who asks as the page in a browser does."""
+    """A visitor with a session that sends the requests of the page in a browser."""
 
     def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], chance: random.Random):
         self._http, self._chance, self._session = http, chance, uuid4().hex
         self._functions = {function["api_name"]: function for function in config["dependencies"]}
 
     async def request(self, turn: int) -> None:
-        """Every other time a picture to classify; else a choice, and the measurements that it begins."""
+        """Classify a picture in odd turns; else change the selection and run its measurements."""
         if turn % 2:
             await self._ask("classify", [await self._upload()])
             return
@@ -94,7 +91,7 @@ class Client:
         return {"path": answer.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
 
     async def _ask(self, name: str, data: list[Any], event: dict[str, Any] | None = None) -> list[Any]:
-        """What a function of the app answers at last. Raises RuntimeError where it fails."""
+        """The final result of a function of the app. Raises RuntimeError if it fails."""
         body = {
             "data": data,
             "event_data": event,
@@ -115,11 +112,11 @@ class Client:
 
 
 def _running(answer: list[Any]) -> bool:
-    """Whether the page would begin to measure: the status, which comes last, says so."""
+    """Whether the page starts measurements: a field of the status, which is the last component."""
     return bool(answer[-1]["props"].get("running"))
 
 
 def _resident(process: int) -> float:
-    """GB."""
+    """Resident memory of a process in GB."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) * 1024 / 1e9

@@ -1,4 +1,4 @@
-"""Interleaved timing: what is compared runs in turns, so that a slow moment of the machine hits both."""
+"""Interleaved timing: the compared calls alternate, so that a slow phase of the machine affects all of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 @dataclass(frozen=True)
 class Ratio:
-    """What is reported, with its goal where it has one."""
+    """A reported ratio and its goal, if any."""
 
     name: str
     ratio: float
@@ -36,26 +36,26 @@ class Timing:
 
     @staticmethod
     def of(seconds: Sequence[float]) -> "Timing":
-        """Of two calls at least."""
+        """The timing of at least two calls."""
         low, _, high = quantiles(seconds, n=4)
         return Timing(median(seconds), (low, high))
 
     @property
     def spread(self) -> float:
-        """Half the distance of the quartiles, as a share of the median."""
+        """Half the interquartile range, relative to the median."""
         return (self.quartiles[1] - self.quartiles[0]) / 2 / self.median
 
 
 def interleaved(*calls: Callable[[], object], rounds: int = 15, warmup: int = 2) -> list[Timing]:
-    """Time the calls in turns, after some rounds that do not count. CUDA is waited for."""
+    """Time the calls in alternation, after uncounted warm-up rounds. Includes the wait for CUDA."""
     seconds: list[list[float]] = [[] for _ in calls]
     for turn in range(warmup + rounds):
-        for call, kept in zip(calls, seconds, strict=True):
+        for call, times in zip(calls, seconds, strict=True):
             begin = time.perf_counter()
             call()
             wait_for_device()
             if turn >= warmup:
-                kept.append(time.perf_counter() - begin)
+                times.append(time.perf_counter() - begin)
     return list(map(Timing.of, seconds))
 
 
@@ -64,6 +64,6 @@ def spread(timings: list[Timing]) -> str:
 
 
 def wait_for_device() -> None:
-    """Until all that was asked of a GPU is done; a CPU is always done."""
+    """Wait until the GPU has finished its work; on a CPU, do nothing."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""The time between a click and the picture, without the browser; what explanations cost; start and memory."""
+"""The time of a selection on the server, the cost of explanations, the start and the memory."""
 
 import asyncio
 import subprocess
@@ -52,11 +52,11 @@ with tempfile.TemporaryDirectory() as folder:
     for _ in itertools.islice(train(Mixer(MixerConfig()), data, data, TrainConfig(), Path(folder), device), 2): pass
 """
 PEAK = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-"""not ru_maxrss, which begins with what the bench itself had"""
+"""not ru_maxrss, which includes the memory of the parent process"""
 
 
 def looking() -> Iterator[Ratio]:
-    """From what the browser says was chosen to all that is sent back, against one bare pass of the network."""
+    """Time from a selection event to the complete answer, relative to one forward pass."""
     instrument = _instrument()
     scope, first = instrument.scope, instrument.first
     image = scope.input(first.picture)[None]
@@ -79,14 +79,14 @@ def looking() -> Iterator[Ratio]:
         )
     bare, traced, sample, patch = (t.median for t in times)
     yield Ratio("traced pass against a bare one", traced / bare, 1.3, False, spread(times))
-    yield Ratio("choose a sample -> answer and first lens, against a bare pass", sample / bare, 10, False)
-    yield Ratio("choose a sample -> answer and first lens, against 0.3 s", sample / 0.3, 1, False, f"{sample:.3f} s")
-    yield Ratio("choose a patch -> all views of its tokens, against a bare pass", patch / bare, 5, False)
-    yield Ratio("choose a patch -> all views of its tokens, against 0.15 s", patch / 0.15, 1, False, f"{patch:.3f} s")
+    yield Ratio("select a sample -> answer and first lens, against a bare pass", sample / bare, 10, False)
+    yield Ratio("select a sample -> answer and first lens, against 0.3 s", sample / 0.3, 1, False, f"{sample:.3f} s")
+    yield Ratio("select a patch -> all views of its tokens, against a bare pass", patch / bare, 5, False)
+    yield Ratio("select a patch -> all views of its tokens, against 0.15 s", patch / 0.15, 1, False, f"{patch:.3f} s")
 
 
 def first_looks() -> Iterator[Ratio]:
-    """Opening a lens that nobody opened before: all that it shows at once; and, as a note, all that it measures."""
+    """Time to open a lens for the first time: its immediate views, and all its measurements in the note."""
     instrument = _instrument()
     visit = Session(instrument.first)
     _measure(instrument, visit)
@@ -106,13 +106,13 @@ def first_looks() -> Iterator[Ratio]:
 
 
 def published() -> Iterator[Ratio]:
-    """Sizes of the paper, with random weights: every lens where nothing is known yet, as a visitor opens it."""
+    """Networks of the paper's sizes with random weights: time to open each lens with an empty cache."""
     for size in ("S/32", "B/16"):
         torch.manual_seed(0)
         model = Mixer(PRESETS[size])
         lenses = Instrument(Microscope(model, {}, DEVICE)).lenses
         times = {lens.name: _opened(Instrument(Microscope(model, {}, DEVICE)), lens.id) for lens in lenses}
-        for i, (until, goal) in enumerate((("something is seen", 5), ("nothing more starts by itself", 60))):
+        for i, (until, goal) in enumerate((("its first view", 5), ("the end of its automatic measurements", 60))):
             slowest = max(times, key=lambda name: times[name][i])
             seconds = times[slowest][i]
             name = f"{size}: the slowest lens until {until}, against {goal} s"
@@ -120,8 +120,7 @@ def published() -> Iterator[Ratio]:
 
 
 def _opened(instrument: Instrument, lens: str) -> tuple[float, float]:
-    """Seconds until a view of a lens shows something, where need be once it is asked to measure; and until nothing more
-    starts by itself."""
+    """Seconds until the first view of a lens, requested if necessary, and until its automatic measurements end."""
     visit, begin, seen = Session(instrument.first), time.perf_counter(), list[float]()
     names = [name for name, place in instrument.lens_of.items() if place == lens]
 
@@ -149,7 +148,7 @@ def _opened(instrument: Instrument, lens: str) -> tuple[float, float]:
 
 
 def explaining() -> Iterator[Ratio]:
-    """What attributions and their checks cost, against each other and against Captum used plainly."""
+    """The cost of attributions and their checks, relative to each other and to plain Captum."""
     scope = _scope()
     image, model = scope.input(scope.sample_picture(0)), scope.model
     black = baselines.baseline("black", image, model.config)
@@ -181,7 +180,7 @@ def explaining() -> Iterator[Ratio]:
 
 
 def intervening() -> Iterator[Ratio]:
-    """An edit by one click, with all that is redrawn; and the whole map of patching."""
+    """The time of an edit by one click with its redraws, and of the whole patching map."""
     instrument = _instrument()
     scope, visit = instrument.scope, Session(instrument.first)
     instrument.answer(visit, {"words": {"lens": "whatif.edit"}})
@@ -207,14 +206,14 @@ def intervening() -> Iterator[Ratio]:
 
 
 def cold_start() -> Iterator[Ratio]:
-    """A new process until the page could be served, against only importing torch and gradio."""
+    """The start of a new process until the page is built, relative to the import of torch and gradio."""
     ours, bare = interleaved(lambda: _python(PAGE), lambda: _python("import torch, gradio"), rounds=5, warmup=1)
     ratio = ours.median / bare.median
     yield Ratio("cold start against importing torch and gradio", ratio, 1.3, False, f"{ours.median:.1f} s")
 
 
 def memory() -> Iterator[Ratio]:
-    """Peak of a process of its own, against its limit."""
+    """Peak memory of separate processes, relative to a limit."""
     for name, code, limit in (
         ("training at the default batch", TRAIN, 3.0),
         ("the app, idle", PAGE, 1.2),
@@ -229,13 +228,11 @@ def _scope() -> Microscope:
 
 
 def _instrument() -> Instrument:
-    """With its page, as the app builds it."""
-    instrument = Instrument(_scope())
-    return instrument
+    return Instrument(_scope())
 
 
 def _measure(instrument: Instrument, visit: Session) -> None:
-    """Until nothing waits that is measured unasked; then what it changes is drawn."""
+    """Run all automatic measurements, then draw the result."""
     while wanted := instrument.wanted(visit):
         for _ in wanted[0].steps():
             pass

@@ -1,4 +1,4 @@
-"""The network against its peers: training, inference, and what size costs."""
+"""The network against other implementations: training, inference, and scaling with size."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from mixer.model import Mixer, MixerConfig
 
 MICRO_BATCHES = (16, 32, 64)
 MULTIPLY_ADDS = 404e6
-"""of one image's forward pass; a training step does three times as many"""
+"""per image in a forward pass; a training step needs three times as many"""
 PLOT = Path(__file__).with_name("scaling.png")
 
 
@@ -28,9 +28,9 @@ def seed_mixer() -> Mixer:
 
 
 def training() -> Iterator[Ratio]:
-    """Images per second of forward, backward and AdamW, the best micro-batch for each; each in its own process.
+    """Images per second of forward, backward and AdamW with the best micro-batch; each network in its own process.
 
-    Ours with the memory setting that `python main.py` makes (`mixer.malloc`), the others as they come.
+    Ours uses the memory setting of `python main.py` (`mixer.malloc`), the others their defaults.
     """
     contestants = {
         "ours": (seed_mixer, True, malloc.keep),
@@ -61,7 +61,7 @@ def training() -> Iterator[Ratio]:
 
 
 def inference() -> Iterator[Ratio]:
-    """Forward passes in float32: ours in batches of the size that `mixer.evaluate` takes, the others all at once."""
+    """Forward passes in float32: ours in the batches of `mixer.evaluate`, the others all at once."""
     ours, timm, lucid = (m.to(DEVICE).eval() for m in (seed_mixer(), timm_mixer(), lucidrains_mixer()))
     for batch, goal in ((1, 1.0), (256, 1.2)):
         images = torch.randn(batch, 3, 32, 32, device=DEVICE)
@@ -78,7 +78,7 @@ def inference() -> Iterator[Ratio]:
 
 
 def scaling() -> Iterator[Ratio]:
-    """Time per image against size, in batches as `mixer.evaluate` takes: how far from proportional. Draws the plot."""
+    """Time per image for several sizes, in the batches of `mixer.evaluate`, and its plot."""
     import matplotlib
 
     matplotlib.use("agg")

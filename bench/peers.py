@@ -1,4 +1,4 @@
-"""The others, with the seed network's dimensions: timm's Mixer, lucidrains', and the plain form of the seed's code."""
+"""Other Mixers with the dimensions of the seed network: timm's, lucidrains', and the plain form of the seed's code."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ PLACE = Path(__file__).parent / "peers"
 
 
 def timm_mixer() -> nn.Module:
-    """timm's Mixer; it has a LayerNorm before the head, which the seed network lacks."""
+    """timm's Mixer, which has an additional LayerNorm before the head."""
     return MlpMixer(num_classes=10, img_size=32, patch_size=(4, 8), num_blocks=12, embed_dim=512, mlp_ratio=(1.0, 1.0))  # type: ignore[arg-type]
 
 
 def lucidrains_mixer() -> nn.Module:
-    """mlp-mixer-pytorch takes square patches only: here 4 x 4 on 32 x 16 pixels, hence the same 32 tokens."""
+    """lucidrains' mlp-mixer-pytorch. Its patches are square: 4 x 4 on 32 x 16 pixels has the same 32 tokens."""
     if not PLACE.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PLACE)]
         subprocess.run([*command, "mlp-mixer-pytorch"], check=True)
@@ -29,7 +29,7 @@ def lucidrains_mixer() -> nn.Module:
 
 
 def plain_mixer() -> nn.Module:
-    """As the seed's code builds it: nn.Sequential, with a Rearrange on either side of the token mixing."""
+    """The form of the seed's code: nn.Sequential, with a Rearrange before and after the token mixing."""
     return nn.Sequential(
         Rearrange("b c (h p) (w q) -> b (h w) (p q c)", p=4, q=8),
         nn.Linear(96, 512),

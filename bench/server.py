@@ -1,4 +1,4 @@
-"""The app in a process of its own, as users start it."""
+"""The app in a separate process, as users start it."""
 
 import socket
 import subprocess
@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 120
-"""seconds until the app must answer"""
+TIMEOUT = 120
+"""seconds for the start of the app"""
 
 
 @contextmanager
 def served() -> Iterator[tuple[str, int]]:
-    """The app's address and its process; it ends with the context."""
+    """The URL of the app and its process id; the app ends with the context."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,13 +39,13 @@ def served() -> Iterator[tuple[str, int]]:
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
     while not _answers(url):
-        if process.poll() is not None or time.monotonic() - begin > PATIENCE:
+        if process.poll() is not None or time.monotonic() - begin > TIMEOUT:
             raise RuntimeError("the app did not start: try `python app.py`")
         time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=PATIENCE).is_success
+        return httpx.get(url, timeout=TIMEOUT).is_success
     except httpx.TransportError:
         return False

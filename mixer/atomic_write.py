@@ -1,18 +1,18 @@
-"""The one way to write a file or folder: nothing is replaced that is not ours, and nothing is ever half there.
+"""Atomic writing of files and folders. Only files of this program are replaced, and no target is ever incomplete.
 
-**What is ours** each kind of target knows of itself: a checkpoint by its `config.json` and the names that belong to it
-(`mixer.checkpoint.ours`), a page or card by the signature in its last line, which holds for that very text (`signed`),
-a Space by its list of checksums (`tools.space.ours`). All else that stands in a target is somebody's work, and so is
-every link: nothing is written then, and the message names what is in the way. `check` says so before any work is done.
+**Own files.** Each kind of target has a test: a checkpoint has a `config.json` and known file names
+(`mixer.checkpoint.ours`), a page or card has a signature of its text in the last line (`signed`), a Space has a list of
+checksums (`tools.space.ours`). If a target holds any other file or a link, nothing is written, and the error names that
+file. `check` tests this before any work is done.
 
-**Work files** live in a folder of their own beside the target, hence in the same file system, under a name that nobody
-else has (`.NAME.` and eight random letters); no other neighbour is touched. What is new is written there, in full and
-down to the disk, and then takes the target's place.
+**Work files** are in a folder beside the target, in the same file system, with a unique name (`.NAME.` and eight random
+letters). The new content is written there and flushed to the disk, then moved to the target. No other neighbour is
+changed.
 
-**A full disk**, any other error and Ctrl-C leave the target as it was, and the work folder is removed. `kill -9` and a
-power cut leave the old target or the new one whole, too: on Linux's own file systems a folder changes places with the
-old one in one step. Elsewhere it takes two, and a kill between them leaves the old one in `.NAME.old.` and eight
-letters. What a kill leaves beside the target may be deleted.
+**Errors**, such as a full disk, and Ctrl-C leave the target unchanged, and the work folder is removed. After `kill -9`
+or a power failure, the target is either old or new, never a mixture: Linux file systems exchange two folders in one
+step. Other systems need two steps; a kill between them leaves the old folder in `.NAME.old.` and eight letters.
+Everything that a kill leaves beside the target can be deleted.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ from itertools import islice
 from pathlib import Path
 
 Ours = Callable[[Path], set[Path]]
-"""Of a target that is there: the files that are ours, itself or within it."""
+"""Returns the own files of an existing target: the target itself, or files in it."""
 
 SIGNATURE = re.compile(rb"\n(?:<!--|#) written by the MLP-Mixer microscope, sha256 ([0-9a-f]{64})(?: -->)?\n\Z")
 
@@ -40,43 +40,42 @@ IN_USE = (5, 32)
 
 
 class NotWritable(ValueError):
-    """A target is not ours to replace, or cannot be written; the message names it and says what to do."""
+    """A target holds other files, or cannot be written. The message names it and the next step."""
 
 
 def check(target: Path, ours: Ours) -> None:
-    """Raise NotWritable unless the target can be written, and is absent, an empty folder, or ours alone."""
+    """Raise NotWritable unless the target can be written and is absent, an empty folder, or has only own files."""
     target = _absolute(target)
     try:
         _refuse_others(target, ours)
         above = next(folder for folder in target.parents if os.path.lexists(folder))
         for folder in (above, target) if target.is_dir() else (above,):
             with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=folder):
-                pass  # the one sure test of whether something can be written here
+                pass  # only writing shows reliably whether the folder is writable
     except OSError as error:
         raise NotWritable(
-            f"{target} cannot be written ({error.strerror or error}): name another place, or check that you may "
-            "write there"
+            f"{target} cannot be written ({error.strerror or error}): name another folder, or check your permissions"
         ) from error
 
 
 @contextmanager
 def replacing(target: Path, ours: Ours) -> Iterator[Path]:
-    """A path at which to write the new file or folder. When the block ends without error, it takes the target's place.
+    """Yields a path for the new file or folder, and moves it to the target when the block ends without error.
 
-    Raises NotWritable as `check` does, and OSError, which names the target, where writing fails later.
+    Raises NotWritable as `check` does, and OSError, which names the target, if writing fails.
     """
     target = _absolute(target)
     check(target, ours)
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        new = work / target.name  # within, as what mkdtemp makes may be read by its owner alone
+        new = work / target.name  # inside, because only the owner can read the folder of mkdtemp
         yield new
         for path in (new, *new.rglob("*")):
             if path.is_file():
                 with path.open("r+b") as file:
                     os.fsync(file.fileno())
-        _refuse_others(target, ours)  # it has taken a while
+        _refuse_others(target, ours)  # again, because time has passed
         _put(new, target)
     except OSError as error:
         if error.errno and str(error.filename or work).startswith(str(work)):
@@ -87,16 +86,16 @@ def replacing(target: Path, ours: Ours) -> Iterator[Path]:
 
 
 def write_signed(path: Path, text: str) -> None:
-    """Write Markdown, HTML or CSV so that `signed` knows it again. Raises NotWritable where another file is there."""
+    """Write Markdown, HTML or CSV with a signature for `signed`. Raises NotWritable if the path is another file."""
     with replacing(path, signed) as new:
         content = text.encode()
-        words = f"written by the MLP-Mixer microscope, sha256 {hashlib.sha256(content).hexdigest()}"
-        end = f"# {words}" if path.suffix.lower() == ".csv" else f"<!-- {words} -->"
+        signature = f"written by the MLP-Mixer microscope, sha256 {hashlib.sha256(content).hexdigest()}"
+        end = f"# {signature}" if path.suffix.lower() == ".csv" else f"<!-- {signature} -->"
         new.write_bytes(content + f"\n{end}\n".encode())
 
 
 def signed(path: Path) -> set[Path]:
-    """The path, if `write_signed` wrote the file, and nobody has changed it since."""
+    """The path, if `write_signed` wrote the file and it is unchanged."""
     content = path.read_bytes() if path.is_file() else b""
     end = SIGNATURE.search(content)
     ours = end is not None and hashlib.sha256(content[: end.start()]).hexdigest() == end[1].decode()
@@ -104,9 +103,10 @@ def signed(path: Path) -> set[Path]:
 
 
 def replace(new: Path, target: Path, waits: Sequence[float] = (0.1, 0.2, 0.4, 0.8)) -> None:
-    """Move a file or folder, in place of a file or an empty folder, as every system allows it.
+    """Move a file or folder to the place of a file or an empty folder, on any system.
 
-    Windows replaces no folder, and no file as long as another program reads it: that is waited for (seconds).
+    Windows cannot replace a folder, nor a file that another program reads.
+    waits: seconds before each retry
     """
     if new.is_dir() and target.is_dir():
         target.rmdir()
@@ -120,34 +120,32 @@ def replace(new: Path, target: Path, waits: Sequence[float] = (0.1, 0.2, 0.4, 0.
 
 
 def _absolute(target: Path) -> Path:
-    """Without links but for the target itself, which may be one."""
+    """The absolute path, with the links in its parent folders resolved."""
     return Path(os.path.realpath(target.parent), target.name)
 
 
 def _refuse_others(target: Path, ours: Ours) -> None:
     if target.is_symlink():
-        raise NotWritable(f"{target} is a link: name the place itself")
+        raise NotWritable(f"{target} is a link: name its destination")
     if not target.exists():
         return
     if target.is_dir():
         if Path.cwd().is_relative_to(target.resolve()):
-            raise NotWritable(f"{target} holds the folder that you are in: name another, or go elsewhere first")
+            raise NotWritable(f"{target} contains the current folder: name another, or change the folder first")
         if os.path.ismount(target):
-            raise NotWritable(f"{target} is a disk of its own: name a folder within it")
-        os.listdir(target)  # what may not be read looks empty to rglob
-    known = ours(target)
-    within = {folder for path in known for folder in path.parents}
-    there = target.rglob("*") if target.is_dir() else [target]
-    others = (path for path in there if path.is_symlink() or path not in known | within)
+            raise NotWritable(f"{target} is a mounted disk: name a folder in it")
+        os.listdir(target)  # raises an error for an unreadable folder, which looks empty to rglob
+    own = ours(target)
+    allowed = own | {folder for path in own for folder in path.parents}
+    paths = target.rglob("*") if target.is_dir() else [target]
+    others = (path for path in paths if path.is_symlink() or path not in allowed)
     names = [str(path.relative_to(target)) for path in islice(others, 4)]
     if names == ["."]:
-        raise NotWritable(
-            f"{target} is there already, and this program did not write it, or it was changed since: move it away"
-        )
+        raise NotWritable(f"{target} exists already, and another program wrote or changed it: move it away")
     if names:
         some = ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
         raise NotWritable(
-            f"{target} holds what this program did not write there ({some}), so it is not replaced: name a new folder"
+            f"{target} holds files that this program did not write ({some}), so it is not replaced: name a new folder"
         )
 
 
@@ -159,7 +157,7 @@ def _put(new: Path, target: Path) -> None:
 
 
 def _exchange(new: Path, old: Path) -> bool:
-    """Let two folders change places in one step; False where the system or the file system cannot.
+    """Exchange two folders in one step; False if the system or the file system cannot.
 
     renameat2(2), https://man7.org/linux/man-pages/man2/rename.2.html
     """
@@ -176,7 +174,7 @@ def _exchange(new: Path, old: Path) -> bool:
 
 
 def _swap(new: Path, target: Path) -> None:
-    """As `_exchange`, in two steps; where the second fails, the first is taken back."""
+    """As `_exchange`, in two steps. If the second fails, the first is undone."""
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     old = aside / target.name
     try:

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches, from torch's default generator of the images' device."""
+"""Augmentation of batches. The random numbers come from torch's default generator of the images' device."""
 
 import torch
 import torch.nn.functional as F
@@ -6,15 +6,15 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 MAX_SHIFT = 31
-"""pixels by which an image of 32 x 32 may be moved: the mirrored border cannot be wider"""
+"""largest shift of a 32 x 32 image in pixels, because the reflected border must be smaller than the image"""
 
 
 def crop_and_flip(
     images: UInt8[Tensor, "batch 3 height width"], pad: int, mirrored: Bool[Tensor, "batch"] | None = None
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    """Each image shifted by up to `pad` pixels (the border mirrored), and mirrored left to right where `mirrored`.
+    """Shift each image at random by up to `pad` pixels (reflected border), and flip the `mirrored` ones horizontally.
 
-    Without `mirrored`, half of the images are, by chance.
+    mirrored: which images to flip; without it, each with probability 1/2
     """
     batch, _, height, width = images.shape
     device = images.device
@@ -31,7 +31,7 @@ def crop_and_flip(
 def mixup(
     images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch classes"]
 ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:
-    """Each image blended with another of the batch, by one share drawn evenly (Zhang et al. 2018, alpha = 1)."""
+    """Blend each image with another of the batch; one uniform share per batch (Zhang et al. 2018, alpha = 1)."""
     share = torch.rand((), device=images.device)
     other = torch.randperm(len(images), device=images.device)
     return torch.lerp(images[other], images, share), torch.lerp(targets[other], targets, share)
@@ -40,14 +40,14 @@ def mixup(
 def cutmix(
     images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch classes"]
 ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch classes"]]:
-    """One rectangle of all images replaced by that of another image, its area drawn evenly (Yun et al. 2019)."""
+    """Replace one rectangle of all images by that of another image; its area is uniform (Yun et al. 2019)."""
     height, width = images.shape[2:]
-    side = torch.rand(()).sqrt()  # of the rectangle, as a share of the image's
+    side = torch.rand(()).sqrt()  # of the rectangle, relative to the image
     y, x = int(torch.randint(height, ())), int(torch.randint(width, ()))
     dy, dx = int(side * height / 2), int(side * width / 2)
     rows, cols = slice(max(0, y - dy), y + dy), slice(max(0, x - dx), x + dx)
     other = torch.randperm(len(images), device=images.device)
     mixed = images.clone()
     mixed[:, :, rows, cols] = images[other, :, rows, cols]
-    kept = 1 - images[0, 0, rows, cols].numel() / (height * width)
-    return mixed, torch.lerp(targets[other], targets, kept)
+    share = 1 - images[0, 0, rows, cols].numel() / (height * width)
+    return mixed, torch.lerp(targets[other], targets, share)

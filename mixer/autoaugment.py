@@ -1,7 +1,7 @@
-"""AutoAugment's policy for CIFAR-10 (Cubuk et al. 2019, arXiv 1805.09501), a draw for every image of a batch.
+"""AutoAugment's policy for CIFAR-10 (Cubuk et al. 2019, arXiv 1805.09501), drawn for each image of a batch.
 
-torchvision has the operations with one magnitude for all images, so that each image would be a call of its own. Here
-each takes a magnitude per image, and all images of a batch that want it at once; nothing waits for a GPU.
+An operation of torchvision has one magnitude per call, so each image needs a call. Here an operation has a magnitude
+per image and processes all its images of a batch in one call, without waiting for a GPU.
 """
 
 from collections.abc import Callable
@@ -16,20 +16,20 @@ LEVELS: dict[str, Callable[[float], float]] = {
     "ShearY": lambda level: 0.3 * level,
     "TranslateX": lambda level: int(150 / 331 * 32 * level),  # pixels
     "TranslateY": lambda level: int(150 / 331 * 32 * level),
-    "Brightness": lambda level: 0.9 * level,  # what is added to a factor of 1
+    "Brightness": lambda level: 0.9 * level,  # added to a factor of 1
     "Color": lambda level: 0.9 * level,
     "Contrast": lambda level: 0.9 * level,
     "Sharpness": lambda level: 0.9 * level,
-    "Posterize": lambda level: 8 - round(4 * level),  # bits that stay
+    "Posterize": lambda level: 8 - round(4 * level),  # bits to keep
     "Solarize": lambda level: 255 * (1 - level),  # pixels from this value on are inverted
     "Invert": lambda level: 0,  # solarized from 0 on
     "AutoContrast": lambda level: 0,
     "Equalize": lambda level: 0,
 }
-"""each operation's magnitude at a level (0 to 1)"""
+"""magnitude of each operation at a level (0 to 1)"""
 OPERATIONS = tuple(LEVELS)
 SIGNED = OPERATIONS[: OPERATIONS.index("Posterize")]
-"""those whose magnitude is as often negative"""
+"""operations whose magnitude is negative with probability 1/2"""
 
 POLICY = """
 Invert 0.1 0, Contrast 0.2 6
@@ -58,11 +58,11 @@ AutoContrast 0.9 0, Solarize 0.8 3
 Equalize 0.8 0, Invert 0.1 0
 TranslateY 0.7 9, AutoContrast 0.9 0
 """
-"""in each row two operations, one after the other: name, probability, level in ninths (table 7 of the paper)"""
+"""two successive operations per row: name, probability, level in ninths (table 7 of the paper)"""
 
 
 def auto_augment(images: UInt8[Tensor, "batch 3 height width"]) -> UInt8[Tensor, "batch 3 height width"]:
-    """Colours and geometry changed at random. The draws are the CPU's, wherever the images are."""
+    """Change colours and geometry at random. The CPU's generator draws, also for images on a GPU."""
     row = torch.randint(TABLE.shape[1], (len(images),))
     for operation, probability, magnitude, signed in TABLE[:, row].unbind(2):
         chance, sign = torch.rand(2, len(images))
@@ -74,7 +74,7 @@ def auto_augment(images: UInt8[Tensor, "batch 3 height width"]) -> UInt8[Tensor,
 def apply(
     images: UInt8[Tensor, "batch 3 height width"], operation: Int[Tensor, "batch"], magnitude: Float[Tensor, "batch"]
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    """To each image its own operation (its place in OPERATIONS; -1 for none), with its own magnitude."""
+    """Apply one operation (index in OPERATIONS; -1 for none) and magnitude per image."""
     out = images.clone()
     for names, change in CHANGES.items():
         numbers = torch.tensor([[OPERATIONS.index(name)] for name in names])
@@ -93,7 +93,7 @@ def _move(
     right: Float[Tensor, "batch"],
     down: Float[Tensor, "batch"],
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    """Turned about the centre, counterclockwise, sheared from the left border on, shifted; black comes in."""
+    """Rotate counterclockwise about the centre, shear from the left border, shift; empty pixels become black."""
     height, width = images.shape[2:]
     cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
     from_x = torch.stack((cos, -sin, -right), 1)
@@ -113,7 +113,10 @@ def _blend(
     contrast: Float[Tensor, "batch"],
     sharpness: Float[Tensor, "batch"],
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    """Away from (above 0) or towards (down to -1) black, its own greys, their mean, or itself blurred: one of them."""
+    """Blend with black, the grey image, its mean or the blurred image: towards it below 0, away from it above 0.
+
+    At most one of the four amounts of an image is not 0.
+    """
     values = images.float()
     grey = (values * values.new_tensor((0.2989, 0.587, 0.114)).view(3, 1, 1)).sum(1, keepdim=True).floor()
     blurred = values.clone()
@@ -140,7 +143,7 @@ def _solarize(
 def _auto_contrast(
     images: UInt8[Tensor, "batch 3 height width"], zero: Float[Tensor, "batch"]
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    from torchvision.transforms.v2 import functional  # here and below, as it takes long to load
+    from torchvision.transforms.v2 import functional  # imported here and below because loading is slow
 
     return functional.autocontrast(images)
 
@@ -161,7 +164,7 @@ CHANGES: dict[tuple[str, ...], Callable[..., Tensor]] = {
     ("AutoContrast",): _auto_contrast,
     ("Equalize",): _equalize,
 }
-"""what each operation does: given the images that want one of these, and their magnitudes, each 0 where not wanted"""
+"""function of each operation; it gets the images and one magnitude per name, 0 for unused ones"""
 
 
 def policy() -> list[list[tuple[str, float, int]]]:
@@ -172,4 +175,4 @@ def policy() -> list[list[tuple[str, float, int]]]:
 TABLE = torch.tensor(
     [[(OPERATIONS.index(n), p, LEVELS[n](level / 9), n in SIGNED) for n, p, level in steps] for steps in policy()]
 ).movedim(2, 0)
-"""(4, rows, 2): the number of the operation, its probability, its magnitude, and whether that is signed"""
+"""(4, rows, 2): index of the operation, probability, magnitude, and whether the magnitude is signed"""

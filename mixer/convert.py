@@ -1,4 +1,4 @@
-"""Mixer weights from elsewhere: the authors' `.npz` files and timm's state dicts, with what is said about them."""
+"""Conversion of Mixer weights: the authors' `.npz` files and timm's state dicts, with their metadata."""
 
 import json
 import math
@@ -18,18 +18,18 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mixer.checkpoint import CheckpointError, check_fetched, read_json
-from mixer.data import class_names, few
+from mixer.checkpoint import CheckpointError, check_not_pointer, read_json
+from mixer.data import class_names, first_few
 from mixer.model import Mixer, MixerConfig
 
 Weights = dict[str, Tensor]
 
 TOKENS, CHANNELS, HEAD = "blocks.0.token_mixing.fc1.weight", "blocks.0.channel_mixing.fc1.weight", "head.weight"
-"""the weights that tell the sizes"""
+"""weights that determine the sizes"""
 WRAPPER = re.compile(r"(?:(?<=[./])|^)(?:_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)[./]")
-"""what torch.compile, DataParallel and the like put into names"""
+"""name parts of wrappers such as torch.compile and DataParallel"""
 GELUS = {"gelu": "none", "gelu_tanh": "tanh"}
-"""timm's names of the activation, and ours"""
+"""activation: timm's name and that of `MixerConfig.gelu`"""
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 AS_SAFETENSORS = (
     "import sys, torch; from safetensors.torch import save_file; "
@@ -41,9 +41,10 @@ AS_SAFETENSORS = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a source says of all that weights do not tell; None for what it does not say."""
+    """The settings in one source that the weights do not determine; None for missing ones."""
 
     by: str
+    """description of the source"""
     image_size: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -57,18 +58,17 @@ def convert(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     classes: tuple[str, ...] | None = None,
-    tell: Callable[[str], object] = lambda line: None,
+    log: Callable[[str], object] = lambda line: None,
 ) -> Mixer:
-    """The network in an `.npz` of the authors' or a `.safetensors` of timm's, or in a folder with one of them.
+    """The network in an `.npz` of the authors or a `.safetensors` of timm, or in a folder with one of them.
 
-    Sizes are those of the weights. Image size (height, width), mean, std and the names of the classes are those that
-    are given, else those in the metadata of the file, else those in timm's `config.json` beside it, else: square
-    images, mean and std 0.5, no names. The authors' GELU is the tanh form, timm's the exact one; the LayerNorms of
-    both have eps 1e-6.
+    The weights determine the sizes. Image size (height, width), mean, std and class names come from the first of: the
+    arguments, the metadata of the file, timm's `config.json` beside it, and defaults (square images, mean and std 0.5,
+    no names). GELU is the tanh form for the authors' weights, the exact form for timm's; LayerNorm has eps 1e-6.
 
-    tell: takes the lines that say what was found, and where
+    log: gets one line for each setting, with its source
 
-    Raises CheckpointError, in words, for a file that is neither, and where the weights contradict what is said.
+    Raises CheckpointError for any other file, and if the weights contradict the settings.
     """
     path = _file(source)
     authors = zipfile.is_zipfile(path)
@@ -77,7 +77,7 @@ def convert(
         weights, patch = _from_authors(foreign) if authors else _from_timm(foreign)
         for name in (TOKENS, CHANNELS, HEAD):
             if name not in weights or weights[name].ndim != 2:
-                raise ValueError(f"it has no {name}, but {few([*weights])}")
+                raise ValueError(f"it has no {name}; it has {first_few([*weights])}")
     except (
         OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, safetensors.SafetensorError,
     ) as error:  # fmt: skip
@@ -85,19 +85,19 @@ def convert(
     patches, num_classes = weights[TOKENS].shape[1], len(weights[HEAD])
 
     half = (0.5, 0.5, 0.5)
-    sources = [Metadata("as given", image_size, mean, std, classes)]
+    sources = [Metadata("option", image_size, mean, std, classes)]
     if authors:
-        sources += [Metadata("as all of the authors'", _square(patches, patch), half, half, gelu="tanh")]
+        sources += [Metadata("default of the authors", _square(patches, patch), half, half, gelu="tanh")]
     else:
-        sources += [_said_by(metadata, f"as {path.name} says", num_classes), _said_beside(path, num_classes)]
-        sources += [Metadata("not stated: as most of timm's", _square(patches, patch), half, half, gelu="none")]
+        sources += [_timm_metadata(metadata, f"in {path.name}", num_classes), _metadata_beside(path, num_classes)]
+        sources += [Metadata("not stated: default of timm", _square(patches, patch), half, half, gelu="none")]
     found: dict[str, tuple[Any, str]] = {"classes": ((), "not stated")}
-    for said in reversed(sources):
-        found |= {name: (value, said.by) for name, value in vars(said).items() if name != "by" and value is not None}
+    for each in reversed(sources):
+        found |= {name: (value, each.by) for name, value in vars(each).items() if name != "by" and value is not None}
     if "image_size" not in found:
         raise CheckpointError(
-            f"{path}: {patches} patches of {_times_joined(patch)} pixels do not form a square, and nothing states "
-            "the size of the pictures. State it by --image-size HEIGHT WIDTH"
+            f"{path}: {patches} patches of {_times_joined(patch)} pixels do not form a square, and the size of the "
+            "pictures is not stated. Add --image-size HEIGHT WIDTH"
         )
     try:
         config = _config(weights, patch, **{name: value for name, (value, _) in found.items()})
@@ -107,8 +107,7 @@ def convert(
         size, by = found["image_size"]
         raise CheckpointError(
             f"{path}: pictures of {_times_joined(size)} pixels ({by}) have {config.grid.patches} patches of "
-            f"{_times_joined(patch)}, and the weights are for {patches}. State the right size by --image-size "
-            "HEIGHT WIDTH"
+            f"{_times_joined(patch)}, but the weights are for {patches}. Add --image-size HEIGHT WIDTH"
         )
     model = Mixer(config)
     try:
@@ -119,10 +118,10 @@ def convert(
         "image size": _times_joined(config.image_size),
         "mean": config.mean,
         "std": config.std,
-        "classes": f"{num_classes:,}, {few(class_names(config))}",
+        "classes": f"{num_classes:,}, {first_few(class_names(config))}",
         "gelu": "exact" if config.gelu == "none" else f"{config.gelu} form",
     }.items():
-        tell(f"{name}: {value} ({found[name.replace(' ', '_')][1]})")
+        log(f"{name}: {value} ({found[name.replace(' ', '_')][1]})")
     return model.eval()
 
 
@@ -153,25 +152,25 @@ def _config(
 
 
 def _fill(model: Mixer, weights: Weights) -> None:
-    """Raises ValueError, in words, for weights that are not the model's."""
+    """Load the weights into the model. Raises ValueError for other names or shapes."""
     own = model.state_dict()
     shapes = (
-        f"{name} is {_times_joined(weights[name].shape)} in place of {_times_joined(value.shape)}"
+        f"{name} is {_times_joined(weights[name].shape)} instead of {_times_joined(value.shape)}"
         for name, value in own.items()
         if name in weights and weights[name].shape != value.shape
     )
-    for words, names in {
-        "it lacks": own.keys() - weights.keys(),
-        "it has, which a Mixer has not,": weights.keys() - own.keys(),
+    for problem, names in {
+        "missing:": own.keys() - weights.keys(),
+        "not part of a Mixer:": weights.keys() - own.keys(),
         "sizes differ:": shapes,
     }.items():
         if wrong := sorted(names):
-            raise ValueError(f"{words} {few(wrong)}")
+            raise ValueError(f"{problem} {first_few(wrong)}")
     model.load_state_dict(weights)
 
 
 def _from_authors(foreign: Weights) -> tuple[Weights, tuple[int, int]]:
-    """Flax names: kernels are (in, out), the stem's is (height, width, colour, out)."""
+    """Convert Flax weights: kernels are (in, out), the stem's kernel is (height, width, colour, out)."""
     names = {"LayerNorm_0": "norm1", "LayerNorm_1": "norm2", "Dense_0": "fc1", "Dense_1": "fc2"}
     names |= {"kernel": "weight", "scale": "weight", "pre_head_layer_norm": "pre_head_norm"}
     weights = {}
@@ -188,7 +187,7 @@ def _from_authors(foreign: Weights) -> tuple[Weights, tuple[int, int]]:
 
 
 def _from_timm(foreign: Weights) -> tuple[Weights, tuple[int, int]]:
-    """timm's stem is a convolution, its weight (out, colour, height, width)."""
+    """Convert timm's weights: the stem is a convolution with weight (out, colour, height, width)."""
     weights = {}
     foreign, stem = _unwrapped(foreign, "stem.proj.weight", colours=1)
     for key, value in foreign.items():
@@ -203,120 +202,123 @@ def _from_timm(foreign: Weights) -> tuple[Weights, tuple[int, int]]:
 
 
 def _unwrapped(foreign: Weights, stem: str, colours: int) -> tuple[Weights, Tensor]:
-    """The weights by the names that they have in the network itself, and the stem's.
+    """The weights by their names in the network itself, and the weight of the stem.
 
-    What stands before the stem's name is a wrapper's, and so are its other weights; wrappers may stand inside, too.
-    colours: which of the stem's dimensions are the colours
+    The prefix of the stem's name belongs to a wrapper. Weights with another prefix are left out; inner wrappers are
+    removed from the names.
+    colours: dimension of the colours in the weight of the stem
 
-    Raises ValueError where that is not one network with three colours.
+    Raises ValueError unless the weights are one network for three colours.
     """
     plain = {name: WRAPPER.sub("", name) for name in foreign}
     stems = [name for name, short in plain.items() if short == stem or short.endswith((f".{stem}", f"/{stem}"))]
     if len(stems) != 1:
         raise ValueError(
-            f"it has {len(stems)} {stem}: {few(stems)}" if stems else f"it has no {stem}, but {few([*foreign])}"
+            f"it has {len(stems)} {stem}: {first_few(stems)}"
+            if stems
+            else f"it has no {stem}; it has {first_few([*foreign])}"
         )
     before = stems[0][: stems[0].rindex("stem")]
     own = {name.removeprefix(before): value for name, value in foreign.items() if name.startswith(before)}
     for name, value in own.items():
         if not value.is_floating_point():
-            raise ValueError(f"{name} is of {value.dtype}: weights are real numbers")
+            raise ValueError(f"{name} is {value.dtype}: weights must be floating-point numbers")
     weights = {WRAPPER.sub("", name): value.float() for name, value in own.items()}
     kernel = weights[stem]
     if kernel.ndim != 4 or kernel.shape[colours] != 3:
-        raise ValueError(f"its stem, {_times_joined(kernel.shape)}, does not take pictures of three colours")
+        raise ValueError(f"its stem, {_times_joined(kernel.shape)}, is not for pictures of three colours")
     return weights, kernel
 
 
 def _square(patches: int, patch: tuple[int, int]) -> tuple[int, int] | None:
-    """The size of the square picture that so many patches make, if they make one."""
+    """(height, width) of the square picture with this number of patches; None if there is none."""
     height, width = patch
     side = math.isqrt(patches * height * width)
     return None if side * side != patches * height * width or side % height or side % width else (side, side)
 
 
-def _said_beside(path: Path, num_classes: int) -> Metadata:
-    """What `config.json` in the same folder says, if it is timm's."""
+def _metadata_beside(path: Path, num_classes: int) -> Metadata:
+    """Metadata of timm's `config.json` in the same folder; empty if there is none."""
     beside = path.with_name("config.json")
     config = read_json(beside) if beside.is_file() else {}
-    return _said_by(config if "architecture" in config else {}, f"as {beside} says", num_classes)
+    return _timm_metadata(config if "architecture" in config else {}, f"in {beside}", num_classes)
 
 
-def _said_by(config: Mapping[str, Any], by: str, num_classes: int) -> Metadata:
-    """What timm says in `config.json`. Raises CheckpointError where it makes no sense.
+def _timm_metadata(config: Mapping[str, Any], by: str, num_classes: int) -> Metadata:
+    """Metadata of timm's `config.json`. Raises CheckpointError for invalid entries.
 
-    Newer ones keep what is said of the pictures in `pretrained_cfg`, older ones have all in one dictionary. Names of
-    other classes than the head's are of another network, from which this one was tuned.
+    Newer versions have the entries about pictures in `pretrained_cfg`, older ones at the top level. Names are ignored
+    if their number differs from the classes of the head: they belong to the network from which this one was tuned.
     """
     try:
-        said, arguments = {**(config.get("pretrained_cfg") or {}), **config}, config.get("model_args") or {}
-        size = arguments.get("img_size") or (said.get("input_size") or [None])[1:]  # after the number of colours
-        names, described = said.get("label_names") or said.get("labels"), said.get("label_descriptions") or {}
-        if isinstance(names, Mapping):  # there may be gaps
+        entries, arguments = {**(config.get("pretrained_cfg") or {}), **config}, config.get("model_args") or {}
+        size = arguments.get("img_size") or (entries.get("input_size") or [None])[1:]  # after the number of colours
+        names, described = entries.get("label_names") or entries.get("labels"), entries.get("label_descriptions") or {}
+        if isinstance(names, Mapping):  # numbers may be missing
             names = [names.get(str(i), f"class {i}") for i in range(num_classes)] if len(names) <= num_classes else None
         if names and len(names) != num_classes:
             names = None
         activation = arguments.get("act_layer") or "gelu"
         if activation not in GELUS:
-            raise ValueError(f"act_layer is {activation!r}; a Mixer has {' or '.join(GELUS)}")
+            raise ValueError(f"act_layer must be {' or '.join(GELUS)}, not {activation!r}")
         return Metadata(
             by,
             image_size=(size, size) if isinstance(size, int) else _numbers("image size", size or None, int, 2),
-            mean=_numbers("mean", said.get("mean"), float, 3),
-            std=_numbers("std", said.get("std"), float, 3),
+            mean=_numbers("mean", entries.get("mean"), float, 3),
+            std=_numbers("std", entries.get("std"), float, 3),
             classes=None if names is None else tuple(str(described.get(name, name)) for name in names),
             gelu=GELUS[activation] if "act_layer" in arguments else None,
         )
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise CheckpointError(f"{by}, which makes no sense: {error}") from error
+        raise CheckpointError(f"invalid metadata {by}: {error}") from error
 
 
 def _numbers(name: str, values: Sequence[Any] | None, kind: Callable[[Any], Any], count: int) -> Any:
-    """Just so many numbers of a kind, or None. Raises ValueError, in words, for others."""
+    """The values as a tuple of `count` numbers of a kind, or None. Raises ValueError for another count."""
     if values is not None and len(values) != count:
         raise ValueError(f"{name} must be {count} numbers, not {values}")
     return None if values is None else tuple(map(kind, values))
 
 
 def _file(source: Path) -> Path:
-    """The file with the weights. Raises CheckpointError, with the next step, where that cannot be read."""
+    """The file with the weights. Raises CheckpointError with the next step if it cannot be read."""
     path = source
     if source.is_dir():
         if (source / "config.json").is_file() and "network" in read_json(source / "config.json"):
             raise CheckpointError(f"{source} is a checkpoint already: python app.py --checkpoint {source}")
         files = sorted(file for file in source.iterdir() if file.suffix in (".safetensors", ".npz", *PICKLES))
-        usual = [file for file in files if file.name == "model.safetensors"]
+        standard = [file for file in files if file.name == "model.safetensors"]
         safe = [file for file in files if file.suffix not in PICKLES]
-        found = usual or safe or files
+        found = standard or safe or files
         if len(found) != 1:
-            raise CheckpointError(f"{source} holds {len(found) or 'no'} files of weights: name one")
+            raise CheckpointError(f"{source} holds {len(found) or 'no'} files with weights: name one")
         (path,) = found
     if not path.is_file():
-        raise _no_mixer(path, "there is no such file")
-    check_fetched(path)
+        raise _no_mixer(path, "the file does not exist")
+    check_not_pointer(path)
     if _is_pickle(path):
         command = ["python", "-c", AS_SAFETENSORS, str(path), f"{path}.safetensors"]
         raise CheckpointError(
-            f"{path} is a pickle. To read one can run whatever its maker wanted, so convert reads none. Make it "
-            f"safetensors, which holds numbers only, and convert that:\n{shlex.join(command)}"
+            f"{path} is a pickle, which can run any code when it is read, so convert does not read it. Convert it to "
+            f"safetensors, which holds only numbers, then use that file:\n{shlex.join(command)}"
         )
     return path
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether torch.save made it: since 2020 a zip with a pickle inside, before a pickle."""
+    """Whether torch.save wrote the file: a zip file with a pickle since 2020, a pickle before."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             return any(name.endswith(".pkl") for name in file.namelist())
     with path.open("rb") as file:
         start = file.read(9)
-    if start[8:] == b"{":  # safetensors: the length of the header, which may begin with any byte, and the header
+    if start[8:] == b"{":  # safetensors: the length of the header (8 bytes), then the header
         return False
     return start[:1] == b"\x80" or path.suffix in PICKLES
 
 
 def _read_safetensors(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """The weights, and those of the metadata that are JSON."""
+    """The weights, and the metadata entries that are JSON."""
     metadata = {}
     with safetensors.safe_open(path, "pt") as file:
         for name, text in (file.metadata() or {}).items():
@@ -326,7 +328,7 @@ def _read_safetensors(path: Path) -> tuple[Weights, dict[str, Any]]:
 
 
 def _read_npz(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """The weights, real numbers in float32. numpy does not know bfloat16: it gives two bytes without a meaning."""
+    """The weights; real numbers become float32. numpy has no bfloat16 and returns two raw bytes (V2) instead."""
     weights = {}
     with np.load(path, allow_pickle=False) as file:
         for name in file.files:
@@ -338,7 +340,7 @@ def _read_npz(path: Path) -> tuple[Weights, dict[str, Any]]:
 
 
 def _no_mixer(path: Path, why: object) -> CheckpointError:
-    return CheckpointError(f"{path} is not an MLP-Mixer of the authors' (.npz) or of timm's (.safetensors): {why}")
+    return CheckpointError(f"{path} is not an MLP-Mixer of the authors (.npz) or of timm (.safetensors): {why}")
 
 
 def _times_joined(sizes: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Labelled images: CIFAR in its parts, samples to look at, class names, and how pixels are scaled for a network."""
+"""Labelled images: the splits of CIFAR, samples for the microscope, class names, and normalisation."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ CLASSES = CIFAR10_CLASSES
 IMAGENET_1K = 1000
 """classes of ImageNet-1k"""
 VALIDATION_IMAGES = 5_000
-SAMPLES_OF_A_CLASS, MOST_SAMPLES, MOST_SAMPLE_BYTES = 20, 200, 8_000_000
-"""how many test images go into a checkpoint to be looked at, and how large all of them may be as pixels"""
+SAMPLES_PER_CLASS, MAX_SAMPLES, MAX_SAMPLE_BYTES = 20, 200, 8_000_000
+"""limits of the samples in a checkpoint: images per class, images, and bytes of all pixels"""
 NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 Split = Literal["train", "validation", "train+validation", "test"]
@@ -31,29 +31,29 @@ Colour = tuple[float, float, float]
 
 
 class DataMissing(FileNotFoundError):
-    """Images are not where they were looked for; the message says how to get them."""
+    """Images are missing or damaged. The message has the way to get them."""
 
 
 class OtherClasses(ValueError):
-    """A network does not know the classes that images are labelled with; the message says which it knows."""
+    """The images have other classes than the network. The message names both."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images as they are stored, with their classes."""
+    """Stored images (0 to 255) and their labels."""
 
     images: UInt8[Tensor, "images 3 height width"]
     labels: Int[Tensor, "images"]
     classes: tuple[str, ...] = field(default=CLASSES, kw_only=True)
-    """what the labels are called"""
+    """names of the labels"""
     source: str = field(default="CIFAR-10", kw_only=True)
-    """the name of the data set"""
+    """name of the data set"""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def digest(self) -> str:
-        """16 hexadecimal digits that tell these images and labels from all others (BLAKE2b)."""
+        """Digest of the images and labels: 16 hexadecimal digits (BLAKE2b)."""
         content = hashlib.blake2b(self.images.contiguous().cpu().numpy().data, digest_size=8)
         content.update(self.labels.contiguous().cpu().numpy().data)
         return content.hexdigest()
@@ -61,27 +61,27 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Samples(Labelled):
-    """Pictures to look at: some test images of a data set, or what is in a folder; ordered by class, then by place.
+    """Pictures for the microscope: test images of a data set or files of a folder, ordered by class, then by index.
 
-    Without classes, nobody has labelled them.
+    Pictures without labels have no classes.
     """
 
     indices: Int[Tensor, "images"]
-    """where each stands among the test images, or the files"""
+    """index of each picture in the test set, or among the files"""
     held_out: bool = field(default=True, kw_only=True)
     """whether they are known to be test images"""
 
 
 def class_names(config: MixerConfig) -> tuple[str, ...]:
-    """What a network's classes are called, each otherwise than the others.
+    """Unique names of a network's classes.
 
-    As its config says. Where that says nothing, 1,000 classes are ImageNet-1k's; others have numbers, from 0.
+    Without names in the config, 1,000 classes are ImageNet-1k's; others are numbered from 0.
     """
     if config.classes:
-        counts = Counter(config.classes)  # ImageNet's two cranes, a bird and a machine, are told apart by their numbers
+        counts = Counter(config.classes)  # ImageNet has two cranes, a bird and a machine
         return tuple(f"{name} #{i}" if counts[name] > 1 else name for i, name in enumerate(config.classes))
     if config.num_classes == IMAGENET_1K:
-        from torchvision.models._meta import _IMAGENET_CATEGORIES  # here, as torchvision takes a second to load
+        from torchvision.models._meta import _IMAGENET_CATEGORIES  # here because torchvision loads slowly
 
         return tuple(_IMAGENET_CATEGORIES)
     return tuple(f"class {i}" for i in range(config.num_classes))
@@ -90,42 +90,40 @@ def class_names(config: MixerConfig) -> tuple[str, ...]:
 def class_numbers(
     names: Sequence[str], classes: Sequence[str] = CLASSES, source: str = "CIFAR-10"
 ) -> Int[Tensor, "classes"]:
-    """The number that each class of a data set has among a network's.
+    """For each class of a data set, its number in a network.
 
-    names: the network's classes. classes: those of the data set that is called `source`.
-    Raises OtherClasses where they are not the same: of such a network, these images cannot tell whether an answer is
-    right.
+    names: classes of the network. classes: classes of the data set `source`.
+    Raises OtherClasses if they differ, because the images then have no labels of the network.
     """
     if set(names) != set(classes):
         unnamed = len(names) == len(classes) and list(names) == [f"class {i}" for i in range(len(names))]
-        stated = f'. If they are the same, write into its config.json "classes": {json.dumps(list(classes))}'
+        hint = f'. If they are the same, write into its config.json "classes": {json.dumps(list(classes))}'
         raise OtherClasses(
-            f"this network's classes ({len(names)}: {few(names)}) are not {source}'s ({len(classes)}: {few(classes)}), "
-            f"so {source}'s images cannot tell whether its answers are right: name its own images with --data"
-            + (stated if unnamed else "")
+            f"the network has other classes ({len(names)}: {first_few(names)}) than {source} ({len(classes)}: "
+            f"{first_few(classes)}): choose images of its classes with --data" + (hint if unnamed else "")
         )
     return torch.tensor([names.index(name) for name in classes])
 
 
-def few(names: Sequence[str]) -> str:
-    """The first three of some names, or "nothing"."""
+def first_few(names: Sequence[str]) -> str:
+    """The first three names, joined; "nothing" without names."""
     return ", ".join(names[:3]) + ", ..." * (len(names) > 3) or "nothing"
 
 
 def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = False) -> Labelled:
     """One split of CIFAR-10 or CIFAR-100. Validation is the last 5,000 training images; `train` is the rest.
 
-    root: the folder that holds `cifar-10-batches-py` or `cifar-100-python`; without it `$CIFAR10_ROOT`, without that
-        ./data.
-    Raises DataMissing where it is not there or is damaged, and cannot be fetched or is not to be (`download`).
+    root: the folder that holds `cifar-10-batches-py` or `cifar-100-python`; default: `$CIFAR10_ROOT` or ./data
+    download: whether to download missing files
+    Raises DataMissing if the files are missing or damaged, and are not or cannot be downloaded.
     """
-    from torchvision.datasets import CIFAR10, CIFAR100  # here, as torchvision takes a second to load
+    from torchvision.datasets import CIFAR10, CIFAR100  # here because torchvision loads slowly
 
     kinds: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
     root = root or _root()
     try:
         dataset = kinds[kind](root, train=split != "test", download=download)
-    except Exception as error:  # torchvision lets through what sockets, archives, disks and pickles raise
+    except Exception as error:  # torchvision passes on errors of sockets, archives, disks and pickles
         raise DataMissing(_missing(kinds[kind], root, download, error)) from error
     images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor(dataset.targets)
@@ -135,7 +133,7 @@ def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = 
 
 
 def published(source: str, root: Path | None = None) -> Cifar | None:
-    """Which data set has that name, if its test images lie in root (without it, where `cifar` looks)."""
+    """The data set with this name, if its test images are in `root` (default: that of `cifar`)."""
     files: dict[str, tuple[Cifar, str]] = {
         NAMES["cifar10"]: ("cifar10", "cifar-10-batches-py/test_batch"),
         NAMES["cifar100"]: ("cifar100", "cifar-100-python/test"),
@@ -149,15 +147,15 @@ def _root() -> Path:
 
 
 def cifar10(split: Split, root: Path | None = None, download: bool = False) -> Labelled:
-    """One split of CIFAR-10, as `cifar` gives it."""
+    """One split of CIFAR-10 (see `cifar`)."""
     return cifar("cifar10", split, root, download)
 
 
 def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
-    """What is wrong with a data set of torchvision's in `root`, by file, and what helps."""
+    """The error message for a torchvision data set in `root`: the damaged files and the next step."""
     from torchvision.datasets.utils import check_integrity
 
-    def whole(file: Path, md5: str | None) -> bool:
+    def intact(file: Path, md5: str | None) -> bool:
         with suppress(OSError):
             return check_integrity(file, md5)
         return False
@@ -165,37 +163,39 @@ def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
     name = NAMES[kind.__name__.lower()]
     folder, archive = root.resolve() / kind.base_folder, root.resolve() / kind.filename
     listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"], kind.meta["md5"]]]
-    damaged = [str(folder / file) for file, md5 in listed if (folder / file).exists() and not whole(folder / file, md5)]
+    damaged = [
+        str(folder / file) for file, md5 in listed if (folder / file).exists() and not intact(folder / file, md5)
+    ]
     reason = str(error) or type(error).__name__
-    if all(whole(folder / file, md5) for file, md5 in listed):
+    if all(intact(folder / file, md5) for file, md5 in listed):
         return f"{name} in {folder} cannot be read: {reason}. Remove that folder, then download it again: --download"
-    state = f"not whole (damaged: {', '.join(damaged)})" if damaged else f"not in {root.resolve()}"
+    state = f"incomplete (damaged: {', '.join(damaged)})" if damaged else f"not in {root.resolve()}"
     if download:
         return (
-            f"{name} is {state}, and could not be fetched from {kind.url}: {reason}. Try the same command again "
-            f"later, or get that file in another way, as {archive}: --download then unpacks it"
+            f"{name} is {state}, and could not be downloaded from {kind.url}: {reason}. Try the same command again "
+            f"later, or save that file as {archive}: --download then unpacks it"
         )
     return (
         f"{name} is {state}. Three ways to get it:\n"
-        "  1. let this command fetch it (170 MB): add --download\n"
+        "  1. download it (170 MB): add --download\n"
         f"  2. if you have the folder {kind.base_folder}: add --data-root FOLDER_THAT_HOLDS_IT\n"
-        "  3. the same for every command: export CIFAR10_ROOT=FOLDER_THAT_HOLDS_IT"
+        "  3. for all commands: export CIFAR10_ROOT=FOLDER_THAT_HOLDS_IT"
     )
 
 
 def samples() -> Samples:
-    """The shipped samples: the first 20 test images of each class, ordered by class, then by place in the test set."""
+    """The shipped samples: the first 20 test images of each class of CIFAR-10."""
     with np.load(Path(__file__).with_name("samples.npz"), allow_pickle=False) as file:
         return Samples(*(torch.from_numpy(file[name]) for name in ("images", "labels", "indices")))
 
 
 def most_samples(pixels: int) -> int:
-    """How many pictures of so many bytes are samples."""
-    return min(MOST_SAMPLES, max(1, MOST_SAMPLE_BYTES // pixels))
+    """Largest number of samples with this many bytes each."""
+    return min(MAX_SAMPLES, max(1, MAX_SAMPLE_BYTES // pixels))
 
 
 def choose_samples(test: Labelled) -> Samples:
-    """Test images to look at: the first of each class, then the second of each, ..., as far as `MOST_SAMPLES` go."""
+    """Samples of a data set: the first test image of each class, then the second of each, ..., within the limits."""
     labels = test.labels.tolist()
     seen = Counter[int]()
     turns = []
@@ -204,13 +204,13 @@ def choose_samples(test: Labelled) -> Samples:
         seen[label] += 1
     most = most_samples(test.images[0].numel())
     first = sorted((turn, label, i) for i, (turn, label) in enumerate(zip(turns, labels, strict=True)))
-    chosen = [(label, i) for turn, label, i in first if turn < SAMPLES_OF_A_CLASS][:most]
+    chosen = [(label, i) for turn, label, i in first if turn < SAMPLES_PER_CLASS][:most]
     index = torch.tensor([i for _, i in sorted(chosen)])
     return Samples(test.images[index], test.labels[index], index, classes=test.classes, source=test.source)
 
 
 def statistics(data: Labelled) -> tuple[Colour, Colour]:
-    """Mean and standard deviation of each colour over all pixels (0 to 1); the latter 0.01 at least."""
+    """Mean and standard deviation of each colour over all pixels (0 to 1); the deviation is at least 0.01."""
     sums = torch.zeros(2, 3, dtype=torch.float64)
     for images in data.images.split(512):
         pixels = images.double() / 255
@@ -228,6 +228,6 @@ def _rounded(values: Float[Tensor, "3"]) -> Colour:
 def normalise(
     images: UInt8[Tensor, "*batch 3 height width"], config: MixerConfig
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """Stored pixels (0 to 255) as the network takes them."""
+    """The input of the network for stored pixels (0 to 255): scaled to 0 to 1, minus mean, divided by std."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (config.mean, config.std))
     return (images.float() / 255 - mean) / std

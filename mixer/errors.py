@@ -10,39 +10,37 @@ from io import TextIOWrapper
 import torch
 
 ADVICE = {
-    errno.ENOSPC: "free some space there, then give the same command again",
-    errno.EDQUOT: "free some space there, then give the same command again",
-    errno.EACCES: "check that you may read and write there, or name another place",
-    errno.EPERM: "check that you may read and write there, or name another place",
-    errno.EROFS: "name another place",
+    errno.ENOSPC: "free some space, then run the same command again",
+    errno.EDQUOT: "free some space, then run the same command again",
+    errno.EACCES: "check your permissions, or name another folder",
+    errno.EPERM: "check your permissions, or name another folder",
+    errno.EROFS: "name another folder",
     errno.ENOENT: "check the name",
     errno.ENOTDIR: "check the name",
     errno.EISDIR: "name a file",
-    errno.EIO: "the disk or the network drive may be damaged: try another place",
-    errno.ENETUNREACH: "check the connection, then give the same command again",
-    errno.ECONNREFUSED: "check the connection, then give the same command again",
-    errno.ECONNRESET: "check the connection, then give the same command again",
+    errno.EIO: "the disk or the network drive may be damaged: try another one",
+    errno.ENETUNREACH: "check the connection, then run the same command again",
+    errno.ECONNREFUSED: "check the connection, then run the same command again",
+    errno.ECONNRESET: "check the connection, then run the same command again",
 }
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """The boundary of a program: errors from outside end it with a sentence and exit status 1.
+    """Exit with a message and status 1 for expected errors; other errors keep their traceback.
 
-    What is said is said at once, also into a file, and a letter that the output's encoding lacks is written as its
-    number.
+    Expected are errors of files, networks and devices (OSError), wrong values (ValueError), numbers that are not finite
+    (FloatingPointError), too little memory, and Ctrl-C.
 
-    From outside are files, networks and devices (OSError), wrong values (ValueError, which names value and remedy),
-    numbers that left the range (FloatingPointError), too little memory, and Ctrl-C. Any other error is one of the
-    program's own, and stays a traceback.
+    Output is flushed after each line, also into a file. Characters that its encoding lacks are written as numbers.
     """
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, TextIOWrapper):
             output.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         yield
-    except BrokenPipeError:  # whoever read the output has seen enough, as in: main.py summary | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+    except BrokenPipeError:  # the reader has closed the pipe, as in: main.py summary | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         sys.exit(1)
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(message(error))
@@ -55,9 +53,9 @@ def readable_errors() -> Iterator[None]:
 
 
 def message(error: BaseException) -> str:
-    """An error from outside, for people: what is wrong with what, and the next step."""
+    """The message of an expected error: the problem and the next step."""
     if lacks_memory(error):
-        return "The memory does not suffice: end other programs, or take fewer images at once or a smaller network"
+        return "Out of memory: end other programs, or use fewer images at once or a smaller network"
     if isinstance(error, OSError) and error.errno and error.strerror:
         name = f"{error.filename}: " if error.filename is not None else ""
         advice = f" ({ADVICE[error.errno]})" if error.errno in ADVICE else ""
@@ -66,20 +64,20 @@ def message(error: BaseException) -> str:
 
 
 def lacks_memory(error: BaseException) -> bool:
-    """Whether there was too little memory; torch has an error of its own for a GPU's, and only words for a CPU's."""
-    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    """Whether memory was too small. torch has an error type for a GPU, and only a message for a CPU."""
+    typed = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return typed or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 @contextmanager
 def without_proxies() -> Iterator[None]:
-    """Within, the environment names no proxy.
+    """Remove proxies from the environment inside the context.
 
-    Gradio asks for its own address when it starts, which no proxy can reach, and makes a client when it is imported,
-    which fails where the environment's proxy is of a kind that it does not know.
+    At start, Gradio requests its own address, which a proxy cannot reach. At import, it creates a client, which fails
+    for an unknown type of proxy.
     """
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.lower().endswith("_proxy")}
+    proxies = {name: os.environ.pop(name) for name in list(os.environ) if name.lower().endswith("_proxy")}
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(proxies)

@@ -1,4 +1,4 @@
-"""How good a network is, and how far its probabilities can be trusted."""
+"""Evaluation of a network: accuracy and calibration."""
 
 import math
 from typing import Any
@@ -12,18 +12,18 @@ from mixer.model import Mixer, MixerConfig
 
 
 def at_once(device: torch.device) -> int:
-    """How many images pass together: on a CPU, as many as leave what a block computes of them in its cache.
+    """Images in one forward pass; on a CPU few enough for the activations of a block to fit into its cache.
 
-    In float32, the seed network takes half as long for an image among 8 as among 64 or more, on two cores.
+    On two cores in float32, the seed network is twice as fast per image with 8 images as with 64 or more.
     """
     return 8 if device.type == "cpu" else 256
 
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torch.device) -> float:
-    """Share of images whose true class gets the highest logit, in bf16: for choices made while training."""
+    """Share of images whose true class has the highest logit, in bf16; for decisions during training."""
     model.eval()
-    right = torch.zeros((), dtype=torch.long, device=device)  # read once, as reading waits for a GPU
+    right = torch.zeros((), dtype=torch.long, device=device)  # read once, because reading waits for a GPU
     size = at_once(device)
     for images, labels in zip(data.images.split(size), data.labels.split(size), strict=True):
         with torch.autocast(device.type, torch.bfloat16):
@@ -34,21 +34,21 @@ def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torc
 
 @torch.inference_mode()
 def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    """All that is reported of a network's answers to a data set, in float32; for `metrics.json`.
+    """All metrics of a network on a data set, in float32; for `metrics.json`.
 
-    Accuracies are shares (0 to 1), the interval is Wilson's at 95 %; `class_accuracy` is of the classes that have test
-    images. `flip_accuracy` averages the probabilities of an image and its mirror image. `calibration_error` is the
-    expected calibration error over 15 bins of confidence (Guo et al. 2017); `temperature` is the divisor of the logits
-    that fits the validation images best.
+    Accuracies are shares (0 to 1), the interval is Wilson's at 95 %; `class_accuracy` has the classes with test images.
+    `flip_accuracy` averages the probabilities of an image and its mirror image. `calibration_error` is the expected
+    calibration error over 15 bins of confidence (Guo et al. 2017); `temperature` is the divisor of the logits that fits
+    the validation images best.
 
-    Raises OtherClasses for a network with other classes, and ValueError where there are no images or where the
-    network's answers are no numbers.
+    Raises OtherClasses for a network with other classes, and ValueError without images or for logits that are not
+    finite.
     """
     model.to(device).eval()
     names = class_names(model.config)
     numbers = class_numbers(names, test.classes, test.source)
     if not len(test) or not len(validation):
-        raise ValueError(f"no network can be evaluated on {len(test)} test and {len(validation)} validation images")
+        raise ValueError(f"evaluation needs images, not {len(test)} test and {len(validation)} validation images")
     labels = numbers[test.labels]
     logits, mirrored = _logits(model, test, device), _logits(model, test, device, mirror=True)
     probabilities, right = logits.softmax(1), logits.argmax(1) == labels
@@ -71,7 +71,7 @@ def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.d
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """The accuracy, and of the other results what the record holds, in a few words."""
+    """One line with the accuracy and the recorded details."""
     details = {
         "images": " on {0:,} images",
         "interval": " (95% interval {0[0]:.2%} to {0[1]:.2%})",
@@ -80,23 +80,23 @@ def headline(metrics: dict[str, Any]) -> str:
         "date": ". Evaluated on {0}",
         "device": ", {0}",
     }
-    known = (words.format(metrics[name]) for name, words in details.items() if name in metrics)
-    lines = [f"{data_name(metrics)} test accuracy: {metrics['accuracy']:.2%}{''.join(known)}."]
+    recorded = (template.format(metrics[name]) for name, template in details.items() if name in metrics)
+    lines = [f"{data_name(metrics)} test accuracy: {metrics['accuracy']:.2%}{''.join(recorded)}."]
     return " ".join(lines + lacking(metrics.get("classes_without_images", {})))
 
 
 def data_name(metrics: dict[str, Any]) -> str:
-    """What the data set is called that a network was evaluated on."""
+    """Name of the data set on which a network was evaluated."""
     return metrics.get("data", {}).get("name", "CIFAR-10")
 
 
 def lacking(without: dict[str, list[str]]) -> list[str]:
-    """Sentences on what `without_images` has found."""
+    """Sentences about the classes of `without_images`."""
     return [f"Classes without {part} images: {', '.join(names)}." for part, names in without.items() if names]
 
 
 def without_images(test: Labelled, validation: Labelled) -> dict[str, list[str]]:
-    """The classes of which there are no test images, and those of which there are no validation images."""
+    """The classes without test images, and those without validation images."""
     parts = {"test": test, "validation": validation}
     return {part: [name for i, name in enumerate(data.classes) if i not in data.labels] for part, data in parts.items()}
 
@@ -108,17 +108,17 @@ def _logits(
     batches = images.split(at_once(device))
     logits = torch.cat([model(normalise(batch.to(device), model.config)).float().cpu() for batch in batches])
     if not logits.isfinite().all():
-        raise ValueError("this network's answers are no numbers (NaN or infinite): its weights are damaged")
+        raise ValueError("the logits of this network are not finite (NaN or infinite): its weights are damaged")
     return logits
 
 
 def wilson(right: int, images: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927), whose ends are shares themselves."""
+    """The 95 % score interval of a share (Wilson 1927), within 0 to 1."""
     z, p = 1.959964, right / images
     middle, scale = p + z * z / (2 * images), 1 + z * z / images
     half = z * math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
     low, high = (middle - half) / scale, (middle + half) / scale
-    return low if right else 0.0, high if right < images else 1.0  # exactly, which the sums miss by a last digit
+    return low if right else 0.0, high if right < images else 1.0  # exact, without rounding errors
 
 
 def calibration_error(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:
@@ -130,7 +130,7 @@ def calibration_error(probabilities: Float[Tensor, "images classes"], labels: In
 
 
 def reliability(probabilities: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> list[dict[str, Any]]:
-    """For each of ten equal bins of confidence that holds images: how sure, how often right, how many images."""
+    """Mean confidence, accuracy and number of images of each non-empty bin of ten equal bins of confidence."""
     confidence, answer = probabilities.max(1)
     bins = (confidence * 10).long().clamp(max=9)
     return [
@@ -144,7 +144,7 @@ def reliability(probabilities: Float[Tensor, "images classes"], labels: Int[Tens
 
 
 def fit_temperature(logits: Float[Tensor, "images classes"], labels: Int[Tensor, "images"]) -> float:
-    """The temperature with the highest likelihood, searched from 0.25 to 4 in steps of 1 %."""
+    """The temperature with the highest likelihood on a grid from 0.25 to 4 in steps of 1 %."""
     temperatures = 4 ** torch.linspace(-1, 1, 279)
     losses = torch.stack([nn.functional.cross_entropy(logits / t, labels) for t in temperatures])
     return temperatures[losses.argmin()].item()

@@ -1,4 +1,4 @@
-"""Where the patches are: the one place that knows their rows, columns and pixels."""
+"""The geometry of patches and groups of patches: numbers, rows, columns and pixels."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,20 +10,19 @@ from einops.layers.torch import Rearrange
 from jaxtyping import Float, Int, Int64, Shaped
 from torch import Tensor
 
-SIDES = (1, 2, 4)
-"""how many patches a group may have along each side"""
-MOST = 64
-"""patches, or groups of them, that are few enough to treat each by itself"""
+GROUP_SIDES = (1, 2, 4)
+"""possible sides of a group, in patches"""
+MAX_GROUPS = 64
+"""largest number of patches without grouping, and of groups by default"""
 
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """An image cut into equal patches, numbered row by row from the top left.
+    """An image divided into equal patches, numbered row by row from the top left.
 
-    Sizes are (height, width) in pixels. The default, 4 high and 8 wide on a 32 x 32 image, gives 8 rows x 4 columns
-    = 32 tokens of 96 values, the token table of the seed network. The seed's own code reached the same table with
-    whole image rows (1 x 32) as tokens. A row shows only a one-dimensional profile of the picture; a 4 x 8 patch is
-    a place in it, which is what a person can point at. So 4 x 8 is the default, and rows are the preset `seed-rows`.
+    Sizes are (height, width) in pixels. The default, 4 x 8 on a 32 x 32 image, has 8 rows x 4 columns = 32 tokens of 96
+    values, like the seed network. The code of the seed used image rows (1 x 32) as tokens, which is the preset
+    `seed-rows`; a 4 x 8 patch is the default because a person can locate it in the picture.
     """
 
     image_size: tuple[int, int] = (32, 32)
@@ -34,7 +33,7 @@ class PatchGrid:
             if len(size) != 2 or min(size) < 1:
                 raise ValueError(f"{name} must be (height, width), both at least 1, not {size}")
         if self.image_size[0] % self.patch_size[0] or self.image_size[1] % self.patch_size[1]:
-            raise ValueError(f"an image of {self.image_size} (height, width) cannot be cut into {self.patch_size}")
+            raise ValueError(f"an image of {self.image_size} (height, width) cannot be divided into {self.patch_size}")
 
     @property
     def rows(self) -> int:
@@ -50,11 +49,11 @@ class PatchGrid:
 
     @property
     def values(self) -> int:
-        """How many numbers an RGB patch holds."""
+        """Values of an RGB patch."""
         return 3 * self.patch_size[0] * self.patch_size[1]
 
     def to_tokens(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch patches values"]:
-        """Raw pixel values per patch; within a patch by pixel row, pixel column, colour (as the authors' stem)."""
+        """Pixel values of each patch, ordered by pixel row, pixel column, colour (like the authors' stem)."""
         return self.layer()(images)
 
     def to_images(self, tokens: Float[Tensor, "batch patches values"]) -> Float[Tensor, "batch 3 height width"]:
@@ -63,20 +62,17 @@ class PatchGrid:
         return rearrange(tokens, "b (r c) (h w k) -> b k (r h) (c w)", r=rows, h=height, w=width)
 
     def layer(self) -> Rearrange:
-        """`to_tokens` as a module, for the network and its hooks."""
+        """`to_tokens` as a module."""
         height, width = self.patch_size
         return Rearrange("b k (r h) (c w) -> b (r c) (h w k)", h=height, w=width)
 
     def mask(self) -> Int[Tensor, "height width"]:
-        """The number of its patch for every pixel."""
+        """The patch number of each pixel."""
         index = torch.arange(self.patches).reshape(self.rows, self.cols)
         return index.repeat_interleave(self.patch_size[0], 0).repeat_interleave(self.patch_size[1], 1)
 
     def map(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
-        """Values for each patch, laid out as the patches are in the picture: (rows, cols) in place of one axis.
-
-        axis: that of the patches. Raises ValueError for another number of them.
-        """
+        """Values as a map: the axis of the patches becomes (rows, cols). Raises ValueError for a wrong length."""
         axis %= values.ndim
         if values.shape[axis] != self.patches:
             raise ValueError(f"a grid of {self.patches} patches has no map of {values.shape}")
@@ -104,27 +100,27 @@ class PatchGrid:
         return self.index(int(y // self.patch_size[0]), int(x // self.patch_size[1]))
 
     def pixels(self, patch: int) -> tuple[slice, slice]:
-        """The pixel rows and pixel columns of a patch: `image[..., *grid.pixels(patch)]`."""
+        """The pixel rows and columns of a patch: `image[..., *grid.pixels(patch)]`."""
         row, col = self.position(patch)
         height, width = self.patch_size
         return slice(row * height, (row + 1) * height), slice(col * width, (col + 1) * width)
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """How large groups of patches may be: where there are few patches, each is alone."""
-        return SIDES if self.patches > MOST else SIDES[:1]
+        """Possible sides of groups; 1 only if the grid has few patches."""
+        return GROUP_SIDES if self.patches > MAX_GROUPS else GROUP_SIDES[:1]
 
     @property
     def side(self) -> int:
-        """The size of groups that is as fine as makes few of them: of 14 x 14 patches 2, which makes 49."""
-        return next((side for side in self.sides if len(Groups(self, side)) <= MOST), self.sides[-1])
+        """The smallest side with at most `MAX_GROUPS` groups: 2 for 14 x 14 patches (49 groups)."""
+        return next((side for side in self.sides if len(Groups(self, side)) <= MAX_GROUPS), self.sides[-1])
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Neighbouring patches that are treated as one: squares of them, cut off at the right and at the lower edge.
+    """Square groups of neighbouring patches, numbered row by row; smaller at the right and lower edge.
 
-    They are numbered row by row. With a side of 1 each patch is a group of its own, of the same number.
+    With a side of 1, each patch is a group with the same number.
     """
 
     grid: PatchGrid
@@ -144,39 +140,39 @@ class Groups:
 
     @cached_property
     def of(self) -> Int64[np.ndarray, "patches"]:
-        """The number of its group for each patch."""
+        """The group number of each patch."""
         row, col = np.divmod(np.arange(self.grid.patches), self.grid.cols)
         return row // self.side * self.cols + col // self.side
 
     @cached_property
     def sizes(self) -> Int64[np.ndarray, "groups"]:
-        """How many patches each has."""
+        """Patches in each group."""
         return np.bincount(self.of)
 
     def patches(self, *groups: int) -> tuple[int, ...]:
-        """The patches of some groups, group by group."""
+        """The patches of these groups, group by group."""
         return tuple(int(patch) for group in groups for patch in np.flatnonzero(self.of == group))
 
     def expand(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
-        """For each patch the value of its group. axis: that of the groups, and then of the patches
+        """The value of its group for each patch: the axis of the groups becomes that of the patches.
 
-        Raises ValueError for another number of values than of groups.
+        Raises ValueError for a wrong length of the axis.
         """
         if values.shape[axis] != len(self):
             raise ValueError(f"{len(self)} groups of patches have no values of {values.shape}")
         return values.take(self.of, axis)
 
     def sum(self, values: Float[Tensor, "*any patches"]) -> Float[Tensor, "*any groups"]:
-        """The sum over the patches of each group."""
+        """Sum over the patches of each group."""
         sums = values.new_zeros(*values.shape[:-1], len(self))
         return sums.index_add_(-1, torch.from_numpy(self.of).to(values.device), values)
 
     def map(self, values: Shaped[np.ndarray, "..."], axis: int = -1) -> Shaped[np.ndarray, "..."]:
-        """Values for each group, laid out as the groups are in the picture: (rows, cols) in place of one axis."""
+        """Values as a map: the axis of the groups becomes (rows, cols)."""
         axis %= values.ndim
         return values.reshape(*values.shape[:axis], self.rows, self.cols, *values.shape[axis + 1 :])
 
     def box(self, patch: int) -> tuple[int, int, int, int]:
-        """(row, column, height, width), in patches, of the group that a patch is in."""
+        """(row, column, height, width), in patches, of the group of a patch."""
         row, col = (self.side * (place // self.side) for place in self.grid.position(patch))
         return row, col, min(self.side, self.grid.rows - row), min(self.side, self.grid.cols - col)

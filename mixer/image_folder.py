@@ -1,10 +1,10 @@
-"""Images of one's own, sorted by class into folders (`mixer.layout`), as training, validation and test images.
+"""Your own images, in one folder per class (`mixer.layout`), as training, validation and test images.
 
-**Which part an image is in follows from its decoded pixels**, unless the folder is already split: whatever is renamed,
-rated, turned or added later, it stays there, so that no test image is ever trained on, in this run or in one that goes
-on from it (`--init`). Copies of one picture count once. Near copies stay in one part, that of one of them. So there are
-two reasons for which an image is in another part later: a near copy of it was added, or its class has test and
-validation images of its own by now. A network's record has what it was trained on, and `compare` looks there.
+**The decoded pixels of an image determine its part**, unless the folder is already split. So an image stays in its part
+when files are renamed, rated, rotated or added, and no test image is ever trained on, in this run or in one that starts
+from it (`--init`). Identical pictures count once. Near-duplicates are in one part, that of one of them. An image
+changes its part only if a near-duplicate is added, or if its class has test and validation images of its own later. The
+record of a network has digests of its training images; `compare` reads them.
 """
 
 import base64
@@ -20,60 +20,60 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import DataMissing, Labelled, Samples, few, most_samples
+from mixer.data import DataMissing, Labelled, Samples, first_few, most_samples
 from mixer.evaluate import lacking, without_images
 from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
 
 SHARE = 0.15
-"""of the images, that test; as many validate"""
-LEAST = 10
-"""images of a class, below which it is refused"""
-TESTING: tuple[Part, ...] = ("test", "validation", "train", "")
-"""of copies in several parts, the one in the first of these counts"""
+"""share of the test images, and of the validation images"""
+MIN_IMAGES = 10
+"""smallest number of images of a class"""
+PRIORITY: tuple[Part, ...] = ("test", "validation", "train", "")
+"""order in which a part is selected for duplicates in several parts"""
 RULE = f"by BLAKE2b of each picture's pixels: {SHARE:.0%} test, {SHARE:.0%} validation"
-GIVEN = "by the folders of the data"
-SHORT = 5
-"""bytes of a digest that tells an image from those that were trained on"""
+GIVEN = "by its folders"
+DIGEST_BYTES = 5
+"""bytes of the digest of a training image"""
 
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
-"""passes the files on, and may show how far it is"""
+"""iterates over the files; may show a progress bar"""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A data set in three parts, which share no image."""
+    """A data set in three disjoint parts."""
 
     train: Labelled
     validation: Labelled
     test: Labelled
     rule: str
-    """how it is decided which image is in which part"""
+    """how the images were split"""
     notes: tuple[str, ...] = ()
-    """sentences on how its folders were read"""
+    """sentences about the layout of the folders"""
     unreadable: tuple[str, ...] = ()
-    """files of which no picture can be made"""
+    """files that cannot be read as a picture"""
     copies: int = 0
-    """files with the same pixels as another, which is counted"""
+    """duplicates of other files, left out"""
     contradictory: int = 0
-    """files whose pixels stand in more than one class: all of them are left out"""
+    """files with the same pixels in several classes, all left out"""
     near: int = 0
-    """near copies of other images, in one part with them"""
+    """near-duplicates of other images, in the same part"""
     near_left_out: int = 0
-    """near copies of images that somebody has put into another part"""
+    """near-duplicates of images in another given part, left out"""
 
     def with_validation(self) -> Labelled:
-        """The training images and the validation images, in this order."""
+        """The training images, then the validation images."""
         images = torch.cat((self.train.images, self.validation.images))
         return replace(self.train, images=images, labels=torch.cat((self.train.labels, self.validation.labels)))
 
     def digests(self) -> dict[str, str]:
-        """What tells these parts from others: a run stays with them."""
+        """Digests of the parts, which belong to the identity of a run."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
         return {f"{name} digest": part.digest() for name, part in parts.items()}
 
     def record(self) -> dict[str, Any]:
-        """For the run and the metrics: what was used as what; of each class the images of the three parts."""
+        """The record of the data for the metrics, with the number of images of each class in each part."""
         each, classes = (self.train, self.validation, self.test), self.test.classes
         return {
             "name": self.test.source,
@@ -90,23 +90,25 @@ class Parts:
             "near copies left out": self.near_left_out,
         }
 
-    def said(self) -> list[str]:
-        """Sentences on the parts and on what was left out."""
+    def describe(self) -> list[str]:
+        """Sentences about the parts and the files that were left out."""
         lines = [
-            f"{self.test.source}: {len(self.test.classes)} classes ({few(self.test.classes)}), {len(self.train):,} "
-            f"training, {len(self.validation):,} validation and {len(self.test):,} test images, {self.rule}.",
+            f"{self.test.source}: {len(self.test.classes)} classes ({first_few(self.test.classes)}), "
+            f"{len(self.train):,} training, {len(self.validation):,} validation and {len(self.test):,} test images, "
+            f"split {self.rule}.",
             *self.notes,
         ]
         if self.unreadable:
-            lines.append(f"Files that are no picture, left out: {len(self.unreadable):,} ({few(self.unreadable)}).")
-        for words, number in {
-            "Copies of other files, left out": self.copies,
-            "Files that stand in two classes, left out": self.contradictory,
-            "Near copies of other images, in one part with them": self.near,
-            "Near copies of images in another part, which tests, left out": self.near_left_out,
+            count, names = len(self.unreadable), first_few(self.unreadable)
+            lines.append(f"Files that cannot be read as a picture, left out: {count:,} ({names}).")
+        for group, number in {
+            "Duplicates of other files, left out": self.copies,
+            "Files in several classes, left out": self.contradictory,
+            "Near-duplicates of other images, in the same part": self.near,
+            "Near-duplicates of images in another part, left out": self.near_left_out,
         }.items():
             if number:
-                lines.append(f"{words}: {number:,}.")
+                lines.append(f"{group}: {number:,}.")
         return lines + lacking(without_images(self.test, self.validation))
 
 
@@ -115,31 +117,31 @@ class _Picture:
     label: int
     part: Part
     pixels: UInt8[np.ndarray, "height width 3"]
-    """as the network gets it"""
-    look: Float32[np.ndarray, "numbers"]
+    """input pixels of the network"""
+    thumbnail: Float32[np.ndarray, "numbers"]
     same: tuple[bytes, int]
-    """of the picture as it is decoded: `mixer.near.digest`"""
+    """`mixer.near.digest` of the decoded picture"""
 
     @property
-    def place(self) -> float:
-        """From 0 to 1, by chance, and always the same, however the picture is turned."""
+    def draw(self) -> float:
+        """A uniform number from 0 to 1 that depends only on the pixels, in any orientation."""
         return int.from_bytes(self.same[0][:8], "big") / 2**64
 
     @property
-    def turn(self) -> bytes:
-        """By which near copies choose one of them; nothing to do with `place`."""
+    def order(self) -> bytes:
+        """Selects one of several near-duplicates; independent of `draw`."""
         return self.same[0][8:]
 
 
 def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: Folders | None = None) -> Parts:
-    """All images of a folder in three parts, each the middle of the picture at size (height, width).
+    """All images of a folder in three parts, each cropped to the centre and resized to size (height, width).
 
-    folders: what the folders in it are, where that is not sure. Raises DataMissing where there is no such folder,
-    UnusableData where it is not sorted into at least two classes or can be read in two ways, or where a class has fewer
-    than `LEAST` images or none to train on.
+    folders: the meaning of the folders, if it is ambiguous
+    Raises DataMissing if the folder does not exist, UnusableData if it has fewer than two classes, an ambiguous layout,
+    or a class with fewer than `MIN_IMAGES` images or without training images.
     """
     if not root.is_dir():
-        raise DataMissing(f"there is no folder {root}: --data takes cifar10, cifar100, or a folder of images")
+        raise DataMissing(f"{root} is not a folder: --data takes cifar10, cifar100, or a folder of images")
     layout = read_layout(root, folders)
     pictures, unreadable = [], []
     for file in progress(layout.files):
@@ -149,20 +151,20 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
             unreadable.append(text(file.path.relative_to(root)))
             continue
         same = near.digest(np.asarray(image))
-        pictures.append(_Picture(file.label, file.part, to_picture(image, size), near.look(image), same))
-    kept, copies, contradictory = _once(pictures)
-    groups, left_out = _together(kept)
-    parts = _divided(groups, range(len(layout.classes)))
-    said = [*layout.notes]
+        pictures.append(_Picture(file.label, file.part, to_picture(image, size), near.thumbnail(image), same))
+    unique, copies, contradictory = _deduplicate(pictures)
+    groups, left_out = _group_near_copies(unique)
+    parts = _divide(groups, range(len(layout.classes)))
+    notes = [*layout.notes]
     if unreadable:
-        said.insert(0, f"Files that are no picture: {len(unreadable):,} ({few(unreadable)}).")
+        notes.insert(0, f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
     if left_out:
-        said.append(f"Near copies in several parts, left out: {left_out:,}.")
-    _check(root, layout.classes, parts, " ".join(said))
+        notes.append(f"Near-duplicates in several parts, left out: {left_out:,}.")
+    _check(root, layout.classes, parts, " ".join(notes))
 
-    def part(of: Part) -> Labelled:
-        stacked = torch.from_numpy(np.stack([picture.pixels for picture in parts[of]])).permute(0, 3, 1, 2)
-        labels = torch.tensor([picture.label for picture in parts[of]])
+    def part(name: Part) -> Labelled:
+        stacked = torch.from_numpy(np.stack([picture.pixels for picture in parts[name]])).permute(0, 3, 1, 2)
+        labels = torch.tensor([picture.label for picture in parts[name]])
         return Labelled(stacked.contiguous(), labels, classes=layout.classes, source=text(root.resolve().name))
 
     return Parts(
@@ -179,15 +181,15 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
     )
 
 
-def read_samples(root: Path, size: tuple[int, int], tell: Callable[[str], object] = lambda line: None) -> Samples:
-    """Pictures of a folder to look at, sorted into folders of classes or not: of each class the first, then the second,
-    ..., as far as `MOST_SAMPLES` go. Where the folder has test images, only those.
+def read_samples(root: Path, size: tuple[int, int], log: Callable[[str], object] = lambda line: None) -> Samples:
+    """Samples from a folder of pictures, with or without class folders; only test images if the folder has parts.
 
-    size: (height, width). tell: takes the lines that say what was left out
-    Raises DataMissing where there is no such folder, UnusableData where it has no pictures or can be read in two ways.
+    They are the first picture of each class, then the second, ..., up to `most_samples`.
+    size: (height, width). log: gets sentences about files that were left out
+    Raises DataMissing if the folder does not exist, UnusableData without pictures or for an ambiguous layout.
     """
     if not root.is_dir():
-        raise DataMissing(f"there is no folder {root}: --samples takes a folder of pictures")
+        raise DataMissing(f"{root} is not a folder: --samples takes a folder of pictures")
     layout = read_pictures(root)
     files = [file for file in layout.files if file.part == "test"] or layout.files
     turns = Counter[int]()
@@ -206,9 +208,9 @@ def read_samples(root: Path, size: tuple[int, int], tell: Callable[[str], object
     if not found:
         raise UnusableData(f"no picture in {root} can be read: --samples takes a folder of pictures")
     if unreadable:
-        tell(f"Files that are no picture: {len(unreadable):,} ({few(unreadable)}).")
+        log(f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
     if len(found) + len(unreadable) < len(files):
-        tell(f"Samples: {len(found):,} of the {len(files):,} files in {root}, of each class the first.")
+        log(f"Samples: {len(found):,} of the {len(files):,} files in {root}, the first of each class.")
     places = sorted(found, key=lambda place: (files[place].label, place))
     return Samples(
         torch.from_numpy(np.stack([found[place] for place in places])).permute(0, 3, 1, 2).contiguous(),
@@ -220,126 +222,127 @@ def read_samples(root: Path, size: tuple[int, int], tell: Callable[[str], object
     )
 
 
-def tested(parts: Parts, trained: dict[str, Any]) -> dict[str, Any]:
-    """The record of the images of a network that is tested on these parts; of those it was trained with, that stays.
+def with_test_images(trained: dict[str, Any], parts: Parts) -> dict[str, Any]:
+    """The record of the data of a network with the test images of these parts.
 
-    trained: the record so far
+    trained: the record so far; its training and validation images stay
     """
     now = parts.record()
-    stays = {name: trained[name] for name in trained if name in ("training images", "validation images")}
-    stays |= {name: value for name, value in trained.items() if name.endswith("digest")}
+    training = {name: trained[name] for name in trained if name in ("training images", "validation images")}
+    training |= {name: value for name, value in trained.items() if name.endswith("digest")}
     before = trained.get("classes", now["classes"])
     classes = {name: [*before.get(name, counts)[:2], counts[2]] for name, counts in now["classes"].items()}
-    return now | stays | {"classes": classes}
+    return now | training | {"classes": classes}
 
 
-def seen(data: Labelled) -> str:
-    """What a record says of the images that were trained on: `SHORT` bytes of each, in base64."""
-    return base64.b64encode(b"".join(_short(data))).decode()
+def digests_of(data: Labelled) -> str:
+    """The digests of the training images for the record: `DIGEST_BYTES` bytes per image, in base64."""
+    return base64.b64encode(b"".join(_digests(data))).decode()
 
 
 def compare(parts: Parts, metrics: dict[str, Any], network: str) -> list[str]:
-    """What is to be said where a network is tested on these parts, or trained further on them.
+    """Sentences about a network that is evaluated or trained further on these parts.
 
-    metrics: the network's. Raises UnusableData where it was trained on test images, or may have been.
+    metrics: metrics of the network
+    Raises UnusableData if its training images include test images, or are unknown.
     """
     recorded = metrics.get("data", {})
     if all(recorded.get(name, digest) == digest for name, digest in parts.digests().items()):
         return []
-    others = f"{parts.test.source} has other images, or others in each part, than {network} was trained with"
-    known = [base64.b64decode(stage["images"]) for stage in metrics.get("stages", []) if "images" in stage]
-    if not known:
+    changed = f"The images or the split of {parts.test.source} changed after the training of {network}"
+    recorded_images = [base64.b64decode(stage["images"]) for stage in metrics.get("stages", []) if "images" in stage]
+    if not recorded_images:
         raise UnusableData(
-            f"{others}, and its record, of an earlier version of this program, does not say which those were: it may "
-            "have been trained on test images, and their accuracy would say nothing. Train it again, without --init"
+            f"{changed}, and its record, from an earlier version of this program, has no digests of the training "
+            "images: they may include test images, which makes the accuracy meaningless. Train it again without --init"
         )
-    trained = {images[i : i + SHORT] for images in known for i in range(0, len(images), SHORT)}
-    both = sum(image in trained for image in _short(parts.test))
+    trained = {images[i : i + DIGEST_BYTES] for images in recorded_images for i in range(0, len(images), DIGEST_BYTES)}
+    both = sum(image in trained for image in _digests(parts.test))
     if both:
         raise UnusableData(
-            f"{others}: it was trained on {both:,} of the {len(parts.test):,} test images, and their accuracy would "
-            "say nothing. Take the images as they were, or images that are all new, or train it again, without --init"
+            f"{changed}: it was trained on {both:,} of the {len(parts.test):,} test images, which makes the accuracy "
+            "meaningless. Use the earlier images or only new ones, or train it again without --init"
         )
     return [
-        f"{others}. It was trained on none of the {len(parts.test):,} test images, pixel by pixel; images that were "
-        "saved again since are not noticed."
+        f"{changed}. None of the {len(parts.test):,} test images has the pixels of a training image; images that were "
+        "saved again are not detected."
     ]
 
 
-def _short(data: Labelled) -> list[bytes]:
-    return [hashlib.blake2b(image.numpy().tobytes(), digest_size=SHORT).digest() for image in data.images]
+def _digests(data: Labelled) -> list[bytes]:
+    return [hashlib.blake2b(image.numpy().tobytes(), digest_size=DIGEST_BYTES).digest() for image in data.images]
 
 
-def _once(pictures: Sequence[_Picture]) -> tuple[list[_Picture], int, int]:
-    """Each picture once; how many files are copies, and how many contradict each other."""
+def _deduplicate(pictures: Sequence[_Picture]) -> tuple[list[_Picture], int, int]:
+    """Each picture once; the number of duplicates, and of files with the same pixels in several classes."""
     same = defaultdict(list)
     for picture in pictures:
         same[picture.same].append(picture)
     agreed = [group for group in same.values() if len({picture.label for picture in group}) == 1]
-    kept = [min(group, key=lambda picture: TESTING.index(picture.part)) for group in agreed]
+    unique = [min(group, key=lambda picture: PRIORITY.index(picture.part)) for group in agreed]
     in_agreed = sum(map(len, agreed))
-    return kept, in_agreed - len(kept), len(pictures) - in_agreed
+    return unique, in_agreed - len(unique), len(pictures) - in_agreed
 
 
-def _together(pictures: Sequence[_Picture]) -> tuple[list[list[_Picture]], int]:
-    """Near copies with each other, each in one part; how many were left out, as somebody has put them into another."""
+def _group_near_copies(pictures: Sequence[_Picture]) -> tuple[list[list[_Picture]], int]:
+    """Groups of near-duplicates, each in one part; the number of images left out because they are in another part."""
     alike = defaultdict(list)
-    for picture, first in zip(pictures, near.groups([picture.look for picture in pictures]), strict=True):
+    for picture, first in zip(pictures, near.groups([picture.thumbnail for picture in pictures]), strict=True):
         alike[first].append(picture)
     groups = []
     for group in alike.values():
-        part = min((picture.part for picture in group), key=TESTING.index)
+        part = min((picture.part for picture in group), key=PRIORITY.index)
         groups.append([picture for picture in group if picture.part == part])
     return groups, len(pictures) - sum(map(len, groups))
 
 
-def _divided(groups: Sequence[list[_Picture]], labels: Iterable[int]) -> dict[Part, list[_Picture]]:
-    """The parts as they were given, or else by chance, each with every class as far as that can be."""
+def _divide(groups: Sequence[list[_Picture]], labels: Iterable[int]) -> dict[Part, list[_Picture]]:
+    """The given parts, or parts by `draw`. Each part gets an image of each class if there are enough."""
     given = {group[0].part for group in groups}
-    free = [part for part in TESTING[:2] if part not in given]
+    free = [part for part in PRIORITY[:2] if part not in given]
     parts: dict[Part, list[list[_Picture]]] = {"train": [], "validation": [], "test": []}
     for group in groups:
-        place = min(group, key=lambda picture: picture.turn).place
+        draw = min(group, key=lambda picture: picture.order).draw
         part = group[0].part
         if not part:
-            part = "test" if place < SHARE else "validation" if place < 2 * SHARE else "train"
-        elif part == "train" and "validation" not in given and place < SHARE:
+            part = "test" if draw < SHARE else "validation" if draw < 2 * SHARE else "train"
+        elif part == "train" and "validation" not in given and draw < SHARE:
             part = "validation"
         parts[part].append(group)
     for label in labels:
-        for made in free:
-            _see_to(label, parts["train"], parts[made], least=1)
-        for made in free:
-            _see_to(label, parts[made], parts["train"], least=2)
-    return {part: [picture for group in of for picture in group] for part, of in parts.items()}
+        for name in free:
+            _move_if_missing(label, parts["train"], parts[name], least=1)
+        for name in free:
+            _move_if_missing(label, parts[name], parts["train"], least=2)
+    return {part: [picture for group in members for picture in group] for part, members in parts.items()}
 
 
-def _see_to(label: int, part: list[list[_Picture]], other: list[list[_Picture]], least: int) -> None:
-    """Where a part lacks a class, take the smallest group of it from another that has at least so many."""
+def _move_if_missing(label: int, part: list[list[_Picture]], other: list[list[_Picture]], least: int) -> None:
+    """If a part lacks a class, move its smallest group from another part with at least `least` groups of the class."""
 
     def of_class(groups: Sequence[list[_Picture]]) -> list[list[_Picture]]:
         return [group for group in groups if any(picture.label == label for picture in group)]
 
-    there = of_class(other)
-    if len(there) >= least and not of_class(part):
-        chosen = min(there, key=lambda group: (len(group), min(picture.place for picture in group)))
-        other.remove(chosen)
-        part.append(chosen)
+    candidates = of_class(other)
+    if len(candidates) >= least and not of_class(part):
+        smallest = min(candidates, key=lambda group: (len(group), min(picture.draw for picture in group)))
+        other.remove(smallest)
+        part.append(smallest)
 
 
-def _check(root: Path, classes: Sequence[str], parts: dict[Part, list[_Picture]], said: str) -> None:
-    """Raise UnusableData where a class has too few images, or a part none. said: what may explain that"""
+def _check(root: Path, classes: Sequence[str], parts: dict[Part, list[_Picture]], notes: str) -> None:
+    """Raise UnusableData if a class has too few images, or a part has none. notes: possible reasons"""
     counts = Counter(picture.label for part in parts.values() for picture in part)
     training = {picture.label for picture in parts["train"]}
-    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < LEAST or i not in training]
+    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < MIN_IMAGES or i not in training]
     if small:
         raise UnusableData(
-            f"{root}: each class needs at least {LEAST} different images that can be read, and one to train on; too "
-            f"few are in {few(small)}. Add some, or take the folder out. {said}".rstrip()
+            f"{root}: each class needs at least {MIN_IMAGES} different readable images, and one for training; too few "
+            f"are in {first_few(small)}. Add images, or remove the folder. {notes}".rstrip()
         )
     empty = [name for name in ("validation", "test") if not parts[name]]
     if empty:
         raise UnusableData(
-            f"{root}: no image is left for {' and '.join(empty)}, as those of a class are near copies of each other: "
-            f"add others. {said}".rstrip()
+            f"{root}: no image is left for {' and '.join(empty)}, because the images of a class are near-duplicates: "
+            f"add different images. {notes}".rstrip()
         )

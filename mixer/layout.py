@@ -1,11 +1,10 @@
-"""How a folder of images is laid out: which file is of which class, and of which part where somebody has made parts.
+"""The layout of a folder of images: the class of each file, and its part if the folder is already split.
 
-    photos/cat/1.jpg, photos/cat/more/2.png, photos/dog/3.jpg          sorted by class alone
-    photos/train/cat/1.jpg, ..., photos/test/dog/3.jpg                 in parts
-    photos/cat/train/1.jpg, ..., photos/dog/test/3.jpg                 in parts, the other way round
+    photos/cat/1.jpg, photos/cat/more/2.png, photos/dog/3.jpg          one folder per class
+    photos/train/cat/1.jpg, ..., photos/test/dog/3.jpg                 parts, with classes inside
+    photos/cat/train/1.jpg, ..., photos/dog/test/3.jpg                 classes, with parts inside
 
-The names of folders say which are parts, and what is inside says whether they can be. Where both readings are possible,
-nothing is guessed.
+The names and the contents of the folders determine which folders are parts. An ambiguous layout is an error.
 """
 
 import os
@@ -20,29 +19,29 @@ from typing import Literal
 
 from PIL import Image
 
-from mixer.data import few
+from mixer.data import first_few
 
 Part = Literal["train", "validation", "test", ""]
 Folders = Literal["parts", "classes"]
 
-WORDS: dict[Part, str] = {
+PART_NAMES: dict[Part, str] = {
     "train": "train|training|trn|trainval|learn|learning",
     "validation": "val|valid|validation|validate|dev|development",
     "test": "test|testing|tst|eval|evaluation|holdout",
 }
-"""words in the name of a folder that say which part it holds, in any case"""
+"""words for a part in the name of a folder, in upper or lower case"""
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 ENDING = "(sets?|data|datasets?|images?|imgs?|split)?"
-KEPT_BY_DEVICES = re.compile(
+SYSTEM_FILES = re.compile(
     r"\..*|@eadir|__macosx|_?thumb(nail)?s|[#@$]recycle(\.bin)?|lost\+found|system volume information|"
     r"ipod photo cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
     re.IGNORECASE,
 )
-"""folders and files that systems, cameras and programs keep beside photos"""
+"""folders and files that systems, cameras and programs create beside photos"""
 
 
 class UnusableData(ValueError):
-    """Nothing can be trained or tested on a folder's images; the message says why, and what helps."""
+    """The images of a folder cannot be used. The message has the reason and the next step."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class File:
     path: Path
     label: int
     part: Part
-    """empty where nobody has made the parts"""
+    """empty if the folder is not split"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Layout:
     classes: tuple[str, ...]
     files: list[File]
     notes: tuple[str, ...]
-    """sentences on how the folders were read, and on what was left out"""
+    """sentences about the interpretation of the folders, and the files that were left out"""
 
 
 @dataclass(frozen=True)
@@ -70,20 +69,22 @@ class _Folder:
 
     @property
     def part(self) -> Part:
-        """Which part its name says, by one word alone."""
+        """The part in its name; empty without one, or with words for several parts."""
         words = [word.lower() for word in WORD.findall(self.name)]
-        said = [part for part, names in WORDS.items() if any(re.fullmatch(f"({names}){ENDING}", w) for w in words)]
-        return said[0] if len(said) == 1 else ""
+        parts = [
+            part for part, names in PART_NAMES.items() if any(re.fullmatch(f"({names}){ENDING}", w) for w in words)
+        ]
+        return parts[0] if len(parts) == 1 else ""
 
     @property
     def core(self) -> "_Folder":
-        """Itself, or the folder that is all it holds and that holds folders, as an archive unpacked in a folder."""
+        """The folder without outer wrappers, which contain only one folder of folders (such as an unpacked archive)."""
         alone = len(self.folders) == 1 and not self.pictures
         return self.folders[0].core if alone and self.folders[0].folders else self
 
     @property
     def pictures(self) -> bool:
-        """Whether pictures lie in it, by their names."""
+        """Whether it directly contains pictures, by their file names."""
         return any(path.suffix.lower() in _endings() for path in self.files)
 
     def all_files(self) -> Iterator[Path]:
@@ -93,8 +94,8 @@ class _Folder:
 
 
 @dataclass(frozen=True)
-class _Of:
-    """A folder whose files are all of one class and part."""
+class _ClassFolder:
+    """A folder whose files have one class and one part."""
 
     folder: _Folder
     name: str
@@ -102,10 +103,10 @@ class _Of:
 
 
 def read_layout(root: Path, folders: Folders | None = None) -> Layout:
-    """The classes of a folder, and every file with its class and part; links are followed.
+    """The classes of a folder, and all files with class and part. Links are followed.
 
-    folders: what the folders in it are, where that is not sure. Raises UnusableData where they can be read in two ways,
-    and where there are fewer than two classes or no files.
+    folders: the meaning of the folders, if it is ambiguous
+    Raises UnusableData for an ambiguous layout, fewer than two classes or no files.
     """
     passed: list[Path] = []
     top = _scanned(root, (), passed).core
@@ -113,31 +114,29 @@ def read_layout(root: Path, folders: Folders | None = None) -> Layout:
     classes = tuple(sorted({of.name for of in found}))
     if len(classes) < 2:
         raise UnusableData(
-            f"{root} holds {len(classes)} folders: sort the images into one folder for each class, two at least"
+            f"{root} holds {len(classes)} folders: sort the images into one folder per class, at least two"
         )
     files = [File(path, classes.index(of.name), of.part) for of in found for path in of.folder.all_files()]
     if not files:
         raise UnusableData(f"the folders in {root} hold no files")
-    taken = {file.path for file in files}
-    left = {path for folder in (top, *(f.core for f in top.folders)) for path in folder.files} - taken
+    used = {file.path for file in files}
+    left = {path for folder in (top, *(f.core for f in top.folders)) for path in folder.files} - used
     if left:
         notes.append(f"Files in no class folder, left out: {len(left):,} ({_named(sorted(left), root)}).")
     if passed:
-        notes.append(
-            f"What systems and programs keep beside photos, left out: {len(passed):,} ({_named(passed, root)})."
-        )
+        notes.append(f"Files of systems and programs, left out: {len(passed):,} ({_named(passed, root)}).")
     twice = [name for (name, part), count in Counter((of.name, of.part) for of in found).items() if count > 1]
     if twice:
-        notes.append(f"Folders of one name, taken as one class: {few(sorted(set(twice)))}.")
-    if nested := [f"{of.name}: {few([f.name for f in of.folder.folders])}" for of in found if of.folder.folders]:
+        notes.append(f"Folders with the same name are one class: {first_few(sorted(set(twice)))}.")
+    if nested := [f"{of.name}: {first_few([f.name for f in of.folder.folders])}" for of in found if of.folder.folders]:
         notes.append(f"Folders within a class belong to it: {len(nested):,} ({'; '.join(nested[:3])}).")
     return Layout(classes, files, tuple(notes))
 
 
 def read_pictures(root: Path) -> Layout:
-    """The files of a folder of pictures to look at; without classes where not all pictures are in folders of classes.
+    """The files of a folder of pictures, for samples; without classes unless all pictures are in class folders.
 
-    Raises UnusableData where it can be read in two ways.
+    Raises UnusableData for an ambiguous layout.
     """
     top = _scanned(root, (), []).core
     if top.pictures or not top.folders or (len(top.folders) == 1 and top.folders[0].part):
@@ -149,61 +148,57 @@ def read_pictures(root: Path) -> Layout:
         return read_layout(root)
     except UnusableData as error:
         raise UnusableData(
-            f"{root} can be read in two ways: name a folder that holds nothing but pictures, or nothing but a folder "
-            "for each class"
+            f"{root} is ambiguous: name a folder that contains either only pictures or only one folder per class"
         ) from error
 
 
 def files_of(root: Path) -> list[Path]:
-    """All files in a folder and in the folders within it, but for what devices keep there."""
+    """All files in a folder and its subfolders, without `SYSTEM_FILES`."""
     return [*_scanned(root, (), []).all_files()]
 
 
 def text(path: str | Path) -> str:
-    """A name as text: in one Unicode form (NFC), and bytes that are no UTF-8 as their numbers."""
+    """A file name as text: in Unicode NFC, with bytes that are not UTF-8 as numbers."""
     return unicodedata.normalize("NFC", os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
-def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Of], list[str]]:
-    """Which folders are of which class and part, and what is to be said of that."""
+def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_ClassFolder], list[str]]:
+    """The folders with class and part, and notes about them."""
     outer = top.folders
     named = [folder for folder in outer if folder.part]
     training = [folder for folder in named if folder.part == "train" and folder.core.folders]
     plain = [folder for folder in outer if folder.core.folders and not folder.core.pictures]
     shared = _shared(plain)
-    ask = f"{root} can be read in two ways. Its folders ({few(_names(outer))}) are classes: then add --folders classes."
+    ask = f"{root} is ambiguous. If its folders ({first_few(_names(outer))}) are classes, add --folders classes. "
     if folders == "classes":
-        return [_Of(folder, folder.name, "") for folder in outer], []
+        return [_ClassFolder(folder, folder.name, "") for folder in outer], []
     if training and (len(named) > len(training) or len(training) == len(outer) or folders == "parts"):
         return _in_parts(outer)
     if len(outer) > 1 and all(f.folders and not f.pictures and all(p.part for p in f.folders) for f in outer):
-        return [_Of(part, folder.name, part.part) for folder in outer for part in folder.folders], []
+        return [_ClassFolder(part, folder.name, part.part) for folder in outer for part in folder.folders], []
     if folders == "parts":
-        raise UnusableData(f"{root} holds no folder train with a folder for each class in it: leave out --folders")
+        raise UnusableData(f"{root} has no folder train with one folder per class in it: omit --folders")
     if any(folder in plain and len(folder.core.folders) > 1 for folder in training):
-        inside = few(_names(training[0].core.folders))
+        inside = first_few(_names(training[0].core.folders))
         raise UnusableData(
-            f"{ask} Or {training[0].name} alone holds the classes ({inside}), and the others are left out: then add "
+            f"{ask}If only {training[0].name} contains the classes ({inside}) and the others should be left out, add "
             "--folders parts"
         )
     if len({folder.part for folder in named}) > 1:
-        raise UnusableData(
-            f"{ask} Or they are parts: then sort the images in each of them into one folder for each class"
-        )
+        raise UnusableData(f"{ask}If they are parts, sort the images in each of them into one folder per class")
     if len(shared) > 1:
         raise UnusableData(
-            f"{ask} Or they are parts of one data set, and the classes are in them ({few(shared)}): then call them "
-            "train, validation and test"
+            f"{ask}If they are parts with the classes inside ({first_few(shared)}), call them train, validation, test"
         )
-    return [_Of(folder, folder.name, "") for folder in outer], []
+    return [_ClassFolder(folder, folder.name, "") for folder in outer], []
 
 
-def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_Of], list[str]]:
-    """Parts that somebody has made, as far as they hold classes."""
-    found = [_Of(of, of.name, folder.part) for folder in outer if folder.part for of in folder.core.folders]
-    names = [f"{part}: {few(_names([f for f in outer if f.part == part]))}" for part in WORDS]
+def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]]:
+    """The class folders in given parts, and notes about the other folders."""
+    found = [_ClassFolder(of, of.name, folder.part) for folder in outer if folder.part for of in folder.core.folders]
+    names = [f"{part}: {first_few(_names([f for f in outer if f.part == part]))}" for part in PART_NAMES]
     notes = [f"Parts by the names of the folders ({'; '.join(name for name in names if not name.endswith(': '))})."]
-    there = {of.part for of in found}
+    parts = {of.part for of in found}
     for folder in outer:
         count = len(list(folder.all_files()))
         if folder.part and not folder.core.folders:
@@ -211,28 +206,31 @@ def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_Of], list[str]]:
                 f"{folder.name} is a part without class folders: its {count:,} files have no class and are left out."
             )
         elif not folder.part:
-            notes.append(f"{folder.name} has no name of a part, left out: {count:,} files.")
-    if "test" not in there and "validation" in there:
-        notes.append("There are no test images: the validation images test, and some of the training images validate.")
-        found = [_Of(of.folder, of.name, "test" if of.part == "validation" else of.part) for of in found]
-    elif "test" not in there:
-        notes.append("There are no test images: the training images are divided.")
-        found = [_Of(of.folder, of.name, "") for of in found]
+            notes.append(f"{folder.name} is not the name of a part: its {count:,} files are left out.")
+    if "test" not in parts and "validation" in parts:
+        notes.append(
+            "There are no test images: the validation images are used for the test, and some training images for "
+            "validation."
+        )
+        found = [_ClassFolder(of.folder, of.name, "test" if of.part == "validation" else of.part) for of in found]
+    elif "test" not in parts:
+        notes.append("There are no test images: the training images are split.")
+        found = [_ClassFolder(of.folder, of.name, "") for of in found]
     return found, notes
 
 
 def _shared(folders: Sequence[_Folder]) -> list[str]:
-    """Names of folders that are in several of these."""
+    """Names of subfolders that several of these folders have."""
     counts = Counter(name for folder in folders for name in {inner.name for inner in folder.core.folders})
     return sorted(name for name, count in counts.items() if count > 1)
 
 
 def _scanned(path: Path, above: tuple[Path, ...], passed: list[Path]) -> _Folder:
-    """A folder with all in it; what devices keep goes to `passed`, and a link to a folder above is not followed."""
+    """A folder with its contents. `SYSTEM_FILES` are added to `passed`; links to parent folders are not followed."""
     above = (*above, path.resolve())
     folders, files = [], []
     for inner in sorted(path.iterdir()):
-        if KEPT_BY_DEVICES.fullmatch(inner.name):
+        if SYSTEM_FILES.fullmatch(inner.name):
             passed += [inner] if not inner.is_dir() else sorted(file for file in inner.rglob("*") if file.is_file())
         elif inner.is_dir():
             if inner.resolve() not in above:
@@ -247,7 +245,7 @@ def _names(folders: Sequence[_Folder]) -> list[str]:
 
 
 def _named(paths: Sequence[Path], root: Path) -> str:
-    return few([text(path.relative_to(root)) for path in paths])
+    return first_few([text(path.relative_to(root)) for path in paths])
 
 
 @cache

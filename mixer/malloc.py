@@ -1,17 +1,17 @@
-"""What the C library does with memory that a layer no longer needs."""
+"""Memory settings of the C library (glibc)."""
 
 import ctypes
 import platform
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
-"""numbers of mallopt's parameters in glibc's malloc.h"""
+"""parameters of mallopt in glibc's malloc.h"""
 
 
 def keep() -> None:
-    """From now on this process keeps freed memory for its next layer, rather than to return it and fetch it anew.
+    """Keep freed memory in this process for later tensors. Without glibc, this does nothing.
 
-    By default glibc maps every large tensor afresh, and the system has to fill it with zeros, page by page. On a CPU
-    that is a fifth of a training step (`make bench`). Without glibc, nothing happens.
+    By default, glibc requests new memory for each large tensor, and the system fills its pages with zeros. On a CPU,
+    that takes a fifth of a training step (`make bench`).
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

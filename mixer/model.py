@@ -16,12 +16,12 @@ from mixer.validation import check_range
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 MAX_BLOCKS = 1_000
-"""the paper's largest network has 32; implausible sizes are rejected before it is built"""
+"""the largest network of the paper has 32; implausible sizes are rejected before building"""
 
 
 @dataclass(frozen=True)
 class MixerConfig:
-    """Everything that fixes a network's function but its weights. The default is the seed network."""
+    """The architecture and normalisation of a network. The default is the seed network."""
 
     image_size: tuple[int, int] = (32, 32)
     """(height, width) in pixels"""
@@ -29,7 +29,7 @@ class MixerConfig:
     """(height, width) in pixels"""
     num_classes: int = 10
     classes: tuple[str, ...] = ()
-    """what they are called, as far as it is known: see `mixer.data.class_names`"""
+    """names of the classes, if known (see `mixer.data.class_names`)"""
     num_blocks: int = 12
     hidden_dim: int = 512
     """channels of a token (C in the paper)"""
@@ -41,12 +41,12 @@ class MixerConfig:
     pre_head_norm: bool = False
     """a LayerNorm before the pooling, as in the paper; the seed network has none"""
     gelu: Literal["none", "tanh"] = "none"
-    """exact, or the tanh form that the authors' weights were trained with"""
+    """exact, or the tanh form of the authors' weights"""
     norm_eps: float = 1e-5
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
     """subtracted from the pixels (0 to 1) of each colour; the default is CIFAR-10's training mean"""
     std: tuple[float, float, float] = (0.2470, 0.2435, 0.2616)
-    """what the pixels of each colour are then divided by"""
+    """divisor of the pixels of each colour after that"""
 
     def __post_init__(self):
         check_range(self, 1, math.inf, "num_classes", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
@@ -54,11 +54,11 @@ class MixerConfig:
         check_range(self, 0, 1, "dropout")
         check_range(self, 1e-12, 1, "norm_eps")
         if self.gelu not in ("none", "tanh"):
-            raise ValueError(f"gelu must be 'none' (the exact one) or 'tanh', not {self.gelu!r}")
+            raise ValueError(f"gelu must be 'none' (exact) or 'tanh', not {self.gelu!r}")
         if not isinstance(self.classes, tuple) or not all(isinstance(name, str) for name in self.classes):
             raise ValueError(f"classes must be names, not {self.classes!r}")
         if self.classes and len(self.classes) != self.num_classes:
-            raise ValueError(f"classes must be {self.num_classes} names, or none, not {len(self.classes)}")
+            raise ValueError(f"classes must be {self.num_classes} names or none, not {len(self.classes)}")
         for name, least, range in (("mean", -math.inf, ""), ("std", 0.0, " above 0")):
             values = getattr(self, name)
             if len(values) != 3 or not all(least < value < math.inf for value in values):
@@ -70,14 +70,13 @@ class MixerConfig:
         return PatchGrid(self.image_size, self.patch_size)
 
     def resized(self, side: int | None) -> "MixerConfig":
-        """For square images of another size, in as many patches as before. None: as it is."""
+        """The config for square images of another size, with the same number of patches. None: no change."""
         if side is None or (side, side) == self.image_size:
             return self
         rows, cols = self.grid.rows, self.grid.cols
         if side < 1 or side % rows or side % cols:
             raise ValueError(
-                f"image_size must be a multiple of {math.lcm(rows, cols)}, as the network has {rows} x {cols} patches, "
-                f"not {side}"
+                f"image_size must be a multiple of {math.lcm(rows, cols)} for {rows} x {cols} patches, not {side}"
             )
         return replace(self, image_size=(side, side), patch_size=(side // rows, side // cols))
 
@@ -102,7 +101,7 @@ def _paper(patch: int, num_blocks: int, hidden_dim: int, tokens_mlp_dim: int, ch
 PRESETS: dict[str, MixerConfig] = {
     "seed": MixerConfig(classes=CIFAR10_CLASSES),
     "seed-rows": MixerConfig(patch_size=(1, 32), classes=CIFAR10_CLASSES),
-    # for some hundred or thousand images: minutes on a CPU
+    # for hundreds or thousands of images; trains in minutes on a CPU
     "small": MixerConfig(
         image_size=(64, 64),
         patch_size=(8, 8),
@@ -143,7 +142,7 @@ class Mlp(nn.Sequential):
 
 
 class MixerBlock(nn.Module):
-    """Mix the tokens of each channel, then the channels of each token, each as an update added to the input."""
+    """Token mixing for each channel, then channel mixing for each token, both as residual updates."""
 
     def __init__(self, config: MixerConfig):
         super().__init__()
@@ -157,16 +156,16 @@ class MixerBlock(nn.Module):
         return self.mix_channels(self.mix_tokens(x))
 
     def mix_tokens(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
-        return x + self.token_mixing(self.norm1(x).mT.contiguous()).mT  # contiguous: the product then adds the bias
+        return x + self.token_mixing(self.norm1(x).mT.contiguous()).mT  # contiguous: fuses bias and product
 
     def mix_channels(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch patches channels"]:
         return x + self.channel_mixing(self.norm2(x))
 
 
 class Mixer(nn.Module):
-    """Images to class logits. Everything between is read by hooks on the named modules.
+    """Images to class logits. Hooks on the named modules read the activations.
 
-    Input: (batch, 3, height, width), normalised by `mixer.data.normalise`. A wrong size raises ValueError.
+    Input: (batch, 3, height, width), normalised by `mixer.data.normalise`. Raises ValueError for another size.
     """
 
     def __init__(self, config: MixerConfig):
@@ -186,7 +185,7 @@ class Mixer(nn.Module):
         return self.classify(self.blocks(self.stem(self.patches(images))))
 
     def classify(self, x: Float[Tensor, "batch patches channels"]) -> Float[Tensor, "batch classes"]:
-        """The logits that tokens of the last block make."""
+        """The logits for the tokens of the last block."""
         if self.pre_head_norm is not None:
             x = self.pre_head_norm(x)
         pooled = self.pool(rearrange(x, "b p c -> b c p"))  # batch channels 1
@@ -200,9 +199,9 @@ class Mixer(nn.Module):
 
     @torch.no_grad()
     def start_as_identity(self, first: int = 0) -> None:
-        """From block `first` (counted from 0) on, zero the last layer of every MLP: such a block passes its input on.
+        """Zero the last layer of each MLP from block `first` (counted from 0) on, so that these blocks are identities.
 
-        Training starts best so, and a trained network grows by such blocks without a jump in its answers.
+        This is a good start for training, and new blocks do not change the logits of a trained network.
         """
         for mlp in self.blocks[first:].modules():
             if isinstance(mlp, Mlp):
@@ -211,7 +210,7 @@ class Mixer(nn.Module):
 
 
 def untrained(config: MixerConfig, seed: int) -> Mixer:
-    """The network that training starts from: random weights of this seed, and blocks that pass their input on."""
+    """The network at the start of training: random weights of this seed, with blocks that are identities."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Mixer(config)

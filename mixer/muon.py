@@ -8,16 +8,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""of the polynomial that brings singular values near 1 in few rounds"""
+"""coefficients of the polynomial that moves singular values close to 1 in a few rounds"""
 ROUNDS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Every matrix moves against its momentum made orthogonal, by steps as large as AdamW's (Liu et al. 2025).
+    """Update each matrix by its orthogonalised momentum, with the update size of AdamW (Liu et al. 2025).
 
-    The updates and the state are those of `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. That one works
-    through one matrix after the other; here all matrices of one shape are one batch, which takes half the time on a CPU
-    and an eighth of the operators, so of the launches, on a GPU.
+    Updates and state equal those of `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, which processes one
+    matrix at a time. Here all matrices of one shape are one batch: half the time on a CPU, an eighth of the operators
+    (kernel launches) on a GPU.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):
@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Float[Tensor, "batch rows cols"]) -> Float[Tensor, "batch rows cols"]:
-    """The same singular vectors, with singular values of about 0.7 to 1.2: Newton-Schulz's iteration, in bf16."""
+    """Matrices with the same singular vectors and singular values of about 0.7 to 1.2 (Newton-Schulz, bf16)."""
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.bfloat16()

@@ -1,6 +1,6 @@
-"""Any Mixer, from wherever it is: a checkpoint, a run that still trains, timm's or the authors' weights, the Hub.
+"""Open a Mixer from a checkpoint, a run (also during training), weights of timm or the authors, or the Hub.
 
-Which networks are present on this machine, and what is known of each without loading it.
+List the networks on this machine, with their accuracy, without loading them.
 """
 
 import json
@@ -25,38 +25,38 @@ from mixer.model import Mixer, MixerConfig
 from mixer.record import effort, parameters
 
 CHECKPOINTS, RUNS = "checkpoints", "runs"
-ROOM = 3
-"""how many times the size of its file a network takes: half precision becomes single, and the file is read beside it"""
+MEMORY_FACTOR = 3
+"""memory per byte of the weight files: half precision becomes single, and the file is in memory at the same time"""
 
 DAMAGED = (ValueError, OSError, LookupError, TypeError, AttributeError)
-"""what malformed files raise"""
+"""errors from malformed files"""
 
 
 class NotOpened(CheckpointError):
-    """A network is too large for this machine, private, or none of ours; the message says which, and what helps."""
+    """A network is too large for this machine, private or of another kind. The message has the next step."""
 
 
 @dataclass(frozen=True)
 class LocalNetwork:
-    """A network that is on this machine."""
+    """A network on this machine."""
 
     name: str
     source: str
     """its folder, for `open_network`"""
     words: str
-    """how good it is, as far as that is known"""
+    """its accuracy, if known"""
 
 
 def display_name(source: Path | str) -> str:
-    """How a record or a program names a checkpoint: in this project's folder, by the path there."""
+    """Name of a checkpoint for records and messages: its path, relative to this project if it is inside."""
     path = Path(source).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(source)
 
 
 def present(root: Path = ROOT) -> list[LocalNetwork]:
-    """The checkpoints of Mixers in `checkpoints`, and the runs in `runs`, finished or not; what is damaged is left out.
+    """The Mixers in `checkpoints`, and the runs in `runs`, finished or not, without damaged ones.
 
-    A run goes on: its name has the time at which it was saved, so that one name always means the same weights.
+    The name of a run contains the time of its last state, so that a name always means the same weights.
     """
     found = []
     for folder in _folders(root / CHECKPOINTS):
@@ -66,13 +66,17 @@ def present(root: Path = ROOT) -> list[LocalNetwork]:
     for folder in _folders(root / RUNS):
         with suppress(*DAMAGED):
             saved = time.localtime((folder / run.NEWEST).stat().st_mtime)
-            words = _quality_of(ended) if (ended := _ended(folder)) else _quality_of_line(run.history(folder)[-1])
+            words = (
+                _quality_of(ended)
+                if (ended := _final_checkpoint(folder))
+                else _quality_of_line(run.history(folder)[-1])
+            )
             found.append(LocalNetwork(f"{folder.name}-{time.strftime('%m%d-%H%M%S', saved)}", str(folder), words))
     return found
 
 
 def quality_text(metrics: dict[str, Any]) -> str:
-    """How good a network is, as far as its record says."""
+    """The accuracy of a network in its record, as text."""
     if "accuracy" in metrics:
         return f"test accuracy: {metrics['accuracy']:.2%}"
     if metrics.get("epochs") == 0:
@@ -95,16 +99,16 @@ def _quality_of(folder: Path) -> str:
 
 
 def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
-    """The network, ready to answer, and its metrics.
+    """The network, in eval mode, and its metrics.
 
-    source: a checkpoint's folder, a run's, timm's, a file of timm's or of the authors'; or the id of a model on the
-    Hub. A path that is not there is also looked for in the folder of this project.
-    Raises CheckpointError, in words, for what is none of these, and where the memory does not suffice for it.
+    source: the folder of a checkpoint, a run or a timm model, a weight file of timm or of the authors, or the id of a
+        model on the Hub. A relative path may be relative to the current folder or to this project.
+    Raises CheckpointError for other sources, and if the memory is too small.
     """
     path = resolve(source)
     if path.is_dir() and (path / run.NEWEST).is_file() and not (path / "config.json").is_file():
-        return checkpoint.load(ended, Mixer) if (ended := _ended(path)) else _of_run(path)
-    check_room(str(source), _sizes(path))
+        return checkpoint.load(ended, Mixer) if (ended := _final_checkpoint(path)) else _load_run(path)
+    check_memory(str(source), _sizes(path))
     config = path / "config.json"
     if config.is_file() and "network" in checkpoint.read_json(config):
         return checkpoint.load(path, Mixer)
@@ -113,72 +117,72 @@ def open_network(source: Path | str) -> tuple[Mixer, dict[str, Any]]:
 
 
 def samples_of(source: Path | str) -> Samples:
-    """Those of a network that `open_network` opens: its own, or else those that ship with the project."""
+    """The samples of a network for `open_network`, or the shipped samples if it has none."""
     path = resolve(source)
     return checkpoint.load_samples(path / "checkpoint" if (path / run.NEWEST).is_file() else path)
 
 
 def resolve(source: Path | str) -> Path:
-    """Where it is on this machine; fetched from the Hub, if it is one of its models. Raises NotOpened, in words."""
-    here = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
-    return here or _fetched(str(source))
+    """The local path of a source, downloaded from the Hub if necessary. Raises NotOpened."""
+    local = next((path for path in (Path(source), ROOT / source) if path.exists()), None)
+    return local or _download(str(source))
 
 
-def check_room(name: str, sizes: Sequence[int]) -> None:
-    """Raise NotOpened where files of so many bytes make a network that is larger than the memory that is free."""
-    needed, free = ROOM * sum(sizes), psutil.virtual_memory().available
+def check_memory(name: str, sizes: Sequence[int]) -> None:
+    """Raise NotOpened if a network with weight files of these sizes (bytes) does not fit into the free memory."""
+    needed, free = MEMORY_FACTOR * sum(sizes), psutil.virtual_memory().available
     if needed > free:
         raise NotOpened(
-            f"{name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free on this machine: "
-            "end other programs, or open it on a larger machine"
+            f"{name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: end other "
+            "programs, or open it on a larger machine"
         )
 
 
-def _ended(folder: Path) -> Path | None:
-    """The checkpoint of a run that has ended, and was not prolonged since: it has seen all that the state has.
+def _final_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of a run, if the run has ended and was not prolonged: both have the same number of epochs.
 
-    The times of the files say nothing, as a copy may have others. A checkpoint beside a state that is damaged counts.
+    File times are not used, because copies change them. If the state is damaged, the checkpoint is used.
     """
-    made = folder / "checkpoint"
-    if not (made / "metrics.json").is_file():
+    final = folder / "checkpoint"
+    if not (final / "metrics.json").is_file():
         return None
-    seen = checkpoint.read_json(made / "metrics.json").get("epochs", math.inf)
+    epochs = checkpoint.read_json(final / "metrics.json").get("epochs", math.inf)
     with suppress(run.RunError):
-        return made if seen >= effort(run.saved(folder, weights=False)[0].record())["epochs"] else None
-    return made
+        return final if epochs >= effort(run.saved(folder, weights=False)[0].record())["epochs"] else None
+    return final
 
 
-def _of_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
-    """The averaged weights of a run as they were last saved, and its record so far."""
+def _load_run(folder: Path) -> tuple[Mixer, dict[str, Any]]:
+    """The averaged weights in the last state of a run, and its record."""
     last, parts = run.saved(folder)
     model = Mixer(MixerConfig(**last.identity["network"]))
-    prefix = "module."  # of torch's AveragedModel
+    prefix = "module."  # from torch's AveragedModel
     averaged = parts["averaged"].items()
     model.load_state_dict({name.removeprefix(prefix): value for name, value in averaged if name.startswith(prefix)})
     data = {"data": last.identity["parts"]} if "parts" in last.identity else {}
     return model.eval(), {"parameters": parameters(model)} | data | effort(last.record())
 
 
-def _fetched(name: str) -> Path:
-    """The folder of a model of the Hub's, fetched if it is a Mixer that fits here. Raises NotOpened, in words."""
-    logging.set_verbosity_error()  # what the client says of each of its attempts would stand before ours
+def _download(name: str) -> Path:
+    """Download a model from the Hub if it is a Mixer and fits into the memory; return its folder. Raises NotOpened."""
+    logging.set_verbosity_error()  # hide the client's messages about each attempt
     try:
         config = json.loads(Path(hf_hub_download(name, "config.json")).read_text(encoding="utf-8"))
         if config.get("network") != Mixer.__name__ and not str(config.get("architecture")).startswith("mixer_"):
-            raise NotOpened(f"{name} on the Hub is no MLP-Mixer of this project's or of timm's")
+            raise NotOpened(f"{name} on the Hub is not an MLP-Mixer of this project or of timm")
         files = HfApi().model_info(name, files_metadata=True).siblings or []
-        check_room(name, [file.size or 0 for file in files if file.rfilename.endswith(".safetensors")])
+        check_memory(name, [file.size or 0 for file in files if file.rfilename.endswith(".safetensors")])
         return Path(snapshot_download(name, allow_patterns=checkpoint.FILES))
     except NotOpened:
         raise
     except HFValidationError as error:
-        raise NotOpened(f"there is no file or folder {name}, and it is no OWNER/NAME of the Hub's: check it") from error
+        raise NotOpened(f"{name} is neither a file, nor a folder, nor an OWNER/NAME on the Hub: check it") from error
     except (GatedRepoError, RepositoryNotFoundError) as error:
         raise NotOpened(
-            f"there is no folder {name}, and no model of that name on the Hub that all may read. If it is private: "
-            "hf auth login, with the token of someone who may read it"
+            f"{name} is neither a folder nor a public model on the Hub. If it is private: hf auth login, with a token "
+            "that can read it"
         ) from error
-    except Exception as error:  # the Hub's client has errors of its own, and passes on those of two HTTP libraries
+    except Exception as error:  # the Hub's client raises its own types and those of two HTTP libraries
         raise NotOpened(checkpoint.not_found(name, error)) from error
 
 
@@ -187,5 +191,5 @@ def _sizes(path: Path) -> list[int]:
     return [file.stat().st_size for file in files]
 
 
-def _folders(of: Path) -> list[Path]:
-    return sorted(path for path in of.iterdir() if path.is_dir()) if of.is_dir() else []
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []

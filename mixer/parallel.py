@@ -1,6 +1,7 @@
-"""Several processes, one for each GPU, that train one network together. Alone, all of this does nothing.
+"""Data-parallel training: one process per GPU. In a single process, these functions do nothing.
 
-Each has the whole network and takes its part of every batch; their gradients are added. Everything else is identical.
+Each process has the whole network and computes a shard of every batch; the gradients are summed. Everything else is
+identical.
 """
 
 import os
@@ -15,7 +16,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 @contextmanager
 def processes() -> Iterator[None]:
-    """Within, the processes that torchrun started know each other, and each has its GPU, if there are any."""
+    """Connect the processes of torchrun inside the context, and assign one GPU to each if there are GPUs."""
     if not dist.is_torchelastic_launched():
         yield
         return
@@ -33,13 +34,13 @@ def count() -> int:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files."""
+    """Whether this process is the first, which writes the files."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
-    """The others enter when the first has left, and find what it has made."""
+    """Run the block in the first process, then in the others, which can use its files."""
     if not is_first():
         dist.barrier()
     yield
@@ -48,7 +49,7 @@ def main_process_first() -> Iterator[None]:
 
 
 def shard(batch: Tensor) -> Tensor:
-    """The images of a batch, along its first dimension, that are this process's."""
+    """The part of a batch (first dimension) for this process."""
     return batch.tensor_split(count())[dist.get_rank()] if count() > 1 else batch
 
 
@@ -61,18 +62,18 @@ def all_reduce_sum(tensors: Iterable[Tensor]) -> None:
         vector_to_parameters(flat, own)
 
 
-def of_first(own: str) -> str:
-    """What the first process says in place of this."""
-    said = [own]
+def from_first(own: str) -> str:
+    """The value of the first process."""
+    values = [own]
     if count() > 1:
-        dist.broadcast_object_list(said, src=0)
-    return said[0]
+        dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def any_process(own: bool) -> bool:
-    """Whether it is true on any process."""
+    """Whether the value is true in any process."""
     if count() == 1:
         return own
-    there = torch.tensor([float(own)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    all_reduce_sum([there])
-    return bool(there)
+    total = torch.tensor([float(own)], device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    all_reduce_sum([total])
+    return bool(total)

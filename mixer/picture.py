@@ -1,4 +1,4 @@
-"""The one way from any picture to the network's input: decode it, choose the part that is taken, resize, normalise.
+"""From a picture file to the input of the network: decode, crop, resize, normalise.
 
 file --decode--> RGB image and notes --to_picture--> pixels --to_input--> tensor
 """
@@ -21,9 +21,9 @@ from mixer.data import normalise
 from mixer.image_metadata import PictureFile, orientation, without_metadata
 from mixer.model import MixerConfig
 
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**31  # 89 million: as RGB, a quarter of a gigabyte
-WHITES = (255, 4_095, 65_535)  # of 8, 12 and 16 bits
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and its value for negatives
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**31  # 89 million; a quarter of a gigabyte in RGB
+WHITES = (255, 4_095, 65_535)  # for 8, 12 and 16 bits
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value for negatives
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,32 +45,32 @@ NOT_FINITE = "Values that are not numbers are shown black, infinite values black
 
 
 class Unreadable(ValueError):
-    """No picture can be made of it. The message is for whoever gave it, and ends with the next step."""
+    """A file cannot be read as a picture. The message is for users and ends with the next step."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as it is meant to be seen."""
+    """A decoded picture."""
 
     image: Image.Image
     """RGB, upright"""
     notes: tuple[str, ...] = ()
-    """what was left out or changed on the way, in sentences"""
+    """sentences about what was left out or changed"""
     name: str = ""
-    """of its file, where it has one"""
+    """file name, if known"""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of a picture the network gets."""
+    """The part of a picture that the network gets."""
 
     kind: Literal["crop", "whole"] = "crop"
-    """crop: the largest part of the network's own shape (a square for most networks);
-    whole: all of it, made to fit by bars in its mean colour"""
+    """crop: the largest part with the shape of the network's input (a square for most networks);
+    whole: the whole picture, with bars in its mean colour"""
     x: float = 0.5
-    """where the crop lies in a picture that is too wide: 0 at the left, 1 at the right"""
+    """position of the crop in a wide picture: 0 at the left, 1 at the right"""
     y: float = 0.5
-    """where it lies in a picture that is too high: 0 at the top, 1 at the bottom"""
+    """position of the crop in a high picture: 0 at the top, 1 at the bottom"""
 
     def __post_init__(self) -> None:
         if self.kind not in ("crop", "whole"):
@@ -80,40 +80,39 @@ class Framing:
 
 
 def decode(source: bytes | str | Path | Image.Image) -> Decoded:
-    """Decode a file (its content or its path) or an image of Pillow's, as far as that is possible.
+    """Decode a file (content or path) or a Pillow image; of a damaged file, the readable part.
 
-    It is turned as its EXIF says; no other metadata is read. Of an animation or of pages, the first counts. What is
-    transparent becomes white. Values of more than 8 bits are scaled as `to_8_bits` says. Where a file breaks off, the
-    rest is grey (or plain, in formats without a grey). All this is said in the notes.
-    Raises Unreadable if no picture can be made of it or if it has more than `MAX_PIXELS`, OSError for a path that
-    cannot be read.
+    The EXIF orientation is applied; other metadata is not read. Of an animation or several pages, the first is used.
+    Transparent pixels become white. Values of more than 8 bits are scaled by `to_8_bits`. The missing part of an
+    incomplete file is grey (or uniform, in formats without grey). The notes mention each of these changes.
+    Raises Unreadable if the file cannot be decoded or has more than `MAX_PIXELS`, OSError if the path cannot be read.
     """
     if isinstance(source, Image.Image):
         file, opened = PictureFile(b"", exif=source.info.get("exif", b"")), source
     else:
         file = without_metadata(source if isinstance(source, bytes) else Path(source).read_bytes())
         opened = None
-    with _one_at_a_time, _in_words():
+    with _decoder_lock, _readable_errors():
         loaded = _loaded(opened) if opened else _read(file)
         image, notes = _rgb(loaded)
     turn = TURNS.get(orientation(file.exif or loaded.image.info.get("exif", b"")))
     upright = image if turn is None else image.transpose(turn)
-    said = ((SEVERAL, file.several or loaded.several), (CUT, file.cut or loaded.partly))
+    conditions = ((SEVERAL, file.several or loaded.several), (CUT, file.cut or loaded.partial))
     name = Path(source).name if isinstance(source, (str, Path)) else ""
-    return Decoded(upright, (*(note for note, holds in said if holds), *notes), name)
+    return Decoded(upright, (*(note for note, holds in conditions if holds), *notes), name)
 
 
 def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndarray, "height width"], float, float]:
-    """Grey values of any type in 8 bits, and which values become black (0) and white (255). The first that fits:
+    """Grey values of any type in 8 bits, and the values that become black (0) and white (255). The first matching rule:
 
     1. floats from 0 to 1: 1 is white;
-    2. whole numbers from 0 to 65,535, in whatever type: white is the first of 255, 4,095 and 65,535 (8, 12, 16 bits)
-       that none exceeds, so 12-bit values stored in 16 bits are taken as 12-bit ones;
-    3. any other: from the least (from 0, if none is negative) to the greatest.
+    2. integers from 0 to 65,535, of any type: white is the smallest of 255, 4,095 and 65,535 (8, 12, 16 bits) that no
+       value exceeds, so 12-bit values in 16 bits are recognised;
+    3. others: black is the minimum (0 without negative values), white the maximum.
 
-    Values that are not finite do not count for the range: NaN and -infinity become black, infinity white.
+    The range is that of the finite values: NaN and -infinity become black, infinity white.
     """
-    exact = values.astype(np.float64)  # changed in place: a large picture takes up to 0.7 GB
+    exact = values.astype(np.float64)  # changed in place, because a large picture takes up to 0.7 GB
     finite = np.isfinite(exact)
     least, greatest = exact.min(initial=0, where=finite), exact.max(initial=0, where=finite)
     black, white = 0.0, 1.0
@@ -129,9 +128,9 @@ def to_8_bits(values: Shaped[np.ndarray, "height width"]) -> tuple[UInt8[np.ndar
 
 
 def crop_box(image_size: tuple[int, int], size: tuple[int, int], framing: Framing) -> tuple[int, int, int, int]:
-    """The part that `to_picture` takes of an image, in its pixels: left, top, right, bottom (the last two excluded).
+    """The part of an image for `to_picture`: left, top, right, bottom in pixels (the last two exclusive).
 
-    image_size: (width, height), as Pillow says it. size: of the network's pictures, (height, width).
+    image_size: (width, height), as in Pillow. size: (height, width) of the network's input.
     """
     width, height = image_size
     if framing.kind == "whole":
@@ -145,13 +144,12 @@ def crop_box(image_size: tuple[int, int], size: tuple[int, int], framing: Framin
 def to_picture(
     image: Image.Image, size: tuple[int, int], framing: Framing = Framing()
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The part of an RGB image that the framing says, resized to size (height, width): what the network sees.
+    """The framed part of an RGB image, resized to size (height, width): the picture that the network gets.
 
-    Resized by antialiased bicubic interpolation; a part that has the size already comes through unchanged.
-    Raises ValueError for an image that is not RGB: `decode` makes it so.
+    Resizing is antialiased bicubic; a part with this size is not changed. Raises ValueError for another mode than RGB.
     """
     if image.mode != "RGB":
-        raise ValueError(f"the image must be RGB, not {image.mode}: give it to `decode` first")
+        raise ValueError(f"the image must be RGB, not {image.mode}: use `decode` first")
     height, width = size
     if framing.kind == "crop":
         return np.array(image.resize((width, height), Image.Resampling.BICUBIC, crop_box(image.size, size, framing)))
@@ -160,16 +158,16 @@ def to_picture(
 
 
 def to_input(pixels: UInt8[np.ndarray, "height width 3"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
-    """A picture of `to_picture` as input of the network with this config."""
+    """The network input for a picture from `to_picture`."""
     return normalise(torch.tensor(pixels).permute(2, 0, 1), config)
 
 
-# Pillow reads broken files or refuses them by a switch for the whole process, so one file is read at a time
-_one_at_a_time = threading.Lock()
+# Pillow's setting for truncated files is global, so only one file is decoded at a time
+_decoder_lock = threading.Lock()
 
 
 @contextmanager
-def _all_that_is_there() -> Iterator[None]:
+def _truncated_allowed() -> Iterator[None]:
     ImageFile.LOAD_TRUNCATED_IMAGES = True  # type: ignore[bad-assignment]
     try:
         yield
@@ -178,8 +176,8 @@ def _all_that_is_there() -> Iterator[None]:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """Whatever a decoder raises becomes Unreadable. There is no list of it: struct.error, TypeError, KeyError, ..."""
+def _readable_errors() -> Iterator[None]:
+    """Convert all errors of a decoder to Unreadable: struct.error, TypeError, KeyError and many others."""
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -192,20 +190,20 @@ def _in_words() -> Iterator[None]:
 class _Loaded:
     image: Image.Image
     layout: str
-    """how a pixel lies in the file, as Pillow says it: "I;32N" are unsigned 32 bits"""
+    """Pillow's name of the pixel format in the file: "I;32N" is unsigned 32 bits"""
     several: bool
-    partly: bool = False
+    partial: bool = False
 
 
 def _read(file: PictureFile) -> _Loaded:
-    """Decode a file, or else what there is of it."""
+    """Decode a file, or the readable part of a damaged one."""
     try:
         return _loaded(_opened(file.data))
     except Image.DecompressionBombError:
         raise
     except Exception:
-        with _all_that_is_there():
-            return _partly(_opened(file.data))
+        with _truncated_allowed():
+            return _loaded_partially(_opened(file.data))
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile:
@@ -219,31 +217,31 @@ def _loaded(image: Image.Image) -> _Loaded:
     several = getattr(image, "is_animated", False)
     image.seek(0)
     tiles = getattr(image, "tile", ())
-    layout = str(tiles[0][3]) if tiles else ""  # here, as loading empties the list
+    layout = str(tiles[0][3]) if tiles else ""  # before loading, which empties the list
     image.load()
     return _Loaded(image, layout, several)
 
 
-def _partly(image: ImageFile.ImageFile) -> _Loaded:
-    """What can be decoded, over grey. Raises OSError if that is nothing."""
+def _loaded_partially(image: ImageFile.ImageFile) -> _Loaded:
+    """The readable part on grey. Raises OSError if there is none."""
     plain = Image.new(image.mode, image.size, "grey" if image.mode in ("L", "LA", "RGB", "RGBA") else 0)
     image.im = plain.copy().im
     try:
         loaded = _loaded(image)
-    except OSError:  # TIFF: the strips before the broken one are there
+    except OSError:  # TIFF: the strips before the damaged one are loaded
         loaded = _Loaded(image, "", False)
         image.tile = []
     if image.tobytes() == plain.tobytes():
-        raise OSError("nothing of it can be decoded")
-    return replace(loaded, partly=True)
+        raise OSError("no part of it can be decoded")
+    return replace(loaded, partial=True)
 
 
 def _rgb(loaded: _Loaded) -> tuple[Image.Image, list[str]]:
-    """The picture in RGB, and what had to be done for that."""
+    """The picture in RGB, and notes about the conversion."""
     image, notes = loaded.image, []
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
-        if "I;32N" in loaded.layout:  # Pillow has signed numbers only
+        if "I;32N" in loaded.layout:  # Pillow has only signed numbers
             values = values.view(np.uint32)
         pixels, black, white = to_8_bits(values)
         if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -252,7 +250,7 @@ def _rgb(loaded: _Loaded) -> tuple[Image.Image, list[str]]:
         if not np.isfinite(values).all():
             notes.append(NOT_FINITE)
         image = Image.fromarray(pixels)
-    elif ";16" in loaded.layout:  # Pillow took the upper 8 bits of each colour
+    elif ";16" in loaded.layout:  # Pillow keeps the upper 8 bits of each colour
         notes.append(SCALED.format(0, WHITES[-1]))
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -1,4 +1,4 @@
-"""What the record of a result holds: the measurements, and when, on what and with which code they were made."""
+"""The record of a result: its measurements, date, device and code version."""
 
 import platform
 import reprlib
@@ -22,7 +22,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Bin(TypedDict):
-    """The test images whose answer was about so sure."""
+    """Test images with similar confidence."""
 
     confidence: Share
     accuracy: Share
@@ -42,14 +42,14 @@ class Stage(TypedDict, total=False):
     recipe: dict[str, Any]
     history: list[Epoch]
     images: str
-    """which were trained on, where they are somebody's own: `mixer.image_folder.seen`"""
+    """digests of the training images, for a folder of images: `mixer.image_folder.digests_of`"""
 
 
 class Data(TypedDict, total=False):
-    """The images, as `mixer.image_folder.Parts.record` has them."""
+    """The images, as `mixer.image_folder.Parts.record` returns them."""
 
     classes: dict[str, Annotated[list[Count], Field(min_length=3, max_length=3)]]
-    """of each class the training, validation and test images"""
+    """numbers of training, validation and test images of each class"""
 
 
 class MethodRecord(TypedDict):
@@ -60,7 +60,7 @@ class MethodRecord(TypedDict):
 
 
 class Attributions(TypedDict):
-    """What `viz.doubt.survey` measures."""
+    """Results of `viz.doubt.survey`."""
 
     methods: dict[str, MethodRecord]
     images: Count
@@ -73,7 +73,7 @@ class Attributions(TypedDict):
 
 
 class Metrics(TypedDict, total=False):
-    """Fields read from a metrics.json. Every entry may be missing, and others may stand beside these."""
+    """Fields read from a metrics.json. Each may be missing; other fields are allowed."""
 
     accuracy: Share
     interval: Annotated[list[Share], Field(min_length=2, max_length=2)]
@@ -97,7 +97,7 @@ class Metrics(TypedDict, total=False):
 
 
 class Own(Metrics, total=False):
-    """With what only some networks have, above all those that were trained on other images than CIFAR-10's."""
+    """Metrics with fields of some networks only, such as those trained on a folder of images."""
 
     data: Data
     classes_without_images: dict[str, list[str]]
@@ -107,9 +107,9 @@ METRICS = TypeAdapter(Own)
 
 
 def check(metrics: dict[str, Any], num_classes: int) -> None:
-    """Raise ValueError, which names the entry, where one that is read again is not what it should be.
+    """Raise ValueError, which names the entry, for an invalid entry. Convert entries of earlier versions in place.
 
-    An interval that earlier versions wrote, beyond 0 or 1 by a last digit, is put right.
+    Earlier versions wrote intervals that exceed 0 or 1 by a rounding error, and other names in recipes (`upgrade`).
     """
     interval = metrics.get("interval")
     if isinstance(interval, list) and all(isinstance(end, float) and -1e-9 < end < 1 + 1e-9 for end in interval):
@@ -123,23 +123,32 @@ def check(metrics: dict[str, Any], num_classes: int) -> None:
             raise ValueError(f"{place} is missing") from error
         right = wrong["msg"].removeprefix("Input ")
         raise ValueError(f"{place}: {right}, not {reprlib.repr(wrong['input'])}") from error
+    if "stages" in metrics:
+        metrics["stages"] = upgrade(metrics["stages"])
     sizes = {len(row) for row in [metrics.get("confusion", []), *metrics.get("confusion", [])]}
     if "confusion" in metrics and sizes != {num_classes}:
         raise ValueError(f"confusion is not {num_classes} rows of {num_classes} numbers, one for each class")
 
 
+def upgrade(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stages with the field names of this version: recipes of earlier versions named the EMA decay `average`."""
+    names = {"average": "ema_decay"}
+    recipes = [{names.get(name, name): value for name, value in stage.get("recipe", {}).items()} for stage in stages]
+    return [stage | ({"recipe": recipe} if recipe else {}) for stage, recipe in zip(stages, recipes, strict=True)]
+
+
 def report(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    """All that is recorded of an evaluation: what `evaluate` measures, and how it came about."""
+    """The record of an evaluation: the results of `evaluate`, the number of parameters and the `circumstances`."""
     return evaluate(model, test, validation, device) | {"parameters": parameters(model)} | circumstances(device)
 
 
 def effort(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """All training runs that a network went through, each from where the last one ended."""
+    """The training stages of a network with the sums of their epochs and hours."""
     return {"stages": stages} | {name: round(sum(s[name] for s in stages), 2) for name in ("epochs", "hours")}
 
 
 def circumstances(device: torch.device) -> dict[str, Any]:
-    """When, on what and with which code a result was made."""
+    """Date, device, versions and commit of a result."""
     commit = None
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]

@@ -1,9 +1,9 @@
-"""The folder of a training run: one writer, the last good state, and the record of what was done.
+"""The folder of a training run: a lock for one writer, the last good state, and the record of the training.
 
 state.pt, state.previous.pt   the newest state and the one before it
-history.jsonl                 a line for each epoch, for people and plots; the state holds the same lines
-.work/                        the lock, and files while they are written
-checkpoint/                   the network, once the run has ended
+history.jsonl                 one line per epoch, for people and plots; the state holds the same lines
+.work/                        the lock, and unfinished files
+checkpoint/                   the network, after the end of the run
 """
 
 import errno
@@ -23,51 +23,52 @@ from filelock import FileLock, Timeout
 from mixer import atomic_write, parallel
 from mixer.data import Labelled
 from mixer.model import MixerConfig
+from mixer.record import upgrade
 
-DRAWN = ("epoch", "loss", "validation_accuracy")
-"""of a line of the history, what the curves show"""
+CURVES = ("epoch", "loss", "validation_accuracy")
+"""fields of a history line that the learning curves show"""
 NEWEST, PREVIOUS, DAMAGED, HISTORY, WORK = "state.pt", "state.previous.pt", "state.damaged.pt", "history.jsonl", ".work"
 
 STATE = {"of", "earlier", "stages", "progress", "parts"}
-"""what a state says"""
+"""required fields of a state"""
 
 
 class RunError(ValueError):
-    """A run cannot be started, continued or saved in its folder; the message says why, and what to do."""
+    """A run cannot be started, continued or saved in its folder. The message has the reason and the next step."""
 
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """Progress of a run."""
 
     step: int = 0
     images: int = 0
-    """seen so far, each as often as it was seen"""
+    """images seen so far; repeated images count each time"""
     seconds: float = 0.0
-    """spent on it"""
+    """training time"""
     loss: float = 0.0
     """sum over the steps since the last line of the history"""
     since: int = 0
-    """the step of that line"""
+    """step of the last line of the history"""
 
 
 @dataclass
 class Run:
-    """A run in its folder. Within `with`, this process is the only one that writes there.
+    """A run in its folder. Inside `with`, only this process writes there.
 
-    The lock is the operating system's (flock, or msvcrt on Windows, by the package filelock): however the process
-    ends, the lock ends with it. Of several processes that train together, the first holds it and writes.
+    The operating system holds the lock (flock, or msvcrt on Windows; package filelock) and releases it when the process
+    ends for any reason. With several processes (`mixer.parallel`), the first holds the lock and writes.
     """
 
     folder: Path
     identity: dict[str, Any] = field(default_factory=dict)
-    """what the run is of and stays, by name; `resume` adds network, data and seed"""
+    """values that cannot change within a run; `resume` adds network, data and seed"""
     teacher: Sequence[str] = ()
     """names of the teachers, for the record"""
     device: str = "unknown"
-    """what it is trained on, for the record"""
+    """name of the training device, for the record"""
     earlier: list[dict[str, Any]] = field(default_factory=list)
-    """the record of the weights that it starts from"""
+    """stages of the initial weights (`--init`)"""
     progress: Progress = field(default_factory=Progress)
     stages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,8 +80,8 @@ class Run:
                 self._lock.acquire()
             except Timeout as error:
                 raise RunError(
-                    f"another process is training in {self.folder}, and only one can: wait until it has ended, or "
-                    "choose another folder with --run"
+                    f"another process is training in {self.folder}: wait until it has ended, or choose another folder "
+                    "with --run"
                 ) from error
             except OSError as error:
                 raise RunError(f"{self.folder} cannot be written: {error}. Choose another folder with --run") from error
@@ -91,18 +92,18 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a state to go on from."""
+        """Whether the folder has a state to continue from."""
         return (self.folder / NEWEST).exists() or (self.folder / PREVIOUS).exists()
 
     @property
     def epochs(self) -> float:
-        """How often each training image was seen, on average."""
+        """Mean number of times that each training image was seen."""
         return self.progress.images / self._images
 
     def resume(self, network: MixerConfig, data: Labelled, seed: int) -> dict[str, Any]:
-        """Take up what the folder holds; returns what `save` was given, empty for a new run.
+        """Load the state of the folder; returns the `parts` of the last `save`, empty for a new run.
 
-        Raises RunError, with nothing written, where the run in the folder is of something else, or cannot be read.
+        Raises RunError, with nothing written, if the run in the folder has another identity or cannot be read.
         """
         with parallel.main_process_first():
             self.identity |= {"network": asdict(network), "seed": seed}
@@ -111,17 +112,18 @@ class Run:
             if state is None:
                 if (self.folder / HISTORY).exists() and (self.folder / HISTORY).stat().st_size:
                     raise RunError(
-                        f"{self.folder / HISTORY} is there without a {NEWEST}, so the run cannot go on, and a new one "
-                        "would replace it. Choose another folder with --run, or move that file away"
+                        f"{self.folder / HISTORY} exists without a {NEWEST}, so the run cannot continue, and a new run "
+                        "would overwrite it. Choose another folder with --run, or move that file away"
                     )
                 return {}
-            self.earlier, self.stages, self.progress = state["earlier"], state["stages"], Progress(**state["progress"])
+            self.earlier, self.stages = upgrade(state["earlier"]), upgrade(state["stages"])
+            self.progress = Progress(**state["progress"])
             if parallel.is_first():
                 self._write_history()
             return state["parts"]
 
     def begin(self, recipe: Mapping[str, Any]) -> None:
-        """The next steps follow this recipe: a new stage, if it or the device is another than before."""
+        """Use this recipe for the next steps. Another recipe or device than before starts a new stage."""
         named = {name: value for name, value in self.identity.items() if not isinstance(value, dict)}
         named |= {"blocks": self.identity["network"]["num_blocks"], "teacher": list(self.teacher)}
         now = {"device": self.device, "recipe": {**recipe, **named}}
@@ -133,18 +135,18 @@ class Run:
         self.stages[-1]["history"].append(dict(line))
 
     def save(self, parts: Mapping[str, Any]) -> None:
-        """Keep the state, and the one before it. Raises RunError where the disk does not take it."""
+        """Save the state and keep the previous one. Raises RunError if writing fails."""
         if not parallel.is_first():
             return
         state = {"of": self.identity, "earlier": self.earlier, "stages": self.stages}
         with self._written(NEWEST, PREVIOUS) as file:
-            content = BytesIO()  # as torch.save does not say it in words when a disk is full
+            content = BytesIO()  # torch.save has no readable error for a full disk
             torch.save({**state, "progress": asdict(self.progress), "parts": dict(parts)}, content)
             file.write(content.getbuffer())
         self._write_history()
 
     def record(self) -> list[dict[str, Any]]:
-        """All stages that the network went through, for `metrics.json`; each counts from where it began."""
+        """All training stages of the network, for `metrics.json`; each counts from its own start."""
         begun = [Progress(**stage["begun"]) for stage in self.stages]
         images = self._images
         return [
@@ -166,7 +168,7 @@ class Run:
         return self.identity["data"]["training images"]
 
     def _last_good(self) -> dict[str, Any] | None:
-        """The newest state that can be read, in its place; None in a folder without any."""
+        """The newest readable state, moved to `NEWEST` if it was the previous one; None in a folder without a state."""
         newest, previous = self.folder / NEWEST, self.folder / PREVIOUS
         problems = []
         for file in (newest, previous):
@@ -183,26 +185,26 @@ class Run:
                     atomic_write.replace(newest, self.folder / DAMAGED)
                 atomic_write.replace(previous, newest)
                 reason = f"{problems[0]}, so it is now {DAMAGED}" if problems else f"{newest} is missing"
-                print(f"{reason}; the run goes on from the state before it, step {state['progress']['step']}")
+                print(f"{reason}; the run continues from the previous state, step {state['progress']['step']}")
             return state
         if problems:
             raise RunError(
-                f"{' and '.join(problems)}: there is no good state to go on from. Choose another folder with --run "
-                "(--init goes on from a checkpoint), or move the damaged files away to start again in this one"
+                f"{' and '.join(problems)}: no state can be read. Choose another folder with --run (--init starts from "
+                "a checkpoint), or move the damaged files away to start again in this folder"
             )
         return None
 
     def _check(self, state: Any, file: Path) -> None:
         if not isinstance(state, dict) or not state.keys() >= STATE:
             raise RunError(
-                f"{file} does not say what it is a run of: an earlier version of this program wrote it, or another "
-                f"program. Choose another folder with --run; --init goes on from a checkpoint, if the run has one"
+                f"{file} is not a state of this version: an earlier version or another program wrote it. Choose "
+                "another folder with --run; --init starts from the run's checkpoint, if it has one"
             )
         there, here = differences(_flat(state["of"]), _flat(self.identity))
         if there:
             raise RunError(
-                f"{self.folder} is a run of {there}, not of {here}, and that cannot change within a run. Choose "
-                "another folder with --run, or ask for what this one was started with"
+                f"{self.folder} is a run of {there}, not of {here}, which cannot change within a run. Choose another "
+                "folder with --run, or use the values of this run"
             )
         self.identity = {**self.identity, **state["of"]}
 
@@ -214,7 +216,7 @@ class Run:
 
     @contextmanager
     def _written(self, name: str, before: str | None = None) -> Iterator[BinaryIO]:
-        """A file that takes its place only when it is whole and on the disk. What stood there becomes `before`."""
+        """Write a file, then move it into place when it is complete on the disk. The old file becomes `before`."""
         unfinished, target = self.folder / WORK / name, self.folder / name
         try:
             with unfinished.open("wb") as file:
@@ -228,58 +230,60 @@ class Run:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            remedy = "make room" if error.errno in full else "mend that"
+            remedy = "free some space" if error.errno in full else "fix that"
             raise RunError(
-                f"{target} could not be written: {error}. What was saved before is intact: {remedy}, then the same "
-                "command goes on from there"
+                f"{target} could not be written: {error}. The last saved state is intact: {remedy}, then the same "
+                "command continues from it"
             ) from error
 
 
 def history(folder: Path) -> list[dict[str, Any]]:
-    """What a run, finished or not, knows of each of its epochs; a last line that was cut off is left out.
+    """The history of a run, finished or not: one dictionary per epoch. An incomplete last line is ignored.
 
-    Raises RunError where there is none yet, and for a file that is damaged.
+    Raises RunError if the history is empty or damaged.
     """
     file = folder / HISTORY
     text = file.read_text(errors="replace", encoding="utf-8") if file.exists() else ""
     try:
         lines = [dict(json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
-        if any(not isinstance(line.get(name), (int, float)) for line in lines for name in DRAWN):
-            raise ValueError(f"a line lacks one of the numbers {', '.join(DRAWN)}")
+        if any(not isinstance(line.get(name), (int, float)) for line in lines for name in CURVES):
+            raise ValueError(f"a line lacks one of the numbers {', '.join(CURVES)}")
     except (TypeError, ValueError, RecursionError) as error:
-        raise RunError(f"{file} is damaged: {error}. Continuing the run writes it again from {NEWEST}") from error
+        raise RunError(f"{file} is damaged: {error}. Continue the run: that writes it again from {NEWEST}") from error
     if not lines:
         raise RunError(
-            f"{folder} has no finished epoch: there is nothing in {file}. Name the folder of a run, as "
-            "runs/seed, or wait until its first epoch has ended"
+            f"{folder} has no finished epoch: {file} has no lines. Name the folder of a run, such as runs/seed, or "
+            "wait until its first epoch has ended"
         )
     return lines
 
 
 def saved(folder: Path, weights: bool = True) -> tuple[Run, dict[str, Any]]:
-    """A run as it was last saved, also while it goes on, and its parts, which hold the weights. Raises RunError.
+    """The last saved state of a run, which may be training, and its parts with the weights. Raises RunError.
 
-    weights: whether they are wanted; without them only what the state says is read of the file, whatever its size
+    weights: whether to read the weights; without them only a small part of the file is read
     """
     try:
         state = _read(folder / NEWEST, weights)
     except (FileNotFoundError, _Damaged) as error:
-        raise RunError(f"{folder} has no state that can be read: {error}") from error
+        raise RunError(f"{folder} has no readable state: {error}") from error
     if not isinstance(state, dict) or not state.keys() >= STATE:
-        raise RunError(f"{folder / NEWEST} does not say what it is a run of: another program wrote it, or an old one")
-    progress = Progress(**state["progress"])
-    return Run(folder, state["of"], earlier=state["earlier"], stages=state["stages"], progress=progress), state["parts"]
+        raise RunError(
+            f"{folder / NEWEST} is not a state of this version: an earlier version or another program wrote it"
+        )
+    earlier, stages, progress = upgrade(state["earlier"]), upgrade(state["stages"]), Progress(**state["progress"])
+    return Run(folder, state["of"], earlier=earlier, stages=stages, progress=progress), state["parts"]
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, str]:
-    """What both name but not alike, as words: of the first, of the second; both empty where they agree."""
+    """The entries of both with different values, as text, for each of them; empty if they agree."""
     names = [name for name in here if name in there and here[name] != there[name]]
     first, second = (", ".join(f"{name} {values[name]}" for name in names) for values in (there, here))
     return first, second
 
 
 class _Damaged(Exception):
-    """A file is there and can be opened, but its bytes are not those that were written."""
+    """A file can be opened, but its content is damaged."""
 
 
 def _read(file: Path, weights: bool = True) -> Any:
@@ -288,20 +292,20 @@ def _read(file: Path, weights: bool = True) -> Any:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise RunError(f"{file} cannot be read: {error}. Mend that, or choose another folder with --run") from error
+        raise RunError(f"{file} cannot be read: {error}. Fix that, or choose another folder with --run") from error
     try:
-        with ZipFile(file) as archive:  # torch.load does not notice a bit that has flipped
+        with ZipFile(file) as archive:  # torch.load does not check checksums
             if weights and archive.testzip():
                 raise BadZipFile
         return torch.load(file, map_location="cpu", weights_only=True, mmap=not weights)
     except BadZipFile as error:
-        raise _Damaged(f"{file} is cut off or damaged") from error
-    except Exception as error:  # zip, pickle and torch have errors of many kinds for bytes that are not theirs
+        raise _Damaged(f"{file} is incomplete or damaged") from error
+    except Exception as error:  # zip, pickle and torch raise many types of errors for malformed files
         raise _Damaged(f"{file} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
-    """Dictionaries within are taken out of it."""
+    """Nested dictionaries merged into one."""
     flat: dict[str, Any] = {}
     for name, value in nested.items():
         flat |= _flat(value) if isinstance(value, dict) else {name: value}
@@ -309,7 +313,7 @@ def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _since(start: Progress, line: Mapping[str, Any], images: int) -> dict[str, Any]:
-    """A line of the history, counted from the start of its stage."""
+    """A history line with its counts relative to the start of its stage."""
     counted = {
         "step": line["step"] - start.step,
         "images": line["images"] - start.images,

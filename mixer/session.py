@@ -1,4 +1,4 @@
-"""What the commands share: the data, the networks that a training starts from and learns from, and its end."""
+"""Shared parts of the commands: data, initial network, teachers, and the progress and end of training."""
 
 import signal
 import sys
@@ -25,7 +25,7 @@ CIFAR = get_args(data.Cifar)
 def parts_of(
     name: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None = None
 ) -> Parts:
-    """Training, validation and test images. name: cifar10, cifar100 or a folder, whose images come at that size"""
+    """Training, validation and test images. name: cifar10, cifar100 or a folder, whose images are resized to `size`"""
     if name not in CIFAR:
         return image_folder.read(
             Path(name), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders
@@ -36,27 +36,27 @@ def parts_of(
 
 
 def scaled(config: MixerConfig, train: data.Labelled, init: str | None) -> MixerConfig:
-    """With mean and deviation of these images, or of those that `init` was trained on."""
+    """The config with the mean and deviation of these images, or of the network `init`."""
     first = checkpoint.load(init, Mixer)[0].config if init else None
     mean, std = (first.mean, first.std) if first else data.statistics(train)
     return replace(config, mean=mean, std=std)
 
 
 def teacher_of(train: data.Labelled, name: str) -> Teacher:
-    """Raises OtherClasses for a teacher that does not know such images: all of them know CIFAR-10's, at their size."""
+    """The teacher of a checkpoint. Raises OtherClasses unless the images have CIFAR-10's classes and size."""
     teacher = checkpoint.load(name, Teacher)[0]
     if train.classes != data.CLASSES or train.images.shape[2:] != (32, 32):
         raise data.OtherClasses(
-            f"{name} is a teacher of CIFAR-10's classes at 32 x 32 pixels, and {train.source} has others "
-            f"({data.few(train.classes)}, {' x '.join(map(str, train.images.shape[2:]))} pixels): leave out --teacher"
+            f"{name} is a teacher for the classes of CIFAR-10 at 32 x 32 pixels, not for {train.source} "
+            f"({data.first_few(train.classes)}, {' x '.join(map(str, train.images.shape[2:]))} pixels): omit --teacher"
         )
     return teacher
 
 
 def start(preset: str, blocks: int | None, init: str | None, seed: int, network: MixerConfig | None = None) -> Mixer:
-    """A network before training: blocks that pass their input on, under the weights of `init` where it has any.
+    """A network before training: the weights of `init`, if given; its new blocks are identities.
 
-    network: the preset as it fits the images, where it is not to be as it is
+    network: the preset adapted to the images; default: the preset
     """
     config = network or PRESETS[preset]
     config = config if blocks is None else replace(config, num_blocks=blocks)
@@ -64,31 +64,31 @@ def start(preset: str, blocks: int | None, init: str | None, seed: int, network:
     if init:
         first = checkpoint.load(init, Mixer)[0]
         there, here = asdict(first.config), asdict(config)
-        there["num_blocks"] = max(there["num_blocks"], here["num_blocks"])  # it may have fewer
-        has, wanted = differences(there, here)
-        if has:
-            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has {has}, not {wanted}")
+        there["num_blocks"] = max(there["num_blocks"], here["num_blocks"])  # fewer blocks are allowed
+        actual, expected = differences(there, here)
+        if actual:
+            raise checkpoint.CheckpointError(f"{init} does not fit into {preset}: it has {actual}, not {expected}")
         model.load_state_dict(first.state_dict(), strict=False)
     return model
 
 
-def is_of(made: Path, stages: list[dict[str, Any]]) -> bool:
-    """Whether the folder holds the checkpoint that these stages led to."""
+def holds_checkpoint(folder: Path, stages: list[dict[str, Any]]) -> bool:
+    """Whether the folder holds the checkpoint of these training stages."""
     try:
-        return checkpoint.load(made, Mixer)[1].get("stages") == stages
+        return checkpoint.load(folder, Mixer)[1].get("stages") == stages
     except checkpoint.CheckpointError:
         return False
 
 
 def follow(steps: Generator[dict[str, Any]], total: int, draw: Callable[[bool], None]) -> bool:
-    """Show a training's progress until it ends (True) or the person stops it (False).
+    """Run the training with a progress bar; returns whether it reached its end, or was interrupted (False).
 
-    total: images to be seen. draw: is called after each line of the history, with whether it was called before
+    total: images of the whole run. draw: called after each epoch; its argument is whether it was called before
     """
     drawn = False
     with interrupts() as interrupted, tqdm(total=total, unit="image", smoothing=0.02, delay=0.1) as bar:
         for metrics in steps:
-            if not bar.n:  # what was done before today tells nothing about how fast it goes
+            if not bar.n:  # exclude the earlier images of a continued run from the speed
                 bar.initial = bar.last_print_n = min(metrics["images"], total)
             bar.update(min(metrics["images"], total) - bar.n)
             if "validation_accuracy" in metrics:
@@ -104,16 +104,16 @@ def follow(steps: Generator[dict[str, Any]], total: int, draw: Callable[[bool], 
 
 @contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Ctrl-C, kill and a lost terminal only add to this list, so that work ends between two steps, not within one.
+    """Collect Ctrl-C, kill and hang-up signals in a list, so that the caller can stop between two steps.
 
     Signals ignored before (nohup) stay ignored.
     """
-    seen: list[int] = []
-    asked = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
-    heard = [number for number in asked if signal.getsignal(number) != signal.SIG_IGN]
-    before = {n: signal.signal(n, lambda number, frame: seen.append(number)) for n in heard}
+    received: list[int] = []
+    stopping = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+    handled = [number for number in stopping if signal.getsignal(number) != signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda number, frame: received.append(number)) for n in handled}
     try:
-        yield seen
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

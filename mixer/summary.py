@@ -1,4 +1,4 @@
-"""The layer table of a network, in the format of the seed document."""
+"""The layer table of a network, in the format of the seed."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from mixer.model import Mixer, MixerBlock
 
 
 def rows(model: Mixer) -> list[tuple[str, list[int], int]]:
-    """(layer, output shape with -1 for the batch, own parameters) of every layer and block, in order of execution."""
+    """(layer, output shape with -1 for the batch, own parameters) of each layer and block, in order of execution."""
     table: list[tuple[str, list[int], int]] = []
 
     def record(module: nn.Module, _: object, output: Tensor) -> None:
@@ -26,7 +26,7 @@ def rows(model: Mixer) -> list[tuple[str, list[int], int]]:
 
 
 def summary(model: Mixer) -> str:
-    """The table with its totals, one layer a line."""
+    """The table with one line per layer, and the totals."""
     lines = ["Layer (type)  Output Shape  Param #", "=" * 64]
     lines += [f"{layer}  {shape}  {own:,}" for layer, shape, own in rows(model)]
     total = sum(p.numel() for p in model.parameters())

@@ -1,7 +1,7 @@
-"""The small CNN that the Mixer can be distilled from, trained on CIFAR-10 alone in minutes.
+"""A small CNN as a teacher for distillation, trained on CIFAR-10 only, in minutes.
 
-The shape and the schedule follow Keller Jordan's airbench94 (arXiv 2404.00498): a fixed whitening layer, three groups
-of two convolutions, label smoothing, a triangular schedule at a high rate.
+Architecture and schedule follow Keller Jordan's airbench94 (arXiv 2404.00498): a fixed whitening layer, three groups
+of two convolutions, label smoothing, and a triangular schedule with a high learning rate.
 """
 
 import math
@@ -38,17 +38,17 @@ class TeacherTrainConfig:
     epochs: int = 16
     batch_size: int = 1024
     lr: float = 1.5
-    """peak rate of Nesterov SGD, at momentum 0.85"""
+    """peak learning rate of Nesterov SGD, with momentum 0.85"""
     weight_decay: float = 1.3e-3
     bias_factor: float = 64.0
-    """how much faster the biases of the BatchNorms learn (and the less they decay)"""
+    """factor of the learning rate, and divisor of the weight decay, for the biases of the BatchNorms"""
     label_smoothing: float = 0.2
     whiten_epochs: int = 3
-    """after so many epochs the bias of the whitening layer stays as it is"""
+    """number of epochs in which the bias of the whitening layer is trained"""
     shift: int = 2
-    """pixels by which an image may be moved"""
+    """largest random shift of an image in pixels"""
     auto_augment: bool = False
-    """change colours and geometry at random, too, as the Mixer's training does"""
+    """apply AutoAugment, as in the training of the Mixer"""
     seed: int = 0
 
     def __post_init__(self):
@@ -61,7 +61,7 @@ class TeacherTrainConfig:
 
 
 class Group(nn.Sequential):
-    """Two 3 x 3 convolutions, the first followed by 2 x 2 pooling; half the height and width come out."""
+    """Two 3 x 3 convolutions, with 2 x 2 pooling after the first; the output has half the height and width."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(
@@ -74,7 +74,7 @@ class Group(nn.Sequential):
             nn.GELU(),
         )
         for layer in self:
-            if isinstance(layer, nn.Conv2d):  # an identity at first, so that depth costs nothing
+            if isinstance(layer, nn.Conv2d):  # start as the identity
                 nn.init.dirac_(layer.weight[: layer.in_channels].data)
 
 
@@ -85,7 +85,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Teacher(nn.Module):
-    """(batch, 3, 32, 32), normalised as for the Mixer, to (batch, classes) logits."""
+    """Images (batch, 3, 32, 32), normalised as for the Mixer, to logits (batch, classes)."""
 
     def __init__(self, config: TeacherConfig):
         super().__init__()
@@ -102,7 +102,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def set_whitening(self, images: Float[Tensor, "batch 3 height width"], eps: float = 5e-4) -> None:
-        """The eigenvectors of the images' 2 x 2 patches, scaled to unit variance, and their negatives."""
+        """Set the filters to the eigenvectors of the images' 2 x 2 patches, scaled to unit variance, and negatives."""
         patches = F.unfold(images, 2).movedim(1, -1).flatten(0, 1)  # patches 12
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (vectors / (values + eps).sqrt()).T.flip(0).unflatten(1, (3, 2, 2))
@@ -110,8 +110,8 @@ class Teacher(nn.Module):
         nn.init.zeros_(self.whiten.get_parameter("bias"))
 
 
-class Average(nn.Module):
-    """Several teachers as one, whose probabilities are the mean of theirs."""
+class Ensemble(nn.Module):
+    """An ensemble of teachers with the mean of their probabilities."""
 
     def __init__(self, teachers: Iterable[nn.Module]):
         super().__init__()
@@ -126,9 +126,9 @@ class Average(nn.Module):
 def train_teacher(
     model: Teacher, data: Labelled, validation: Labelled, config: TeacherTrainConfig, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """Train in place; yields epoch, loss and validation accuracy (0 to 1) after every epoch.
+    """Train the model in place; yields epoch, loss and validation accuracy (0 to 1) after each epoch.
 
-    Raises ValueError where the images are fewer than one batch.
+    Raises ValueError for fewer images than one batch.
     """
     if len(data) < config.batch_size:
         raise ValueError(f"batch_size must be at most {len(data)}, the number of training images")
@@ -165,8 +165,10 @@ def train_teacher(
     for epoch in range(config.epochs):
         model.train()
         whiten_bias.requires_grad_(epoch < config.whiten_epochs)
-        mirrored = ~mirrored  # every image in turn as it is and mirrored, instead of by chance
-        total = torch.zeros((), dtype=torch.float64, device=device)  # read once an epoch, as reading waits for a GPU
+        mirrored = ~mirrored  # alternate for each image, instead of random
+        total = torch.zeros(
+            (), dtype=torch.float64, device=device
+        )  # read once per epoch, because reading waits for a GPU
         for index in torch.randperm(len(data), device=device)[: per_epoch * config.batch_size].split(config.batch_size):
             batch = crop_and_flip(images[index], config.shift, mirrored[index])
             if config.auto_augment:
@@ -180,9 +182,7 @@ def train_teacher(
             schedule.step()
             total += loss.detach()
         if not total.isfinite():
-            raise FloatingPointError(
-                f"the loss is no longer finite in epoch {epoch + 1}: choose a lower lr than {config.lr}"
-            )
+            raise FloatingPointError(f"the loss is not finite in epoch {epoch + 1}: choose a lower lr than {config.lr}")
         yield {
             "epoch": epoch + 1,
             "loss": total.item() / per_epoch,

@@ -1,4 +1,4 @@
-"""Training: one loop for a CPU, a GPU or many, which survives being killed and can be prolonged at will."""
+"""Training: one loop for CPU, GPU and many GPUs. A stopped or killed run can be continued and prolonged."""
 
 import math
 import time
@@ -7,10 +7,11 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+import tyro
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -29,7 +30,7 @@ from mixer.validation import check_range
 
 SAVE_SECONDS = 300
 SAVE_SHARE = 0.05
-"""of the time, that saving at the end of epochs may take"""
+"""largest share of the time that saving at the end of epochs may take"""
 MAX_EPOCHS, MAX_AT_ONCE = 1_000_000, 100_000
 """implausible numbers are rejected at once; CIFAR-10 has 60,000 images"""
 
@@ -41,36 +42,36 @@ class TrainConfig:
     epochs: float = 60
     """length of the whole run; a run can be continued with more"""
     warmup_epochs: float = 0.3
-    """the rates rise from zero over so many"""
+    """epochs in which the learning rates rise from zero"""
     decay_epochs: float | None = None
-    """the rates fall to zero over the last so many, and are constant before; None: they fall from the warm-up on"""
+    """epochs at the end in which the rates fall to zero; they are constant before. None: they fall after the warm-up"""
     batch_size: int | None = None
-    """None: 256, or as many as make 20 steps an epoch where the images are few, but 8 at least"""
+    """images in a batch; None: 256, or fewer for a small data set (20 batches per epoch, at least 8 images)"""
     micro_batch: int | None = None
-    """images in one forward and backward pass; None: 32 on a CPU, which suits its cache, the whole batch on a GPU"""
+    """images in one forward and backward pass; None: 32 on a CPU, because of its cache; the whole batch on a GPU"""
     muon_lr: float = 4e-3
-    """rate of Muon, for the matrices of the blocks"""
+    """learning rate of Muon, for the matrices of the blocks"""
     adamw_lr: float = 2.5e-3
-    """rate of AdamW, for stem, head, norms and biases"""
+    """learning rate of AdamW, for stem, head, norms and biases"""
     weight_decay: float = 0.05
-    """of all matrices"""
-    average: float | None = None
-    """share of the averaged weights that stays after a step; the average is what is evaluated and shipped. None: 0.999,
-    or what averages over a tenth of a run that is shorter than 10,000 steps"""
+    """weight decay of all matrices"""
+    ema_decay: Annotated[float | None, tyro.conf.arg(aliases=["--average"])] = None
+    """decay per step of the moving average of the weights (EMA), which is evaluated and saved. None: 0.999; in a run of
+    fewer than 10,000 steps, the decay that averages over a tenth of the run"""
     crop: int = 4
-    """pixels by which an image may be moved"""
+    """largest random shift of an image in pixels"""
     auto_augment: bool = True
-    """change colours and geometry at random, too"""
+    """apply AutoAugment: random changes of colour and geometry"""
     mix: float = 0.6
-    """share of the batches that are mixed, by CutMix or mixup in turn"""
+    """share of the batches with CutMix or mixup (alternating)"""
     hard_labels: float = 0.25
-    """share of the true labels in the target where there is a teacher; its answer has the rest"""
+    """weight of the true labels in the target when a teacher is used; the teacher's probabilities have the rest"""
     seed: int = 0
 
     def __post_init__(self):
         check_range(self, 0, math.inf, "warmup_epochs", "muon_lr", "adamw_lr", "weight_decay")
         check_range(self, 0, MAX_EPOCHS, "epochs")
-        check_range(self, 0, 1, "mix", "hard_labels", *(["average"] if self.average is not None else []))
+        check_range(self, 0, 1, "mix", "hard_labels", *(["ema_decay"] if self.ema_decay is not None else []))
         check_range(self, 0, MAX_SHIFT, "crop")
         check_range(self, 0, 2**32 - 1, "seed")
         given = (name for name in ("batch_size", "micro_batch") if getattr(self, name) is not None)
@@ -83,16 +84,16 @@ class TrainConfig:
             )
 
     def batch(self, images: int) -> int:
-        """Images in a batch, of so many: no more than there are."""
+        """Batch size for a data set of this many images; at most all of them."""
         return min(images, self.batch_size or max(8, min(256, images // 20)))
 
-    def ema_decay(self, images: int) -> float:
-        """The share of the average that stays after a step, with so many images."""
+    def ema(self, images: int) -> float:
+        """EMA decay for a data set of this many images."""
         steps = self.epochs * images / self.batch(images)
-        return min(0.999, max(0.0, 1 - 10 / max(1.0, steps))) if self.average is None else self.average
+        return min(0.999, max(0.0, 1 - 10 / max(1.0, steps))) if self.ema_decay is None else self.ema_decay
 
     def rate(self, epoch: float) -> float:
-        """The factor of both rates, 0 to 1: up, constant, down."""
+        """Factor of both learning rates, 0 to 1: linear warm-up, constant, linear decay."""
         up = epoch / self.warmup_epochs if self.warmup_epochs else 1.0
         decay = self.epochs - self.warmup_epochs if self.decay_epochs is None else self.decay_epochs
         down = (self.epochs - epoch) / decay if decay else 1.0
@@ -108,26 +109,26 @@ def train(
     device: torch.device,
     teacher: nn.Module | None = None,
 ) -> Generator[dict[str, Any]]:
-    """Train until `config.epochs`, from where the run stands; yields metrics after every step.
+    """Train or continue a run until `config.epochs`; yields metrics after every step.
 
-    `Run.identity` stays: the network, the data (which images, which labels), the seed that orders them, and what the
-    caller adds. Asking for another is refused with a RunError before anything is written. All else may be changed when
-    a run is continued, is followed from then on, and begins a new stage in the record: every other field of
-    TrainConfig, the teacher and the device.
+    `Run.identity` cannot change within a run: the network, the images and labels, the seed of their order, and the
+    entries of the caller. A difference raises RunError before anything is written. All other settings may change when a
+    run is continued: the other fields of TrainConfig, the teacher and the device. A change starts a new stage in the
+    record.
 
-    Everything random about a step follows from (seed, step), so a run that was stopped or killed and continued gives
-    the same weights as one that was not. The state is saved every five minutes, at the end of every epoch unless epochs
-    are too short for that, and when the caller stops iterating. When it ends, `model` holds the averaged weights. Of
-    several processes (`mixer.parallel`), all train alike, and the first writes.
+    All random numbers of a step follow from (seed, step), so a run that was interrupted and continued gives the same
+    weights as an uninterrupted one. The state is saved every five minutes, at the end of every epoch unless epochs are
+    too short for that, and when the caller stops iterating. At the end, `model` has the averaged weights. With several
+    processes (`mixer.parallel`), all compute the same steps and the first writes the files.
 
-    run: a folder, or the run that the caller has entered already
+    run: a folder, or a run that the caller has already entered
     """
     if config.crop >= min(model.config.image_size):
-        raise ValueError(f"crop must be less than the images' sides, {model.config.image_size}, not {config.crop}")
+        raise ValueError(f"crop must be smaller than the image, {model.config.image_size}, not {config.crop}")
     size = config.batch(len(data))
     end = round(config.epochs * len(data))
     if not end:
-        raise ValueError(f"epochs must be enough for one of the {len(data)} training images, not {config.epochs}")
+        raise ValueError(f"epochs must cover at least one of the {len(data)} training images, not {config.epochs}")
     with nullcontext(run) if isinstance(run, Run) else Run(run) as run:
         model.to(device).train()
         images, labels = data.images.to(device), data.labels.to(device)
@@ -136,18 +137,18 @@ def train(
         if teacher is not None:
             teacher = compiled(teacher.to(device).to(memory_format=torch.channels_last).eval(), device)
         averaged = AveragedModel(
-            Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay(len(data)))
+            Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.ema(len(data)))
         )
         muon, adamw = _optimizers(model, config)
         parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
         for name, state in run.resume(model.config, data, config.seed).items():
-            if name in ("muon", "adamw"):  # rates and decay are those of the recipe, not those of the state
+            if name in ("muon", "adamw"):  # the current recipe sets rates and decay
                 state["param_groups"] = parts[name].state_dict()["param_groups"]
             parts[name].load_state_dict(state)
         _agree(run, model)
         at = run.progress
         if at.images < end:
-            run.begin(asdict(config) | {"batch_size": size, "average": config.ema_decay(len(data))})
+            run.begin(asdict(config) | {"batch_size": size, "ema_decay": config.ema(len(data))})
         began = time.monotonic() - at.seconds
         saved, cost = time.monotonic(), 0.0
 
@@ -169,11 +170,11 @@ def train(
             muon.step()
             adamw.step()
             averaged.update_parameters(model)
-            loss = total.item()  # not before, as it waits for the GPU
+            loss = total.item()  # last, because it waits for the GPU
             if not math.isfinite(loss):
                 raise FloatingPointError(
-                    f"the loss is no longer finite at step {at.step}: choose a lower --muon-lr or --adamw-lr; what was "
-                    "saved before is intact, and the run goes on from there"
+                    f"the loss is not finite at step {at.step}: choose a lower --muon-lr or --adamw-lr; the run "
+                    "continues from its last saved state"
                 )
             at.step += 1
             at.images += size
@@ -208,19 +209,19 @@ def train(
 
 
 def _agree(run: Run, model: Mixer) -> None:
-    """Raise RunError, in every process, unless all go on from the same: else gradients of two networks were added."""
+    """Raise RunError in every process unless all have the same state: the sum of their gradients needs one network."""
     own = f"step {run.progress.step}, weights {digest(model)}, images {run.identity['data']['digest']}"
-    first = parallel.of_first(own)
+    first = parallel.from_first(own)
     if parallel.any_process(own != first):
         raise RunError(
-            f"the processes that train together do not start from the same: {run.folder} is here at {own}, and where "
-            f"the first process is at {first}. Let all have one folder, by --run on a drive that they share, or copy "
-            "the first's to each machine, with its images"
+            f"the processes of this run have different states: {run.folder} is here at {own}, in the first process at "
+            f"{first}. Use --run with a folder on a shared drive, or copy the folder and the images of the first "
+            "process to each machine"
         )
 
 
 def _batch(seen: int, size: int, seed: int, images: int) -> Int[Tensor, "batch"]:
-    """Which images come after so many: the epochs follow each other without a gap, so any size of batch fits in.
+    """Numbers of the next images after `seen` images. A batch may span two epochs, so any batch size is possible.
 
     Each epoch is a new permutation, which follows from (seed, epoch).
     """
@@ -244,9 +245,9 @@ def _step(
     step: int,
     teacher: nn.Module | None,
 ) -> Float[Tensor, "1"]:
-    """Gradients of one batch, left in the parameters; returns the loss.
+    """Compute the gradients of one batch into the parameters; returns the mean loss.
 
-    answers: the model, or what is compiled of it
+    answers: the model, or its compiled form
     """
     images = crop_and_flip(images, config.crop)
     if config.auto_augment:
@@ -278,7 +279,7 @@ def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -
 
 
 def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks; AdamW for the rest, without decay for all that is not a matrix."""
+    """Muon for the matrices of the blocks; AdamW for all others, with weight decay for matrices only."""
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]

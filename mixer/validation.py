@@ -1,11 +1,11 @@
-"""Ranges of settings."""
+"""Validation of settings."""
 
 import math
 from typing import Any
 
 
 def check_range(settings: Any, least: float, most: float, *names: str) -> None:
-    """Raise ValueError unless each of these settings is a number from `least` to `most`, both allowed; none is inf."""
+    """Raise ValueError unless each of these settings is finite and from `least` to `most`, inclusive."""
     for name in names:
         value = getattr(settings, name)
         if not (math.isfinite(value) and least <= value <= most):

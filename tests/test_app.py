@@ -294,7 +294,7 @@ def test_a_proxy_that_does_not_lead_to_the_hub_is_no_traceback(proxy: str, monke
         monkeypatch.setenv(name, proxy)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between one try and the next
     huggingface_hub.close_session()  # the next one reads the proxies
-    words = "^there is no folder owner/name, and the Hub gave no model of that name: check"
+    words = "^owner/name is neither a folder nor a model on the Hub: check"
     with pytest.raises(SystemExit, match=words), readable_errors():
         app.main(network="owner/name")
     huggingface_hub.close_session()

@@ -164,7 +164,7 @@ def test_a_run_stays_what_it_is_of(
         assert files(folder) == before
 
     for config in (SHORT, replace(SHORT, epochs=1, decay_epochs=0.5), replace(SHORT, weight_decay=3.0)):
-        assert "is finished: it has seen 2.0 epochs" in train(config)
+        assert "is finished after 2.0 epochs" in train(config)
         assert files(folder) == before
     with Run(folder), pytest.raises(RunError, match="another process is training in"):
         train()
@@ -192,7 +192,7 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
     monkeypatch.chdir(tmp_path)
     main.train(PHOTOS, data, image_size=16, blocks=1)
     out = capsys.readouterr().out
-    assert "Files that are no picture, left out: 1 (discs/notes.txt)." in out
+    assert "Files that cannot be read as a picture, left out: 1 (discs/notes.txt)." in out
     folder = tmp_path / "runs" / "mine" / "checkpoint"
     model, metrics = checkpoint.load(folder, Mixer)
     parts = read_folder(tmp_path / "mine", (16, 16))
@@ -216,10 +216,10 @@ def test_a_folder_of_photos_becomes_a_network_with_its_own_samples(
 
     main.evaluate(str(folder), data=data, as_json=True)
     assert json.loads(capsys.readouterr().out)["accuracy"] == metrics["accuracy"]
-    with pytest.raises(OtherClasses, match=r"not CIFAR-10's .* name its own images with --data"):
+    with pytest.raises(OtherClasses, match=r"than CIFAR-10 .* choose images of its classes with --data"):
         main.evaluate(str(folder))
 
-    with pytest.raises(OtherClasses, match="is a teacher of CIFAR-10's classes at 32 x 32 pixels, and mine has"):
+    with pytest.raises(OtherClasses, match="is a teacher for the classes of CIFAR-10 at 32 x 32 pixels, not for mine"):
         main.train(PHOTOS, data, image_size=16, blocks=1, teacher=main.TEACHERS[:1])
     assert "is finished" in train_again(capsys, data)
     shutil.rmtree(tmp_path / "mine" / "wide stripes")  # other classes: another network
@@ -264,7 +264,7 @@ def test_test_images_that_a_network_was_trained_on_are_refused_and_new_ones_said
         photos.write(tmp_path / "more", 12, seed=8)
         for file in (tmp_path / "more" / name).iterdir():
             shutil.copy(file, turned / "train" / name / f"more {file.name}")
-    words = r"trained on (\d+) of the \1 test images, and their accuracy would say nothing"
+    words = r"trained on (\d+) of the \1 test images, which makes the accuracy meaningless"
     capsys.readouterr()
     with pytest.raises(UnusableData, match=words):
         main.evaluate(str(first), data=str(turned))
@@ -278,9 +278,9 @@ def test_test_images_that_a_network_was_trained_on_are_refused_and_new_ones_said
     for as_json in (True, False):
         main.evaluate(str(first), data=str(new), as_json=as_json)
         captured = capsys.readouterr()
-        assert "trained on none of the" in (captured.err if as_json else captured.out)
+        assert "None of the" in (captured.err if as_json else captured.out)
     main.evaluate(str(first), data=str(data))
-    assert "trained on none" not in capsys.readouterr().out
+    assert "None of the" not in capsys.readouterr().out
 
     main.snapshot(first, tmp_path / "half")
     assert checkpoint.load_samples(tmp_path / "half").source == "mine"
@@ -294,7 +294,7 @@ def test_a_batch_larger_than_the_data_is_all_of_it_and_said(
     large = TrainConfig(epochs=2, warmup_epochs=0.5, batch_size=1000)
     main.train(large, blocks=1, run=tmp_path / "run", teacher=None, data_root=cifar)
     captured = capsys.readouterr()
-    assert "--batch-size 1,000 is more than there are: each step takes all of them." in captured.out
+    assert "--batch-size 1,000 exceeds their number: each step uses all of them." in captured.out
     assert re.findall(r"epoch (\S+): loss", captured.out) == ["1.0", "2.0"]
     assert "-" not in re.sub(r"e-\d", "", captured.err.rpartition("image/s")[0].rpartition("[")[2])
     stage = checkpoint.load(tmp_path / "run" / "checkpoint", Mixer)[1]["stages"][0]
@@ -332,11 +332,11 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
     checkpoint.save(tmp_path / "net", bent(tiny), {})
     folder, source, table = photos.write(tmp_path / "a", 3), str(tmp_path / "net"), tmp_path / "values.csv"
     (folder / "discs" / "IMG_0001.jpg").rename(folder / "=1+2.jpg")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
     monkeypatch.setattr("viz.attribution.asked.MANY", 4)
     main.attribute(folder, table, source, "Token Grad-CAM", block=2)
     said = capsys.readouterr().out
-    assert "Files that are no picture, left out: 1 (notes.txt)." in said
+    assert "Files that cannot be read as a picture, left out: 1 (notes.txt)." in said
     assert "Token Grad-CAM of 6 pictures" in said
     lines = table.read_text("utf-8").splitlines()
     notes, (columns, *rows) = lines[:5], [line for line in lines if line and not line.startswith("#")]
@@ -359,10 +359,10 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"csv": "mine.csv"}, NotWritable, "mine.csv is there already, and this program did not write it"),
-        ({"csv": "values.txt"}, ValueError, "--csv is the name of a CSV file, such as values.csv, not values.txt"),
+        ({"csv": "mine.csv"}, NotWritable, "mine.csv exists already, and another program wrote or changed it"),
+        ({"csv": "values.txt"}, ValueError, "--csv must be the name of a CSV file, such as values.csv, not values.txt"),
         ({"folder": "nowhere"}, FileNotFoundError, "nowhere"),
-        ({"folder": "texts"}, ValueError, "texts holds no pictures: name a folder of photos"),
+        ({"folder": "texts"}, ValueError, "texts has no pictures: name a folder with photos"),
         ({"label": "tiger"}, ValueError, "this network knows no class 'tiger'"),
         ({"block": 9}, ValueError, "block is a whole number from 1 to 3, not 9"),
     ],
@@ -378,15 +378,15 @@ def test_what_cannot_be_explained_is_said_before_any_work_is_lost(
     monkeypatch.chdir(tmp_path)
     checkpoint.save(tmp_path / "net", Mixer(tiny), {})
     photos.write(tmp_path / "a", 1)
-    (tmp_path / "mine.csv").write_text("mine\n")
+    (tmp_path / "mine.csv").write_text("mine\n", encoding="utf-8")
     (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    (tmp_path / "texts" / "notes.txt").write_text("no picture", encoding="utf-8")
     paths = {name: Path(changes.pop(name, name)) for name in ("folder", "csv") if name in changes}
     given = {"folder": Path("a"), "csv": Path("values.csv"), "source": "net"} | paths | changes
     with pytest.raises(error, match=re.escape(words)):
         main.attribute(**given)
     assert not (tmp_path / "values.csv").exists()
-    assert (tmp_path / "mine.csv").read_text() == "mine\n"
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == "mine\n"
 
 
 def test_cifar100_is_learned_by_its_own_names(
@@ -420,7 +420,7 @@ def test_an_interrupted_training_ends_between_two_steps_and_can_go_on(
     monkeypatch.setattr(mixer.train, "train", interrupted)
     main.train(SHORT, blocks=1, run=tmp_path / "run", data_root=cifar)
     assert steps == [1]
-    assert "The same command continues from there" in capsys.readouterr().out
+    assert "The same command continues the run" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is before
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["progress"]["step"] == 1
 
@@ -436,7 +436,7 @@ def test_convert_makes_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert loaded.config == model.config
     assert metrics["source"] == "authors.npz"
     out = capsys.readouterr().out
-    assert "image size: 14 x 14 (as all of the authors')" in out
+    assert "image size: 14 x 14 (default of the authors)" in out
     assert "classes: 5, class 0, class 1, class 2, ... (not stated)" in out
     assert "parameters saved in" in out
 
@@ -446,13 +446,13 @@ def test_what_is_converted_can_be_looked_at_and_not_evaluated(tmp_path: Path) ->
     source, ours = ROOT / "tests" / "data" / "cases" / "timm_2_classes.safetensors", str(tmp_path / "ours")
     options = ("--image-size", "16", "64", "--mean", "0", "0", "0", "--std", "1", "1", "1", "--classes", "ant", "bee")
     result = run("convert", str(source), ours, *options)
-    assert "image size: 16 x 64 (as given)" in result.stdout
+    assert "image size: 16 x 64 (option)" in result.stdout
     config = checkpoint.load(ours, Mixer)[0].config
     assert (config.image_size, config.mean, config.std) == ((16, 64), (0, 0, 0), (1, 1, 1))
     assert config.classes == ("ant", "bee")
     result = run("evaluate", ours, "--data-root", str(tmp_path), "--download")
     assert result.returncode == 1
-    assert "this network's classes (2: ant, bee) are not CIFAR-10's" in result.stderr
+    assert "the network has other classes (2: ant, bee) than CIFAR-10" in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
     with pytest.raises(
@@ -472,9 +472,9 @@ def test_a_converted_network_has_pictures_of_its_own(tmp_path: Path, capsys: pyt
     assert (measured["images"], measured["source"]) == (4, "photos")
     assert "Attribution methods measured on 4 images of photos." in capsys.readouterr().out
     assert "Settings: 4 images of photos, " in in_words(measured)
-    with pytest.raises(ValueError, match="2 pictures of ant are too few: 4 at least"):
+    with pytest.raises(ValueError, match="the survey needs at least 4 pictures, not 2 \\(ant\\)"):
         main.evaluate(str(ours), attributions=True, samples=tmp_path / "photos" / "ant")
-    with pytest.raises(ValueError, match="--samples is for --attributions: add that"):
+    with pytest.raises(ValueError, match="--samples needs --attributions: add it"):
         main.evaluate(str(ours), samples=tmp_path / "photos")
 
 
@@ -535,7 +535,7 @@ def test_a_result_is_printed_even_where_it_cannot_be_written(
     assert "% on 60 images" in capsys.readouterr().out
 
     monkeypatch.setattr(record, "report", None)
-    for source, words in ((str(folder), "is a link"), ("owner/name", "is no folder here")):
+    for source, words in ((str(folder), "is a link"), ("owner/name", "is not a local folder")):
         with pytest.raises(NotWritable, match=words):
             main.evaluate(source, cifar, attributions=True)  # a quarter of an hour, and then it could not be written
 
@@ -582,18 +582,18 @@ def test_errors_are_words_and_an_exit_status(tmp_path: Path) -> None:
         (("train", "--epochs", "1", "--decay-epochs", "3"), "shorter than warm-up and decay"),
         (("train", "--crop", "40"), "crop must be from 0 to 31, not 40"),
         (("--data", str(tmp_path / "nowhere")), "--data takes cifar10, cifar100, or a folder of images"),
-        (("--data", str(tmp_path)), "sort the images into one folder for each class, two at least"),
+        (("--data", str(tmp_path)), "sort the images into one folder per class, at least two"),
         (("--data", "cifar100", "--data-root", str(tmp_path)), "CIFAR-100 is not in"),
-        (("--image-size", "48"), "cifar10's images have 32 x 32 pixels: leave out --image-size 48"),
+        (("--image-size", "48"), "the images of cifar10 have 32 x 32 pixels: omit --image-size 48"),
         (
             ("--data", str(tmp_path), "--image-size", "50"),
-            "image_size must be a multiple of 8, as the network has 8 x 8 patches",
+            "image_size must be a multiple of 8 for 8 x 8 patches",
         ),
         (("--mix", "3"), "mix must be from 0 to 1, not 3"),
         (("train-teacher", "--batch-size", "0"), "batch_size must be from 1 to 1000000, not 0"),
         (("plot", str(tmp_path)), "has no finished epoch"),
-        (("push", str(tmp_path / "nowhere"), "owner/name"), "there is no folder"),
-        (("train-teacher", "--output", __file__), "is there already, and this program did not write it"),
+        (("push", str(tmp_path / "nowhere"), "owner/name"), "is not a folder"),
+        (("train-teacher", "--output", __file__), "exists already, and another program wrote or changed it"),
         (("train-teacher", "--output", f"{__file__}/below"), "cannot be written (Not a directory)"),
     ):
         result = run(*arguments)

@@ -1,15 +1,19 @@
-"""All that users can read is in plain terms: codespell checks the spelling (`make lint`), these tests the phrases."""
+"""Texts for users, and some code, are in plain terms: codespell checks spelling (`make lint`), these tests phrases."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SHOWN = ("*.md", "*.ipynb", "docs/*.md", "docs/*.ipynb", "bench/README.md", "*.py", "mixer/**/*.py", "viz/**/*.py")
 SCRIPTS = ("viz/page/*.js", "viz/page/*.html")
-HELP = ("main.py", "app.py", "mixer/train.py", "mixer/teacher.py", "viz/page/endpoint.py")
-"""whose docstrings are shown, too: by `--help`, and to other programs"""
+HELP = ("app.py", "viz/page/endpoint.py")
+"""files whose docstrings are shown, too, by `--help` or to other programs"""
+CODE = ("main.py", "setup.py", "mixer/*.py", "tools/*.py", "bench/*.py")
+"""files whose docstrings and comments are in plain terms, too"""
 TURNS = {
     r"heard|hears?": "contains information from",
     r"tak(es?|en|ing) (\w+ )?for": "classified as, predicted",
@@ -31,9 +35,50 @@ TURNS = {
     r"what becomes of": "what happens to",
     r"as (right|sure) as": "calibrated",
     r"unasked": "automatically",
-    r"anew": "again",
+    r"anew|afresh": "again",
+    r"nobody|somebody": "no user, a user, another program",
+    r"(is|are|was) meant": "is, means",
+    r"what helps": "the next step",
+    r"(makes?|that make) no sense": "is invalid",
+    r"does not suffice": "is too small",
+    r"from elsewhere|not from here": "from another program",
+    r"takes? the place of": "replaces",
+    r"(is|are) there already": "exists already",
+    r"(goes|go) along": "is included",
 }
-FORBIDDEN = {re.compile(rf"\b({turn})\b".replace(" ", r"\s+"), re.IGNORECASE): better for turn, better in TURNS.items()}
+CODE_TURNS = {
+    r"whatever|whoever|wherever": "any; name the cases",
+    r"says?|said|tells?|told|asks?|asked|knows?|wants?|wanted": "has, states, requires, needs",
+    r"in words": "with a message",
+    r"so many": "this number of",
+    r"as it is": "unchanged",
+    r"is to be": "must be, should be",
+    r"in place of": "instead of",
+    r"(is|are) no \w+ (that|of|here|there|below|above)": "is not a",
+    r"what is (there|here|in|left)": "name it",
+    r"which cannot be|cannot be had": "invalid, not available",
+    r"as far as": "if, up to",
+    r"looked? (at|into|inside)": "inspect, explore",
+    r"goes on|go on|going on": "continues",
+    r"stands?|stood": "is",
+    r"the one (way|place)": "name what it does",
+    r"where (it|there|that|one|they) (is|are|has|have)": "if",
+}
+"""further turns for `CODE`"""
+
+
+def forbidden(turns: dict[str, str]) -> dict[re.Pattern[str], str]:
+    return {re.compile(rf"\b({turn})\b".replace(" ", r"\s+"), re.IGNORECASE): better for turn, better in turns.items()}
+
+
+FORBIDDEN, FORBIDDEN_IN_CODE = forbidden(TURNS), forbidden(TURNS | CODE_TURNS)
+
+
+def comments(file: Path) -> Iterator[tuple[int, str]]:
+    """The comments of a Python file, with their lines."""
+    for token in tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def texts(file: Path, docstrings: bool = False) -> Iterator[tuple[int, str]]:
@@ -52,12 +97,13 @@ def texts(file: Path, docstrings: bool = False) -> Iterator[tuple[int, str]]:
         yield 1, source
 
 
-def turns(file: Path, name: str) -> list[str]:
-    """The forbidden turns of a file as `name:line: turn (better: ...)`."""
+def turns(file: Path, name: str, code: bool = False) -> list[str]:
+    """The forbidden turns of a file as `name:line: turn (better: ...)`. code: in docstrings and comments, too"""
+    read = [*texts(file, True), *comments(file)] if code else texts(file, name in HELP)
     return [
         f"{name}:{line + text.count(chr(10), 0, found.start())}: {' '.join(found[0].split())} (better: {better})"
-        for line, text in texts(file, name in HELP)
-        for turn, better in FORBIDDEN.items()
+        for line, text in read
+        for turn, better in (FORBIDDEN_IN_CODE if code else FORBIDDEN).items()
         for found in turn.finditer(text)
     ]
 
@@ -66,6 +112,18 @@ def test_what_users_read_is_in_plain_terms() -> None:
     files = [file for pattern in (*SHOWN, *SCRIPTS) for file in sorted(ROOT.glob(pattern)) if ".min." not in file.name]
     assert len(files) > 80
     assert [found for file in files for found in turns(file, file.relative_to(ROOT).as_posix())] == []
+
+
+def test_docstrings_comments_and_messages_of_code_are_in_plain_terms() -> None:
+    files = [file for pattern in CODE for file in sorted(ROOT.glob(pattern))]
+    assert len(files) > 40
+    assert [found for file in files for found in turns(file, file.relative_to(ROOT).as_posix(), code=True)] == []
+
+
+def test_comments_and_docstrings_of_code_are_searched(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('"""Whatever."""\n\nx = 1  # it goes on\n', encoding="utf-8")
+    found = turns(tmp_path / "a.py", "a.py", code=True)
+    assert [line.partition(" (")[0] for line in found] == ["a.py:1: Whatever", "a.py:3: goes on"]
 
 
 def test_a_turn_is_found_with_its_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Write the versions that are installed of what the app needs, and of what that needs: `make constraints`."""
+"""Write the installed versions of the app's direct and indirect requirements: `make constraints`."""
 
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -16,7 +16,7 @@ def requirements(file: Path = ROOT / "requirements.txt") -> list[Requirement]:
 
 
 def installed() -> dict[str, str]:
-    """The version of each package, by its name; what other systems need is left out, as it is not installed."""
+    """The version of each package by name, without requirements of other systems, which are not installed."""
     found: dict[str, str] = {}
     queue, done = requirements(), set[tuple[str, frozenset[str]]]()
     while queue:
@@ -36,5 +36,5 @@ def installed() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    head = "# versions with which all tests pass together (`make constraints`); README.md says what for"
+    head = "# versions that pass all tests together (`make constraints`); README.md describes their use"
     FILE.write_text("\n".join([head, *map("==".join, installed().items())]) + "\n", encoding="utf-8")

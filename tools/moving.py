@@ -1,4 +1,4 @@
-"""Take the moving picture of a visitor at work that leads the README: `python -m tools.moving`."""
+"""Record the animation at the top of the README, a visitor of the page: `python -m tools.moving`."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from tools.screenshots import FOLDER, SAMPLE, NoPicture, served, wait
 SIZE = {"width": 1200, "height": 780}
 MAX_BYTES = 5_000_000
 LOOK, READ, AIM = 1500, 2800, 700
-"""milliseconds: to see what changed, to read what is new, to see where the pointer is"""
+"""milliseconds to see a change, to read a new text, and to see the pointer"""
 POINTER = """([x, y]) => {
   const pointer = document.getElementById("pointer") ?? document.body.appendChild(Object.assign(
     document.createElement("div"), {id: "pointer", innerHTML:
@@ -22,11 +22,11 @@ POINTER = """([x, y]) => {
 }"""
 
 Frame = tuple[Image.Image, int]
-"""a picture of the page, and how many milliseconds it is shown"""
+"""a screenshot, and its duration in milliseconds"""
 
 
 def work(page: Page) -> Iterator[Frame]:
-    """What the visitor does."""
+    """The frames of the visitor's actions."""
     yield frame(page, READ)
     stage = page.locator(".stage")
     play = stage.locator("[data-do=play]")
@@ -39,7 +39,7 @@ def work(page: Page) -> Iterator[Frame]:
 
 
 def film(page: Page, going: Callable[[], bool]) -> Iterator[Frame]:
-    """What moves, as often as a picture can be taken."""
+    """Frames at the fastest rate of screenshots, while the animation runs."""
     while going():
         began = time.monotonic()
         picture, _ = frame(page, 0)
@@ -47,7 +47,7 @@ def film(page: Page, going: Callable[[], bool]) -> Iterator[Frame]:
 
 
 def press(page: Page, control: Locator, across: float = 0.5, hold: int = LOOK) -> Iterator[Frame]:
-    """A click on a control. across: where on it, from its left end to its right"""
+    """Frames of a click on a control. across: horizontal position on it, from 0 (left) to 1 (right)"""
     control.scroll_into_view_if_needed()
     box = control.bounding_box()
     if box is None:
@@ -58,7 +58,7 @@ def press(page: Page, control: Locator, across: float = 0.5, hold: int = LOOK) -
 def click(page: Page, x: float, y: float, hold: int = LOOK) -> Iterator[Frame]:
     page.mouse.move(x, y)
     page.evaluate(POINTER, [x, y])
-    page.wait_for_timeout(100)  # plotly clicks on what it hovers over
+    page.wait_for_timeout(100)  # plotly needs a hover before a click
     yield frame(page, AIM)
     page.mouse.click(x, y)
     wait(page)
@@ -79,7 +79,7 @@ def main() -> None:
     first, *others = pictures
     first.save(file, "WEBP", save_all=True, append_images=others, duration=holds, loop=0, quality=70, method=6)
     if file.tell() > MAX_BYTES:
-        raise NoPicture(f"the moving picture has {file.tell():,} bytes; {MAX_BYTES:,} are allowed")
+        raise NoPicture(f"the animation has {file.tell():,} bytes; the limit is {MAX_BYTES:,}")
     (FOLDER / "moving.webp").write_bytes(file.getvalue())
     print(f"{FOLDER / 'moving.webp'}: {len(pictures)} frames, {file.tell():,} bytes")
 

@@ -1,4 +1,4 @@
-"""Take the pictures of the page that the README shows: `python -m tools.screenshots`."""
+"""Take the screenshots of the README: `python -m tools.screenshots`."""
 
 import time
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from viz.microscope import Microscope
 FOLDER = Path(__file__).parent.parent / "docs"
 MAX_BYTES = 200_000
 COLOURS = (256, 128, 64, 32)
-"""tried in turn where a picture is not small enough as it is"""
-PATIENCE = 300
-"""seconds that a page may take to measure all that it shows"""
+"""numbers of colours for a large screenshot, tried in this order"""
+TIMEOUT = 300
+"""seconds for all measurements of a page"""
 QUIET = 1.0
-"""seconds without anything that is drawn or measured, after which it is finished"""
+"""seconds without drawing or measuring after which a page is finished"""
 BUSY = """() => document.querySelector("#status .wait:not([hidden])")
     || [...document.querySelectorAll(".view[aria-busy=true]")].some(view => view.checkVisibility())
     || !document.querySelector(".lens.open .js-plotly-plot .plot-container, .lens.open .html:not(:empty)")"""
@@ -32,10 +32,10 @@ BUSY = """() => document.querySelector("#status .wait:not([hidden])")
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture of the page."""
+    """A screenshot of the page."""
 
     link: str
-    """as on the page: which lens is open, and what is looked at"""
+    """link with the selection and the open lens"""
     width: int = 1400
     height: int = 1100
     scheme: str = "light"
@@ -57,11 +57,11 @@ SHOTS = {
 
 
 class NoPicture(ValueError):
-    """A picture could not be taken; the message says why."""
+    """A screenshot failed. The message has the reason."""
 
 
 def take(browser: Browser, url: str, shot: Shot) -> bytes:
-    """The picture as PNG, once all that the page shows is drawn. Raises NoPicture where that takes too long."""
+    """A screenshot as PNG after the page is drawn. Raises NoPicture if that takes too long."""
     size: dict[str, int] = {"width": shot.width, "height": shot.height}
     context = browser.new_context(viewport=size, color_scheme=shot.scheme)  # type: ignore[arg-type]
     try:
@@ -74,36 +74,36 @@ def take(browser: Browser, url: str, shot: Shot) -> bytes:
 
 
 def wait(page: Page) -> None:
-    """Until the page has been quiet for a while: between two measurements it is, for a moment."""
-    until, quiet_since = time.monotonic() + PATIENCE, time.monotonic()
+    """Wait until the page has been quiet for `QUIET` seconds: it is also quiet for a moment between measurements."""
+    until, quiet_since = time.monotonic() + TIMEOUT, time.monotonic()
     while time.monotonic() - quiet_since < QUIET:
         if time.monotonic() > until:
-            raise NoPicture(f"{page.url} is not finished after {PATIENCE} s: try again on a quiet machine")
+            raise NoPicture(f"{page.url} is not finished after {TIMEOUT} s: try again on a quiet machine")
         page.wait_for_timeout(100)
         if page.evaluate(BUSY):
             quiet_since = time.monotonic()
 
 
 def small(png: bytes) -> bytes:
-    """The same picture, where it is large in as few colours as it takes. Raises NoPicture if none are few enough."""
+    """The picture in at most `MAX_BYTES`, with fewer colours if necessary. Raises NoPicture if that is not enough."""
     image = Image.open(BytesIO(png)).convert("RGB")
     for fewer in (image, *(image.quantize(colours) for colours in COLOURS)):
         file = BytesIO()
         fewer.save(file, "PNG", optimize=True)
         if file.tell() <= MAX_BYTES:
             return file.getvalue()
-    raise NoPicture(f"a picture has {file.tell():,} bytes in {COLOURS[-1]} colours; {MAX_BYTES:,} are allowed")
+    raise NoPicture(f"a screenshot has {file.tell():,} bytes in {COLOURS[-1]} colours; the limit is {MAX_BYTES:,}")
 
 
 def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
-    """Serve the shipped network, and take pictures of its page in Chromium (some minutes on two cores).
+    """Serve the shipped network and take screenshots of its page in Chromium (some minutes on two cores).
 
     Args:
-        names: which pictures; without any, all. Each takes the place of docs/NAME.png
+        names: which screenshots; default: all. Each replaces docs/NAME.png
     """
     wrong = [name for name in names if name not in SHOTS]
     if wrong:
-        raise NoPicture(f"there is no picture {wrong[0]}: there are {', '.join(SHOTS)}")
+        raise NoPicture(f"the name must be one of {', '.join(SHOTS)}, not {wrong[0]}")
     with served() as (browser, url):
         for name in names or SHOTS:
             picture = take(browser, url, SHOTS[name])
@@ -113,7 +113,7 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
 
 @contextmanager
 def served() -> Iterator[tuple[Browser, str]]:
-    """A browser, and the address of the shipped network's page."""
+    """A browser, and the URL of the page with the shipped network."""
     scope = Microscope.load(device=torch.device("cpu"))
     page = app.build(app.Networks(scope.source, scope))
     with without_proxies():

@@ -1,4 +1,4 @@
-"""Put together what a Hugging Face Space is made of, and try it as the Space would run it: `make space`."""
+"""Assemble the files of a Hugging Face Space, and test them in the environment of a Space: `make space`."""
 
 import hashlib
 import os
@@ -47,15 +47,15 @@ print(f"Python {platform.python_version()}, torch {torch.__version__}, gradio {g
 
 
 class NoSpace(ValueError):
-    """What was put together is not fit to be a Space; the message says why."""
+    """The files are not a valid Space. The message has the reason."""
 
 
 def assemble(folder: Path) -> None:
-    """Put the files of the Space into the folder, and nothing else but their checksums (as of sha256sum).
+    """Write the files of the Space and their checksums (format of sha256sum) into the folder.
 
-    Raises NoSpace where one is above 10 MB, NotWritable where the folder holds what is not from here.
+    Raises NoSpace if a file is above 10 MB, NotWritable if the folder holds other files.
     """
-    for path in ours(folder):  # a trial that was killed leaves them, and the folders that they are in, read-only
+    for path in ours(folder):  # a killed test leaves files and folders read-only
         _allow_writing(True, *(part for part in (path, *path.parents) if part.is_relative_to(folder)))
     with atomic_write.replacing(folder, ours) as new:
         for part in RUN + READ:
@@ -69,13 +69,13 @@ def assemble(folder: Path) -> None:
         for path in _files(new):
             if path.stat().st_size > MAX_BYTES:
                 name = path.relative_to(new)
-                raise NoSpace(f"{name} has {path.stat().st_size:,} bytes; a Space takes {MAX_BYTES:,} at most")
+                raise NoSpace(f"{name} has {path.stat().st_size:,} bytes; the limit of a Space is {MAX_BYTES:,}")
         sums = [f"{_sha256(path)}  {path.relative_to(new).as_posix()}\n" for path in _files(new)]
         (new / SUMS).write_text("".join(sums), encoding="utf-8")
 
 
 def ours(folder: Path) -> set[Path]:
-    """The files of a folder that `assemble` put there and nobody has changed, and what Python has cached of them."""
+    """The unchanged files of `assemble` in a folder, and Python's cache of them."""
     if not (folder / SUMS).is_file():
         return set()
     lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
@@ -89,14 +89,14 @@ def _sha256(path: Path) -> str:
 
 
 def front_matter(folder: Path) -> dict[str, Any]:
-    """The head of the README, which makes a folder a Space. Raises NoSpace where it is incomplete or untrue.
+    """The front matter of the README, which configures the Space. Raises NoSpace if it is incomplete or wrong.
 
     https://huggingface.co/docs/hub/spaces-config-reference
     """
     data = metadata_load(folder / "README.md") or {}
     (gradio,) = (one for one in requirements(folder / "requirements.txt") if one.name == "gradio")
     (least,) = (limit.version for limit in gradio.specifier if limit.operator == ">=")
-    truths = {
+    checks = {
         "title": lambda v: bool(v),
         "emoji": lambda v: v and not v.isascii(),
         "colorFrom": COLOURS.__contains__,
@@ -110,14 +110,14 @@ def front_matter(folder: Path) -> dict[str, Any]:
         "tags": lambda v: isinstance(v, list),
         "datasets": lambda v: isinstance(v, list),
     }
-    for name, true in truths.items():
-        if name not in data or not true(data[name]):
-            raise NoSpace(f"the front matter of README.md says {name}: {data.get(name)!r}, which cannot be")
+    for name, valid in checks.items():
+        if name not in data or not valid(data[name]):
+            raise NoSpace(f"the front matter of README.md has an invalid {name}: {data.get(name)!r}")
     return data
 
 
 def environment(python: str, space: Path, folder: Path) -> Path:
-    """The Python of a new virtual environment with what requirements.txt names, and nothing else."""
+    """The Python of a new virtual environment with only the packages of requirements.txt."""
     subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
     new = folder / "bin" / "python"
     subprocess.run([new, "-m", "pip", "install", "--quiet", "-r", space / "requirements.txt"], check=True)
@@ -125,12 +125,12 @@ def environment(python: str, space: Path, folder: Path) -> Path:
 
 
 def answer(python: Path, space: Path) -> str:
-    """Start the app as a Space does and ask it, on loopback, for the class of a shipped sample.
+    """Start the app as a Space does, and classify a shipped sample through its API.
 
-    The sources and the home folder cannot be written, and nothing can be had from elsewhere. Raises NoSpace if the app
-    does not start or gives no class.
+    The sources and the home folder are read-only, and there is no network access except to loopback. Raises NoSpace if
+    the app does not start or does not return a class.
     """
-    command = [*_without_root_s_right_to_write(), python, front_matter(space)["app_file"]]
+    command = [*_without_write_override(), python, front_matter(space)["app_file"]]
     port = _free_port()
     with tempfile.TemporaryDirectory() as scratch:
         home, temporary, picture = (Path(scratch) / name for name in ("home", "tmp", "sample.png"))
@@ -143,7 +143,7 @@ def answer(python: Path, space: Path) -> str:
             "TMPDIR": str(temporary),
             "GRADIO_SERVER_NAME": "127.0.0.1",
             "GRADIO_SERVER_PORT": str(port),
-            "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody is there
+            "HTTPS_PROXY": "http://127.0.0.1:9",  # an unused port
             "NO_PROXY": "127.0.0.1,localhost",
         }
         with _read_only(space, home), subprocess.Popen(command, cwd=space, env=environ) as app:
@@ -157,10 +157,10 @@ def answer(python: Path, space: Path) -> str:
 
 
 def _started(app: subprocess.Popen, url: str) -> Client:
-    """The app, as soon as it answers."""
+    """A client of the app, once the app answers."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and app.poll() is None:
-        with suppress(Exception):  # whatever the client's HTTP library raises while nobody listens yet
+        with suppress(Exception):  # errors of the client's HTTP library until the app listens
             return Client(url, verbose=False)
         time.sleep(0.5)
     raise NoSpace(f"the app did not start (exit status {app.poll()})")
@@ -188,8 +188,8 @@ def _allow_writing(allow: bool, *paths: Path) -> None:
         path.chmod(path.stat().st_mode | 0o200 if allow else path.stat().st_mode & ~0o222)
 
 
-def _without_root_s_right_to_write() -> list[str]:
-    """What stands before a command so that read-only folders are read-only for root, too."""
+def _without_write_override() -> list[str]:
+    """The prefix of a command that makes read-only folders read-only for root, too."""
     return ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
 
 
@@ -198,11 +198,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def main(python: str = sys.executable, folder: Path = ROOT / "build" / "space") -> None:
-    """Put the Space together and try it in a new virtual environment (some minutes, and meanwhile some GB).
+    """Assemble the Space and test it in a new virtual environment (some minutes, and temporarily some GB).
 
     Args:
-        python: the Python to try it with
-        folder: where the files are put
+        python: Python executable for the test
+        folder: folder for the files
     """
     assemble(folder)
     title, sizes = front_matter(folder)["title"], [path.stat().st_size for path in _files(folder)]

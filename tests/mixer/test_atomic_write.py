@@ -134,7 +134,7 @@ def dangling_link_instead(target: Path) -> None:
         (folder_beside, r"target holds .* \(two/photo.jpg\)"),
         (link_beside, r"target holds .* \(two\)"),
         (hidden_beside, r"target holds .* \(.git\)"),
-        (file_instead, "target is there already, and this program did not write it"),
+        (file_instead, "target exists already, and another program wrote or changed it"),
         (link_instead, "target is a link"),
         (dangling_link_instead, "target is a link"),
     ],
@@ -153,7 +153,7 @@ def test_the_folder_that_one_is_in_is_not_replaced(target: Path, monkeypatch: py
     (target.parent / "empty" / "below").mkdir(parents=True)
     for folder, name in ((target, "."), (target, target), (target.parent / "empty" / "below", ".")):
         monkeypatch.chdir(folder)
-        with pytest.raises(NotWritable, match="the folder that you are in"):
+        with pytest.raises(NotWritable, match="contains the current folder"):
             check(Path(name), two)
 
 
@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_any_work(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("tempfile.mkdtemp", refused)
-    with pytest.raises(NotWritable, match=rf"target cannot be written \({os.strerror(number)}\): name another place"):
+    with pytest.raises(NotWritable, match=rf"target cannot be written \({os.strerror(number)}\): name another folder"):
         check(target, two)
 
 

@@ -100,13 +100,13 @@ def test_a_metrics_file_that_is_a_link_or_of_another_project_stays(folder: Path,
     (tmp_path / "other" / "metrics.json").write_text("{}", encoding="utf-8")
     with pytest.raises(NotWritable, match="move it away"):
         checkpoint.check_metrics(tmp_path / "other")
-    with pytest.raises(NotWritable, match="first get a copy"):
+    with pytest.raises(NotWritable, match="download a copy first"):
         checkpoint.check_metrics("owner/name")
 
 
 def test_a_number_that_is_none_is_never_written(network: Mixer, folder: Path) -> None:
     for value in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"metrics\.json is not written, as a number in it is not finite"):
+        with pytest.raises(ValueError, match=r"metrics\.json is not written because a number is not finite"):
             checkpoint.write_metrics(folder, {"class_accuracy": {"cat": value}})
         with pytest.raises(ValueError, match=r"metrics\.json is not written"):
             checkpoint.save(folder, network, {"accuracy": value})
@@ -179,7 +179,7 @@ def test_a_checkpoint_without_names_is_read(folder: Path) -> None:
 @pytest.mark.parametrize("names", [["cat"], ["cat"] * 11])
 def test_names_must_be_as_many_as_the_classes(folder: Path, names: list[str]) -> None:
     change(folder, classes=names)
-    with pytest.raises(CheckpointError, match=f"classes must be 10 names, or none, not {len(names)}"):
+    with pytest.raises(CheckpointError, match=f"classes must be 10 names or none, not {len(names)}"):
         checkpoint.load(folder, Mixer)
 
 
@@ -191,11 +191,11 @@ def test_what_is_no_checkpoint_is_refused_with_the_next_step(network: Mixer, fol
     weights = folder / "model.safetensors"
     with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {weights} NEW_FOLDER")):
         checkpoint.load(weights, Mixer)
-    with pytest.raises(CheckpointError, match=re.escape(f"a checkpoint a folder, here {folder};")):
+    with pytest.raises(CheckpointError, match=re.escape(f"name the folder of a checkpoint ({folder}).")):
         checkpoint.load(folder / "config.json", Mixer)
     shutil.rmtree(run / "checkpoint")
     (run / "state.pt").touch()
-    with pytest.raises(CheckpointError, match="run is a run that has not ended: the command that began it goes on"):
+    with pytest.raises(CheckpointError, match="run is a run that has not ended: continue it with the same command"):
         checkpoint.load(run, Mixer)
     theirs = CASES / "miil"
     with pytest.raises(CheckpointError, match=re.escape(f"python main.py convert {theirs} NEW_FOLDER")):
@@ -204,7 +204,7 @@ def test_what_is_no_checkpoint_is_refused_with_the_next_step(network: Mixer, fol
 
 def test_weights_that_git_lfs_has_not_fetched_are_said_to_be_so(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes((CASES / "lfs_pointer.safetensors").read_bytes())
-    with pytest.raises(CheckpointError, match=r"model.safetensors is a pointer of Git LFS.*git lfs pull"):
+    with pytest.raises(CheckpointError, match=r"model.safetensors is a Git LFS pointer.*git lfs pull"):
         checkpoint.load(folder, Mixer)
 
 
@@ -244,8 +244,8 @@ def state(**entries: object) -> Callable[[Path], object]:
         (lambda folder: next(folder.glob("*.safetensors")).unlink(), "weights are incomplete"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
         (truncate, "weights are incomplete, damaged"),
-        (state(hidden_dim=12), "weights are incomplete, damaged or of another shape"),
-        (state(hidden_dim=10**9), r"\d bytes do not hold 320,\d{3},\d{3},\d{3} parameters"),  # and none are made
+        (state(hidden_dim=12), "weights are incomplete, damaged or have another shape"),
+        (state(hidden_dim=10**9), r"\d bytes cannot hold 320,\d{3},\d{3},\d{3} parameters"),  # and none are made
         (state(num_blocks=10**9), "num_blocks must be from 1 to 1000"),
         (state(attention_heads=8), "config.json does not fit: .*attention_heads"),
         (
@@ -265,7 +265,7 @@ def test_a_damaged_checkpoint_is_an_error_in_words(folder: Path, damage, message
 
 
 def test_neither_a_folder_nor_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is no folder"):
+    with pytest.raises(CheckpointError, match="is neither a folder nor a model on the Hub"):
         checkpoint.load(tmp_path / "nowhere" / "at" / "all", Mixer)
 
 
@@ -312,7 +312,9 @@ def test_damaged_samples_are_refused_in_words(network: Mixer, folder: Path) -> N
         {"classes": np.array([{}], object)},
     ):
         np.savez_compressed(folder / "samples.npz", **right | wrong)
-        with pytest.raises(CheckpointError, match=r"samples\.npz is damaged, or not from here: .*; delete it"):
+        with pytest.raises(
+            CheckpointError, match=r"samples\.npz is damaged, or another program wrote it: .*; delete it"
+        ):
             checkpoint.load_samples(folder)
     (folder / "samples.npz").write_bytes(b"cut off")
     with pytest.raises(CheckpointError, match=r"samples\.npz is damaged"):

@@ -45,12 +45,12 @@ from pathlib import Path
 from mixer import train as training
 from mixer.data import Labelled
 from mixer.model import Mixer, MixerConfig
-from mixer.teacher import Average, Teacher, TeacherConfig
+from mixer.teacher import Ensemble, Teacher, TeacherConfig
 
 torch.manual_seed(0)
 data = Labelled(torch.randint(256, (60, 3, 32, 32), dtype=torch.uint8), torch.arange(60) % 10)
 small = MixerConfig(patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17)
-teacher = Average([Teacher(TeacherConfig((5, 6, 7))), Teacher(TeacherConfig((7, 5, 6)))])
+teacher = Ensemble([Teacher(TeacherConfig((5, 6, 7))), Teacher(TeacherConfig((7, 5, 6)))])
 model, names = Mixer(small), []
 config = training.TrainConfig(epochs=1, warmup_epochs=0, batch_size=12, micro_batch=12)
 
@@ -75,5 +75,5 @@ def test_compiled_training_has_the_losses_of_training_as_it_is() -> None:
     """All of torch.compile but the code for the GPU: what is traced, backward too, is run as it is."""
     said = subprocess.run([sys.executable, "-c", LOSSES], cwd=ROOT, check=True, capture_output=True, encoding="utf-8")
     plain, faster, names = json.loads(said.stdout)
-    assert (len(plain), names) == (5, ["Mixer", "Average"])
+    assert (len(plain), names) == (5, ["Mixer", "Ensemble"])
     assert plain == pytest.approx(faster, rel=2e-3)

@@ -17,18 +17,18 @@ from mixer.errors import message, readable_errors, without_proxies
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device (free some space"),
-        (PermissionError(errno.EACCES, "Permission denied", "x.npz"), "x.npz: Permission denied (check that you"),
-        (OSError(errno.EROFS, "Read-only file system", "run"), "run: Read-only file system (name another place)"),
+        (PermissionError(errno.EACCES, "Permission denied", "x.npz"), "x.npz: Permission denied (check your perm"),
+        (OSError(errno.EROFS, "Read-only file system", "run"), "run: Read-only file system (name another folder)"),
         (FileNotFoundError("CIFAR-10 is not there: add --download"), "CIFAR-10 is not there: add --download"),
         (
             ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
             "Connection reset by peer (check the conn",
         ),
         (ValueError("crop must be from 0 to 31, not 40"), "crop must be from 0 to 31, not 40"),
-        (FloatingPointError("the loss is no longer finite"), "the loss is no longer finite"),
-        (MemoryError(), "The memory does not suffice"),
-        (torch.OutOfMemoryError("CUDA out of memory."), "The memory does not suffice"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you"), "The memory does not suffice"),
+        (FloatingPointError("the loss is not finite"), "the loss is not finite"),
+        (MemoryError(), "Out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "Out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you"), "Out of memory"),
         (KeyboardInterrupt(), "Stopped."),
     ],
 )
@@ -50,7 +50,7 @@ def test_an_error_with_a_path_that_is_no_text_is_a_sentence_too() -> None:
 
 
 def test_what_torch_says_where_a_cpu_s_memory_lacks_is_known() -> None:
-    with pytest.raises(SystemExit, match="The memory does not suffice"), readable_errors():
+    with pytest.raises(SystemExit, match="Out of memory"), readable_errors():
         torch.empty(2**60)
 
 

@@ -106,18 +106,18 @@ def test_a_network_that_knows_the_classes_in_another_order_is_judged_by_their_na
 
 def test_a_network_with_other_classes_cannot_be_evaluated(foreign_mixer: Mixer) -> None:
     data = Labelled(torch.zeros(10, 3, 32, 32, dtype=torch.uint8), torch.arange(10))
-    with pytest.raises(OtherClasses, match=rf"classes .{foreign_mixer.config.num_classes}: .* are not CIFAR-10's"):
+    with pytest.raises(OtherClasses, match=rf"other classes .{foreign_mixer.config.num_classes}: .* than CIFAR-10"):
         evaluate(foreign_mixer, data, data, CPU)
 
 
 def test_what_cannot_be_counted_is_refused_in_words(tiny, coloured: Labelled) -> None:
     none = Labelled(coloured.images[:0], coloured.labels[:0])
     for test, validation in ((none, coloured), (coloured, none)):
-        with pytest.raises(ValueError, match=r"on \d+ test and \d+ validation images"):
+        with pytest.raises(ValueError, match=r"not \d+ test and \d+ validation images"):
             evaluate(Mixer(tiny), test, validation, CPU)
     broken = Mixer(tiny)
     torch.nn.init.constant_(broken.stem.bias, torch.nan)
-    with pytest.raises(ValueError, match="answers are no numbers"):
+    with pytest.raises(ValueError, match="logits of this network are not finite"):
         evaluate(broken, coloured, coloured, CPU)
 
 

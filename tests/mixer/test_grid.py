@@ -53,7 +53,7 @@ def test_a_map_has_the_value_of_each_patch_in_its_place() -> None:
         (lambda: GRID.patch_at(0, 15), r"patch \(0, 3\) does not exist"),
         (lambda: GRID.map(np.zeros((3, 6))), r"9 patches has no map of \(3, 6\)"),
         (lambda: Groups(GRID, 2).expand(np.zeros((4, 9))), r"4 groups of patches have no values of \(4, 9\)"),
-        (lambda: PatchGrid((32, 32), (5, 8)), r"\(32, 32\) .* cannot be cut into \(5, 8\)"),
+        (lambda: PatchGrid((32, 32), (5, 8)), r"\(32, 32\) .* cannot be divided into \(5, 8\)"),
         (lambda: PatchGrid((32, 32), (0, 8)), "patch_size must be .* at least 1"),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 
 from mixer import data, near
 from mixer.data import DataMissing, choose_samples, statistics
-from mixer.image_folder import GIVEN, LEAST, RULE, Parts, read, read_samples
+from mixer.image_folder import GIVEN, MIN_IMAGES, RULE, Parts, read, read_samples
 from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos
@@ -86,9 +86,9 @@ def test_copies_count_once_and_contradictions_not_at_all(mine: Path) -> None:
     assert (parts.copies, parts.contradictory) == (1, 2)
     assert sum(len(getattr(parts, name)) for name in PARTS) == 79
     assert sum(len(getattr(whole, name)) for name in PARTS) == 80
-    said = " ".join(parts.said())
-    assert "Copies of other files, left out: 1." in said
-    assert "Files that stand in two classes, left out: 2." in said
+    said = " ".join(parts.describe())
+    assert "Duplicates of other files, left out: 1." in said
+    assert "Files in several classes, left out: 2." in said
 
 
 def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
@@ -98,7 +98,7 @@ def test_unreadable_files_are_named_and_counted(mine: Path) -> None:
     (mine / "README").write_text("beside the classes: passed over", encoding="utf-8")
     parts = read(mine, SIZE)
     assert parts.unreadable == ("discs/a.jpg", "discs/b.txt")
-    assert "Files that are no picture, left out: 2 (discs/a.jpg, discs/b.txt)." in parts.said()
+    assert "Files that cannot be read as a picture, left out: 2 (discs/a.jpg, discs/b.txt)." in parts.describe()
     assert parts.record()["unreadable"] == 2
 
 
@@ -131,7 +131,7 @@ def test_parts_that_somebody_made_stay_and_no_test_image_is_trained_on(
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ((), "mine holds 0 folders: sort the images into one folder for each class, two at least"),
+        ((), "mine holds 0 folders: sort the images into one folder per class, at least two"),
         (("discs",), "mine holds 1 folders"),
     ],
 )
@@ -145,11 +145,13 @@ def test_a_folder_that_is_not_sorted_is_refused(mine: Path, names: tuple[str, ..
 
 def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
     (mine / "cats").mkdir()
-    for i in range(LEAST - 1):
+    for i in range(MIN_IMAGES - 1):
         shutil.copy(mine / "discs" / f"IMG_{i:04}.jpg", mine / "cats" / f"{i}.jpg")
         (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
     (mine / "cats" / "broken.jpg").write_text("no picture", encoding="utf-8")
-    with pytest.raises(UnusableData, match=r"needs at least 10 different.*cats \(9\)\..*Files that are no picture: 1 "):
+    with pytest.raises(
+        UnusableData, match=r"at least 10 different.*cats \(9\)\..*Files that cannot be read as a picture: 1"
+    ):
         read(mine, SIZE)
 
 
@@ -173,7 +175,7 @@ def test_samples_are_test_images_of_every_class_in_turn(mine: Path, monkeypatch:
     assert torch.equal(whole.labels, test.labels[whole.indices])
     assert whole.labels.tolist() == sorted(whole.labels.tolist())
     assert len(whole) == len(test)
-    monkeypatch.setattr("mixer.data.MOST_SAMPLE_BYTES", 5 * 3 * 16 * 24)
+    monkeypatch.setattr("mixer.data.MAX_SAMPLE_BYTES", 5 * 3 * 16 * 24)
     few = choose_samples(test)
     assert few.labels.tolist() == [0, 0, 0, 1, 1]
     assert few.indices.tolist() == [*range(3), *(test.labels == 1).nonzero()[:2, 0].tolist()]
@@ -181,7 +183,7 @@ def test_samples_are_test_images_of_every_class_in_turn(mine: Path, monkeypatch:
 
 def test_samples_are_the_first_of_each_class_of_a_folder(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (mine / "discs" / "notes.txt").write_text("no picture", encoding="utf-8")
-    monkeypatch.setattr(data, "MOST_SAMPLES", 7)
+    monkeypatch.setattr(data, "MAX_SAMPLES", 7)
     said = list[str]()
     found = read_samples(mine, SIZE, said.append)
     assert (found.classes, found.source, found.held_out) == (("discs", "stripes"), "mine", False)
@@ -189,7 +191,7 @@ def test_samples_are_the_first_of_each_class_of_a_folder(mine: Path, monkeypatch
     assert found.indices.tolist() == [0, 1, 2, 3, 41, 42, 43]
     want = to_picture(decode(mine / "stripes" / "IMG_0002.jpg").image, SIZE)
     assert np.array_equal(found.images[-1].permute(1, 2, 0), want)
-    assert said == [f"Samples: 7 of the 81 files in {mine}, of each class the first."]
+    assert said == [f"Samples: 7 of the 81 files in {mine}, the first of each class."]
 
 
 def test_a_folder_of_test_images_gives_only_those(mine: Path, tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_samples_need_no_labels(mine: Path) -> None:
     said = list[str]()
     found = read_samples(flat, SIZE, said.append)
     assert (len(found), found.classes, set(found.labels.tolist())) == (41, (), {0})
-    assert said == ["Files that are no picture: 1 (a.png)."]
+    assert said == ["Files that cannot be read as a picture: 1 (a.png)."]
     shutil.rmtree(flat / "more")
     (one := mine.parent / "one").mkdir()
     shutil.move(flat, one)
@@ -215,7 +217,7 @@ def test_samples_need_no_labels(mine: Path) -> None:
 
 
 def test_a_folder_without_samples_is_refused_in_words(mine: Path) -> None:
-    with pytest.raises(DataMissing, match=r"there is no folder .*nowhere: --samples takes a folder of pictures"):
+    with pytest.raises(DataMissing, match=r".*nowhere is not a folder: --samples takes a folder of pictures"):
         read_samples(mine / "nowhere", SIZE)
     (mine / "empty").mkdir()
     with pytest.raises(UnusableData, match=r"no picture in .*empty can be read: --samples takes a folder of pictures"):
@@ -223,5 +225,5 @@ def test_a_folder_without_samples_is_refused_in_words(mine: Path) -> None:
     two = mine.parent / "two"
     for part in ("train", "test"):
         shutil.copytree(mine / "discs", two / part)
-    with pytest.raises(UnusableData, match="can be read in two ways: name a folder that holds nothing but pictures"):
+    with pytest.raises(UnusableData, match="is ambiguous: name a folder that contains either only pictures"):
         read_samples(two, SIZE)

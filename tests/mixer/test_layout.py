@@ -56,7 +56,7 @@ def test_validation_serves_as_test_where_there_is_none(tmp_path: Path, name: str
     assert {(kind, part) for _, kind, part in found(tmp_path)} == {
         (k, p) for k in ("ants", "bees") for p in ("train", "test")
     }
-    assert "There are no test images: the validation images test" in " ".join(read_layout(tmp_path).notes)
+    assert "the validation images are used for the test" in " ".join(read_layout(tmp_path).notes)
     tree(tmp_path, "test/ants", "test/bees")
     assert {part for _, _, part in found(tmp_path)} == {"train", "validation", "test"}
 
@@ -76,7 +76,7 @@ def test_another_folder_beside_parts_is_left_out_and_named(tmp_path: Path, other
         (kind, part) for kind in ("ants", "bees") for part in ("train", "test")
     }
     name = other.partition("/")[0]
-    assert f"{name} has no name of a part, left out: 1 files." in read_layout(tmp_path).notes
+    assert f"{name} is not the name of a part: its 1 files are left out." in read_layout(tmp_path).notes
 
 
 def test_a_test_folder_without_class_folders_is_said_to_be_one(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_test_folder_without_class_folders_is_said_to_be_one(tmp_path: Path) -
     assert {(kind, part) for _, kind, part in found(tmp_path)} == {("ants", ""), ("bees", "")}
     notes = " ".join(read_layout(tmp_path).notes)
     assert "test is a part without class folders: its 1 files have no class and are left out." in notes
-    assert "There are no test images: the training images are divided." in notes
+    assert "There are no test images: the training images are split." in notes
     tree(tmp_path, "val/ants", "val/bees")
     assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
 
@@ -107,17 +107,17 @@ def test_classes_stay_classes_whatever_they_are_called(tmp_path: Path, folders: 
 @pytest.mark.parametrize(
     ("folders", "words", "answer", "classes"),
     [
-        (("1/cat", "1/dog", "2/cat", "2/dog"), "the classes are in them (cat, dog)", "classes", "1 2"),
-        (("bus", "train/steam", "train/electric"), "train alone holds the classes (elec", "classes", "bus train"),
-        (("bus", "train/steam", "train/electric"), "then add --folders parts", "parts", "electric steam"),
-        (("train", "test"), "sort the images in each of them into one folder for each class", "classes", "test train"),
+        (("1/cat", "1/dog", "2/cat", "2/dog"), "with the classes inside (cat, dog)", "classes", "1 2"),
+        (("bus", "train/steam", "train/electric"), "only train contains the classes (elec", "classes", "bus train"),
+        (("bus", "train/steam", "train/electric"), "add --folders parts", "parts", "electric steam"),
+        (("train", "test"), "sort the images in each of them into one folder per class", "classes", "test train"),
     ],
 )  # fmt: skip
 def test_where_both_readings_are_possible_both_are_said(
     tmp_path: Path, folders: tuple[str, ...], words: str, answer: Folders, classes: str
 ) -> None:
     tree(tmp_path, *folders)
-    with pytest.raises(UnusableData, match="can be read in two ways") as caught:
+    with pytest.raises(UnusableData, match="is ambiguous") as caught:
         read_layout(tmp_path)
     assert words in str(caught.value)
     assert "--folders classes" in str(caught.value)
@@ -126,7 +126,7 @@ def test_where_both_readings_are_possible_both_are_said(
 
 def test_parts_that_are_none_are_refused(tmp_path: Path) -> None:
     tree(tmp_path, "cat", "dog")
-    with pytest.raises(UnusableData, match="holds no folder train with a folder for each class in it"):
+    with pytest.raises(UnusableData, match="has no folder train with one folder per class in it"):
         read_layout(tmp_path, "parts")
 
 

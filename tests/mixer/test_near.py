@@ -49,11 +49,11 @@ def test_what_is_saved_anew_shrunk_or_brightened_is_near_and_other_pictures_are_
         ImageEnhance.Brightness(photo).enhance(0.8),
         ImageEnhance.Contrast(photo).enhance(0.8),
     ]
-    groups = near.groups([near.look(picture) for picture in [*SHIPPED, *changed]])
+    groups = near.groups([near.thumbnail(picture) for picture in [*SHIPPED, *changed]])
     assert groups == [*range(len(SHIPPED)), 7, 7, 7, 7]
 
 
 def test_plain_pictures_are_near_nothing() -> None:
     plain = [Image.new("RGB", (9, 9), (shade, 0, 0)) for shade in range(4)]
-    assert near.groups([near.look(picture) for picture in plain]) == [0, 1, 2, 3]
+    assert near.groups([near.thumbnail(picture) for picture in plain]) == [0, 1, 2, 3]
     assert near.groups([]) == []

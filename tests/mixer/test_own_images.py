@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mixer.image_folder import LEAST, Parts, compare, read, seen
+from mixer.image_folder import MIN_IMAGES, Parts, compare, digests_of, read
 from mixer.layout import UnusableData
 from mixer.picture import decode, to_picture
 from tests import photos
@@ -32,7 +32,7 @@ def noise(folder: Path, count: int, seed: int = 0, size: int = 12) -> None:
 
 
 def said(parts: Parts) -> str:
-    return " ".join(parts.said())
+    return " ".join(parts.describe())
 
 
 def total(parts: Parts) -> int:
@@ -106,7 +106,7 @@ def test_near_copies_stay_in_one_part_and_are_counted(mine: Path) -> None:
             image.save(mine / "discs" / "small" / file.name, quality=60)
     parts = read(mine, size)
     assert parts.near >= 19
-    assert f"Near copies of other images, in one part with them: {parts.near}." in parts.said()
+    assert f"Near-duplicates of other images, in the same part: {parts.near}." in parts.describe()
     assert parts.record()["near copies"] == parts.near
     apart = [
         file.name
@@ -126,7 +126,7 @@ def test_a_near_copy_of_a_test_image_is_not_trained_on(tmp_path: Path) -> None:
     parts = read(tmp_path, (16, 16))
     assert len(parts.test) == 20
     assert len(parts.train) + len(parts.validation) == 24
-    assert "Near copies of images in another part, which tests, left out: 3." in parts.said()
+    assert "Near-duplicates of images in another part, left out: 3." in parts.describe()
 
 
 def test_what_devices_keep_beside_photos_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_what_devices_keep_beside_photos_is_left_out_and_counted(tmp_path: Path)
     assert parts.unreadable == ()
 
 
-@pytest.mark.parametrize("count", [LEAST, 13, 30])
+@pytest.mark.parametrize("count", [MIN_IMAGES, 13, 30])
 def test_each_part_has_each_class(tmp_path: Path, count: int) -> None:
     for number in range(8):
         noise(tmp_path / f"class {number}", count)
@@ -168,7 +168,7 @@ def test_classes_without_test_or_validation_images_are_named(tmp_path: Path) -> 
     for part, classes in {"train": "abc", "val": "ab", "test": "bc"}.items():
         for name in classes:
             noise(tmp_path / part / name, 12, seed=len(part))
-    lines = read(tmp_path, SIZE).said()
+    lines = read(tmp_path, SIZE).describe()
     assert "Classes without test images: a." in lines
     assert "Classes without validation images: c." in lines
 
@@ -181,12 +181,12 @@ def test_a_class_of_near_copies_alone_is_named_and_two_are_refused(tmp_path: Pat
         one.point(lambda value, i=i: value * (20 - i) // 20).save(tmp_path / "a" / f"{i}.png")
     parts = read(tmp_path, (16, 16))
     assert parts.near == 11
-    assert {"Classes without test images: a.", "Classes without validation images: a."} <= set(parts.said())
+    assert {"Classes without test images: a.", "Classes without validation images: a."} <= set(parts.describe())
     shutil.rmtree(tmp_path / "b")
     (tmp_path / "b").mkdir()
     for file in (tmp_path / "a").iterdir():
         Image.open(file).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "b" / file.name)
-    with pytest.raises(UnusableData, match="no image is left for validation and test, as those of a class are near"):
+    with pytest.raises(UnusableData, match="no image is left for validation and test, because"):
         read(tmp_path, (16, 16))
 
 
@@ -200,7 +200,7 @@ def test_names_in_two_unicode_forms_are_one_class_and_no_utf8_is_one_too(tmp_pat
     assert len(parts.test) == 36
     assert json.dumps(parts.record(), ensure_ascii=False).encode()
     (tmp_path / "train" / "thé" / os.fsdecode(b"\xff.png")).touch()
-    assert "no picture, left out: 1 (train/thé/\\xff.png)" in unicodedata.normalize("NFC", said(read(tmp_path, SIZE)))
+    assert "a picture, left out: 1 (train/thé/\\xff.png)" in unicodedata.normalize("NFC", said(read(tmp_path, SIZE)))
 
 
 def test_links_and_folders_within_a_class_belong_to_it(tmp_path: Path) -> None:
@@ -213,18 +213,18 @@ def test_links_and_folders_within_a_class_belong_to_it(tmp_path: Path) -> None:
     parts = read(tmp_path / "photos", SIZE)
     assert [sum(counts) for counts in parts.record()["classes"].values()] == [24, 12]
     assert parts.unreadable == ("b/lost.png",)
-    assert "Folders within a class belong to it: 2 (a: deep, linked; b: deep)." in parts.said()
+    assert "Folders within a class belong to it: 2 (a: deep, linked; b: deep)." in parts.describe()
 
 
 def test_a_network_is_not_tested_on_images_that_it_was_trained_on(mine: Path, tmp_path: Path) -> None:
     parts = read(mine, SIZE)
-    metrics = {"data": parts.record(), "stages": [{}, {"images": seen(parts.train)}]}
+    metrics = {"data": parts.record(), "stages": [{}, {"images": digests_of(parts.train)}]}
     assert compare(parts, metrics, "net") == []
     assert compare(parts, {}, "net") == [], "trained on others, of which nothing is known"
 
     new = read(photos.write(tmp_path / "new", 20, seed=9), SIZE)
     (line,) = compare(new, metrics, "net")
-    assert f"trained on none of the {len(new.test)} test images" in line
+    assert f"None of the {len(new.test)} test images" in line
 
     divided = tmp_path / "divided"
     for file in sorted(mine.rglob("*.jpg")):
@@ -232,9 +232,9 @@ def test_a_network_is_not_tested_on_images_that_it_was_trained_on(mine: Path, tm
         (divided / part / file.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, divided / part / file.parent.name)
     other = read(divided, SIZE)
-    with pytest.raises(UnusableData, match=r"net was trained with: it was trained on \d+ of the 20 test images"):
+    with pytest.raises(UnusableData, match=r"training of net: it was trained on \d+ of the 20 test images"):
         compare(other, metrics, "net")
     old = {"data": {name: value for name, value in metrics["data"].items() if "digest" in name}, "stages": [{}]}
     assert compare(parts, old, "net") == []
-    with pytest.raises(UnusableData, match="an earlier version of this program, does not say which"):
+    with pytest.raises(UnusableData, match="an earlier version of this program, has no digests"):
         compare(other, old, "net")

@@ -106,13 +106,13 @@ def test_machines_whose_states_differ_stop_in_words(
     """As where each has a folder of its own, and only the first's has the state of the run."""
     recipe = TrainConfig(epochs=1, warmup_epochs=0.5, decay_epochs=0.5, batch_size=16)
     said = []
-    monkeypatch.setattr(parallel, "of_first", lambda own: said.append(own) or own)
+    monkeypatch.setattr(parallel, "from_first", lambda own: said.append(own) or own)
     main.train(recipe, blocks=1, run=tmp_path / "first", teacher=None, data_root=cifar)
     longer = replace(recipe, epochs=2)
     main.train(longer, blocks=1, run=tmp_path / "first", teacher=None, data_root=cifar)
     assert [words.partition(",")[0] for words in said] == ["step 0", "step 3"]
     for run, first in (("second", said[1]), ("first", said[0])):
-        monkeypatch.setattr(parallel, "of_first", lambda own, first=first: first)
+        monkeypatch.setattr(parallel, "from_first", lambda own, first=first: first)
         with pytest.raises(RunError, match=rf"{run} is here at step \d.*, and where the first process is at {first}\."):
             main.train(longer, blocks=1, run=tmp_path / run, teacher=None, data_root=cifar)
     assert not (tmp_path / "second" / "state.pt").exists()
@@ -124,6 +124,6 @@ def test_alone_all_of_it_does_nothing() -> None:
         assert (parallel.count(), parallel.is_first()) == (1, True)
         assert parallel.shard(batch) is batch
         parallel.all_reduce_sum([batch])
-        assert parallel.of_first("own") == "own"
+        assert parallel.from_first("own") == "own"
         assert batch.tolist() == [0, 1, 2, 3, 4, 5]
         assert [parallel.any_process(own) for own in (False, True)] == [False, True]

@@ -25,6 +25,12 @@ def test_every_entry_of_a_stage_may_be_missing() -> None:
     record.check({"stages": [{}, {"recipe": {"lr": None}}, {"epochs": 2}]}, 10)
 
 
+def test_recipes_of_earlier_versions_get_the_present_names() -> None:
+    metrics: dict[str, Any] = {"stages": [{"recipe": {"average": 0.9, "crop": 4}}, {"epochs": 2}]}
+    record.check(metrics, 10)
+    assert metrics == {"stages": [{"recipe": {"ema_decay": 0.9, "crop": 4}}, {"epochs": 2}]}
+
+
 def test_other_entries_may_stand_beside_them() -> None:
     record.check({"accuracy": 0.5, "note": "by hand", "nested": {"x": None}}, 10)
 

@@ -25,7 +25,7 @@ from mixer.train import TrainConfig, train
 
 CPU = torch.device("cpu")
 TINY = MixerConfig(patch_size=(4, 16), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, dropout=0.2)
-RECIPE = TrainConfig(epochs=5, warmup_epochs=0.5, decay_epochs=1, batch_size=7, micro_batch=4, average=0.5)
+RECIPE = TrainConfig(epochs=5, warmup_epochs=0.5, decay_epochs=1, batch_size=7, micro_batch=4, ema_decay=0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +302,7 @@ def test_a_state_that_is_missing_gives_way_to_the_one_before(
     (tmp_path / "state.pt").unlink()
     done, _ = steps(tmp_path)
     assert next(done)["step"] == 14
-    assert "state.pt is missing; the run goes on from the state before it, step 13" in capsys.readouterr().out
+    assert "state.pt is missing; the run continues from the previous state, step 13" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("left", ["", '{"step": 5, "ima', "\0\0\0", "no history\n"])
@@ -331,7 +331,7 @@ def test_a_history_whose_last_line_is_cut_is_read_and_one_that_is_damaged_is_nam
 
 def test_a_history_without_its_state_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text("mine", encoding="utf-8")
-    with pytest.raises(RunError, match="there without a state"):
+    with pytest.raises(RunError, match="exists without a state"):
         finish(tmp_path)
     assert (tmp_path / "history.jsonl").read_text(encoding="utf-8") == "mine"
 
@@ -340,22 +340,35 @@ def test_a_history_without_its_state_is_not_replaced(tmp_path: Path) -> None:
 def test_states_of_other_programs_and_of_earlier_versions_are_left_alone(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "state.pt")
     before = (tmp_path / "state.pt").read_bytes()
-    with pytest.raises(RunError, match=r"does not say what it is a run of.*--init"):
+    with pytest.raises(RunError, match=r"is not a state of this version.*--init"):
         finish(tmp_path)
     assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_a_run_of_an_earlier_version_continues_in_its_stage(tmp_path: Path) -> None:
+    until(tmp_path, 7)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    recipe = state["stages"][0]["recipe"]
+    recipe["average"] = recipe.pop("ema_decay")
+    torch.save(state, tmp_path / "state.pt")
+    with Run(tmp_path) as run:
+        finish(run)
+        (stage,) = run.stages
+    assert stage["recipe"]["ema_decay"] == RECIPE.ema_decay
+    assert "average" not in stage["recipe"]
 
 
 def test_what_is_in_the_way_of_a_state_is_named_and_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
     until(tmp_path, 7)
     (tmp_path / "history.jsonl").unlink()
     (tmp_path / "history.jsonl").mkdir()
-    with pytest.raises(RunError, match=r"history\.jsonl could not be written: .*: mend that, then the same command"):
+    with pytest.raises(RunError, match=r"history\.jsonl could not be written: .*: fix that, then the same command"):
         finish(tmp_path)
 
 
 @pytest.mark.parametrize("epochs", [0, 0.01])
 def test_a_training_that_sees_no_picture_is_none(tmp_path: Path, epochs: float) -> None:
-    with pytest.raises(ValueError, match=f"epochs must be enough for one of the 30 training images, not {epochs}"):
+    with pytest.raises(ValueError, match=f"epochs must cover at least one of the 30 training images, not {epochs}"):
         finish(tmp_path / "run", replace(RECIPE, epochs=epochs, warmup_epochs=0, decay_epochs=None))
     assert not (tmp_path / "run").exists()
 

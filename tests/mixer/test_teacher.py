@@ -4,7 +4,7 @@ from torch import nn
 
 from mixer import teacher as teaching
 from mixer.data import Labelled
-from mixer.teacher import Average, Teacher, TeacherConfig, TeacherTrainConfig, train_teacher
+from mixer.teacher import Ensemble, Teacher, TeacherConfig, TeacherTrainConfig, train_teacher
 
 SMALL = TeacherConfig((16, 32, 33))
 
@@ -48,10 +48,10 @@ def test_several_teachers_answer_with_their_mean_probability() -> None:
             return self.logits.expand(len(images), 3)
 
     images = torch.zeros(2, 3, 32, 32)
-    mean = Average([Sure(0.5, 0.25, 0.25), Sure(0.125, 0.875, 0.0), Sure(0.125, 0.0, 0.875)])(images).exp()
+    mean = Ensemble([Sure(0.5, 0.25, 0.25), Sure(0.125, 0.875, 0.0), Sure(0.125, 0.0, 0.875)])(images).exp()
     torch.testing.assert_close(mean, torch.tensor([[0.25, 0.375, 0.375]]).expand(2, 3))
     assert mean.sum(1).tolist() == pytest.approx([1, 1])
-    alone = Average([Sure(0.5, 0.25, 0.25)])(images).softmax(1)
+    alone = Ensemble([Sure(0.5, 0.25, 0.25)])(images).softmax(1)
     torch.testing.assert_close(alone, torch.tensor([[0.5, 0.25, 0.25]]).expand(2, 3))
 
 

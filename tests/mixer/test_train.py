@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import tyro
 from torch import nn
 
 from mixer.data import Labelled
@@ -16,7 +17,7 @@ from mixer.run import Run
 from mixer.train import TrainConfig, train
 
 CPU = torch.device("cpu")
-SHORT = TrainConfig(epochs=4, warmup_epochs=0.5, decay_epochs=1, batch_size=12, micro_batch=5, average=0.5)
+SHORT = TrainConfig(epochs=4, warmup_epochs=0.5, decay_epochs=1, batch_size=12, micro_batch=5, ema_decay=0.5)
 
 
 def fresh(config: MixerConfig) -> Mixer:
@@ -116,18 +117,22 @@ def test_learns_from_a_teacher(tiny: MixerConfig, coloured: Labelled, tmp_path: 
 def test_batch_and_average_fit_the_number_of_images() -> None:
     default = TrainConfig()
     assert [default.batch(images) for images in (45_000, 50_000, 5_120, 350, 20)] == [256, 256, 256, 17, 8]
-    assert default.ema_decay(45_000) == 0.999  # the recipe that was measured best stays as it was
-    assert default.ema_decay(350) == pytest.approx(1 - 10 / (60 * 350 / 17))
-    assert replace(default, epochs=0.4).ema_decay(8) == 0
-    assert replace(default, batch_size=5, average=0.5).batch(45_000) == 5
-    assert replace(default, average=0.5).ema_decay(350) == 0.5
+    assert default.ema(45_000) == 0.999  # the recipe that was measured best stays as it was
+    assert default.ema(350) == pytest.approx(1 - 10 / (60 * 350 / 17))
+    assert replace(default, epochs=0.4).ema(8) == 0
+    assert replace(default, batch_size=5, ema_decay=0.5).batch(45_000) == 5
+    assert replace(default, ema_decay=0.5).ema(350) == 0.5
     assert [replace(default, batch_size=64).batch(images) for images in (1, 40, 64, 65)] == [1, 40, 64, 64]
     assert default.batch(5) == 5
 
 
+def test_the_earlier_name_of_an_option_is_still_read() -> None:
+    assert tyro.cli(TrainConfig, args=["--average", "0.5"]) == TrainConfig(ema_decay=0.5)
+
+
 def test_a_shift_larger_than_the_images_is_refused(tiny: MixerConfig, coloured: Labelled, tmp_path: Path) -> None:
     small = replace(tiny, image_size=(8, 16), patch_size=(4, 4))
-    with pytest.raises(ValueError, match=r"crop must be less than the images' sides, \(8, 16\), not 8"):
+    with pytest.raises(ValueError, match=r"crop must be smaller than the image, \(8, 16\), not 8"):
         next(train(fresh(small), coloured, coloured, replace(SHORT, crop=8), tmp_path, CPU))
 
 

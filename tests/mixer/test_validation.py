@@ -22,7 +22,7 @@ WRONG: dict[type, dict[str, list[Any]]] = {
         "muon_lr": [-1e-3, math.nan, math.inf],
         "adamw_lr": [-1e-3, math.nan, math.inf],
         "weight_decay": [-0.1, math.nan],
-        "average": [-0.1, 1.1, math.nan],
+        "ema_decay": [-0.1, 1.1, math.nan],
         "crop": [-1, 32, 40],
         "mix": [-0.1, 3, math.nan],
         "hard_labels": [-0.5, 1.5, math.nan],
@@ -57,7 +57,7 @@ SETTINGS = [(config, name, value) for config, names in WRONG.items() for name in
 
 @pytest.mark.parametrize(("config", "name", "value"), SETTINGS)
 def test_what_cannot_be_is_refused_by_name(config: type, name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be .*, not|cannot be cut into"):
+    with pytest.raises(ValueError, match=rf"{name} must be .*, not|cannot be divided into"):
         config(**{name: value})
 
 
@@ -87,6 +87,6 @@ def test_the_ends_of_the_ranges_are_allowed() -> None:
     TrainConfig(
         epochs=0, warmup_epochs=0, decay_epochs=0, batch_size=1, micro_batch=1, crop=0, mix=0, hard_labels=0, seed=0
     )
-    TrainConfig(crop=31, mix=1, hard_labels=1, average=0, seed=2**32 - 1, muon_lr=0, adamw_lr=0, weight_decay=0)
+    TrainConfig(crop=31, mix=1, hard_labels=1, ema_decay=0, seed=2**32 - 1, muon_lr=0, adamw_lr=0, weight_decay=0)
     TeacherTrainConfig(epochs=1, batch_size=1, label_smoothing=0, shift=31, whiten_epochs=0)
     MixerConfig(dropout=1.0, num_classes=1, num_blocks=1, hidden_dim=1, gelu="tanh")

@@ -58,7 +58,7 @@ def test_a_run_becomes_a_page(run: Path) -> None:
 
 def test_somebody_s_own_page_stays(run: Path) -> None:
     (run / "curves.html").write_text("mine", encoding="utf-8")
-    with pytest.raises(NotWritable, match=r"curves\.html is there already"):
+    with pytest.raises(NotWritable, match=r"curves\.html exists already"):
         learning_curves.write(run)
     assert (run / "curves.html").read_text(encoding="utf-8") == "mine"
 
