@@ -318,7 +318,7 @@ def write_report(
         patch: ROW,COLUMN of the selected patch, each from 0
         depth: the selected depth, such as stem, 3a or 12b
         methods: attribution methods; without it, those that the page begins with
-        views: views, or tabs with all of their views, in place of those that show the picture, such as tokens.votes or
+        views: views, or tabs with all of their views, instead of those that show the picture, such as tokens.votes or
             attribution; what they need is measured, however long it takes
         everything: all views, and all that they need: hours on a slow machine
         pinned: another picture, to be shown beside
