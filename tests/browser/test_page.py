@@ -532,7 +532,8 @@ def test_an_attribution_is_shown_with_its_sum_and_doubted(page: Page) -> None:
 @pytest.fixture
 def slow(scope: Microscope) -> Iterator[RemovableHandle]:
     """The network takes its time for a pass, as a larger one would, until this is removed."""
-    hook = scope.model.register_forward_pre_hook(lambda model, given: time.sleep(0.01 * len(given[0])))
+    last = scope.model.blocks[-1]
+    hook = last.register_forward_pre_hook(lambda block, given: time.sleep(0.01 * len(given[0])))
     pace._SEEN.pop(scope.model, None)
     yield hook
     hook.remove()

@@ -226,24 +226,26 @@ def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> li
             parts.append(f"<p class='missing'>{title}: not measured ({labels}).</p>")
             continue
         said = f"Not measured: {labels}." if waiting else ""
-        parts += section(scope, lens, view, selection, drawn, said, _pinned(here, element_id(lens, view), visit, drawn))
+        around = _pinned(here, element_id(lens, view), visit, drawn)
+        parts += section(scope, lens, view, selection, drawn, said, *around)
     head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
-def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> list[Part]:
-    """What a view shows of what is pinned, where that is something else and known; and in what both differ.
+def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list[Part], list[Part]]:
+    """What stands over and under a view: what it shows of what is pinned, where that is something else and known; and
+    the difference.
 
     drawn: what it shows now
     """
     kept = pin.beside(visit.pinned, here, name, visit.selection)
     if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
-        return []
+        return [], []
     before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
     other = drawn_or_words(kept.lenses.scope, view, kept.selection)
     apart = pin.difference(other, drawn)
-    between = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
-    return [before, *_shown(view, other), *between, now]
+    under: list[Part] = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
+    return [before, *_shown(view, other), now], under
 
 
 def _name(lens: Lens) -> str:
@@ -275,15 +277,17 @@ def section(
     selection: Selection,
     drawn: Drawn,
     missing: str = "",
-    pinned: Sequence[Part] = (),
+    over: Sequence[Part] = (),
+    under: Sequence[Part] = (),
 ) -> list[Part]:
-    """A view as HTML. missing: a sentence on what of it is not measured; pinned: what stands over it for comparison"""
+    """A view as HTML. missing: a sentence on what of it is not measured; over, under: what stands there to compare"""
     parts: list[Part] = [
         f"""<section class="view" id="{element_id(lens, view)}">
 <h3>{escape(view.title)}</h3><p class="question">{escape(view.question)}</p>
 {_settings(view.options, selection)}<p class="missing">{missing}</p>""",
-        *pinned,
+        *over,
         *_shown(view, drawn),
+        *under,
     ]
     if drawn.numbers is not None:
         parts += _numbers(scope, lens, view, selection, drawn.numbers)
