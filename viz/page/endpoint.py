@@ -50,7 +50,7 @@ def add(networks: Networks, fetch: bool) -> None:
 
     async def opened(network: object) -> Lenses:
         try:
-            return await networks.open("" if network is None else str(network))
+            return await networks.load("" if network is None else str(network))
         except ERRORS as error:
             raise parameters.refused(message(error)) from error
 
