@@ -22,7 +22,7 @@ from mixer.networks import LocalNetwork, present
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.pin import network_of
-from viz.selection import EDGES, from_query, to_query
+from viz.selection import bare, from_query, to_query
 
 MAX_OPEN = 4
 """networks in memory beside the first; one more takes the place of the one that was used longest ago"""
@@ -75,7 +75,7 @@ class Networks:
         async with self._loading:  # so that none is loaded twice
             sources = {one: one for one in self._named}
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
-            found = next((each for each in (name, name.strip(EDGES)) if each in sources), None)
+            found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
                 raise ValueError(UNKNOWN.format(name))
             if found not in self._open:
