@@ -176,7 +176,7 @@ class Microscope(Memory):
         return (count if block is None else block) - 1
 
     def picture_of(self, image: Picture) -> bytes:
-        """A file, Pillow's image or an array (also torch's) as a picture for a selection, `look` and `answer`: its middle.
+        """A file, Pillow's image or an array (also torch's) as a picture for a selection and `answer`: its middle.
 
         An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255. Bytes are such a
         picture already: height x width x 3 of them, in the network's size. Raises ValueError, in words, for others.
