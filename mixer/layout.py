@@ -203,10 +203,10 @@ def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]]:
         count = len(list(folder.all_files()))
         if folder.part and not folder.core.folders:
             notes.append(
-                f"{folder.name} is a part without class folders: its {count:,} files have no class and are left out."
+                f"{folder.name} is a part without class folders: its files have no class and are left out ({count:,})."
             )
         elif not folder.part:
-            notes.append(f"{folder.name} is not the name of a part: its {count:,} files are left out.")
+            notes.append(f"{folder.name} is not the name of a part: its files are left out ({count:,}).")
     if "test" not in parts and "validation" in parts:
         notes.append(
             "There are no test images: the validation images are used for the test, and some training images for "
