@@ -118,7 +118,7 @@ class _Picture:
     part: Part
     pixels: UInt8[np.ndarray, "height width 3"]
     """input pixels of the network"""
-    thumbnail: Float32[np.ndarray, "numbers"]
+    thumbnail: Float32[np.ndarray, "16 16 3"]
     same: tuple[bytes, int]
     """`mixer.near.digest` of the decoded picture"""
 

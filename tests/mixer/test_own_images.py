@@ -116,6 +116,18 @@ def test_near_copies_stay_in_one_part_and_are_counted(mine: Path) -> None:
     assert len(apart) <= 1, "of 20, half of which would be by chance"
 
 
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT])
+def test_turned_copies_that_are_saved_anew_stay_in_one_part(tmp_path: Path, turn: Image.Transpose) -> None:
+    files, size = sorted(photos.write(tmp_path, 40).joinpath("discs").iterdir()), (32, 32)
+    (tmp_path / "discs" / "turned").mkdir()
+    copies = {file: file.with_name("turned") / file.name for file in files}
+    for file, copy in copies.items():
+        Image.open(file).transpose(turn).save(copy, quality=95)
+    parts = read(tmp_path, size)
+    assert parts.near >= 40
+    assert all(part_of(parts, file, size) == part_of(parts, copy, size) for file, copy in copies.items())
+
+
 def test_a_near_copy_of_a_test_image_is_not_trained_on(tmp_path: Path) -> None:
     for part, count in {"train": 12, "test": 10}.items():
         for name in ("heads", "tails"):

@@ -68,7 +68,7 @@ class Networks:
             raise ValueError(UNKNOWN.format(name))
         return self._open[name]
 
-    async def open(self, name: str) -> Instrument:
+    async def load(self, name: str) -> Instrument:
         """The network of this name, loaded if need be. Raises ValueError, OSError or MemoryError, in words."""
         with suppress(ValueError):
             return self.opened(name)
@@ -85,11 +85,11 @@ class Networks:
             return self._open[found]
 
     async def add(self, source: str) -> Instrument:
-        """As `open`, of any source, which is listed from now on."""
+        """As `load`, of any source, which is listed from now on."""
         new = source not in self._named
         self._named.add(source)
         try:
-            return await self.open(source)
+            return await self.load(source)
         except ERRORS:
             if new:
                 self._named.remove(source)
@@ -100,7 +100,7 @@ class Networks:
         words = from_query(str(event["link"]))
         try:
             if "open" not in event:
-                found = await self.open(words.get("network", ""))
+                found = await self.load(words.get("network", ""))
             elif may_open:
                 found = await self.add(str(event["open"]).strip())
             else:
@@ -109,7 +109,7 @@ class Networks:
             return self.shown(event) or self.first, f"{message(error)}."
         if "pin" in words:
             with suppress(*ERRORS):  # the instrument says what is wrong with it
-                await self.open(network_of(words["pin"], found.name))
+                await self.load(network_of(words["pin"], found.name))
         return found, ""
 
     def shown(self, event: Mapping[str, Any]) -> Instrument | None:

@@ -137,9 +137,9 @@ def test_who_names_a_network_is_on_this_machine_and_on_our_page(
 def test_a_public_server_opens_what_is_present_and_what_its_flag_allows(public: Networks, loaded: list[str]) -> None:
     for source in ("owner/other", "checkpoints/seed-start"):
         with pytest.raises(ValueError, match="there is no network"):
-            asyncio.run(public.open(source))
-    assert asyncio.run(public.open("owner/net")).name == "owner/net"
-    assert asyncio.run(public.open("seed-epoch-1.")).name == "seed-epoch-1", "with what a text put behind the link"
+            asyncio.run(public.load(source))
+    assert asyncio.run(public.load("owner/net")).name == "owner/net"
+    assert asyncio.run(public.load("seed-epoch-1.")).name == "seed-epoch-1", "with what a text put behind the link"
     assert loaded == ["owner/net", str(DEFAULT.parent / "seed-epoch-1")]
 
 
@@ -147,9 +147,9 @@ def test_only_so_many_stay_in_memory(private: Networks, loaded: list[str]) -> No
     sources = [f"net-{i}" for i in range(MAX_OPEN + 1)]
     for source in sources:
         asyncio.run(private.add(source))
-    asyncio.run(private.open(sources[1]))
+    asyncio.run(private.load(sources[1]))
     assert loaded == sources, "it was still open"
-    asyncio.run(private.open(sources[0]))
+    asyncio.run(private.load(sources[0]))
     assert loaded == [*sources, sources[0]], "it was used longest ago"
     with pytest.raises(NotOpened, match=r"9\.0 GB"):
         asyncio.run(private.add("large"))
@@ -158,7 +158,7 @@ def test_only_so_many_stay_in_memory(private: Networks, loaded: list[str]) -> No
 
 def test_a_network_that_two_ask_for_at_once_is_loaded_once(private: Networks, loaded: list[str]) -> None:
     async def both() -> list[object]:
-        return [*await asyncio.gather(private.open("seed-start"), private.open("seed-start"))]
+        return [*await asyncio.gather(private.load("seed-start"), private.load("seed-start"))]
 
     one, other = asyncio.run(both())
     assert one is other
