@@ -33,8 +33,8 @@ PART_NAMES: dict[Part, str] = {
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 ENDING = "(sets?|data|datasets?|images?|imgs?|split)?"
 SYSTEM_FILES = re.compile(
-    r"\..*|@eadir|__macosx|_?thumb(nail)?s|[#@$]recycle(\.bin)?|lost\+found|system volume information|"
-    r"ipod photo cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
+    r"\..*|@eadir|__macosx|[\W_]*thumb(nail)?s?|[#@$](recycle([\W_]*bin)?|(recently[\W_]*)?snapshots?)|lost\+found|"
+    r"system[\W_]*volume[\W_]*information|ipod[\W_]*photo[\W_]*cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
     re.IGNORECASE,
 )
 """folders and files that systems, cameras and programs create beside photos"""

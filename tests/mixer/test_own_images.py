@@ -147,7 +147,10 @@ def test_what_devices_keep_beside_photos_is_left_out_and_counted(tmp_path: Path)
         read(tmp_path, SIZE)
     for name in ("heads", "tails"):
         noise(tmp_path / name, 12)
-    kept = (".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "#recycle", "$RECYCLE.BIN")
+    kept = (
+        *(".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "thumb", "Thumbnail", "_thumb", "#recycle"),
+        *("$RECYCLE.BIN", "@Recently-Snapshot", "@RECENTLY_SNAPSHOT", "#snapshot", "System_Volume_Information"),
+    )
     for name in kept:
         noise(tmp_path / name, 3)
         noise(tmp_path / "heads" / "trip" / name, 1)
