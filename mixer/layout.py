@@ -191,10 +191,12 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
                 f"{text(split[0].path)}"
             )
         if divided and whole and (folders != "parts" or len(divided) == 1):
+            parts = first_few(_names(divided[0].parts))
             raise UnusableData(
-                f"{ask}Their images are then split anew, although {first_few(_names(divided))} contains parts "
-                f"({first_few(_names(divided[0].parts))}). To keep these, sort {first_few(_names(whole))} into parts, "
-                "too" + ", or leave it out with --folders parts" * (len(divided) > 1)
+                f"{ask}Their images are then split anew, although there are parts ({parts}) in "
+                f"{first_few(_names(divided))}. To keep these, sort {first_few(_names(whole))} into parts, too"
+                + ", or leave it out with --folders parts"
+                * (len(divided) > 1)
             )
     if divided:
         return _in_classes(outer)

@@ -142,7 +142,7 @@ def test_images_beside_classes_with_parts_are_refused_or_left_out(tmp_path: Path
         UnusableData, match=r"\(ants, bees, flies\) are classes, add --folders classes. .* anew"
     ) as caught:
         read_layout(tmp_path)
-    assert "ants, bees contains parts (Test, Train)" in str(caught.value)
+    assert "although there are parts (Test, Train) in ants, bees" in str(caught.value)
     assert "sort flies into parts, too, or leave it out with --folders parts" in str(caught.value)
     assert {part for _, _, part in found(tmp_path, "classes")} == {""}
     assert {kind for _, kind, _ in found(tmp_path, "parts")} == {"ants", "bees"}

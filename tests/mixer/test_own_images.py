@@ -188,6 +188,20 @@ def test_classes_without_test_or_validation_images_are_named(tmp_path: Path) -> 
     assert "Classes without validation images: c." in lines
 
 
+def test_a_class_without_training_images_is_told_from_a_small_one(tmp_path: Path) -> None:
+    for folder, count in {"train/a": 12, "train/b": 3, "test/a": 12, "test/c": 12}.items():
+        noise(tmp_path / folder, count, seed=len(folder))
+    with pytest.raises(UnusableData, match=r"too few are in b \(3\); no training image is in c\. Add images"):
+        read(tmp_path, SIZE)
+
+
+def test_images_that_are_in_every_class_are_said_to_be_the_reason(tmp_path: Path) -> None:
+    noise(tmp_path / "a", 12)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(UnusableData, match=r"a \(0\), b \(0\)\. .*Files in several classes, left out: 24\."):
+        read(tmp_path, SIZE)
+
+
 def test_a_class_of_near_copies_alone_is_named_and_two_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         noise(tmp_path / name, 12 if name == "b" else 1, size=16)
