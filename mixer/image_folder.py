@@ -344,8 +344,8 @@ def _check(root: Path, classes: Sequence[str], parts: dict[Part, list[_Picture]]
     if small or untrained:
         listed = "; ".join(f"{reason} {first_few(names)}" for reason, names in reasons.items() if names)
         raise UnusableData(
-            f"{root}: each class needs at least {MIN_IMAGES} different readable images, and one for training; {listed}. "
-            f"Add images, or remove the folder. {notes}".rstrip()
+            f"{root}: each class needs at least {MIN_IMAGES} different readable images, and one for training; "
+            f"{listed}. Add images, or remove the folder. {notes}".rstrip()
         )
     empty = [name for name in ("validation", "test") if not parts[name]]
     if empty:

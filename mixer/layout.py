@@ -90,7 +90,7 @@ class _Folder:
     @property
     def parts(self) -> list["_Folder"]:
         """The parts in it, if all folders with pictures are parts, or if there is one for training and another."""
-        inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())]
+        inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())] or self.core.folders
         found = [folder for folder in inner if folder.part]
         kinds = {folder.part for folder in found}
         sure = len(found) == len(inner) or ("train" in kinds and len(kinds) > 1)
@@ -191,12 +191,11 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
                 f"{text(split[0].path)}"
             )
         if divided and whole and (folders != "parts" or len(divided) == 1):
-            parts = first_few(_names(divided[0].parts))
+            parts, others = first_few(_names(divided[0].parts)), first_few(_names(whole))
+            leave_out = f", or leave out {others} with --folders parts" if len(divided) > 1 else ""
             raise UnusableData(
                 f"{ask}Their images are then split anew, although there are parts ({parts}) in "
-                f"{first_few(_names(divided))}. To keep these, sort {first_few(_names(whole))} into parts, too"
-                + ", or leave it out with --folders parts"
-                * (len(divided) > 1)
+                f"{first_few(_names(divided))}. To keep these, sort {others} into parts, too{leave_out}"
             )
     if divided:
         return _in_classes(outer)

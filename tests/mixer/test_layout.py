@@ -121,6 +121,13 @@ def test_parts_within_classes_are_parts(tmp_path: Path, stray: list[str]) -> Non
     assert (f"Folders that are no part of a class, left out: {names}." in notes) == bool(stray)
 
 
+def test_parts_within_classes_are_known_without_endings_of_files(tmp_path: Path) -> None:
+    for folder in WITHIN:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "0001").touch()
+    assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
+
+
 @pytest.mark.parametrize("name", ["val", "Validation", "dev_set"])
 def test_validation_within_classes_serves_as_test_where_there_is_none(tmp_path: Path, name: str) -> None:
     tree(tmp_path, *(f"{kind}/{part}" for kind in ("ants", "bees") for part in ("train", name)))
@@ -143,7 +150,7 @@ def test_images_beside_classes_with_parts_are_refused_or_left_out(tmp_path: Path
     ) as caught:
         read_layout(tmp_path)
     assert "although there are parts (Test, Train) in ants, bees" in str(caught.value)
-    assert "sort flies into parts, too, or leave it out with --folders parts" in str(caught.value)
+    assert "sort flies into parts, too, or leave out flies with --folders parts" in str(caught.value)
     assert {part for _, _, part in found(tmp_path, "classes")} == {""}
     assert {kind for _, kind, _ in found(tmp_path, "parts")} == {"ants", "bees"}
     notes = read_layout(tmp_path, "parts").notes
