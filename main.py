@@ -295,10 +295,17 @@ def write_report(
     source: Annotated[str, tyro.conf.arg(name="checkpoint")] = str(checkpoint.DEFAULT),
     out: Path | None = None,
     samples: Path | None = None,
+    label: Annotated[str | None, tyro.conf.arg(name="class")] = None,
+    patch: str | None = None,
+    depth: str | None = None,
+    methods: tuple[MethodName, ...] = (),
+    views: tuple[str, ...] = (),
+    everything: Annotated[bool, tyro.conf.arg(name="all")] = False,
+    pinned: Path | None = None,
 ) -> None:
-    """Write a report with all views of a picture into one HTML file.
+    """Write a report with the views of a picture into one HTML file.
 
-    Slow views, which the page measures only on request, are left out and listed.
+    Views that do not depend on the picture, and views that the page measures only on request, are left out and listed.
 
     Args:
         picture: file of the picture
@@ -306,8 +313,16 @@ def write_report(
         out: file of the report; default: PICTURE-report.html in this folder, or PICTURE-report-2.html, ... if another
             report has that name
         samples: folder of pictures that replaces the samples of the network
+        label: class to explain; default: the answer
+        patch: ROW,COLUMN of the selected patch, each from 0
+        depth: the selected depth, such as stem, 3a or 12b
+        methods: attribution methods; default: those of the page
+        views: views, or tabs with all their views, such as tokens.votes or attribution; default: the views that show
+            the picture. They are measured, even if that takes long
+        everything: write and measure all views, which takes hours on a slow machine
+        pinned: another picture for comparison
     """
-    decoded = decode(picture)
+    decoded, other = decode(picture), decode(pinned) if pinned else None
     key = hashlib.blake2b(picture.read_bytes() + source.encode(errors="surrogateescape"), digest_size=16).hexdigest()
     mark = f"<!-- of {key} -->"
     names = chain([f"{picture.stem}-report.html"], (f"{picture.stem}-report-{number}.html" for number in count(2)))
@@ -317,8 +332,9 @@ def write_report(
     from viz.microscope import Microscope  # here because the other commands need no figures
     from viz.page import report as reports
     from viz.page.photo import Photo
+    from viz.page.pin import Pinned
     from viz.page.session import Session
-    from viz.selection import show
+    from viz.selection import Selection, change, show
 
     def with_a_bar(measurement: Measurement) -> Iterator[int]:
         with tqdm(desc=measurement.label, unit=measurement.unit, total=measurement.total, delay=1) as bar:
@@ -328,11 +344,24 @@ def write_report(
 
     lenses, photo = Lenses(Microscope.load(source, samples=samples)), Photo.of(decoded)
     scope = lenses.scope
-    visit = Session(show(scope, lenses.first, photo.picture(scope.grid.image_size)))
+    stated = {"class": label, "patch": patch, "depth": depth, "methods": ",".join(methods)}
+    words = {name: word for name, word in stated.items() if word}
+
+    def selected(of: Photo) -> Selection:
+        seen = show(scope, lenses.first, of.picture(scope.grid.image_size))
+        selection, wrong = change(scope, lenses.page, seen, words)
+        if wrong:
+            raise ValueError(" ".join(wrong))
+        return selection
+
+    visit = Session(selected(photo))
     visit.photo = photo
+    chosen, on_request = reports.choose(lenses, visit.selection, views, everything), bool(views) or everything
+    visit.pinned = Pinned(lenses, selected(Photo.of(other))) if other else None
     with undisturbed():
-        reports.measure(scope, lenses.lenses, visit.selection, with_a_bar)
-    text = reports.report(lenses, visit, "")
+        for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
+            reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)
+    text = reports.report(lenses, visit, "", chosen)
     atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 

@@ -332,7 +332,7 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
     checkpoint.save(tmp_path / "net", bent(tiny), {})
     folder, source, table = photos.write(tmp_path / "a", 3), str(tmp_path / "net"), tmp_path / "values.csv"
     (folder / "discs" / "IMG_0001.jpg").rename(folder / "=1+2.jpg")
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
     monkeypatch.setattr("viz.attribution.asked.MANY", 4)
     main.attribute(folder, table, source, "Token Grad-CAM", block=2)
     said = capsys.readouterr().out
@@ -378,15 +378,15 @@ def test_what_cannot_be_explained_is_said_before_any_work_is_lost(
     monkeypatch.chdir(tmp_path)
     checkpoint.save(tmp_path / "net", Mixer(tiny), {})
     photos.write(tmp_path / "a", 1)
-    (tmp_path / "mine.csv").write_text("mine\n")
+    (tmp_path / "mine.csv").write_text("mine\n", encoding="utf-8")
     (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    (tmp_path / "texts" / "notes.txt").write_text("no picture", encoding="utf-8")
     paths = {name: Path(changes.pop(name, name)) for name in ("folder", "csv") if name in changes}
     given = {"folder": Path("a"), "csv": Path("values.csv"), "source": "net"} | paths | changes
     with pytest.raises(error, match=re.escape(words)):
         main.attribute(**given)
     assert not (tmp_path / "values.csv").exists()
-    assert (tmp_path / "mine.csv").read_text() == "mine\n"
+    assert (tmp_path / "mine.csv").read_text(encoding="utf-8") == "mine\n"
 
 
 def test_cifar100_is_learned_by_its_own_names(

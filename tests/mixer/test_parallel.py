@@ -113,7 +113,7 @@ def test_machines_whose_states_differ_stop_in_words(
     assert [words.partition(",")[0] for words in said] == ["step 0", "step 3"]
     for run, first in (("second", said[1]), ("first", said[0])):
         monkeypatch.setattr(parallel, "from_first", lambda own, first=first: first)
-        with pytest.raises(RunError, match=rf"{run} is here at step \d.*, and where the first process is at {first}\."):
+        with pytest.raises(RunError, match=rf"{run} is here at step \d.*, in the first process at {first}\."):
             main.train(longer, blocks=1, run=tmp_path / run, teacher=None, data_root=cifar)
     assert not (tmp_path / "second" / "state.pt").exists()
 

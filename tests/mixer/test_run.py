@@ -256,7 +256,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(
     done.close()
     said = capsys.readouterr().out
     assert re.search(
-        r"state\.pt is .*damaged.*, so it is now state\.damaged\.pt; the run goes on from .* step 13", said
+        r"state\.pt is .*damaged.*, so it is now state\.damaged\.pt; the run continues from .* step 13", said
     )
     assert_ended_as(whole, tmp_path / "run")
 
@@ -268,7 +268,7 @@ def test_without_a_good_state_nothing_is_written(tmp_path: Path, how: str) -> No
     for name in ("state.pt", "state.previous.pt"):
         damage(tmp_path / name, how)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
-    with pytest.raises(RunError, match=r"state\.pt is .*damaged.*state\.previous\.pt is .*damaged.*: there is no good"):
+    with pytest.raises(RunError, match=r"state\.pt is .*damaged.*previous\.pt is .*damaged.*: no state can be read"):
         finish(tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 

@@ -268,7 +268,7 @@ def colorbar(label: str) -> dict:
     return {"title": title, "tickfont": {"size": SMALL}, "thickness": 12, "outlinewidth": 0}
 
 
-BAR = 80
+BAR = 88
 """pixels that `colorbar_below` takes, and the edges"""
 
 

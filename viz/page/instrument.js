@@ -415,6 +415,14 @@ window.instrument = (() => {
     return alike ? "" : "Separate scales: they show different things.";
   };
 
+  // a menu under its button, or where there is no room, over it
+  const at = menu => {
+    const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = menu.parentElement.currentCSSZoom ?? 1;
+    const low = bottom + (34 * menu.childElementCount + 1) * zoom > innerHeight, page = document.documentElement.clientWidth;
+    const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
+    menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
+  };
+
   const view = element => {
     const part = name => element.querySelector(`section > [data-part="${name}"]`);
     const box = element.querySelector("section"), id = box.dataset.view;
@@ -499,13 +507,10 @@ window.instrument = (() => {
       box.classList.remove("stale");
     };
     const menu = box.querySelector(".take [popover]");
-    menu.addEventListener("beforetoggle", () => { // under its button, or where there is no room, over it
+    menu.addEventListener("beforetoggle", () => {
       const pictured = box.querySelector(".pane:last-child > :is(.figure:not([hidden]), .html:has(svg, img, > .figures, > .verdicts))");
       for (const button of menu.querySelectorAll(".pictured")) button.hidden = !pictured;
-      const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = box.querySelector(".take").currentCSSZoom ?? 1;
-      const low = bottom + 205 * zoom > innerHeight, page = document.documentElement.clientWidth;
-      const y = low ? `bottom: ${(innerHeight - top - scrollY) / zoom + 4}px` : `top: ${(bottom + scrollY) / zoom + 4}px`;
-      menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
+      at(menu);
     });
     box.addEventListener("resized", () => { for (const pane of panes()) pane.resize(); });
     element.addEventListener("click", event => {
@@ -791,7 +796,7 @@ window.instrument = (() => {
     bar.value = wait.done;
     inStatus("wait").textContent = wait.text;
   };
-  const reports = label => { for (const button of document.querySelectorAll("[data-do=report]")) button.textContent = label; };
+  const reports = label => { document.querySelector("[popovertarget=reports]").textContent = label; };
   const made = () => reports("Report");
   const take = async ({name, text}) => {
     const report = name.endsWith(".html");
@@ -819,9 +824,11 @@ window.instrument = (() => {
       if (event.target.closest("[data-do=stop]")) send({stop: true});
     });
     document.addEventListener("click", event => {
-      if (!event.target.closest("[data-do=report]")) return;
+      const of = event.target.closest("[data-do=report]")?.dataset.of;
+      if (!of) return;
+      document.getElementById("reports").hidePopover();
       reports("Making …");
-      send({report: location.href.split(/[?#]/)[0]});
+      send({report: location.href.split(/[?#]/)[0], of});
     });
   };
 
@@ -870,6 +877,8 @@ window.instrument = (() => {
   };
 
   const header = element => {
+    const menu = element.querySelector("#reports");
+    menu.addEventListener("beforetoggle", () => at(menu));
     playlist(element.querySelector("#playlist"));
     const select = element.querySelector("#network select"), button = element.querySelector("[data-do=open]");
     const dialog = element.querySelector("dialog"), source = dialog.querySelector("input");

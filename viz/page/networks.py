@@ -22,12 +22,12 @@ from mixer.networks import LocalNetwork, present
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.pin import network_of
-from viz.selection import EDGES, from_query, to_query
+from viz.selection import bare, from_query, to_query
 
 MAX_OPEN = 4
 """networks in memory beside the first; one more takes the place of the one that was used longest ago"""
 CLOSED = "This server opens only the networks of its list"
-UNKNOWN = "there is no network {} here: choose one of the list under Network"
+UNKNOWN = "there is no network {} here"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """what this machine calls itself"""
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
@@ -68,27 +68,28 @@ class Networks:
             raise ValueError(UNKNOWN.format(name))
         return self._open[name]
 
-    async def open(self, name: str) -> Instrument:
+    async def load(self, name: str) -> Instrument:
         """The network of this name, loaded if need be. Raises ValueError, OSError or MemoryError, in words."""
         with suppress(ValueError):
             return self.opened(name)
         async with self._loading:  # so that none is loaded twice
             sources = {one: one for one in self._named}
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
-            found = next((each for each in (name, name.strip(EDGES)) if each in sources), None)
+            found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
-                raise ValueError(UNKNOWN.format(name))
+                here = dict.fromkeys((self.first.name, *sources))
+                raise ValueError(f"{UNKNOWN.format(name)}; the networks are {', '.join(here)}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
                 self._open[found] = Instrument(scope, found, self.opened, further=True)
             return self._open[found]
 
     async def add(self, source: str) -> Instrument:
-        """As `open`, of any source, which is listed from now on."""
+        """As `load`, of any source, which is listed from now on."""
         new = source not in self._named
         self._named.add(source)
         try:
-            return await self.open(source)
+            return await self.load(source)
         except ERRORS:
             if new:
                 self._named.remove(source)
@@ -99,7 +100,7 @@ class Networks:
         words = from_query(str(event["link"]))
         try:
             if "open" not in event:
-                found = await self.open(words.get("network", ""))
+                found = await self.load(words.get("network", ""))
             elif may_open:
                 found = await self.add(str(event["open"]).strip())
             else:
@@ -108,7 +109,7 @@ class Networks:
             return self.shown(event) or self.first, f"{message(error)}."
         if "pin" in words:
             with suppress(*ERRORS):  # the instrument says what is wrong with it
-                await self.open(network_of(words["pin"], found.name))
+                await self.load(network_of(words["pin"], found.name))
         return found, ""
 
     def shown(self, event: Mapping[str, Any]) -> Instrument | None:

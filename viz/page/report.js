@@ -1,5 +1,5 @@
 // Draws the figures of a report: one after the other, so that one can read meanwhile.
-const MOST = 340; // pixels of height, so that four views fit on a sheet
+const MOST = 280; // pixels of height, so that six views fit on a sheet
 const draw = figure => {
   const {data, layout} = JSON.parse(figure.nextElementSibling.textContent);
   const width = figure.clientWidth, shape = layout.meta;

@@ -1,12 +1,13 @@
-"""A report: all that is known of one picture as one HTML file, which needs neither the microscope nor a network.
+"""A report: what is known of one picture as one HTML file, which needs neither the microscope nor a network.
 
-Of every view of which something is known it has the question, the settings, the figure, its numbers and how not to
-read it; and what is not measured. The figures' library is in it once, at `LIBRARY`. Printed, it makes a good PDF.
+It shows the views that depend on the picture, or those that are named, or all; of each the question, the settings, the
+figure, its numbers and how not to read it, and what is not measured. The figures' library is in it once, at `LIBRARY`.
+Printed, it makes a good PDF.
 """
 
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from operator import itemgetter
@@ -40,16 +41,15 @@ from viz.pictures import png_url
 from viz.selection import Option, Selection
 
 HERE = Path(__file__).parent
-LEFT_OUT, LAST = "model.layers", "learn.glossary"
-"""a view that no report needs, and the one that is of no picture and as long as two pages"""
+LEARN = "learn"
 LIBRARY = "<template id=library></template>"
 """what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
 BROKEN = "This view could not be drawn. The log has the details."
 
 MAX_BYTES = 10_000_000
 """bytes of a report: what mail programs and chats let through"""
-MAX_LINES = 50_000
-"""numbers of a view that come as a file"""
+MAX_LINES, MAX_FILE = 50_000, 1_000_000
+"""numbers of a view that come as a file, and letters of that"""
 TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
 Progress = Callable[[Measurement], Iterable[int]]
@@ -74,27 +74,56 @@ Part = str | Heavy
 """of an HTML file"""
 
 
-def measure(scope: Microscope, lenses: Sequence[Lens], selection: Selection, progress: Progress) -> None:
-    """Measure what the views need, but for what a visitor has to ask for."""
-    for lens in lenses:
-        for view in lens.views:
-            while todo := [one for one in view.missing(scope, selection) if not one.on_request]:
-                for _ in progress(todo[0]):
-                    pass
+def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everything: bool = False) -> list[str]:
+    """The full names of the views for a report: of those that show the picture, or of those that are named, or of all.
+
+    Texts to learn from show it, too, and are the same in every report but for that.
+
+    names: of views, and of lenses. Raises ValueError for one that is none.
+    """
+    views = {name: pair for name, pair in here.named.items() if pair[0] is not here.specimen}
+    for name in names:
+        if not any(each == name or each.startswith(f"{name}.") for each in views):
+            raise ValueError(f"there is no view or lens {name!r}: there are {', '.join(views)}")
+    if names:
+        return [each for each in views if any(each == name or each.startswith(f"{name}.") for name in names)]
+    black = replace(selection, picture=bytes(len(selection.picture)))
+    if everything:
+        return [*views]
+    shows = (name for name, (_, view) in views.items() if view.sees(selection) != view.sees(black))
+    return [name for name in shows if views[name][0].id != LEARN]
 
 
-def report(here: Lenses, visit: Session, address: str) -> str:
+def measure(
+    scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, asked: bool = False
+) -> None:
+    """Measure what the views need; asked: also what a visitor has to ask for."""
+    for view in views:
+        while todo := [one for one in view.missing(scope, selection) if asked or not one.on_request]:
+            for _ in progress(todo[0]):
+                pass
+
+
+def report(here: Lenses, visit: Session, address: str, names: Collection[str] | None = None) -> str:
     """The file, but for the figures' library.
 
     address: of a microscope that shows this network, for the link; only http and https are taken
+    names: of the views that are to be in it, as `choose` gives them; without it, those that show the picture
     """
-    scope, seen = here.scope, {here.named[name][1] for name in (LEFT_OUT, LAST)}
-    parts = [part for lens in here.lenses for part in _lens(here, lens, visit, seen)]
-    lens, view = here.named[LAST]
-    last = section(scope, lens, view, visit.selection, drawn_or_words(scope, view, visit.selection))
-    contents = "".join(f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a></li>" for lens in here.lenses)
+    scope, taken = here.scope, set(choose(here, visit.selection) if names is None else names)
+    shown, others = dict[View, Lens](), dict[View, Lens]()  # each once, also where it stands in two lenses
+    for name, (lens, view) in here.named.items():
+        (shown if name in taken else others).setdefault(view, lens)
+    parts, contents = list[Part](), ""
+    for lens in here.lenses:
+        if views := [view for view in lens.views if shown.get(view) is lens]:
+            parts += _lens(here, lens, views, visit)
+            links = ", ".join(f"<a href='#{element_id(lens, view)}'>{escape(view.title)}</a>" for view in views)
+            contents += f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a>: {links}</li>"
+    titles = dict.fromkeys(v.title for v, lens in others.items() if v not in shown and lens is not here.specimen)
+    without = f"<p class='missing'>Not chosen for this report: {escape(', '.join(titles))}.</p>" if titles else ""
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
-    return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul></nav>", *parts, *last])
+    return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul>{without}</nav>", *parts])
 
 
 def document(title: str, parts: Sequence[Part]) -> str:
@@ -187,25 +216,20 @@ def _link(link: Address, address: str) -> str:
     return f'<a href="{escape(safe)}?{escape(link.query)}#{link.fragment}">{words}</a> (python app.py starts it).'
 
 
-def _lens(here: Lenses, lens: Lens, visit: Session, seen: set[View]) -> list[Part]:
-    """seen: the views that are not to be here, as the report has them already; to which these are added"""
-    parts, missing, scope, selection = list[Part](), "", here.scope, visit.selection
-    for view in lens.views:
-        if view in seen:
-            continue
-        seen.add(view)
+def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> list[Part]:
+    parts, scope, selection = list[Part](), here.scope, visit.selection
+    for view in views:
         drawn, waiting = drawn_or_words(scope, view, selection), view.missing(scope, selection)
         labels = escape(", ".join(dict.fromkeys(one.label for one in waiting)))
         if waiting and not _is_known(drawn):
-            missing += f"<li>{escape(view.title)} ({labels})</li>"
+            title = f"<b id='{element_id(lens, view)}'>{escape(view.title)}</b>"
+            parts.append(f"<p class='missing'>{title}: not measured ({labels}).</p>")
             continue
         said = f"Not measured: {labels}." if waiting else ""
         around = _pinned(here, element_id(lens, view), visit, drawn)
         parts += section(scope, lens, view, selection, drawn, said, *around)
-    if missing:
-        missing = f"<p class='missing'>Not measured:</p><ul class='missing'>{missing}</ul>"
     head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
-    return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, f"</div>{missing}"]
+    return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
 def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list[Part], list[Part]]:
@@ -282,11 +306,11 @@ def _shown(view: View, drawn: Drawn) -> list[Part]:
 
 
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
-    """Their extremes in words, and all of them as a file, if it has not too many lines."""
-    words = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>"
-    if numbers.values.size > MAX_LINES:
-        return [words]
-    csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers)
+    """Their extremes in words, and all of them as a file, where that is not too large."""
+    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>", numbers.values.size
+    csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers) if size <= MAX_LINES else ""
+    if size > MAX_LINES or len(csv) > MAX_FILE:
+        return [words, f"<p class='missing'>The file of its {size:,} numbers is left out; the app saves it as CSV.</p>"]
     address, name = b64encode(csv.encode()).decode(), escape(file_name(scope, selection, view))
     link = f"<a download='{name}.csv' href='data:text/csv;base64,{address}'>All numbers (CSV)</a>"
     return [words, Heavy("file of its numbers", f"<p class='numbers'>{link}</p>")]

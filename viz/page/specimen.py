@@ -24,7 +24,10 @@ HEADER = """
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
-<button type="button" data-do="report" title="All views that are ready, as one file">Report</button></p>
+<button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
+<span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
+<button type="button" data-do="report" data-of="lens">Of this tab</button>
+<button type="button" data-do="report" data-of="all">Of everything</button></span></p>
 <form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
 <textarea rows="8" required></textarea></label><button>Start</button></form>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import main
 from mixer import checkpoint
@@ -22,7 +23,7 @@ from tests.mixer.picture_files import photo
 from tests.viz.looking import microscope
 from viz import tokens
 from viz.figures import PLOTLY_JS
-from viz.lenses.view import Numbers, element_id, facts_of, picture_name
+from viz.lenses.view import Numbers, View, element_id, facts_of, picture_name
 from viz.measuring import Measurement
 from viz.page import report
 from viz.page.instrument import Instrument
@@ -66,8 +67,12 @@ def at_once(measurement: Measurement) -> Iterator[int]:
 def visit(instrument: Instrument) -> Session:
     """With all that is measured unasked."""
     made = visit_of(instrument, sample="47", patch="5,1", depth="2a", compare="unusual")
-    report.measure(instrument.scope, instrument.lenses, made.selection, at_once)
+    report.measure(instrument.scope, views_of(instrument), made.selection, at_once)
     return made
+
+
+def views_of(instrument: Instrument) -> list[View]:
+    return [view for lens in instrument.lenses for view in lens.views]
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +83,15 @@ def text(instrument: Instrument, visit: Session) -> str:
 def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument, visit: Session, text: str) -> None:
     scope, selection = instrument.scope, visit.selection
     sections = dict(re.findall(r'<section class="view" id="(.*?)">(.*?)</section>', text, re.DOTALL))
-    views = {view: lens for lens in reversed(instrument.lenses) for view in lens.views}
+    chosen = report.choose(instrument, selection)
+    views = {view: lens for lens, view in (instrument.named[name] for name in reversed(chosen))}
     ready = {
         element_id(lens, view): view
         for view, lens in views.items()
-        if (not view.missing(scope, selection) or view.title in IN_PART) and view.title != "Layer table"
+        if not view.missing(scope, selection) or view.title in IN_PART
     }
     assert sections.keys() == ready.keys()
-    assert list(sections)[-1] == "learn-glossary"
-    assert len(ready) > 25
+    assert len(ready) > 20
     for name, view in ready.items():
         section, drawn = sections[name], view.draw(scope, selection)
         for words in (view.title, view.question, view.caution):
@@ -114,18 +119,20 @@ def test_the_contents_lead_to_every_lens(instrument: Instrument, text: str) -> N
     targets = [
         str(a["href"]) for tag, a in tags if tag == "a" and str(a.get("href")).startswith("#") and a["href"] != "#"
     ]
-    assert targets == [f"#{lens.id}" for lens in instrument.lenses]
-    assert [str(a["id"]) for tag, a in tags if tag == "h2" and a.get("id")] == [lens.id for lens in instrument.lenses]
+    named = [instrument.named[name] for name in report.choose(instrument, instrument.first)]
+    lenses = list(dict.fromkeys(lens.id for lens, _ in named))
+    assert [str(a["id"]) for tag, a in tags if tag == "h2" and a.get("id")] == lenses
+    assert {target[1:] for target in targets} == {*lenses, *(element_id(lens, view) for lens, view in named)}
+    there = [str(a["id"]) for _, a in tags if a.get("id")]
+    assert {target[1:] for target in targets} <= set(there)
+    assert len(there) == len(set(there))
 
 
 def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visit: Session, text: str) -> None:
-    missing = re.findall(r"<li>(.*?) \((.*?)\)</li>", "".join(re.findall(r"<ul class='missing'>.*?</ul>", text)))
-    waiting = {
-        view.title
-        for lens in instrument.lenses
-        for view in lens.views
-        if view.missing(instrument.scope, visit.selection)
-    }
+    missing = re.findall(r"<p class='missing'><b id='.*?'>(.*?)</b>: not measured \((.*?)\)", text)
+    chosen = report.choose(instrument, visit.selection)
+    views = [instrument.named[name][1] for name in chosen]
+    waiting = {view.title for view in views if view.missing(instrument.scope, visit.selection)}
     assert {unescape(title) for title, _ in missing} == waiting - IN_PART
     assert ("Token Jacobian of the network", "Influence through the network") in missing
     unmeasured = written(instrument, visit_of(instrument, sample="3"))
@@ -151,7 +158,7 @@ def test_names_of_classes_are_text() -> None:
     evil = "</script><img src=x onerror=alert(1)>"
     shown = Instrument(microscope(num_classes=3, classes=(evil, "b", "<b>c</b>")))
     visit = Session(replace(shown.first, target=0))
-    report.measure(shown.scope, shown.lenses[:2], visit.selection, at_once)
+    report.measure(shown.scope, [view for lens in shown.lenses[:2] for view in lens.views], visit.selection, at_once)
     text = written(shown, visit)
     assert not any("onerror" in a for _, a in Elements(text).tags)
     scripts = re.findall(r'<script type="application/json">(.*?)</script>', text, re.DOTALL)
@@ -220,7 +227,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     main.write_report(Path("holiday.jpg"), "net")
     assert "holiday-report.html: " in capsys.readouterr().out
     whole = Path("holiday-report.html").read_text(encoding="utf-8")
-    assert whole.count("<section") > 25
+    assert whole.count("<section") > 20
     assert "own picture (holiday.jpg)" in whole
     assert "The network gets the framed part." in whole
 
@@ -229,7 +236,7 @@ def test_the_command_writes_it_and_replaces_only_its_own(
     with pytest.raises(NotWritable, match=r"mine\.html exists already, and another program wrote or changed it"):
         main.write_report(Path("holiday.jpg"), "net", Path("mine.html"))
     Path("holiday-report.html").write_text(whole.replace("own picture", "my cat"), encoding="utf-8")
-    with pytest.raises(NotWritable, match="or it was changed since"):
+    with pytest.raises(NotWritable, match="another program wrote or changed it"):
         main.write_report(Path("holiday.jpg"), "net")
     Path("notes.txt").write_text("no picture", encoding="utf-8")
     with pytest.raises(Unreadable, match="cannot be read as a picture"):
@@ -263,10 +270,53 @@ def test_what_is_too_large_is_left_out_and_said_the_largest_first(
 
 def test_numbers_that_nobody_reads_are_no_file(instrument: Instrument, visit: Session) -> None:
     view = instrument.views["tokens-norms"]
-    for count, is_file in ((report.MAX_LINES, True), (report.MAX_LINES + 1, False)):
-        numbers = Numbers("value", {"place": range(count)}, np.zeros(count))
-        parts = report._numbers(instrument.scope, instrument.lenses[1], view, visit.selection, numbers)
-        assert (len(parts) == 2) == is_file
+    for count, value, is_file in (
+        (report.MAX_LINES, 0, True),
+        (report.MAX_LINES + 1, 0, False),
+        (report.MAX_LINES, 1 / 3, False),  # 1 MB
+    ):
+        numbers = Numbers("value", {"place": range(count)}, np.full(count, value))
+        _, last = report._numbers(instrument.scope, instrument.lenses[1], view, visit.selection, numbers)
+        assert isinstance(last, report.Heavy) == is_file
+        assert is_file or f"The file of its {count:,} numbers is left out" in str(last)
+
+
+def test_a_report_chooses(instrument: Instrument, visit: Session) -> None:
+    own, everything = report.choose(instrument, visit.selection), report.choose(instrument, visit.selection, (), True)
+    assert {"how.network", "tokens.votes", "attribution.maps", "doubt.verdict"} <= set(own)
+    assert not {"mixing.stem.filters", "model.layers", "learn.reading"} & set(own)
+    assert len(everything) == len(instrument.named) - 1
+    assert set(own) < set(everything)
+    assert report.choose(instrument, visit.selection, ["tokens.votes"]) == ["tokens.votes"]
+    several = report.choose(instrument, visit.selection, ["mixing", "model.layers"])
+    assert {"mixing.unit.weights", "mixing.stem.filters", "model.layers"} < set(several)
+    with pytest.raises(ValueError, match=r"there is no view or lens 'tokens\.vote': there are how\.network, "):
+        report.choose(instrument, visit.selection, ["tokens.vote"])
+    found = report.report(instrument, visit, AT, ["tokens.votes"])
+    assert found.count("<section") == 1
+    assert "Not chosen for this report: " in found
+    assert "Layer table" in found
+    answer = instrument.answer(Session(visit.selection), {"report": AT, "of": "lens"})
+    sections = re.findall(r'<section class="view" id="(.*?)"', answer["status"]["file"]["text"])
+    assert all(name.startswith("how-") for name in sections)
+    assert sections
+
+
+def test_the_command_chooses(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.save(tmp_path / "net", Mixer(tiny), {})
+    photo().save(tmp_path / "holiday.jpg")
+    photo().transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other.jpg")
+    monkeypatch.chdir(tmp_path)
+    main.write_report(
+        Path("holiday.jpg"), "net", Path("a.html"), label="cat", patch="1,1", depth="2a",
+        methods=("Saliency",), views=("tokens.votes", "attribution.maps"), pinned=Path("other.jpg"),
+    )  # fmt: skip
+    text = unescape(Path("a.html").read_text(encoding="utf-8"))
+    assert re.findall(r'<section class="view" id="(.*?)"', text) == ["tokens-votes", "attribution-maps"]
+    for words in ("<td>cat</td>", "<td>(1, 1)</td>", "<td>2a</td>", "Methods: Saliency", "pinned"):
+        assert words in text, words
+    with pytest.raises(ValueError, match="Depth is one of stem, 1a, 1b to 3b"):
+        main.write_report(Path("holiday.jpg"), "net", Path("b.html"), depth="9z")
 
 
 def test_the_code_is_named_where_it_is_known(
