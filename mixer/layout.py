@@ -194,7 +194,7 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
             parts, others = first_few(_names(divided[0].parts)), first_few(_names(whole))
             leave_out = f", or leave out {others} with --folders parts" if len(divided) > 1 else ""
             raise UnusableData(
-                f"{ask}Their images are then split anew, although there are parts ({parts}) in "
+                f"{ask}Their images are then mixed and split, although there are parts ({parts}) in "
                 f"{first_few(_names(divided))}. To keep these, sort {others} into parts, too{leave_out}"
             )
     if divided:
@@ -224,7 +224,7 @@ def _in_classes(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]
     other = [f"{folder.name}/{part.name}" for folder, part in inner if part.path not in used]
     other += [folder.name for folder in outer if not folder.parts]
     found, tested = _tested(found)
-    left_out = [f"Folders that are no part of a class, left out: {first_few(other)}."] if other else []
+    left_out = [f"Folders that are not parts of a class, left out: {first_few(other)}."] if other else []
     return found, [_part_names([part for folder in outer for part in folder.parts]), *left_out, *tested]
 
 
