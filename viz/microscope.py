@@ -179,8 +179,9 @@ class Microscope(Memory):
     def picture_of(self, image: Picture) -> bytes:
         """The central crop of an image, as a picture for a selection, `look` and `answer`.
 
-        image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x width x 3 (red,
-            green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's size.
+        image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x
+            width x 3 (red, green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's
+            size.
         Raises ValueError for any other argument.
         """
         if isinstance(image, bytes):
