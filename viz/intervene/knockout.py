@@ -53,10 +53,8 @@ def ablate_half_blocks(
 def ablate_half_blocks_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """Mean and deviation of `ablate_half_blocks` over many pictures, (half-blocks, classes).
-
-    Yields the number of pictures done, and the result: first of a few pictures, finally of all.
-    """
+    """Mean and deviation of `ablate_half_blocks` over many pictures, (half-blocks, classes); yields the number of
+    pictures done, and the result: first of a few, finally of all."""
     spread, done = RunningStats(), 0
     for some in batches(model, spread_out(images), gradients=True):
         changes = yield from silent(ablate_half_blocks(model, trace(model, images[some]), means), done)
@@ -125,10 +123,8 @@ def ablate(
 def ablate_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | RunningStats]:
-    """Mean and deviation of `ablate_units` for one unit over many pictures, (classes).
-
-    Yields the number of pictures done, and the result: first of a few pictures, finally of all.
-    """
+    """Mean and deviation of `ablate_units` for one unit over many pictures, (classes); yields the number of pictures
+    done, and the result: first of a few, finally of all."""
 
     def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
