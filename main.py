@@ -317,8 +317,8 @@ def write_report(
         patch: ROW,COLUMN of the selected patch, each from 0
         depth: the selected depth, such as stem, 3a or 12b
         methods: attribution methods; default: those of the page
-        views: views, or tabs with all their views, such as tokens.votes or attribution; default: the views of the
-            picture. They are measured, even if that takes long
+        views: views, or tabs with all their views, such as tokens.votes or attribution; default: the views that show
+            the picture. They are measured, even if that takes long
         everything: write and measure all views, which takes hours on a slow machine
         pinned: another picture for comparison
     """

@@ -34,7 +34,7 @@ def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torc
 
 @torch.inference_mode()
 def evaluate(model: Mixer, test: Labelled, validation: Labelled, device: torch.device) -> dict[str, Any]:
-    """All metrics of a network on a data set, in float32; for `metrics.json`.
+    """All metrics of a network on a data set, from logits in float32; for `metrics.json`.
 
     Accuracies are shares (0 to 1), the interval is Wilson's at 95 %; `class_accuracy` has the classes with test images.
     `flip_accuracy` averages the probabilities of an image and its mirror image. `calibration_error` is the expected
@@ -104,9 +104,10 @@ def without_images(test: Labelled, validation: Labelled) -> dict[str, list[str]]
 def _logits(
     model: Mixer, data: Labelled, device: torch.device, mirror: bool = False
 ) -> Float[Tensor, "images classes"]:
+    """In float64, in which no finite float32 overflows when it is divided by a temperature or summed."""
     images = data.images.flip(3) if mirror else data.images
     batches = images.split(at_once(device))
-    logits = torch.cat([model(normalise(batch.to(device), model.config)).float().cpu() for batch in batches])
+    logits = torch.cat([model(normalise(batch.to(device), model.config)).cpu().double() for batch in batches])
     if not logits.isfinite().all():
         raise ValueError("the logits of this network are not finite (NaN or infinite): its weights are damaged")
     return logits
@@ -125,7 +126,7 @@ def calibration_error(probabilities: Float[Tensor, "images classes"], labels: In
     """Mean |confidence - accuracy| over 15 equal bins of confidence, weighted by the images in each."""
     confidence, answer = probabilities.max(1)
     bins = (confidence * 15).long().clamp(max=14)
-    gap = torch.zeros(15).index_add_(0, bins, confidence - (answer == labels).float())
+    gap = confidence.new_zeros(15).index_add_(0, bins, confidence - (answer == labels).float())
     return gap.abs().sum().item() / len(labels)
 
 

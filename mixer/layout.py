@@ -11,8 +11,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -33,8 +33,8 @@ PART_NAMES: dict[Part, str] = {
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 ENDING = "(sets?|data|datasets?|images?|imgs?|split)?"
 SYSTEM_FILES = re.compile(
-    r"\..*|@eadir|__macosx|_?thumb(nail)?s|[#@$]recycle(\.bin)?|lost\+found|system volume information|"
-    r"ipod photo cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
+    r"\..*|@eadir|__macosx|[\W_]*thumb(nail)?s?|[#@$](recycle([\W_]*bin)?|(recently[\W_]*)?snapshots?)|lost\+found|"
+    r"system[\W_]*volume[\W_]*information|ipod[\W_]*photo[\W_]*cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
     re.IGNORECASE,
 )
 """folders and files that systems, cameras and programs create beside photos"""
@@ -85,7 +85,16 @@ class _Folder:
     @property
     def pictures(self) -> bool:
         """Whether it directly contains pictures, by their file names."""
-        return any(path.suffix.lower() in _endings() for path in self.files)
+        return _any_picture(self.files)
+
+    @property
+    def parts(self) -> list["_Folder"]:
+        """The parts in it, if all folders with pictures are parts, or if there is one for training and another."""
+        inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())] or self.core.folders
+        found = [folder for folder in inner if folder.part]
+        kinds = {folder.part for folder in found}
+        sure = len(found) == len(inner) or ("train" in kinds and len(kinds) > 1)
+        return found if sure and not self.core.pictures else []
 
     def all_files(self) -> Iterator[Path]:
         yield from self.files
@@ -167,18 +176,32 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
     outer = top.folders
     named = [folder for folder in outer if folder.part]
     training = [folder for folder in named if folder.part == "train" and folder.core.folders]
-    plain = [folder for folder in outer if folder.core.folders and not folder.core.pictures]
-    shared = _shared(plain)
+    divided = [folder for folder in outer if folder.parts]
+    whole = [folder for folder in outer if not folder.parts and _any_picture(folder.all_files())]
     ask = f"{root} is ambiguous. If its folders ({first_few(_names(outer))}) are classes, add --folders classes. "
-    if folders == "classes":
+    if folders == "classes" and (whole or not divided):
         return [_ClassFolder(folder, folder.name, "") for folder in outer], []
-    if training and (len(named) > len(training) or len(training) == len(outer) or folders == "parts"):
-        return _in_parts(outer)
-    if len(outer) > 1 and all(f.folders and not f.pictures and all(p.part for p in f.folders) for f in outer):
-        return [_ClassFolder(part, folder.name, part.part) for folder in outer for part in folder.folders], []
+    if folders != "classes":
+        if training and (len(named) > len(training) or len(training) == len(outer) or folders == "parts"):
+            return _in_parts(outer)
+        if split := [folder for folder in divided if _classes_within(folder.parts)]:
+            inside = first_few(_classes_within(split[0].parts))
+            raise UnusableData(
+                f"{ask}If {split[0].name} contains the parts with the classes inside ({inside}), choose that folder: "
+                f"{text(split[0].path)}"
+            )
+        if divided and whole and (folders != "parts" or len(divided) == 1):
+            parts, others = first_few(_names(divided[0].parts)), first_few(_names(whole))
+            leave_out = f", or leave out {others} with --folders parts" if len(divided) > 1 else ""
+            raise UnusableData(
+                f"{ask}Their images are then mixed and split, although there are parts ({parts}) in "
+                f"{first_few(_names(divided))}. To keep these, sort {others} into parts, too{leave_out}"
+            )
+    if divided:
+        return _in_classes(outer)
     if folders == "parts":
         raise UnusableData(f"{root} has no folder train with one folder per class in it: omit --folders")
-    if any(folder in plain and len(folder.core.folders) > 1 for folder in training):
+    if any(not folder.core.pictures and len(folder.core.folders) > 1 for folder in training):
         inside = first_few(_names(training[0].core.folders))
         raise UnusableData(
             f"{ask}If only {training[0].name} contains the classes ({inside}) and the others should be left out, add "
@@ -186,43 +209,82 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
         )
     if len({folder.part for folder in named}) > 1:
         raise UnusableData(f"{ask}If they are parts, sort the images in each of them into one folder per class")
-    if len(shared) > 1:
+    if inside := _classes_within(outer):
         raise UnusableData(
-            f"{ask}If they are parts with the classes inside ({first_few(shared)}), call them train, validation, test"
+            f"{ask}If they are parts with the classes inside ({first_few(inside)}), call them train, validation, test"
         )
-    return [_ClassFolder(folder, folder.name, "") for folder in outer], []
+    return _without_copies(outer, ask)
+
+
+def _in_classes(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]]:
+    """The parts in given classes, and notes about the other folders."""
+    found = [_ClassFolder(part, folder.name, part.part) for folder in outer for part in folder.parts]
+    used = {of.folder.path for of in found}
+    inner = [(folder, part) for folder in outer if folder.parts for part in folder.core.folders]
+    other = [f"{folder.name}/{part.name}" for folder, part in inner if part.path not in used]
+    other += [folder.name for folder in outer if not folder.parts]
+    found, tested = _tested(found)
+    left_out = [f"Folders that are not parts of a class, left out: {first_few(other)}."] if other else []
+    return found, [_part_names([part for folder in outer for part in folder.parts]), *left_out, *tested]
 
 
 def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]]:
     """The class folders in given parts, and notes about the other folders."""
-    found = [_ClassFolder(of, of.name, folder.part) for folder in outer if folder.part for of in folder.core.folders]
-    names = [f"{part}: {first_few(_names([f for f in outer if f.part == part]))}" for part in PART_NAMES]
-    notes = [f"Parts by the names of the folders ({'; '.join(name for name in names if not name.endswith(': '))})."]
-    parts = {of.part for of in found}
+    trained = {of.name for folder in outer if folder.part == "train" for of in folder.core.folders}
+    found, notes = list[_ClassFolder](), list[str]()
     for folder in outer:
-        count = len(list(folder.all_files()))
-        if folder.part and not folder.core.folders:
+        count, inner = len(list(folder.all_files())), folder.core.folders
+        if not folder.part:
+            notes.append(f"{folder.name} is not the name of a part: its files are left out ({count:,}).")
+        elif not inner or (len(inner) == 1 and inner[0].name not in trained):
             notes.append(
-                f"{folder.name} is a part without class folders: its {count:,} files have no class and are left out."
+                f"{folder.name} is a part without class folders: its files have no class and are left out ({count:,})."
             )
-        elif not folder.part:
-            notes.append(f"{folder.name} is not the name of a part: its {count:,} files are left out.")
-    if "test" not in parts and "validation" in parts:
-        notes.append(
+        else:
+            found += [_ClassFolder(of, of.name, folder.part) for of in inner]
+    found, tested = _tested(found)
+    return found, [_part_names(outer), *notes, *tested]
+
+
+def _part_names(folders: Sequence[_Folder]) -> str:
+    """A note about the folders of each part."""
+    names = {part: sorted({folder.name for folder in folders if folder.part == part}) for part in PART_NAMES}
+    each = "; ".join(f"{part}: {first_few(found)}" for part, found in names.items() if found)
+    return f"Parts by the names of the folders ({each})."
+
+
+def _tested(found: Sequence[_ClassFolder]) -> tuple[list[_ClassFolder], list[str]]:
+    """The folders with test images, those for validation if there are no others, and a note about it."""
+    parts = {of.part for of in found}
+    if "test" in parts:
+        return [*found], []
+    if "validation" in parts:
+        return [replace(of, part="test" if of.part == "validation" else of.part) for of in found], [
             "There are no test images: the validation images are used for the test, and some training images for "
             "validation."
-        )
-        found = [_ClassFolder(of.folder, of.name, "test" if of.part == "validation" else of.part) for of in found]
-    elif "test" not in parts:
-        notes.append("There are no test images: the training images are split.")
-        found = [_ClassFolder(of.folder, of.name, "") for of in found]
-    return found, notes
+        ]
+    return [replace(of, part="") for of in found], ["There are no test images: the training images are split."]
 
 
-def _shared(folders: Sequence[_Folder]) -> list[str]:
-    """Names of subfolders that several of these folders have."""
-    counts = Counter(name for folder in folders for name in {inner.name for inner in folder.core.folders})
-    return sorted(name for name, count in counts.items() if count > 1)
+def _without_copies(outer: Sequence[_Folder], ask: str) -> tuple[list[_ClassFolder], list[str]]:
+    """The classes without a folder that contains them again, as some archives do, and notes about it."""
+    classes = {folder.name: folder for folder in outer if folder.pictures}
+    again = [f for f in outer if len(f.core.folders) > 1 and {*_names(f.core.folders)} <= {*classes, f.name}]
+    for folder in again:
+        files = {(path.parent.name, path.name) for path in folder.all_files()}
+        if not files <= {(name, path.name) for name, of in classes.items() for path in of.files}:
+            raise UnusableData(
+                f"{ask}If {folder.name} contains more images of the same classes, move them into the folders of these"
+            )
+    notes = [f"{folder.name} contains the same classes and files again: it is left out." for folder in again]
+    return [_ClassFolder(folder, folder.name, "") for folder in outer if folder not in again], notes
+
+
+def _classes_within(folders: Sequence[_Folder]) -> list[str]:
+    """Names of subfolders that may be classes in parts: at least two, one of which several of these folders have."""
+    plain = [folder.core for folder in folders if folder.core.folders and not folder.core.pictures]
+    counts = Counter(name for folder in plain for name in set(_names(folder.folders)))
+    return sorted(counts) if len(counts) > 1 and max(counts.values()) > 1 else []
 
 
 def _scanned(path: Path, above: tuple[Path, ...], passed: list[Path]) -> _Folder:
@@ -246,6 +308,11 @@ def _names(folders: Sequence[_Folder]) -> list[str]:
 
 def _named(paths: Sequence[Path], root: Path) -> str:
     return first_few([text(path.relative_to(root)) for path in paths])
+
+
+def _any_picture(files: Iterable[Path]) -> bool:
+    """Whether some of the files are pictures, by their names."""
+    return any(path.suffix.lower() in _endings() for path in files)
 
 
 @cache

@@ -32,6 +32,7 @@ from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
 from viz.page import sent
+from viz.page.endpoint import TWO
 from viz.page.safe_blocks import BROKEN
 from viz.page.upload import NOT_FETCHED, Refused
 from viz.selection import change, from_query, show
@@ -74,7 +75,7 @@ def pixels(scope: Microscope) -> bytes:
     return scope.picture_of(photo().resize((32, 32)))
 
 
-def over_http(url: str, name: str, **arguments: Any) -> Any:
+def over_http(url: str, name: str, /, **arguments: Any) -> Any:
     """What plain HTTP gets: the answer, or the words of the error."""
     call = f"{url}gradio_api/call"
     event = httpx.post(f"{call}/v2/{name}", json=arguments).json()["event_id"]
@@ -269,6 +270,14 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("intervene", {"edits": 3}, "Edits are a text such as mean:0,1;shuffle:7, not '3'."),
         ("intervene", {"skip": ["stem"]}, "There is no half-block 'stem' here. There are: 1a, 1b"),
         ("intervene", {"skip": 5}, "Skip is a list, not '5'."),
+        ("intervene", {"skip": "[6a, x y]"}, "There is no half-block 'x' here."),
+        ("view", {"name": ["x"]}, "There is no view \"['x']\" here. There are: "),
+        ("view", {"name": 5}, "There is no view '5' here."),
+        ("view", {"name": {"a": 1}}, "There is no view"),
+        ("view", {"name": 0}, "There is no view '0' here."),
+        ("view", {"words": "sample=3"}, TWO),
+        ("view", {"words": ["depth=5a"]}, "Words are a text"),
+        ("classify", {"network": "elsewhere"}, "There is no network elsewhere here; the networks are "),
         ("intervene", {"skip": "13a"}, "There is no half-block '13a' here."),
         ("intervene", {"silence": [[1, 512]]}, "Unit is a whole number from 0 to 511, not '512'."),
         ("intervene", {"silence": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
@@ -307,7 +316,7 @@ def test_what_cannot_be_is_said_in_words(
     said = over_http(url, name, **{"picture": picture, **arguments})
     assert said.startswith(words)
     (parameter,) = arguments
-    assert parameter in said.lower()
+    assert (parameter if name != "view" else "view" if "name" in arguments else "words") in said.lower()
 
 
 @pytest.mark.parametrize(
@@ -319,10 +328,19 @@ def test_what_cannot_be_is_said_in_words(
         ("tokens", {"patch": "[3, 1]"}, {"patch": [3, 1]}),
         ("tokens", {"patch": "3,1", "depth": "2a"}, {"patch": [3, 1], "depth": "2a"}),
         ("tokens", {"patch": ["3", "1"]}, {"patch": [3, 1]}),
+        *(("tokens", {"patch": text}, {"patch": [3, 1]}) for text in ("(3, 1)", "3 1", "['3', '1',]")),
+        ("tokens", {"patch": "null", "depth": "null", "vectors": "null", "network": "null"}, {}),
+        ("attribute", dict.fromkeys(("label", "method", "baseline", "output", "block"), "null"), {}),
+        ("intervene", dict.fromkeys(("skip", "silence", "edits", "label"), "null"), {}),
+        ("view", dict.fromkeys(("name", "words"), "null"), {}),
         ("tokens", {"vectors": "false"}, {"vectors": False}),
         ("tokens", {"vectors": "True"}, {"vectors": True}),
         ("intervene", {"skip": '["6a"]'}, {"skip": ["6a"]}),
         ("intervene", {"skip": "6a, 2b"}, {"skip": ["6a", "2b"]}),
+        ("intervene", {"skip": "['6a', '2b']"}, {"skip": ["6a", "2b"]}),
+        ("intervene", {"skip": "[6a; 2b]"}, {"skip": ["6a", "2b"]}),
+        ("intervene", {"silence": "(4, 17), (5, 2)"}, {"silence": [[4, 17], [5, 2]]}),
+        ("intervene", {"silence": "[4,17],[5,2]"}, {"silence": [[4, 17], [5, 2]]}),
         ("intervene", {"silence": "[[4, 17]]"}, {"silence": [[4, 17]]}),
         ("intervene", {"silence": [["4", "17"]]}, {"silence": [[4, 17]]}),
     ],
@@ -357,6 +375,27 @@ def test_a_wrong_name_is_a_sentence_and_no_fault_of_the_server(
     answer = httpx.post(f"{url}gradio_api/call/v2/{name}", json={"picture": picture} | arguments)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(words)
+
+
+@pytest.mark.parametrize("route", ["call", "call/v2", "run", "api"])
+def test_no_route_to_an_endpoint_that_is_not_there_is_a_fault_of_the_server(url: str, route: str) -> None:
+    for name, body in (
+        ("nothing", {"data": []}),
+        ("clasify/", {"data": [1]}),
+        ("v2", {"data": []}),
+        ("nothing", {"data": [], "fn_index": 99_999}),
+        ("nothing", {"data": [], "fn_index": ["x"]}),
+        ("nothing", {}),
+    ):
+        answer = httpx.post(f"{url}gradio_api/{route}/{name}", json=body)
+        assert answer.status_code == 400, (name, body)
+        assert "There is no endpoint" in answer.json()["detail"]
+
+
+def test_a_sample_of_the_words_takes_the_place_of_a_picture(url: str) -> None:
+    found = over_http(url, "view", name="tokens.norms", words="sample=3&depth=5a")
+    assert found["view"] == "tokens.norms"
+    assert over_http(url, "view", name="tokens.norms", words="depth=5a") == sent.NOTHING
 
 
 def test_a_list_of_one_picture_is_that_picture(url: str, picture: str) -> None:
@@ -501,7 +540,8 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)
-        assert tool.inputSchema["required"] == [name for name in described if name.startswith("picture")]
+        needed = [name for name in described if name.startswith("picture") and tool.name != "view"]
+        assert tool.inputSchema["required"] == needed
         assert tool.outputSchema["type"] == "object"
     asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
     assert asked["attribute"]["method"]["enum"] == list(METHODS)

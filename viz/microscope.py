@@ -32,7 +32,7 @@ UNLABELLED = "picture"
 KEPT_TRACES = 8  # 15 MB each with the seed network
 
 T = TypeVar("T")
-Picture = Image.Image | Path | str | np.ndarray | bytes
+Picture = Image.Image | Path | str | np.ndarray | Tensor | bytes
 
 
 class Microscope(Memory):
@@ -179,16 +179,22 @@ class Microscope(Memory):
     def picture_of(self, image: Picture) -> bytes:
         """The central crop of an image, as a picture for a selection, `look` and `answer`.
 
-        image: an image of Pillow, a file, or an array from 0 to 255, height x width (grey) or height x width x 3 (red,
-            green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's size.
+        image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x
+            width x 3 (red, green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's
+            size.
         Raises ValueError for any other argument.
         """
         if isinstance(image, bytes):
             if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
                 raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
             return image
+        if isinstance(image, Tensor):
+            image = array(image, torch.float32 if image.is_floating_point() else image.dtype)
         if isinstance(image, np.ndarray):
             image = _image_of(image)
+        if not isinstance(image, Image.Image | Path | str):
+            kinds = "a file's name, an image of Pillow's or an array"
+            raise ValueError(f"a picture is {kinds}, not {str(image)[:50]!r}, which is of type {type(image).__name__}")
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
 
     @cached_property

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from io import BytesIO
 from typing import TypeVar
+from unicodedata import category
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from PIL import Image
@@ -32,15 +33,15 @@ Params = Mapping[str, str]
 
 AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
 """`&` as it stands in HTML"""
-EDGES = " \t\r\n\u00a0\u200b.,;:!?*'\"`()[]{}<>\u2026\u201c\u201d\u2018\u2019\u00ab\u00bb"
-"""what texts and chats leave at the end of a link"""
 FOREIGN = re.compile(
-    r"_.*|(utm|itm|mtm|stm|pk|piwik|matomo|hsa|hs|mc|ml|ga|gad|at|wt|oly|vero|trk|ref|dm|sc|cm|ns|fb|tw|li|ig|ttc)_.*"
-    r"|.*(clid|clkid|clickid|click_id|braid)|igshi?d?|hsctatracking|mkt_tok|s_kwcid|ef_id|epik|cmpid|cid|icid|spm|scm"
-    r"|xtor|wickedid|gs_l|ved|ref|referrer|referer|source|src|share(_id)?|sharer?|si|feature|campaign(id)?|trk|rcm|s|t",
-    re.IGNORECASE,
+    r".*_.*|.*[a-z][A-Z].*|(?i:.*id|[b-df-hj-np-tv-xz]+|.*[b-df-hj-np-tv-xz]{4}.*|guccounter|igsh|xtor|ved|si|epik"
+    r"|ref|referr?er|source|share|sharer|feature|campaign|client)"
 )
-"""names that chats, newsletters and those who count visitors add to links"""
+"""names that chats, newsletters and those who count visitors add to links: no plain English words, but for some"""
+JOINED = re.compile(r"[&?](?=([\w.-]+)=)")
+"""where a word goes on with the next, as its `&` was encoded or a second `?` was put there"""
+OF_OTHERS = ("class", "network")
+"""words whose text people made up: any letters may be in it"""
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ def _forgiving(read: Callable[[str], Made], text: str) -> Made:
         return read(text)
     except ValueError:
         decoded = _decoded(text)
-        for plain in dict.fromkeys((decoded, decoded.strip(EDGES))):
+        for plain in dict.fromkeys((decoded, bare(decoded))):
             with suppress(ValueError):
                 return read(plain)
         raise
@@ -252,17 +253,40 @@ def _decoded(text: str) -> str:
     return text
 
 
+def bare(text: str) -> str:
+    """A text without what texts and chats leave at its ends: all that is neither a letter nor a digit."""
+    kinds = "".join(letter if letter == "-" else category(letter)[0] for letter in text)
+    found = re.search("-?[LN](.*[LN])?M*", kinds)  # with a minus, and the accents of the last letter
+    return text[slice(*found.span())] if found else ""
+
+
 def from_query(text: str) -> dict[str, str]:
     """The words of an address: the inverse of `to_query`.
 
-    It forgives what is done to links on their way: `&amp;` for `&`, all of it encoded once more. It leaves out the
-    names of `FOREIGN`, and what follows a `#`.
+    It forgives what is done to links on their way: `&amp;` for `&`, some of it or all encoded once more, a second `?`.
+    It leaves out the names of `FOREIGN`, and what follows a `#`.
     """
     text = AMPERSAND.sub("&", text.removeprefix("?"))
     if "=" not in text:
         text = AMPERSAND.sub("&", _decoded(text))
-    words = parse_qsl(text.partition("#")[0], keep_blank_values=True)
-    return {name.strip(): word for name, word in words if not FOREIGN.fullmatch(name.strip())}
+    found = dict[str, str]()
+    for name, word in parse_qsl(text.partition("#")[0], keep_blank_values=True):
+        name, (word, others) = name.strip(), _parts(name.strip(), word)
+        if not FOREIGN.fullmatch(name):
+            found[bare(name) or name] = word
+        found |= from_query(others)
+    return found
+
+
+def _parts(name: str, word: str) -> tuple[str, str]:
+    """The text of a word, and the words that follow within. A pin is a link itself, which stays whole."""
+    made_up = name in (*OF_OTHERS, "pin") or FOREIGN.fullmatch(name)
+    ours = (*WORDS, *OF_OTHERS, "view") if name != "pin" else ()
+    if not made_up:
+        word = AMPERSAND.sub("&", _decoded(word))
+    cuts = (found.start() for found in JOINED.finditer(word) if not made_up or found[1] in ours)
+    cut = next(cuts, len(word))
+    return word[:cut], word[cut + 1 :]
 
 
 def to_query(words: Params) -> str:

@@ -61,6 +61,19 @@ class ByBrightness(Mixer):
         return torch.where(left, 3, 5)[:, None].eq(torch.arange(10)).float() * 8
 
 
+@pytest.mark.parametrize("largest", [1e20, 1e38, -1e38, 3.4e38])
+def test_no_finite_logits_are_too_large(tiny, coloured: Labelled, largest: float) -> None:
+    model = Mixer(tiny)
+    torch.nn.init.constant_(model.head.weight, 0)
+    with torch.no_grad():
+        model.head.bias.copy_(torch.linspace(-1, 1, 10) * largest)
+    metrics = evaluate(model, coloured, coloured, CPU)
+    json.dumps(metrics, allow_nan=False)
+    assert metrics["accuracy"] == pytest.approx(0.1)
+    assert metrics["calibration_error"] == pytest.approx(0.9)
+    assert metrics["temperature"] == pytest.approx(4)
+
+
 def test_evaluation_counts_what_is_right(tiny) -> None:
     images = torch.zeros(20, 3, 32, 32, dtype=torch.uint8)
     images[:12, ..., :16], images[12:, ..., 16:] = 200, 200  # 12 get class 3, 8 get class 5

@@ -53,6 +53,15 @@ def test_what_is_saved_anew_shrunk_or_brightened_is_near_and_other_pictures_are_
     assert groups == [*range(len(SHIPPED)), 7, 7, 7, 7]
 
 
+@pytest.mark.parametrize("turn", Image.Transpose)
+def test_what_is_turned_or_mirrored_and_saved_anew_is_near(turn: Image.Transpose) -> None:
+    """Also at sides that are not equal."""
+    found = [image.resize((150, 100)) for image in SHIPPED[::9]]
+    changed = [saved(image.transpose(turn), 95) for image in found]
+    number = list(range(len(found)))
+    assert near.groups([near.thumbnail(picture) for picture in [*found, *changed]]) == number + number
+
+
 def test_plain_pictures_are_near_nothing() -> None:
     plain = [Image.new("RGB", (9, 9), (shade, 0, 0)) for shade in range(4)]
     assert near.groups([near.thumbnail(picture) for picture in plain]) == [0, 1, 2, 3]

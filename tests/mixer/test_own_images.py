@@ -116,6 +116,18 @@ def test_near_copies_stay_in_one_part_and_are_counted(mine: Path) -> None:
     assert len(apart) <= 1, "of 20, half of which would be by chance"
 
 
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT])
+def test_turned_copies_that_are_saved_anew_stay_in_one_part(tmp_path: Path, turn: Image.Transpose) -> None:
+    files, size = sorted(photos.write(tmp_path, 40).joinpath("discs").iterdir()), (32, 32)
+    (tmp_path / "discs" / "turned").mkdir()
+    copies = {file: file.with_name("turned") / file.name for file in files}
+    for file, copy in copies.items():
+        Image.open(file).transpose(turn).save(copy, quality=95)
+    parts = read(tmp_path, size)
+    assert parts.near >= 40
+    assert all(part_of(parts, file, size) == part_of(parts, copy, size) for file, copy in copies.items())
+
+
 def test_a_near_copy_of_a_test_image_is_not_trained_on(tmp_path: Path) -> None:
     for part, count in {"train": 12, "test": 10}.items():
         for name in ("heads", "tails"):
@@ -135,7 +147,10 @@ def test_what_devices_keep_beside_photos_is_left_out_and_counted(tmp_path: Path)
         read(tmp_path, SIZE)
     for name in ("heads", "tails"):
         noise(tmp_path / name, 12)
-    kept = (".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "#recycle", "$RECYCLE.BIN")
+    kept = (
+        *(".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "thumb", "Thumbnail", "_thumb", "#recycle"),
+        *("$RECYCLE.BIN", "@Recently-Snapshot", "@RECENTLY_SNAPSHOT", "#snapshot", "System_Volume_Information"),
+    )
     for name in kept:
         noise(tmp_path / name, 3)
         noise(tmp_path / "heads" / "trip" / name, 1)
@@ -171,6 +186,20 @@ def test_classes_without_test_or_validation_images_are_named(tmp_path: Path) -> 
     lines = read(tmp_path, SIZE).describe()
     assert "Classes without test images: a." in lines
     assert "Classes without validation images: c." in lines
+
+
+def test_a_class_without_training_images_is_told_from_a_small_one(tmp_path: Path) -> None:
+    for folder, count in {"train/a": 12, "train/b": 3, "test/a": 12, "test/c": 12}.items():
+        noise(tmp_path / folder, count, seed=len(folder))
+    with pytest.raises(UnusableData, match=r"too few are in b \(3\); no training image is in c\. Add images"):
+        read(tmp_path, SIZE)
+
+
+def test_images_that_are_in_every_class_are_said_to_be_the_reason(tmp_path: Path) -> None:
+    noise(tmp_path / "a", 12)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(UnusableData, match=r"a \(0\), b \(0\)\. .*Files in several classes, left out: 24\."):
+        read(tmp_path, SIZE)
 
 
 def test_a_class_of_near_copies_alone_is_named_and_two_are_refused(tmp_path: Path) -> None:

@@ -179,8 +179,10 @@ def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, 
     edited = viz.view(scope, "whatif.edit.picture", edits=["black:0,0", "grey"]).selection
     assert [edit.kind for edit in edited.edits] == ["black", "grey"]
     for picture in (pixels, pixels.astype(np.int64), pixels[..., 0]):
-        shown = viz.view(scope, "tokens.norms", picture=picture).selection.picture
-        assert shown == (picture if picture.ndim == 3 else picture[..., None].repeat(3, 2)).astype(np.uint8).tobytes()
+        for given in (picture, torch.from_numpy(picture)):
+            shown = viz.view(scope, "tokens.norms", picture=given).selection.picture
+            three = picture if picture.ndim == 3 else picture[..., None].repeat(3, 2)
+            assert shown == three.astype(np.uint8).tobytes()
     Image.fromarray(pixels).save(tmp_path / "without_ending", "PNG")
     assert (
         viz.view(scope, "tokens.norms", picture=str(tmp_path / "without_ending")).selection.picture == pixels.tobytes()
@@ -201,6 +203,16 @@ def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, 
 def test_an_array_that_is_no_picture_is_refused_in_words(instrument: Instrument, array: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         viz.view(instrument.scope, "tokens.norms", picture=array)
+
+
+@pytest.mark.parametrize(
+    "picture", [None, [[[1, 2, 3]]], 5, (1, 2), {}, torch.rand(16, 32, 3), torch.zeros(3, 16, 32).bfloat16(), object()]
+)
+def test_what_is_no_picture_is_refused_in_words(instrument: Instrument, picture: Any) -> None:
+    with pytest.raises(ValueError, match="picture"):
+        viz.view(instrument.scope, "tokens.norms", picture=picture)
+    with pytest.raises(ValueError, match="picture"):
+        viz.attribute(instrument.scope, [picture])
 
 
 def test_a_shown_view_is_short_in_a_console_and_whole_in_a_file(

@@ -225,17 +225,52 @@ def test_a_link_of_before_november_2026_shows_its_picture(small: Microscope) -> 
         "?sample%253D125%2526amp%253Bpatch%253D3%252C1.",
         "?sample=125&patch=3,1%20",
         "?sample=125&patch=3,1#how",
+        "?sample=125%26patch=3,1",
+        "?sample=125%26amp;patch%3D3,1",
+        "?sample=125%2526patch%253D3,1",
+        "?utm_source=x%26sample=125%26patch=3,1",
+        "?network=a%26b=c%26sample=125&patch=3,1",
+        "?class=R%26D%26sample=125&patch=3,1",
+        "?sample=125&patch=3,1?utm_source=x",
+        "?utm_source=x?sample=125&patch=3,1?ref=y&z_z=1",
+        "?\u200esample=125&patch=3,1",
+        *(
+            f"?sample=125&patch=3,1{end}"
+            for end in "\uff09\u3002\u3001\ufeff\u200e/\\_|\u2014\u300d~^$=\xad\u2069\u3000"
+        ),
+        *(f"?sample={start}125&patch=3,1" for start in "\ufeff\uff08\u2066"),
     ],
 )
 def test_a_link_says_the_same_when_it_has_been_through_chats_and_mails(small: Microscope, link: str) -> None:
     want, _ = change(small, PAGE, first(small, PAGE), {"sample": "125", "patch": "3,1"})
-    assert change(small, PAGE, first(small, PAGE), from_query(link)) == (want, [])
+    words = {name: word for name, word in from_query(link).items() if name not in ("network", "class")}
+    assert change(small, PAGE, first(small, PAGE), words) == (want, [])
+
+
+@pytest.mark.parametrize("name", ["sample", "pin", "network"])
+def test_a_text_that_others_made_up_stays_whole(name: str) -> None:
+    for text in ("R&D", "a&b=c" if name != "sample" else "a&b", "a?b"):
+        assert from_query(to_query({name: text, "patch": "3,1"})) == {name: text, "patch": "3,1"}
 
 
 def test_a_link_of_trackers_alone_says_nothing_and_nothing_of_ours_is_taken_for_one(scope: Microscope) -> None:
     assert from_query("?utm_source=chatgpt.com&__theme=dark&_hsenc=1&GCLID=2&yclid=3&ttclid=4&gad_source=1") == {}
+    trackers = (
+        "srsltid mibextid gclsrc rdt_cid ScCid guccounter guce_referrer sfnsn s_cid irgwc elqTrackId fbclid wbraid "
+        "igshid ab_channel trackingId xmt msockid cvid sxsrf adgroupid originalSubdomain nb_klid"
+    )
+    assert from_query("&".join(f"{name}=1" for name in trackers.split())) == {}
     page = Lenses(scope).page
-    for name in (*_SETTERS, "pin", "network", *(option.name for option in page.options)):
+    for name in (
+        *_SETTERS,
+        "pin",
+        "network",
+        "view",
+        "only",
+        "weather",
+        "deph",
+        *(option.name for option in page.options),
+    ):
         assert from_query(f"{name}=1") == {name: "1"}
 
 

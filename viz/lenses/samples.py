@@ -12,7 +12,7 @@ from viz.dataset import Answers
 from viz.lenses.table import table
 from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, View, counted, sample_name, taken_for
 from viz.measuring import Measurement
-from viz.microscope import Microscope
+from viz.microscope import UNLABELLED, Microscope
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Number, Selection
 
@@ -249,7 +249,7 @@ def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
         first = [_button(scope, n, row[0]) for n, row in zip(numbers, rows, strict=True)]
         html = table(COLUMNS, rows, first)
     else:
-        said = [f"{b} {c}" if a == b else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
+        said = [f"{b} {c}" if a in (b, UNLABELLED) else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
         html = _grid([_button(scope, n, words) for n, words in zip(numbers, said, strict=True)])
     listing = Numbers("value", {"picture": cells[places, 0].tolist(), "of": COLUMNS[1:]}, cells[places, 1:])
     return Drawn(html=html + _turns(page, pages), words=chosen_in_words(scope, selection, places), numbers=listing)

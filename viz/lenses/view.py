@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import Shaped
@@ -19,19 +20,29 @@ MAX_PAIRED = 20
 """classes up to which the samples of each pair of truth and answer can be chosen: more would be a list of thousands"""
 
 
-BEHIND = re.compile(r"(?<=[,;])(?=[=+@-])")
-"""within a note, the place where a spreadsheet would begin a formula"""
+SEPARATORS = re.compile(r"([,;\t\r\n])")
+"""what stands between the cells of a spreadsheet, in one country or another"""
+
+
+def _plain(text: str) -> str:
+    """Without formulas: an apostrophe is before each, wherever a spreadsheet would begin a cell."""
+    return "".join(f"'{part}" if _formula(part) else part for part in SEPARATORS.split(text))
+
+
+def _formula(part: str) -> bool:
+    """Whether a spreadsheet takes it for one, which leaves out what cannot be seen, and reads wide signs as narrow."""
+    return normalize("NFKC", "".join(filter(str.isprintable, part))).startswith(("=", "+", "-", "@"))
 
 
 def _cell(value: object) -> str:
     """As a program and a spreadsheet read it: no name is a formula, a comment or two cells."""
-    text = f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else str(value)
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"#\n\r\t') else text
+    text = _plain(value) if isinstance(value, str) else str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"#\n\r\t') else text
 
 
 def csv_text(facts: Mapping[str, str], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table of named columns, under the facts in lines that begin with `#`."""
-    notes = (f"# {name}: {BEHIND.sub(' ', ' '.join(fact.split()))}" for name, fact in facts.items())
+    notes = (f"# {name}: {_plain(' '.join(fact.split()))}" for name, fact in facts.items())
     lines = (",".join(map(_cell, line)) for line in (columns, *rows))
     return "".join(f"{line}\n" for line in (*notes, *lines))
 
@@ -68,7 +79,7 @@ class Numbers:
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
         if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
-            return f"{self.values.size} values"
+            return counted(self.values.size, "value")
         return ", ".join(
             f"{word} {self._describe(int(find(self.values)))}"
             for word, find in (("largest", np.nanargmax), ("smallest", np.nanargmin))
@@ -283,8 +294,9 @@ def taken_for(truth: str, answer: str) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """Such as 1 stage, 2 stages."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+    """Such as 1 stage, 2 stages, 3 patches."""
+    ending = "" if count == 1 else "es" if thing.endswith(("s", "ch")) else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def file_name(scope: Microscope, selection: Selection, view: View) -> str:

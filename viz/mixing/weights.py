@@ -141,21 +141,25 @@ def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
     """
     medians = []
     for block in range(len(model.blocks)):
-        _, correlation = opposite_pairs(reads(model, block))
-        medians.append(float(np.median(correlation)) if len(correlation) else 0.0)
+        medians.append(_median_pair(reads(model, block)))
         yield block + 1
     yield medians
 
 
 @lru_cache(16)
 def untrained_median(units: int, patches: int) -> float:
-    """The median correlation of `opposite_pairs` in an untrained network of this shape: the value by chance.
+    """The median correlation of `opposite_pairs` in an untrained network of this shape, 0 without pairs.
 
     It is the same for reads and writes: torch draws both weights uniformly from an interval around 0, and correlation
     does not depend on its width. One draw is enough, because the median over many units varies little.
     """
     maps = np.random.default_rng(0).uniform(-1, 1, (units, patches)).astype(np.float32)
-    return float(np.median(opposite_pairs(maps)[1]))
+    return _median_pair(maps)
+
+
+def _median_pair(maps: Float32[np.ndarray, "units *place"]) -> float:
+    _, correlation = opposite_pairs(maps)
+    return float(np.median(correlation)) if len(correlation) else 0.0
 
 
 def linear_summary(model: Mixer, block: int) -> LinearSummary:

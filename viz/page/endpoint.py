@@ -33,9 +33,11 @@ from viz.page.networks import ERRORS, Networks
 from viz.page.parameters import named, one_of
 from viz.page.sent import Sent, SentMany, all_taken_from, taken_from
 from viz.page.tools import Schema
+from viz.page.upload import Refused
 
 FIRST = "how.network"
 """the view that a program gets without a name"""
+TWO = "There are two pictures: the one that is sent, and the one that words choose. Leave one of them out."
 NULL: Schema = {"type": "null"}
 """may be left out: told last, as in `str | None`"""
 
@@ -215,17 +217,21 @@ def add(networks: Networks, fetch: bool) -> None:
         """What does a view of the page show? Its numbers with named axes, and what it says of them.
 
         Args:
-            picture: as for classify
+            picture: as for classify; none where words choose a sample
             name: as views lists them, such as tokens.norms; without it, how.network
             words: what is selected, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
             network: as describe lists them; without it, the one that the server was started with
         """
         lenses = await opened(network)
         scope = lenses.scope
-        pixels, notes = await taken_from(picture, scope.grid.image_size, fetch)
-        now, moved = now_at(scope, name or FIRST)
+        said, pixels, notes = parameters.said(words), None, list[str]()
+        if not said.keys() & {"picture", "sample"}:
+            pixels, notes = await taken_from(picture, scope.grid.image_size, fetch)
+        elif picture:
+            raise Refused(TWO)
+        now, moved = now_at(scope, FIRST if name in (None, "") else f"{name}")
         _, found = lenses.named[one_of("view", now, tuple(lenses.named))]
-        selection = await on_model_thread(parameters.selected, lenses, pixels, moved, words)
+        selection = await on_model_thread(parameters.selected, lenses, pixels, {**moved, **said})
         while waiting := await on_model_thread(found.missing, scope, selection):
             await _measured(waiting[:1])
         return await on_model_thread(answers.seen, scope, now, found, selection, notes)

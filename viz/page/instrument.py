@@ -38,7 +38,7 @@ from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import choose, drawn_or_words, name_of, report
 from viz.page.session import Element, Session
-from viz.selection import EDGES, Params, Selection, change, from_query, option_text, show
+from viz.selection import Params, Selection, bare, change, from_query, option_text, show
 from viz.zerogpu import LENT
 
 INSTANT = 0 if LENT else 0.2
@@ -250,7 +250,7 @@ class Instrument(Lenses):
                 words = {name: text for name, text in words.items() if name not in missing}
                 said.append(said_of(missing))
             only = words.pop("only", "")
-            name, chosen = now_at(self.scope, words.pop("view", only).strip(EDGES))
+            name, chosen = now_at(self.scope, bare(words.pop("view", only)))
             lens, view = self.named.get(name, (None, None))
             if lens in self.lenses and view:
                 place = element_id(lens, view)

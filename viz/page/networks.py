@@ -22,12 +22,12 @@ from mixer.networks import LocalNetwork, present
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.pin import network_of
-from viz.selection import EDGES, from_query, to_query
+from viz.selection import bare, from_query, to_query
 
 MAX_OPEN = 4
 """networks in memory beside the first; one more takes the place of the one that was used longest ago"""
 CLOSED = "This server opens only the networks of its list"
-UNKNOWN = "there is no network {} here: choose one of the list under Network"
+UNKNOWN = "there is no network {} here"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """what this machine calls itself"""
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
@@ -75,9 +75,10 @@ class Networks:
         async with self._loading:  # so that none is loaded twice
             sources = {one: one for one in self._named}
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
-            found = next((each for each in (name, name.strip(EDGES)) if each in sources), None)
+            found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
-                raise ValueError(UNKNOWN.format(name))
+                here = dict.fromkeys((self.first.name, *sources))
+                raise ValueError(f"{UNKNOWN.format(name)}; the networks are {', '.join(here)}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
                 self._open[found] = Instrument(scope, found, self.opened, further=True)

@@ -4,6 +4,7 @@ Other programs send anything, and many send numbers, lists and truth values as t
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ from viz.selection import Params, Selection, change, from_query, show
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
 SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
+JSON = str.maketrans("()'", '[]"')
+"""to its brackets and quotation marks from Python's"""
+PART = re.compile(r"""[^\s,;()\[\]'"]+""")
 T = TypeVar("T")
 
 
@@ -56,12 +60,17 @@ def _names(right: Sequence[str]) -> Schema:
     return {"type": "string", "enum": [*right]}
 
 
-def selected(lenses: Lenses, picture: bytes, moved: Params, given: object) -> Selection:
-    """moved: what an older name of the view says, too"""
+def said(given: object) -> Params:
+    """What words say."""
     if not isinstance(given, str | None):
         raise Refused(f"Words are a text such as depth=5a&class=cat, not {str(given)[:50]!r}.")
-    start = show(lenses.scope, lenses.first, picture)
-    selection, wrong = change(lenses.scope, lenses.page, start, {**moved, **from_query(given or "")})
+    return from_query(given or "")
+
+
+def selected(lenses: Lenses, picture: bytes | None, words: Params) -> Selection:
+    """picture: None where the words choose a sample"""
+    start = show(lenses.scope, lenses.first, picture) if picture else lenses.first
+    selection, wrong = change(lenses.scope, lenses.page, start, words)
     if wrong:
         raise Refused(" ".join(wrong))
     return selection
@@ -114,10 +123,12 @@ def units(scope: Microscope, given: object) -> dict[int, list[int]]:
 
 
 def _list(name: str, given: object) -> Sequence[object]:
-    """A list, or a text such as `["6a", "6b"]` or `6a, 6b`."""
+    """A list, or a text such as `["6a", "6b"]`, `('6a', '6b')` or `6a, 6b`: with any brackets and quotation marks."""
     if isinstance(given, str):
-        read = _read(given if given.strip().startswith("[") else f"[{given}]")
-        given = read if isinstance(read, list) else [part.strip() for part in given.split(",")]
+        read = _read(f"[{given.translate(JSON)}]")
+        given = read if isinstance(read, list) else PART.findall(given)
+        if len(given) == 1 and isinstance(given[0], list):
+            given = given[0]
     if not isinstance(given, (list, tuple, type(None))):
         raise refused(f"{name} is a list, not {str(given)[:50]!r}")
     return given or ()

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +21,7 @@ BROKEN = "Something in the program went wrong. The server's log has the details.
 
 log = logging.getLogger(__name__)
 
-CALL = re.compile("/gradio_api/call/v2/([^/]+)/?")
+CALL = re.compile("/gradio_api/(call/v2|call|run|api)/([^/]+)/?")
 PACKED = (
     *(kind for kind in DEFAULT_EXCLUDED_CONTENT_TYPES if kind != "text/event-stream"),
     "text/javascript",
@@ -62,9 +61,11 @@ class SafeBlocks(gr.Blocks):
         """Every request, from a browser and from other programs. Raises gr.Error, and nothing else."""
         try:
             given = traverse(inputs, _uploaded, is_file_obj)
-            wanted = (self.fns[block_fn] if isinstance(block_fn, int) else block_fn).inputs
-            given += [None] * (len(wanted) - len(given))
-            return await super().process_api(block_fn, given, *rest, **options)
+            function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+            given += [None] * (len(function.inputs) - len(given))
+            if function.api_name in self.parameters:
+                given = [None if one == "null" else one for one in given]  # as programs that send all as text say it
+            return await super().process_api(function, given, *rest, **options)
         except gr.Error:
             raise
         except Exception as error:
@@ -88,7 +89,7 @@ class InWords:
 
         try:
             if scope["type"] == "http" and scope["method"] == "POST" and (call := CALL.search(scope["path"])):
-                receive = await _checked(receive, call[1], scope["app"].get_blocks().parameters)
+                receive = await _checked(receive, call[1], call[2], scope["app"].get_blocks())
             await self._app(scope, receive, sending)
         except Refused as error:
             await JSONResponse({"detail": error.message}, 400)(scope, receive, send)
@@ -104,18 +105,21 @@ class InWords:
             await answer(scope, receive, send)
 
 
-async def _checked(receive: Receive, name: str, endpoints: Mapping[str, Collection[str]]) -> Receive:
+async def _checked(receive: Receive, route: str, name: str, page: SafeBlocks) -> Receive:
     """The same request, once more. Raises Refused where there is no such endpoint, or no such parameter of it."""
-    if name not in endpoints:
-        raise Refused(f"There is no endpoint {name[:50]!r} here. There are: {', '.join(endpoints)}.")
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())
     given = None
-    with suppress(ValueError):  # Gradio says what is wrong with it
+    with suppress(ValueError, RecursionError):  # Gradio says what is wrong with it
         given = json.loads(b"".join(message.get("body", b"") for message in messages))
-    if isinstance(given, dict):
-        tools.check_names(given, endpoints[name])
+    asked, known = name, [*page.parameters]
+    if route != "call/v2" and isinstance(given, dict) and given.get("fn_index") is not None:  # as browsers do
+        asked, known = given["fn_index"], [*page.fns]
+    if asked not in known:
+        raise Refused(f"There is no endpoint {str(asked)[:50]!r} here. There are: {', '.join(page.parameters)}.")
+    if route == "call/v2" and isinstance(given, dict):
+        tools.check_names(given, page.parameters[name])
     kept = iter(messages)
 
     async def again() -> Message:

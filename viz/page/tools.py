@@ -29,7 +29,7 @@ def offer(page: "SafeBlocks", server: Any) -> None:
         return {
             "type": "object",
             "properties": described,
-            "required": [name for name in parameters if name in ("picture", "pictures")],
+            "required": [one for one in parameters if one in ("picture", "pictures") and "words" not in parameters],
             "additionalProperties": False,
         }, []
 

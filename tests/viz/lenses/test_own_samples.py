@@ -111,6 +111,16 @@ def test_pictures_of_a_folder_are_not_called_test_images() -> None:
         assert specimen.in_words(made.scope, selection)[0].startswith(words)
 
 
+def test_a_picture_without_a_label_has_only_its_answer_under_it() -> None:
+    made = Instrument(network(NAMES, [0] * 9, ()))
+    view = made.views["model-pictures"]
+    measure(made.scope, view, made.first)
+    html = view.draw(made.scope, made.first).html
+    assert re.findall(r"alt=''>(.*?)</button>", html)
+    assert "picture" not in html
+    assert "→" not in html
+
+
 def test_of_many_classes_pairs_are_not_listed() -> None:
     names = tuple(f"thing {i}" for i in range(60))
     instrument = Instrument(network(names, [3, 5, 5]))

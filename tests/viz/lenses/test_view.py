@@ -1,8 +1,10 @@
 """The numbers of a figure: tidy, with what they are of, and in words."""
 
 import csv
+from io import StringIO
 
 import numpy as np
+import pytest
 
 from viz.lenses.view import Numbers
 
@@ -26,15 +28,30 @@ def test_the_words_name_the_extremes_and_where_they_are() -> None:
 
 def test_words_for_values_that_cannot_be_ranked() -> None:
     assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).in_words() == "2 values"
-    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 values"
+    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 value"
 
 
 def test_a_name_is_one_cell_and_neither_a_formula_nor_a_comment() -> None:
-    names = ("=1+1", "+49 30", "-dog", "@home", "#1 dog", "cat #2", "a,=b", "tab\t=c", "plain")
-    text = Numbers("# of =", {"class": names}, np.arange(9)).csv({"classes": "a,=1+1,+2", "label": "x;@y, -0.3"})
-    notes, (head, *rows) = text.splitlines()[:2], csv.reader(text.splitlines()[2:])
-    assert notes == ["# classes: a, =1+1, +2", "# label: x; @y, -0.3"]
-    assert head == ["class", "# of ="]
-    assert [name for name, _ in rows] == [f"'{name}" if name[0] in "=+-@" else name for name in names]
-    assert [line for line in text.splitlines()[2:] if "#" in line] == ['class,"# of ="', '"#1 dog",4', '"cat #2",5']
+    names = ("#1 dog", "cat #2", "plain", "a, b", "x-ray", "e=mc", 'the "a"')
+    text = Numbers("# of =", {"class": names}, np.arange(7)).csv({"label": "x;@y, -0.3"})
+    note, head, *rows = text.splitlines()
+    assert (note, head) == ("# label: x;'@y, -0.3", 'class,"# of ="')
+    assert [name for name, _ in csv.reader(rows)] == [*names]
+    assert not any(line.startswith("#") for line in rows)
     assert Numbers("x", {"i": [-1]}, np.array([-0.5])).csv({}) == "i,x\n-1,-0.5\n"
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66"])
+@pytest.mark.parametrize(
+    "before", ["", "\t", "\ufeff", "\u200e", "\xa0", "\r", "\n", "a;", "a,", "a\t", "a;\u200b", ";;\t"]
+)
+def test_no_cell_is_a_formula_whatever_separates_cells(before: str, sign: str) -> None:
+    name = f"{before}{sign}1+1"
+    text = Numbers("x", {"class": [name]}, np.array([1.5])).csv({"classes": f"b,{name}"})
+    for separator in ",;\t":
+        for line in csv.reader(StringIO(text), delimiter=separator):
+            for each in line:
+                shown = each.lstrip("\t\r\n\ufeff\u200e\u200b\xa0")
+                assert not shown.startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66"))
+    *_, (cell, _) = csv.reader(StringIO(text))
+    assert cell.replace("'", "") == name
