@@ -84,7 +84,7 @@ def main(
         hub: ids of models on the Hub that visitors may open, in addition to the folders checkpoints and runs. Without
             it, they may open any network, also files of this machine, if only this machine can reach the page;
             otherwise no others
-        fetch: accept addresses of pictures from other programs; this machine then downloads them from the internet
+        fetch: let other programs send public internet addresses of pictures, which this machine then downloads
         samples: a folder of pictures, with or without a folder for each class, that replaces the samples of every
             network
         data_root: folder that holds cifar-10-batches-py or cifar-100-python, for a view of all test images, not only

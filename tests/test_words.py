@@ -4,7 +4,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +14,8 @@ HELP = ("app.py", "viz/page/endpoint.py")
 """files whose docstrings are shown, too, by `--help` or to other programs"""
 CODE = ("main.py", "setup.py", "mixer/*.py", "tools/*.py", "bench/*.py")
 """files whose docstrings and comments are in plain terms, too"""
+PRODUCT = ("app.py", "viz/[!s]*.py", "viz/attribution/*.py", "viz/doubt/*.py", "viz/mixing/*.py", "viz/intervene/*.py")
+"""as `CODE`, but not for messages: the page shows them"""
 TURNS = {
     r"heard|hears?": "contains information from",
     r"tak(es?|en|ing) (\w+ )?for": "classified as, predicted",
@@ -64,7 +66,7 @@ CODE_TURNS = {
     r"the one (way|place)": "name what it does",
     r"where (it|there|that|one|they) (is|are|has|have)": "if",
 }
-"""further turns for `CODE`"""
+"""further turns for `CODE` and `PRODUCT`"""
 
 
 def forbidden(turns: dict[str, str]) -> dict[re.Pattern[str], str]:
@@ -75,8 +77,12 @@ FORBIDDEN, FORBIDDEN_IN_CODE = forbidden(TURNS), forbidden(TURNS | CODE_TURNS)
 
 
 def comments(file: Path) -> Iterator[tuple[int, str]]:
-    """The comments of a Python file, with their lines."""
-    for token in tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline):
+    """The docstrings and comments of a Python file, with their lines."""
+    source = file.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
@@ -97,32 +103,40 @@ def texts(file: Path, docstrings: bool = False) -> Iterator[tuple[int, str]]:
         yield 1, source
 
 
-def turns(file: Path, name: str, code: bool = False) -> list[str]:
-    """The forbidden turns of a file as `name:line: turn (better: ...)`. code: in docstrings and comments, too"""
-    read = [*texts(file, True), *comments(file)] if code else texts(file, name in HELP)
+def turns(read: Iterable[tuple[int, str]], name: str, forbidden: dict[re.Pattern[str], str]) -> list[str]:
+    """The forbidden turns of the texts of a file as `name:line: turn (better: ...)`."""
     return [
         f"{name}:{line + text.count(chr(10), 0, found.start())}: {' '.join(found[0].split())} (better: {better})"
         for line, text in read
-        for turn, better in (FORBIDDEN_IN_CODE if code else FORBIDDEN).items()
+        for turn, better in forbidden.items()
         for found in turn.finditer(text)
     ]
 
 
+def files_of(*patterns: str) -> dict[str, Path]:
+    """The files by their paths in the project, without minified ones."""
+    files = (file for pattern in patterns for file in sorted(ROOT.glob(pattern)) if ".min." not in file.name)
+    return {file.relative_to(ROOT).as_posix(): file for file in files}
+
+
 def test_what_users_read_is_in_plain_terms() -> None:
-    files = [file for pattern in (*SHOWN, *SCRIPTS) for file in sorted(ROOT.glob(pattern)) if ".min." not in file.name]
+    files = files_of(*SHOWN, *SCRIPTS)
     assert len(files) > 80
-    assert [found for file in files for found in turns(file, file.relative_to(ROOT).as_posix())] == []
+    assert [f for name, file in files.items() for f in turns(texts(file, name in HELP), name, FORBIDDEN)] == []
 
 
 def test_docstrings_comments_and_messages_of_code_are_in_plain_terms() -> None:
-    files = [file for pattern in CODE for file in sorted(ROOT.glob(pattern))]
-    assert len(files) > 40
-    assert [found for file in files for found in turns(file, file.relative_to(ROOT).as_posix(), code=True)] == []
+    code, product = files_of(*CODE), files_of(*PRODUCT)
+    assert len(code) > 40
+    assert len(product) > 30
+    read = {name: comments(file) for name, file in (code | product).items()}
+    read |= {name: [*read[name], *texts(file)] for name, file in code.items()}
+    assert [found for name in read for found in turns(read[name], name, FORBIDDEN_IN_CODE)] == []
 
 
 def test_comments_and_docstrings_of_code_are_searched(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('"""Whatever."""\n\nx = 1  # it goes on\n', encoding="utf-8")
-    found = turns(tmp_path / "a.py", "a.py", code=True)
+    found = turns(comments(tmp_path / "a.py"), "a.py", FORBIDDEN_IN_CODE)
     assert [line.partition(" (")[0] for line in found] == ["a.py:1: Whatever", "a.py:3: goes on"]
 
 
@@ -135,5 +149,5 @@ def test_a_turn_is_found_with_its_line(tmp_path: Path) -> None:
     found = []
     for name, source in sources.items():
         (tmp_path / name).write_text(source, encoding="utf-8")
-        found += turns(tmp_path / name, name)
+        found += turns(texts(tmp_path / name), name, FORBIDDEN)
     assert [line.partition(" (")[0] for line in found] == ["a.py:3: taken for", "a.md:3: asked about", "a.js:2: minds"]

@@ -69,7 +69,7 @@ class Answers:
 
     @property
     def top_patch(self) -> Int64[np.ndarray, "images"]:
-        """The patch whose token votes most for the answer."""
+        """The patch whose token has the largest vote for the answer."""
         return self.votes.argmax(1)
 
 
@@ -104,10 +104,7 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
 def gradients_x_input(
     model: Mixer, count: int, images: Images
 ) -> Iterator[int | Float32[np.ndarray, "images patches"]]:
-    """Gradient x input of the logit of each picture's answer, with the mean colour as baseline.
-
-    One backward pass serves a whole batch. Yields the number done, finally the result.
-    """
+    """Gradient x input of the logit of each answer, with the mean colour as baseline; yields as `answers`."""
     found, done, grid = list[np.ndarray](), 0, model.config.grid
     for part in batches(model, torch.arange(count), gradients=True):
         batch = images(part.tolist()).clone().requires_grad_()

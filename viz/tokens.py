@@ -35,7 +35,7 @@ class LogitLens:
 
     probabilities: Float32[np.ndarray, "depths classes"]
     leads_from: int
-    """the first depth at which the final answer is the most probable class (it may lose the lead again later)"""
+    """the first depth at which the final answer is the most probable class (another class may lead again later)"""
 
     @property
     def decided_at(self) -> int:

@@ -31,10 +31,9 @@ Question = Callable[Concatenate[Mixer, P], Iterator[T]]
 
 
 def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
-    """Run a generator function on a lent GPU.
+    """Decorate a generator of plain values to run on a lent GPU.
 
-    question: its arguments are the model and plain values, tensors, lists and dataclasses of these; it yields plain
-        values
+    question: its arguments are the model and plain values, tensors, or lists and dataclasses of these
     """
     if not LENT:
         return question

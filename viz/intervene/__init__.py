@@ -1,1 +1,1 @@
-"""What if? Pictures and networks that are changed on purpose, and what the answer does."""
+"""Interventions: changes of pictures and networks, and their effect on the answer."""

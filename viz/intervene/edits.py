@@ -1,8 +1,8 @@
-"""What is changed in a picture: edits, one after the other, each in the words of a link.
+"""Edits of a picture, in the syntax of a link.
 
-`mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1` fills patch (3, 1) with the mean colour, lets two patches trade places,
-shuffles all patches (random order number 7), and puts patch (3, 1) of sample 12 in its place. Places are joined by `-`;
-without any, the edit is of all patches. An edit acts on what the ones before it left.
+`mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1` fills patch (3, 1) with the mean colour, swaps two patches, shuffles all
+patches (random order number 7), and replaces patch (3, 1) by that of sample 12. `-` joins patches; without patches, an
+edit applies to all of them. Each edit applies to the result of the previous ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ from viz.attribution.baselines import baseline, pixels
 Pixels = UInt8[np.ndarray, "height width 3"]
 
 MAX_EDITS = 64
-"""edits of one picture"""
+"""the largest number of edits of one picture"""
 ORDERS = 1000
-"""random orders to shuffle by"""
+"""the number of random orders"""
 GREY = np.array([0.299, 0.587, 0.114])
-"""how the eye weighs red, green and blue (Rec. 601)"""
+"""the luma weights of red, green and blue (Rec. 601)"""
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,23 @@ class Edit:
     number: int | None
     """the sample to paste from, or the random order; None for the other kinds"""
     places: tuple[int, ...]
-    """the patches that it changes; for a swap, those of one place and then as many of the other"""
+    """the patches that it changes; for a swap, those of one group, then those of the other"""
 
 
 @dataclass(frozen=True, eq=False)
 class Edited:
-    """A picture on the way, and where an edit may take other pixels from."""
+    """A picture during its edits, and the sources of other pixels."""
 
     now: Pixels
-    """as the edits so far left it"""
+    """the picture after the previous edits"""
     original: Pixels
     config: MixerConfig
     sample: Callable[[int], Pixels]
-    """a shipped sample, as the network sees it"""
+    """from the number of a sample to its pixels in the network's size"""
 
 
 def _filled(name: str) -> Callable[[Edit, Edited], Pixels]:
-    """One of `BASELINES`, in whole pixel values."""
+    """The source of one of `BASELINES`, in whole pixel values."""
 
     def source(edit: Edit, picture: Edited) -> Pixels:
         config = picture.config
@@ -62,7 +62,7 @@ def _filled(name: str) -> Callable[[Edit, Edited], Pixels]:
 
 
 def _noise(edit: Edit, picture: Edited) -> Pixels:
-    """Normally distributed, with mean and deviation of the training images; the same at every time."""
+    """Normally distributed, with mean and deviation of the training images, and a fixed seed."""
     drawn = np.random.default_rng(0).normal(picture.config.mean, picture.config.std, picture.now.shape)
     return (255 * drawn).round().clip(0, 255).astype(np.uint8)
 
@@ -91,7 +91,7 @@ def _shuffled(edit: Edit, picture: Edited) -> Pixels:
 
 
 def _moved(picture: Edited, places: Sequence[int], origins: Sequence[int]) -> Pixels:
-    """Each place gets the patch that its origin has now."""
+    """Copy the current patch of each origin to its place."""
     grid, moved = picture.config.grid, picture.now.copy()
     for place, origin in zip(places, origins, strict=True):
         moved[grid.pixels(place)] = picture.now[grid.pixels(origin)]
@@ -103,17 +103,17 @@ class Kind:
     """A kind of edit."""
 
     source: Callable[[Edit, Edited], Pixels]
-    """the picture from which the places are taken"""
+    """the picture that the new patches are from"""
     done: str
-    """what a list of edits calls it"""
+    """its name in a list of edits"""
     tool: str = ""
-    """what a click makes of a patch; empty where no click is asked to"""
+    """the result of a click on a patch; empty if no click does this edit"""
     fills: bool = False
-    """whether it can stand in for a patch that is taken away"""
+    """whether it can replace a removed patch"""
     numbers: Callable[[int], int] = lambda samples: 0
-    """how many numbers there are to choose from, where so many samples ship; 0: it has no number"""
+    """from the number of samples to the number of choices of `Edit.number`; 0: it has no number"""
     pairs: bool = False
-    """whether it needs as many patches for one place as for another; else it is of any, and without places of all"""
+    """whether it needs two groups of equal size; other kinds accept any patches, and by default change all"""
 
 
 KINDS = {
@@ -130,9 +130,9 @@ KINDS = {
 
 
 def parse(text: str, grid: PatchGrid, samples: int) -> tuple[Edit, ...]:
-    """The edits that a link says. Raises ValueError, in words, for one that cannot be.
+    """The edits from a link. Raises ValueError for an invalid one.
 
-    samples: how many there are to paste from
+    samples: the number of samples to paste from
     """
     parts = [part for part in text.split(";") if part]
     if len(parts) > MAX_EDITS:
@@ -146,7 +146,7 @@ def text(edits: Sequence[Edit], grid: PatchGrid) -> str:
 
 
 def apply(edits: Sequence[Edit], original: Pixels, config: MixerConfig, sample: Callable[[int], Pixels]) -> Pixels:
-    """The picture with all edits. sample: gives a shipped sample as the network sees it"""
+    """The picture after all edits. sample: as in `Edited`"""
     return reduce(lambda now, edit: _apply(edit, Edited(now, original, config, sample)), edits, original)
 
 

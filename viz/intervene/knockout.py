@@ -1,8 +1,8 @@
-"""Knock out: what becomes of the answer when a part of the network does not do its work.
+"""Ablation: the change of the answer without a part of the network.
 
-A half-block that is skipped adds nothing to the tokens; one that is averaged adds what it adds to each place in the
-mean over many pictures (mean ablation; Wang et al., "Interpretability in the wild", 2022), so that what is lost is only
-what it says about this picture. All that lies behind it reacts.
+Zero ablation removes the update of a half-block. Mean ablation replaces it by its mean over many pictures at each
+patch (Wang et al., "Interpretability in the wild", 2022), which removes only the information about this picture. All
+later layers are computed again.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ Updates = Float[Tensor, "halves patches channels"]
 
 
 def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Updates]:
-    """What each half-block adds to each place, in the mean over many pictures; yields how many passed, then the means.
+    """The mean update of each patch by each half-block over many pictures; yields the number done, then the means.
 
     The model is free for other threads between the batches.
     """
@@ -40,9 +40,10 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
 def ablate_half_blocks(
     model: Mixer, seen: Trace, means: Updates | None = None
 ) -> Steps[Float32[np.ndarray, "halves images classes"]]:
-    """The change of all logits when one half-block is skipped, or adds its mean; yields the half-blocks of each step.
+    """The change of all logits after zero or mean ablation of each half-block; yields the half-blocks of each step.
 
-    seen: a pass of few images. The model is free for other threads between the steps. Cost: `sweep_work`
+    seen: a pass of few images. means: for mean ablation, from `mean_updates`
+    The model is free for other threads between the steps. Cost: `sweep_work`
     """
     changed = seen.depths[:-1] if means is None else seen.depths[:-1] + means[:, None]
     return array((yield from changed_behind_each(model, changed)) - seen.logits)
@@ -52,8 +53,8 @@ def ablate_half_blocks(
 def ablate_half_blocks_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """`ablate_half_blocks` of many pictures: yields how many are done, and first of a few, at last of all of them mean
-    and spread, (half-blocks, classes)."""
+    """Mean and deviation of `ablate_half_blocks` over many pictures, (half-blocks, classes); yields the number of
+    pictures done, and the result: first of a few, finally of all."""
     spread, done = RunningStats(), 0
     for some in batches(model, spread_out(images), gradients=True):
         changes = yield from silent(ablate_half_blocks(model, trace(model, images[some]), means), done)
@@ -69,8 +70,9 @@ def ablate_half_blocks_over(
 def answers_ablated(
     model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
 ) -> Iterator[int | tuple[int, int]]:
-    """How many answers change when one half-block is skipped: yields how many pictures are done, and first of a few, at
-    last of all of them changed and how many there are.
+    """The number of answers that zero ablation of one half-block changes.
+
+    Yields the number of pictures done, and (changed answers, pictures): first of a few pictures, finally of all.
 
     half: counted from 0
     """
@@ -88,9 +90,9 @@ def answers_ablated(
 def ablate_units(
     model: Mixer, image: Float[Tensor, "3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "units classes"]]:
-    """The change of all logits when one hidden unit of a block's token mixing is silent: 0 in every channel.
+    """The change of all logits if one hidden unit of a block's token mixing is set to 0 in every channel.
 
-    Yields how many units are done, at last the result. Only what lies behind the token mixing is computed again.
+    Yields the number of units done, finally the result. Only the layers after the token mixing are computed again.
     """
     seen = trace(model, image[None])
     yield 0
@@ -105,10 +107,10 @@ def ablate(
     halves: Collection[int],
     units: Mapping[int, Sequence[int]],
 ) -> Float32[np.ndarray, "images classes"]:
-    """The logits when several parts are knocked out at once.
+    """The logits after ablation of several parts together.
 
-    halves: half-blocks that are skipped, counted from 0
-    units: hidden units of the token mixing that are silent, by block
+    halves: half-blocks without an update, counted from 0
+    units: hidden units of the token mixing that are set to 0, by block
     """
     names = half_blocks(model)
     changes = {names[half]: torch.zeros_like for half in halves}
@@ -121,8 +123,8 @@ def ablate(
 def ablate_unit_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int, unit: int
 ) -> Iterator[int | RunningStats]:
-    """One unit of `ablate_units` for many pictures: yields how many are done, and first of a few, at last of all of
-    them mean and spread, (classes)."""
+    """Mean and deviation of `ablate_units` for one unit over many pictures, (classes); yields the number of pictures
+    done, and the result: first of a few, finally of all."""
 
     def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
@@ -132,9 +134,9 @@ def ablate_unit_over(
 
 
 def _silenced(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"]) -> Float[Tensor, "rows classes"]:
-    """The logits with another unit of a block silent in each row, of one image or of as many as there are rows.
+    """The logits with one unit of a block set to 0 in each row, of one image or of one image per row.
 
-    Behind the token mixing all that is missing is what the unit adds: its column of W2 times its activations.
+    The ablation subtracts the unit's contribution after the token mixing: its column of W2 times its activations.
     """
     columns = model.block_at(block).token_mixing.fc2.weight.T[units]  # rows patches
     hidden = seen.token_hidden[block].expand(len(units), -1, -1)[torch.arange(len(units)), :, units]  # rows channels
@@ -144,7 +146,7 @@ def _silenced(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"])
 
 
 def _silent(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
-    """The same units in every row."""
+    """The activations with these units set to 0 in every row."""
     changed = hidden.clone()
     changed[..., units] = 0
     return changed

@@ -1,7 +1,7 @@
-"""Patching (causal tracing): what one picture's pass computed is put into the pass of another.
+"""Activation patching (causal tracing): values from the pass of one picture replace those in the pass of another.
 
 After Vig et al., "Causal mediation analysis" (2020), and Meng et al., "Locating and editing factual associations in
-GPT" (2022). How much of the difference between the two answers comes along says how much of it passes that place.
+GPT" (2022). The transferred share of the difference between the two answers shows which parts carry it.
 """
 
 from collections.abc import Iterator
@@ -22,18 +22,18 @@ from viz.zerogpu import on_lent_gpu
 
 @dataclass(frozen=True)
 class LogitDifference:
-    """What tells two answers apart: the logit of one class less the logit of another."""
+    """The logit of one class minus that of another, to compare two answers."""
 
     toward: int
     away: int | None
-    """None where both pictures get one answer: then the logit of that class is looked at"""
+    """None if both pictures have the same answer: then only the logit of that class counts"""
 
     def of(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
         return logits[:, self.toward] - (0 if self.away is None else logits[:, self.away])
 
 
 def map_work(depths: int, groups: int) -> int:
-    """Half-blocks that `token_map` computes, the tokens of one group at a time; the classifier counts as one."""
+    """The number of half-blocks that `token_map` computes; the classifier counts as one."""
     return groups * depths * (depths + 1) // 2
 
 
@@ -45,12 +45,12 @@ def token_map(
     between: LogitDifference,
     side: int = 1,
 ) -> Iterator[int | Float32[np.ndarray, "depths groups"]]:
-    """The change of `between` when the tokens of one group of patches, at one depth, are the other picture's.
+    """The change of `between` if the tokens of one group of patches, at one depth, are the other picture's.
 
     side: of the groups, in patches
 
-    Only what lies behind the depth is computed again. Yields how many half-blocks are computed, at last the result.
-    The model is free for other threads between the batches.
+    Only the layers after the depth are computed again. Yields the number of half-blocks done, finally the result. The
+    model is free for other threads between the batches.
     """
     here = trace(model, this[None])
     yield 0
@@ -72,9 +72,9 @@ def token_map(
 def update_effects(
     model: Mixer, this: Trace, other: Trace, between: LogitDifference
 ) -> Steps[Float32[np.ndarray, "halves"]]:
-    """The change of `between` when one half-block adds to all tokens what it adds for the other picture.
+    """The change of `between` if the update of one half-block is that of the other picture, for all tokens.
 
-    The rest of the pass reacts to it. Yields the half-blocks of each step, `sweep_work` in all.
+    Later layers are computed again. Yields the half-blocks of each step, `sweep_work` in all.
     """
     logits = yield from changed_behind_each(model, this.depths[:-1] + other.depths.diff(dim=0))
     return array(between.of(logits[:, 0]) - between.of(this.logits))

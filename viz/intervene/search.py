@@ -1,8 +1,8 @@
-"""The smallest change: the fewest patches to take from another picture until the answer is as wanted.
+"""The smallest change: the fewest patches from another picture that reach a goal for the answer.
 
-Greedy: the patch that helps most comes first, then the one that helps most beside it, and so on. That need not be the
-smallest set; where all smaller sets can be tried, they are, and what is found is then proven. Of many patches, large
-groups are searched first, and then the smaller ones within those that were found.
+The greedy search adds the patch with the largest gain at each step. Its result may not be the smallest set; a proof
+tries all smaller sets, if they are few enough. With many patches, the search starts with large groups and continues
+with smaller groups within the result.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,21 +23,21 @@ from viz.pace import Steps, batch_size, finish, summed
 from viz.zerogpu import on_lent_gpu
 
 AFFORDABLE = 6000
-"""sets that a proof may try: of 32 patches, all of up to three"""
+"""the largest number of sets in a proof: of 32 patches, all sets of up to three"""
 
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """Two pictures, and the answer that is wanted while patches of the one are put into the other."""
+    """Two pictures, and the goal for the answer to the base with patches of the donor."""
 
     base: Float[Tensor, "3 height width"]
     donor: Float[Tensor, "3 height width"]
     target: int
     keep: bool
-    """whether the answer is to be the target, or any other class"""
+    """whether the answer should be the target, or any other class"""
 
     def margin(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
-        """Above 0 where the answer is as wanted: the target's logit less the largest other, or the other way round."""
+        """The target's logit minus the largest other, or its negative unless `keep`: above 0 if the goal is reached."""
         others = logits.clone()
         others[:, self.target] = -torch.inf
         lead = logits[:, self.target] - others.amax(1)
@@ -46,35 +46,34 @@ class Goal:
 
 @dataclass(frozen=True)
 class Found:
-    """A set of patches that gives the wanted answer."""
+    """A set of patches that reaches the goal."""
 
     groups: tuple[int, ...] | None
-    """in the order in which they were found; None where no number of them is enough"""
+    """in the order of the search; None if all groups together do not reach the goal"""
     tried: int
-    """all sets of up to so many groups were tried, but for what is found"""
+    """the size up to which all sets, other than the result, were tried"""
     side: int = 1
     """of the groups, in patches"""
 
     @property
     def proven(self) -> bool:
-        """Whether every smaller set was tried, and fails."""
+        """Whether every smaller set was tried and failed."""
         return self.groups is not None and len(self.groups) <= self.tried + 1
 
 
 def most_passes(*counts: int) -> int:
-    """What `greedy` costs at most. counts: of groups, in each search"""
+    """The largest cost of `greedy`, in passes. counts: the number of groups in each search"""
     return 1 + sum(count * (count + 1) // 2 for count in counts)
 
 
 @on_lent_gpu
 def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[int | Found]:
-    """Groups of patches, one after the other, until the answer is as wanted; yields the passes so far, at last what is
-    found.
+    """Add groups of patches, one after the other, until the goal is reached.
 
-    sides: of the groups, the largest first. Each search after the first is within what the one before found, which is
-        yielded too
+    Yields the passes so far, and the result of each search, finally the last one. The last number of passes is
+    `most_passes`, also if it needed fewer.
 
-    It ends with `most_passes`, also where it needed fewer.
+    sides: of the groups, in patches, the largest first. Each later search is within the result of the previous one.
     """
     searches = [Groups(model.config.grid, side) for side in sides]
     start, done = margins(model, wanted, searches[0], np.zeros((1, len(searches[0])), bool))[0], 1
@@ -100,7 +99,7 @@ def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[
 
 
 def smaller_sets(groups: int, found: Found) -> int:
-    """How many sets `prove` would have to try: those of fewer groups, but for those that `greedy` tried."""
+    """The number of sets that `prove` tries at most: all of fewer groups, except those that `greedy` tried."""
     if found.proven or found.groups is None:
         return 0
     return sum(comb(groups, size) for size in range(found.tried + 1, len(found.groups)))
@@ -108,9 +107,9 @@ def smaller_sets(groups: int, found: Found) -> int:
 
 @on_lent_gpu
 def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
-    """Try all smaller sets, the smallest first; yields how many are tried, at last a smallest set, proven.
+    """Try all smaller sets, the smallest first; yields the number tried, finally a proven smallest set.
 
-    It ends with `smaller_sets`, also where it needed fewer. The model is free for other threads between the batches.
+    The last number is `smaller_sets`, also if it tried fewer. The model is free for other threads between the batches.
     """
     assert found.groups is not None
     groups, done = Groups(model.config.grid, found.side), 0
@@ -131,7 +130,7 @@ def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
 def margins(
     model: Mixer, wanted: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
 ) -> Float32[np.ndarray, "sets"]:
-    """`Goal.margin` with each set of groups put in."""
+    """`Goal.margin` of the base picture with each set of groups from the donor."""
     return finish(_margins(model, wanted, groups, sets))
 
 

@@ -1,6 +1,6 @@
-"""One sweep through the network for all half-blocks: each row of a batch joins behind the half-block that it changes.
+"""One sweep through the network for changes after each half-block: rows join the batch after their half-block.
 
-So what lies before a change is computed once for all, and what lies behind it in batches.
+So the layers before a change are not computed again, and those after it run in batches.
 """
 
 import torch
@@ -13,22 +13,22 @@ from viz.pace import Steps, batches
 
 
 def sweep_work(halves: int) -> int:
-    """Half-blocks that `changed_behind_each` computes for an image; the classifier counts as one."""
+    """The number of half-blocks that `changed_behind_each` computes for an image; the classifier counts as one."""
     return halves * (halves + 1) // 2
 
 
 def changed_behind_each(
     model: Mixer, changed: Float[Tensor, "halves images patches channels"]
 ) -> Steps[Float[Tensor, "halves images classes"]]:
-    """The logits where the tokens behind one half-block are changed, for each half-block.
+    """The logits after a change of the tokens after one half-block, for each half-block.
 
-    changed: what the tokens are behind it instead. Yields how many half-blocks each step computed.
+    changed: the new tokens after each half-block. Yields the number of half-blocks that each step computed.
     """
     halves, images = changed.shape[:2]
     rows = changed[0]
     for half in range(1, halves + 1):
         parts = list[Tensor]()
-        for part in batches(model, rows, share=2 / halves):  # of two half-blocks, one may take most of the time
+        for part in batches(model, rows, share=2 / halves):  # one of two half-blocks may need most of the time
             with evaluating(model), torch.no_grad():
                 parts.append(_through(model, part, half))
             yield len(part)
@@ -39,7 +39,7 @@ def changed_behind_each(
 
 
 def _through(model: Mixer, tokens: Float[Tensor, "rows patches channels"], half: int) -> Tensor:
-    """What a half-block makes of tokens; behind the last one, the classifier."""
+    """The output of a half-block for its input tokens; after the last one, that of the classifier."""
     if half == 2 * len(model.blocks):
         return model.classify(tokens)
     block = model.block_at(half // 2)

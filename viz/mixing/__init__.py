@@ -1,1 +1,1 @@
-"""Who talks to whom?"""
+"""Exchange of information between patches: weights, influence, units and permutations."""

@@ -1,7 +1,7 @@
-"""Who talks to whom for one image: exact through one block, estimated through all of them.
+"""Influence of patches on patches for one image: exact through one block, estimated through all blocks.
 
-Strength is always a root mean square gain: a small random change of a token, of size e in every channel, changes the
-other token by entry x e in every channel, in the root mean square. The identity (the residual path) has the gain 1.
+Each entry is a root mean square gain: a small random change of a token, of size e in every channel, changes the other
+token by entry x e in every channel, in the root mean square. The identity (the residual path) has the gain 1.
 """
 
 from collections.abc import Iterator
@@ -19,36 +19,36 @@ from viz.running_stats import RunningStats
 from viz.zerogpu import on_lent_gpu
 
 OUTPUTS_AT_ONCE = 32
-"""patches that are followed backwards together: bounds the memory for networks with many patches"""
+"""number of patches in one backward pass: bounds the memory for networks with many patches"""
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkInfluence:
-    """What is known of the influence of patches on patches after some of the probes."""
+    """The estimated influence of patches on patches after some of the probes."""
 
     done: int
     total: int
     influence: Float32[np.ndarray, "patches patches"]
     """[to, from], estimated"""
     standard_error: Float32[np.ndarray, "patches patches"]
-    """of each entry; NaN after the first probe, which cannot tell"""
+    """of each entry; NaN after the first probe, which gives no error"""
 
 
 def token_jacobian(
     model: Mixer, image: Float[Tensor, "3 height width"], block: int
 ) -> Float32[np.ndarray, "patches patches"]:
-    """How strongly the token mixing of a block lets each patch act on each patch, for this image; exact.
+    """The influence of each patch on each patch through the token mixing of a block, for this image; exact.
 
     Entry [to, from] is ||d u[to] / d x[from]||_F / sqrt(channels), over all pairs of channels, where x are the tokens
-    that enter the block (counted from 0) and u = token_mixing(norm1(x)) is what the block adds to them: norm1
-    included, the residual path not (which would add 1 to each channel's own derivative where to = from).
+    before the block (counted from 0) and u = token_mixing(norm1(x)) is its update. So it includes norm1, but not the
+    residual path, which would add 1 to each channel's own derivative for to = from.
 
-    The token-mixing MLP works on each channel by itself, so with n = norm1(x), hidden units h and channels c, d
+    The token-mixing MLP processes each channel separately, so with n = norm1(x), hidden units h and channels c, d
         d u[to, c] / d n[from, c] = sum_h W2[to, h] gelu'(a[h, c]) W1[h, from]
         d n[from, c] / d x[from, d] = row c of the Jacobian of a LayerNorm
-    and a squared norm is the sum over c of the first, squared, times the squared length of that row.
+    and a squared norm is the sum over c of the first, squared, times the squared norm of that row.
 
-    Raises ValueError for an image of the wrong size or a block that is not there.
+    Raises ValueError for an image of the wrong size or a block that does not exist.
     """
     layer = model.block_at(block)
     mlp = layer.token_mixing
@@ -63,7 +63,7 @@ def token_jacobian(
 def mean_token_jacobian(
     model: Mixer, images: Float[Tensor, "images 3 height width"], block: int
 ) -> Iterator[int | Float32[np.ndarray, "patches patches"]]:
-    """`token_jacobian` in the mean over many images; yields how many are done, and first the mean of a few, at last of
+    """The mean of `token_jacobian` over many images; yields the number done, and the mean: first of a few, finally of
     all."""
     spread = RunningStats()
     for number in spread_out(images).tolist():
@@ -77,15 +77,15 @@ def mean_token_jacobian(
 def network_influence(
     model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int
 ) -> Iterator[int | NetworkInfluence]:
-    """How strongly each stem token acts on each token after the last block, for this image; better with every probe.
+    """Estimate the influence of each stem token on each token after the last block, for this image.
 
     Entry [to, from] estimates ||J||_F / sqrt(channels) of J = d last[to] / d stem[from] (channels x channels; before
     `pre_head_norm`; with all residual paths). For a random vector v of signs E ||J^T v||^2 = ||J||_F^2 (Hutchinson
     1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a mean is slightly low for few
     probes; its standard error is that of the mean divided by twice the root (the delta method).
 
-    Yields after each batch of patches how many probes are done, and after each probe what is known by then. The model
-    is free for other threads meanwhile. The image must have the right size and probes be at least 1, else ValueError.
+    Yields after each batch of patches the number of probes done, and after each probe the current estimate. The model
+    is free for other threads at each yield. Raises ValueError for an image of the wrong size or fewer than one probe.
     The same seed gives the same numbers.
     """
     if probes < 1:
@@ -112,9 +112,9 @@ def _squared_gain(
     last: Float[Tensor, "1 patches channels"],
     signs: Float[Tensor, "patches channels"],
 ) -> Steps[Float[np.ndarray, "patches patches"]]:
-    """||J^T v||^2 / channels for each (to, from), with the row of signs that belongs to `to` as v.
+    """||J^T v||^2 / channels for each (to, from), where v is the row of signs of `to`.
 
-    Yields 0 between the batches: none of them is a probe.
+    Yields 0 between the batches, which are parts of one probe.
     """
     patches, channels = signs.shape
     rows = list[Tensor]()
@@ -129,7 +129,7 @@ def _squared_gain(
 
 
 def _standard_error(spread: RunningStats) -> Float32[np.ndarray, "patches patches"]:
-    """Of the root of the mean; 0 where the mean is 0, as no probe found anything there."""
+    """The standard error of the root of the mean; 0 where the mean is 0."""
     error, root = spread.standard_error, 2 * np.sqrt(spread.mean)
     return np.divide(error, root, out=0 * error, where=root > 0).astype(np.float32)
 
@@ -141,17 +141,17 @@ def _stem_tokens(model: Mixer, image: Float[Tensor, "3 height width"]) -> Float[
 
 
 def _slope(gelu: nn.GELU, x: Float[Tensor, "channels hidden"]) -> Float[Tensor, "channels hidden"]:
-    """The derivative of the activation at x, whichever form of GELU it is."""
+    """The derivative of the activation at x, for any form of GELU."""
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
         return torch.autograd.grad(gelu(x).sum(), x)[0]
 
 
 def _norm_row_lengths(norm: nn.LayerNorm, x: Float[Tensor, "patches channels"]) -> Float[Tensor, "patches channels"]:
-    """The squared length of each row of a LayerNorm's Jacobian at each token.
+    """The squared norm of each row of a LayerNorm's Jacobian at each token.
 
     With z the token before scale and shift, row c is gamma_c / sigma (e_c - 1/C - z_c z / C), where sigma^2 = variance
-    + eps. As z sums to 0 and its squares to C m (m just below 1, because of eps), its squared length is
+    + eps. Because z sums to 0 and its squares to C m (m just below 1, because of eps), its squared norm is
     gamma_c^2 / sigma^2 (1 - 1/C - z_c^2 (2 - m) / C).
     """
     channels = x.shape[1]
@@ -159,5 +159,5 @@ def _norm_row_lengths(norm: nn.LayerNorm, x: Float[Tensor, "patches channels"]) 
     sigma = (variance + norm.eps).sqrt()
     z = (x - mean) / sigma
     m = z.square().mean(1, keepdim=True)
-    # rounding can leave a row of length 0 just below 0
+    # rounding can make the norm of a zero row slightly negative
     return (norm.weight / sigma).square() * (1 - 1 / channels - z.square() * (2 - m) / channels).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Does the network mind when the patches trade places?"""
+"""Does the answer change if the patches are permuted?"""
 
 from dataclasses import dataclass
 
@@ -18,35 +18,35 @@ class PermutationExperiment:
     """The answers to a picture, and to the same picture with its patches shuffled. Probabilities, not logits."""
 
     order: Int64[np.ndarray, "patches"]
-    """place i of the shuffled picture holds patch order[i]"""
+    """position i of the shuffled picture has patch order[i]"""
     original: Float32[np.ndarray, "classes"]
     both_permuted: Float32[np.ndarray, "classes"]
-    """the shuffled picture, seen by the network whose token-mixing weights are shuffled alike"""
+    """the shuffled picture, by the network with its token-mixing weights in the same order"""
     patches_permuted: Float32[np.ndarray, "classes"]
-    """the shuffled picture, seen by the network as it is"""
+    """the shuffled picture, by the unchanged network"""
     largest_logit_difference: float
-    """between `original` and `both_permuted`: 0 but for rounding"""
+    """between `original` and `both_permuted`: 0 except for rounding"""
 
 
 def random_order(grid: PatchGrid, seed: int) -> Int64[np.ndarray, "patches"]:
-    """Place i gets patch order[i]; the same for the same seed."""
+    """A random permutation of the patches; the same seed gives the same order."""
     return np.random.default_rng(seed).permutation(grid.patches)
 
 
 def permute_patches(
     image: Float[Tensor, "3 height width"], grid: PatchGrid, order: Int[np.ndarray, "patches"]
 ) -> Float[Tensor, "3 height width"]:
-    """The image with its patches shuffled: place i gets patch order[i]. Raises ValueError if that is no permutation."""
+    """The image with patch order[i] at position i. Raises ValueError if the order is not a permutation."""
     return grid.to_images(grid.to_tokens(image[None])[:, _permutation(order, grid.patches)])[0]
 
 
 @torch.no_grad()
 def permuted_weights(model: Mixer, order: Int[np.ndarray, "patches"]) -> dict[str, Tensor]:
-    """With these, the network answers to `permute_patches(image, grid, order)` what it answers to image.
+    """Weights with which the answer to `permute_patches(image, grid, order)` equals that to the image.
 
-    Only the token-mixing MLPs know one patch from another, so in every block the columns of W1, the rows of W2 and the
-    second bias are put into the new order, and nothing else. The tokens of every depth come out in the new order too.
-    Raises ValueError if that is no permutation.
+    Only the token-mixing MLPs depend on the position of a patch, so the permutation is of the columns of W1, the rows
+    of W2 and the second bias of every block. It then also applies to the tokens of every depth. Raises ValueError if
+    the order is not a permutation.
     """
     index = _permutation(order, model.config.grid.patches)
     return {
@@ -58,11 +58,11 @@ def permuted_weights(model: Mixer, order: Int[np.ndarray, "patches"]) -> dict[st
 
 
 def permutation_experiment(model: Mixer, image: Float[Tensor, "3 height width"], seed: int) -> PermutationExperiment:
-    """Shuffle the patches, and the network alike (after the paper's section 3.4, invariance to input permutations).
+    """Permute the patches, with and without the weights (after the paper's section 3.4, invariance to permutations).
 
-    The paper shuffles the patches of every image and trains anew, and finds that a Mixer does not mind. Its reason can
-    be shown without training: shuffled weights undo shuffled patches, exactly. The network as it is does mind, since
-    it has learned where things are.
+    The paper trains on pictures with one shared permutation, and finds that a Mixer is invariant to it. The reason can
+    be shown without training: permuted weights exactly undo permuted patches. With unchanged weights the answer may
+    change, because the weights depend on positions.
     """
     grid = model.config.grid
     order = random_order(grid, seed)

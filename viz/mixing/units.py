@@ -1,4 +1,4 @@
-"""What the hidden units of the token-mixing MLPs do for pictures: how active each is, and how much it adds."""
+"""Activations and contributions of the hidden units of the token-mixing MLPs."""
 
 from collections.abc import Iterator
 
@@ -13,20 +13,20 @@ from viz.pace import estimated, in_place
 
 
 def activations(trace: Trace, block: int, unit: int) -> Float32[np.ndarray, "channels"]:
-    """What a unit answers (after GELU) to each channel of the first image, as it looks at all channels alike."""
+    """The activation of a unit (after GELU) in each channel of the first image; all channels share its weights."""
     return array(trace.token_hidden[block][0, :, unit])
 
 
 def strengths(model: Mixer, trace: Trace, block: int) -> Float32[np.ndarray, "units"]:
-    """How much each unit of a block adds to the tokens of the first image: see `_strengths`."""
+    """The norm of each unit's contribution to the tokens of the first image: see `_strengths`."""
     return array(_strengths(model, block, trace.token_hidden[block])[0])
 
 
 def strengths_everywhere(
     model: Mixer, images: Float[Tensor, "images 3 height width"]
 ) -> Iterator[int | Float32[np.ndarray, "images blocks units"]]:
-    """`strengths` of each image in all blocks; yields how many images are done, and the result: first of a few images
-    (NaN for the others), at last of all."""
+    """`strengths` of each image in all blocks; yields the number of images done, and the result: first of a few images
+    (NaN for the others), finally of all."""
     names = [f"blocks.{block}.token_mixing.gelu" for block in range(len(model.blocks))]
 
     def of(batch: Tensor) -> Tensor:
@@ -41,9 +41,9 @@ def strengths_everywhere(
 def _strengths(
     model: Mixer, block: int, hidden: Float[Tensor, "images channels units"]
 ) -> Float[Tensor, "images units"]:
-    """The norm of what a unit adds to the tokens: of its column of W2 times its activations, patches x channels.
+    """The norm of a unit's contribution to the tokens: its column of W2 times its activations, patches x channels.
 
-    The norm of an outer product is the product of the norms. Units can add up or cancel: the norms of two do not add.
+    The norm of an outer product is the product of the norms. Contributions can cancel, so their norms do not add up.
     """
     written = model.block_at(block).token_mixing.fc2.weight.norm(dim=0)
     return hidden.norm(dim=1) * written

@@ -1,4 +1,4 @@
-"""What the parameters alone say: what a unit looks for in the picture, and which patches can talk to each other."""
+"""Analysis of the weights without an image: the maps of units, and the connections between patches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from viz.capture import array
 
 @dataclass(frozen=True, eq=False)
 class LinearSummary:
-    """The token mixing of a block as if it were linear."""
+    """The token mixing of a block without its nonlinearity."""
 
     matrix: Float32[np.ndarray, "patches patches"]
     """[to, from]"""
@@ -26,16 +26,16 @@ class LinearSummary:
 
 @dataclass(frozen=True, eq=False)
 class DistanceProfile:
-    """How strongly patches are connected at each distance that occurs in the grid, nearest first."""
+    """The mean connection of patches at each distance of the grid, nearest first."""
 
     distance: Float32[np.ndarray, "distances"]
-    """between the centres of the patches, in pixels; 0 is a patch with itself"""
+    """between the centres of the patches, in pixels; 0: a patch with itself"""
     mean_weight: Float32[np.ndarray, "distances"]
     """mean of |entry| over all pairs of patches at that distance"""
 
 
 def reads(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
-    """How strongly each hidden unit of a block's token-mixing MLP weighs each patch (paper, section 3.5, Figure 5).
+    """The read weights of each hidden unit of a block's token-mixing MLP for each patch (paper, section 3.5, Figure 5).
 
     These are the rows of W1. A unit has one map for all channels, and reads tokens after norm1, not pixels.
     """
@@ -43,33 +43,33 @@ def reads(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
 
 
 def writes(model: Mixer, block: int) -> Float32[np.ndarray, "hidden rows cols"]:
-    """What each hidden unit, per unit of its activity, adds to each patch: the columns of W2, as maps like `reads`."""
+    """The write weights of each hidden unit for each patch: the columns of W2, as maps like `reads`."""
     return model.config.grid.map(array(model.block_at(block).token_mixing.fc2.weight.mT))
 
 
 def stem_filters(model: Mixer) -> Float32[np.ndarray, "channels height width 3"]:
-    """The pattern in a patch that each channel of the stem answers to, as an RGB tile (paper, Figure 7).
+    """The weights of each channel of the stem on the pixels of a patch, as an RGB tile (paper, Figure 7).
 
-    Signed weights on normalised pixels, not colours between 0 and 1: a figure must scale them, with 0 in the middle.
+    The weights are signed and for normalised pixels: a figure must scale them, with 0 in the middle.
     """
     height, width = model.config.patch_size
     return array(rearrange(model.stem.weight, "c (h w k) -> c h w k", h=height, w=width, k=3))
 
 
 def energy(maps: Float32[np.ndarray, "units *place"]) -> Float32[np.ndarray, "units"]:
-    """Sum of the squared weights of each map."""
+    """The sum of the squared weights of each map."""
     return np.square(maps).reshape(len(maps), -1).sum(1)
 
 
 def spatial_frequency(
     maps: Float32[np.ndarray, "units rows cols *colours"], pitch: tuple[int, int]
 ) -> Float32[np.ndarray, "units"]:
-    """How fast each map changes across the picture, in cycles per pixel: the power-weighted mean radial frequency.
+    """The power-weighted mean radial frequency of each map, in cycles per pixel.
 
-    The power is that of the orthonormal two-dimensional DCT-II, whose pattern (k, l) makes k half cycles down and l
-    half cycles across the map and so has the frequency hypot(k / (2 rows pitch[0]), l / (2 cols pitch[1])). A DCT,
-    because a map does not go on at the opposite edge, as an FFT takes for granted. The mean (of each colour) does not
-    count, the powers of the colours are added, and a map that is constant has the frequency 0.
+    The power is that of the orthonormal two-dimensional DCT-II, whose pattern (k, l) has k half cycles down and l half
+    cycles across the map and so the frequency hypot(k / (2 rows pitch[0]), l / (2 cols pitch[1])). An FFT would assume
+    periodic maps. The mean (of each colour) does not count, the powers of the colours are added, and a constant map
+    has the frequency 0.
 
     pitch: (height, width) in pixels of one cell: `grid.patch_size` for reads and writes, (1, 1) for stem filters.
     """
@@ -79,7 +79,7 @@ def spatial_frequency(
     power = np.square(coefficients).reshape(len(maps), rows, cols, -1).sum(3)
     power[:, 0, 0] = 0
     total, weighted = power.sum((1, 2)), (power * np.hypot(down[:, None], across)).sum((1, 2))
-    # below that, what is left beside the mean is the rounding of float32 weights
+    # smaller power is rounding of float32 weights
     varies = total > 1e-12 * energy(maps)
     return np.divide(weighted, total, out=np.zeros_like(total), where=varies).astype(np.float32)
 
@@ -87,9 +87,9 @@ def spatial_frequency(
 def order(
     maps: Float32[np.ndarray, "units rows cols *colours"], by: str, pitch: tuple[int, int]
 ) -> Int64[np.ndarray, "units"]:
-    """The numbers of the units in the order to show them in. Equal units stay in the order of their numbers.
+    """The numbers of the units in the order for display. Equal units keep the order of their numbers.
 
-    by: "frequency", slowest first (as the paper's Figure 5); "energy", strongest first; or "index", as they are. Any
+    by: "frequency", lowest first (as in the paper's Figure 5); "energy", highest first; or "index", unchanged. Any
         other raises ValueError.
     pitch: see `spatial_frequency`.
     """
@@ -112,12 +112,11 @@ def opposite_pairs(
 ) -> tuple[Int64[np.ndarray, "pairs 2"], Float32[np.ndarray, "pairs"]]:
     """Pairs of units with opposite phase and their correlations, the most opposite first (paper, section 3.5).
 
-    Greedy: of all units that are still free, the two with the most negative (Pearson) correlation become a pair. A
-    unit for which no free unit has a negative correlation is left over, and so is a map that is constant.
+    Greedy: of all free units, the two with the most negative (Pearson) correlation become a pair. A unit without a
+    negative correlation with any free unit stays single, and so does a constant map.
 
-    Not evidence in itself, as the best of hundreds of partners is opposite by chance too: 512 units with random weights
-    on 32 patches pair up at a median of about -0.5. Only what goes well beyond an untrained network is a finding: see
-    `untrained_median`.
+    Pairs alone are not evidence, because the best of hundreds of partners is opposite by chance, too: 512 units with
+    random weights on 32 patches have a median of about -0.5. Compare it with `untrained_median`.
     """
     centred = maps.reshape(len(maps), -1).astype(np.float64)
     centred -= centred.mean(1, keepdims=True)
@@ -136,9 +135,9 @@ def opposite_pairs(
 
 
 def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
-    """The median correlation of `opposite_pairs` of each block's `reads`; yields how many blocks are done, at last all.
+    """The median correlation of `opposite_pairs` of each block's `reads`, 0 without pairs.
 
-    0 where no two units are opposite.
+    Yields the number of blocks done, finally the list of all medians.
     """
     medians = []
     for block in range(len(model.blocks)):
@@ -149,10 +148,10 @@ def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
 
 @lru_cache(16)
 def untrained_median(units: int, patches: int) -> float:
-    """The median correlation of `opposite_pairs` in an untrained network of this shape: what chance alone makes.
+    """The median correlation of `opposite_pairs` in an untrained network of this shape, 0 without pairs.
 
-    The same for reads and writes: torch draws both weights evenly from an interval around 0, and correlation does not
-    depend on its width. One draw, as the median over so many units hardly moves. 0 where no two units are opposite.
+    It is the same for reads and writes: torch draws both weights uniformly from an interval around 0, and correlation
+    does not depend on its width. One draw is enough, because the median over many units varies little.
     """
     maps = np.random.default_rng(0).uniform(-1, 1, (units, patches)).astype(np.float32)
     return _median_pair(maps)
@@ -166,8 +165,8 @@ def _median_pair(maps: Float32[np.ndarray, "units *place"]) -> float:
 def linear_summary(model: Mixer, block: int) -> LinearSummary:
     """W2 W1 of a block's token-mixing MLP: entry [to, from] is the net weight from patch to patch, without an image.
 
-    It leaves out the GELU, both biases, norm1 and the residual path: every unit counts as if it were always fully on.
-    For what the block does to one image see `viz.mixing.influence`.
+    It omits the GELU, both biases, norm1 and the residual path. For the influence in one image see
+    `viz.mixing.influence`.
     """
     mlp = model.block_at(block).token_mixing
     with torch.no_grad():
@@ -178,14 +177,14 @@ def linear_summary(model: Mixer, block: int) -> LinearSummary:
 def distance_profile(matrix: Float32[np.ndarray, "patches patches"], grid: PatchGrid) -> DistanceProfile:
     """The mean |entry| of a patches x patches matrix against the distance between the two patches.
 
-    It does not show signs, direction or place: a shift to the right and a blur can have the same profile. One strong
-    connection among many weak ones drowns in a mean, and the largest distances come from few pairs, all of them at the
-    edges. Raises ValueError if the matrix is not of this grid.
+    It does not show sign, direction or position: a shift to the right and a blur can have the same profile. A mean
+    hides one strong connection among many weak ones, and the largest distances have few pairs, all of them at the
+    edges. Raises ValueError if the matrix does not match the grid.
     """
     if matrix.shape != (grid.patches, grid.patches):
         raise ValueError(f"a grid of {grid.patches} patches has no matrix of {matrix.shape}")
     corner = np.array([grid.position(patch) for patch in range(grid.patches)]) * grid.patch_size
-    # whole numbers, so that equal distances are exactly equal
+    # integers, so that equal distances are exactly equal
     squared = np.square(corner[:, None] - corner).sum(2)
     unique, which = np.unique(squared.ravel(), return_inverse=True)
     mean = np.bincount(which, np.abs(matrix).ravel()) / np.bincount(which)
