@@ -235,10 +235,10 @@ def _in_parts(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]]:
     for folder in outer:
         count, inner = len(list(folder.all_files())), folder.core.folders
         if not folder.part:
-            notes.append(f"{folder.name} is not the name of a part: its {count:,} files are left out.")
+            notes.append(f"{folder.name} is not the name of a part: its files are left out ({count:,}).")
         elif not inner or (len(inner) == 1 and inner[0].name not in trained):
             notes.append(
-                f"{folder.name} is a part without class folders: its {count:,} files have no class and are left out."
+                f"{folder.name} is a part without class folders: its files have no class and are left out ({count:,})."
             )
         else:
             found += [_ClassFolder(of, of.name, folder.part) for of in inner]

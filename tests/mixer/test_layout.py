@@ -76,14 +76,14 @@ def test_another_folder_beside_parts_is_left_out_and_named(tmp_path: Path, other
         (kind, part) for kind in ("ants", "bees") for part in ("train", "test")
     }
     name = other.partition("/")[0]
-    assert f"{name} is not the name of a part: its 1 files are left out." in read_layout(tmp_path).notes
+    assert f"{name} is not the name of a part: its files are left out (1)." in read_layout(tmp_path).notes
 
 
 def test_a_test_folder_without_class_folders_is_said_to_be_one(tmp_path: Path) -> None:
     tree(tmp_path, "train/ants", "train/bees", "test")
     assert {(kind, part) for _, kind, part in found(tmp_path)} == {("ants", ""), ("bees", "")}
     notes = " ".join(read_layout(tmp_path).notes)
-    assert "test is a part without class folders: its 1 files have no class and are left out." in notes
+    assert "test is a part without class folders: its files have no class and are left out (1)." in notes
     assert "There are no test images: the training images are split." in notes
     tree(tmp_path, "val/ants", "val/bees")
     assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
@@ -95,7 +95,7 @@ def test_a_test_folder_that_is_wrapped_has_no_classes_either(tmp_path: Path, par
     tree(tmp_path, "train/ants", "train/bees", f"{part}/{inside}")
     assert {(kind, part) for _, kind, part in found(tmp_path)} == {("ants", ""), ("bees", "")}
     notes = " ".join(read_layout(tmp_path).notes)
-    assert f"{part} is a part without class folders: its 1 files have no class and are left out." in notes
+    assert f"{part} is a part without class folders: its files have no class and are left out (1)." in notes
 
 
 def test_a_test_folder_of_one_class_has_that_class(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from html import escape
 
-from viz.lenses.view import Drawn, View
+from viz.lenses.view import Drawn, View, counted
 from viz.microscope import Microscope
 
 Meaning = Callable[[Microscope], str]
@@ -20,11 +20,11 @@ TERMS: dict[str, Meaning] = {
         "row 3 and column 1, counted from 0 at the top left."
     ),
     "token": lambda scope: (
-        f"The vector that the network holds for one patch: {scope.model.config.hidden_dim} numbers, a row of the "
-        "table. Before token mixing it depends on its own patch only, afterwards on all patches."
+        f"The vector that the network holds for one patch: {counted(scope.model.config.hidden_dim, 'number')}, "
+        "a row of the table. Before token mixing it depends on its own patch only, afterwards on all patches."
     ),
     "channel": lambda scope: (
-        f"One of the {scope.model.config.hidden_dim} numbers of every token: a column of the table."
+        f"One of the numbers of every token, {scope.model.config.hidden_dim:,} here: a column of the table."
     ),
     "stem": lambda scope: (
         f"The layer that makes the first tokens, as weighted sums of the {scope.grid.values} numbers of a patch."

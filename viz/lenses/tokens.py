@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from viz import figures, tokens
 from viz.figures import AGAINST, FOR
 from viz.intervene import knockout
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_patch, pick_row, places
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import FIRST
@@ -340,7 +340,7 @@ def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
     votes = _votes_at(scope, selection.picture, at)[..., selection.target]
     logit = float(scope.look(selection.picture).logits[0, selection.target])
     words = (
-        f"The mean of the {scope.grid.patches} votes at {name} is <b>{votes.mean():.4f}</b>; the logit is "
+        f"The mean of {counted(scope.grid.patches, 'vote')} at {name} is <b>{votes.mean():.4f}</b>; the logit is "
         f"<b>{logit:.4f}</b>. "
     )
     if name == last:

@@ -79,7 +79,7 @@ class Numbers:
     def in_words(self) -> str:
         """The extremes and where they are, for those who cannot see the figure."""
         if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
-            return f"{self.values.size} values"
+            return counted(self.values.size, "value")
         return ", ".join(
             f"{word} {self._describe(int(find(self.values)))}"
             for word, find in (("largest", np.nanargmax), ("smallest", np.nanargmin))
@@ -294,8 +294,9 @@ def taken_for(truth: str, answer: str) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """Such as 1 stage, 2 stages."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+    """Such as 1 stage, 2 stages, 3 patches."""
+    ending = "" if count == 1 else "es" if thing.endswith(("s", "ch")) else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def file_name(scope: Microscope, selection: Selection, view: View) -> str:

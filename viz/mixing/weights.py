@@ -142,8 +142,7 @@ def median_pairs(model: Mixer) -> Iterator[int | list[float]]:
     """
     medians = []
     for block in range(len(model.blocks)):
-        _, correlation = opposite_pairs(reads(model, block))
-        medians.append(float(np.median(correlation)) if len(correlation) else 0.0)
+        medians.append(_median_pair(reads(model, block)))
         yield block + 1
     yield medians
 
@@ -153,10 +152,15 @@ def untrained_median(units: int, patches: int) -> float:
     """The median correlation of `opposite_pairs` in an untrained network of this shape: what chance alone makes.
 
     The same for reads and writes: torch draws both weights evenly from an interval around 0, and correlation does not
-    depend on its width. One draw, as the median over so many units hardly moves.
+    depend on its width. One draw, as the median over so many units hardly moves. 0 where no two units are opposite.
     """
     maps = np.random.default_rng(0).uniform(-1, 1, (units, patches)).astype(np.float32)
-    return float(np.median(opposite_pairs(maps)[1]))
+    return _median_pair(maps)
+
+
+def _median_pair(maps: Float32[np.ndarray, "units *place"]) -> float:
+    _, correlation = opposite_pairs(maps)
+    return float(np.median(correlation)) if len(correlation) else 0.0
 
 
 def linear_summary(model: Mixer, block: int) -> LinearSummary:

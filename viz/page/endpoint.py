@@ -229,9 +229,9 @@ def add(networks: Networks, fetch: bool) -> None:
             pixels, notes = await taken_from(picture, scope.grid.image_size, fetch)
         elif picture:
             raise Refused(TWO)
-        now, moved = now_at(scope, FIRST if name in (None, "") else str(name))
+        now, moved = now_at(scope, FIRST if name in (None, "") else f"{name}")
         _, found = lenses.named[one_of("view", now, tuple(lenses.named))]
-        selection = await on_model_thread(parameters.selected, lenses, pixels, moved | said)
+        selection = await on_model_thread(parameters.selected, lenses, pixels, {**moved, **said})
         while waiting := await on_model_thread(found.missing, scope, selection):
             await _measured(waiting[:1])
         return await on_model_thread(answers.seen, scope, now, found, selection, notes)

@@ -89,7 +89,7 @@ class InWords:
 
         try:
             if scope["type"] == "http" and scope["method"] == "POST" and (call := CALL.search(scope["path"])):
-                receive = await _checked(receive, *call.groups(), scope["app"].get_blocks())
+                receive = await _checked(receive, call[1], call[2], scope["app"].get_blocks())
             await self._app(scope, receive, sending)
         except Refused as error:
             await JSONResponse({"detail": error.message}, 400)(scope, receive, send)

@@ -28,7 +28,7 @@ def test_the_words_name_the_extremes_and_where_they_are() -> None:
 
 def test_words_for_values_that_cannot_be_ranked() -> None:
     assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).in_words() == "2 values"
-    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 values"
+    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 value"
 
 
 def test_a_name_is_one_cell_and_neither_a_formula_nor_a_comment() -> None:

@@ -1,19 +1,53 @@
 """What the page says is so: in number, of what there was, and of what there is."""
 
+import re
 from typing import Any
 
 import pytest
 import torch
 
 from mixer.record import device_name
-from tests.viz.looking import microscope, select, view_of
+from tests.viz.looking import measure, microscope, select, told, view_of
 from viz.lenses import how_it_works, model
 from viz.lenses.view import View, counted, taken_for
+from viz.page.instrument import Instrument
+from viz.selection import Choice, change, first
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 stages"), (1, "1 stage"), (2, "2 stages"), (1200, "1,200 stages")])
 def test_one_thing_is_not_said_to_be_several(count: int, words: str) -> None:
     assert counted(count, "stage") == words
+
+
+ONE = {
+    "image_size": (8, 8), "patch_size": (8, 8), "num_blocks": 1, "num_classes": 1, "classes": ("only",),
+    "hidden_dim": 1, "tokens_mlp_dim": 1, "channels_mlp_dim": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("several", [(), ("tokens_mlp_dim",), ("num_blocks", "hidden_dim")], ids=str)
+def test_a_network_of_one_of_each_has_no_plurals_and_no_values_that_are_none(several: tuple[str, ...]) -> None:
+    instrument = Instrument(microscope(**ONE | dict.fromkeys(several, 6)))
+    scope, wrong = instrument.scope, list[str]()
+    assert PLURAL.search("There are 1 blocks")
+    assert PLURAL.search("By chance, nan is expected")
+    for name, view in instrument.views.items():
+        for option in (None, *view.options):
+            for choice, _ in option.choices if isinstance(option, Choice) else [("", "")]:
+                words = {option.name: choice} if option and choice else {}
+                selection, _ = change(scope, instrument.page, first(scope, instrument.page), words)
+                measure(scope, view, selection, asked=True)
+                figure, html, words_over, _ = told(view.draw(scope, selection))
+                said = re.sub(
+                    r"<svg.*?</svg>", "", f"{view.title} {view.question} {html} {words_over}", flags=re.DOTALL
+                )
+                labels = re.sub(r'"(bdata|source)":"[^"]*"', "", figure or "")
+                wrong += [f"{name} {words}: {found[0]}" for found in PLURAL.finditer(f"{said} {view.caution} {labels}")]
+    assert not wrong
+
+
+PLURAL = re.compile(r".{0,40}((?<!x )(?<!block )(?<!near )\b1 [a-z]+s\b|\b[Nn]a[Nn]\b).{0,20}")
+"""one thing that is said to be several, beside sizes such as 1 x 1 pixels, and verbs: block 1 reads"""
 
 
 @pytest.mark.parametrize(("threads", "words"), [(1, "CPU (1 thread)"), (2, "CPU (2 threads)")])

@@ -14,7 +14,7 @@ from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.formulas import formula
 from viz.lenses.how_it_works.part import part_of
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Numbers, number_field
+from viz.lenses.view import Drawn, Numbers, counted, number_field
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
 
@@ -76,9 +76,9 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
-        f"The picture is cut into {grid.patches} patches, {grid.rows} rows of {grid.cols}; from here on the network "
-        f"works on patches. Each patch has {height} x {width} pixels in three colours, which is {grid.values} numbers. "
-        "It becomes one token: a row of the table on which all later parts work."
+        f"The picture is cut into {counted(grid.patches, 'patch')}, {counted(grid.rows, 'row')} of {grid.cols}; "
+        f"from here on the network works on patches. Each patch has {height} x {width} pixels in three colours, "
+        f"which is {grid.values} numbers. It becomes one token: a row of the table on which all later parts work."
     )
     name = escape(_patch(scope, selection.patch))
     html = (
@@ -176,8 +176,8 @@ def _norm(scope: Microscope, selection: Selection, found: forward_pass.Mixing) -
 def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
     config, patches = scope.model.config, range(scope.grid.patches)
     text = (
-        f"Every column of the table, one channel of all {len(patches)} patches, goes through one MLP, the same for all "
-        f"{config.hidden_dim} channels. Its output is added to the column. Only token mixing moves information between "
+        "Every column of the table, one channel of all patches, goes through one MLP, "
+        "the same for all channels. Its output is added to the column. Only token mixing moves information between "
         "patches."
     )
     line = Line("patch", [_patch(scope, i) for i in patches], [f"patch={patch_text(scope, i)}" for i in patches])
@@ -195,8 +195,8 @@ def _columns(scope: Microscope, selection: Selection, unit: int) -> Way:
 def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
     config = scope.model.config
     text = (
-        f"Every row of the table, one token with its {config.hidden_dim} channels, goes through one MLP, the same for "
-        f"all {scope.grid.patches} patches. Its output is added to the row. Patches do not interact; the channels of "
+        f"Every row of the table, one token of {counted(config.hidden_dim, 'channel')}, goes through one MLP, the same "
+        f"for all patches. Its output is added to the row. Patches do not interact; the channels of "
         "each patch are combined into new features."
     )
     return Way(

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from mixer.model import MixerConfig
+from viz.lenses.view import counted
 
 
 class Symbol(NamedTuple):
@@ -33,7 +34,7 @@ def _stem(config: MixerConfig) -> tuple[str, list[Symbol]]:
     return text, [
         Symbol("p", "p", f"the numbers of patch j: {values}"),
         Symbol("e", "E", f"the filters, the same for all patches: {channels} x {values}"),
-        Symbol("x", "X", f"the first table: {patches} tokens x {channels} channels"),
+        Symbol("x", "X", f"the first table: {counted(patches, 'token')} x {counted(channels, 'channel')}"),
     ]
 
 
@@ -45,7 +46,7 @@ def _token_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     )
     return text, [
         *_ends(patches, channels, "X", "U"),
-        Symbol("w1", "W<sub>1</sub>", f"the read weights of {units} units: {units} x {patches}"),
+        Symbol("w1", "W<sub>1</sub>", f"the read weights of {counted(units, 'unit')}: {units} x {patches}"),
         Symbol("w2", "W<sub>2</sub>", f"their write weights: {patches} x {units}"),
     ]
 
@@ -58,7 +59,7 @@ def _channel_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
     )
     return text, [
         *_ends(patches, channels, "U", "Y"),
-        Symbol("w1", "W<sub>3</sub>", f"the read weights of {units} units: {units} x {channels}"),
+        Symbol("w1", "W<sub>3</sub>", f"the read weights of {counted(units, 'unit')}: {units} x {channels}"),
         Symbol("w2", "W<sub>4</sub>", f"their write weights: {channels} x {units}"),
     ]
 

@@ -19,7 +19,7 @@ from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, wind
 from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Numbers, View
+from viz.lenses.view import Drawn, Numbers, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
 
@@ -102,7 +102,7 @@ def _close(part: NetworkPart) -> str:
 
 def _picture(scope: Microscope, selection: Selection, chosen: NetworkPart | None) -> str:
     grid, (height, width) = scope.grid, scope.grid.patch_size
-    cut = f"{grid.patches} patches of {height} x {width} pixels"
+    cut = f"{counted(grid.patches, 'patch')} of {height} x {width} pixels"
     inner = f"{picture(scope, selection.picture, selection.patch)}<b>picture</b><small>{cut}</small>"
     return _button("picture", chosen, inner, f"The picture: {cut}. Show its numbers")
 
@@ -165,7 +165,7 @@ class _Table:
 
     def html(self) -> str:
         scope, grid, patch = self.scope, self.scope.grid, self.selection.patch
-        size = f"{grid.patches} patches x {scope.model.config.hidden_dim} channels"
+        size = f"{counted(grid.patches, 'patch')} x {counted(scope.model.config.hidden_dim, 'channel')}"
         part = f"{len(self.rows)} x {len(self.columns)} shown"
         ends = f"{-self.span:.2g}", f"{self.span:.2g}"
         bar = cells(figures.to_rgb(np.linspace(-1, 1, 64, dtype=np.float32)[None], True, 1), 8)
@@ -238,7 +238,7 @@ def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
 def _halves(table: _Table) -> str:
     """Both halves of the block, each on one column or one row, by way of one unit."""
     scope, patch, channel, columns = table.scope, table.selection.patch, table.channel, table.columns
-    config, block = scope.model.config, table.selection.block
+    block = table.selection.block
     depths = scope.look(table.selection.picture).depths[2 * block : 2 * block + 3, 0]
     update = depths.diff(dim=0).float().cpu().numpy()
     place = figures.patch_label(*scope.grid.position(patch))
@@ -250,8 +250,8 @@ def _halves(table: _Table) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"normalised column {channel}", update[0][:, channel], column, f"all {config.hidden_dim} columns"),
-        ("b", f"normalised row of {place}", update[1][patch], row, f"all {scope.grid.patches} rows"),
+        ("a", f"normalised column {channel}", update[0][:, channel], column, "all columns"),
+        ("b", f"normalised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
     for half, what, added, look, others in halves:
@@ -332,22 +332,24 @@ def _steps(table: _Table) -> list[str]:
     """What happens at each step of Play."""
     scope, selection = table.scope, table.selection
     config, grid = scope.model.config, scope.grid
-    patches, channels, row = grid.patches, config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
+    channels, row = config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
     units = {half: at.unit for half, at in table.mixings.items()}
     strongest = ", the strongest" if selection.unit is None else ""
     return [
-        f"Each patch of the picture is a row of the table: {channels} numbers.",
+        f"Each patch of the picture is a row of the table: {counted(channels, 'number')}.",
         f"Token mixing takes one column, channel {table.channel}: a map over the picture.",
-        f"Each of {config.tokens_mlp_dim} units takes a weighted sum of it. Shown: unit {units['a']}{strongest}.",
+        f"Each of {counted(config.tokens_mlp_dim, 'unit')} takes a weighted sum of it. "
+        f"Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
         "All units together make the update; it is added to the column.",
-        f"So do all {channels} columns, with the same MLP: patches exchange information.",
+        "So do all columns, with the same MLP: patches exchange information.",
         f"Channel mixing takes one row: {row} with all its channels.",
-        f"Each of {config.channels_mlp_dim} units takes a weighted sum of it. Shown: unit {units['b']}, the strongest.",
+        f"Each of {counted(config.channels_mlp_dim, 'unit')} takes a weighted sum of it. "
+        f"Shown: unit {units['b']}, the strongest.",
         "After the GELU, the unit writes to every channel.",
         "All units together make the update; it is added to the row.",
-        f"So do all {patches} rows, with the same MLP: patches do not interact.",
-        f"After all {len(scope.model.blocks)} blocks the rows are averaged, and the head gives the answer.",
+        "So do all rows, with the same MLP: patches do not interact.",
+        "After the last block the rows are averaged, and the head gives the answer.",
     ]
 
 

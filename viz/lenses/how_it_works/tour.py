@@ -12,6 +12,7 @@ from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.mixing.shuffle import experiment
 from viz.lenses.tokens import read_in_words, skipped_in_words
+from viz.lenses.view import counted
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.selection import Number, Selection
@@ -77,9 +78,9 @@ def _way(
 def _table(scope: Microscope, selection: Selection) -> str:
     grid, config = scope.grid, scope.model.config
     return (
-        f"The picture is cut into {grid.patches} patches; the {grid.values} numbers of each become a token of "
-        f"{config.hidden_dim} numbers. All blocks work on this table of {grid.patches} rows and {config.hidden_dim} "
-        "columns."
+        f"The picture is cut into {counted(grid.patches, 'patch')}; the {grid.values} numbers of each become a token "
+        f"of {counted(config.hidden_dim, 'number')}. All blocks work on this table of "
+        f"{counted(grid.patches, 'row')} and {counted(config.hidden_dim, 'column')}."
     )
 
 
@@ -90,11 +91,11 @@ def _token_mixing(scope: Microscope, selection: Selection) -> str:
     found = forward_pass.mixing(scope.model, scope.look(selection.picture), 0, "a", selection.patch, channel, unit)
     shared, each = forward_pass.shared_weights(scope.model)
     return (
-        f"This is one column: channel {channel} of all {scope.grid.patches} patches. Unit {unit} takes their weighted "
-        f"sum, {found.read.total:.2f}; the GELU of it is {found.hidden:.2f}. Together the units change the value of "
-        f"the selected patch from {found.before:.2f} to {found.after:.2f}. Only token mixing moves information between "
-        f"patches. All {scope.model.config.hidden_dim} channels share these {shared:,} parameters; one MLP for each "
-        f"would need {each:,}."
+        f"This is one column: channel {channel} of all patches. Unit {unit} takes their "
+        f"weighted sum, {found.read.total:.2f}; the GELU of it is {found.hidden:.2f}. "
+        f"Together the units change the value of the selected patch from {found.before:.2f} to {found.after:.2f}. "
+        f"Only token mixing moves information between patches. All channels share these {shared:,} parameters; one MLP "
+        f"for each would need {each:,}."
     )
 
 
@@ -102,12 +103,13 @@ def _units(scope: Microscope, selection: Selection) -> str:
     maps = weights.reads(scope.model, 0)
     pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
     if not len(pairs):
-        return f"The maps show the weights of the {len(maps)} units of block 1. No two are opposite."
+        return f"The maps show the weights of {counted(len(maps), 'unit')} of block 1. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
     return (
         f"All channels share the weights of a unit, so they are one map over the picture. These are the {len(maps)} "
-        f"units of block 1. The paper reports many pairs with opposite weights. The {len(pairs)} most opposite pairs "
-        f"here have a median correlation of {np.median(correlation):.2f}; by chance, {chance:.2f} is expected."
+        f"units of block 1. The paper reports many pairs with opposite weights. Here the most opposite, "
+        f"{counted(len(pairs), 'pair')}, have a median correlation of {np.median(correlation):.2f}; by "
+        f"chance, {chance:.2f} is expected."
     )
 
 
@@ -115,7 +117,7 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
     added = forward_pass.strengths(scope.look(selection.picture))
     return (
         f"This is one row: the channels of one patch are recombined by one MLP, the same for all "
-        f"{scope.grid.patches} patches. In block 1 the update of channel mixing is {added[1]:.0%} of its "
+        f"patches. In block 1 the update of channel mixing is {added[1]:.0%} of its "
         f"input; that of token mixing is {added[0]:.0%}."
     )
 
@@ -156,7 +158,7 @@ def _shuffle(scope: Microscope, selection: Selection) -> str:
 def _attribution(scope: Microscope, selection: Selection) -> str:
     answer = scope.answer(selection.picture)
     return (
-        f"Which of the {scope.grid.patches} patches support the answer, {escape(scope.classes[answer])} "
+        f"Which of the patches support the answer, {escape(scope.classes[answer])} "
         f"({scope.probabilities(selection.picture)[answer]:.0%})? Each method has its own result, and a sum that it "
         "should have. Before you trust one, open the tab Reliability of maps. The tour ends here: now you can select "
         "any picture, class and part."

@@ -10,7 +10,7 @@ from viz.figures import with_sign
 from viz.intervene import knockout
 from viz.intervene.sweep import sweep_work
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View, pick_half
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_half
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import FIRST, with_result
@@ -127,8 +127,8 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     spread, usual = scope.known(usual_unit(scope, selection)), None
     words = (
         f"Block {block + 1}: unit <b>{listed[0]}</b> has the largest effect, "
-        f"<b>{with_sign(values[listed[0]], '.3f')}</b>. Half of the {len(values)} units change the logit by less than "
-        f"{np.median(np.abs(values)):.1g}."
+        f"<b>{with_sign(values[listed[0]], '.3f')}</b>. Half of {counted(len(values), 'unit')} change the logit "
+        f"by less than {np.median(np.abs(values)):.1g}."
     )
     if spread is not None:
         mean, deviation = spread.mean[selection.target], spread.deviation[selection.target]

@@ -8,7 +8,7 @@ from viz.lenses.how_it_works.cells import over_grid, picture, table, window
 from viz.lenses.mixing import chosen
 from viz.lenses.mixing.units import MAPS
 from viz.lenses.table import table as rows_of
-from viz.lenses.view import Drawn, View
+from viz.lenses.view import Drawn, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection
 
@@ -42,34 +42,35 @@ def reading(scope: Microscope, selection: Selection) -> str:
     """HTML."""
     config, grid = scope.model.config, scope.grid
     (height, width), shared = grid.patch_size, forward_pass.shared_weights(scope.model)
-    patches, channels, blocks = grid.patches, config.hidden_dim, config.num_blocks
+    patches, channels = counted(grid.patches, "patch"), counted(config.hidden_dim, "channel")
+    rows, columns = counted(grid.patches, "row"), counted(config.hidden_dim, "column")
     return f"""
 <div class='reading'>
 <h4>A table, and two MLPs in turn</h4>
-<p>The picture is cut into {patches} patches of {height} x {width} pixels. The stem maps each patch to a token of
-{channels} numbers. So the picture becomes a table of {patches} rows, the patches, and {channels} columns, the
+<p>The picture is cut into {patches} of {height} x {width} pixels. The stem maps each patch to a token of
+{counted(config.hidden_dim, "number")}. So the picture becomes a table of {rows}, the patches, and {columns}, the
 channels.</p>
 {_tables(scope, selection)}
-<p>There are {blocks} blocks. In each, one MLP works on the columns (token mixing: what is in the other patches?).
-Another works on the rows (channel mixing: what do the features of this patch mean together?). The output of each MLP is
-added to the table. At the end the rows are averaged, and one weighted sum for each class gives the logits. There is no
-attention.</p>
+<p>This network has {counted(config.num_blocks, "block")}. In each, one MLP works on the columns (token mixing: what is
+in the other patches?). Another works on the rows (channel mixing: what do the features of this patch mean together?).
+The output of each MLP is added to the table. At the end the rows are averaged, and one weighted sum for each class
+gives the logits. There is no attention.</p>
 <h4>Why all channels share one token-mixing MLP</h4>
-<p>One token-mixing MLP has {shared[0]:,} parameters, and all {channels} channels go through it. A separate MLP for
+<p>One token-mixing MLP has {shared[0]:,} parameters, which all channels share. A separate MLP for
 each channel would take {shared[1]:,} in every block. Because of the sharing, a unit has one weight for each patch: a
 map over the picture.</p>
 {_maps(scope, selection)}
 <h4>A special case of a CNN</h4>
 <p>The stem is a convolution with a kernel of {height} x {width} and a stride of the same size. Channel mixing is two
-1 x 1 convolutions, from {channels} to {config.channels_mlp_dim} channels and back. Token mixing is a depth-wise
-convolution whose kernel covers all {grid.rows} x {grid.cols} patches; all channels share its {config.tokens_mlp_dim}
-kernels (paper, section 1). A typical CNN has small kernels, which move over the picture and differ between channels: it
-has locality built in, which a Mixer has to learn.</p>
+1 x 1 convolutions, from {channels} to {config.channels_mlp_dim:,} and back. Token mixing is a depth-wise
+convolution whose kernel covers all {grid.rows} x {grid.cols} patches; all channels share its
+{counted(config.tokens_mlp_dim, "kernel")} (paper, section 1). A typical CNN has small kernels, which move
+over the picture and differ between channels: it has locality built in, which a Mixer has to learn.</p>
 <h4>A Vision Transformer without attention</h4>
 <p>Patches, tokens, blocks, skip connections and channel MLPs are those of a ViT. Instead of self-attention, whose
 weights are computed for each picture, a Mixer uses fixed weights; only GELU and LayerNorm depend on the picture. The
 cost is linear in the number of patches, not quadratic. A Mixer needs no position embeddings, because token mixing has
-separate weights for every position. Therefore it accepts exactly {patches} patches.</p>
+separate weights for every position. Therefore it accepts exactly {patches}.</p>
 <h4>What each lens can show, and what it cannot</h4>
 {rows_of(("lens", "can show", "cannot show"), LENSES)}
 </div>"""
@@ -80,7 +81,9 @@ def _tables(scope: Microscope, selection: Selection) -> str:
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
     before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
-    after = _card(table(stem, shown, selection.patch, None), f"its tokens after the stem, {len(shown)} channels")
+    after = _card(
+        table(stem, shown, selection.patch, None), f"its tokens after the stem, {counted(len(shown), 'channel')}"
+    )
     return f"<div class='cards'>{before}&rarr;{after}</div>"
 
 

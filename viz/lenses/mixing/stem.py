@@ -3,7 +3,7 @@
 import numpy as np
 
 from viz import figures
-from viz.lenses.view import Drawn, Lens, Numbers, View
+from viz.lenses.view import Drawn, Lens, Numbers, View, counted
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.selection import Choice, Selection
@@ -44,8 +44,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)
     words = (
-        f"{count} channels, line by line. Grey is 0, bright +{span:.3f} or more, dark {-span:.3f} or less; 1 % of the "
-        "weights are beyond these ends."
+        f"{counted(count, 'channel')}, line by line. Grey is 0, bright +{span:.3f} or more, dark {-span:.3f} or less; "
+        "1 % of the weights are beyond these ends."
     )
     axes = {
         "channel": order.tolist(),
