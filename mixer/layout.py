@@ -89,12 +89,12 @@ class _Folder:
 
     @property
     def parts(self) -> list["_Folder"]:
-        """The parts in it, if all folders with pictures are parts, or if there is one for training and another."""
+        """The parts in it, if there is one for training and another, or if nothing else in it contains pictures."""
         inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())] or self.core.folders
         found = [folder for folder in inner if folder.part]
         kinds = {folder.part for folder in found}
-        sure = len(found) == len(inner) or ("train" in kinds and len(kinds) > 1)
-        return found if sure and not self.core.pictures else []
+        only = len(found) == len(inner) and not self.core.pictures
+        return found if only or ("train" in kinds and len(kinds) > 1) else []
 
     def all_files(self) -> Iterator[Path]:
         yield from self.files

@@ -121,6 +121,13 @@ def test_parts_within_classes_are_parts(tmp_path: Path, stray: list[str]) -> Non
     assert (f"Folders that are not parts of a class, left out: {names}." in notes) == bool(stray)
 
 
+def test_a_picture_beside_the_parts_of_a_class_is_left_out_and_named(tmp_path: Path) -> None:
+    tree(tmp_path, *WITHIN)
+    (tmp_path / "ants" / "cover.jpg").touch()
+    assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
+    assert "Files in no class folder, left out: 1 (ants/cover.jpg)." in read_layout(tmp_path).notes
+
+
 def test_parts_within_classes_are_known_without_endings_of_files(tmp_path: Path) -> None:
     for folder in WITHIN:
         (tmp_path / folder).mkdir(parents=True)
