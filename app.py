@@ -1,4 +1,4 @@
-"""The microscope in a browser: `python app.py`, or `mixer-microscope` where pip has installed it."""
+"""The microscope in a browser: run `python app.py`, or `mixer-microscope` after an installation by pip."""
 
 # ruff: noqa: E402 (signals come first)
 
@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 
 def stop(number: int, frame: FrameType | None = None) -> None:
-    """End at once, whatever is under way and whoever looks at a page: nothing is lost by that."""
+    """End the process at once, also during a computation: it has no state to save."""
     os.write(2, b"Stopped.\n")
     os._exit(128 + number)
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-# before what takes seconds to load; without it, nothing would end process 1 of a container
+# Before the slow imports. Without handlers, signals do not end process 1 of a container.
 if __name__ in ("__main__", "mixer_microscope.app"):
     for each in STOPS:
         signal.signal(each, stop)
@@ -35,7 +35,7 @@ from viz.microscope import Microscope
 with readable_errors(), without_proxies():
     try:
         import gradio as gr
-    except ValueError as error:  # it reads numbers from the environment as it is imported
+    except ValueError as error:  # Gradio reads numbers from the environment during its import
         settings = ", ".join(f"{name}={text}" for name, text in os.environ.items() if name.startswith("GRADIO_"))
         raise ValueError(f"{error}: correct or unset what the environment says to Gradio ({settings})") from error
     from gradio.route_utils import delete_files_created_by_app
@@ -47,7 +47,7 @@ with readable_errors(), without_proxies():
     from viz.page.upload import why_not_kept
 
 LAUNCH: dict[str, Any] = {
-    # these two weights: Gradio's own choice for headings, 600, comes without Latin letters (6.31)
+    # Gradio's default weight of headings, 600, has no Latin letters (6.31)
     "theme": gr.themes.Base(
         primary_hue="orange",
         neutral_hue="slate",
@@ -61,7 +61,7 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "enable_monitoring": False,
     "ssr_mode": False,
-    "mcp_server": find_spec("mcp") is not None,  # of the extra gradio[mcp]: the endpoints are tools, too
+    "mcp_server": find_spec("mcp") is not None,  # the extra gradio[mcp] makes the endpoints tools, too
 }
 
 
@@ -81,14 +81,14 @@ def main(
         port: port to listen on (default: the first free one from 7860 on)
         network: a network: the folder of a checkpoint or of a run, weights of timm's or the authors', or the id of a
             model on the Hugging Face Hub
-        hub: ids of models on the Hub that visitors may open beside what is in checkpoints and runs. Without it, they
-            may open whatever they name, files of this machine included, if only this machine can reach the page;
-            otherwise nothing else
-        fetch: let other programs name pictures by addresses on the public internet, which this machine then asks
-        samples: a folder of pictures, sorted by class into folders or not, that are the samples of every network, in
-            place of those that the network has
-        data_root: folder that holds cifar-10-batches-py or cifar-100-python, to look at all test images beside the
-            samples; without it $CIFAR10_ROOT, without that ./data
+        hub: ids of models on the Hub that visitors may open, in addition to the folders checkpoints and runs. Without
+            it, they may open any network, also files of this machine, if only this machine can reach the page;
+            otherwise no others
+        fetch: accept addresses of pictures from other programs; this machine then downloads them from the internet
+        samples: a folder of pictures, with or without a folder for each class, that replaces the samples of every
+            network
+        data_root: folder that holds cifar-10-batches-py or cifar-100-python, for a view of all test images, not only
+            the samples (default: $CIFAR10_ROOT, then ./data)
     """
     check_address(host, port)
     if why := why_not_kept():
@@ -99,12 +99,12 @@ def main(
     if hub is None and not is_private(host):
         hub = ()
     if host and ":" in host:
-        host = f"[{host.strip('[]')}]"  # as Gradio wants the new kind of address (IPv6)
+        host = f"[{host.strip('[]')}]"  # Gradio requires brackets around an IPv6 address
     with without_proxies():
         page = build(Networks(network, scope, hub, pictures), fetch)
 
         def end(number: int, frame: FrameType | None) -> None:
-            """As `stop`, without leaving behind what visitors uploaded."""
+            """Delete the uploads of visitors, then `stop`."""
             with suppress(OSError):
                 delete_files_created_by_app(page, age=None)
             stop(number)
@@ -115,15 +115,15 @@ def main(
 
 
 def is_private(host: str | None) -> bool:
-    """Whether only this machine can reach the page; not behind a reverse proxy, which has told Gradio its path."""
+    """Whether only this machine can reach the page. A reverse proxy, known by $GRADIO_ROOT_PATH, makes it public."""
     name = (host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1").strip("[]")
     return name in LOCAL and not os.environ.get("GRADIO_ROOT_PATH")
 
 
 def check_address(host: str | None, port: int | None) -> None:
-    """Raise ValueError, in words, where nothing can listen: Gradio only says that it found no free port.
+    """Raise ValueError with the reason if the address cannot be used: Gradio only reports that no port is free.
 
-    What is None is taken from $GRADIO_SERVER_NAME and $GRADIO_SERVER_PORT, as Gradio does, where they are set.
+    $GRADIO_SERVER_NAME and $GRADIO_SERVER_PORT replace None, as in Gradio.
     """
     root = os.environ.get("GRADIO_ROOT_PATH", "")
     if root and not root.startswith(("/", "http://", "https://")):
@@ -147,7 +147,7 @@ def check_address(host: str | None, port: int | None) -> None:
 
 
 def command() -> None:
-    """The command line, also as `mixer-microscope`."""
+    """Entry point of the command line and of `mixer-microscope`."""
     with readable_errors():
         tyro.cli(main)
 

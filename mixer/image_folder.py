@@ -158,6 +158,10 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
     notes = [*layout.notes]
     if unreadable:
         notes.insert(0, f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
+    if copies:
+        notes.append(f"Duplicates of other files, left out: {copies:,}.")
+    if contradictory:
+        notes.append(f"Files in several classes, left out: {contradictory:,}.")
     if left_out:
         notes.append(f"Near-duplicates in several parts, left out: {left_out:,}.")
     _check(root, layout.classes, parts, " ".join(notes))
@@ -334,11 +338,14 @@ def _check(root: Path, classes: Sequence[str], parts: dict[Part, list[_Picture]]
     """Raise UnusableData if a class has too few images, or a part has none. notes: possible reasons"""
     counts = Counter(picture.label for part in parts.values() for picture in part)
     training = {picture.label for picture in parts["train"]}
-    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < MIN_IMAGES or i not in training]
-    if small:
+    small = [f"{name} ({counts[i]})" for i, name in enumerate(classes) if counts[i] < MIN_IMAGES]
+    untrained = [name for i, name in enumerate(classes) if counts[i] >= MIN_IMAGES and i not in training]
+    reasons = {"too few are in": small, "no training image is in": untrained}
+    if small or untrained:
+        listed = "; ".join(f"{reason} {first_few(names)}" for reason, names in reasons.items() if names)
         raise UnusableData(
-            f"{root}: each class needs at least {MIN_IMAGES} different readable images, and one for training; too few "
-            f"are in {first_few(small)}. Add images, or remove the folder. {notes}".rstrip()
+            f"{root}: each class needs at least {MIN_IMAGES} different readable images, and one for training; "
+            f"{listed}. Add images, or remove the folder. {notes}".rstrip()
         )
     empty = [name for name in ("validation", "test") if not parts[name]]
     if empty:

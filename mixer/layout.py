@@ -33,8 +33,8 @@ PART_NAMES: dict[Part, str] = {
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 ENDING = "(sets?|data|datasets?|images?|imgs?|split)?"
 SYSTEM_FILES = re.compile(
-    r"\..*|@eadir|__macosx|_?thumb(nail)?s|[#@$]recycle(\.bin)?|lost\+found|system volume information|"
-    r"ipod photo cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
+    r"\..*|@eadir|__macosx|[\W_]*thumb(nail)?s?|[#@$](recycle([\W_]*bin)?|(recently[\W_]*)?snapshots?)|lost\+found|"
+    r"system[\W_]*volume[\W_]*information|ipod[\W_]*photo[\W_]*cache|(eh)?thumbs\.db|desktop\.ini|picasa\.ini",
     re.IGNORECASE,
 )
 """folders and files that systems, cameras and programs create beside photos"""
@@ -90,7 +90,7 @@ class _Folder:
     @property
     def parts(self) -> list["_Folder"]:
         """The parts in it, if all folders with pictures are parts, or if there is one for training and another."""
-        inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())]
+        inner = [folder for folder in self.core.folders if _any_picture(folder.all_files())] or self.core.folders
         found = [folder for folder in inner if folder.part]
         kinds = {folder.part for folder in found}
         sure = len(found) == len(inner) or ("train" in kinds and len(kinds) > 1)
@@ -191,10 +191,11 @@ def _read(root: Path, top: _Folder, folders: Folders | None) -> tuple[list[_Clas
                 f"{text(split[0].path)}"
             )
         if divided and whole and (folders != "parts" or len(divided) == 1):
+            parts, others = first_few(_names(divided[0].parts)), first_few(_names(whole))
+            leave_out = f", or leave out {others} with --folders parts" if len(divided) > 1 else ""
             raise UnusableData(
-                f"{ask}Their images are then split anew, although {first_few(_names(divided))} contains parts "
-                f"({first_few(_names(divided[0].parts))}). To keep these, sort {first_few(_names(whole))} into parts, "
-                "too" + ", or leave it out with --folders parts" * (len(divided) > 1)
+                f"{ask}Their images are then mixed and split, although there are parts ({parts}) in "
+                f"{first_few(_names(divided))}. To keep these, sort {others} into parts, too{leave_out}"
             )
     if divided:
         return _in_classes(outer)
@@ -223,7 +224,7 @@ def _in_classes(outer: Sequence[_Folder]) -> tuple[list[_ClassFolder], list[str]
     other = [f"{folder.name}/{part.name}" for folder, part in inner if part.path not in used]
     other += [folder.name for folder in outer if not folder.parts]
     found, tested = _tested(found)
-    left_out = [f"Folders that are no part of a class, left out: {first_few(other)}."] if other else []
+    left_out = [f"Folders that are not parts of a class, left out: {first_few(other)}."] if other else []
     return found, [_part_names([part for folder in outer for part in folder.parts]), *left_out, *tested]
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 SIDE, MIN_CORRELATION, MAX_DIFFERENCE = 16, 0.97, 0.7
 """Thumbnails of near-duplicates (16 x 16 pixels, mean 0, deviation 1) have, in one of the eight orientations, a
-correlation above 0.97 and differ by less than 0.7 everywhere. 97% of JPEG (quality 50), half-size and 20% brighter
-copies of 120 generated photos (64 to 200 pixels) meet this; no two of 1,500 CIFAR-10 test images differ by less than
-0.89."""
+correlation above 0.97 and differ by less than 0.7 everywhere. In each orientation, 97% of JPEG (quality 50), half-size
+and 20% brighter copies of 120 generated photos (64 to 200 pixels) meet this; no two of 1,500 CIFAR-10 test images
+differ by less than 0.89."""
 CHUNK = 256
 """pictures in one step of the comparison with all others"""
 

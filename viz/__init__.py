@@ -1,22 +1,22 @@
-"""What happens inside an MLP-Mixer: records of its passes, measures on them, figures, and the page.
+"""Inside an MLP-Mixer: records of its forward passes, measures on them, figures, and the page.
 
     from viz import Microscope, attribute, view
     scope = Microscope.load("checkpoints/seed")
     view(scope, "tokens.norms", sample=12)
     attribute(scope, ["photo.jpg"], "Integrated Gradients")
 
-- `Microscope` is a network, with its samples and a memory of results; `trace` records one pass of it.
+- `Microscope` holds a network, its samples and a cache of results; `trace` records one pass.
 - `views` lists the views, `view` and `view_many` show one; `attribute` explains the answers to many pictures.
-- `METHODS` and `LENSES` are the tables of methods and tabs: another program adds a row to have one of its own. The rest
-  is what such rows are made of.
+- `METHODS` and `LENSES` are the tables of methods and tabs: another program can add rows. The other names are the
+  types of such rows.
 
-docs/library.md has an example of each. Nothing is loaded before it is asked for.
+docs/library.md has an example of each. Modules are imported at the first access.
 """
 
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if _TYPE_CHECKING:  # for editors, which load nothing
+if _TYPE_CHECKING:  # for editors, which do not run the code
     from viz.attribution.methods import METHODS as METHODS
     from viz.attribution.methods import FromGradients as FromGradients
     from viz.attribution.methods import Method as Method
@@ -54,7 +54,7 @@ __all__ = list(_OFFERED)
 
 
 def __getattr__(name: str) -> object:
-    """What is offered, loaded when it is asked for: a question on its own loads no page."""
+    """Import a public name at its first access, so that an attribution does not load the page."""
     if name not in _OFFERED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_import_module(_OFFERED[name]), name)

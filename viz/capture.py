@@ -1,4 +1,4 @@
-"""What a network computes on the way to its answer, read and changed by hooks on named modules."""
+"""Read and change the values that a network computes, by hooks on named modules."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,16 +18,16 @@ from mixer.model import Mixer
 INPUT = ".input"
 
 Change = Callable[[Tensor], Tensor]
-"""from what a module computed, or was given, to what takes its place: of the same shape, and a tensor of its own"""
+"""from the output or input of a module to a new tensor of the same shape that replaces it"""
 
-# Beside the models rather than in them: a lock can be neither copied nor saved, a model must be.
+# Outside of the models: a lock can be neither copied nor saved, a model must be.
 _LOCKS: WeakKeyDictionary[nn.Module, AbstractContextManager[bool]] = WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One forward pass of a Mixer: references to what the modules computed, nothing copied.
+    """One forward pass of a Mixer: references to the outputs of its modules, without copies.
 
     The tuples hold one tensor per block. All tensors are detached and stay on the model's device.
     """
@@ -37,23 +37,26 @@ class Trace:
     after_token_mixing: tuple[Float[Tensor, "batch patches channels"], ...]
     """the tokens halfway through each block: its input plus the update of its token-mixing MLP"""
     after_channel_mixing: tuple[Float[Tensor, "batch patches channels"], ...]
-    """the tokens that each block passes on"""
+    """the output of each block"""
     token_hidden: tuple[Float[Tensor, "batch channels token_hidden"], ...]
     """the hidden units of each token-mixing MLP after GELU: one set per channel"""
     channel_hidden: tuple[Float[Tensor, "batch patches channel_hidden"], ...]
     """the hidden units of each channel-mixing MLP after GELU: one set per patch"""
     pooled: Float[Tensor, "batch channels"]
-    """the mean token (after the pre-head LayerNorm where there is one), which the head reads"""
+    """the mean token (after the pre-head LayerNorm, if any), which is the input of the head"""
     logits: Float[Tensor, "batch classes"]
 
     @cached_property
     def depths(self) -> Float[Tensor, "depths batch patches channels"]:
-        """The tokens at all depths, in the order of `depth_names`. Stacked, hence copied, when first asked for."""
+        """The tokens at all depths, in the order of `depth_names`. The first access stacks, hence copies them."""
         halves = zip(self.after_token_mixing, self.after_channel_mixing, strict=True)
         return torch.stack([self.stem, *chain.from_iterable(halves)])
 
     def image(self, index: int) -> "Trace":
-        """The record of one image, still with a batch dimension: views of this one, which they keep in memory."""
+        """The record of one image, with a batch dimension of 1: views, which keep the whole record in memory.
+
+        Raises ValueError for an index that does not exist.
+        """
         if not 0 <= index < len(self.logits):
             raise ValueError(f"image {index} does not exist: the trace holds {len(self.logits)}, counted from 0")
         one = slice(index, index + 1)
@@ -71,9 +74,9 @@ class Trace:
 def exclusive(model: nn.Module) -> AbstractContextManager[bool]:
     """The model's lock, the same object for every caller: `with exclusive(model): ...`.
 
-    A hook sees every pass of its module, whoever runs it. So where threads share a model, each pass needs this lock,
-    also one that sets no hook. The thread that holds it may take it again. It belongs to that thread: it must not be
-    held over a `yield` to a caller that resumes elsewhere, as Gradio does.
+    A hook runs in every pass of its module, from any thread. So if threads share a model, each pass needs this lock,
+    also without hooks. The lock is reentrant and belongs to one thread: a generator must not hold it over a `yield`,
+    because Gradio may resume it in another thread.
     """
     with _LOCKS_GUARD:
         return _LOCKS.setdefault(model, threading.RLock())
@@ -81,7 +84,7 @@ def exclusive(model: nn.Module) -> AbstractContextManager[bool]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model alone for this thread and in eval mode; afterwards every module is in the mode it was in."""
+    """Lock the model and set eval mode; afterwards restore the mode of every module."""
     with exclusive(model):
         training = [module for module in model.modules() if module.training]
         for module in training:
@@ -97,16 +100,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def capture(
     model: nn.Module, names: Collection[str], changes: Mapping[str, Change] | None = None
 ) -> Iterator[dict[str, Tensor]]:
-    """Record the outputs of named modules while the context lasts; their hooks are gone when it ends, however it ends.
+    """Record the outputs of named modules within the context; its end removes the hooks, also after an error.
 
-    names: as in `model.named_modules()`; with `.input` at the end, the first argument of the module in place of its
+    names: as in `model.named_modules()`; with `.input` at the end, the first argument of the module instead of its
         output (`blocks.0.norm2.input`).
-    changes: what takes the place of an output (or input) of that name, for all that is computed from it. What is
-        recorded is what took its place. The input of a module is changed for that module alone: the residual path
-        around it keeps what it had.
+    changes: from a name to the function that replaces this output (or input); the record has the new value. A changed
+        input is changed for that module alone, not for the residual path around it.
 
-    Yields a dictionary from name to detached tensor, filled by each pass with its own; mode and gradients are the
-    caller's business. The model is this thread's alone meanwhile (`exclusive`); captures may be nested.
+    Yields a dictionary from name to detached tensor, which each pass overwrites. The caller sets mode and gradients.
+    The context locks the model (`exclusive`); captures may be nested.
 
     Raises ValueError for a name that the model does not have.
     """
@@ -143,31 +145,31 @@ def _input_changer(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...]], 
 
 
 def array(values: Tensor, dtype: torch.dtype = torch.float32) -> np.ndarray:
-    """A copy, so that what is done to it never reaches the network."""
+    """A copy as an array: changes of it do not affect the network."""
     return values.detach().to("cpu", dtype, copy=True).numpy()
 
 
 def half_blocks(model: Mixer) -> list[str]:
-    """The modules whose outputs are added to the tokens, in the order of the depths that they lead to."""
+    """The names of the modules whose outputs are added to the tokens, in the order of the depths."""
     return [
         f"blocks.{block}.{half}" for block in range(len(model.blocks)) for half in ("token_mixing", "channel_mixing")
     ]
 
 
 def depth_names(num_blocks: int) -> tuple[str, ...]:
-    """What the depths are called: stem, 1a (after the token mixing of block 1), 1b (after its channel mixing), ..."""
+    """The names of the depths: stem, 1a (after the token mixing of block 1), 1b (after its channel mixing), ..."""
     return ("stem", *(f"{block}{half}" for block in range(1, num_blocks + 1) for half in "ab"))
 
 
 def depth_sources(num_blocks: int) -> tuple[str, ...]:
-    """Where `capture` finds the tokens of each depth. Halfway through a block they have no module but norm2's input."""
+    """The names by which `capture` reads the tokens of each depth; halfway through a block, that of norm2's input."""
     return ("stem", *chain.from_iterable((f"blocks.{b}.norm2{INPUT}", f"blocks.{b}") for b in range(num_blocks)))
 
 
 def trace(model: Mixer, images: Float[Tensor, "batch 3 height width"]) -> Trace:
-    """Pass a batch through the network in eval mode, without gradients, and keep what it computed on the way.
+    """Record a forward pass of a batch in eval mode, without gradients.
 
-    images: normalised, on the model's device. Modes, `requires_grad` and `.grad` are as before afterwards.
+    images: normalised, on the model's device. The pass preserves modes, `requires_grad` and `.grad`.
     """
     blocks = [f"blocks.{block}" for block in range(len(model.blocks))]
     depths = depth_sources(len(blocks))
@@ -191,10 +193,10 @@ def trace(model: Mixer, images: Float[Tensor, "batch 3 height width"]) -> Trace:
 def run_from(
     model: Mixer, tokens: Float[Tensor, "batch patches channels"], depth: int
 ) -> Float[Tensor, "batch classes"]:
-    """The logits that the network comes to from tokens at a depth (as in `depth_names`): all that lies behind it.
+    """The logits from the tokens at a depth (as in `depth_names`): compute only the later layers.
 
-    From the tokens of a pass at any depth it comes to the logits of that pass. Mode, gradients and the model's lock
-    are the caller's business. Raises ValueError if there is no such depth.
+    From the tokens of a pass, the result is the logits of that pass. The caller sets mode and gradients and holds the
+    model's lock. Raises ValueError if the depth does not exist.
     """
     if not 0 <= depth <= 2 * len(model.blocks):
         raise ValueError(f"depth {depth} does not exist: there are {2 * len(model.blocks) + 1}, counted from 0")

@@ -1,4 +1,4 @@
-"""What a network answers to each of many pictures, from which depth on, by which patches, and which answers are alike.
+"""Measures of many pictures: the answers, the depth of each decision, the votes of the patches, a map of the pictures.
 
 Depths and patches are numbered as in `viz.tokens`.
 """
@@ -17,9 +17,9 @@ from viz.capture import array, trace
 from viz.pace import batches, timed
 
 Images = Callable[[list[int]], Float[Tensor, "batch 3 height width"]]
-"""some pictures by their places, normalised, on the model's device"""
+"""from indices to pictures, normalised, on the model's device"""
 FITTED = 200
-"""pictures whose mean tokens decide the axes of the map"""
+"""pictures whose mean tokens define the axes of the map"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Map:
     centre: Float[Tensor, "depths 1 channels"]
     axes: Float[Tensor, "depths channels 2"]
     explained: Float32[np.ndarray, "depths 2"]
-    """the share of the variance of the pictures that decided the axes"""
+    """the share of the variance of the pictures that define the axes"""
 
     @classmethod
     def of(cls, means: Float[Tensor, "depths images channels"]) -> "Map":
@@ -42,16 +42,16 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a network does with each of many pictures."""
+    """Results of a network for each of many pictures."""
 
     probabilities: Float32[np.ndarray, "images classes"]
     decided: Int64[np.ndarray, "images"]
-    """the depth from which on the answer leads for good"""
+    """the depth from which on the answer is the most probable class"""
     votes: Float32[np.ndarray, "images patches"]
-    """the logit of the answer that each token of the last depth alone gives; their mean is the answer's logit"""
+    """the logit of the answer from each token of the last depth alone; their mean is the answer's logit"""
     map: Map
     places: Float32[np.ndarray, "images depths 2"]
-    """of the mean token of each picture, on the map of its depth"""
+    """coordinates of the mean token of each picture, on the map of the depth"""
 
     @property
     def answer(self) -> Int64[np.ndarray, "images"]:
@@ -63,7 +63,7 @@ class Answers:
 
     @property
     def margin(self) -> Float32[np.ndarray, "images"]:
-        """The probability of the answer less that of the next class; of one class alone, its probability."""
+        """The probability of the answer minus that of the next class; with one class only, its probability."""
         best = np.sort(self.probabilities, 1)[:, -2:]
         return best[:, -1] - (best[:, 0] if best.shape[1] > 1 else 0)
 
@@ -74,7 +74,10 @@ class Answers:
 
 
 def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]:
-    """Of so many pictures; yields how many are done, at last the result. The model is free between the batches."""
+    """The `Answers` to `count` pictures: yields the number done, finally the result.
+
+    The model is free between the batches.
+    """
     probabilities, decided, votes = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
     waiting, places, plane, done = list[Tensor](), list[np.ndarray](), None, 0
     for part in batches(model, torch.arange(count), gradients=True):
@@ -101,7 +104,10 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
 def gradients_x_input(
     model: Mixer, count: int, images: Images
 ) -> Iterator[int | Float32[np.ndarray, "images patches"]]:
-    """For the logit of each picture's answer, against the mean colour: by one backward pass for a whole batch."""
+    """Gradient x input of the logit of each picture's answer, with the mean colour as baseline.
+
+    One backward pass serves a whole batch. Yields the number done, finally the result.
+    """
     found, done, grid = list[np.ndarray](), 0, model.config.grid
     for part in batches(model, torch.arange(count), gradients=True):
         batch = images(part.tolist()).clone().requires_grad_()

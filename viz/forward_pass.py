@@ -1,7 +1,7 @@
-"""How does it come to its answer? One pass, a number at a time: what each part adds, and the sums that make a number.
+"""One forward pass in detail: the update of each half-block, and the sums behind single values.
 
-A trace must hold one image (`trace.image(i)` takes one of several). Blocks, patches, channels, units and classes are
-counted from 0; one that does not exist raises ValueError. Sums are made in float64, of the weights as they are.
+A trace must hold one image (`trace.image(i)` selects one of several). Blocks, patches, channels, units and classes are
+counted from 0; one that does not exist raises ValueError. Sums are in float64, from the stored weights.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Half = Literal["a", "b"]
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """One output of a linear layer: the values that it reads times their weights, added up, plus a bias."""
+    """One output of a linear layer: the sum of its inputs times their weights, plus a bias."""
 
     values: Float64[np.ndarray, "terms"]
     weights: Float64[np.ndarray, "terms"]
@@ -38,27 +38,27 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class Mixing:
-    """One number of the table on its way through a half-block (paper, equation 1), by way of one hidden unit.
+    """One value of the table through a half-block (paper, equation 1), by one hidden unit.
 
-    Token mixing reads the column that the number stands in (all patches, its channel), channel mixing its row (its
-    patch, all channels): below, the line.
+    Token mixing reads the column of the value (all patches, its channel), channel mixing its row (its patch, all
+    channels). Here, both are called the line.
     """
 
     unit: int
     line: Float64[np.ndarray, "line"]
-    """of the table that comes in"""
+    """a column or row of the input table"""
     place: int
-    """of the number on its line"""
+    """index of the value on its line"""
     read: Sum
-    """how the unit reads the line, after the LayerNorm: row `unit` of W1 (or W3)"""
+    """the input sum of the unit, from the line after the LayerNorm: row `unit` of W1 (or W3)"""
     hidden: float
-    """the unit's activity: the GELU of that sum, as the network computed it"""
+    """the unit's activation: the GELU of that sum, from the network's pass"""
     write: Sum
-    """how all units write to the place: their activities times row `place` of W2 (or W4)"""
+    """the update of the value: the activations of all units times row `place` of W2 (or W4)"""
     writes: Float64[np.ndarray, "line"]
-    """the unit's weights for every place of the line: its column of W2 (or W4)"""
+    """the unit's weights for the whole line: its column of W2 (or W4)"""
     after: float
-    """the number that comes out, as the network computed it"""
+    """the output value, from the network's pass"""
 
     @property
     def before(self) -> float:
@@ -67,7 +67,7 @@ class Mixing:
 
 @dataclass(frozen=True)
 class Norm:
-    """A LayerNorm at one number of the table: (number - mean) / deviation * scale + shift."""
+    """A LayerNorm at one value of the table: (number - mean) / deviation * scale + shift."""
 
     mean: float
     """of its token"""
@@ -82,7 +82,7 @@ class Norm:
 
 
 def layer_norm(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int) -> Norm:
-    """The LayerNorm before a half-block, at one number of the table that comes in."""
+    """The LayerNorm before a half-block, at one value of its input table."""
     layer, table = model.block_at(block), table_before(trace, block, half)
     _check("patch", patch, table.shape[0])
     _check("channel", channel, table.shape[1])
@@ -92,9 +92,9 @@ def layer_norm(model: Mixer, trace: Trace, block: int, half: Half, patch: int, c
 
 
 def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
-    """How much each half-block adds: the Frobenius norm of its update against that of the table that comes in.
+    """The Frobenius norm of each half-block's update divided by that of its input table.
 
-    Above 1, more is added than there was. 0 where there was nothing.
+    Above 1, the update is larger than the input. 0 if both are 0.
     """
     tables = _one(trace).depths[:, 0]
     before, added = tables[:-1].norm(dim=(1, 2)), tables.diff(dim=0).norm(dim=(1, 2))
@@ -102,19 +102,19 @@ def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
 
 
 def stem_sum(model: Mixer, image: Float[Tensor, "3 height width"], patch: int, channel: int) -> Sum:
-    """How the stem makes one number of the first table: the values of a patch, in the order of `PatchGrid`."""
+    """The sum behind one value of the stem's output, over the values of a patch in the order of `PatchGrid`."""
     tokens = model.config.grid.to_tokens(image[None])[0]
     _check("patch", patch, len(tokens))
     return _sum(tokens[patch], model.stem, channel, "channel")
 
 
 def head_sum(model: Mixer, trace: Trace, target: int) -> Sum:
-    """How the head makes the logit of a class, of the mean token."""
+    """The sum behind the logit of a class, over the mean token."""
     return _sum(_one(trace).pooled[0], model.head, target, "class")
 
 
 def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int, unit: int) -> Mixing:
-    """One number of the table through a half-block, by way of one of its hidden units."""
+    """One value of the table through a half-block, by one of its hidden units."""
     layer, token = model.block_at(block), half == "a"
     table = table_before(trace, block, half)
     _check("patch", patch, table.shape[0])
@@ -139,7 +139,7 @@ def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, chann
 
 
 def table_before(trace: Trace, block: int, half: Half) -> Float[Tensor, "patches channels"]:
-    """The table of tokens that a half-block gets."""
+    """The table of tokens before a half-block."""
     _check("block", block, len(_one(trace).after_token_mixing))
     if half == "b":
         return trace.after_token_mixing[block][0]
@@ -147,21 +147,21 @@ def table_before(trace: Trace, block: int, half: Half) -> Float[Tensor, "patches
 
 
 def strongest_channel(trace: Trace, block: int, unit: int) -> int:
-    """The channel in which a unit of the token mixing is most active, whatever its sign."""
+    """The channel in which a token-mixing unit has the largest absolute activation."""
     hidden = _one(trace).token_hidden[block][0]
     _check("unit", unit, hidden.shape[1])
     return int(hidden[:, unit].abs().argmax())
 
 
 def strongest_unit(model: Mixer, trace: Trace, block: int, patch: int) -> int:
-    """The unit of the channel mixing that adds most to a patch's token."""
+    """The channel-mixing unit with the largest contribution (norm) to a patch's token."""
     hidden = _one(trace).channel_hidden[block][0]
     _check("patch", patch, len(hidden))
     return int((hidden[patch].abs() * model.block_at(block).channel_mixing.fc2.weight.norm(dim=0)).argmax())
 
 
 def shared_weights(model: Mixer) -> tuple[int, int]:
-    """The parameters of one token-mixing MLP, which all channels share; and of one MLP for each channel instead."""
+    """The number of parameters of one token-mixing MLP that all channels share, and of one MLP for each channel."""
     shared = sum(parameter.numel() for parameter in model.block_at(0).token_mixing.parameters())
     return shared, shared * model.config.hidden_dim
 
@@ -173,7 +173,7 @@ def _sum(values: Float[Tensor, "terms"], layer: nn.Linear, output: int, kind: st
 
 def _one(trace: Trace) -> Trace:
     if len(trace.logits) != 1:
-        raise ValueError(f"one image is looked at at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
+        raise ValueError(f"one image is measured at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
     return trace
 
 

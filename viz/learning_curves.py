@@ -1,4 +1,4 @@
-"""The learning curves of a training run, finished or not: as a page, or in the notebook that the run is in."""
+"""The learning curves of a training run, finished or not: as a page, or in the notebook of the run."""
 
 import math
 import sys
@@ -13,9 +13,9 @@ from viz import figures
 
 
 def write(run: Path) -> Path:
-    """The file that the curves are written into, `curves.html` in the folder of the run.
+    """Write the curves into `curves.html` in the folder of the run, and return this path.
 
-    Raises ValueError for a run that has not finished an epoch, NotWritable where such a file is there that is not ours.
+    Raises ValueError for a run without a finished epoch, NotWritable if another program wrote a file of this name.
     """
     page = run / "curves.html"
     atomic_write.write_signed(page, _draw(run).to_html())
@@ -23,9 +23,9 @@ def write(run: Path) -> Path:
 
 
 def show(run: Path, again: bool = False) -> None:
-    """Show the curves in the notebook that this runs in, by `%run main.py`; outside of one, nothing happens.
+    """Show the curves in the notebook that runs this by `%run main.py`; do nothing outside of a notebook.
 
-    again: in the place of those that were shown before
+    again: whether they replace the previous ones
     """
     if "ipykernel" not in sys.modules:
         return
@@ -43,15 +43,15 @@ def of_stages(stages: Sequence[dict[str, Any]]) -> figures.Figure:
 
 
 def lines(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known of each epoch, each stage from where the last one ended.
+    """The record of each epoch; the epochs of a stage continue those of the previous stage.
 
-    What a stage has learned from the validation images, too, says nothing of them: there, the accuracy is not a number.
+    A stage that learned from the validation images, too, cannot measure its accuracy on them: there it is NaN.
     """
     found, before = [], 0.0
     for stage in stages:
         nothing = {"validation_accuracy": math.nan} if stage.get("recipe", {}).get("all_images") else {}
         found += [{**line, "epoch": before + line["epoch"], **nothing} for line in stage.get("history", [])]
-        before += stage.get("epochs", 0.0)  # it may go on after its last line
+        before += stage.get("epochs", 0.0)  # a stage may end after its last line
     return found
 
 

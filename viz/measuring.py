@@ -1,8 +1,8 @@
-"""What takes time: measurements that are made step by step, kept in one memory, and may be cancelled between two steps.
+"""Measurements run in steps, can be cancelled between two steps, and keep their results in a cache.
 
-One thread touches the model (`on_model_thread`): threads that take turns would each keep memory and a team of workers
-of their own. So whoever measures and whoever clicks take turns, step by step, and nobody waits for a whole measurement.
-How long a step takes at most, `viz.pace` sees to.
+One thread runs the model (`on_model_thread`), because each further thread would need its own memory and workers. The
+steps of measurements and the clicks of visitors alternate on it, so that a click waits for one step at most.
+`viz.pace` limits the duration of a step.
 """
 
 import asyncio
@@ -22,58 +22,58 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BUDGET = 3
-"""seconds of measurements that start by themselves after each choice of a visitor; what is more, is to be asked for"""
+"""seconds of measurements that start automatically after each choice of a visitor; longer ones start on request"""
 
 RESULTS = 1024
 """results in memory, of some KB each; an explanation has 10 KB"""
 TENSORS = 8
 """tensors in memory, of up to 13 MB each with the seed network"""
 UNDER_WAY = 0 if LENT else 4
-"""measurements that were cancelled and can go on, with all that they have computed; a GPU is lent for one call only"""
+"""cancelled measurements that can continue with their state; none on ZeroGPU, which lends a GPU for one call only"""
 
 _MODEL_THREAD = ThreadPoolExecutor(1, "model")
 
 
 async def on_model_thread(work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """What `work` returns, done by the one thread that touches the model, in the order in which it is asked for."""
-    context = copy_context()  # ZeroGPU finds the visitor in it
+    """Run `work` on the thread of the model, in the order of the calls, and return its result."""
+    context = copy_context()  # ZeroGPU reads the visitor from it
     return await asyncio.get_running_loop().run_in_executor(_MODEL_THREAD, lambda: context.run(work, *args, **options))
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement(Generic[T]):
-    """Something that a view needs, whether its result is in memory or not. `T` is the type of the result."""
+    """A measurement that a view needs, with or without its result in memory. `T` is the type of the result."""
 
     key: Hashable
-    """what is measured: two with one key are the same measurement"""
+    """the cache key: equal keys mean the same measurement"""
     label: str
-    """what it is called on the page"""
+    """its name on the page"""
     unit: str
-    """what its steps count, in the plural"""
+    """the unit of its steps, in the plural"""
     total: int
-    """how many of them"""
+    """the number of steps"""
     seconds: float
-    """how long it will take, as far as one can know beforehand"""
+    """the estimated duration"""
     steps: Callable[[], Iterator[int]]
-    """does it and keeps the result in memory; yields how many are done"""
+    """runs it and stores the result in memory; yields the number of steps done"""
     on_request: bool = False
-    """whether it waits until the visitor asks for it"""
+    """whether it starts only at the visitor's request"""
     first: float | None = None
-    """seconds until it has a first result, where it is an estimate that is refined"""
+    """seconds until the first result, if it is an estimate that is refined"""
     reached: int = 0
-    """how many steps the result in memory is made of, so far"""
+    """the number of steps behind the result in memory"""
 
 
 @dataclass(eq=False)
 class _UnderWay:
-    """A measurement that was begun."""
+    """A measurement that has started."""
 
     steps: Iterator[Any]
     done: int = 0
 
 
 class Memory:
-    """The results of measurements, and what else was computed recently. What was not used for longest goes first."""
+    """A cache of the results of measurements and other computations; the least recently used is dropped first."""
 
     def __init__(self) -> None:
         self._results: LRUCache[Hashable, tuple[Any, int]] = LRUCache(RESULTS)
@@ -81,26 +81,26 @@ class Memory:
         self._under_way: LRUCache[Hashable, _UnderWay] = LRUCache(UNDER_WAY)
 
     def known(self, one: Measurement[T]) -> T | None:
-        """The result of a measurement, or what it has come to so far; None where there is none in memory."""
+        """The result of a measurement, final or preliminary; None without one in memory."""
         entry = self._entry(one.key)
         return entry and entry[0]
 
     def finished(self, one: Measurement[T]) -> T | None:
-        """The result of a measurement; None where there is none, or only what it has come to so far."""
+        """The final result of a measurement; None without one in memory."""
         return None if self.missing([one]) else self.known(one)
 
     def reached(self, key: Hashable) -> int:
-        """How many steps were done for what is known of a measurement."""
+        """The number of steps behind the result in memory; 0 without one."""
         entry = self._entry(key)
         return entry[1] if entry else 0
 
     def missing(self, measurements: Iterable[Measurement]) -> list[Measurement]:
-        """Those that are not finished, each once."""
+        """The measurements that are not finished, without duplicates."""
         several = {one.key: one for one in measurements}.values()
         return [one for one in several if (entry := self._entry(one.key)) is None or entry[1] < one.total]
 
     def made(self, one: Measurement[T]) -> T:
-        """The result of a measurement, which is made at once where it is missing."""
+        """The final result of a measurement; measures it now if it is missing."""
         for each in self.missing([one]):
             for _ in each.steps():
                 pass
@@ -109,15 +109,15 @@ class Memory:
         return result
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, from memory where it was made recently. The key says what it is, and of what."""
+        """The result of `make`, from memory if possible. The key identifies the computation and its inputs."""
         entry = self._entry(key)
         return self._keep(key, make(), 0) if entry is None else entry[0]
 
     def kept(self, key: Hashable, make: Callable[[], Iterator[int | T]]) -> Iterator[int]:
-        """The `Measurement.steps` of what yields how many steps are done, and at last its result.
+        """The `Measurement.steps` of a generator that yields the number of steps done, finally its result.
 
-        A result that comes earlier counts until a better one is there. It is yielded, not returned, as what a lent GPU
-        returns would be lost. Whoever wants what somebody else measures, or what was cancelled, goes on with that.
+        An earlier result is preliminary. Results are yielded, because the return value from a lent GPU is lost. Two
+        visitors share a running measurement, and a cancelled one continues.
         """
         run = self._under_way.get(key) or _UnderWay(make())
         if UNDER_WAY:
@@ -135,7 +135,7 @@ class Memory:
         self._under_way.pop(key, None)
 
     def _entry(self, key: Hashable) -> tuple[Any, int] | None:
-        """A result, and how many steps were done for it."""
+        """A result and the number of steps behind it."""
         return self._results.get(key) or self._tensors.get(key)
 
     def _keep(self, key: Hashable, result: T, done: int) -> T:
@@ -144,7 +144,7 @@ class Memory:
 
 
 def duration(seconds: float) -> str:
-    """In words: 12 s, 5 min, 3 h 57 min."""
+    """The duration as text: 12 s, 5 min, 3 h 57 min."""
     if seconds < 59.5:
         return f"{max(1, round(seconds))} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -152,13 +152,13 @@ def duration(seconds: float) -> str:
 
 
 class Clock:
-    """How long the rest takes: at first as expected, soon by the pace so far."""
+    """The remaining time of a measurement: at first from its estimate, then from its progress."""
 
     def __init__(self, measurement: Measurement):
         self._measurement, self._started, self._from = measurement, time.monotonic(), measurement.reached
 
     def left(self, done: int) -> float:
-        """Seconds."""
+        """The remaining seconds after `done` steps."""
         share = (done - self._from) / max(1, self._measurement.total - self._from)
         spent = time.monotonic() - self._started
         return (spent / share if share > 0.1 else self._measurement.seconds) * (1 - share)

@@ -1,4 +1,4 @@
-"""The instrument that all lenses share: one network, the picture under it, and what was recently computed of it."""
+"""The instrument of all lenses: a network, its samples, and a cache of its results."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
@@ -36,11 +36,11 @@ Picture = Image.Image | Path | str | np.ndarray | Tensor | bytes
 
 
 class Microscope(Memory):
-    """A network on its device, its samples, and what is known of them and of pictures.
+    """A network on its device, its samples, and a cache of results.
 
     `model` is the network (torch, in eval mode), `classes` are the names of its classes, `depth_names` those of its
-    depths, `grid` knows where its patches are, `samples` are pictures to look at. A picture is bytes, as `picture_of`
-    makes them of a file, an image or an array, and `sample_picture` of a sample: so it can be compared and remembered.
+    depths, `grid` locates its patches, `samples` are its pictures. A picture is bytes, from `picture_of` (a file, an
+    image or an array) or `sample_picture` (a sample), because bytes can be cache keys.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Microscope(Memory):
         folder: Path | None = None,
         data_root: Path | None = None,
     ):
-        """own_samples: pictures of the network's own; without them, CIFAR-10's that ship with the project
+        """own_samples: the network's samples (default: the CIFAR-10 samples of this project)
 
-        folder: where they are from
-        data_root: where all test images of their data set may be, as for `mixer.data.cifar`
+        folder: their folder
+        data_root: the folder for all test images of their data set, as for `mixer.data.cifar`
         """
         super().__init__()
         self.source, self.folder = source, folder
-        """what `load` makes it of; in this project's folder, by the path there"""
+        """argument of `load`; within this project's folder, as a relative path"""
         self.model = model.to(device).eval()
         self.metrics = metrics
         self.device = device
@@ -70,7 +70,7 @@ class Microscope(Memory):
         self.samples = samples() if own_samples is None else own_samples
         self._data_root = data_root
         self.test_data = published(self.samples.source, data_root) if self.samples.held_out else None
-        """the data set of the samples, if all of its test images are here"""
+        """the data set of the samples, if all of its test images are available"""
         self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
     @classmethod
@@ -81,15 +81,16 @@ class Microscope(Memory):
         samples: Path | str | None = None,
         data_root: Path | None = None,
     ) -> "Microscope":
-        """Of any Mixer that `mixer.networks.open_network` takes; on the GPU, if there is one and no other is given.
+        """Open any Mixer that `mixer.networks.open_network` supports.
 
-        samples: a folder of pictures that are its samples, in place of those that the network has
-        data_root: a folder with CIFAR-10 or CIFAR-100, whose test images can then be looked at; without it
-            $CIFAR10_ROOT, without that ./data
+        device: without it, the GPU if available, else the CPU
+        samples: a folder of pictures that replaces the samples of the network
+        data_root: a folder with CIFAR-10 or CIFAR-100, for access to all test images (default: $CIFAR10_ROOT, then
+            ./data)
         """
         if device is None:
             device = torch.device("cuda" if torch.cuda.is_available() and not LENT else "cpu")
-        found = resolve(source)  # once: a model of the Hub's is fetched
+        found = resolve(source)  # only once, because it downloads a model of the Hub
         model, metrics = open_network(found)
         folder = None if samples is None else Path(samples)
         own = samples_of(found) if folder is None else read_samples(folder, model.config.image_size, print)
@@ -97,25 +98,25 @@ class Microscope(Memory):
 
     @property
     def name(self) -> str:
-        """Which network this is, in a few words."""
+        """A short description of the network."""
         return f"MLP-Mixer, {self.parameters:,} parameters, {self.quality}"
 
     @property
     def quality(self) -> str:
-        """How good it is, as far as that was measured on images of its classes."""
+        """The test accuracy as text; "not evaluated" if it was not measured on images of its classes."""
         if "accuracy" not in self.metrics:
             return quality_text(self.metrics)
         return f"{data_name(self.metrics)} {quality_text(self.metrics)}" if self.evaluated else "not evaluated"
 
     @property
     def evaluated(self) -> bool:
-        """Whether its record is of images of its classes."""
+        """Whether its recorded accuracy was measured on images of its classes."""
         metrics = self.metrics
         return "accuracy" in metrics and set(metrics.get("class_accuracy", ())) <= set(self.classes)
 
     @property
     def grown_from(self) -> tuple[int, ...]:
-        """How many blocks it had in earlier stages of its training, where it was grown since; as its record says."""
+        """The smaller numbers of blocks in earlier stages of its training, from its record."""
         recipes = (stage.get("recipe", {}) for stage in self.metrics.get("stages", ()))
         counts = dict.fromkeys(recipe.get("blocks") or 0 for recipe in recipes)
         return tuple(count for count in counts if 0 < count < len(self.model.blocks))
@@ -125,9 +126,9 @@ class Microscope(Memory):
         return sum(p.numel() for p in self.model.parameters())
 
     def look(self, picture: bytes) -> Trace:
-        """All that the network computes of one picture: a `Trace` of a batch of 1, of tensors on the network's device.
+        """The `Trace` of one picture: a batch of 1, on the network's device. The last few are cached.
 
-        The last few are remembered. picture: as `picture_of` and `sample_picture` give it; ValueError for another size
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size.
         """
         if (seen := self._traces.get(picture)) is None:
             seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
@@ -138,48 +139,50 @@ class Microscope(Memory):
         return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
-        """A picture with edits, one after the other: `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
+        """A picture after edits in order, such as `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
         original, config = self.pixels(picture), self.model.config
         return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
     def input(self, picture: bytes) -> Float[Tensor, "3 height width"]:
-        """The picture as the network takes it, on its device: colours less their mean, over their deviation."""
+        """The input of the network, on its device: colours minus their mean, divided by their standard deviation."""
         return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        """What the network answers: the softmax of its logits. Remembered longer than the trace."""
+        """The softmax of the logits. The cache holds more of them than traces."""
         return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
-        """The number of the class that the network finds most probable; its name is in `classes`."""
+        """The number of the most probable class; `classes` has its name."""
         return int(self.probabilities(picture).argmax())
 
     def decided_at(self, picture: bytes) -> int:
-        """The depth from which on the answer is the most probable class, if the network ended there."""
+        """The first depth from which on the logit lens gives the final answer."""
         return tokens.logit_lens(self.look(picture), self.model).decided_at
 
     def class_number(self, text: str) -> int:
-        """The class of that name, or else of one with the same letters. Raises ValueError where there is none."""
+        """The number of the class of that name, in any Unicode form. Raises ValueError if no single class has it."""
         if text in self.classes:
             return self.classes.index(text)
-        composed = normalize("NFC", text)  # as keyboards and chats write it; older networks' names may be decomposed
+        composed = normalize("NFC", text)  # the form of keyboards; names of older networks may be decomposed
         alike = [i for i, name in enumerate(self.classes) if normalize("NFC", name) == composed]
         if len(alike) != 1:
             raise ValueError(f"this network knows no class {text!r}")
         return alike[0]
 
     def block_number(self, block: int | None) -> int:
-        """Of a block that is counted from 1, its number from 0; None is the last. Raises ValueError for others."""
+        """From a block counted from 1 (None: the last) to its index from 0. Raises ValueError if it does not exist."""
         count = len(self.model.blocks)
         if block is not None and not 1 <= block <= count:
             raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
         return (count if block is None else block) - 1
 
     def picture_of(self, image: Picture) -> bytes:
-        """A file, Pillow's image or an array (also torch's) as a picture for a selection and `answer`: its middle.
+        """The central crop of an image, as a picture for a selection, `look` and `answer`.
 
-        An array is height x width (grey) or height x width x 3 (red, green, blue), from 0 to 255. Bytes are such a
-        picture already: height x width x 3 of them, in the network's size. Raises ValueError, in words, for others.
+        image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x
+            width x 3 (red, green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's
+            size.
+        Raises ValueError for any other argument.
         """
         if isinstance(image, bytes):
             if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
@@ -196,18 +199,18 @@ class Microscope(Memory):
 
     @cached_property
     def test_images(self) -> Labelled | None:
-        """All test images of the samples' data set, where they are here. Raises DataMissing where they are damaged."""
+        """All test images of the samples' data set, if available. Raises DataMissing if they are damaged."""
         return self.test_data and cifar(self.test_data, "test", self._data_root)
 
     @cached_property
     def test_numbers(self) -> list[int]:
-        """The numbers of all test images: a sample's own, and from the last sample's on those of the others."""
+        """The numbers of all test images: samples keep theirs, the others have numbers after the last sample."""
         sample_of = {place: i for i, place in enumerate(self.samples.indices.tolist())}
         count, first = len(self.test_images or ()), len(self.samples)
         return [sample_of.get(place, first + place) for place in range(count)]
 
     def _found(self, sample: int) -> tuple[Labelled, int]:
-        """The images that a number means one of, and its place there. Raises ValueError where there is none."""
+        """From a number to its images and the index there. Raises ValueError if it does not exist."""
         count = len(self.samples)
         if 0 <= sample < count:
             return self.samples, sample
@@ -216,16 +219,16 @@ class Microscope(Memory):
         raise ValueError(f"sample {sample} does not exist: there are {count}, counted from 0")
 
     def sample_image(self, sample: int) -> Image.Image:
-        """A sample, or another of the test images, in its own size. Raises ValueError if there is none."""
+        """A sample, or another test image, in its original size. Raises ValueError if it does not exist."""
         images, place = self._found(sample)
         return Image.fromarray(images.images[place].permute(1, 2, 0).numpy())
 
     def sample_picture(self, sample: int) -> bytes:
-        """The same as the network sees it."""
+        """The same as a picture in the network's size."""
         return self.picture_of(self.sample_image(sample))
 
     def sample_place(self, sample: int) -> int:
-        """Where it stands among the test images, or the files of its folder."""
+        """Its index among the test images, or among the files of its folder."""
         images, place = self._found(sample)
         return int(images.indices[place]) if isinstance(images, Samples) else place
 
@@ -234,11 +237,11 @@ class Microscope(Memory):
         return self.inputs(range(len(self.samples)))
 
     def inputs(self, numbers: Iterable[int]) -> Float[Tensor, "pictures 3 height width"]:
-        """Samples, or other test images, as the network takes them."""
+        """The network's inputs for samples or other test images."""
         return torch.stack([self.input(self.sample_picture(number)) for number in numbers])
 
     def truth(self, sample: int) -> str:
-        """What a sample is labelled, whether the network knows that class or not; "picture" where it has no label."""
+        """The label of a sample, which may be a class that the network does not have; "picture" without a label."""
         images, place = self._found(sample)
         return images.classes[images.labels[place]] if images.classes else UNLABELLED
 
@@ -248,15 +251,15 @@ class Microscope(Memory):
         return bool(self.samples.classes) and set(self.samples.classes) <= set(self.classes)
 
     def truth_class(self, sample: int) -> int | None:
-        """The number that a sample's true class has in this network; None where its classes are others."""
+        """The number of a sample's true class in this network; None if the network has other classes."""
         return self.classes.index(self.truth(sample)) if self.knows_samples else None
 
     def leading(self, picture: bytes, count: int) -> list[int]:
-        """The most probable classes, best first: as many as asked for, or as there are."""
+        """The `count` most probable classes, or all if there are fewer; best first."""
         return [*map(int, np.argsort(-self.probabilities(picture), kind="stable")[:count])]
 
     def sample_tokens(self, depth: int) -> Measurement[Tensor]:
-        """The tokens of all shipped samples at one depth: (samples, patches, channels); NaN where not read yet."""
+        """The tokens of all samples at one depth: (samples, patches, channels); NaN for samples not measured yet."""
         return self.over_samples(
             ("bank", depth),
             "Reading the samples",
@@ -265,7 +268,7 @@ class Microscope(Memory):
         )
 
     def sample_stats(self) -> Measurement[tokens.SampleStats]:
-        """The means over the shipped samples."""
+        """The means over the samples."""
         return self.over_samples(
             "typical",
             "Means over the samples",
@@ -275,7 +278,7 @@ class Microscope(Memory):
 
     @property
     def seconds_per_pass(self) -> float:
-        """As it was seen last."""
+        """The duration of a forward pass, as last measured."""
         return seconds_per_pass(self.model)
 
     def measurement(
@@ -289,11 +292,11 @@ class Microscope(Memory):
         on_request: bool = False,
         first: int | None = None,
     ) -> Measurement[T]:
-        """What is measured of this network, and kept in its memory.
+        """A measurement of this network, whose result is stored in its memory.
 
-        steps: yields how many are done, and at last the result, as `Memory.kept` takes it
-        passes: that it costs; None: as many as its steps
-        first: after how many steps it yields a result that it refines then
+        steps: yields the number of steps done, finally the result, as for `Memory.kept`
+        passes: its cost in forward passes (default: one for each step)
+        first: the number of steps before the first result, if the result is refined later
         """
         seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
         until_first = None if first is None else seconds * min(1, first / total)
@@ -310,7 +313,7 @@ class Microscope(Memory):
         on_request: bool = False,
         first: int | None = None,
     ) -> Measurement[T]:
-        """What is measured on every sample. passes: that each costs; first: as for `measurement`"""
+        """A measurement on every sample. passes: the cost of each; first: as for `measurement`"""
         count = len(self.samples)
         return self.measurement(key, label, "samples", count, steps, count * passes, on_request, first)
 

@@ -27,14 +27,14 @@ from viz.selection import WORDS, Choices, Option, Selection, change, first, show
 FRAME = """<iframe srcdoc="{}" style="width: 100%; max-width: 800px; height: 640px; border: 0" onload="\
 const {{body}} = this.contentDocument; \
 new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).observe(body)"></iframe>"""
-"""a file within a notebook, as high as its text: neither's style sheet reaches the other"""
+"""a file within a notebook, as high as its text: the style sheets of the two do not mix"""
 LISTS = {"edits": ";", "undone": ";"}
-"""what stands between the parts of a word, where it is no comma"""
+"""separators of lists in a link, where they differ from a comma"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shown:
-    """A view of a selection. As the last line of a notebook's cell, it shows itself."""
+    """A view of a selection. A notebook displays it as the last line of a cell."""
 
     scope: Microscope
     lens: Lens
@@ -44,29 +44,29 @@ class Shown:
 
     @property
     def figure(self) -> Figure | None:
-        """plotly's; None where the view is a text or a table."""
+        """The figure of plotly; None if the view is a text or a table."""
         return self.drawn.figure
 
     @property
     def numbers(self) -> Numbers | None:
-        """The values with their named axes: `numbers.values`, or a line for each by `numbers.rows()`."""
+        """The values with their named axes: `numbers.values`, or one row for each by `numbers.rows()`."""
         return self.drawn.numbers
 
     def html(self) -> str:
-        """A file that needs nothing else: neither the style sheet nor the figures' library of a server."""
+        """The text of a self-contained HTML file, with its style sheet and the library of the figures."""
         parts = section(self.scope, self.lens, self.view, self.selection, self.drawn)
         text = document(self.view.title, parts)
         return whole(text) if self.figure is not None else text
 
     def save(self, path: Path | str) -> None:
-        """Write it as an HTML file. Raises ValueError for a name that ends otherwise, OSError for no place to write."""
+        """Write it as an HTML file. Raises ValueError for another file extension, OSError if it cannot be written."""
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"a view is saved as HTML: {path.with_suffix('.html')}, not {path}")
         path.write_text(self.html(), encoding="utf-8")
 
     def show(self) -> None:
-        """Show it: in a notebook's cell, or in the browser."""
+        """Show it in a notebook's cell or in the browser."""
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         if hasattr(shell, "kernel"):
             sys.modules["IPython"].display.display(self)
@@ -86,13 +86,13 @@ class Shown:
 
 
 def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
-    """What the page shows of a view, with all that it needs measured.
+    """Compute a view as on the page, after all measurements that it needs.
 
-    name: as `views` lists them, such as "tokens.norms", or as they were called before (`viz.lenses.all.MOVED`)
-    words: what is chosen, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
-        such as `methods=["Saliency"]`. `_` stands for `-`, and ends what Python keeps for itself. `picture` may also
-        be whatever `Microscope.picture_of` takes: a file, an image of Pillow's, an array.
-    Raises ValueError, in words, for what is not there.
+    name: from `views`, such as "tokens.norms", or an earlier name (`viz.lenses.all.MOVED`)
+    words: the selection, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
+        such as `methods=["Saliency"]`. Write `_` for `-`, and add `_` to reserved words of Python. `picture` may also
+        be any argument of `Microscope.picture_of`: a file, an image of Pillow, an array.
+    Raises ValueError, with the choices, for a name, option or value that does not exist.
     """
     lenses = Lenses(scope)
     name, options = now_at(scope, name)
@@ -106,12 +106,12 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
 
 
 def views(scope: Microscope) -> dict[str, str]:
-    """What there is to look at of a network: the names of the views, as `view` takes them, and their questions."""
+    """The views of a network: their names, which are arguments of `view`, and their questions."""
     return {name: view.question for name, (_, view) in Lenses(scope).named.items()}
 
 
 def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
-    """The same view of many pictures, as `view` shows it of each. Raises ValueError as `view` does."""
+    """Compute the same view of many pictures, as `view` does for each. Raises ValueError as `view` does."""
     with tqdm([*pictures], desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
         return [view(scope, name, picture=picture, **words) for picture in bar]
 
@@ -127,16 +127,16 @@ def attribute(
 ) -> list[Attribution]:
     """Which patches support the class? For each picture the values of one method: one for each patch, row by row.
 
-    Methods that are made of gradients pass many pictures together, the others one after the other. `Attribution` says
-    what is in an answer, `viz.attribution.methods` where each method is from.
+    Gradient methods compute many pictures together, the others one by one. `Attribution` documents the result,
+    `viz.attribution.methods` the source of each method.
 
-    pictures: as `Microscope.picture_of` takes them: files, images of Pillow's, arrays
+    pictures: arguments of `Microscope.picture_of`: files, images of Pillow, arrays
     method: one of `viz.METHODS`
-    label: the class to explain; without it, each picture's answer
-    baseline: what the picture is compared with: mean colour, black, blurred or own mean
+    label: the class to explain (default: each picture's answer)
+    baseline: the picture for comparison: mean colour, black, blurred or own mean
     output: whether the values are in units of the logit or of the probability of the class
-    block: for methods that explain tokens, the block after which, counted from 1; without it, the last
-    Raises ValueError, in words, for what is not there.
+    block: for methods that explain tokens: the block before them, counted from 1 (default: the last)
+    Raises ValueError, with the choices, for an argument that does not exist.
     """
     given = [scope.picture_of(picture) for picture in pictures]
     target = None if label is None else scope.class_number(label)
@@ -155,7 +155,7 @@ def attribute(
 
 
 def _measure(one: Measurement) -> None:
-    """With a bar, where it takes a while."""
+    """Run a measurement, with a progress bar if it takes more than a second."""
     bar = tqdm(
         desc=one.label, total=one.total, unit=f" {one.unit}", leave=False, disable=one.seconds < 1, dynamic_ncols=True
     )
@@ -165,7 +165,7 @@ def _measure(one: Measurement) -> None:
 
 
 def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
-    """options: of the view, to be named where a word is wrong"""
+    """Apply `words` to the first selection. options: of the view, for the error message"""
     selection = first(scope, page)
     named = {name.strip("_").replace("_", "-"): value for name, value in words.items()}
     known = (*WORDS, *(option.name for option in page.options))
@@ -181,11 +181,11 @@ def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: 
 
 
 def _in_link(picture: object) -> bool:
-    """Whether it is a picture as a link says it, and no file: no file's name is that long without a dot."""
+    """Whether it is a picture as in a link, not a file: such texts are long and have no dot."""
     return isinstance(picture, str) and "." not in picture and not Path(picture[:200]).is_file()
 
 
 def _text(name: str, value: Any) -> str:
-    """What a link says: of a list, its parts."""
+    """A value as in a link: lists become their joined parts."""
     parts = value.tolist() if isinstance(value, np.ndarray) else value
     return LISTS.get(name, ",").join(map(str, parts)) if isinstance(parts, (list, tuple)) else str(parts)

@@ -1,7 +1,7 @@
-"""How fast a network is, here and now: so a batch is as large as a step of a measurement may take long.
+"""Batch sizes from the measured speed of a network, so that a step of a measurement takes a limited time.
 
-What is computed batch by batch is a generator (`Steps`). Between two batches the model is free, so that whoever clicks
-or cancels waits for one batch, however slow the network is. A single pass is never divided.
+A computation in batches is a generator (`Steps`). The model is free between two batches, so that a click or a
+cancellation waits for one batch at most. A single pass is never divided.
 """
 
 import sys
@@ -22,31 +22,31 @@ from viz.capture import evaluating
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[int, None, T]
-"""yields how many passes each step took (a gradient counts as two), and returns the result"""
+"""yields the number of passes of each step (a gradient counts as two), and returns the result"""
 
 MEMORY = 256 * 2**20
-"""bytes that one batch may take for what its blocks compute"""
+"""largest memory in bytes of one batch for the values that its blocks compute"""
 BATCH = 0.2
-"""seconds that a batch should take: less than the 0.3 s that a step may, as no two batches take equally long"""
+"""target seconds of a batch: less than the limit of 0.3 s for a step, because durations vary"""
 SEEN = 3
-"""batches that are remembered: the fastest of them counts, as a machine may be busy with something else for a moment"""
+"""number of timed batches: the fastest of them counts, because other programs may slow down a batch"""
 
 FIRST = 20
-"""samples after which what is estimated over all of them is first shown; then whenever there are twice as many"""
+"""number of samples before the first estimate over all samples is shown; the next ones follow at each doubling"""
 
 STALE = 10
-"""seconds after which one more pass is timed: where the machine was busy when a network was opened, little starts by
-itself, so that nothing else would show that it is faster by now"""
+"""seconds before another pass is timed: if the machine was busy when the network was opened, few measurements start
+automatically, and only a new timing detects the higher speed"""
 
-_SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # beside the models, as their locks are
+_SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # outside of the models, like their locks
 _UNDISTURBED = ContextVar("undisturbed", default=False)
 _WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 def seconds_per_pass(model: Mixer) -> float:
-    """How long a forward pass of one image takes, as it was seen last; for a network that is new, after two."""
+    """The duration of a forward pass of one image, as last measured; a new network makes two passes for it."""
     if model not in _SEEN:
-        _time_a_pass(model)  # slower than any other
+        _time_a_pass(model)  # the first pass is the slowest
         _time_a_pass(model)
     elif time.perf_counter() - _WHEN[model] > STALE:
         _time_a_pass(model)
@@ -60,14 +60,14 @@ def _time_a_pass(model: Mixer) -> None:
 
 
 def as_fast_as(model: Mixer, copy: Mixer) -> None:
-    """What is known of a model's pace holds for its copy, too."""
+    """Use the measured durations of a model for its copy, too."""
     seconds_per_pass(model)
     _SEEN[copy], _WHEN[copy] = _SEEN[model], _WHEN[model]
 
 
 @contextmanager
 def timed(model: Mixer, passes: int) -> Iterator[None]:
-    """The model alone for this thread, in eval mode, for a batch: how long its passes take is remembered."""
+    """Lock the model and set eval mode for a batch of passes, and record their duration."""
     with evaluating(model):
         start = time.perf_counter()
         yield
@@ -78,7 +78,7 @@ def timed(model: Mixer, passes: int) -> Iterator[None]:
 
 
 def batch_size(model: Mixer, gradients: bool) -> int:
-    """How many images fit: for gradients what all blocks compute is kept, else that of one."""
+    """The number of images that fit into memory: gradients need the values of all blocks, other passes of one."""
     config, device = model.config, next(model.parameters()).device
     tokens = config.grid.patches * (6 * config.hidden_dim + 2 * config.channels_mlp_dim)
     block = 4 * (tokens + 2 * config.hidden_dim * config.tokens_mlp_dim)  # bytes in float32
@@ -87,7 +87,7 @@ def batch_size(model: Mixer, gradients: bool) -> int:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Within, nobody waits between two batches: each is as large as fits, however long it takes."""
+    """Within this context, no other work waits, so that only memory limits the batches."""
     token = _UNDISTURBED.set(True)
     try:
         yield
@@ -96,11 +96,11 @@ def undisturbed() -> Iterator[None]:
 
 
 def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float = 1) -> Iterator[Tensor]:
-    """Parts of some items, each as large as fits and passes in a step, one after the other as they are asked for.
+    """Batches of items, each as large as memory and the duration of a step permit.
 
-    items: with one pass each, of an image or of tokens
-    gradients: whether a pass keeps what all blocks compute, and takes twice as long
-    share: of a pass that each takes
+    items: each needs one pass, of an image or of tokens
+    gradients: whether passes keep the values of all blocks, and take twice as long
+    share: the part of a pass that each item needs
     """
     done = 0
     while done < len(items):
@@ -110,33 +110,33 @@ def batches(model: Mixer, items: Tensor, gradients: bool = False, share: float =
 
 
 def in_time(model: Mixer, passes: float) -> int:
-    """How many images make a batch, if each takes so many passes; at least one."""
+    """The number of images, at least one, that a step has time for, if each needs this number of passes."""
     if _UNDISTURBED.get():
         return sys.maxsize
-    seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # within a step, no pass is added
+    seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # without a new timing within a step
     return max(1, int(BATCH / (passes * seconds)))
 
 
 def due(before: int, done: int) -> bool:
-    """Whether what is estimated is to be shown, now that so many samples are done: after 20, 40, 80, ..."""
+    """Whether to show an estimate after `done` samples, with `before` at the previous step: after 20, 40, 80, ..."""
     return (done // FIRST).bit_length() > (before // FIRST).bit_length()
 
 
 def spread_out(images: Tensor) -> Tensor:
-    """The numbers of all images in an order in which the first few are from everywhere: samples lie class by class."""
+    """The indices of all images in an order whose first few cover all classes: samples are sorted by class."""
     stride, numbers = max(1, -(-len(images) // FIRST)), torch.arange(len(images), device=images.device)
     return torch.cat([numbers[begin::stride] for begin in range(stride)])
 
 
 def in_place(found: Tensor, images: Tensor) -> Tensor:
-    """What was computed in the order of `spread_out`, in that of the images; NaN for those whose turn has not come."""
+    """From results in the order of `spread_out` to the order of the images; NaN for images not computed yet."""
     placed = found.new_full((len(images), *found.shape[1:]), torch.nan)
     placed[spread_out(images)[: len(found)]] = found
     return placed
 
 
 def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
-    """The same steps, of which each yields how many passes there were so far."""
+    """The same steps, which yield the total number of passes so far, from `done` on."""
     try:
         while True:
             done += next(steps)
@@ -146,7 +146,7 @@ def summed(steps: Steps[T], done: int = 0) -> Steps[T]:
 
 
 def silent(steps: Steps[T], done: int) -> Steps[T]:
-    """The same steps, each of which says that no more is done: they are parts of one."""
+    """The same steps, which all yield `done`: they are parts of one larger step."""
     try:
         while True:
             next(steps)
@@ -156,14 +156,14 @@ def silent(steps: Steps[T], done: int) -> Steps[T]:
 
 
 def with_result(steps: Steps[T], done: int = 0) -> Iterator[int | T]:
-    """As `summed`; the result comes last."""
+    """As `summed`, but yields the result at the end."""
     yield (yield from summed(steps, done))
 
 
 def collected(
     model: Mixer, items: Tensor, compute: Callable[[Tensor], Tensor], gradients: bool = False
 ) -> Generator[int, None, Tensor]:
-    """What is computed of each item, batch by batch: yields how many items are done, and returns all of it.
+    """Compute a value of each item in batches: yields the number of items done, and returns all values.
 
     The model is free for other threads between the batches. gradients: as for `batches`
     """
@@ -182,9 +182,9 @@ def estimated(
     result: Callable[[Tensor], T],
     gradients: bool = True,
 ) -> Iterator[int | T]:
-    """What follows from what is computed of many images, first of a few of them, then of more.
+    """An estimate from a value of each image, first of a few images, then of more.
 
-    Yields how many images are done, and the result whenever it is `due`: of what was computed in the order of
+    Yields the number of images done, and the `result` of the values whenever it is `due`, in the order of
     `spread_out`. gradients: as for `batches`
     """
     parts, done = list[Tensor](), 0
@@ -197,7 +197,7 @@ def estimated(
 
 
 def finish(steps: Steps[T]) -> T:
-    """What steps return, without a break between them."""
+    """Run all steps, and return their result."""
     try:
         while True:
             next(steps)

@@ -1,4 +1,4 @@
-"""Pictures as addresses that hold them."""
+"""Pictures as data URLs."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -8,16 +8,16 @@ from jaxtyping import UInt8
 from PIL import Image
 
 THUMBNAIL = 96
-"""pixels: a small picture is at most as high and wide; its file has some 4 kB, where a whole one may have 100"""
+"""pixels: the largest height and width of a thumbnail; its file has about 4 kB, that of a whole picture up to 100"""
 
 
 def png_url(pixels: UInt8[np.ndarray, "height width colours"]) -> str:
-    """With every pixel as it is; the fourth value, if any, is its opacity."""
+    """The data URL of a lossless PNG; a fourth value of each pixel, if any, is its opacity."""
     return _url(Image.fromarray(pixels), "PNG")
 
 
 def thumbnail_url(pixels: UInt8[np.ndarray, "height width 3"]) -> str:
-    """To recognise a picture by: one that is larger is made smaller."""
+    """The data URL of a picture, reduced to a thumbnail if it is larger."""
     image = Image.fromarray(pixels)
     if max(image.size) <= THUMBNAIL:
         return png_url(pixels)

@@ -1,11 +1,11 @@
-"""The mean of many draws, and how far it is to be trusted, draw by draw."""
+"""Running mean and standard error of random draws."""
 
 import numpy as np
 from jaxtyping import Float64
 
 
 class RunningStats:
-    """Welford's running mean and sum of squared deviations: exact, and no draw is kept."""
+    """Running mean and sum of squared deviations by Welford's method: exact, without storing the draws."""
 
     def __init__(self) -> None:
         self.draws = 0
@@ -20,19 +20,19 @@ class RunningStats:
 
     @property
     def standard_error(self) -> Float64[np.ndarray, "..."]:
-        """Of the mean; NaN after one draw, which cannot tell."""
+        """The standard error of the mean; NaN after one draw, which gives no error."""
         return self.deviation / np.sqrt(max(1, self.draws))
 
     @property
     def deviation(self) -> Float64[np.ndarray, "..."]:
-        """The standard deviation of the draws; NaN after one draw, which cannot tell."""
+        """The standard deviation of the draws; NaN after one draw, which gives no error."""
         if self.draws < 2:
             return np.full(self.mean.shape, np.nan)
         return np.sqrt(self._deviations / (self.draws - 1))
 
 
 def spread_of(draws: Float64[np.ndarray, "draws *any"]) -> RunningStats:
-    """Of all draws at once."""
+    """The running statistics after all draws."""
     spread = RunningStats()
     for draw in draws:
         spread.add(draw)

@@ -1,6 +1,6 @@
-"""What does each place of the picture hold, at each depth? Measures on the tokens of a `Trace`, as plain arrays.
+"""Measures on the tokens of a `Trace` at each patch and depth, as plain arrays.
 
-A trace must hold one image (`trace.image(i)` takes one of several). Depths are numbered as in `depth_names`, patches
+A trace must hold one image (`trace.image(i)` selects one of several). Depths are numbered as in `depth_names`, patches
 as in `PatchGrid`, both from 0; a number that does not exist raises ValueError.
 """
 
@@ -21,7 +21,7 @@ from viz.pace import batches, due, estimated, in_place, spread_out
 
 @dataclass(frozen=True, eq=False)
 class PcaColours:
-    """Tokens as colours: alike in colour, alike in the three directions in which the tokens differ most."""
+    """Tokens as colours: similar colours mean similar values of the first three principal components."""
 
     colours: Float32[np.ndarray, "depths patches 3"]
     """red, green, blue from 0 to 1: the first, second and third principal component"""
@@ -31,7 +31,7 @@ class PcaColours:
 
 @dataclass(frozen=True, eq=False)
 class LogitLens:
-    """What the network would answer if it ended at each depth."""
+    """The answers if the network ended at each depth."""
 
     probabilities: Float32[np.ndarray, "depths classes"]
     leads_from: int
@@ -45,7 +45,7 @@ class LogitLens:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The tokens of a bank that are most like a given one, best first."""
+    """The tokens of a bank with the largest cosine to a given one, best first."""
 
     images: Int64[np.ndarray, "k"]
     patches: Int64[np.ndarray, "k"]
@@ -54,30 +54,30 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class SampleStats:
-    """What is usual: means over many images, for telling what is particular about one."""
+    """Means over many images, with which one image can be compared."""
 
     images: int
     norms: Float32[np.ndarray, "depths patches"]
-    """the mean length of each token"""
+    """the mean norm of each token"""
     updates: Float32[np.ndarray, "depths patches"]
-    """the mean length of what was added to it; at the stem, of the token itself"""
+    """the mean norm of its update; at the stem, of the token itself"""
     votes: Float32[np.ndarray, "depths patches classes"]
-    """the mean logit that it alone gives each class"""
+    """the mean logit of each class from this token alone"""
     leads: Int64[np.ndarray, "depths classes"]
-    """for how many of the images each class is the most probable one, if the network ended at that depth"""
+    """the number of images for which each class is the most probable, if the network ended at that depth"""
     band: Float32[np.ndarray, "2 depths"]
     """the 5th and the 95th percentile of the probability of each image's own final answer"""
     decided: Int64[np.ndarray, "depths"]
-    """for how many of the images the final answer leads for good from that depth on, and not before"""
+    """the number of images whose final answer is the most probable class exactly from that depth on"""
 
 
 def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
-    """The Euclidean length of each token."""
+    """The Euclidean norm of each token."""
     return array(_tokens(trace).norm(dim=-1))
 
 
 def update_norms(trace: Trace) -> Float32[np.ndarray, "updates patches"]:
-    """The Euclidean length of what each half-block added to each token: row i leads from depth i to depth i + 1."""
+    """The Euclidean norm of each half-block's update of each token: row i is from depth i to depth i + 1."""
     return array(_tokens(trace).diff(dim=0).norm(dim=-1))
 
 
@@ -87,8 +87,8 @@ def pca_colours(trace: Trace, joint: bool) -> PcaColours:
     joint: one basis and one colour scale for the tokens of all depths, so that colours can be compared between depths;
         otherwise one for each depth, so that colours can be compared only within it.
 
-    Each component is stretched to 0..1 over its basis, however little variance it explains. Its sign is such that its
-    largest loading is positive. Where the tokens do not differ along it (an empty picture), it is 0.5.
+    Each component is scaled to 0..1 over its basis, also if it explains little variance. Its largest loading is
+    positive. If the tokens do not differ along it (an empty picture), it is 0.5.
     """
     tokens = _tokens(trace)
     scores, explained = _principal_components(rearrange(tokens, "d p c -> 1 (d p) c") if joint else tokens)
@@ -108,15 +108,15 @@ def _principal_components(
 def principal_axes(
     points: Float[Tensor, "bases points channels"],
 ) -> tuple[Float[Tensor, "bases channels 3"], Float[Tensor, "bases 3"]]:
-    """The first three components and the shares of variance that they explain; 0 where there are fewer.
+    """The first three components and the shares of variance that they explain; 0 for missing ones.
 
-    By the eigenvectors of the smaller Gram matrix: 3 to 10 times faster than an SVD, and exact enough in float64.
+    They are eigenvectors of the smaller Gram matrix: 3 to 10 times faster than an SVD, and exact enough in float64.
     """
     centred = points.double() - points.double().mean(1, keepdim=True)
     few = points.shape[1] < points.shape[2]
     gram = centred @ centred.mT if few else centred.mT @ centred
     variance, vectors = (found[..., -3:].flip(-1) for found in torch.linalg.eigh(gram))
-    # Rounding alone makes equal points differ: below matrix_rank's tolerance a component is noise, not a direction.
+    # Rounding makes equal points differ: a component below the tolerance of matrix_rank is noise.
     noise = points.norm(dim=(1, 2)) * max(points.shape[1:]) * torch.finfo(points.dtype).eps
     variance = torch.where(variance > noise.square()[:, None], variance, 0)
     axes = centred.mT @ vectors if few else vectors  # bases channels 3
@@ -128,14 +128,14 @@ def principal_axes(
 
 
 def similarity(trace: Trace, patch: int) -> Float32[np.ndarray, "depths patches"]:
-    """The cosine of one patch's token with every token (itself too) of the same depth; 0 where one is zero."""
+    """The cosine of one patch's token with every token (itself, too) of the same depth; 0 for zero tokens."""
     tokens = F.normalize(_tokens(trace), dim=-1)
     _check_exists("patch", patch, tokens.shape[1])
     return array(torch.einsum("dpc,dc->dp", tokens, tokens[:, patch]))
 
 
 def similarity_matrix(trace: Trace, depth: int) -> Float32[np.ndarray, "patches patches"]:
-    """The cosine of every token with every token of one depth; 0 where one is zero."""
+    """The cosine of every token with every token of one depth; 0 for zero tokens."""
     tokens = F.normalize(_tokens_at(trace, depth), dim=-1)
     return array(tokens @ tokens.mT)
 
@@ -144,7 +144,7 @@ def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
     """The network's own classifier (pre-head LayerNorm if there is one, mean over the patches, head) at every depth.
 
     After nostalgebraist, "interpreting GPT: the logit lens" (2020). The classifier was trained for the last depth
-    only: at an early depth, a class that does not lead may be there all the same, in a form that the head cannot read.
+    only: the tokens of early depths may encode a class in a form that the head cannot read.
     """
     logits = answer(model, _tokens(trace))
     answers = logits.argmax(1)
@@ -153,7 +153,7 @@ def logit_lens(trace: Trace, model: Mixer) -> LogitLens:
 
 
 def leads_for_good(leaders: Int[Tensor, "depths images"]) -> Int[Tensor, "images"]:
-    """The first depth from which on the final answer leads at every depth.
+    """The first depth from which on the final answer is the most probable class at every depth.
 
     leaders: the most probable class if the network ended at each depth
     """
@@ -162,21 +162,21 @@ def leads_for_good(leaders: Int[Tensor, "depths images"]) -> Int[Tensor, "images
 
 
 def answer(model: Mixer, tokens: Float[Tensor, "*any patches channels"]) -> Float[Tensor, "*any classes"]:
-    """The logits that the network's own classifier gives tokens of the last depth (or of another, see `logit_lens`)."""
+    """The logits of the network's own classifier from tokens of the last depth (or of another, see `logit_lens`)."""
     with exclusive(model), torch.no_grad():
         return model.head(_before_pooling(model, tokens).mean(-2))
 
 
 def votes(trace: Trace, model: Mixer, depth: int) -> Float32[np.ndarray, "patches classes"]:
-    """The logits of each token alone: (pre-head LayerNorm and) head, without the pooling.
+    """The logits of each token alone: (pre-head LayerNorm and) head, without pooling.
 
-    Pooling is a mean and the head is affine, so at the last depth the mean of the votes IS the network's logits.
+    Pooling is a mean and the head is affine, so at the last depth the mean of the votes equals the network's logits.
     """
     return array(votes_of(model, _tokens_at(trace, depth)))
 
 
 def votes_of(model: Mixer, tokens: Float[Tensor, "*any channels"]) -> Float[Tensor, "*any classes"]:
-    """The same of tokens of one depth, on the model's device."""
+    """As `votes`, from tokens of one depth, on the model's device."""
     with exclusive(model), torch.no_grad():
         return model.head(_before_pooling(model, tokens))
 
@@ -184,11 +184,12 @@ def votes_of(model: Mixer, tokens: Float[Tensor, "*any channels"]) -> Float[Tens
 def sample_tokens(
     model: Mixer, images: Float[Tensor, "images 3 height width"], depth: int
 ) -> Iterator[int | Float[Tensor, "images patches channels"]]:
-    """The tokens of many images at one depth, on the model's device; yields how many are read, and the tokens: first of
-    a few images (NaN for the others), at last of all.
+    """The tokens of many images at one depth, on the model's device.
+
+    Yields the number of images done, and the tokens: first of a few images (NaN for the others), finally of all.
 
     images: normalised, on the model's device. Only this depth is kept: 13 MB for the 200 samples and the default
-    network in float32, where all 25 depths would be 328 MB. Other threads get the model between the batches.
+    network in float32; all 25 depths would need 328 MB. The model is free for other threads between the batches.
     """
     sources = depth_sources(len(model.blocks))
     _check_exists("depth", depth, len(sources))
@@ -202,7 +203,7 @@ def sample_tokens(
 
 
 def sample_stats(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | SampleStats]:
-    """What is usual over many images; yields how many are read, now and then what is found so far, at last the result.
+    """Means over many images: yields the number done, preliminary results when `due`, finally the result.
 
     images: normalised, on the model's device. The model is free for other threads between the batches.
     """
@@ -241,14 +242,14 @@ def neighbours(
     k: int,
     exclude: int | None = None,
 ) -> Neighbours:
-    """The k tokens of a bank with the largest cosine to a token of the same depth; of equals, the first in the bank.
+    """The k tokens of a bank with the largest cosine to a token of the same depth; ties in the order of the bank.
 
-    Images whose tokens are NaN are not read yet.
+    Images whose tokens are NaN are ignored: they are not measured yet.
 
-    exclude: an image of the bank to leave out, for a specimen that is itself in it.
-    Raises ValueError where the bank has fewer than k tokens (without the image left out).
+    exclude: an image of the bank to leave out, such as the one that the token belongs to
+    Raises ValueError if the bank has fewer than k tokens (without the excluded image).
     """
-    lengths = bank.norm(dim=-1) * token.norm()  # F.cosine_similarity takes three times as long
+    lengths = bank.norm(dim=-1) * token.norm()  # F.cosine_similarity needs three times the time
     cosines = (bank @ token) / lengths.clamp_min(torch.finfo(bank.dtype).tiny)  # images patches
     cosines[cosines.isnan()] = -torch.inf
     available = cosines.numel()

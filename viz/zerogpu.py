@@ -1,9 +1,9 @@
-"""A GPU on loan: Hugging Face's ZeroGPU lends one for the length of a call. Anywhere else, nothing happens here.
+"""GPUs of Hugging Face's ZeroGPU, which lends one for the duration of a call. Outside of ZeroGPU, this does nothing.
 
-The call runs in a process of its own. What it takes and gives is pickled, and what it stores elsewhere is lost. So the
-page, with all that it remembers, stays on the CPU. There the network answers in some hundredths of a second, sooner
-than a GPU can be lent, and the visitor's daily quota is spared. Only questions that take seconds borrow one. The
-weights (27 MB) go along with each: the advice to place them on the GPU at the start would take them from the page.
+The call runs in a separate process: arguments and results are pickled, other changes are lost. So the page and its
+cache stay on the CPU, where a pass takes some hundredths of a second, less than the start of a GPU, and uses no daily
+quota of the visitor. Only computations that take seconds use a GPU. Each sends the weights (27 MB): weights that are
+on the GPU from the start, as ZeroGPU advises, would not be available to the page.
 https://huggingface.co/docs/hub/spaces-zerogpu
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from mixer.model import Mixer, MixerConfig
 
 LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
-"""whether this is a Space where GPUs are lent; as the package `spaces` itself tells it"""
+"""whether this is a Space with ZeroGPU; the same test as in the package `spaces`"""
 DEVICE = torch.device("cuda")
 
 if LENT:
@@ -31,7 +31,11 @@ Question = Callable[Concatenate[Mixer, P], Iterator[T]]
 
 
 def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
-    """Decorates a generator over plain values that takes the model; and tensors, dataclasses of them, lists."""
+    """Run a generator function on a lent GPU.
+
+    question: its arguments are the model and plain values, tensors, lists and dataclasses of these; it yields plain
+        values
+    """
     if not LENT:
         return question
 
@@ -44,7 +48,7 @@ def on_lent_gpu(question: Question[P, T]) -> Question[P, T]:
 
     @wraps(question)
     def here(model: Mixer, *args: P.args, **options: P.kwargs) -> Iterator[T]:
-        # not the model itself: another thread may have hooks in it just now, which cannot be pickled
+        # not the model itself: it may have hooks of another thread, and pickle does not support hooks
         yield from there(model.config, model.state_dict(), args, options)
 
     return here

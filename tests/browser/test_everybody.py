@@ -102,7 +102,7 @@ def test_the_answer_is_told_after_each_choice_in_the_one_polite_region(page: Pag
         choose()
         expect(told).to_contain_text(said, timeout=60_000)
         expect(told).to_contain_text(f"{page.locator('#answer h2').inner_text()}, ")
-    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     expect(told).to_have_text("Each patch of the picture is a row of the table: 11 numbers.")
     live = ":is([role=status], [aria-live=polite], output:not([aria-hidden])):not(#drawer *)"  # that is Gradio's own
     found = page.locator(f":is(#header, #status, #instrument) {live}")
@@ -289,11 +289,24 @@ def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_f
 ) -> None:
     page = visit(**PHONE)
     expect(page.locator("#network select")).to_be_visible(timeout=60_000)
-    for part in (page.locator("#network select"), *page.get_by_role("tab").all()):
+    for part in (page.locator("#network select"), page.get_by_role("tab").first):
         box = part.bounding_box()
         assert box
         assert 0 <= box["x"] < box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] < 400
+    assert "gradient" in page.locator(".tabs").first.evaluate("one => getComputedStyle(one).maskImage"), (
+        "more are there"
+    )
+    page.get_by_role("tab").first.focus()
+    for tab in page.locator(".tabs").first.get_by_role("tab").all():
+        expect(tab).to_be_focused()
+        page.wait_for_function(  # before the edge fades
+            "tab => { const {left, right} = tab.getBoundingClientRect(); return left >= 0 && right <= 390 - 32; }",
+            arg=tab.element_handle(),
+        )
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="How it works")).to_be_focused()
+    expect(page.locator("#lens-how.open")).to_be_visible()
     drawn = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot")
     drawn.first.wait_for()
     assert drawn.evaluate_all("all => Math.min(...all.map(one => one.getBoundingClientRect().top))") < 680

@@ -89,13 +89,13 @@ def test_the_calculation_follows_patch_channel_and_unit_and_its_symbols_point(vi
 
 def test_play_moves_cells_and_ends_when_stopped_or_when_something_else_is_selected(page: Page) -> None:
     stage = page.locator(STAGE)
-    stage.get_by_role("button", name="Play").click()
+    stage.get_by_role("button", name="Play", exact=True).click()
     expect(stage).to_contain_text("Each patch of the picture is a row of the table")
     expect(stage.locator(".flying")).to_have_count(32)
     expect(stage).to_contain_text("takes one column", timeout=10_000)
     stage.get_by_role("button", name="Stop").click()
     expect(stage.locator(".flying")).to_have_count(0)
-    stage.get_by_role("button", name="Play").click()
+    stage.get_by_role("button", name="Play", exact=True).click()
     expect(stage.locator(".flying")).to_have_count(32)
     page.locator('#picker button[data-patch="5"]').click()
     expect(page.locator("#patch")).to_have_value("1,1")
@@ -125,7 +125,7 @@ def test_who_wants_no_motion_goes_step_by_step(visit: Callable[..., Page]) -> No
 
 def test_what_play_moves_is_not_there_while_a_calculation_is_open(page: Page) -> None:
     stage = page.locator(STAGE)
-    stage.get_by_role("button", name="Play").click()
+    stage.get_by_role("button", name="Play", exact=True).click()
     expect(stage.locator(".flying")).to_have_count(32)
     stage.locator(".half.a button").click()
     expect(page.locator(OPENED)).to_be_visible()

@@ -118,7 +118,14 @@ def test_parts_within_classes_are_parts(tmp_path: Path, stray: list[str]) -> Non
     notes = " ".join(read_layout(tmp_path).notes)
     assert "Parts by the names of the folders (train: Train; test: Test)." in notes
     names = ", ".join(name.partition("/")[0] for name in stray)
-    assert (f"Folders that are no part of a class, left out: {names}." in notes) == bool(stray)
+    assert (f"Folders that are not parts of a class, left out: {names}." in notes) == bool(stray)
+
+
+def test_parts_within_classes_are_known_without_endings_of_files(tmp_path: Path) -> None:
+    for folder in WITHIN:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "0001").touch()
+    assert {part for _, _, part in found(tmp_path)} == {"train", "test"}
 
 
 @pytest.mark.parametrize("name", ["val", "Validation", "dev_set"])
@@ -139,15 +146,15 @@ def test_without_test_and_validation_the_training_images_within_classes_are_spli
 def test_images_beside_classes_with_parts_are_refused_or_left_out(tmp_path: Path) -> None:
     tree(tmp_path, *WITHIN, "ants/drawings", "flies")
     with pytest.raises(
-        UnusableData, match=r"\(ants, bees, flies\) are classes, add --folders classes. .* anew"
+        UnusableData, match=r"\(ants, bees, flies\) are classes, add --folders classes. .* mixed and split"
     ) as caught:
         read_layout(tmp_path)
-    assert "ants, bees contains parts (Test, Train)" in str(caught.value)
-    assert "sort flies into parts, too, or leave it out with --folders parts" in str(caught.value)
+    assert "although there are parts (Test, Train) in ants, bees" in str(caught.value)
+    assert "sort flies into parts, too, or leave out flies with --folders parts" in str(caught.value)
     assert {part for _, _, part in found(tmp_path, "classes")} == {""}
     assert {kind for _, kind, _ in found(tmp_path, "parts")} == {"ants", "bees"}
     notes = read_layout(tmp_path, "parts").notes
-    assert "Folders that are no part of a class, left out: ants/drawings, flies." in notes
+    assert "Folders that are not parts of a class, left out: ants/drawings, flies." in notes
 
 
 def test_one_class_with_parts_is_not_split_anew_in_silence(tmp_path: Path) -> None:

@@ -147,7 +147,10 @@ def test_what_devices_keep_beside_photos_is_left_out_and_counted(tmp_path: Path)
         read(tmp_path, SIZE)
     for name in ("heads", "tails"):
         noise(tmp_path / name, 12)
-    kept = (".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "#recycle", "$RECYCLE.BIN")
+    kept = (
+        *(".thumbnails", "__MACOSX", "Thumbs", ".@__thumb", "THUMBNAILS", "thumb", "Thumbnail", "_thumb", "#recycle"),
+        *("$RECYCLE.BIN", "@Recently-Snapshot", "@RECENTLY_SNAPSHOT", "#snapshot", "System_Volume_Information"),
+    )
     for name in kept:
         noise(tmp_path / name, 3)
         noise(tmp_path / "heads" / "trip" / name, 1)
@@ -183,6 +186,20 @@ def test_classes_without_test_or_validation_images_are_named(tmp_path: Path) -> 
     lines = read(tmp_path, SIZE).describe()
     assert "Classes without test images: a." in lines
     assert "Classes without validation images: c." in lines
+
+
+def test_a_class_without_training_images_is_told_from_a_small_one(tmp_path: Path) -> None:
+    for folder, count in {"train/a": 12, "train/b": 3, "test/a": 12, "test/c": 12}.items():
+        noise(tmp_path / folder, count, seed=len(folder))
+    with pytest.raises(UnusableData, match=r"too few are in b \(3\); no training image is in c\. Add images"):
+        read(tmp_path, SIZE)
+
+
+def test_images_that_are_in_every_class_are_said_to_be_the_reason(tmp_path: Path) -> None:
+    noise(tmp_path / "a", 12)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(UnusableData, match=r"a \(0\), b \(0\)\. .*Files in several classes, left out: 24\."):
+        read(tmp_path, SIZE)
 
 
 def test_a_class_of_near_copies_alone_is_named_and_two_are_refused(tmp_path: Path) -> None:

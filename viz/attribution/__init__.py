@@ -1,5 +1,5 @@
-"""Which patches made the network say so? Attributions by several methods, and what they cost.
+"""Which patches support the class? Attributions by several methods, and their cost.
 
 `viz.attribute` explains pictures; `METHODS` in `viz.attribution.methods` is the table of the methods, each with its
-source. Below them, `viz.attribution.attribute` explains a `Question` of tensors, or several.
+source. `viz.attribution.attribute` explains one `Question` of tensors, or several.
 """

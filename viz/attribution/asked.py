@@ -1,4 +1,4 @@
-"""A question to the attribution methods in plain values, and what a method answers to it as a measurement."""
+"""A question to the attribution methods in plain values, and its attributions as measurements."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from viz.microscope import Microscope
 from viz.pace import batches, timed
 
 MANY = 64
-"""pictures that are explained together, at most"""
+"""largest number of pictures that are explained together, because of memory"""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in plain values. Why does the network give `target` so much for `picture`, as against `baseline`?"""
+    """Why is F of `target` higher for `picture` than for `baseline`? The question in plain values, see `Question`."""
 
     picture: bytes
     """height x width x 3 bytes of RGB"""
@@ -31,17 +31,20 @@ class Asked:
     block: int
     """for the methods that explain the tokens after a block; counted from 0"""
     side: int = 1
-    """of the groups of patches that have one value each"""
+    """patches along each side of a group; each group has one value"""
 
     def for_method(self, method: str) -> "Asked":
-        """As a method hears it: two questions that differ only in what it does not look at are one."""
+        """Set all that the method ignores to a fixed value, so that equal questions share a cache entry."""
         known = METHODS[method]
         baseline = self.baseline if known.baseline else next(iter(BASELINES))
         return replace(self, baseline=baseline, block=self.block if known.block else 0)
 
 
 def question(scope: Microscope, asked: Asked, background: bool = False) -> Question:
-    """The same in tensors. Raises ValueError for a baseline that does not exist. background: whether it is needed"""
+    """The question in tensors. Raises ValueError for a baseline that does not exist.
+
+    background: whether to include the samples as background
+    """
     image = scope.input(asked.picture)
     against = baseline(asked.baseline, image, scope.model.config)
     others = scope.sample_inputs if background else None
@@ -49,7 +52,7 @@ def question(scope: Microscope, asked: Asked, background: bool = False) -> Quest
 
 
 def passes(scope: Microscope, method: str, side: int) -> int:
-    """What an answer costs."""
+    """The cost of an attribution, in passes."""
     return METHODS[method].passes(len(Groups(scope.grid, side)), Settings())
 
 
@@ -62,10 +65,10 @@ def explain_many(
     output: Output,
     block: int,
 ) -> Iterator[int | Attribution]:
-    """The answers of a method about many pictures, as `attribute_many` gives them; `MANY` at a time fit into memory.
+    """Attributions of up to `MANY` pictures: yields the passes done and each result, as `attribute_many`.
 
-    target: the class; None: of each picture the one that the network answers. block: counted from 0
-    Raises ValueError, in words, for a method, baseline, output or block that does not exist.
+    target: the class (None: each picture's answer). block: counted from 0
+    Raises ValueError for a method, baseline, output or block that does not exist.
     """
     targets, done = list[int](), 0
     if target is not None:
@@ -84,7 +87,7 @@ def explain_many(
 
 
 def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Attribution]:
-    """The answer of a method, as `attribute` gives it."""
+    """The attribution of one question by one method, as a measurement."""
     seen, known = asked.for_method(method), METHODS[method]
     return scope.measurement(
         (seen, method),

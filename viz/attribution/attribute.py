@@ -1,12 +1,12 @@
-"""Which patches made the network say so? One value per patch from each of several methods, with its checks.
+"""Which patches support the class? One value per patch from each of several methods, with its checks.
 
-An attribution is raw: signed (but for the two kinds of saliency), in units of F, unscaled. F is the logit or the
+An attribution is raw: signed (except for the two kinds of saliency), in units of F, unscaled. F is the logit or the
 probability of one class. Values of pixels are summed over the colours, values of patches over their pixels.
 
-Not DeepLift (nor DeepLiftShap): it needs a rule for every nonlinear layer and Captum has none for GELU and LayerNorm,
-so it silently takes plain gradients there: on this network its sum missed F(x) - F(b) by three quarters. Not
-KernelShap: it estimates the same Shapley values and needs scikit-learn. Not Occlusion: with the patch as its window it
-is the ablation.
+Some methods are left out. DeepLift and DeepLiftShap need a rule for every nonlinear layer. Captum has none for GELU
+and LayerNorm and uses plain gradients without a warning: on this network the sum missed F(x) - F(b) by three quarters.
+KernelShap estimates the same Shapley values and needs scikit-learn. Occlusion with a window of one patch equals the
+ablation.
 """
 
 import time
@@ -29,45 +29,44 @@ from viz.zerogpu import on_lent_gpu
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What a method answers to a question."""
+    """The answer of a method to a question."""
 
     method: str
     target: int
     output: Output
-    """what the values are made of: the logit or the probability of the target"""
+    """the unit of the values: the logit or the probability of the target"""
     values: Float32[np.ndarray, "groups"]
-    """one per group of patches: the sum over them, or what they bring together"""
+    """one per group of patches: the sum of their values, or their joint effect"""
     pixels: Float32[np.ndarray, "height width"] | None
-    """None where the method does not tell pixels apart"""
+    """None if the method has no values of pixels"""
     signed: bool
     standard_error: Float32[np.ndarray, "groups"] | None
-    """of each value, where it is a mean over random draws: Shapley values, GradientShap, SmoothGrad x input; NaN after
+    """of each value, if it is a mean over random draws: Shapley values, GradientShap, SmoothGrad x input; NaN after
     the first draw"""
     total: float
     """the sum of the values"""
     difference: float
-    """F(image) - F(baseline), or less the mean F of the baselines"""
+    """F(image) - F(baseline), or minus the mean F of several baselines"""
     gap: float | None
-    """total - difference where that should be 0 (for a path method: Captum's convergence delta); None elsewhere"""
+    """total - difference if that should be 0 (for a path method: Captum's convergence delta); else None"""
     passes: int
     """the cost so far, counted as in `Method.passes`"""
     seconds: float
-    """spent on it so far"""
+    """computing time so far"""
 
     @property
     def gap_share(self) -> float | None:
-        """The size of the gap as a share of what there is to explain; None where there is none of the two."""
+        """|gap / difference|; None if the gap is None or the difference is 0."""
         return abs(self.gap / self.difference) if self.gap is not None and self.difference else None
 
 
 def attribute(model: Mixer, question: Question, method: str, settings: Settings = Settings()) -> Attribution:
-    """The answer of one of `METHODS`, finished.
+    """The final answer of one of `METHODS`.
 
-    Modes, hooks, `requires_grad`, `.grad` and random states are afterwards as they were, however it ends. The same
-    settings give the same numbers, but for rounding.
+    The call preserves modes, hooks, `requires_grad`, `.grad` and random states, also after an error. The same settings
+    give the same numbers, except for rounding.
 
-    Raises ValueError, in words, for a method, class, block or image that makes no sense, and for GradientShap without
-    a background.
+    Raises ValueError for an invalid method, class, block or image, and for GradientShap without a background.
     """
     *_, last = attribute_in_steps(model, question, method, settings)
     assert isinstance(last, Attribution)
@@ -77,10 +76,9 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
 ) -> Iterator[int | Attribution]:
-    """As `attribute`, batch by batch: yields the passes so far, and at last the answer; before that, Shapley values as
-    far as they are known.
+    """As `attribute`, batch by batch: yields the passes so far, preliminary Shapley values, finally the answer.
 
-    The model is not held while the caller has the word.
+    The lock of the model is released at every yield.
     """
     for found in _together(model, [question], method, settings):
         yield found if isinstance(found, int) else found[0]
@@ -89,9 +87,9 @@ def attribute_in_steps(
 def attribute_many(
     model: Mixer, questions: Sequence[Question], method: str, settings: Settings = Settings()
 ) -> Iterator[int | Attribution]:
-    """As `attribute`, for several questions: where the method is `FromGradients`, their batches are filled together.
+    """As `attribute`, for several questions; with a method of type `FromGradients`, they share batches.
 
-    Yields the passes so far, and each answer, in the order of the questions, when it is there.
+    Yields the passes so far, and each finished answer in the order of the questions.
     """
     done, size = 0, _group(model, questions, method, settings)
     for start in range(0, len(questions), size):
@@ -107,7 +105,7 @@ def attribute_many(
 
 
 def _group(model: Mixer, questions: Sequence[Question], method: str, settings: Settings) -> int:
-    """How many questions fill a batch."""
+    """The number of questions that fill a batch."""
     compute = METHODS[method].compute if method in METHODS else None
     if not questions or not isinstance(compute, FromGradients):
         return 1
@@ -118,7 +116,7 @@ def _group(model: Mixer, questions: Sequence[Question], method: str, settings: S
 def _together(
     model: Mixer, questions: Sequence[Question], method: str, settings: Settings
 ) -> Iterator[int | list[Attribution]]:
-    """The answers to some questions; to a single one, unless the method is `FromGradients`."""
+    """The answers to questions; only one question, unless the method is of type `FromGradients`."""
     if method not in METHODS:
         raise ValueError(f"no method is named {method!r}: there are {', '.join(METHODS)}")
     for question in questions:
@@ -133,7 +131,7 @@ def _together(
 def _computed(
     model: Mixer, questions: Sequence[Question], name: str, settings: Settings
 ) -> Iterator[int | list[Attribution]]:
-    # tensors of its own, so that nothing can happen to the caller's
+    # copies, to protect the caller's tensors
     questions = [
         replace(one, image=one.image.detach().clone(), baseline=one.baseline.detach().clone()) for one in questions
     ]
@@ -149,12 +147,12 @@ def _told(
     raw: Raw,
     outputs: Float64[np.ndarray, "outputs"],
 ) -> Attribution:
-    """What was computed of a question, in numbers. outputs: F of the image and of all that it is compared with"""
+    """The attribution from the raw values. outputs: F of the image and of its baselines"""
     method, tokens, groups = METHODS[name], model.config.grid.to_tokens, question.groups(model)
     exact = raw.values.detach().cpu().double()
     pixels = exact.sum(0) if method.pixels else None
     values = tokens(exact[None])[0].sum(1) if method.pixels else exact
-    if len(values) > len(groups):  # else what a group brings was computed at once
+    if len(values) > len(groups):  # else the values are of groups already
         values = groups.sum(values)
     each = None if raw.draws is None else groups.sum(tokens(raw.draws.detach().cpu().double()).sum(2)).numpy()
     total, difference = float(values.sum()), float(outputs[0] - outputs[1:].mean())
@@ -177,7 +175,7 @@ def _told(
 def _compared(
     model: Mixer, questions: Sequence[Question], method: Method, settings: Settings
 ) -> Steps[list[tuple[Raw, Float64[np.ndarray, "outputs"]]]]:
-    """For each question what a method computes, and F of the image and of all that it is compared with."""
+    """For each question the raw values of a method, and F of the image and of its baselines."""
     if isinstance(method.compute, FromGradients):
         raws = yield from method.compute.of(model, questions, settings)
     else:

@@ -1,7 +1,7 @@
-"""Against what? A patch matters as compared with another content that it could have had: a baseline image.
+"""Baseline images. An attribution compares each patch with the content of a baseline at the same position.
 
-None of them is neutral: a grey patch in a picture is as unnatural as a black one, and a dark patch hardly differs from
-black. So the choice is shown beside the answer, and what does not hold for several baselines is not believed.
+No baseline is neutral: a grey patch in a picture is as unnatural as a black one, and a dark patch hardly differs from
+black. So the page shows the choice beside the answer; results should hold for several baselines.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from mixer.data import normalise
 from mixer.model import MixerConfig
 
 BLUR = 8
-"""the standard deviation of the blur is the image's shorter side through this: shapes go, large areas of colour stay"""
+"""the image's shorter side divided by the standard deviation of the blur, which removes shapes but not large areas"""
 
 
 def _mean_colour(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
-    """The mean colour of the training set, which normalisation makes 0."""
+    """The mean colour of the training set, which is 0 after normalisation."""
     return torch.zeros_like(image)
 
 
@@ -28,8 +28,8 @@ def _black(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float
 
 
 def _blurred(image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
-    """Blurred by a Gaussian that is cut off at three standard deviations; the image is mirrored at its edges."""
-    from torchvision.transforms.functional import gaussian_blur  # here, as torchvision takes a second to load
+    """A Gaussian blur, cut off at three standard deviations, with reflection at the edges."""
+    from torchvision.transforms.functional import gaussian_blur  # here, because its import needs a second
 
     side = min(image.shape[1:])
     reach = min(-(-3 * side // BLUR), side - 1)
@@ -48,7 +48,7 @@ BASELINES: dict[str, Callable[[Tensor, MixerConfig], Tensor]] = {
     "own mean": _own_mean,
 }
 FILLINGS = ("mean colour", "own mean", "blurred")
-"""the baselines that patches are replaced with where faithfulness is measured"""
+"""the baselines that replace removed patches in tests of faithfulness"""
 
 
 def baseline(name: str, image: Float[Tensor, "3 height width"], config: MixerConfig) -> Float[Tensor, "3 height width"]:
@@ -60,7 +60,7 @@ def baseline(name: str, image: Float[Tensor, "3 height width"], config: MixerCon
 
 
 def pixels(image: Float[Tensor, "3 height width"], config: MixerConfig) -> UInt8[np.ndarray, "height width 3"]:
-    """A normalised image as colours from 0 to 255, for the eye."""
+    """From a normalised image to colours from 0 to 255."""
     mean, std = (image.new_tensor(values).view(3, 1, 1) for values in (config.mean, config.std))
     colours = (image * std + mean).mul(255).round().clamp(0, 255)
     return colours.permute(1, 2, 0).cpu().numpy().astype(np.uint8)

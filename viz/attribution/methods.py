@@ -1,14 +1,14 @@
-"""The methods, and how each is computed: gradients by Captum, batch by batch.
+"""The attribution methods: gradients by Captum, batch by batch.
 
-Most methods are `FromGradients`: a function of (question, settings, gradients) to their values. The others take (model,
-question, settings) and give their values after some steps, between which the model is free: Captum's functions of whole
-methods would compute all their batches without a break. Each batch has the model alone for this thread, in eval mode.
-A new method is a function and a row of `METHODS`, here or in any other program.
+Most methods are `FromGradients`: a function from (question, settings, gradients) to values. The others are generators
+of (model, question, settings), with the model free between their steps: Captum's functions of whole methods would
+compute all batches without a pause. Each batch locks the model and sets eval mode. A new method is a function and a
+row of `METHODS`, here or in any other program.
 
-What is random is drawn here, from a generator of its own, although Captum has NoiseTunnel and GradientShap: both draw
-from the global states of torch and numpy, which neither stay as they were nor belong to one thread.
+Random draws use local generators. Captum's NoiseTunnel and GradientShap are not used, because they change the global
+random states of torch and numpy, which all threads share.
 
-Captum is loaded when it is first used: with it comes matplotlib, and nobody should wait for that before the page opens.
+Captum is imported at its first use: it imports matplotlib, which would delay the page.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,22 +29,22 @@ from viz.pace import Steps, batches, timed
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """What a method computes."""
+    """The raw values of a method."""
 
     values: Float[Tensor, "3 height width"] | Float[Tensor, "places"]
     """one per colour of each pixel, per patch, or per group of patches"""
     draws: Float[Tensor, "draws 3 height width"] | None = None
-    """those that the values are the mean of, where they are drawn at random"""
+    """the random draws whose mean the values are, if any"""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much work a method does, and where it looks. Each method uses what it needs."""
+    """Settings of all methods; each uses some of them."""
 
     steps: int = 50
     """points on the path from the baseline to the image"""
     draws: int = 20
-    """noisy copies, baselines or orders that are averaged over"""
+    """number of noisy copies, baselines or orders for a mean"""
     noise: float = 0.15
     """SmoothGrad: the standard deviation, as a share of the image's range (Smilkov et al. advise 0.1 to 0.2)"""
     block: int = 0
@@ -60,25 +60,25 @@ class Settings:
 
 
 Points = Callable[[Question, Settings], Float[Tensor, "points 3 height width"]]
-"""where gradients are taken: images"""
+"""from a question to the images at which gradients are computed"""
 Found = Float[Tensor, "points 3 height width"] | Float[Tensor, "points 2 patches channels"]
 Gradients = Callable[[Mixer, Sequence[Question], Settings, Float[Tensor, "points 3 height width"]], Steps[Found]]
-"""from images, and the question that each belongs to, to what is found for each"""
+"""from images, each with its question, to a result for each"""
 
 
 @dataclass(frozen=True)
 class FromGradients:
-    """A method that is made of the gradients at some points: those of several questions pass together."""
+    """A method that uses gradients at some points. Several questions share batches."""
 
     points: Points
-    """the images at which it looks, such as `itself`"""
+    """the images for the gradients, such as `itself`"""
     values: Callable[[Question, Settings, Found], Raw]
-    """from what `gradients` finds at the points of a question"""
+    """from the results of `gradients` at the points of a question to values"""
     gradients: Gradients
     """`pixel_gradients`: dF/dx at each point; `token_gradients`: the tokens after a block, and dF/dA, for each point"""
 
     def of(self, model: Mixer, questions: Sequence[Question], settings: Settings) -> Steps[list[Raw]]:
-        """One for each question."""
+        """The raw values of each question."""
         points = [self.points(question, settings) for question in questions]
         owners = [question for question, own in zip(questions, points, strict=True) for _ in own]
         found = yield from self.gradients(model, owners, settings, torch.cat(points))
@@ -87,19 +87,19 @@ class FromGradients:
 
 
 def itself(question: Question, settings: Settings) -> Float[Tensor, "1 3 height width"]:
-    """The picture as the only point."""
+    """Use the picture as the only point."""
     return question.image[None]
 
 
 def saliency(question: Question, settings: Settings, gradients: Found) -> Raw:
-    """|dF/dx|: how much F would change, not in which direction (Simonyan et al. 2014)."""
+    """|dF/dx|: the size of the change of F, not its direction (Simonyan et al. 2014)."""
     return Raw(gradients[0].abs())
 
 
 def gradient_x_input(question: Question, settings: Settings, gradients: Found) -> Raw:
-    """dF/dx (x - b): F(x) - F(b) if F were as straight everywhere as it is at x.
+    """dF/dx (x - b): the linear approximation of F(x) - F(b) at x.
 
-    For the mean colour, which is 0, this is Captum's InputXGradient.
+    With the mean colour as baseline, which is 0, this equals Captum's InputXGradient.
     """
     return Raw(gradients[0] * (question.image - question.baseline))
 
@@ -110,14 +110,14 @@ def smooth_saliency(question: Question, settings: Settings, gradients: Found) ->
 
 
 def smooth_gradient_x_input(question: Question, settings: Settings, gradients: Found) -> Raw:
-    """E dF/dx (x - b): only the gradient is smoothed, so that what equals the baseline still gets 0."""
+    """E dF/dx (x - b): only the gradient is smoothed, so that pixels equal to the baseline get 0."""
     return _mean(gradients * (question.image - question.baseline))
 
 
 def integrated_gradients(question: Question, settings: Settings, gradients: Found) -> Raw:
     """(x - b) times the mean of dF/dx on the straight path from b to x (Sundararajan et al. 2017).
 
-    The mean is Captum's (Gauss-Legendre), whose own function computes all batches without a break.
+    The mean is that of Captum (Gauss-Legendre), whose own function computes all batches without a pause.
     """
     _, weights = _legendre(settings.steps, question.image)
     return Raw(torch.tensordot(weights, gradients, 1) * (question.image - question.baseline))
@@ -126,7 +126,7 @@ def integrated_gradients(question: Question, settings: Settings, gradients: Foun
 def gradient_shap(question: Question, settings: Settings, gradients: Found) -> Raw:
     """E dF/dx (x - b) at random points between the image and images of the background (Lundberg and Lee 2017).
 
-    Each baseline gives one point. Where they lie on their paths is stratified, which makes the mean less noisy.
+    Each baseline gives one point. Their positions on the paths are stratified, which reduces the noise of the mean.
     """
     return _mean(gradients * (question.image - drawn(question, settings)))
 
@@ -140,7 +140,7 @@ def _stratified(question: Question, settings: Settings) -> Float[Tensor, "draws 
 
 
 def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
-    """The images of the background that serve as baselines. Raises ValueError where there are too few."""
+    """The images of the background that serve as baselines. Raises ValueError if the background has too few."""
     there = 0 if question.background is None else len(question.background)
     if question.background is None or there < settings.draws:
         raise ValueError(f"GradientShap draws {settings.draws} baselines from the background, which has {there}")
@@ -150,7 +150,7 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 heig
 
 
 def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
-    """F(x) - F(x with one patch from the baseline), for each patch: Captum's FeatureAblation."""
+    """F(x) - F(x with one group of patches from the baseline), for each group: as Captum's FeatureAblation."""
     count = len(question.groups(model))
     present = np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)])
     whole, *without = yield from answers_with(model, question, present)
@@ -160,7 +160,7 @@ def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]
 def grad_cam(question: Question, settings: Settings, found: Found) -> Raw:
     """sum_c A_c mean_patches(dF/dA_c) for the tokens A after a block (Selvaraju et al. 2017), without their ReLU.
 
-    Captum's LayerGradCam takes the last dimension for places: on (batch, patches, channels) it averages the channels.
+    Captum's LayerGradCam averages over the last dimension, which is that of the channels here, not of the patches.
     """
     tokens, gradients = found[0]
     return Raw((tokens * gradients.mean(0)).sum(1))
@@ -188,10 +188,10 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
 
 
 def layer_conductance(question: Question, settings: Settings, found: Found) -> Raw:
-    """The integral of dF/dA dA over the tokens A after a block, while the IMAGE goes straight from b to x.
+    """The integral of dF/dA dA over the tokens A after a block, with the IMAGE on the straight path from b to x.
 
-    Dhamdhere et al. 2019. By the trapezoidal rule: Captum's LayerConductance takes each gradient at the start of its
-    step, which on a curved network leaves a gap many times as large for the same work.
+    Dhamdhere et al. 2019, by the trapezoidal rule: Captum's LayerConductance uses the gradient at the start of each
+    step, which leaves a gap many times as large for the same work if F is nonlinear.
     """
     tokens, gradients = found.unbind(1)
     return Raw((tokens.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum((0, 2)))
@@ -227,14 +227,14 @@ def _even_path(question: Question, settings: Settings) -> Float[Tensor, "steps 3
 
 
 def _legendre(count: int, like: Tensor) -> tuple[Float[Tensor, "count"], Float[Tensor, "count"]]:
-    """Places from 0 to 1, and the weights of a mean of what is found there (Gauss-Legendre)."""
+    """Positions from 0 to 1, and the weights of a mean over them (Gauss-Legendre)."""
     places, weights = np.polynomial.legendre.leggauss(count)
     return torch.from_numpy((1 + places) / 2).to(like), torch.from_numpy(weights / 2).to(like)
 
 
 @contextmanager
 def _with_gradients(model: Mixer, passes: int) -> Iterator[None]:
-    """The model alone for this thread, for a batch with gradients, whatever the caller does with his."""
+    """Lock the model for a batch, with gradients also if the caller has disabled them."""
     with torch.inference_mode(False), torch.enable_grad(), timed(model, passes):
         yield
 
@@ -264,7 +264,7 @@ def token_gradients(
     model: Mixer, owners: Sequence[Question], settings: Settings, points: Float[Tensor, "points 3 height width"]
 ) -> Steps[Float[Tensor, "points 2 patches channels"]]:
     """The tokens A after the block of the settings, and dF/dA."""
-    model.block_at(settings.block)  # or it does not exist
+    model.block_at(settings.block)  # raises ValueError if the block does not exist
     found = list[Tensor]()
     for part in batches(model, torch.arange(len(points)), gradients=True):
         seen: list[Tensor] = []
@@ -287,27 +287,27 @@ SHAPLEY = "Shapley values"
 
 @dataclass(frozen=True)
 class Method:
-    """What is known of a method before it runs."""
+    """The properties of a method: a row of `METHODS`."""
 
     passes: Callable[[int, Settings], int]
-    """the cost for (groups of patches, settings), in forward passes of one image. A gradient counts as two: on the way
-    back to the input every layer does about as much as on the way there, as no gradients of the weights are computed"""
+    """the cost for (groups of patches, settings), in forward passes of one image. A gradient counts as two, because
+    without gradients of the weights, the backward pass of every layer costs about as much as its forward pass"""
     compute: FromGradients | Compute | None = None
-    """None for Shapley values, which come in steps"""
+    """None for Shapley values, which have preliminary results"""
     pixels: bool = False
-    """whether it tells pixels apart, not only patches"""
+    """whether it has values of pixels, not only of patches"""
     signed: bool = True
     complete: bool = False
-    """whether its values are meant to add up to F(image) - F(baseline)"""
+    """whether its values should add up to F(image) - F(baseline)"""
     baseline: bool = True
     """whether it compares with the question's baseline"""
     background: bool = False
     """whether it compares with the question's background instead"""
     block: bool = False
-    """whether it explains the tokens after a block, in place of the image"""
+    """whether it explains the tokens after a block instead of the image"""
 
 
-# The first term is the method itself; F(image) and F(baseline), with which it is compared, are two passes more.
+# The first term is the cost of the method itself; F(image) and F(baseline) need two more passes.
 METHODS: dict[str, Method] = {
     "Gradient x input": Method(
         lambda p, s: 2 + 2, FromGradients(itself, gradient_x_input, pixel_gradients), pixels=True
@@ -354,4 +354,4 @@ METHODS: dict[str, Method] = {
         block=True,
     ),
 }
-"""by name, as on the page. Another program may add a row of its own; no name has a comma"""
+"""by name, as on the page. Another program may add rows; names must not contain a comma"""

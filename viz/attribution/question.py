@@ -1,9 +1,9 @@
-"""What is asked of the network, and what it answers when only some patches of the image are there.
+"""The question that an attribution answers, and F of images with some patches from the baseline.
 
-An image with patches left out has those patches from the baseline. A walk starts at the baseline and puts the patches
-of the image in, one after the other: Shapley values and the curves of deletion and insertion are made of walks.
+A removed patch has the content of the baseline. A walk starts at the baseline and inserts the patches of the image,
+one after the other: Shapley values and the curves of deletion and insertion are made of walks.
 
-Patches come and go in groups (`mixer.grid.Groups`), each of a single patch where a question says nothing else.
+Patches are inserted and removed in groups (`mixer.grid.Groups`), by default of a single patch.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ Output = Literal["logit", "probability"]
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Why does the network give this class so much for this image, as compared with the baseline?
+    """Why is F of the target class higher for this image than for the baseline?
 
     Images are normalised and on the model's device.
     """
@@ -33,25 +33,25 @@ class Question:
     image: Float[Tensor, "3 height width"]
     baseline: Float[Tensor, "3 height width"]
     target: int
-    """the class that is asked about"""
+    """the class to explain"""
     output: Output = "logit"
-    """what F is: the class's logit, or its probability, in which the other classes have a say"""
+    """F: the class's logit, or its probability, which depends on the other classes, too"""
     background: Float[Tensor, "backgrounds 3 height width"] | None = None
-    """other images of the world, for a method that compares with many baselines rather than one"""
+    """typical images, for a method that compares with many baselines instead of one"""
     side: int = 1
     """patches along each side of a group"""
 
     def groups(self, model: Mixer) -> Groups:
-        """The patches that come and go together, and have one value."""
+        """The groups of patches, each with one value."""
         return Groups(model.config.grid, self.side)
 
     def of(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
-        """F: the number that is explained."""
+        """F of each image: the explained number."""
         return (logits if self.output == "logit" else logits.softmax(1))[:, self.target]
 
 
 def check(model: Mixer, question: Question) -> None:
-    """Raises ValueError, in words, for a question that makes no sense for this network."""
+    """Raise ValueError for a question that is invalid for this network."""
     size, classes = (3, *model.config.image_size), model.config.num_classes
     for images in (question.image[None], question.baseline[None], question.background):
         if images is not None and images.shape[1:] != size:
@@ -70,14 +70,14 @@ def of_each(questions: Sequence[Question], logits: Float[Tensor, "images classes
 
 
 def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
-    """F from images, with whatever gradients and hooks there are."""
+    """The function from images to F. It keeps gradients and hooks."""
     return lambda images: question.of(model(images))
 
 
 def answers(
     model: Mixer, questions: Sequence[Question], images: Float[Tensor, "images 3 height width"]
 ) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of each image by its own question, batch by batch, without gradients. An image that comes twice passes once."""
+    """F of each image by its own question, batch by batch, without gradients. Equal images need one pass."""
     distinct, places = images.unique(dim=0, return_inverse=True)
     logits = list[Tensor]()
     for batch in batches(model, distinct):
@@ -91,7 +91,10 @@ def answers(
 def answers_with(
     model: Mixer, question: Question, present: Bool[np.ndarray, "images groups"]
 ) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of images that have only some groups of the image's patches, batch by batch: present[image, group]."""
+    """F of images that have only some groups of the image's patches, batch by batch.
+
+    present: [image, group] is False where the patches are the baseline's
+    """
     logits = yield from logits_with(model, question.baseline, question.image, question.groups(model), present)
     return question.of(logits).cpu().double().numpy()
 
@@ -103,10 +106,10 @@ def logits_with(
     groups: Groups,
     present: Bool[np.ndarray, "images groups"],
 ) -> Steps[Float[Tensor, "images classes"]]:
-    """The logits of an image that has some groups of patches from another one, batch by batch.
+    """The logits of the base image with some groups of patches from the donor image, batch by batch.
 
-    present: [image, group] is True where the patches are the donor's. The stem passes each of the two once, as it sees
-    every patch by itself.
+    present: [image, group] is True where the patches are the donor's. The stem computes each of the two images once,
+    because its patches are independent.
     """
     there = torch.from_numpy(groups.expand(present))[..., None].to(base.device)
     with exclusive(model), torch.no_grad():
@@ -120,7 +123,7 @@ def logits_with(
 
 
 def ends(model: Mixer, question: Question) -> Steps[tuple[float, float]]:
-    """F(baseline), F(image): where every walk starts and ends."""
+    """F(baseline), F(image): the two ends of every walk."""
     both = np.array([[False], [True]]).repeat(len(question.groups(model)), 1)
     empty, whole = yield from answers_with(model, question, both)
     return float(empty), float(whole)
@@ -135,8 +138,8 @@ def walk(
 ) -> Steps[Float64[np.ndarray, "points"]]:
     """F(baseline), F with the first group of the order, with the first two, ..., F(image).
 
-    ends: as of `ends`, so that they are not computed again with every walk: groups - 1 passes
-    counts: with how many groups, from none to all; without it, with every number of them
+    ends: from `ends`, so that walks do not repeat them; a walk then costs groups - 1 passes
+    counts: the numbers of groups, from 0 to all (default: every number)
     """
     counts = np.arange(len(order) + 1) if counts is None else counts
     between = yield from answers_with(model, question, np.argsort(order) < counts[1:-1, None])

@@ -1,4 +1,4 @@
-"""What does a patch bring, on average over all orders in which the patches could come? Shapley values by sampling."""
+"""Shapley values by sampling: the mean contribution of each patch over random orders of insertion."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from viz.running_stats import RunningStats
 
 @dataclass(frozen=True, eq=False)
 class ShapleyEstimate:
-    """The Shapley values, as far as some random orders tell."""
+    """Shapley values, estimated from random orders."""
 
     orders: int
-    """how many"""
+    """the number of orders so far"""
     values: Float64[np.ndarray, "groups"]
-    """with the sum F(image) - F(baseline), after any number of orders"""
+    """their sum is F(image) - F(baseline), after any number of orders"""
     standard_error: Float64[np.ndarray, "groups"]
-    """of each value; NaN after one order, which cannot tell"""
+    """of each value; NaN after one order, which gives no error"""
     difference: float
     """F(image) - F(baseline)"""
 
 
 def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterator[int | ShapleyEstimate]:
-    """Shapley values, better with every random order (Castro et al. 2009; Strumbelj and Kononenko 2010).
+    """Estimate Shapley values from random orders (Castro et al. 2009; Strumbelj and Kononenko 2010).
 
-    A group's contribution in one order is what F gains as its patches come in. In any one order the contributions add
-    up to F(image) - F(baseline), hence so do their means. One order takes groups - 1 passes.
+    A group's contribution in one order is the gain of F at its insertion. In each order the contributions add up to
+    F(image) - F(baseline), and so do their means. One order costs groups - 1 passes.
 
-    Yields the passes so far, and after each order the values by then.
+    Yields the passes so far, and after each order the current estimate.
 
-    Own lines, as Captum's ShapleyValueSampling tells neither a standard error nor how far it is, and draws from
-    torch's global random state.
+    Captum's ShapleyValueSampling is not used: it has no standard error and no progress, and draws from torch's global
+    random state.
 
-    Raises ValueError for a question that makes no sense or fewer than one order. The same seed gives the same numbers.
+    Raises ValueError for an invalid question or fewer than one order. The same seed gives the same numbers.
     """
     check(model, question)
     if orders < 1:

@@ -1,1 +1,1 @@
-"""Should I believe an attribution? What was measured of it, and the rules that it is held to."""
+"""Reliability of attributions: measurements of an attribution, and their thresholds."""

@@ -1,4 +1,4 @@
-"""The checks of `faithfulness` and `sanity` for an attribution, as measurements, and what they say together."""
+"""The checks of `faithfulness` and `sanity` for an attribution, as measurements, and their combined evidence."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,50 +22,50 @@ from viz.microscope import Microscope
 from viz.pace import Steps, with_result
 
 ORDERS = 99
-"""random orders that an attribution is held against"""
+"""random orders, with which an attribution is compared"""
 POINTS = 8
-"""steps in which the patches come in these orders: as many orders of single patches are several times the work"""
+"""steps of these orders: with steps of one patch, they would cost several times as much"""
 DRAWS = 5
-"""of random weights for the whole network"""
+"""draws of random weights for the whole network"""
 REMOVALS = 100
 """random removals for the infidelity"""
 NOISY = 10
 """pictures with noise for the sensitivity"""
 RADIUS = 0.02
-"""of that noise, in normalised units: about one step of 256, which nobody sees"""
+"""largest noise, in normalised units: about one step of 256, which is invisible"""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class CheckQuery:
-    """Which attribution is checked, in plain values."""
+    """The attribution to check, in plain values."""
 
     asked: Asked
-    """as the method hears it"""
+    """the question, as its `for_method` returns it"""
     method: str
     filling: str
-    """what stands where a patch is gone: one of `FILLINGS`"""
+    """the replacement of removed patches: one of `FILLINGS`"""
 
     @property
     def filled(self) -> Asked:
-        """The question with the patches that are gone filled: what is measured of it depends on no method."""
+        """The question with the filling as its baseline; measurements of it are the same for all methods."""
         return replace(self.asked, baseline=self.filling, block=0)
 
     def groups(self, scope: Microscope) -> Groups:
-        """The patches that go together."""
+        """The groups of patches that are removed together."""
         return Groups(scope.grid, self.asked.side)
 
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """How an attribution changes with the weights and with noise."""
+    """Changes of an attribution with random weights and with noise."""
 
     randomised: Randomised
     sensitivity: float
 
 
 def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
-    """Of an attribution that is known."""
+    """Deletion and insertion curves of a finished attribution."""
     explained = explanation(scope, one.asked, one.method)
     return scope.measurement(
         one,
@@ -80,7 +80,7 @@ def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
 
 
 def orders(scope: Microscope, one: CheckQuery) -> Measurement[RandomOrders]:
-    """Of all attributions with the same question and filling."""
+    """Curves of random orders, for all attributions with the same question and filling."""
     points = len(faithfulness.counts_of(len(one.groups(scope)), POINTS))
     return scope.measurement(
         ("orders", one.filled),
@@ -93,7 +93,7 @@ def orders(scope: Microscope, one: CheckQuery) -> Measurement[RandomOrders]:
 
 
 def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
-    """Of all attributions with the same question and filling."""
+    """Random removals, for all attributions with the same question and filling."""
     return scope.measurement(
         ("removals", one.filled),
         "Random removals",
@@ -104,7 +104,7 @@ def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
 
 
 def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
-    """The filling plays no part in it."""
+    """The tests with random weights and noise, which do not depend on the filling."""
     explained = explanation(scope, one.asked, one.method)
     return scope.measurement(
         ("disturbed", one.asked, one.method),
@@ -117,12 +117,12 @@ def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
 
 
 def stages(scope: Microscope) -> int:
-    """In which the weights are randomised: the head, the blocks, the stem."""
+    """The number of stages of the randomisation: the head, the blocks, the stem."""
     return len(scope.model.blocks) + 2
 
 
 def all_curves(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measurement]:
-    """Curves and random orders, with the attributions that they are of: until these are known, without the curves."""
+    """The attributions, their curves and random orders; the curves only after the attributions are finished."""
     found = list[Measurement]()
     for one in queries:
         explained = explanation(scope, one.asked, one.method)
@@ -132,13 +132,13 @@ def all_curves(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measure
 
 
 def all_checks(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measurement]:
-    """What `evidence` is made of."""
+    """All measurements for `evidence`."""
     others = [check(scope, one) for check in (removals, robustness) for one in queries]
     return [*all_curves(scope, queries), *others]
 
 
 def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
-    """All that is known of an attribution."""
+    """The figures of all finished checks of an attribution."""
     answer = scope.finished(explanation(scope, one.asked, one.method))
     own, random = scope.finished(curves(scope, one)), scope.finished(orders(scope, one))
     removed, disturbed = scope.finished(removals(scope, one)), scope.finished(robustness(scope, one))
@@ -154,7 +154,7 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
 
 
 def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
-    """The picture without the first `count` groups of an attribution that is known, and with them alone."""
+    """The picture without the top `count` groups of a finished attribution, and with these groups alone."""
     filled = question(scope, one.filled)
     first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
     taken = np.isin(scope.grid.mask().numpy(), one.groups(scope).patches(*first))[..., None]
@@ -163,7 +163,7 @@ def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray
 
 
 def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attribution]) -> Iterator[int | Robustness]:
-    """Explain the picture, then with random weights, then with noise in it."""
+    """Explain the picture, then again with random weights, then with noise."""
     asked, settings = question(scope, one.asked, METHODS[one.method].background), Settings(block=one.asked.block)
     known = scope.finished(explained)
 
@@ -184,7 +184,7 @@ def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attrib
 
 
 def _values(steps: Iterator[int | Attribution]) -> Steps[Float32[np.ndarray, "patches"]]:
-    """Those of an attribution that comes in steps."""
+    """The values of an attribution that is computed in steps."""
     done = 0
     for step in steps:
         if isinstance(step, int):

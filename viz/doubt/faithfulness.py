@@ -1,9 +1,8 @@
-"""Does the output follow the values? Curves of deletion and insertion against random orders, and infidelity.
+"""Faithfulness of attributions: deletion and insertion curves compared with random orders, and infidelity.
 
-Patches that are gone, group by group, are filled with the question's baseline; F and walks are those of
-`viz.attribution.question`. A picture with holes is unlike all that the network was trained on, so a curve alone says
-little: the orders are compared with random ones, which have the same holes, and with several fillings
-(`viz.attribution.baselines.FILLINGS`).
+The question's baseline replaces removed groups of patches; `viz.attribution.question` defines F and walks. Pictures
+with removed patches differ from the training images, so a curve alone is weak evidence: compare it with random orders,
+which remove patches, too, and for several fillings (`viz.attribution.baselines.FILLINGS`).
 """
 
 from collections.abc import Iterator
@@ -17,80 +16,80 @@ from viz.attribution.question import Question, answers_with, check, ends, walk
 from viz.pace import Steps, finish, summed
 
 FEWEST = 19
-"""random orders that make a band"""
+"""smallest number of random orders for a band"""
 SHUFFLES = 999
-"""shuffled copies that an attribution is held against; they cost no passes"""
+"""shuffled copies, with which an attribution is compared; they cost no passes"""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """F while the patches go, or come, in the order of their values: those that speak most for the class first.
+    """F during the removal, or the insertion, of patches in the order of their values, the largest first.
 
     Deletion starts at the image and should fall fast: a small area is good. Insertion starts at the baseline and
-    should rise fast: a large area is good (Petsiuk et al. 2018). In the reverse order, what is left after k deletions
-    is what k fewer than all insertions bring: its deletion is `insertion` backwards, its insertion `deletion`
+    should rise fast: a large area is good (Petsiuk et al. 2018). In the reverse order, the patches that remain after k
+    deletions are those of all but k insertions: its deletion is `insertion` backwards, its insertion `deletion`
     backwards.
     """
 
     deletion: Float64[np.ndarray, "points"]
-    """F with none of the patches gone, then with more and more, at last with all"""
+    """F with no patches removed, then with more and more, finally with all"""
     insertion: Float64[np.ndarray, "points"]
     counts: Int64[np.ndarray, "points"]
-    """how many groups are gone, or there, at each point: 0, 1, ..., all, unless they go several at a time"""
+    """the number of removed, or inserted, groups at each point: 0, 1, ..., all, or in larger steps"""
 
     @property
     def reverse(self) -> "Curves":
-        """The curves of the reverse order: those that speak most against the class first."""
+        """The curves of the reverse order: the smallest values first."""
         return Curves(self.insertion[::-1], self.deletion[::-1], self.counts[-1] - self.counts[::-1])
 
     @property
     def areas(self) -> tuple[float, float]:
-        """Under deletion and insertion."""
+        """The areas under deletion and insertion."""
         return float(area(self.deletion, self.counts)), float(area(self.insertion, self.counts))
 
 
 @dataclass(frozen=True, eq=False)
 class RandomOrders:
-    """The same curves for random orders: what an attribution that knows nothing would get."""
+    """The same curves for random orders: those of an uninformative attribution."""
 
     insertion: Float64[np.ndarray, "orders points"]
     counts: Int64[np.ndarray, "points"]
-    """how many groups are there at each point: fewer points than groups, as only bands and areas are asked for"""
+    """the number of inserted groups at each point; bands and areas need fewer points than groups"""
 
     @property
     def deletion(self) -> Float64[np.ndarray, "orders points"]:
-        """Of the same orders backwards, which are as random. The counts are the same, backwards or not."""
+        """The curves of the same orders backwards, which are random, too. The counts are symmetric."""
         return self.insertion[:, ::-1]
 
 
 @dataclass(frozen=True, eq=False)
 class Removals:
-    """What F loses when about half of the groups go, chosen at random."""
+    """The decrease of F after the removal of a random half of the groups."""
 
     gone: Bool[np.ndarray, "removals groups"]
     losses: Float64[np.ndarray, "removals"]
 
 
 def falling(values: Float[np.ndarray, "groups"]) -> Int64[np.ndarray, "groups"]:
-    """The groups in the order of their values, the largest first; equals in a random order, the same every time.
+    """The groups in the order of their values, the largest first; ties in a fixed random order.
 
-    Not in reading order: what stands above or at the left may matter more, or less, without any attribution.
+    Ties in reading order would favour the upper left, whose patches may matter more, or less, than others.
     """
     return np.lexsort((np.random.default_rng(0).permutation(len(values)), -values))
 
 
 def curves(model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None) -> Curves:
-    """`curves_in_batches`, without a break."""
+    """The result of `curves_in_batches`."""
     return finish(curves_in_batches(model, question, values, steps))
 
 
 def curves_in_batches(
     model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None
 ) -> Steps[Curves]:
-    """Deletion and insertion of the patches, `falling`.
+    """Deletion and insertion of the patches in the order of `falling`.
 
-    steps: in how many they go and come; without it, one group at a time
-    Cost: 2 (steps - 1) + 2 passes. Raises ValueError for a question that makes no sense.
+    steps: the number of steps (default: one for each group)
+    Cost: 2 (steps - 1) + 2 passes. Raises ValueError for an invalid question.
     """
     check(model, question)
     points = yield from ends(model, question)
@@ -100,7 +99,7 @@ def curves_in_batches(
 def refined_curves(
     model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int
 ) -> Iterator[int | Curves]:
-    """As `curves_in_batches`, first in about so many steps, then with all points, of which none is computed twice.
+    """As `curves_in_batches`, first in about `steps` steps, then with all points; no point is computed twice.
 
     Yields the passes so far, and the curves.
     """
@@ -126,26 +125,26 @@ def _curves_at(
     points: tuple[float, float],
     counts: Int64[np.ndarray, "points"],
 ) -> Steps[Curves]:
-    """points: as of `ends`"""
+    """The curves at some counts. points: from `ends`"""
     insertion = yield from walk(model, question, order, points, counts)
     deletion = yield from walk(model, question, order[::-1], points, len(order) - counts[::-1])
     return Curves(deletion[::-1], insertion, counts)
 
 
 def counts_of(groups: int, steps: int | None = None) -> Int64[np.ndarray, "points"]:
-    """0, ..., groups in about so many steps, the same ones backwards; without a number, in single steps."""
+    """Counts from 0 to groups in about `steps` steps (default: single steps), symmetric about the middle."""
     counts = np.linspace(0, groups, (steps or groups) + 1).round().astype(np.int64)
     return np.unique([counts, groups - counts])
 
 
 def random_orders(model: Mixer, question: Question, orders: int, steps: int, seed: int) -> Iterator[int | RandomOrders]:
-    """The curves of random orders: the band for all methods that are asked this question.
+    """The curves of random orders: the band of all methods for this question.
 
-    Yields the passes so far, and the orders by then as soon as they are enough for a band, and at the end.
+    Yields the passes so far, and the orders so far at each multiple of `FEWEST` and at the end.
 
-    steps: in about how many groups go and come (`counts_of`)
-    Cost: (steps - 1) orders + 2 passes. Raises ValueError for a question that makes no sense or fewer than one order.
-    The same seed gives the same orders.
+    steps: the approximate number of steps (`counts_of`)
+    Cost: (steps - 1) orders + 2 passes. Raises ValueError for an invalid question or fewer than one order. The same
+    seed gives the same orders.
     """
     check(model, question)
     if orders < 1:
@@ -166,18 +165,18 @@ def area(
 ) -> Float[np.ndarray, "*any"]:
     """The area under curves by the trapezoidal rule, over a width of 1: a mean of F.
 
-    counts: where the points lie; without it, at equal distances
+    counts: the positions of the points (default: at equal distances)
     """
     widths = np.diff(np.arange(curve.shape[-1]) if counts is None else counts)
     return np.asarray((curve[..., 1:] + curve[..., :-1]) / 2 @ widths / widths.sum())
 
 
 def band(curve: Float[np.ndarray, "orders points"], share: float = 0.9) -> Float[np.ndarray, "2 points"]:
-    """Bounds between which a new random order lies, at every point, with at least the given probability.
+    """Bounds that contain a new random order, at every point, with at least the given probability.
 
-    Of n orders and a new one, each is as likely to be the k-th smallest. So the new one lies between the k-th smallest
-    and the k-th largest of the n with probability 1 - 2k / (n + 1), whatever their distribution; quantiles of the n
-    hold fewer of the new ones. Raises ValueError where there are too few orders for any such bounds.
+    Of n orders and a new one, each has the same chance to be the k-th smallest. So the new one lies between the k-th
+    smallest and the k-th largest of the n with probability 1 - 2k / (n + 1), for any distribution; quantiles of the n
+    contain fewer new ones. Raises ValueError if there are too few orders for such bounds.
     """
     orders = len(curve)
     outside = int(round((1 - share) * (orders + 1) / 2, 9))
@@ -189,8 +188,8 @@ def band(curve: Float[np.ndarray, "orders points"], share: float = 0.9) -> Float
 def better_than(own: Curves, others: RandomOrders) -> tuple[float, float]:
     """The share of orders with a larger area at deletion, and with a smaller area at insertion.
 
-    The areas are of the points at which the random orders are known. The order itself is counted among the orders, so
-    that a random one is better than a share of s or more with a probability of at most 1 - s.
+    The areas are over the points of the random orders. The number of orders includes the order itself, so that a
+    random one is better than a share of s or more with a probability of at most 1 - s.
     """
     at = np.searchsorted(own.counts, others.counts)
     deletion, insertion = (area(curve[at], others.counts) for curve in (own.deletion, own.insertion))
@@ -199,10 +198,10 @@ def better_than(own: Curves, others: RandomOrders) -> tuple[float, float]:
 
 
 def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Steps[Removals]:
-    """What F loses in random removals: for all methods that are asked this question.
+    """The decrease of F in random removals, for all methods with this question.
 
-    Cost: removals + 1 passes. Raises ValueError for a question that makes no sense or fewer than one removal. The same
-    seed gives the same removals.
+    Cost: removals + 1 passes. Raises ValueError for an invalid question or fewer than one removal. The same seed gives
+    the same removals.
     """
     check(model, question)
     if removals < 1:
@@ -215,20 +214,19 @@ def random_removals(model: Mixer, question: Question, removals: int, seed: int) 
 def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, seed: int) -> float:
     """The share of shuffled copies of the values whose infidelity is larger.
 
-    Any map that is positive tells that more is lost where more patches go: to tell which ones count, it must do better
-    than its own values in other places. As in `better_than`, the values themselves are counted among the copies.
+    Every positive map predicts a larger decrease for more removed patches. A map that locates the important patches
+    must predict better than its own values in a random order. As in `better_than`, the copies include the values.
     """
     shuffled = np.random.default_rng(seed).permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
     own, *others = infidelity(np.concatenate([values[None], shuffled]), removals)
-    # of equal values in other places, the sums differ by rounding
+    # sums of equal values in another order differ by rounding
     return _among(np.array(others) > own + 1e-9 * np.mean(removals.losses**2))
 
 
 def infidelity(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Float64[np.ndarray, "maps"]:
-    """The mean squared error of each map as a prediction of what F loses, in units of F squared (Yeh et al. 2019).
+    """The mean squared error of each map as a prediction of the decrease of F, in units of F squared (Yeh et al. 2019).
 
-    Each map is scaled by the number that makes its error least. That number is not negative: values with the wrong sign
-    predict nothing.
+    Each map is scaled by the nonnegative number that minimises its error, so that values with the wrong sign predict 0.
     """
     predicted = maps.astype(np.float64) @ removals.gone.T
     sizes = np.square(predicted).sum(1)
@@ -237,5 +235,5 @@ def infidelity(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Fl
 
 
 def _among(worse: Bool[np.ndarray, "others"]) -> float:
-    """The share of those that are worse, of the others and the one that they are compared with."""
+    """The share of worse ones among the others and the compared one."""
     return float(worse.sum() / (len(worse) + 1))

@@ -1,16 +1,16 @@
-"""Reliability tests: the figures of `faithfulness` and `sanity` in words, each with its threshold."""
+"""Reliability tests: the figures of `faithfulness` and `sanity` as sentences, each with its threshold."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of one attribution; None for what was not."""
+    """The measured figures of one attribution; None if not measured."""
 
     deletion: float | None = None
-    """the share of random orders that it beats at deletion"""
+    """the share of random orders that are worse at deletion"""
     insertion: float | None = None
-    """the share of random orders that it beats at insertion"""
+    """the share of random orders that are worse at insertion"""
     randomisation: float | None = None
     """the mean size of its rank correlation with itself once all weights are randomised"""
     infidelity: float | None = None
@@ -18,25 +18,25 @@ class Evidence:
     sensitivity: float | None = None
     """its largest change under imperceptible noise, as a share of its norm"""
     gap: float | None = None
-    """the gap as a share of F(image) - F(baseline), for a method that is meant to be complete; the same values in other
-    places have the same gap"""
+    """the gap as a share of F(image) - F(baseline), for a complete method; it does not depend on the order of the
+    values"""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How to say what a figure is, and what it must be. Only its size counts, not its sign."""
+    """A threshold and its wording. Only the size of the figure counts, not its sign."""
 
     about: str
-    """what is measured"""
+    """the measured property"""
     words: str
-    """with the place {figure}"""
+    """the sentence, with the placeholder {figure}"""
     limit: float
     at_least: bool
     """whether the figure must be at least the limit; otherwise at most"""
     unmet: str
-    """what it means if it is not"""
+    """the meaning of a failure"""
     form: str = ".0%"
-    """how figure and limit are written"""
+    """the format of figure and limit"""
 
 
 RULES: dict[str, Rule] = {
@@ -85,29 +85,29 @@ RULES: dict[str, Rule] = {
         form=".1%",
     ),
 }
-"""for each field of `Evidence`; the limits are this project's choice, no law
+"""for each field of `Evidence`; this project chose the limits
 
-Deletion, insertion and infidelity hold a map against chance: one map of twenty that knows nothing meets each. The
-others cannot tell all that is wrong: see `randomisation`, `sensitivity` and `gap`. Each is tried on a toy with a known
-truth (`tests/viz/doubt/test_truth.py`).
+Deletion, insertion and infidelity compare a map with chance: one of twenty uninformative maps passes each. The other
+tests do not detect all errors: see `randomisation`, `sensitivity` and `gap`. `tests/viz/doubt/test_truth.py` tries
+each on a toy with a known truth.
 """
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure in words, with its threshold."""
+    """One figure as a sentence, with its threshold."""
 
     figure: str
-    """which field of `Evidence`"""
+    """the field of `Evidence`"""
     words: str
     rule: str
     met: bool
     means: str
-    """what to make of it; empty where the rule is met"""
+    """the meaning of a failure; empty if the rule is met"""
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
-    """What was measured, in the order of `RULES`."""
+    """The findings of all measured figures, in the order of `RULES`."""
     figures = {name: figure for name, figure in asdict(evidence).items() if figure is not None}
     return tuple(_finding(name, figures[name], rule) for name, rule in RULES.items() if name in figures)
 

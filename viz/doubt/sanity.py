@@ -1,7 +1,6 @@
-"""Does an attribution depend on what it should? On the weights, yes; on noise that nobody sees, hardly.
+"""Sanity checks: an attribution should depend on the weights, and hardly on invisible noise; methods should agree.
 
-And do two methods agree? All comparisons are rank correlations: methods differ in scale, but should agree on which
-patches matter more.
+Comparisons of maps are rank correlations: methods differ in scale, but should agree on the order of the patches.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +20,18 @@ from viz.pace import Steps, as_fast_as
 
 @dataclass(frozen=True, eq=False)
 class Randomised:
-    """How alike an attribution still is to that of the trained network, with more and more of the weights random."""
+    """Similarity of an attribution to that of the trained network, with more and more random weights."""
 
     stages: tuple[str, ...]
-    """what was randomised last; all stages before it still are"""
+    """the part that was randomised last, in addition to all earlier ones"""
     correlations: Float64[np.ndarray, "stages"]
     """the rank correlation with the attribution of the trained network, from -1 to 1"""
     draws: Float64[np.ndarray, "draws"]
-    """the last of them, with all weights random; and the same for other random weights"""
+    """correlations with all weights random: the last of `correlations`, then those of other random weights"""
 
     @property
     def likeness(self) -> float:
-        """The mean size of the correlation with all weights random: that of one draw may be large by chance alone."""
+        """The mean absolute correlation with all weights random; that of one draw may be large by chance."""
         return float(np.abs(self.draws).mean())
 
 
@@ -43,29 +42,29 @@ def randomisation(
     draws: int,
     seed: int,
 ) -> Steps[Randomised]:
-    """Randomise the network from the head down and explain it anew at every stage (Adebayo et al. 2018).
+    """Randomise the network from the head down and explain the picture at every stage (Adebayo et al. 2018).
 
-    An explanation that stays the same does not depend on what the network has learned: it shows the picture, not the
-    reasons. Every weight, bias and scale is drawn anew from a normal distribution with the mean and the spread of the
-    trained ones in the same tensor, so that the activations keep their size. The model is copied, never changed.
+    An explanation that stays the same shows the picture, not what the network has learned. Every weight, bias and
+    scale is replaced by a draw from a normal distribution with the mean and standard deviation of the trained values
+    of the same tensor, so that the activations keep their size. The model is copied, not changed.
 
-    What is tested is the method, not the map: of a map that follows from the weights its negative, and its values in
-    other places, follow from them as well. A map that is the same for all weights fails, whatever it shows.
+    This tests the method, not the map: if a map depends on the weights, so do its negative and its values in another
+    order. A map that is the same for all weights always fails.
 
-    explain: an attribution of the model it is given
-    original: what it gives for the trained network
-    draws: of random weights for the whole network
+    explain: from a model to its attribution
+    original: the attribution of the trained network
+    draws: number of draws of random weights for the whole network
 
     The stages are the head (with the pre-head LayerNorm), the blocks from last to first (counted from 1 in the names),
     and the stem. Cost: blocks + 1 + draws explanations. The same seed gives the same weights.
     """
-    with evaluating(model):  # so that the copy does not inherit the hooks of another thread
+    with evaluating(model):  # otherwise the copy could have the hooks of another thread
         copy = deepcopy(model)
     as_fast_as(model, copy)
     generator, trained = torch.Generator().manual_seed(seed), _stages(model)
 
     def correlation(stages: Sequence[str]) -> Steps[float]:
-        """With these stages drawn anew."""
+        """The correlation after these stages are randomised."""
         for stage in stages:
             for module, like in zip(_stages(copy)[stage], trained[stage], strict=True):
                 _randomise(module, like, generator)
@@ -89,10 +88,10 @@ def sensitivity(
     draws: int,
     seed: int,
 ) -> Steps[float]:
-    """How much an explanation changes at most, as a share of its length, when every value of the image changes by up to
-    `radius` at random (sensitivity_max of Yeh et al. 2019).
+    """The largest change of an explanation, as a share of its norm, under random changes of every value of the image by
+    up to `radius` (sensitivity_max of Yeh et al. 2019).
 
-    What is tested is that the method is steady, not that it is right: the negative of a steady map is as steady, and a
+    This tests that the method is stable, not that it is correct: the negative of a stable map is stable, too, and a
     map that is the same for every picture does not change at all.
 
     original: the explanation of the image itself
@@ -111,14 +110,14 @@ def sensitivity(
 
 
 def agreement(attributions: Sequence[Attribution]) -> Float64[np.ndarray, "methods methods"]:
-    """The rank correlation of each attribution with each; of absolute values where one of the two is unsigned."""
+    """The rank correlation of each attribution with each; of absolute values if one of the two is unsigned."""
     return np.array([[_agreement(a, b) for b in attributions] for a in attributions])
 
 
 def rank_correlation(a: Float[np.ndarray, "groups"], b: Float[np.ndarray, "groups"]) -> float:
-    """Spearman's: the correlation of the ranks, equals sharing theirs; from -1 to 1.
+    """Spearman's rank correlation, from -1 to 1; ties share their mean rank.
 
-    Where all values are equal there is nothing to correlate: 1 with another such, else 0.
+    If all values of one are equal, it is undefined; the result is 1 if all values of the other are equal, too, else 0.
     """
     ranks_a, ranks_b = _centred_ranks(a), _centred_ranks(b)
     if not ranks_a.any() or not ranks_b.any():

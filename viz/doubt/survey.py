@@ -1,4 +1,4 @@
-"""Which method is best on average? All of them over many images, as one table."""
+"""Benchmark of all attribution methods over many images, as one table."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ from viz.attribution.question import Question
 from viz.doubt.faithfulness import curves
 
 SETTINGS = Settings(steps=20, draws=4)
-"""less work than in the app, so that 200 images are a matter of minutes"""
+"""less work than in the app, so that 200 images need only minutes"""
 STEPS = 8
-"""in which patches are removed and inserted: one at a time is four times the work, for areas nearly the same"""
+"""steps of removal and insertion: steps of one patch cost four times as much and give nearly the same areas"""
 BASELINE = "mean colour"
 COLUMNS = ("method", "deletion", "insertion", "gap", "seconds")
 CAUTION = "Limits: means hide pictures where a good method fails, so test your own picture."
@@ -33,9 +33,9 @@ def survey(
 ) -> dict[str, Any]:
     """Mean areas, median gap and mean time of every method, and the areas of random orders, one for each image.
 
-    images: normalised, on the model's device; each is explained for the class that the network answers, by its
-        probability, against the mean colour of the training set. Block methods explain the middle block.
-    progress: goes through the images, for a display of the progress
+    images: normalised, on the model's device. Each explanation is of the probability of the network's answer, with the
+        mean colour of the training set as baseline. Block methods explain the middle block.
+    progress: wraps the iteration over the images, to display the progress
     """
     middle = Settings(SETTINGS.steps, SETTINGS.draws, block=len(model.blocks) // 2)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def survey(
         "methods": methods,
         "images": len(images),
         "steps": SETTINGS.steps,
-        "samples": SETTINGS.draws,  # so called in the records of all checkpoints
+        "samples": SETTINGS.draws,  # the records of all checkpoints have this name
         "block": middle.block + 1,
         "removals": STEPS,
         "side": model.config.grid.side,
@@ -79,7 +79,7 @@ def survey(
 
 
 def rows(table: dict[str, Any]) -> list[list[str]]:
-    """What stands in the `COLUMNS`, the best at deletion first."""
+    """The cells of the `COLUMNS`, the best method at deletion first."""
     ordered = sorted(table["methods"].items(), key=lambda item: item[1]["deletion"])
     return [
         [
@@ -94,7 +94,7 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
 
 
 def in_words(table: dict[str, Any]) -> str:
-    """What the columns are, and how it was measured."""
+    """The meaning of the columns, and the settings of the measurement."""
     side, source = table.get("side", 1), f" of {table['source']}" if "source" in table else ""
     return (
         "Deletion and insertion are mean areas under the curves, the gap is the median relative error of the sum. "

@@ -85,7 +85,7 @@ window.instrument = (() => {
     }
     for (const menu of element.querySelectorAll("details[data-menu]")) {
       const boxes = [...menu.querySelectorAll("input")];
-      menu.querySelector("output").textContent = `${boxes.filter(box => box.checked).length} of ${boxes.length}`;
+      menu.querySelector("summary span").textContent = `${boxes.filter(box => box.checked).length} of ${boxes.length}`;
     }
   };
   // what opens over the page, menus and the drawer, closes by Escape, and by whatever is pressed in the page under it
@@ -190,7 +190,7 @@ window.instrument = (() => {
       Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
     }
     document.body.classList.toggle("lecturing", Boolean(box));
-    const others = ["specimen", "tour", "status"].map(id => document.getElementById(id));
+    const others = ["tour", "status"].map(id => document.getElementById(id)); // picture and answer are only seen
     only(...(box ? [box, ...others, meaning] : []));
     if (!box) played = [];
     if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
@@ -585,9 +585,14 @@ window.instrument = (() => {
         const chosen = tab.dataset.lens === lens || tab.dataset.group === group;
         tab.ariaSelected = chosen;
         tab.tabIndex = chosen ? 0 : -1;
+        if (chosen) bring(tab);
       }
       for (const parts of element.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== group;
       for (const panel of document.querySelectorAll(".lens")) panel.classList.toggle("open", panel.id === `lens-${lens.replace(".", "-")}`);
+    };
+    const bring = tab => { // to the middle of a row that scrolls
+      const row = tab.parentElement, [here, whole] = [tab, row].map(one => one.getBoundingClientRect());
+      row.scrollLeft += here.left + here.width / 2 - whole.left - whole.width / 2;
     };
     const choose = tab => {
       const lens = tab.dataset.lens ?? last[tab.dataset.group] ?? tab.dataset.first;

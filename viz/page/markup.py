@@ -137,7 +137,7 @@ def control(option: Option) -> str:
             for value, words in option.choices
         )
         return (
-            f'<details id="option-{name}" data-menu><summary>{label}: <output></output></summary>'
+            f'<details id="option-{name}" data-menu><summary>{label}: <span></span></summary>'
             f'<fieldset aria-label="{label}">{boxes}</fieldset></details>'
         )
     assert isinstance(option, Number)
