@@ -40,8 +40,6 @@ FOREIGN = re.compile(
 """names that chats, newsletters and those who count visitors add to links: no plain English words, but for some"""
 JOINED = re.compile(r"[&?](?=([\w.-]+)=)")
 """where a word goes on with the next, as its `&` was encoded or a second `?` was put there"""
-OF_OTHERS = ("class", "network")
-"""words whose text people made up: any letters may be in it"""
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,7 @@ def _decoded(text: str) -> str:
 def bare(text: str) -> str:
     """A text without what texts and chats leave at its ends: all that is neither a letter nor a digit."""
     kinds = "".join(letter if letter == "-" else category(letter)[0] for letter in text)
-    found = re.search("-?[LN](.*[LN])?M*", kinds)  # with a minus, and the accents of the last letter
+    found = re.search("-?[LN](.*[LN])?((?<=L)M+)?", kinds)  # with a minus, and the accents of the last letter
     return text[slice(*found.span())] if found else ""
 
 
@@ -280,13 +278,19 @@ def from_query(text: str) -> dict[str, str]:
 
 def _parts(name: str, word: str) -> tuple[str, str]:
     """The text of a word, and the words that follow within. A pin is a link itself, which stays whole."""
-    made_up = name in (*OF_OTHERS, "pin") or FOREIGN.fullmatch(name)
-    ours = (*WORDS, *OF_OTHERS, "view") if name != "pin" else ()
-    if not made_up:
+    if name == "pin":
+        return word, ""
+    plain = name in WORDS and name != "class"  # others' texts may be made up by people, and hold any mark
+    if plain:
         word = AMPERSAND.sub("&", _decoded(word))
-    cuts = (found.start() for found in JOINED.finditer(word) if not made_up or found[1] in ours)
+    cuts = (found.start() for found in JOINED.finditer(word) if plain or _known(found[1]))
     cut = next(cuts, len(word))
     return word[:cut], word[cut + 1 :]
+
+
+def _known(name: str) -> bool:
+    """Whether it names a word, or certainly something foreign."""
+    return name in (*WORDS, "network", "view") or (len(name) > 3 and FOREIGN.fullmatch(name) is not None)
 
 
 def to_query(words: Params) -> str:

@@ -77,8 +77,8 @@ class Networks:
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
             found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
-                here = dict.fromkeys((self.first.name, *sources))
-                raise ValueError(f"{UNKNOWN.format(name)}; the networks are {', '.join(here)}")
+                here = ", ".join(one["name"] for one in await asyncio.to_thread(self.listed))
+                raise ValueError(f"{UNKNOWN.format(name)}; the networks are {here}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
                 self._open[found] = Instrument(scope, found, self.opened, further=True)

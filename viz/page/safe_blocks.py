@@ -21,7 +21,7 @@ BROKEN = "Something in the program went wrong. The server's log has the details.
 
 log = logging.getLogger(__name__)
 
-CALL = re.compile("/gradio_api/(call/v2|call|run|api)/([^/]+)/?")
+CALL = re.compile("/gradio_api/(call/v2|call|run|api|queue)/([^/]+)/?")
 PACKED = (
     *(kind for kind in DEFAULT_EXCLUDED_CONTENT_TYPES if kind != "text/event-stream"),
     "text/javascript",
