@@ -30,7 +30,7 @@ def test_at_most_three_maps_stand_side_by_side_under_their_names(count: int, col
     assert tuple(figure.layout.xaxis.range) == (-0.5, right)
     bottom, top = figure.layout.yaxis.range
     assert bottom >= max(tops) + 19.5
-    assert top == -8.5  # two lines of words over the first
+    assert (top, figure.layout.margin.t) == (-0.5, 12 + 17 * 2), "two lines of words stand over the first"
     assert figure.layout.meta["ratio"] == pytest.approx((bottom - top) / (right + 0.5))
     corners = {(label.x + 0.5, label.y + 0.5) for label in figure.layout.annotations}
     assert corners == {(image.x0, image.y0) for image in images}
