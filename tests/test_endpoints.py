@@ -23,6 +23,8 @@ from gradio_client.exceptions import AppError
 
 from mixer.data import CLASSES
 from tests.mixer.picture_files import photo
+from tests.served import served
+from tests.thin import thin
 from viz import tokens as token_questions
 from viz.attribution.asked import Asked, explanation
 from viz.attribution.baselines import BASELINES
@@ -51,6 +53,17 @@ NAMES = {
     "/views": (["network"], "list"),
     "/view": (["picture", "name", "words", "network"], "seen"),
 }
+
+
+@pytest.fixture(scope="module")
+def scope(tmp_path_factory: pytest.TempPathFactory) -> Microscope:
+    return thin(tmp_path_factory.mktemp("thin") / "thin")
+
+
+@pytest.fixture(scope="module")
+def url(scope: Microscope) -> Iterator[str]:
+    with served(scope) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +210,7 @@ def test_many_pictures_are_explained_in_one_request(url: str, client: Client, tm
 def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> None:
     found = client.predict(api_name="/describe")
     assert (found["classes"], found["depths"]) == (list(CLASSES), list(scope.depth_names))
-    assert (found["grid"], found["image_size"], found["channels"]) == ([8, 4], [32, 32], 512)
+    assert (found["grid"], found["image_size"], found["channels"]) == ([8, 4], [32, 32], 24)
     assert list(found["methods"]) == list(METHODS)
     facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 4}
     assert found["methods"]["Saliency"] == facts
@@ -205,7 +218,7 @@ def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> N
     assert len(found["samples"]) == len(scope.samples)
     assert {"seed", "seed-start"} <= found["networks"].keys()
     other = client.predict("seed-start", api_name="/describe")
-    assert (other["network"], found["network"]) == ("seed-start", "seed")
+    assert (other["network"], found["network"]) == ("seed-start", scope.source)
     with pytest.raises(AppError, match="There is no network nothing here"):
         client.predict("nothing", api_name="/describe")
 
@@ -213,14 +226,14 @@ def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> N
 def test_tokens_are_those_of_the_network(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
     seen, depth = scope.look(pixels), scope.depth_names.index("2a")
     found = client.predict(picture, "2a", [3, 1], True, api_name="/tokens")
-    held = seen.depths[depth, 0].reshape(8, 4, 512)
+    held = seen.depths[depth, 0].reshape(8, 4, 24)
     np.testing.assert_allclose(found["vectors"], held, atol=1e-5)
     np.testing.assert_allclose(found["lengths"], held.norm(dim=2), rtol=1e-4)
     directions = held / held.norm(dim=2, keepdim=True)
     np.testing.assert_allclose(found["similarity"], directions @ directions[3, 1], atol=1e-5)
     votes = token_questions.votes(seen, scope.model, depth).argmax(1).reshape(8, 4)
     assert found["answers"] == [[CLASSES[number] for number in row] for row in votes]
-    assert (found["depth"], found["channels"]) == ("2a", 512)
+    assert (found["depth"], found["channels"]) == ("2a", 24)
     short = client.predict(picture, api_name="/tokens")
     assert (short["depth"], short["similarity"], short["vectors"]) == ("12b", None, None)
 
@@ -279,7 +292,7 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("view", {"words": ["depth=5a"]}, "Words are a text"),
         ("classify", {"network": "elsewhere"}, "There is no network elsewhere here; the networks are "),
         ("intervene", {"skip": "13a"}, "There is no half-block '13a' here."),
-        ("intervene", {"silence": [[1, 512]]}, "Unit is a whole number from 0 to 511, not '512'."),
+        ("intervene", {"silence": [[1, 20]]}, "Unit is a whole number from 0 to 19, not '20'."),
         ("intervene", {"silence": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
         ("intervene", {"silence": [5]}, "A unit is [block, unit], not '5'."),
         ("intervene", {"silence": {"block": 1}}, "Silence is a list, not"),
@@ -581,7 +594,7 @@ def test_the_documentation_names_everything_and_its_examples_work(
     assert len(eval(classify, names)["confidences"]) == 10
     assert len(eval(many, names)["attributions"]) == 2
     assert np.shape(eval(attribute, names)["values"]) == (8, 4)
-    assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 512)
+    assert np.shape(eval(tokens, names)["vectors"]) == (8, 4, 24)
     assert np.shape(eval(mixing, names)["influence"]) == (32, 32)
     assert eval(intervene, names)["change"] != 0
     assert "how.network" in eval(views, names)["views"]

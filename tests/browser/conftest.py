@@ -1,20 +1,15 @@
 """A real Chromium, and visitors who open the page of a thin network in it: where numbers do not matter, it is quick."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-import torch
 from playwright.sync_api import Browser, Error, Locator, Page, expect
 
-from mixer.checkpoint import DEFAULT, save
-from mixer.data import CLASSES
-from mixer.model import PRESETS, Mixer
 from tests.served import served
+from tests.thin import thin
 from tools.chromium import chromium
 from viz.microscope import Microscope
 
@@ -24,17 +19,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 @pytest.fixture(scope="package")
 def scope(tmp_path_factory: pytest.TempPathFactory) -> Microscope:
-    """Of a network with the seed network's patches, blocks and record, but with few weights, all random: 24 channels,
-    20 and 28 hidden units. The shipped network is beside it, under networks/seed/."""
-    sizes = {"hidden_dim": 24, "tokens_mlp_dim": 20, "channels_mlp_dim": 28, "classes": CLASSES}
-    torch.manual_seed(1)
-    model = Mixer(replace(PRESETS["seed"], **sizes))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))  # so that its answers differ
-    folder = tmp_path_factory.mktemp("thin") / "thin"
-    save(folder, model, json.loads((DEFAULT / "metrics.json").read_text("utf-8")))
-    return Microscope.load(folder, torch.device("cpu"))
+    return thin(tmp_path_factory.mktemp("thin") / "thin")
 
 
 @pytest.fixture(scope="package")

@@ -277,8 +277,9 @@ def test_the_shipped_network_knows_its_samples() -> None:
     from mixer.data import normalise
 
     with torch.inference_mode():
-        right = (model(normalise(shipped.images, model.config)).argmax(1) == shipped.labels).float().mean().item()
-    assert abs(right - metrics["accuracy"]) < 0.1  # 200 of the 10,000 test images: four standard errors
+        found = model(normalise(shipped.images[::4], model.config)).argmax(1)
+    right = (found == shipped.labels[::4]).float().mean().item()
+    assert abs(right - metrics["accuracy"]) < 0.17  # 50 of the 10,000 test images: four standard errors
     assert max(path.stat().st_size for path in checkpoint.DEFAULT.iterdir()) < 10_000_000
 
 

@@ -108,7 +108,7 @@ def test_all_tokens_of_a_group_are_patched_at_once(model: Mixer) -> None:
                 assert found[2, group] == pytest.approx((between.of(model(this[None])) - before).item(), abs=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_search_goes_from_large_groups_to_small_ones_within_them(model: Mixer, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     colours, noise = (torch.randn(200, 3, *size, generator=generator) for size in ((1, 1), (28, 28)))

@@ -25,7 +25,7 @@ ONE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("several", [(), ("tokens_mlp_dim",), ("num_blocks", "hidden_dim")], ids=str)
+@pytest.mark.parametrize("several", [(), ("num_blocks", "hidden_dim")], ids=str)
 def test_a_network_of_one_of_each_has_no_plurals_and_no_values_that_are_none(several: tuple[str, ...]) -> None:
     instrument = Instrument(microscope(**ONE | dict.fromkeys(several, 6)))
     scope, wrong = instrument.scope, list[str]()
