@@ -49,7 +49,7 @@ from mixer.teacher import Ensemble, Teacher, TeacherConfig
 
 torch.manual_seed(0)
 data = Labelled(torch.randint(256, (60, 3, 32, 32), dtype=torch.uint8), torch.arange(60) % 10)
-small = MixerConfig(patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17)
+small = MixerConfig(patch_size=(4, 16), num_blocks=1, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17)
 teacher = Ensemble([Teacher(TeacherConfig((5, 6, 7))), Teacher(TeacherConfig((7, 5, 6)))])
 model, names = Mixer(small), []
 config = training.TrainConfig(epochs=1, warmup_epochs=0, batch_size=12, micro_batch=12)
