@@ -311,6 +311,7 @@ def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: C
 
 def test_a_neighbour_opens_its_picture_at_its_patch(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens&depth=2b")
+    settled(page)  # until then, nearer ones are found
     crop = page.locator("#tokens-neighbours [data-words]").first
     expect(crop).to_be_visible(timeout=60_000)
     words = dict(pair.split("=") for pair in (crop.get_attribute("data-words") or "").split("&"))
