@@ -679,7 +679,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page])
     page = visit("?lens=tokens", **PHONE)
     for tab in ("How it works", "Attribution", "What if", "Ablation", "Model", "Patch tokens"):
         page.get_by_role("tab", name=tab).click()
-        expect(page.locator(".lens.open .js-plotly-plot").first).to_be_visible(timeout=30_000)
+        drawn = page.locator(".lens.open :is(.stage, .js-plotly-plot)").first  # other figures wait until they are near
+        expect(drawn).to_be_visible(timeout=30_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#tokens-norms").scroll_into_view_if_needed()
     for part in ("#picker", "#target", "#depth"):
