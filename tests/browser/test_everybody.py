@@ -342,7 +342,7 @@ def test_captions_of_thumbnails_stay_under_their_pictures(visit: Callable[..., P
     for settings in ({}, PHONE):
         page = visit(**settings)
         page.get_by_role("button", name="Choose a picture").click()
-        captions = page.locator(".thumbnails button")
+        captions = page.locator("#specimen .thumbnails button")
         expect(captions.first).to_be_visible(timeout=60_000)
         assert captions.filter(has_text="automobile").count() == 2
         assert not captions.evaluate_all(

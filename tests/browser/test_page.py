@@ -382,8 +382,8 @@ def test_the_specimen_stays_in_sight(visit: Callable[..., Page]) -> None:
     assert bottom["y"] + bottom["height"] - top["y"] <= 640
 
 
-def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(page: Page) -> None:
-    page.evaluate("document.activeElement.blur()")
+def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(visit: Callable[..., Page]) -> None:
+    page = visit(load=True)  # so that Tab begins at the top
     for _ in range(12):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('role')") == "tab":
@@ -472,6 +472,7 @@ def test_a_figure_can_be_taken_into_a_paper(visit: Callable[..., Page], scope: M
 
 def test_what_is_pinned_is_in_the_file_beside_what_is_shown(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens&depth=2a&pin=depth%3D9a")
+    settled(page)
     view = page.locator("#tokens-votes")
     view.scroll_into_view_if_needed()
     expect(view.locator(".js-plotly-plot")).to_have_count(3)
