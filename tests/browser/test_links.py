@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.served import wide
 from tests.served import free_port
@@ -176,6 +176,15 @@ def test_back_goes_back_to_the_network_from_before(visit: Callable[..., Page]) -
     page.go_back()
     page.wait_for_function("location.search === '?patch=1,1'")
     expect(page.locator("#network select")).to_have_value(first)
+
+
+def test_a_browser_without_a_store_opens_another_network_too(browser: Browser, url: str) -> None:
+    page = browser.new_page()
+    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked'); }})")
+    page.goto(url)
+    page.locator("#network select").select_option("seed-start")
+    page.wait_for_function("location.search.includes('network=seed-start')")
+    page.close()
 
 
 def listening(port: int) -> bool:

@@ -225,10 +225,10 @@ window.instrument = (() => {
   };
   const playlist = form => {
     const area = form.querySelector("textarea");
-    area.value = localStorage[PLAYLIST] ?? "";
+    try { area.value = localStorage[PLAYLIST] ?? ""; } catch { /* there is no store */ }
     form.addEventListener("submit", event => {
       event.preventDefault();
-      localStorage[PLAYLIST] = area.value;
+      try { localStorage[PLAYLIST] = area.value; } catch { /* there is none, or it is full */ }
       form.hidePopover();
       lecture(document.querySelector(".lens.open .view"));
       played = area.value.split("\n").map(line => line.trim()).filter(Boolean);
