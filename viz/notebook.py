@@ -94,7 +94,11 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
         be any argument of `Microscope.picture_of`: a file, an image of Pillow, an array.
     Raises ValueError, with the choices, for a name, option or value that does not exist.
     """
-    lenses = Lenses(scope)
+    return _view(Lenses(scope), name, words)
+
+
+def _view(lenses: Lenses, name: str, words: dict[str, Any]) -> Shown:
+    scope = lenses.scope
     name, options = now_at(scope, name)
     if name not in lenses.named:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(lenses.named)}")
@@ -112,8 +116,9 @@ def views(scope: Microscope) -> dict[str, str]:
 
 def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
     """Compute the same view of many pictures, as `view` does for each. Raises ValueError as `view` does."""
+    lenses = Lenses(scope)
     with tqdm([*pictures], desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
-        return [view(scope, name, picture=picture, **words) for picture in bar]
+        return [_view(lenses, name, dict(picture=picture, **words)) for picture in bar]
 
 
 def attribute(

@@ -31,10 +31,10 @@ def plane(scope: Microscope) -> View:
     )
 
 
-def _meant(scope: Microscope, selection: Selection) -> list[int] | None:
-    """The places of the pictures that are meant, in whatever order they are listed."""
-    places = chosen(scope, selection)
-    return None if places is None else sorted(places)
+def _meant(scope: Microscope, selection: Selection) -> tuple[Answers, list[int]] | None:
+    """The answers to all pictures, and the places of those that are meant, in whatever order they are listed."""
+    known, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    return None if known is None or places is None else (known, sorted(places))
 
 
 def _groups(known: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list[tuple[int, list[int]]]:
@@ -47,13 +47,13 @@ def _groups(known: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list
 
 
 def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
-    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
-    if known is None or meant is None:
+    if (found := _meant(scope, selection)) is None:
         return Drawn()
+    known, meant = found
     words = chosen_in_words(scope, selection, meant)
     if not meant:
         return Drawn(words=words)
-    found, shown, depth = listed(scope, selection), meant[:MOST], selection.depth
+    names, shown, depth = listed(scope, selection).names, meant[:MOST], selection.depth
     wrong = wrong_answers(scope, selection, known)
     groups = _groups(known, wrong, shown)
     at = known.places[:, depth]
@@ -63,22 +63,22 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
         [scope.classes[c] for c, _ in groups],
         [figures.class_colour(c) for c, _ in groups],
         [[wrong[i] for i in places] for _, places in groups],
-        [[f"{found.names[i]}: {scope.classes[c]} {known.confidence[i]:.0%}" for i in places] for c, places in groups],
+        [[f"{names[i]}: {scope.classes[c]} {known.confidence[i]:.0%}" for i in places] for c, places in groups],
         own,
         known.map.explained[depth].tolist(),
     )
     if len(meant) > MOST:
         words += f" The first {MOST:,} are shown."
     words += " Colour: the answer; a cross: it differs from the label; the star: the present picture."
-    axes = {"picture": [found.names[i] for i in shown], "component": ("first", "second")}
+    axes = {"picture": [names[i] for i in shown], "component": ("first", "second")}
     return Drawn(drawn, words=words, numbers=Numbers("score", axes, at[shown]))
 
 
 def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
     """The picture of a point. Raises IndexError for the star."""
-    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
-    if known is None or meant is None:
+    if (found := _meant(scope, selection)) is None:
         raise ValueError("nothing is there yet")
+    known, meant = found
     _, places = _groups(known, wrong_answers(scope, selection, known), meant[:MOST])[point.curve]
     return {"sample": str(listed(scope, selection).numbers[places[point.index[0]]])}
 
@@ -114,9 +114,9 @@ def _gradients(scope: Microscope, selection: Selection) -> Measurement:
 
 
 def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
-    known, meant = scope.known(answers_to(scope, selection)), _meant(scope, selection)
-    if known is None or meant is None:
+    if (found := _meant(scope, selection)) is None:
         return Drawn()
+    known, meant = found
     words = chosen_in_words(scope, selection, meant)
     if not meant:
         return Drawn(words=words)

@@ -56,6 +56,10 @@ def add(networks: Networks, fetch: bool) -> None:
         except ERRORS as error:
             raise parameters.refused(message(error)) from error
 
+    async def explained(scope: Microscope, picture: bytes, label: object) -> int:
+        """The number of the class to explain: that of the label, or else the answer."""
+        return await on_model_thread(scope.answer, picture) if label is None else parameters.class_number(scope, label)
+
     async def classify(picture: Sent = None, network: str | None = None) -> Answer:
         """Classify a picture.
 
@@ -89,7 +93,7 @@ def add(networks: Networks, fetch: bool) -> None:
             network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
-        number = await on_model_thread(scope.answer, pixels) if label is None else parameters.class_number(scope, label)
+        number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
         one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
         await _measured(scope.missing([one]))
@@ -184,11 +188,9 @@ def add(networks: Networks, fetch: bool) -> None:
             network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
-        number = await on_model_thread(scope.answer, pixels) if label is None else parameters.class_number(scope, label)
-        halves, units = (
-            named("skip", parameters.half_blocks, scope, skip),
-            named("silence", parameters.units, scope, silence),
-        )
+        number = await explained(scope, pixels, label)
+        halves = named("skip", parameters.half_blocks, scope, skip)
+        units = named("silence", parameters.units, scope, silence)
         changed = await on_model_thread(scope.edited, pixels, named("edits", parameters.edits, scope, edits))
         return await on_model_thread(answers.intervened, scope, pixels, changed, halves, units, number, notes)
 

@@ -161,6 +161,8 @@ class Instrument(Lenses):
     def _offering(self, visit: Session, name: str) -> str:
         """The view that offers what this one waits for: the first of its lens that waits for the same."""
         keys, place = {one.key for one in self._waiting(visit, name)}, self.lens_of[name]
+        if not keys:  # as nearly always: what the other views need is not looked at
+            return name
         return next(
             other
             for other, lens in self.lens_of.items()

@@ -82,14 +82,15 @@ def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everyt
     names: of views, and of lenses. Raises ValueError for one that is none.
     """
     views = {name: pair for name, pair in here.named.items() if pair[0] is not here.specimen}
-    for name in names:
-        if not any(each == name or each.startswith(f"{name}.") for each in views):
+    named = {name: {each for each in views if each == name or each.startswith(f"{name}.")} for name in names}
+    for name, found in named.items():
+        if not found:
             raise ValueError(f"there is no view or lens {name!r}: there are {', '.join(views)}")
     if names:
-        return [each for each in views if any(each == name or each.startswith(f"{name}.") for name in names)]
-    black = replace(selection, picture=bytes(len(selection.picture)))
+        return [each for each in views if each in set().union(*named.values())]
     if everything:
         return [*views]
+    black = replace(selection, picture=bytes(len(selection.picture)))
     shows = (name for name, (_, view) in views.items() if view.sees(selection) != view.sees(black))
     return [name for name in shows if views[name][0].id != LEARN]
 
