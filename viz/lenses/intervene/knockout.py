@@ -20,7 +20,7 @@ from viz.selection import Choice, Params, Selection
 SKIPPED, MEAN = "skipped", "mean"
 HOW = Choice("knocked", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
 LISTED = 12
-"""units that are shown"""
+"""units in the figure: those with the largest effect"""
 
 
 def lens(scope: Microscope) -> Lens:
@@ -88,7 +88,7 @@ def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np
 
 
 def usual_halves(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
-    """Over the samples, when it is asked for."""
+    """Over the samples, on request."""
     return scope.over_samples(
         ("without halves over the samples", HOW.value(selection)),
         "Ablation over the samples",
@@ -108,7 +108,7 @@ def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
 
 
 def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
-    """What a half-block adds in place of what it computes, where it is not skipped."""
+    """The updates that replace those of the half-blocks; None for zero ablation."""
     return scope.made(means_of(scope)) if HOW.value(selection) == MEAN else None
 
 
@@ -157,29 +157,29 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
         "units",
         units,
         lambda: knockout.ablate_units(scope.model, scope.input(picture), block),
-        passes=units * _behind(scope, block),
+        passes=units * _share_after(scope, block),
     )
 
 
 def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
-    """The selected unit over the samples, when it is asked for."""
+    """The selected unit over the samples, on request."""
     block, unit = selection.block, unit_of(scope, selection)
     return scope.over_samples(
         ("without the unit over the samples", block, unit),
         f"Ablation of unit {unit} over the samples",
         lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
-        passes=1 + _behind(scope, block),
+        passes=1 + _share_after(scope, block),
         on_request=True,
         first=FIRST,
     )
 
 
-def _behind(scope: Microscope, block: int) -> float:
-    """The share of a pass that lies behind the token mixing of a block."""
+def _share_after(scope: Microscope, block: int) -> float:
+    """The share of a pass that follows the token mixing of a block."""
     return 1 - (block + 0.5) / len(scope.model.blocks)
 
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:
-    """The units that are shown: those that change most, the largest change first, and the selected one."""
+    """The units in the figure: those with the largest effect, in this order, and the selected one."""
     most = [*map(int, np.argsort(-np.abs(values), kind="stable")[:LISTED])]
     return most if unit in most else [*most, unit]

@@ -147,13 +147,13 @@ def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
 
 
 def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
-    """What tells the two answers apart, for this picture and for the other."""
+    """The logit difference of the two answers, for this picture and for the other."""
     here, there = (float(between(scope, picture, other).of(scope.look(each).logits)) for each in (picture, other))
     return here, there
 
 
 def _shares(scope: Microscope, picture: bytes, other: bytes, changes: Float32[np.ndarray, "*any"]) -> np.ndarray:
-    """Changes as shares of the whole difference between the pictures; as they are where there is none."""
+    """Changes as shares of the difference between the two pictures; unchanged if that is 0."""
     here, there = _ends(scope, picture, other)
     return changes / np.float32(there - here or 1)
 
