@@ -238,13 +238,13 @@ def intervened(
     scope: Microscope,
     picture: bytes,
     changed: bytes,
-    halves: list[int],
+    sublayers: list[int],
     units: dict[int, list[int]],
     target: int,
     notes: list[str],
 ) -> Intervened:
     before = ablate(scope.model, scope.input(picture)[None], (), {})
-    after = ablate(scope.model, scope.input(changed)[None], halves, units)
+    after = ablate(scope.model, scope.input(changed)[None], sublayers, units)
     sides = [_side(scope, logits, target) for (logits,) in (before, after)]
     change = sides[1]["logit"] - sides[0]["logit"]
     return {"label": scope.classes[target], "before": sides[0], "after": sides[1], "change": change, "notes": notes}

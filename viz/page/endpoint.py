@@ -172,27 +172,33 @@ def add(networks: Networks, fetch: bool) -> None:
     async def intervene(
         picture: Sent = None,
         edits: str | None = None,
-        skip: list[str] | None = None,
-        silence: list[list[int]] | None = None,
+        ablate_sublayers: list[str] | None = None,
+        ablate_units: list[list[int]] | None = None,
         label: str | None = None,
         network: str | None = None,
+        skip: list[str] | None = None,
+        silence: list[list[int]] | None = None,
     ) -> Intervened:
         """What if the picture were different, or a part of the network were ablated? All changes apply at once.
 
         Args:
             picture: as for classify
             edits: changes of the picture, as in a link, such as mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1
-            skip: half-blocks whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
-            silence: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
+            ablate_sublayers: sublayers whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
+            ablate_units: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
             label: the class to explain; without it, the answer before the intervention
             network: as describe lists them; without it, the one that the server was started with
+            skip: earlier name of ablate_sublayers
+            silence: earlier name of ablate_units
         """
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
-        halves = named("skip", parameters.half_blocks, scope, skip)
-        units = named("silence", parameters.units, scope, silence)
+        ablated = skip if ablate_sublayers is None else ablate_sublayers
+        sublayers = named("ablate_sublayers", parameters.sublayers, scope, ablated)
+        zeroed = silence if ablate_units is None else ablate_units
+        units = named("ablate_units", parameters.units, scope, zeroed)
         changed = await on_model_thread(scope.edited, pixels, named("edits", parameters.edits, scope, edits))
-        return await on_model_thread(answers.intervened, scope, pixels, changed, halves, units, number, notes)
+        return await on_model_thread(answers.intervened, scope, pixels, changed, sublayers, units, number, notes)
 
     async def describe(network: str | None = None) -> Described:
         """What is there? The classes, patches, depths, methods and samples of a network, and the names of all networks.

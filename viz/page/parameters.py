@@ -36,6 +36,8 @@ def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
     unit: Schema = {"type": "integer", "minimum": 0}
     depth: Schema = text | {"pattern": "^(stem|[0-9]+[ab])$"}
     pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
+    sublayers: Schema = {"type": "array", "items": depth}
+    units: Schema = {"type": "array", "items": pair | {"prefixItems": [block, unit]}}
     return {
         "picture": picture,
         "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MANY},
@@ -49,10 +51,12 @@ def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
         "patch": pair | {"items": {"type": "integer", "minimum": 0}},
         "vectors": {"type": "boolean"},
         "edits": text,
-        "skip": {"type": "array", "items": depth},
-        "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
+        "ablate_sublayers": sublayers,
+        "ablate_units": units,
         "name": _names(tuple(lenses.named)),
         "words": text,
+        "skip": sublayers,
+        "silence": units,
     }
 
 
@@ -105,16 +109,16 @@ def edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
         raise refused(str(error)) from error
 
 
-def half_blocks(scope: Microscope, given: object) -> list[int]:
+def sublayers(scope: Microscope, given: object) -> list[int]:
     """Their numbers, counted from 0."""
     names = scope.depth_names[1:]
-    return [names.index(one_of("half-block", name, names)) for name in _list("skip", given)]
+    return [names.index(one_of("sublayer", name, names)) for name in _list("ablate_sublayers", given)]
 
 
 def units(scope: Microscope, given: object) -> dict[int, list[int]]:
     """Their numbers, by block, both counted from 0."""
     found: dict[int, list[int]] = {}
-    for pair in _list("silence", given):
+    for pair in _list("ablate_units", given):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise Refused(f"A unit is [block, unit], not {str(pair)[:50]!r}.")
         unit = _whole("unit", pair[1], 0, scope.model.config.tokens_mlp_dim - 1)
