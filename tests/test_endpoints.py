@@ -482,7 +482,7 @@ def server(status: int, content: bytes) -> Iterator[str]:
 
 
 def take(address: str) -> tuple[bytes, list[str]]:
-    return asyncio.run(sent.taken_from(address, (32, 32), True))
+    return asyncio.run(sent.read_picture(address, (32, 32), True))
 
 
 def words_for(address: str) -> str:
