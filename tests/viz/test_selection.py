@@ -13,7 +13,7 @@ from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
-from viz.page.specimen import in_words
+from viz.page.specimen import answer_texts
 from viz.selection import (
     _SETTERS,
     Choice,
@@ -186,13 +186,13 @@ def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_
     here, said = opened(small, link)
     assert (len(here.picture), here.sample) == (3 * 32 * 32, None)
     assert not any("picture" in sentence for sentence in said)
-    assert "48 x 96 pixels, here resized to 32 x 32" in in_words(small, here)[-1]
+    assert "48 x 96 pixels, here resized to 32 x 32" in answer_texts(small, here)[-1]
     edited, _ = change(small, PAGE, here, {"edits": "mean:2,1"})
     words = from_query(to_query(to_words(small, PAGE, edited)))
     (again, _), (back, _) = (change(one, PAGE, first(one, PAGE), words) for one in (small, large))
     assert again == edited
     assert back.original == picture
-    assert len(in_words(large, there)) == 1
+    assert len(answer_texts(large, there)) == 1
     other, _ = change(small, PAGE, here, {"sample": "41"})
     assert other.brought is None
 

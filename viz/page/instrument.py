@@ -33,7 +33,7 @@ from viz.measuring import Clock, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.page import pin, specimen
 from viz.page.address import DIGEST, Address, missing_values
-from viz.page.markup import asks_id
+from viz.page.markup import question_id
 from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import choose, drawn_or_words, name_of, report
@@ -116,7 +116,7 @@ class Instrument(Lenses):
         def chosen(visit: Session) -> dict[str, str]:
             return {option.name: option_text(option, visit.selection) for option in lens.options}
 
-        return Element(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
+        return Element(question_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
 
     def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)

@@ -111,7 +111,7 @@ def difference(before: Drawn, now: Drawn) -> Drawn | None:
     if both is None or figure is None:
         return None
     numbers = Numbers(both.name, dict(list(both.axes.items())[:-1]), both.values[..., -1])
-    return Drawn(figure, words=f"Difference: {escape(numbers.in_words())}.", numbers=numbers)
+    return Drawn(figure, words=f"Difference: {escape(numbers.extremes())}.", numbers=numbers)
 
 
 def of_class(pinned: Pinned, name: str) -> Pinned:

@@ -36,7 +36,7 @@ from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.address import Address
 from viz.page.session import Session
-from viz.page.specimen import TOP, in_words
+from viz.page.specimen import TOP, answer_texts
 from viz.pictures import png_url
 from viz.selection import Option, Selection
 
@@ -196,7 +196,7 @@ def _head(here: Lenses, visit: Session, address: str) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
     )
-    said = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    said = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     photo = visit.photo.html(scope.grid.image_size) if visit.photo else ""
     return f"""<header>
 <p class="kind">MLP-Mixer microscope: report</p>
@@ -229,7 +229,7 @@ def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> li
         said = f"Not measured: {labels}." if waiting else ""
         around = _pinned(here, element_id(lens, view), visit, drawn)
         parts += section(scope, lens, view, selection, drawn, said, *around)
-    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
+    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.question)}</p>"
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
@@ -307,7 +307,7 @@ def _shown(view: View, drawn: Drawn) -> list[Part]:
 
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
     """The extremes of the numbers as text, and all numbers as a CSV file if it is not too large."""
-    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>", numbers.values.size
+    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.extremes())}.</p>", numbers.values.size
     csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers) if size <= MAX_LINES else ""
     if size > MAX_LINES or len(csv) > MAX_FILE:
         return [words, f"<p class='missing'>The file of its {size:,} numbers is left out; the app saves it as CSV.</p>"]

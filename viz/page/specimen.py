@@ -121,7 +121,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     best = scope.leading(selection.picture, TOP)
     rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
     more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
-    words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    words = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
@@ -148,10 +148,10 @@ def _row(scope: Microscope, number: int, probability: float, selected: bool) -> 
     )
 
 
-def in_words(scope: Microscope, selection: Selection) -> list[str]:
+def answer_texts(scope: Microscope, selection: Selection) -> list[str]:
     """HTML: whether the answer is correct, and the accuracy of test images with this confidence."""
     if selection.edits:
-        return [_edited_in_words(scope, selection)]
+        return [_edited_text(scope, selection)]
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
@@ -188,7 +188,7 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     return lines
 
 
-def _edited_in_words(scope: Microscope, selection: Selection) -> str:
+def _edited_text(scope: Microscope, selection: Selection) -> str:
     """HTML: about an edited picture, which has no true class and no known reliability."""
     count, before = len(selection.edits), scope.probabilities(selection.original)
     name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"

@@ -267,7 +267,7 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
 
 
 def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Session) -> None:
-    scope, (words,) = foreign.scope, specimen.in_words(foreign.scope, visit.selection)
+    scope, (words,) = foreign.scope, specimen.answer_texts(foreign.scope, visit.selection)
     if visit.selection.sample is None:
         assert words.startswith(f"It can only answer with one of its {len(scope.classes)} class")
     else:
@@ -286,6 +286,6 @@ def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer
     )  # of a network that has the samples' classes
     instrument = Instrument(Microscope(foreign_mixer, metrics, torch.device("cpu")))
     (lens,) = (lens for lens in instrument.lenses if lens.id == "model")
-    assert lens.asks == "This network has not been evaluated on images of its classes."
+    assert lens.question == "This network has not been evaluated on images of its classes."
     assert [view.id for view in lens.views] == ["pictures", "map", "mean", "training", "layers"]
     assert instrument.scope.quality == "not evaluated"

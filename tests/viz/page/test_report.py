@@ -105,7 +105,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
         for option in view.options:
             assert f"{option.label}: {option.label_of(selection)}" in unescape(section)
         if drawn.numbers:
-            assert drawn.numbers.in_words() in unescape(section)
+            assert drawn.numbers.extremes() in unescape(section)
             waiting = [one.label for one in view.missing(scope, selection)]
             assert ("Not measured: " + ", ".join(waiting) in unescape(section)) == bool(waiting)
             (data,) = re.findall(r"href='data:text/csv;base64,(.*?)'", section)

@@ -124,7 +124,7 @@ def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     groups = Groups(scope.grid, found.side)
     if found.groups:
         edit = spec.edit(scope, selection, groups.patches(*found.groups))
-        picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
+        picture, words = _with(scope, selection, edit), _result_text(scope, selection, found, edit)
     else:
         picture, words = (task.donor, spec.never) if found.groups is None else (task.base, spec.nothing)
     if spec.option is FILL:  # the background of the patches
@@ -172,7 +172,7 @@ def searches(spec: SearchSpec, scope: Microscope, selection: Selection) -> Seque
     return [greedy, proof]
 
 
-def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
+def _result_text(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
     """HTML."""
     assert found.groups is not None
     groups = Groups(scope.grid, found.side)
