@@ -14,8 +14,8 @@ HELP = ("app.py", "viz/page/endpoint.py")
 """files whose docstrings are shown, too, by `--help` or to other programs"""
 CODE = ("main.py", "setup.py", "mixer/*.py", "tools/*.py", "bench/*.py")
 """files whose docstrings and comments are in plain terms, too"""
-PRODUCT = ("app.py", "viz/[!s]*.py", "viz/attribution/*.py", "viz/doubt/*.py", "viz/mixing/*.py", "viz/intervene/*.py")
-"""as `CODE`, but not for messages: the page shows them"""
+PRODUCT = ("app.py", "viz/**/*.py")
+"""as `CODE`, but not for messages: many are texts of the page"""
 TURNS = {
     r"heard|hears?": "contains information from",
     r"tak(es?|en|ing) (\w+ )?for": "classified as, predicted",
@@ -128,7 +128,7 @@ def test_what_users_read_is_in_plain_terms() -> None:
 def test_docstrings_comments_and_messages_of_code_are_in_plain_terms() -> None:
     code, product = files_of(*CODE), files_of(*PRODUCT)
     assert len(code) > 40
-    assert len(product) > 30
+    assert len(product) > 90
     read = {name: comments(file) for name, file in (code | product).items()}
     read |= {name: [*read[name], *texts(file)] for name, file in code.items()}
     assert [found for name in read for found in turns(read[name], name, FORBIDDEN_IN_CODE)] == []

@@ -61,7 +61,7 @@ class Search:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """A kind of search, and the edit that its result stands for."""
+    """A kind of search, and the edit made of its result."""
 
     option: Choice
     """the option that the search depends on"""
