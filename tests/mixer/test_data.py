@@ -39,8 +39,6 @@ def test_normalisation_is_that_of_the_config() -> None:
 
 def test_samples_are_twenty_of_each_class() -> None:
     shipped = samples()
-    splits: tuple[Split, ...] = ("train", "validation", "train+validation", "test")
-    train, validation, both, test = (cifar10(split, conftest.OFFICIAL) for split in splits)
     assert torch.equal(shipped.labels.bincount(), torch.full((10,), 20))
     assert shipped.images.shape == (200, 3, 32, 32)
     assert len(shipped.indices.unique()) == 200
