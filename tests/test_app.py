@@ -40,7 +40,7 @@ from viz.page.networks import Networks
 from viz.page.photo import Photo
 from viz.page.safe_blocks import BROKEN
 from viz.page.sent import NO_BASE64, NOTHING
-from viz.page.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED, why_not_kept
+from viz.page.upload import NOT_ARRIVED, NOT_FETCHED, NOT_UPLOADED, storage_error
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_what_is_left_out_of_a_picture_is_said(client: Client, tmp_path: Path) -
     Image.new("RGBA", (90, 60), (200, 20, 20, 100)).save(tmp_path / "wide.png")
     assert client.predict(handle_file(tmp_path / "wide.png"), api_name="/classify")["notes"] == [
         TRANSPARENT,
-        "The network gets the middle of it: 60 x 60 of 90 x 60 pixels.",
+        "The network gets the centre of the picture: 60 x 60 of 90 x 60 pixels.",
     ]
 
 
@@ -332,16 +332,16 @@ def test_an_upload_that_cannot_be_kept_is_said_and_leaves_nothing_behind(
         full.setattr(GradioMultiPartParser, "__init__", here)
         full.setattr("gradio.route_utils.GradioUploadFile.write", write)
         answer = httpx.post(f"{url}gradio_api/upload", files={"files": b"x" * 1000})
-    assert (answer.status_code, answer.text) == (507, "The server cannot keep your picture: No space left on device.")
+    assert (answer.status_code, answer.text) == (507, "The server cannot store your picture: No space left on device.")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_takes_no_uploads_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "uploads"))
-    assert why_not_kept() == f"{tmp_path / 'file' / 'uploads'}: Not a directory (check the name)"
+    assert storage_error() == f"{tmp_path / 'file' / 'uploads'}: Not a directory (check the name)"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "new" / "uploads"))
-    assert why_not_kept() == ""
+    assert storage_error() == ""
     assert not list((tmp_path / "new" / "uploads").iterdir())
 
 

@@ -102,7 +102,7 @@ def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_ano
     expect(said(page)).to_be_empty()
     assert max(map(len, asked)) < 500, "it goes along with every request"
     elsewhere = visit(link)
-    expect(said(elsewhere)).to_have_text("The picture of this link is not in it: choose it here again.", timeout=60_000)
+    expect(said(elsewhere)).to_have_text("This link does not contain its picture: choose it again.", timeout=60_000)
     expect(elsewhere.locator("#patch")).to_have_value("1,1")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
-    HALVES,
+    SUBLAYERS,
     before_after,
     confusion,
     grouped_bars,
@@ -53,8 +53,8 @@ opens half a second later."""
 __all__ = [
     "AGAINST",
     "FOR",
-    "HALVES",
     "PLOTLY_JS",
+    "SUBLAYERS",
     "Figure",
     "against_chance",
     "agreement",

@@ -45,7 +45,7 @@ DISC, CROSS = 0, 4
 READABLE = 25
 """classes of which a confusion matrix can be read"""
 
-HALVES = "half-block (a: token mixing, b: channel mixing)"
+SUBLAYERS = "sublayer (a: token mixing, b: channel mixing)"
 
 MAX_ACROSS, MAX_DOWN = 4, 8
 """names on an axis of patches"""

@@ -28,6 +28,7 @@ MOVED = {
     "tokens.lens": "how.lens",
     "tokens.matrix": "tokens.similarity?similar=pairs",
     "tokens.updates": "tokens.norms?norms=updates",
+    "whatif.knockout.halves": "whatif.knockout.sublayers",
     "whatif.patching.pair": "whatif.patching.updates",
     "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
     "whatif.smallest.paste": "whatif.smallest.search?goal=paste",

@@ -257,13 +257,13 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
 
 
 def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
-    """HTML: the answer without the half-block that leads to a depth; at the stem, nothing."""
+    """HTML: the answer without the sublayer that leads to a depth; at the stem, nothing."""
     if not depth:
         return ""
-    before, half = scope.answer(picture), depth - 1
+    before, sublayer = scope.answer(picture), depth - 1
     after = scope.remembered(
-        ("answer without", picture, half),
-        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+        ("answer without", picture, sublayer),
+        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [sublayer], {}).argmax()),
     )
     becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
     return f"Without {scope.depth_names[depth]}, the answer {becomes}."
@@ -293,7 +293,7 @@ def _most_read(usual: tokens.SampleStats) -> int:
 
 
 def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
-    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+    """How many answers to the samples change without the sublayer that leads to a depth, and how many there are."""
     return scope.over_samples(
         ("answers without", depth),
         f"Skipping {scope.depth_names[depth]} over the samples",
@@ -387,7 +387,7 @@ PCA = View(
 NORMS = View(
     "norms",
     "Norms of tokens and updates",
-    "How large is each token, and how large is the update by each half-block?",
+    "How large is each token, and how large is the update by each sublayer?",
     "Limits: LayerNorm removes the norm before every MLP; a large update may be undone later, or ignored by the "
     "classifier.",
     lambda s: s.picture,

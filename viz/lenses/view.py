@@ -255,10 +255,10 @@ def pick_row(scope: Microscope, selection: Selection, point: Point) -> Params:
     return {"patch": patch_text(scope, point.index[0])}
 
 
-def pick_half(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """A click on a value for each half-block: the depth that it leads to."""
-    (half,) = point.index
-    return {"depth": scope.depth_names[1:][half]}
+def pick_sublayer(scope: Microscope, selection: Selection, point: Point) -> Params:
+    """A click on a value for each sublayer: the depth that it leads to."""
+    (sublayer,) = point.index
+    return {"depth": scope.depth_names[1:][sublayer]}
 
 
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:

@@ -686,7 +686,7 @@ window.instrument = (() => {
     };
   };
 
-  shows.set("kept", keep);
+  shows.set("stored", keep);
   const inStatus = part => document.querySelector(`#status [data-part="${part}"]`);
   const say = text => { inStatus("said").textContent = text; };
   const announce = text => { inStatus("told").textContent = text; }; // to those who do not see what changed
@@ -728,7 +728,7 @@ window.instrument = (() => {
       remember();
       if (answer) show(answer, chosen || link === undefined);
       if (answer && listed) fillScreen(answer.status.go);
-      if (!answer) say("Something in the program went wrong. The server's log has the details.");
+      if (!answer) say("An error occurred in the program. The server's log has the details.");
     }
     asking = false;
   };

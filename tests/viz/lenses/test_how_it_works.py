@@ -111,13 +111,13 @@ def logits_of(lab: Microscope, selection: Selection) -> int:
     return int(lab.look(selection.picture).logits[0].argmax())
 
 
-@pytest.mark.parametrize(("depth", "half"), [("stem", "a"), ("2a", "a"), ("2b", "b"), ("3b", "b")])
-def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, depth: str, half: str) -> None:
+@pytest.mark.parametrize(("depth", "sublayer"), [("stem", "a"), ("2a", "a"), ("2b", "b"), ("3b", "b")])
+def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, depth: str, sublayer: str) -> None:
     selection = select(lab, lens, depth=depth, patch="5,1", channel="4", unit="8")
     at, block = selection.depth, selection.block
     (text_,) = re.findall(r"data-stage='([^']+)'", stage.draw(lab, selection).html)
     played, trace = json.loads(unescape(text_)), lab.look(selection.picture)
-    assert played["half"] == half
+    assert played["half"] == sublayer
     assert played["selected"] == [11, 4]
     assert np.array(played["values"]) == pytest.approx(trace.depths[at, 0].numpy(), rel=5e-3)
     before, mixed, after = trace.depths[2 * block : 2 * block + 3, 0]
@@ -201,7 +201,7 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, l
     trace, at = lab.look(selection.picture), lab.depth_names.index(depth)
     before, after = (float(trace.depths[i, 0, 11, 4]) for i in (at - 1, at))
     read, written = accounts(drawn.html)
-    unit = detail.mixing(lab, selection, detail.half_of(lab, selection)).unit
+    unit = detail.mixing(lab, selection, detail.sublayer_of(lab, selection)).unit
     assert depth[1] == "b" or unit == 8
     hidden = trace.token_hidden if depth[1] == "a" else trace.channel_hidden
     active = float(hidden[(at - 1) // 2][0, 4 if depth[1] == "a" else 11, unit])

@@ -85,5 +85,5 @@ def test_an_untrained_network_has_no_largest_update() -> None:
     scope = microscope()
     scope.model.start_as_identity()
     words = view_of(how_it_works.lens(scope), "network").draw(scope, select(scope, lens)).words
-    assert "Every half-block has an update of zero." in words
+    assert "Every sublayer has an update of zero." in words
     assert "largest update" not in words

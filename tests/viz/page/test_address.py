@@ -25,7 +25,7 @@ def visit(instrument: Instrument) -> Session:
 def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrument: Instrument, visit: Session) -> None:
     fresh = Session(instrument.first)
     updates = instrument.answer(visit, {"redraw": True, "again": True})
-    query, kept = updates["status"]["link"], updates["kept"]
+    query, kept = updates["status"]["link"], updates["stored"]
     assert len(query) < 200
     assert not any(text in query for text in kept.values())
     whole = "&".join(f"{name}={text}" for name, text in parse_qsl(query))
@@ -39,8 +39,8 @@ def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrumen
 
 
 def test_what_stands_for_a_digest_is_sent_once(instrument: Instrument, visit: Session) -> None:
-    assert "kept" not in instrument.answer(visit, {"words": {"patch": "0,0"}})
-    assert "kept" in instrument.answer(visit, {"words": {"edits": "mean:1,1", "pin": "here"}})
+    assert "stored" not in instrument.answer(visit, {"words": {"patch": "0,0"}})
+    assert "stored" in instrument.answer(visit, {"words": {"edits": "mean:1,1", "pin": "here"}})
 
 
 def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, visit: Session) -> None:
@@ -48,7 +48,7 @@ def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, vis
     query = instrument.answer(visit, {"redraw": True, "again": True})["status"]["link"]
     assert set(parse_qs(query)) == {"picture", "patch", "pin"}
     updates = instrument.answer(fresh, {"link": f"?{query}"})
-    assert updates["status"]["said"] == "The picture of this link is not in it: choose it here again."
+    assert updates["status"]["said"] == "This link does not contain its picture: choose it again."
     assert updates["status"]["link"] == "patch=2,1"
     assert fresh.selection.patch == visit.selection.patch
 
@@ -60,7 +60,9 @@ def test_many_edits_are_not_in_the_query_either(instrument: Instrument) -> None:
     updates = instrument.answer(visit, {"words": {"edits": ";".join(places[:60]), "undone": "noise"}})
     assert len(visit.selection.edits) > 30
     assert len(updates["status"]["link"]) < 200
-    assert list(updates["kept"].values()) == [dict(parse_qsl(link(instrument, visit.pinned, visit.selection)))["edits"]]
+    assert list(updates["stored"].values()) == [
+        dict(parse_qsl(link(instrument, visit.pinned, visit.selection)))["edits"]
+    ]
 
 
 @pytest.mark.parametrize(("length", "fits"), [(100, True), (LONGEST - 100, True), (LONGEST, False)])

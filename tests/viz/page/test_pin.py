@@ -94,7 +94,7 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Session) -> Non
     [
         ("sample=3000", "Sample is a whole number from 0 to 199"),
         ("sample=3&nothing=1", "There is no option called 'nothing'."),
-        ("network=elsewhere&sample=3", "What was pinned is not shown: elsewhere is not open here."),
+        ("network=elsewhere&sample=3", "The pinned selection is not shown: elsewhere is not open here."),
         ("%00", "There is no option called"),
     ],
 )

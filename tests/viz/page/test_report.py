@@ -32,7 +32,7 @@ from viz.page.session import Session
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
-IN_PART = {"Mean maps", "Reliability tests", "Ablation of half-blocks", "Ablation of hidden units"}
+IN_PART = {"Mean maps", "Reliability tests", "Ablation of sublayers", "Ablation of hidden units"}
 """what is known of them without asking"""
 
 

@@ -25,7 +25,7 @@ from viz.selection import Selection, patch_text
 
 ROWS, CHANNELS = 32, 24
 """of the table: as many as can be told apart"""
-HALVES: tuple[forward_pass.Half, forward_pass.Half] = ("a", "b")
+SUBLAYERS: tuple[forward_pass.Sublayer, forward_pass.Sublayer] = ("a", "b")
 TOP = 5
 """classes of the answer"""
 
@@ -56,7 +56,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         drawn = detail.draw(scope, selection)
         middle, numbers = f"<div class='opened'>{_close(part)}{drawn.html}</div>", drawn.numbers
     else:
-        middle, numbers = _halves(table), _numbers(scope, scope.answer(selection.picture), read, added)
+        middle, numbers = _sublayers(table), _numbers(scope, scope.answer(selection.picture), read, added)
     flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
     html = (
         f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
@@ -65,19 +65,21 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(html=html, words=_in_words(scope, selection, read, added), numbers=numbers)
 
 
-def _numbers(scope: Microscope, answer: int, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]) -> Numbers:
+def _numbers(
+    scope: Microscope, answer: int, read: tokens.LogitLens, added: Float32[np.ndarray, "sublayers"]
+) -> Numbers:
     of = (f"probability of {scope.classes[answer]}", "norm of the update / norm of its input")
     values = np.stack([read.probabilities[:, answer], [np.nan, *added]], 1)
     return Numbers("value", {"depth": scope.depth_names, "of": of}, values)
 
 
 def _in_words(
-    scope: Microscope, selection: Selection, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]
+    scope: Microscope, selection: Selection, read: tokens.LogitLens, added: Float32[np.ndarray, "sublayers"]
 ) -> str:
     names, most, answer = scope.depth_names, int(added.argmax()), scope.answer(selection.picture)
     update = f"The largest update is that of <b>{names[most + 1]}</b>: {_share(added[most])} of its input."
     if not added.any():
-        update = "Every half-block has an update of zero."
+        update = "Every sublayer has an update of zero."
     return (
         f"From <b>{names[read.decided_at]}</b> on, the head would already give the answer, "
         f"<b>{escape(scope.classes[answer])}</b>. {update}"
@@ -134,8 +136,8 @@ class _Table:
     columns: range
     tables: Float32[np.ndarray, "3 rows columns"]
     """what is drawn: the input of the block, after its token mixing, after its channel mixing"""
-    mixings: dict[forward_pass.Half, forward_pass.Mixing]
-    """the selected value on its way through both halves of the block"""
+    mixings: dict[forward_pass.Sublayer, forward_pass.Mixing]
+    """the selected value on its way through both sublayers of the block"""
 
     @classmethod
     def of(cls, scope: Microscope, selection: Selection) -> "_Table":
@@ -144,7 +146,7 @@ class _Table:
         columns = window(channel, scope.model.config.hidden_dim, CHANNELS)
         depths = scope.look(selection.picture).depths[2 * selection.block : 2 * selection.block + 3, 0]
         part = depths[:, rows.start : rows.stop, columns.start : columns.stop].float().cpu().numpy()
-        mixings = {half: detail.mixing(scope, selection, half) for half in HALVES}
+        mixings = {sublayer: detail.mixing(scope, selection, sublayer) for sublayer in SUBLAYERS}
         return cls(scope, selection, channel, rows, columns, part, mixings)
 
     @property
@@ -235,8 +237,8 @@ def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.to_rgb(values[None].astype(np.float32), True)[0]]
 
 
-def _halves(table: _Table) -> str:
-    """Both halves of the block, each on one column or one row, by way of one unit."""
+def _sublayers(table: _Table) -> str:
+    """Both sublayers of the block, each on one column or one row, by way of one unit."""
     scope, patch, channel, columns = table.scope, table.selection.patch, table.channel, table.columns
     block = table.selection.block
     depths = scope.look(table.selection.picture).depths[2 * block : 2 * block + 3, 0]
@@ -249,13 +251,13 @@ def _halves(table: _Table) -> str:
     def row(values: np.ndarray) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
-    halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
+    sublayers: tuple[tuple[forward_pass.Sublayer, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
         ("a", f"normalised column {channel}", update[0][:, channel], column, "all columns"),
         ("b", f"normalised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
-    for half, what, added, look, others in halves:
-        at = table.mixings[half]
+    for sublayer, what, added, look, others in sublayers:
+        at = table.mixings[sublayer]
         cards = (
             _card("in", look(at.read.values), what),
             _card("read", look(at.read.weights), f"unit {at.unit} reads"),
@@ -263,13 +265,13 @@ def _halves(table: _Table) -> str:
             _card("write", look(at.writes), f"unit {at.unit} writes"),
             _card("out", look(added), "+ update"),
         )
-        name = f"{block + 1}{half}"
+        name = f"{block + 1}{sublayer}"
         here = " here" * (scope.depth_names[table.selection.depth] == name)
         drawn.append(
-            f"<div class='half {half}{here}'><h4>{name}: {next(underlined(PARTS[half]))} <small>one MLP for "
+            f"<div class='half {sublayer}{here}'><h4>{name}: {next(underlined(PARTS[sublayer]))} <small>one MLP for "
             f"{others}</small></h4>"
-            f"<button type='button' data-keep='{half}' data-words='part={half}' aria-label='Show the sum of {name}'>"
-            f"Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
+            f"<button type='button' data-keep='{sublayer}' data-words='part={sublayer}' "
+            f"aria-label='Show the sum of {name}'>Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
         )
     return f"<div class='halves'>{''.join(drawn)}</div>"
 
@@ -283,7 +285,7 @@ def _rail(
     selection: Selection,
     part: NetworkPart | None,
     read: tokens.LogitLens,
-    added: Float32[np.ndarray, "halves"],
+    added: Float32[np.ndarray, "sublayers"],
 ) -> str:
     """All depths: how probable the answer would be there, and which patches support it."""
     answer, names = scope.answer(selection.picture), scope.depth_names
@@ -333,7 +335,7 @@ def _steps(table: _Table) -> list[str]:
     scope, selection = table.scope, table.selection
     config, grid = scope.model.config, scope.grid
     channels, row = config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
-    units = {half: at.unit for half, at in table.mixings.items()}
+    units = {sublayer: at.unit for sublayer, at in table.mixings.items()}
     strongest = ", the strongest" if selection.unit is None else ""
     return [
         f"Each patch of the picture is a row of the table: {counted(channels, 'number')}.",

@@ -20,7 +20,7 @@ from viz.lenses.view import (
     Point,
     View,
     group_place,
-    pick_half,
+    pick_sublayer,
     places,
 )
 from viz.measuring import Measurement
@@ -36,12 +36,12 @@ def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
     updates = View(
         "updates",
-        "Activation patching by half-block",
-        "How much of the difference between the answers does the other picture's update of one half-block transfer?",
+        "Activation patching by sublayer",
+        "How much of the difference between the answers does the other picture's update of one sublayer transfer?",
         "Limits: the bars do not add up, and the background may be transferred as well as the object.",
         sees=lambda s: (s.picture, s.depth, other.value(s)),
         draw=partial(draw_updates, other),
-        pick=pick_half,
+        pick=pick_sublayer,
         needs=lambda scope, s: [updates_of(other, scope, s)],
     )
     tokens = View(
@@ -80,22 +80,22 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     if values is None:
         return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
-    figure = figures.signed_bars(shares, names, SHARE, figures.HALVES, selection.depth - 1)
-    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
+    figure = figures.signed_bars(shares, names, SHARE, figures.SUBLAYERS, selection.depth - 1)
+    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"sublayer": names}, shares))
 
 
-def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves"]]:
+def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "sublayers"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
-    halves = len(scope.depth_names) - 1
+    sublayers = len(scope.depth_names) - 1
     return scope.measurement(
         ("patched updates", picture, second),
         "Updates of the other picture",
-        "half-blocks",
-        sweep_work(halves),
+        "sublayers",
+        sweep_work(sublayers),
         lambda: with_result(
             update_effects(scope.model, scope.look(picture), scope.look(second), between(scope, picture, second))
         ),
-        passes=(1 + halves) / 2,
+        passes=(1 + sublayers) / 2,
     )
 
 
@@ -127,7 +127,7 @@ def map_of(other: Choice, scope: Microscope, selection: Selection) -> Measuremen
     return scope.measurement(
         ("token map", picture, second, side),
         "Patching every token",
-        "half-blocks",
+        "sublayers",
         work,
         lambda: token_map(scope.model, *_inputs(scope, picture, second), side),
         passes=work / (depths - 1),
@@ -147,13 +147,13 @@ def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
 
 
 def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
-    """What tells the two answers apart, for this picture and for the other."""
+    """The logit difference of the two answers, for this picture and for the other."""
     here, there = (float(between(scope, picture, other).of(scope.look(each).logits)) for each in (picture, other))
     return here, there
 
 
 def _shares(scope: Microscope, picture: bytes, other: bytes, changes: Float32[np.ndarray, "*any"]) -> np.ndarray:
-    """Changes as shares of the whole difference between the pictures; as they are where there is none."""
+    """Changes as shares of the difference between the two pictures; unchanged if that is 0."""
     here, there = _ends(scope, picture, other)
     return changes / np.float32(there - here or 1)
 
