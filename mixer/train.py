@@ -25,6 +25,7 @@ from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
 from mixer.muon import Muon
+from mixer.precision import autocast
 from mixer.run import Run, RunError
 from mixer.validation import check_range
 
@@ -263,7 +264,7 @@ def _step(
     micro = config.micro_batch or (32 if inputs.device.type == "cpu" else len(inputs))
     total = torch.zeros(1, device=inputs.device)
     for x, y in zip(inputs.split(micro), targets.split(micro), strict=True):
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with autocast(x.device):
             logits = answers(x)
         loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(images)
         loss.backward()
@@ -274,7 +275,7 @@ def _step(
 
 @torch.no_grad()
 def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-    with torch.autocast(inputs.device.type, torch.bfloat16):
+    with autocast(inputs.device):
         return teacher(inputs).float().softmax(1)
 
 
