@@ -363,7 +363,7 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
         ({"csv": "values.txt"}, ValueError, "--csv must be the name of a CSV file, such as values.csv, not values.txt"),
         ({"folder": "nowhere"}, FileNotFoundError, "nowhere"),
         ({"folder": "texts"}, ValueError, "texts has no pictures: name a folder with photos"),
-        ({"label": "tiger"}, ValueError, "this network knows no class 'tiger'"),
+        ({"label": "tiger"}, ValueError, "this network has no class 'tiger'"),
         ({"block": 9}, ValueError, "block is a whole number from 1 to 3, not 9"),
     ],
 )

@@ -21,7 +21,7 @@ def plane(scope: Microscope) -> View:
     return View(
         "map",
         "Map of mean tokens (PCA)",
-        "Which pictures have similar mean tokens at the selected depth, and where is the present picture?",
+        "Which pictures have similar mean tokens at the selected depth, and where is the current one?",
         "Limits: two components show only a part of the variance, so pictures that lie together may still differ.",
         lambda s: (s.depth, s.picture),
         _draw_map,
@@ -69,7 +69,7 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
     )
     if len(selected) > MAX_POINTS:
         words += f" The first {MAX_POINTS:,} are shown."
-    words += " Colour: the answer; a cross: it differs from the label; the star: the present picture."
+    words += " Colour: the answer; a cross: it differs from the label; the star: the current picture."
     axes = {"picture": [names[i] for i in shown], "component": ("first", "second")}
     return Drawn(drawn, words=words, numbers=Numbers("score", axes, at[shown]))
 

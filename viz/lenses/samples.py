@@ -201,7 +201,7 @@ def _draw_samples(scope: Microscope, selection: Selection) -> Drawn:
     if places is None:
         return Drawn()
     if not places:
-        return Drawn(words="There is none among the samples.")
+        return Drawn(words="No sample matches.")
     found, here = listed(scope, selection), places[:FEW]
     more = len(places) - len(here)
     words = (
@@ -216,7 +216,7 @@ def pictures(scope: Microscope) -> View:
     return View(
         "pictures",
         "Pictures and answers",
-        "What does the network answer to each picture, how sure, decided at which depth and by which patch?",
+        "Which class does the network predict for each picture, with which confidence, and from which depth on?",
         "Limits: the confidence is that of the network, and a picture at the top of an order is extreme by selection.",
         lambda s: None,
         _draw_pictures,

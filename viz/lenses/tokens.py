@@ -315,7 +315,7 @@ def _usual_text(scope: Microscope, usual: tokens.SampleStats) -> str:
     return (
         "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
         f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
-        f"{usual.images} samples, whatever they show, so this is weak evidence."
+        f"{usual.images} samples, so this is weak evidence."
     )
 
 

@@ -122,7 +122,7 @@ def report(here: Lenses, visit: Session, address: str, names: Collection[str] | 
             links = ", ".join(f"<a href='#{element_id(lens, view)}'>{escape(view.title)}</a>" for view in views)
             contents += f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a>: {links}</li>"
     titles = dict.fromkeys(v.title for v, lens in others.items() if v not in shown and lens is not here.specimen)
-    without = f"<p class='missing'>Not chosen for this report: {escape(', '.join(titles))}.</p>" if titles else ""
+    without = f"<p class='missing'>Not in this report: {escape(', '.join(titles))}.</p>" if titles else ""
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
     return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul>{without}</nav>", *parts])
 

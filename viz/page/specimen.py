@@ -24,16 +24,16 @@ HEADER = """
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
-<button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
+<button type="button" popovertarget="reports" title="All measured views as one file">Report</button>
 <span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
 <button type="button" data-do="report" data-of="lens">Of this tab</button>
 <button type="button" data-do="report" data-of="all">Of everything</button></span></p>
-<form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
+<form id="playlist" popover><label>Links, one per line. Arrow keys show the next one
 <textarea rows="8" required></textarea></label><button>Start</button></form>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">
 <h2 id="others-title">Open another network</h2>
 <p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
-Hugging Face Hub. Your picture, patch and tab are kept.</p>
+Hugging Face Hub. Your picture, patch and tab stay selected.</p>
 <input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
 <p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
 </form></dialog>"""
@@ -155,12 +155,12 @@ def answer_texts(scope: Microscope, selection: Selection) -> list[str]:
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        lines = [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
+        lines = [f"The network can only answer with one of its {len(scope.classes)} classes, for any picture."]
         if selection.brought:
             (height, width), (rows, cols) = selection.brought.size, scope.grid.image_size
             lines.append(
                 f"Your picture was made for a network of another size: {width} x {height} pixels, here resized to "
-                f"{cols} x {rows}. Choose the file again to lose nothing of it."
+                f"{cols} x {rows}. Choose the file again for its full resolution."
             )
         return lines
     truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)

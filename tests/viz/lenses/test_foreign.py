@@ -269,7 +269,7 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
 def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Session) -> None:
     scope, (words,) = foreign.scope, specimen.answer_texts(foreign.scope, visit.selection)
     if visit.selection.sample is None:
-        assert words.startswith(f"It can only answer with one of its {len(scope.classes)} class")
+        assert words.startswith(f"The network can only answer with one of its {len(scope.classes)} class")
     else:
         assert words.startswith(
             "Test image 3 of CIFAR-10, labelled <b>airplane</b>. The network does not have this class"

@@ -450,7 +450,7 @@ def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
     html = view.draw(lab, selection).html
     shuffled = permutation_experiment(lab.model, lab.input(selection.picture), 0)
     assert f"more than {shuffled.largest_logit_difference:.0e}" in html
-    assert "{:,} parameters in place of {:,}".format(*question.shared_weights(lab.model)) in html
+    assert "{:,} parameters instead of {:,}".format(*question.shared_weights(lab.model)) in html
     assert html.count("Section") == 4
 
 

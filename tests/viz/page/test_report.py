@@ -294,7 +294,7 @@ def test_a_report_chooses(instrument: Instrument, visit: Session) -> None:
         report.choose(instrument, visit.selection, ["tokens.vote"])
     found = report.report(instrument, visit, AT, ["tokens.votes"])
     assert found.count("<section") == 1
-    assert "Not chosen for this report: " in found
+    assert "Not in this report: " in found
     assert "Layer table" in found
     answer = instrument.answer(Session(visit.selection), {"report": AT, "of": "lens"})
     sections = re.findall(r'<section class="view" id="(.*?)"', answer["status"]["file"]["text"])

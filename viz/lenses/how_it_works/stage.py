@@ -344,13 +344,13 @@ def _steps(table: _Table) -> list[str]:
         f"Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
         "All units together make the update; it is added to the column.",
-        "So do all columns, with the same MLP: patches exchange information.",
+        "All columns go through the same MLP: patches exchange information.",
         f"Channel mixing takes one row: {row} with all its channels.",
         f"Each of {counted(config.channels_mlp_dim, 'unit')} takes a weighted sum of it. "
         f"Shown: unit {units['b']}, the strongest.",
         "After the GELU, the unit writes to every channel.",
         "All units together make the update; it is added to the row.",
-        "So do all rows, with the same MLP: patches do not interact.",
+        "All rows go through the same MLP: patches do not interact.",
         "After the last block the rows are averaged, and the head gives the answer.",
     ]
 

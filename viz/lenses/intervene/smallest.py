@@ -179,13 +179,15 @@ def _result_text(scope: Microscope, selection: Selection, found: Found, edit: Ed
     named = ", ".join("({}, {})".format(*group_place(groups, groups.patches(group)[0])) for group in found.groups)
     count, sets = len(found.groups), search.smaller_sets(len(groups), found)
     if found.side > selection.side:
-        proof = f"Those within them, in {side_text(selection.side)}, are searched next."
+        proof = f"Next, the {side_text(selection.side)} in them are searched."
     elif found.proven:
         proof = "No smaller set is sufficient: all were tested."
     elif sets > search.AFFORDABLE:
-        proof = f"A greedy search found them. That fewer are too few is not proven: {sets:,} sets are too many to test."
+        proof = (
+            f"A greedy search found them. It is not proven that fewer are too few: {sets:,} sets are too many to test."
+        )
     else:
-        proof = "A greedy search found them. That fewer are too few is not tested yet."
+        proof = "A greedy search found them. It is not tested yet whether fewer are enough."
     button = ""
     if edit.places and len(selection.edits) < edits.MAX_EDITS:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})

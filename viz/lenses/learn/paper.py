@@ -64,7 +64,7 @@ def _shared(scope: Microscope) -> Row:
     return (
         "Section 2, equation 1.",
         "One token-mixing MLP is shared by all channels, which saves memory; results do not suffer (supplement A.1).",
-        f"Every block has {shared:,} parameters in place of {each:,}.",
+        f"Every block has {shared:,} parameters instead of {each:,}.",
         "Not tested here: separate MLPs need another training.",
         "lens=how&depth=1a",
     )

@@ -40,7 +40,7 @@ def lens(scope: Microscope) -> Lens:
         draw=draw_distance,
         pick=block.pick_block,
     )
-    asks = f"Which patches do the weights connect, whatever the picture? {block.FOLLOWS}"
+    asks = f"Which patches do the weights connect, for every picture? {block.FOLLOWS}"
     return Lens(
         "mixing.wiring", "Weights only", asks, ((matrix, map_view(source)), (values, distance)), of_weights=True
     )
