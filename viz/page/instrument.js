@@ -680,7 +680,7 @@ window.instrument = (() => {
     listen(element);
     return value => {
       set(element, value.set);
-      if (value.told) announce(value.told);
+      if (value.announcement) announce(value.announcement);
       const html = element.querySelector('[data-part="html"]');
       if (html) fill(html, value.html ?? "");
     };
@@ -688,8 +688,8 @@ window.instrument = (() => {
 
   shows.set("stored", keep);
   const inStatus = part => document.querySelector(`#status [data-part="${part}"]`);
-  const say = text => { inStatus("said").textContent = text; };
-  const announce = text => { inStatus("told").textContent = text; }; // to those who do not see what changed
+  const say = text => { inStatus("message").textContent = text; };
+  const announce = text => { inStatus("announcement").textContent = text; }; // to those who do not see what changed
 
   // what is chosen goes to the server, one after the other, so the answers are shown in the order of the choices;
   // what is not answered when the page is loaded anew is sent again
@@ -763,7 +763,7 @@ window.instrument = (() => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
   };
-  const show = ({status: {link, said, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
+  const show = ({status: {link, message, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
     if (about.markup) rebuild(about.markup);
     if (about.networks) networks(about);
     receive(parts);
@@ -773,12 +773,12 @@ window.instrument = (() => {
     if (place) go(place);
     if (document.body.classList.contains("away")) say("");
     document.body.classList.remove("away");
-    if (said !== undefined) say(said);
+    if (message !== undefined) say(message);
     if (wait === null) progress(wait);
     if (running) measure();
     if (follow) send({link: follow, chosen: true});
     if (file) take(file);
-    else if (said !== undefined) made();
+    else if (message !== undefined) made();
   };
   // the browser's Back comes back to another network, tab or picture; all else is as it was there
   const CHAPTERS = ["network", "lens", "sample", "picture"];

@@ -135,7 +135,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
         f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
     )
     html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
-    return {"html": html, "set": chosen, "told": announcement}
+    return {"html": html, "set": chosen, "announcement": announcement}
 
 
 def _row(scope: Microscope, number: int, probability: float, selected: bool) -> str:

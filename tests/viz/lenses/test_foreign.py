@@ -262,7 +262,7 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
             click, words = chosen[-1]
             visit = Session(start)
             updates = foreign.answer(visit, click)
-            assert updates["status"]["said"] == "", name
+            assert updates["status"]["message"] == "", name
             assert visit.selection == choose(foreign, start, words), name
 
 

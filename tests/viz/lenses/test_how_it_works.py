@@ -459,7 +459,7 @@ def test_a_channel_is_in_the_link(instrument: Instrument) -> None:
     instrument.answer(visit, {"words": {"channel": "10"}})
     assert visit.selection.channel == 10
     status = instrument.answer(visit, {"words": {"channel": "11"}})["status"]
-    assert status["said"] == "Channel is a whole number from 0 to 10, not '11'."
+    assert status["message"] == "Channel is a whole number from 0 to 10, not '11'."
     assert status["link"] == "channel=10"
 
 

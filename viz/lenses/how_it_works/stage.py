@@ -290,7 +290,7 @@ def _rail(
     """HTML: for each depth the probability of the answer, and the patches that support it."""
     answer, names = scope.answer(selection.picture), scope.depth_names
     probabilities, decided = read.probabilities[:, answer], read.decided_at
-    votes, said = _votes(scope, selection.picture, answer)
+    votes, label = _votes(scope, selection.picture, answer)
     span = float(np.percentile(np.abs(votes), 99)) or 1.0
     stops = []
     for depth, name in enumerate(names):
@@ -318,7 +318,7 @@ def _rail(
         f"{sign}</button>"
         for sign, to, which in jumps
     )
-    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {said}."
+    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {label}."
     still = " disabled" * bool(part)  # the animation needs the table
     plays = "".join(
         f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")
