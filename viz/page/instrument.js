@@ -1,7 +1,7 @@
-// The page in the browser: what is clicked goes to the server in the words of a link, what comes back is shown.
-document.querySelector("base")?.remove(); // with Gradio's "./", "#id" is of another page once the link has changed
+// The page in the browser: sends events to the server, with parameters as in a link, and shows the values of its answers.
+document.querySelector("base")?.remove(); // with Gradio's "./", "#id" would lead to another page after a change of the link
 window.instrument = (() => {
-  const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
+  const HOVER_MS = 1000; // the time for which an old figure stays, greyed, while the new one is measured
   const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
   const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
   const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
@@ -13,8 +13,8 @@ window.instrument = (() => {
     script.onerror = () => reject(new Error("the figures' library did not load: reload the page"));
     document.head.append(script);
   }));
-  plotly().catch(() => {}); // begin before the first figure is there; whoever waits for it hears of a failure
-  let dress; // of all figures of an answer, looked up once: the browser would lay out the page anew for each
+  plotly().catch(() => {}); // starts before the first figure; those who await it get the error
+  let dress; // style of all figures of an answer, read once: each reading costs a layout of the page
   const dressed = element => {
     if (!dress) {
       const {fontFamily: family, color} = getComputedStyle(element);
@@ -26,25 +26,25 @@ window.instrument = (() => {
   const fit = (figure, own) => {
     const shape = figure.shape, width = figure.clientWidth;
     const large = figure.closest(".lecture") ? 0.75 * window.innerHeight / LECTURE : 0;
-    // whole pixels: what plotly calls its height is compared with what the browser does
+    // whole pixels: plotly's height must equal the browser's
     const high = Math.round(shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large));
     figure.style.height = `${high}px`;
     figure.style.marginBottom = large ? `${(LECTURE - 1) * high}px` : "";
   };
   const words = text => Object.fromEntries(new URLSearchParams(text));
 
-  // what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, and for other tabs
-  const STORE = "mixer microscope", KEPT = 20, DIGEST = /[0-9a-f]{32}/g;
-  const LONGEST = 8000; // characters of a link, as in address.py
+  // the query has digests of long values; the browser stores the values for reloads and other tabs
+  const STORE = "mixer microscope", MAX_STORED = 20, DIGEST = /[0-9a-f]{32}/g;
+  const LONGEST = 8000; // as in address.py
   const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { return []; } };
   const texts = new Map(stored());
   const keep = found => {
     for (const [digest, text] of Object.entries(found)) texts.set(digest, text);
-    const all = [...stored().filter(([digest]) => !(digest in found)), ...Object.entries(found)].slice(-KEPT);
-    for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
+    const all = [...stored().filter(([digest]) => !(digest in found)), ...Object.entries(found)].slice(-MAX_STORED);
+    for (; all.length; all.shift()) // if the store is full, drop the oldest value; there may be no store
       try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
   };
-  // the link of this page, or of a view in it, or of that alone, as it can be copied: with all that it stands for, or as short as it is
+  // the link to this page or to a view (as: "view" or "only"), complete if it is not too long
   const link = (view, as = "view") => {
     const page = new URL(location.href), add = view ? `${as}=${view}` : "";
     page.hash = "";
@@ -55,15 +55,15 @@ window.instrument = (() => {
     const whole = location.search.length + fragment.length < LONGEST;
     return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
   };
-  // what the address says, with all that it stands for
+  // the parameters of the address, with the values of digests
   const fromAddress = ({search, hash} = location) => {
     const brought = new Map(new URLSearchParams(hash.slice(1)));
     const text = digest => brought.get(digest) ?? texts.get(digest);
     return (search + hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
   };
 
-  // what a control says, in the words of a link
-  const said = control => {
+  // the value of a control as in a link
+  const valueOf = control => {
     if (control.dataset.values) return control.dataset.values.split(",")[Number(control.value)];
     if (control.type === "checkbox") {
       const all = control.closest("fieldset").querySelectorAll("input");
@@ -76,7 +76,7 @@ window.instrument = (() => {
       const value = values[control.dataset.word];
       if (value === undefined) continue;
       if (control.sent === value) control.sent = undefined;
-      if (control.sent !== undefined && control === document.activeElement) continue; // the answer is on its way
+      if (control.sent !== undefined && control === document.activeElement) continue; // a newer value was sent
       if (control.dataset.values) control.value = control.dataset.values.split(",").indexOf(value);
       else if (control.type === "checkbox") control.checked = value.split(",").includes(control.value);
       else control.value = value;
@@ -88,7 +88,7 @@ window.instrument = (() => {
       menu.querySelector("summary span").textContent = `${boxes.filter(box => box.checked).length} of ${boxes.length}`;
     }
   };
-  // what opens over the page, menus and the drawer, closes by Escape, and by whatever is pressed in the page under it
+  // menus and the drawer close with Escape and with a click on the page
   const opened = () => document.querySelectorAll("details[data-menu][open] > summary, #drawer > .label-wrap.open");
   document.addEventListener("pointerdown", event => {
     const page = event.target.closest("#lenses");
@@ -102,18 +102,18 @@ window.instrument = (() => {
   });
   const openDrawer = () => document.querySelector("#drawer > .label-wrap:not(.open)")?.click();
 
-  // new HTML in a part; who was on a button of it stays on the same one
+  // new HTML in a part; the focus stays on the same button
   const fill = (part, html) => {
-    const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
+    const focused = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
     part.innerHTML = html;
     part.dispatchEvent(new Event("filled", {bubbles: true}));
-    if (!kept) return;
-    const [name, text] = ["keep", "words", "word"].map(name => [name, kept.dataset[name]]).find(([, text]) => text);
+    if (!focused) return;
+    const [name, text] = ["keep", "words", "word"].map(name => [name, focused.dataset[name]]).find(([, text]) => text);
     const again = `[data-${name}="${CSS.escape(text)}"]`;
     part.querySelector(again)?.focus({preventScroll: true});
   };
 
-  // to an element, as soon as it is on the page, and again while what is above it grows, until the visitor moves
+  // scroll to an element when it is on the page, and again while the page above it grows, until the visitor acts
   let settled = () => {};
   const go = id => {
     const until = performance.now() + 5000;
@@ -124,7 +124,7 @@ window.instrument = (() => {
       if (!going || performance.now() > until) return;
       requestAnimationFrame(step);
       const element = document.getElementById(id);
-      if (id.startsWith("specimen-")) { // what is in the drawer is on the page once it was open
+      if (id.startsWith("specimen-")) { // Gradio creates the content of the drawer when it opens
         settled();
         return openDrawer();
       }
@@ -136,7 +136,7 @@ window.instrument = (() => {
       }
       const shown = element.querySelector(".opened") ?? element, {top, bottom} = shown.getBoundingClientRect();
       const figure = shown.querySelector(".figure:not([hidden])")?.getBoundingClientRect().bottom;
-      const low = figure ?? Math.min(bottom, top + innerHeight / 2); // what is to be seen ends there
+      const low = figure ?? Math.min(bottom, top + innerHeight / 2); // the end of the part to show
       if (top < covered - 1 || (low > innerHeight && top > covered + 1)) shown.scrollIntoView();
     };
     step();
@@ -144,12 +144,12 @@ window.instrument = (() => {
   for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
     document.addEventListener(kind, () => settled(), {capture: true, passive: true});
 
-  // how much of the window is under what sticks to its top: what gets the focus is scrolled clear of it
+  // height of the sticky elements at the top: the focus is scrolled clear of them
   let covered = 0;
   const uncover = () => {
     const [strip, bar] = ["#specimen", ".bars"].map(name => {
       const element = document.querySelector(name);
-      const spans = element?.clientWidth > innerWidth / 2; // beside the figures, it covers none
+      const spans = element?.clientWidth > innerWidth / 2; // beside the figures, it covers none of them
       return spans && getComputedStyle(element).position === "sticky" ? element.offsetHeight : 0;
     });
     covered = strip + bar + 8;
@@ -159,7 +159,7 @@ window.instrument = (() => {
   };
   const sizes = new ResizeObserver(uncover);
 
-  // nothing but these can be reached, as with a dialog; none: all of the page again
+  // make everything else inert, as for a dialog; without arguments, nothing is inert
   const only = (...within) => {
     for (const one of document.querySelectorAll("[data-behind]")) {
       one.inert = false;
@@ -236,11 +236,11 @@ window.instrument = (() => {
     });
   };
 
-  // what a term means, beside it
+  // the meaning of a term, shown beside it
   const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
-  let told, leaving;
+  let explained, leaving;
   const beside = () => {
-    const {left, bottom, top} = told.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
+    const {left, bottom, top} = explained.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
     meaning.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
     meaning.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : top - height - 6}px`;
   };
@@ -248,8 +248,8 @@ window.instrument = (() => {
     clearTimeout(leaving);
     if (!meaning.isConnected) document.body.append(meaning);
     const text = document.getElementById(term?.getAttribute("aria-describedby"))?.textContent;
-    told = text && term;
-    if (!told) return meaning.hidePopover();
+    explained = text && term;
+    if (!explained) return meaning.hidePopover();
     meaning.textContent = text;
     meaning.showPopover();
     beside();
@@ -258,14 +258,14 @@ window.instrument = (() => {
   for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, event => { if (term(event)) tell(term(event)); });
   document.addEventListener("focusout", event => { if (term(event)) tell(); });
   document.addEventListener("pointerout", event => { if (term(event)) leave(); });
-  const leave = () => { leaving = setTimeout(tell, 300); }; // so the pointer has time to go to the meaning, and stays there
+  const leave = () => { leaving = setTimeout(tell, 300); }; // time to move the pointer to the meaning
   meaning.addEventListener("pointerover", () => clearTimeout(leaving));
   meaning.addEventListener("pointerout", leave);
-  document.addEventListener("filled", () => { if (told && !told.isConnected) tell(); }); // it was drawn anew
-  document.addEventListener("scroll", () => { if (told) beside(); }, {capture: true, passive: true});
-  document.addEventListener("keydown", event => { if (event.key === "Escape" && told) tell(); });
+  document.addEventListener("filled", () => { if (explained && !explained.isConnected) tell(); }); // it was replaced
+  document.addEventListener("scroll", () => { if (explained) beside(); }, {capture: true, passive: true});
+  document.addEventListener("keydown", event => { if (event.key === "Escape" && explained) tell(); });
 
-  // a symbol of a formula and its pictures
+  // mark a symbol of a formula and its pictures
   const pair = event => {
     const symbol = [event.target, document.activeElement].map(one => one?.closest?.("[data-symbol]")).find(Boolean);
     const view = symbol?.closest(".view");
@@ -279,9 +279,9 @@ window.instrument = (() => {
     symbol?.closest(".view").querySelector(`figure[data-symbol="${symbol.dataset.symbol}"]`)?.scrollIntoView({block: "center"});
   });
 
-  // what came from the server for each element
+  // the values from the server by element
   const shows = new Map(), latest = {};
-  let held = false; // what came with the page is not what its link says: it waits for the answer to that
+  let held = false; // the page's first values are not those of its link: show nothing before the answer to the link
   const put = (id, value) => {
     latest[id] = value;
     if (!held) shows.get(id)?.(value);
@@ -292,43 +292,43 @@ window.instrument = (() => {
     for (const [id, value] of Object.entries(latest)) put(id, value);
   };
 
-  // clicks and controls of an element send words
+  // clicks and controls of an element send parameters
   const listen = element => {
     element.addEventListener("click", event => {
       const place = event.target.closest("[data-words]");
-      if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // a link opens in a tab of its own, too
+      if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // Ctrl opens a link in a new tab
       event.preventDefault();
       send({words: words(place.dataset.words)});
       if (place.dataset.go) go(place.dataset.go);
     });
     element.addEventListener("input", event => {
       const control = event.target.closest("[data-word][data-values]");
-      if (control) control.parentElement.querySelector("output").textContent = control.ariaValueText = said(control);
+      if (control) control.parentElement.querySelector("output").textContent = control.ariaValueText = valueOf(control);
     });
     element.addEventListener("change", event => {
       const control = event.target.closest("[data-word]");
       if (!control) return;
-      control.sent = said(control);
+      control.sent = valueOf(control);
       send({words: {[control.dataset.word]: control.sent}});
     });
   };
 
-  // what the pointer tells of a point whose place is sent as numbers
+  // the hover text of a point whose patch is sent as numbers
   const PLACE = /\(\d+, \d+\)/;
   const inNumbers = ({customdata, data}) =>
     data.hovertemplate?.match(/patch \(.*?\)/)?.[0].replace(/%\{customdata\[(\d)\]\}/g, (_, i) => customdata?.[i]);
 
-  // the patch that the pointer is at, such as "(3, 1)", is marked in the picture, which is always in sight
+  // mark the patch under the pointer, such as "(3, 1)", in the picture
   const mark = place => {
     for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
     if (place) document.querySelector(`.picker [data-place="${place}"]`)?.classList.add("pointed");
   };
   const pointAt = point => {
-    const told = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
-    mark(told && told.match(PLACE)[0]);
+    const text = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
+    mark(text && text.match(PLACE)[0]);
   };
 
-  // one picture of a view: its words, and a figure, whose points can be picked, or HTML
+  // a pane of a view: its text, and a figure with clickable points, or HTML
   const paneOf = (element, picked) => {
     const part = name => element.querySelector(`[data-part="${name}"]`);
     const figure = part("figure");
@@ -339,10 +339,10 @@ window.instrument = (() => {
       part("which").textContent = which;
       part("words").innerHTML = words;
       fill(part("html"), html);
-      buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
+      buttons()[here]?.focus({preventScroll: true}); // for repeated presses
     };
     const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
-    // its place on the page, as large as it is going to be
+    // its space on the page, before it is drawn
     const reserve = ({layout}, alt) => {
       figure.hidden = false;
       figure.ariaLabel = alt;
@@ -367,7 +367,7 @@ window.instrument = (() => {
       if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
       width = figure.clientWidth;
       fit(figure, own);
-      // drawn while its lens was hidden, it has a width of plotly's own
+      // drawn in a hidden lens, it has plotly's default width
       if (Math.abs(figure._fullLayout.width - width) > 1) window.Plotly.Plots.resize(figure);
     }).observe(figure);
     const resize = () => {
@@ -379,7 +379,7 @@ window.instrument = (() => {
     return {element, figure, put, empty, reserve, draw, resize, taken, filled: () => Boolean(figure.data || part("html").innerHTML)};
   };
 
-  // two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
+  // common colour scale and axes for two figures of a view; returns a text about them
   const onOneScale = async (Plotly, one, other) => {
     const both = [one, other];
     const union = (low, high) => [Math.min(...low), Math.max(...high)];
@@ -415,7 +415,7 @@ window.instrument = (() => {
     return alike ? "" : "Separate scales: they show different things.";
   };
 
-  // a menu under its button, or where there is no room, over it
+  // place a menu below its button, or above it without space below
   const at = menu => {
     const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = menu.parentElement.currentCSSZoom ?? 1;
     const low = bottom + (34 * menu.childElementCount + 1) * zoom > innerHeight, page = document.documentElement.clientWidth;
@@ -431,14 +431,14 @@ window.instrument = (() => {
     const blank = now.element.cloneNode(true);
     let turn = 0, value, fresh, drawn;
     listen(element);
-    // figures wait until they are nearly in sight: most of a lens is below the window, and of closed lenses all is
+    // figures are drawn when they are nearly visible: most are below the window or in closed lenses
     let near = false, waiting = [];
     new IntersectionObserver(entries => {
       near = entries.at(-1).isIntersecting;
       if (near) for (const go of waiting.splice(0)) go();
     }, {rootMargin: "50%"}).observe(box);
     const nearby = () => near || new Promise(resolve => waiting.push(resolve));
-    // the places for what is pinned and for the difference: what is in them answers no click
+    // the panes of the pinned selection and of the difference, without interaction
     const aside = {};
     const panes = () => [aside.pinned, now, aside.difference].filter(Boolean);
     const beside = name => {
@@ -485,7 +485,7 @@ window.instrument = (() => {
       const Plotly = await plotly();
       if (mine !== turn) return;
       fillIn();
-      await null; // first all that an answer writes, then all figures, which look at the page's layout
+      await null; // write all values of an answer before the figures, which read the page's layout
       if (mine !== turn) return;
       const drawing = panes().map(pane => {
         const {figure, alt} = pane === now ? value : pane === aside.pinned ? value.pinned : value.difference;
@@ -515,7 +515,7 @@ window.instrument = (() => {
     box.addEventListener("resized", () => { for (const pane of panes()) pane.resize(); });
     element.addEventListener("click", event => {
       const does = event.target.closest("[data-do]")?.dataset.do;
-      if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
+      if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // the others show "Copied" on their buttons
       if (does === "csv") send({csv: id});
       if (does === "measure") send({measure: id});
       if (does === "png" || does === "svg") drawn.then(() => picture(
@@ -539,7 +539,7 @@ window.instrument = (() => {
   const copy = async (button, text) => {
     const label = button.dataset.label ??= button.textContent;
     try { await navigator.clipboard.writeText(text); }
-    catch { // only a page by https, or of this machine, has a clipboard
+    catch { // only pages over https or from this machine have a clipboard
       const area = Object.assign(document.createElement("textarea"), {value: text});
       button.after(area);
       area.select();
@@ -550,14 +550,14 @@ window.instrument = (() => {
     announce("Copied");
     setTimeout(() => { button.textContent = label; }, 2000);
   };
-  // for a page of somebody else: the view alone, with all that is chosen here
+  // HTML for another page: the view alone, with the current selection
   const embed = (button, view) => {
     const frame = document.createElement("iframe");
     Object.assign(frame, {src: link(view, "only").text, title: view, width: "100%", height: "560", loading: "lazy"});
     frame.style.border = "0";
     copy(button, frame.outerHTML);
   };
-  // one view without header and column; an empty name: all of the page
+  // show one view without header and column; an empty id: the whole page
   const alone = id => {
     document.documentElement.classList.toggle("only", Boolean(id));
     for (const view of document.querySelectorAll(".view-component")) view.classList.toggle("alone", view.id === id);
@@ -590,7 +590,7 @@ window.instrument = (() => {
       for (const parts of element.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== group;
       for (const panel of document.querySelectorAll(".lens")) panel.classList.toggle("open", panel.id === `lens-${lens.replace(".", "-")}`);
     };
-    const bring = tab => { // to the middle of a row that scrolls
+    const bring = tab => { // scroll a row to show the tab in its middle
       const row = tab.parentElement, [here, whole] = [tab, row].map(one => one.getBoundingClientRect());
       row.scrollLeft += here.left + here.width / 2 - whole.left - whole.width / 2;
     };
@@ -689,23 +689,23 @@ window.instrument = (() => {
   shows.set("stored", keep);
   const inStatus = part => document.querySelector(`#status [data-part="${part}"]`);
   const say = text => { inStatus("message").textContent = text; };
-  const announce = text => { inStatus("announcement").textContent = text; }; // to those who do not see what changed
+  const announce = text => { inStatus("announcement").textContent = text; }; // for screen readers
 
-  // what is chosen goes to the server, one after the other, so the answers are shown in the order of the choices;
-  // what is not answered when the page is loaded anew is sent again
+  // events go to the server one at a time, so answers are shown in the order of the events; unanswered events are sent
+  // again after a reload
   const STORED = "mixer unanswered", PATIENCE = 3000, PAUSE = 1000;
   const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
-  const kept = ({words, view, measure, chosen}) => words || view || measure || chosen;
+  const lasting = ({words, view, measure, chosen}) => words || view || measure || chosen;
   const visitor = crypto.getRandomValues(new Uint32Array(4)).join("-");
   const unanswered = [{link: fromAddress()}, ...remembered()];
   const remember = () => {
-    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(kept))); } catch { /* there is no store */ }
+    try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(lasting))); } catch { /* there is no store */ }
   };
-  const reload = () => { location.reload(); return new Promise(() => {}); }; // nothing is done meanwhile
-  const look = async () => { // whether the server is there; one that has started anew has another page
+  const reload = () => { location.reload(); return new Promise(() => {}); }; // never resolves
+  const look = async () => { // whether the server answers; after its restart, reload the page
     const found = await fetch(`${root()}/gradio_api/app_id`).then(answer => answer.ok && answer.json()).catch(() => {});
     document.body.classList.toggle("away", !found);
-    if (!found) say("The server does not answer. What you choose is done as soon as it is back.");
+    if (!found) say("The server does not answer. Your actions will be sent when it is back.");
     else if (found.app_id !== window.gradio_config.app_id) await reload();
     return found;
   };
@@ -717,8 +717,8 @@ window.instrument = (() => {
       const watch = setInterval(look, PATIENCE);
       const answer = await act({...unanswered[0], visitor, again, network});
       clearInterval(watch);
-      if (answer?.lost) await reload(); // it forgot this visitor: the new page begins with the link
-      again = !answer; // what it would have brought is to come with the next one
+      if (answer?.lost) await reload(); // the server has forgotten this visitor: start again from the link
+      again = !answer; // the next answer must include the lost values
       if (!answer && (!(await look()) || !failed++)) {
         await new Promise(resolve => setTimeout(resolve, PAUSE));
         continue;
@@ -732,7 +732,7 @@ window.instrument = (() => {
     }
     asking = false;
   };
-  const fillScreen = id => { // by a view that a link names, or by the first of its lens
+  const fillScreen = id => { // with the view of a link, or the first view of its lens
     const view = (document.getElementById(id) ?? document.querySelector(".lens.open")).querySelector(".view");
     if (!view.classList.contains("lecture")) lecture(view);
   };
@@ -743,9 +743,9 @@ window.instrument = (() => {
   };
   const photo = file => send({photo: file?.path ?? null});
 
-  // markup is on the page: bring it to life, and show what has come for it
+  // bind markup, and show its values
   const kinds = {view, tabs, picker, controls};
-  let ofNetwork = {}; // by the id of its place; Gradio puts what is in its drawer on the page when that is opened
+  let ofNetwork = {}; // markup by id; Gradio creates the content of the drawer when it opens
   const bind = host => {
     for (const [id, html] of Object.entries(ofNetwork)) {
       const place = host.querySelector(`#${id}`);
@@ -758,7 +758,7 @@ window.instrument = (() => {
     for (const element of document.querySelectorAll("#specimen, #status, .bars")) sizes.observe(element);
   };
 
-  // what the server sends: values for elements, the link, what is to be said, whether to measure, and a file to take away
+  // an answer: values of elements, link, message, whether to measure, and a file to save
   const receive = parts => {
     dress = undefined;
     for (const [id, value] of Object.entries(parts)) put(id, value);
@@ -780,7 +780,7 @@ window.instrument = (() => {
     if (file) take(file);
     else if (message !== undefined) made();
   };
-  // the browser's Back comes back to another network, tab or picture; all else is as it was there
+  // entries of the browser's history: another network, tab or picture
   const CHAPTERS = ["network", "lens", "sample", "picture"];
   let shown = location.search;
   const address = (own, chosen) => {
@@ -814,7 +814,7 @@ window.instrument = (() => {
   };
 
   const wire = (props, trigger, server) => {
-    held = unanswered.length > 1 || // the link is one
+    held = unanswered.length > 1 || // the first one is the link
       [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
     receive(JSON.parse(props.value));
     act = server.act;
@@ -837,7 +837,7 @@ window.instrument = (() => {
     });
   };
 
-  // another network: what of the page depends on it is made anew
+  // another network: replace the markup that depends on it
   const rebuild = markup => {
     const going = played;
     lecture();
@@ -854,7 +854,7 @@ window.instrument = (() => {
     }
   };
 
-  // the networks to choose from; the link goes along
+  // the list of networks
   let network;
   const networks = ({network: now, networks: list, others, facts}) => {
     network = now;
@@ -866,7 +866,7 @@ window.instrument = (() => {
     label.hidden = select.options.length < 2;
     label.parentElement.querySelector("small").textContent = facts;
     label.parentElement.querySelector("[data-do=open]").hidden = true;
-    // weights beside those from before the training: this network is pinned beside that one
+    // for the comparison with the untrained network
     const start = list.find(({words}) => words === "untrained");
     document.body.dataset.untrained = start && start.name !== now ? start.name : "";
   };
@@ -890,7 +890,7 @@ window.instrument = (() => {
     const choose = () => select.value ? open(withWords({network: select.value})) : dialog.showModal();
     dialog.addEventListener("close", () => { select.value = network; });
     dialog.addEventListener("submit", () => open(withWords({network: source.value}), {open: source.value}));
-    // a key that goes through the list opens none of them yet
+    // arrow keys move through the list without opening a network
     let byKey = false;
     select.addEventListener("keydown", ({key}) => {
       byKey = !["Enter", "Tab", "Escape"].includes(key);
