@@ -1,4 +1,4 @@
-"""The number format of training's products: bf16 where the device computes in it, float32 elsewhere."""
+"""The number format of products in training: bf16 if the device computes in it, else float32."""
 
 import torch
 
@@ -16,5 +16,5 @@ def native_bf16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """The context in which training computes logits: products in bf16 where that is native, else as they are."""
+    """The context in which training computes logits: products in bf16 if that is native, else in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=native_bf16(device))

@@ -1,7 +1,7 @@
 """The address of a selection: a short query in which digests replace long values.
 
 Gradio sends the query with every request; servers accept 8 kB and log it. So the query has only the digest of a picture
-or a long text. The browser stores the values of the digests (`instrument.js`), and *Copy link* puts them into the
+or a long text. The browser stores the values of the digests (`address.js`), and *Copy link* puts them into the
 fragment, which is not part of a request.
 """
 

@@ -180,7 +180,7 @@ class Instrument(Lenses):
         return pin.beside(visit.pinned, self, name, visit.selection)
 
     def answer(self, visit: Session, event: Mapping[str, Any]) -> Updates:
-        """The answer to an event, which is untrusted and has the keys of `instrument.js`."""
+        """The answer to an event, which is untrusted and has the keys of `connection.js`."""
         if event.get("again"):
             visit.sent.clear()  # the last answer was lost
         try:
@@ -393,7 +393,7 @@ class Instrument(Lenses):
         return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)
 
     def _value(self, visit: Session, name: str) -> dict[str, Any]:
-        """The value of a view for `instrument.js`."""
+        """The value of a view for `view.js`."""
         selection, view = visit.selection, self.views[name]
         drawn = drawn_or_words(self.scope, view, selection)
         needs, pinned = self._needs(visit, name), self._pinned_for(visit, name)

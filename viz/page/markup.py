@@ -11,16 +11,21 @@ from viz.lenses.view import Lens, View, element_id, full_name
 from viz.selection import Choice, Number, Option, Several
 
 SCRIPTS, STYLES = (
-    [Path(__file__).with_name(name) for name in names]
-    for names in (("exported.js", "instrument.js", "stage.js"), ("style.css", "stage.css"))
+    [Path(__file__).with_name(name) for name in names.split()]
+    for names in (
+        "figure.js address.js sight.js lecture.js controls.js over.js view.js connection.js networks.js instrument.js "
+        "exported.js stage.js",
+        "style.css stage.css",
+    )
 )
+"""in the order in which the browser reads them"""
 
 
 def head() -> str:
-    """HTML for the head of the document: the scripts, with the path of the plotting library."""
+    """The scripts, in one scope of their own, with the address of the figures' library; for the document's head."""
     script = "".join(file.read_text(encoding="utf-8") for file in SCRIPTS)
     script = script.replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
-    return f"<script>{script}</script>"
+    return f"<script>{{{script}}}</script>"
 
 
 def lenses(shown: Sequence[Lens], opened: str) -> str:

@@ -43,7 +43,7 @@ from viz.selection import Option, Selection
 HERE = Path(__file__).parent
 LEARN = "learn"
 LIBRARY = "<template id=library></template>"
-"""the place of the plotting library, which `whole` inserts; in a browser, `instrument.js` does"""
+"""the place of the plotting library, which `whole` inserts; in a browser, `connection.js` does"""
 BROKEN = "This view could not be drawn. The log has the details."
 
 MAX_BYTES = 10_000_000
