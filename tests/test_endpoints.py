@@ -122,7 +122,9 @@ def test_every_other_event_is_private(client: Client) -> None:
 def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
     for method in ("Gradient x input", "Patch ablation", "Layer Integrated Gradients"):
         found = client.predict(picture, "cat", method, "black", "probability", 3, api_name="/attribute")
-        want = scope.made(explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method))
+        want = scope.measured(
+            explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method)
+        )
         np.testing.assert_allclose(found["values"], scope.grid.map(want.values), atol=1e-6)
         assert (found["label"], found["method"], found["output"]) == ("cat", method, "probability")
         assert found["total"] == pytest.approx(want.total, abs=1e-5)

@@ -172,9 +172,10 @@ def _measure(one: Measurement) -> None:
 def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
     """Apply `words` to the first selection. options: of the view, for the error message"""
     selection = first(scope, page)
-    named = {name.strip("_").replace("_", "-"): value for name, value in words.items()}
-    known = (*WORDS, *(option.name for option in page.options))
-    if unknown := [name for name in named if name not in known]:
+    names = {name: name.strip("_").replace("_", "-") for name in words}
+    named = {page.renamed.get(names[name], names[name]): value for name, value in words.items()}
+    valid = (*WORDS, *(option.name for option in page.options))
+    if unknown := [name for name in named if name not in valid]:
         here = ", ".join((*WORDS, *(option.name for option in options)))
         raise ValueError(f"There is no option called {unknown[0]!r}: there are {here}.")
     if "picture" in named and not _in_link(named["picture"]):

@@ -605,7 +605,7 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
 
 
 def test_every_other_lens_opens(page: Page) -> None:
-    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model", "learn"):
+    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.ablation", "model", "learn"):
         open_lens(page, lens)
         for view in page.locator(".lens.open .view").all():
             view.evaluate("one => one.scrollIntoView()")

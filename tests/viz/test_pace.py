@@ -84,7 +84,7 @@ def test_every_step_of_every_measurement_is_short(
     methods = ("Saliency,SmoothGrad x input,GradientShap", "Integrated Gradients,Patch ablation,Shapley values")
     blocks = "Token Grad-CAM,Layer Integrated Gradients,Layer Conductance"
     seen = set[str]()
-    for words in ({"methods": methods[0]}, {"methods": methods[1]}, {"methods": blocks, "knocked": "mean"}):
+    for words in ({"methods": methods[0]}, {"methods": methods[1]}, {"methods": blocks, "ablation": "mean"}):
         visit = Session(first(slow.scope, slow.page))
         slow.answer(visit, {"words": words})
         for name in slow.views:

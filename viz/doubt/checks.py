@@ -73,7 +73,7 @@ def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
         "passes",
         2 * len(one.groups(scope)),
         lambda: faithfulness.refined_curves(
-            scope.model, question(scope, one.filled), scope.made(explained).values, POINTS
+            scope.model, question(scope, one.filled), scope.measured(explained).values, POINTS
         ),
         first=2 * POINTS,
     )
@@ -156,7 +156,7 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
 def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
     """The picture without the top `count` groups of a finished attribution, and with these groups alone."""
     filled = question(scope, one.filled)
-    first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
+    first = faithfulness.falling(scope.measured(explanation(scope, one.asked, one.method)).values)[:count]
     taken = np.isin(scope.grid.mask().numpy(), one.groups(scope).patches(*first))[..., None]
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))
     return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])

@@ -145,12 +145,12 @@ def signed_bars(
     label: str,
     across: str,
     chosen: int,
-    usual: Float[np.ndarray, "2 things"] | None = None,
+    samples: Float[np.ndarray, "2 things"] | None = None,
 ) -> go.Figure:
     """Signed bars, red for positive and blue for negative values; the chosen one is framed.
 
     across: the title of the axis
-    usual: mean and standard deviation over the samples, as points with error bars; NaN if not measured
+    samples: mean and standard deviation over the samples, as points with error bars; NaN if not measured
     """
     bar = go.Bar(
         x=list(names),
@@ -164,8 +164,8 @@ def signed_bars(
         showlegend=False,
     )
     traces = list[BaseTraceType]([bar])
-    if usual is not None:
-        mean, deviation = usual
+    if samples is not None:
+        mean, deviation = samples
         spread = go.Scatter(
             x=list(names),
             y=mean,

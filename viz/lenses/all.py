@@ -28,13 +28,16 @@ MOVED = {
     "tokens.lens": "how.lens",
     "tokens.matrix": "tokens.similarity?similar=pairs",
     "tokens.updates": "tokens.norms?norms=updates",
-    "whatif.knockout.halves": "whatif.knockout.sublayers",
+    "whatif.knockout.halves": "whatif.ablation.sublayers",
+    "whatif.knockout.units": "whatif.ablation.units",
     "whatif.patching.pair": "whatif.patching.updates",
     "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
     "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
     "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
 }
 """earlier names of views: the current view, and the parameters with which it shows the same"""
+RENAMED = {"gone": "fill", "knocked": "ablation", "whatif.knockout": "whatif.ablation"}
+"""earlier names of options and lenses"""
 
 
 def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
@@ -78,7 +81,7 @@ class Lenses:
         self.specimen = samples.lens(scope)
         self.lenses = tuple(_lenses(scope))
         options = {SCALE, *(option for lens in (self.specimen, *self.lenses) for option in lens.all_options)}
-        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
+        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name), RENAMED)
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
         self.named: dict[str, tuple[Lens, View]] = {

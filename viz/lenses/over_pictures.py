@@ -33,7 +33,7 @@ def plane(scope: Microscope) -> View:
 
 def _selected(scope: Microscope, selection: Selection) -> tuple[Answers, list[int]] | None:
     """The answers to all pictures, and the sorted indices of the selected ones; None before they are measured."""
-    answers, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    answers, places = scope.latest(answers_to(scope, selection)), chosen(scope, selection)
     return None if answers is None or places is None else (answers, sorted(places))
 
 
@@ -122,7 +122,7 @@ def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words=words)
     votes = answers.votes[selected]
     rows = {VOTES: (votes - votes.mean(1, keepdims=True)).mean(0)}
-    if (gradients := scope.known(_gradients(scope, selection))) is not None:
+    if (gradients := scope.latest(_gradients(scope, selection))) is not None:
         rows[GRADIENTS] = gradients[selected].mean(0)
     shares = [values / (np.abs(values).sum() or 1) for values in rows.values()]
     maps, label = scope.grid.map(np.stack(shares).astype(np.float32)), "share of the sum of magnitudes"
@@ -132,6 +132,6 @@ def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
-    count = 1 if scope.known(_gradients(scope, selection)) is None else 2
+    count = 1 if scope.latest(_gradients(scope, selection)) is None else 2
     _, row, col = figures.tile_at(point.index, (count, scope.grid.rows, scope.grid.cols), 2)
     return {"patch": f"{row},{col}"}

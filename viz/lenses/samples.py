@@ -78,7 +78,7 @@ def listed(scope: Microscope, selection: Selection) -> Listed:
     """The samples, or all test images if they are selected."""
     test = of_test(scope, selection)
     numbers = scope.test_numbers if test else range(len(scope.samples))
-    return scope.remembered(
+    return scope.cached(
         ("pictures", test),
         lambda: Listed(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
     )
@@ -109,14 +109,14 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
 
 def sample_answers(scope: Microscope) -> list[int] | None:
     """The answer to each sample; None before they are measured."""
-    answers = scope.known(answers_to(scope))
+    answers = scope.latest(answers_to(scope))
     return None if answers is None else answers.answer.tolist()
 
 
 def chosen(scope: Microscope, selection: Selection) -> list[int] | None:
     """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)
-    truths, answers = listed(scope, selection).labels, scope.known(answers_to(scope, selection))
+    truths, answers = listed(scope, selection).labels, scope.latest(answers_to(scope, selection))
     if answers is None and needs_answers(scope, selection):
         return None
     if kind == ALL:
@@ -167,7 +167,7 @@ def wrong_answers(scope: Microscope, selection: Selection, answers: Answers) -> 
 
 def selected_text(scope: Microscope, selection: Selection, places: Sequence[int]) -> str:
     """HTML: the number of selected pictures, and of correct answers."""
-    answers, count = scope.known(answers_to(scope, selection)), len(listed(scope, selection).labels)
+    answers, count = scope.latest(answers_to(scope, selection)), len(listed(scope, selection).labels)
     label = escape(filters(scope)[0].label_of(selection))
     words = f"{len(places):,} of {counted(count, 'picture')}: {label}."
     if answers is None or not places or not scope.knows_samples:
@@ -232,7 +232,7 @@ def _turn(scope: Microscope) -> tuple[Number, ...]:
 
 
 def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    answers, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    answers, places = scope.latest(answers_to(scope, selection)), chosen(scope, selection)
     if places is None:
         return Drawn()
     found = listed(scope, selection)

@@ -97,7 +97,7 @@ def add(networks: Networks, fetch: bool) -> None:
         kind, against, of = parameters.method(method, baseline, output)
         one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
         await _measure(scope.missing([one]))
-        found = await on_model_thread(scope.made, one)
+        found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)
 
     async def attribute_many(

@@ -52,19 +52,19 @@ def make(measurements: list[Measurement]) -> None:
 def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(scope: Microscope) -> None:
     one = doubt()
     make(needed(scope, [one]))  # the attribution, without which there are no curves
-    assert scope.known(checks.curves(scope, one)) is None
+    assert scope.latest(checks.curves(scope, one)) is None
     make(needed(scope, [one]))
     assert needed(scope, [one]) == []
     values = attribute(scope.model, question(scope, one.asked), METHOD, Settings(block=1)).values
     filled = question(scope, replace(one.asked, baseline="blurred"))
     want = faithfulness.curves(scope.model, filled, values)
-    np.testing.assert_allclose(scope.known(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
+    np.testing.assert_allclose(scope.latest(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
     removals = finish(faithfulness.random_removals(scope.model, filled, REMOVALS, SEED))
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
     *_, orders = faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED)
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
-    assert evidence.gap == scope.made(explanation(scope, one.asked, METHOD)).gap_share
+    assert evidence.gap == scope.measured(explanation(scope, one.asked, METHOD)).gap_share
     assert evidence.randomisation is evidence.sensitivity is None
 
 
@@ -77,7 +77,7 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
     first, second = doubt(), doubt("Saliency")
     assert labels(needed(scope, [first, second])) == [METHOD, "Random orders", "Saliency", "Random removals"]
     for one in (first, second):
-        scope.made(explanation(scope, one.asked, one.method))
+        scope.measured(explanation(scope, one.asked, one.method))
     todo = needed(scope, [first, second])
     assert labels(todo) == [f"Curves of {METHOD}", "Random orders", "Curves of Saliency", "Random removals"]
     assert [one.total for one in todo] == [32, ORDERS * (POINTS - 1) + 2, 32, REMOVALS + 1]
@@ -100,7 +100,7 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     assert asked.on_request
     assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD, 1))
     make([asked])
-    found = scope.known(checks.robustness(scope, one))
+    found = scope.latest(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values
 
     def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
@@ -114,7 +114,7 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     largest = finish(explained)
     assert found.sensitivity == largest > 0
     refilled = doubt(filling="own mean")
-    assert scope.known(checks.robustness(scope, refilled)) is found  # which the filling does not concern
+    assert scope.latest(checks.robustness(scope, refilled)) is found  # which the filling does not concern
     assert scope.missing([asked]) == []
     evidence = checks.evidence(scope, one)
     assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
@@ -122,20 +122,20 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
 
 def test_what_was_given_up_is_not_remembered(scope: Microscope) -> None:
     one = doubt("Saliency")
-    scope.made(explanation(scope, one.asked, one.method))
+    scope.measured(explanation(scope, one.asked, one.method))
     for measurement in (*needed(scope, [one])[1:], checks.robustness(scope, one)):
         steps = measurement.steps()
         assert next(steps) < measurement.total
         steps.close()
-    assert scope.known(checks.orders(scope, one)) is None
-    assert scope.known(checks.robustness(scope, one)) is None
+    assert scope.latest(checks.orders(scope, one)) is None
+    assert scope.latest(checks.robustness(scope, one)) is None
     assert checks.evidence(scope, one) == Evidence()
     assert len(needed(scope, [one])) == 3
 
 
 def test_the_picture_loses_its_patches_in_the_order_of_the_values(scope: Microscope) -> None:
     one = doubt("Saliency")
-    first = np.argsort(-scope.made(explanation(scope, one.asked, one.method)).values, kind="stable")[:5]
+    first = np.argsort(-scope.measured(explanation(scope, one.asked, one.method)).values, kind="stable")[:5]
     without, alone = checks.pictures(scope, one, 5)
     filled, grid = question(scope, one.filled), scope.model.config.grid
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))

@@ -117,14 +117,14 @@ def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = 
 @pytest.mark.parametrize("output", ["logit", "probability"])
 def test_every_method_explains_the_last_class(foreign_scope: Microscope, selection: Selection, output: str) -> None:
     for method in METHODS:
-        found = foreign_scope.made(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
+        found = foreign_scope.measured(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
         assert np.isfinite(found.values).all()
         assert np.isfinite([found.total, found.difference]).all()
         if output == "probability" and len(foreign_scope.classes) == 1:
             np.testing.assert_allclose(found.values, 0, atol=1e-6)  # the only class is always certain
     other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
-        foreign_scope.made(explanation(foreign_scope, other, "Saliency"))
+        foreign_scope.measured(explanation(foreign_scope, other, "Saliency"))
 
 
 def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selection) -> None:
@@ -140,7 +140,7 @@ def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection
     query = CheckQuery(asked(scope, selection, output).for_method(method), method, "own mean")
     while waiting := scope.missing(checks.all_checks(scope, [query])):
         assert list(waiting[0].steps())[-1] == waiting[0].total
-    curves = scope.made(checks.curves(scope, query))
+    curves = scope.measured(checks.curves(scope, query))
     assert np.isfinite([curves.deletion, curves.insertion]).all()
     evidence = checks.evidence(scope, query)
     json.dumps(vars(evidence), allow_nan=False)

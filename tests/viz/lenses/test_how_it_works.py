@@ -11,7 +11,7 @@ import pytest
 
 from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
-from viz.intervene.knockout import ablate
+from viz.intervene.ablation import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
@@ -294,7 +294,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
         while depth and answers[depth - 1] == answers[-1]:
             depth -= 1
         decided[depth] += 1
-    usual = scope.made(scope.sample_stats())
+    usual = scope.measured(scope.sample_stats())
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
@@ -319,13 +319,13 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     list(skipping.steps())
     changed = ablate(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = ablate(scope.model, scope.sample_inputs, [], {}).argmax(1)
-    told = head_text(scope, scope.made(usual))
+    told = head_text(scope, scope.measured(usual))
     assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
     assert not scope.missing(lens_needed(scope, selection))
-    assert "Without" not in head_text(scope, scope.made(usual))
+    assert "Without" not in head_text(scope, scope.measured(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:

@@ -123,7 +123,7 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
         drawn = draw(scope, lens, name, compare="unusual", norms=of, sample="1", depth="2b", class_="frog")
         want = (found[1] - found.mean(0)).numpy()
         np.testing.assert_allclose(drawn.numbers.values.reshape(want.shape), want, atol=1e-4)
-        assert drawn.words == tokens.USUAL
+        assert drawn.words == tokens.DIFFERENCE
 
 
 def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:

@@ -84,7 +84,7 @@ def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery,
 
 def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
     """The attributions in the memory, by method."""
-    found = {method: scope.known(explanation(scope, question_of(selection), method)) for method in methods}
+    found = {method: scope.latest(explanation(scope, question_of(selection), method)) for method in methods}
     return {method: answer for method, answer in found.items() if answer is not None}
 
 

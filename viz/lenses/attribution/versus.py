@@ -86,7 +86,7 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if other == selection.target:
         return Drawn(words="This is the selected class: select another one.")
     mine, theirs = (
-        scope.known(explanation(scope, question_of(selection, target), methods[0]))
+        scope.latest(explanation(scope, question_of(selection, target), methods[0]))
         for target in (selection.target, other)
     )
     names = f"{scope.classes[selection.target]} - {scope.classes[other]}"

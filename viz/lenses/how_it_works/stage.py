@@ -359,10 +359,10 @@ def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.nda
     """The votes for the answer by depth and patch, minus their mean over the samples if that is measured."""
     trace, name = scope.look(image), f"votes for {scope.classes[answer]}"
     votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
-    usual = scope.known(scope.sample_stats())
-    if usual is None:
+    stats = scope.latest(scope.sample_stats())
+    if stats is None:
         return votes, name
-    return votes - usual.votes[:, :, answer], f"{name} minus the sample mean"
+    return votes - stats.votes[:, :, answer], f"{name} minus the sample mean"
 
 
 def _share(value: float) -> str:

@@ -75,7 +75,7 @@ def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
 
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(updates_of(other, scope, selection))
+    values = scope.latest(updates_of(other, scope, selection))
     words = f"{_pair(scope, selection.picture, second)} {_difference_text(scope, selection.picture, second)}"
     if values is None:
         return Drawn(words=words)
@@ -101,7 +101,7 @@ def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measur
 
 def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(map_of(other, scope, selection))
+    values = scope.latest(map_of(other, scope, selection))
     if values is None:
         return Drawn(words=_difference_text(scope, selection.picture, second))
     groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)

@@ -38,7 +38,7 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    found = scope.known(strengths_of(scope))
+    found = scope.latest(strengths_of(scope))
     if found is None:
         return Drawn(words="The samples have not been measured yet.")
     unit = chosen.unit_of(scope, selection)

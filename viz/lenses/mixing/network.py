@@ -32,7 +32,7 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """The estimate; None before the second probe, as one probe has no standard error."""
-    estimate = scope.known(probes_of(scope, selection.picture))
+    estimate = scope.latest(probes_of(scope, selection.picture))
     if estimate is None or estimate.done == 1:
         return None
     relative = estimate.standard_error / estimate.influence.clip(1e-12)
