@@ -144,7 +144,7 @@ def against_chance(
     label: str,
     steps: str,
     chosen: int,
-    chance: tuple[Int[np.ndarray, "points"], Float[np.ndarray, "2 points"], float] | None,
+    chance: tuple[Int[np.ndarray, "counts"], Float[np.ndarray, "2 counts"], float] | None,
 ) -> go.Figure:
     """Deletion or insertion curves in the order of each method and in the reverse order, with a band of random orders.
 

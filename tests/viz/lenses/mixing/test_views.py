@@ -336,7 +336,7 @@ def test_through_all_blocks(measured: Lab):
     np.testing.assert_allclose(heatmap.z, want.influence, rtol=FOUR_DIGITS)
     percent = (100 * want.standard_error / want.influence).round()
     np.testing.assert_array_equal(heatmap.customdata, percent.clip(0, 999))
-    assert measured.draw("mixing.network", "matrix").words.startswith("After 16 of 16 probes")
+    assert measured.draw("mixing.network", "matrix").words.startswith("Standard error after 16 of 16 probes")
 
 
 def test_an_influence_belongs_to_its_picture(measured: Lab):
@@ -356,7 +356,7 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
 def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
     lab = Lab(tiny)
     view = lab.views["mixing.network", "matrix"]
-    for probes_made, told in (([1, 2], "Not estimated"), ([3, 4, 5], "After 4 of 16"), ([6, 7], "After 6 of 16")):
+    for probes_made, told in (([1, 2], "Not estimated"), ([3, 4, 5], "Standard error after 4 of 16"), ([6, 7], "Standard error after 6 of 16")):
         (probes,) = view.missing(lab.scope, lab.selection)
         steps = probes.steps()
         assert [next(steps) for _ in probes_made] == probes_made
@@ -364,7 +364,7 @@ def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
         assert view.draw(lab.scope, lab.selection).words.startswith(told)
     assert not any(module._forward_hooks for module in lab.scope.model.modules())
     lab.measure("mixing.network", "matrix")
-    assert view.draw(lab.scope, lab.selection).words.startswith("After 16 of 16 probes")
+    assert view.draw(lab.scope, lab.selection).words.startswith("Standard error after 16 of 16 probes")
 
 
 def test_shuffled(lab: Lab):
