@@ -23,8 +23,8 @@ SIGNED = diverging.RdBu_r
 """for on the one side, against on the other, zero in the middle"""
 FOR, AGAINST = "red", "blue"
 """what texts call the sides of the signed scale: for, and against"""
-RISES, FALLS = "#B2182B", "#2166AC"
-"""the ends of the signed scale, in solid colours"""
+RISES, FALLS = SIGNED[-2], SIGNED[1]
+"""almost the ends of the signed scale, for bars and lines"""
 SEQUENTIAL = "Viridis"
 SHARES = "Blues"
 

@@ -53,7 +53,7 @@ LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
     model.lens,
     learn.lens,
 ]
-"""the tabs, in their order. Another program may add one of its own"""
+"""the tabs, in their order, each also in `CAN_SHOW` of `learn/reading.py`. Another program may add its own"""
 
 
 def _lenses(scope: Microscope) -> Iterator[Lens]:
