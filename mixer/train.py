@@ -281,7 +281,7 @@ def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -
 
 
 def _optimizers(model: Mixer, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
-    """By their names in a run: Muon for the matrices of the blocks; AdamW for the rest, its matrices with weight decay."""
+    """By their names in a run: Muon for the matrices of the blocks; AdamW for the rest, matrices with weight decay."""
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]
