@@ -61,7 +61,7 @@ def upload(page: Page, file: Path) -> str:
 
 
 def answers(page: Page) -> str:
-    expect(page.locator("#words")).to_contain_text("whatever the picture shows", timeout=60_000)
+    expect(page.locator("#words")).to_contain_text("can only answer with one of", timeout=60_000)
     return page.locator("#answer .answers").inner_text()
 
 

@@ -1,4 +1,4 @@
-"""The terms of the field, as this page uses them: underlined in the texts, and in one list."""
+"""The terms of the field: underlined in the texts, and in one list."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ _ANY = re.compile(rf"\b({'|'.join(sorted(map(re.escape, TERMS), key=len, reverse
 
 
 def underlined(*texts: str) -> Iterator[str]:
-    """HTML of texts that stand together, with each term underlined where it is first used."""
+    """HTML of texts that belong together; the first use of each term is underlined."""
     seen = set[str]()
 
     def mark(found: re.Match[str]) -> str:
@@ -92,7 +92,7 @@ def view(scope: Microscope) -> View:
         "glossary",
         "Glossary",
         "What do the underlined terms mean?",
-        "Usage differs between authors; this is how the page uses the terms.",
+        "Limits: other authors may use some terms in another way.",
         sees=lambda s: None,
         draw=lambda scope, s: Drawn(html=listed(scope)),
         always=True,
@@ -100,7 +100,7 @@ def view(scope: Microscope) -> View:
 
 
 def listed(scope: Microscope) -> str:
-    """HTML of the list of all terms, in the order of the alphabet."""
+    """HTML of the list of all terms, in alphabetical order."""
     items = (
         f"<dt>{escape(name)}</dt><dd id='{_id(name)}'>{escape(TERMS[name](scope))}</dd>"
         for name in sorted(TERMS, key=str.lower)

@@ -1,19 +1,19 @@
-// The link: what the address says, what of it this browser stores, and how it is copied.
+// The address: its parameters, the long values that this browser stores, and copies of the link.
 
 const words = text => Object.fromEntries(new URLSearchParams(text));
 
-// what is too long for the query stands there as a digest; this browser keeps what that is: for a reload, and for other tabs
-const STORE = "mixer microscope", KEPT = 20, DIGEST = /[0-9a-f]{32}/g;
-const LONGEST = 8000; // characters of a link, as in address.py
+// the query has digests of long values; the browser stores the values for reloads and other tabs
+const STORE = "mixer microscope", MAX_STORED = 20, DIGEST = /[0-9a-f]{32}/g;
+const LONGEST = 8000; // as in address.py
 const stored = () => { try { return JSON.parse(localStorage.getItem(STORE)) ?? []; } catch { return []; } };
 const texts = new Map(stored());
 const keep = found => {
   for (const [digest, text] of Object.entries(found)) texts.set(digest, text);
-  const all = [...stored().filter(([digest]) => !(digest in found)), ...Object.entries(found)].slice(-KEPT);
-  for (; all.length; all.shift()) // the oldest goes where the store is full; there may be none at all
+  const all = [...stored().filter(([digest]) => !(digest in found)), ...Object.entries(found)].slice(-MAX_STORED);
+  for (; all.length; all.shift()) // if the store is full, drop the oldest value; there may be no store
     try { return localStorage.setItem(STORE, JSON.stringify(all)); } catch { continue; }
 };
-// the link of this page, or of a view in it, or of that alone, as it can be copied: with all that it stands for, or as short as it is
+// the link to this page or to a view (as: "view" or "only"), complete if it is not too long
 const link = (view, as = "view") => {
   const page = new URL(location.href), add = view ? `${as}=${view}` : "";
   page.hash = "";
@@ -24,14 +24,14 @@ const link = (view, as = "view") => {
   const whole = location.search.length + fragment.length < LONGEST;
   return {text: fragment && whole ? `${here}#${fragment}` : here, whole};
 };
-// what the address says, with all that it stands for
+// the parameters of the address, with the values of digests
 const fromAddress = ({search, hash} = location) => {
   const brought = new Map(new URLSearchParams(hash.slice(1)));
   const text = digest => brought.get(digest) ?? texts.get(digest);
   return (search + hash).replace(DIGEST, digest => encodeURIComponent(text(digest) ?? digest));
 };
 
-// the browser's Back comes back to another network, tab or picture; all else is as it was there
+// entries of the browser's history: another network, tab or picture
 const CHAPTERS = ["network", "lens", "sample", "picture"];
 let shown = location.search;
 const address = (own, chosen) => {

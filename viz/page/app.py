@@ -33,8 +33,8 @@ from viz.page.session import Session
 from viz.page.upload import Refused, read
 
 WAIT = """
-<p class="said" role="alert" data-part="said"></p>
-<p class="told" role="status" data-part="told"></p>
+<p class="said" role="alert" data-part="message"></p>
+<p class="told" role="status" data-part="announcement"></p>
 <div class="wait" hidden>
   <progress aria-label="progress"></progress><span data-part="wait"></span>
   <button type="button" data-do="stop">Cancel</button>
@@ -120,7 +120,7 @@ def _wire(networks: Networks, status: gr.HTML) -> None:
         updates = await on_model_thread(here.answer, visit, event)
         updates[STATUS] |= about
         if refused:
-            updates[STATUS]["said"] = f"{refused} {updates[STATUS]['said']}".strip()
+            updates[STATUS]["message"] = f"{refused} {updates[STATUS]['message']}".strip()
         return updates
 
     async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:

@@ -1,8 +1,8 @@
-// What goes to the server and comes back: one question after the other, what is sent again, and how far it is.
+// Events to the server, one at a time and again if they were lost, the values of its answers, and the progress.
 
-// what came from the server for each element
+// the values from the server by element
 const shows = new Map(), latest = {};
-let held = false; // what came with the page is not what its link says: it waits for the answer to that
+let held = false; // the page's first values are not those of its link: show nothing before the answer to the link
 const put = (id, value) => {
   latest[id] = value;
   if (!held) shows.get(id)?.(value);
@@ -15,24 +15,24 @@ const release = () => {
 
 shows.set("stored", keep);
 const inStatus = part => document.querySelector(`#status [data-part="${part}"]`);
-const say = text => { inStatus("said").textContent = text; };
-const announce = text => { inStatus("told").textContent = text; }; // to those who do not see what changed
+const say = text => { inStatus("message").textContent = text; };
+const announce = text => { inStatus("announcement").textContent = text; }; // for screen readers
 
-// what is chosen goes to the server, one after the other, so the answers are shown in the order of the choices;
-// what is not answered when the page is loaded anew is sent again
+// events go to the server one at a time, so answers are shown in the order of the events; unanswered events are sent
+// again after a reload
 const STORED = "mixer unanswered", PATIENCE = 3000, PAUSE = 1000;
 const remembered = () => { try { return JSON.parse(sessionStorage.getItem(STORED)) ?? []; } catch { return []; } };
-const kept = ({words, view, measure, chosen}) => words || view || measure || chosen;
+const lasting = ({words, view, measure, chosen}) => words || view || measure || chosen;
 const visitor = crypto.getRandomValues(new Uint32Array(4)).join("-");
 const unanswered = [{link: fromAddress()}, ...remembered()];
 const remember = () => {
-  try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(kept))); } catch { /* there is no store */ }
+  try { sessionStorage.setItem(STORED, JSON.stringify(unanswered.filter(lasting))); } catch { /* there is no store */ }
 };
-const reload = () => { location.reload(); return new Promise(() => {}); }; // nothing is done meanwhile
-const look = async () => { // whether the server is there; one that has started anew has another page
+const reload = () => { location.reload(); return new Promise(() => {}); }; // never resolves
+const look = async () => { // whether the server answers; after its restart, reload the page
   const found = await fetch(`${root()}/gradio_api/app_id`).then(answer => answer.ok && answer.json()).catch(() => {});
   document.body.classList.toggle("away", !found);
-  if (!found) say("The server does not answer. What you choose is done as soon as it is back.");
+  if (!found) say("The server does not answer. Your actions will be sent when it is back.");
   else if (found.app_id !== window.gradio_config.app_id) await reload();
   return found;
 };
@@ -44,8 +44,8 @@ const ask = async () => {
     const watch = setInterval(look, PATIENCE);
     const answer = await act({...unanswered[0], visitor, again, network});
     clearInterval(watch);
-    if (answer?.lost) await reload(); // it forgot this visitor: the new page begins with the link
-    again = !answer; // what it would have brought is to come with the next one
+    if (answer?.lost) await reload(); // the server has forgotten this visitor: start again from the link
+    again = !answer; // the next answer must include the lost values
     if (!answer && (!(await look()) || !failed++)) {
       await new Promise(resolve => setTimeout(resolve, PAUSE));
       continue;
@@ -67,12 +67,12 @@ const send = payload => {
 };
 const photo = file => send({photo: file?.path ?? null});
 
-// what the server sends: values for elements, the link, what is to be said, whether to measure, and a file to take away
+// an answer: values of elements, link, message, whether to measure, and a file to save
 const receive = parts => {
   dress = undefined;
   for (const [id, value] of Object.entries(parts)) put(id, value);
 };
-const show = ({status: {link, said, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
+const show = ({status: {link, message, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
   if (about.markup) rebuild(about.markup);
   if (about.networks) networks(about);
   receive(parts);
@@ -82,12 +82,12 @@ const show = ({status: {link, said, wait, running, file, go: place, follow, ...a
   if (place) go(place);
   if (document.body.classList.contains("away")) say("");
   document.body.classList.remove("away");
-  if (said !== undefined) say(said);
+  if (message !== undefined) say(message);
   if (wait === null) progress(wait);
   if (running) measure();
   if (follow) send({link: follow, chosen: true});
   if (file) take(file);
-  else if (said !== undefined) made();
+  else if (message !== undefined) made();
 };
 
 const progress = wait => {
@@ -111,7 +111,7 @@ const take = async ({name, text}) => {
 };
 
 const wire = (props, trigger, server) => {
-  held = unanswered.length > 1 || // the link is one
+  held = unanswered.length > 1 || // the first one is the link
     [...new URLSearchParams(location.search).keys()].some(name => !name.startsWith("__"));
   receive(JSON.parse(props.value));
   act = server.act;

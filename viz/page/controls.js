@@ -1,7 +1,7 @@
-// The controls of the page, in words of a link: lists, sliders, boxes, buttons, tabs, and the patches of the picture.
+// Controls, whose values are parameters of a link: lists, sliders, boxes, buttons, tabs, and the patches of the picture.
 
-// what a control says, in the words of a link
-const said = control => {
+// the value of a control as in a link
+const valueOf = control => {
   if (control.dataset.values) return control.dataset.values.split(",")[Number(control.value)];
   if (control.type === "checkbox") {
     const all = control.closest("fieldset").querySelectorAll("input");
@@ -14,7 +14,7 @@ const set = (element, values) => {
     const value = values[control.dataset.word];
     if (value === undefined) continue;
     if (control.sent === value) control.sent = undefined;
-    if (control.sent !== undefined && control === document.activeElement) continue; // the answer is on its way
+    if (control.sent !== undefined && control === document.activeElement) continue; // a newer value was sent
     if (control.dataset.values) control.value = control.dataset.values.split(",").indexOf(value);
     else if (control.type === "checkbox") control.checked = value.split(",").includes(control.value);
     else control.value = value;
@@ -27,34 +27,34 @@ const set = (element, values) => {
   }
 };
 
-// new HTML in a part; who was on a button of it stays on the same one
+// new HTML in a part; the focus stays on the same button
 const fill = (part, html) => {
-  const kept = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
+  const focused = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
   part.innerHTML = html;
   part.dispatchEvent(new Event("filled", {bubbles: true}));
-  if (!kept) return;
-  const [name, text] = ["keep", "words", "word"].map(name => [name, kept.dataset[name]]).find(([, text]) => text);
+  if (!focused) return;
+  const [name, text] = ["keep", "words", "word"].map(name => [name, focused.dataset[name]]).find(([, text]) => text);
   const again = `[data-${name}="${CSS.escape(text)}"]`;
   part.querySelector(again)?.focus({preventScroll: true});
 };
 
-// clicks and controls of an element send words
+// clicks and controls of an element send parameters
 const listen = element => {
   element.addEventListener("click", event => {
     const place = event.target.closest("[data-words]");
-    if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // a link opens in a tab of its own, too
+    if (!place || (place.href && (event.ctrlKey || event.metaKey))) return; // Ctrl opens a link in a new tab
     event.preventDefault();
     send({words: words(place.dataset.words)});
     if (place.dataset.go) go(place.dataset.go);
   });
   element.addEventListener("input", event => {
     const control = event.target.closest("[data-word][data-values]");
-    if (control) control.parentElement.querySelector("output").textContent = control.ariaValueText = said(control);
+    if (control) control.parentElement.querySelector("output").textContent = control.ariaValueText = valueOf(control);
   });
   element.addEventListener("change", event => {
     const control = event.target.closest("[data-word]");
     if (!control) return;
-    control.sent = said(control);
+    control.sent = valueOf(control);
     send({words: {[control.dataset.word]: control.sent}});
   });
 };
@@ -74,7 +74,7 @@ const tabs = element => {
     for (const parts of element.querySelectorAll("[data-parts]")) parts.hidden = parts.dataset.parts !== group;
     for (const panel of document.querySelectorAll(".lens")) panel.classList.toggle("open", panel.id === `lens-${lens.replace(".", "-")}`);
   };
-  const bring = tab => { // to the middle of a row that scrolls
+  const bring = tab => { // scroll a row to show the tab in its middle
     const row = tab.parentElement, [here, whole] = [tab, row].map(one => one.getBoundingClientRect());
     row.scrollLeft += here.left + here.width / 2 - whole.left - whole.width / 2;
   };
@@ -164,7 +164,7 @@ const controls = element => {
   listen(element);
   return value => {
     set(element, value.set);
-    if (value.told) announce(value.told);
+    if (value.announcement) announce(value.announcement);
     const html = element.querySelector('[data-part="html"]');
     if (html) fill(html, value.html ?? "");
   };

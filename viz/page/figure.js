@@ -1,6 +1,6 @@
-// The figures of plotly: their library, their size, what the pointer and a click mean, and two of them on one scale.
+// Figures of plotly: library, size, pointer and clicks, and a common scale for two figures.
 
-const HOVER_MS = 1000; // so long an old figure may stay, greyed, while the new one is measured
+const HOVER_MS = 1000; // the time for which an old figure stays, greyed, while the new one is measured
 const CONFIG = {displayModeBar: false, responsive: true, doubleClick: false, showTips: false};
 const root = () => (window.gradio_config?.root ?? "").replace(/\/$/, "");
 const library = () => `${root()}/gradio_api/file=${PLOTLY_JS}`;
@@ -12,8 +12,8 @@ const plotly = () => (loading ??= new Promise((resolve, reject) => {
   script.onerror = () => reject(new Error("the figures' library did not load: reload the page"));
   document.head.append(script);
 }));
-plotly().catch(() => {}); // begin before the first figure is there; whoever waits for it hears of a failure
-let dress; // of all figures of an answer, looked up once: the browser would lay out the page anew for each
+plotly().catch(() => {}); // starts before the first figure; those who await it get the error
+let dress; // style of all figures of an answer, read once: each reading costs a layout of the page
 const dressed = element => {
   if (!dress) {
     const {fontFamily: family, color} = getComputedStyle(element);
@@ -21,32 +21,32 @@ const dressed = element => {
   }
   return dress;
 };
-const LECTURE = 1.5; // so much larger is everything there, as in the style sheet
+const LECTURE = 1.5; // enlargement in lectures, as in the style sheet
 const fit = (figure, own) => {
   const shape = figure.shape, width = figure.clientWidth;
   const large = figure.closest(".lecture") ? 0.75 * window.innerHeight / LECTURE : 0;
-  // whole pixels: what plotly calls its height is compared with what the browser does
+  // whole pixels: plotly's height must equal the browser's
   const high = Math.round(shape ? Math.min(shape.ratio * width + shape.extra, large || shape.most) : Math.max(own, large));
   figure.style.height = `${high}px`;
   figure.style.marginBottom = large ? `${(LECTURE - 1) * high}px` : "";
 };
 
-// what the pointer tells of a point whose place is sent as numbers
+// the hover text of a point whose patch is sent as numbers
 const PLACE = /\(\d+, \d+\)/;
 const inNumbers = ({customdata, data}) =>
   data.hovertemplate?.match(/patch \(.*?\)/)?.[0].replace(/%\{customdata\[(\d)\]\}/g, (_, i) => customdata?.[i]);
 
-// the patch that the pointer is at, such as "(3, 1)", is marked in the picture, which is always in sight
+// mark the patch under the pointer, such as "(3, 1)", in the picture
 const mark = place => {
   for (const marked of document.querySelectorAll(".picker .pointed")) marked.classList.remove("pointed");
   if (place) document.querySelector(`.picker [data-place="${place}"]`)?.classList.add("pointed");
 };
 const pointAt = point => {
-  const told = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
-  mark(told && told.match(PLACE)[0]);
+  const text = point && [point.hovertext ?? point.text, point.y, inNumbers(point)].find(words => PLACE.test(words));
+  mark(text && text.match(PLACE)[0]);
 };
 
-// one picture of a view: its words, and a figure, whose points can be picked, or HTML
+// a pane of a view: its text, and a figure with clickable points, or HTML
 const paneOf = (element, picked) => {
   const part = name => element.querySelector(`[data-part="${name}"]`);
   const figure = part("figure");
@@ -57,10 +57,10 @@ const paneOf = (element, picked) => {
     part("which").textContent = which;
     part("words").innerHTML = words;
     fill(part("html"), html);
-    buttons()[here]?.focus({preventScroll: true}); // so a key can be pressed again
+    buttons()[here]?.focus({preventScroll: true}); // for repeated presses
   };
   const empty = () => { if (figure.data) window.Plotly.purge(figure); figure.replaceChildren(); figure.hidden = true; };
-  // its place on the page, as large as it is going to be
+  // its space on the page, before it is drawn
   const reserve = ({layout}, alt) => {
     figure.hidden = false;
     figure.ariaLabel = alt;
@@ -85,7 +85,7 @@ const paneOf = (element, picked) => {
     if (!figure.layout || !figure.clientWidth || figure.clientWidth === width) return;
     width = figure.clientWidth;
     fit(figure, own);
-    // drawn while its lens was hidden, it has a width of plotly's own
+    // drawn in a hidden lens, it has plotly's default width
     if (Math.abs(figure._fullLayout.width - width) > 1) window.Plotly.Plots.resize(figure);
   }).observe(figure);
   const resize = () => {
@@ -97,7 +97,7 @@ const paneOf = (element, picked) => {
   return {element, figure, put, empty, reserve, draw, resize, taken, filled: () => Boolean(figure.data || part("html").innerHTML)};
 };
 
-// two figures of a view: colours and axes from the smaller of both beginnings to the larger of both ends; in words
+// common colour scale and axes for two figures of a view; returns a text about them
 const onOneScale = async (Plotly, one, other) => {
   const both = [one, other];
   const union = (low, high) => [Math.min(...low), Math.max(...high)];

@@ -1,11 +1,11 @@
-// The page in the browser: what is selected goes to the server in the words of a link, what comes back is shown.
-// The scripts beside this one are in one scope with it: `markup.head` puts them together.
+// The page in the browser: sends events to the server, with parameters as in a link, and shows the values of its answers.
+// All scripts share one scope: `markup.head` joins them.
 
-document.querySelector("base")?.remove(); // with Gradio's "./", "#id" is of another page once the link has changed
+document.querySelector("base")?.remove(); // with Gradio's "./", "#id" would lead to another page after a change of the link
 
-// markup is on the page: bring it to life, and show what has come for it
+// bind markup, and show its values
 const kinds = {view, tabs, picker, controls};
-let ofNetwork = {}; // by the id of its place; Gradio puts what is in its drawer on the page when that is opened
+let ofNetwork = {}; // markup by id; Gradio creates the content of the drawer when it opens
 const bind = host => {
   for (const [id, html] of Object.entries(ofNetwork)) {
     const place = host.querySelector(`#${id}`);

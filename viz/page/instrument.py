@@ -33,7 +33,7 @@ from viz.measuring import Clock, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.page import pin, specimen
 from viz.page.address import DIGEST, Address, missing_values
-from viz.page.markup import asks_id
+from viz.page.markup import question_id
 from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import choose, drawn_or_words, name_of, report
@@ -116,7 +116,7 @@ class Instrument(Lenses):
         def chosen(visit: Session) -> dict[str, str]:
             return {option.name: option_text(option, visit.selection) for option in lens.options}
 
-        return Element(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
+        return Element(question_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
 
     def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)
@@ -150,9 +150,9 @@ class Instrument(Lenses):
 
     def _needs(self, visit: Session, name: str) -> list[Measurement]:
         """The missing measurements of a view, for the current and the pinned selection."""
-        kept = self._kept(visit, name)
+        pinned = self._pinned_for(visit, name)
         here = self.views[name].missing(self.scope, visit.selection)
-        return [*here, *(kept.needs(name, self) if kept else ())]
+        return [*here, *(pinned.needs(name, self) if pinned else ())]
 
     def _waiting(self, visit: Session, name: str) -> list[Measurement]:
         """The missing measurements of a view that do not start automatically."""
@@ -176,7 +176,7 @@ class Instrument(Lenses):
             return f"Measured together with: {escape(self.views[offering].title)}."
         return _offer(visit, waiting)
 
-    def _kept(self, visit: Session, name: str) -> Pinned | None:
+    def _pinned_for(self, visit: Session, name: str) -> Pinned | None:
         return pin.beside(visit.pinned, self, name, visit.selection)
 
     def answer(self, visit: Session, event: Mapping[str, Any]) -> Updates:
@@ -187,7 +187,7 @@ class Instrument(Lenses):
             status = {} if "redraw" in event else self._act(visit, event)
         except (ValueError, KeyError, TypeError) as error:
             log.warning("invalid event: %.200r: %s", event, error)
-            status = {"said": "The request is invalid. Reload the page if this happens again."}
+            status = {"message": "The request is invalid. Reload the page if this happens again."}
         return self._updates(visit, status)
 
     async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
@@ -242,14 +242,14 @@ class Instrument(Lenses):
 
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """Change the session; returns the status: message, file to save, view to show."""
-        said, status = list[str](), dict[str, Any]()
+        messages, status = list[str](), dict[str, Any]()
         words = dict(event.get("words", {}))
         if "link" in event:
             words, visit.selection, visit.pinned = from_query(str(event["link"])), self.first, None
             words.pop("network", None)  # opened already, if possible
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
-                said.append(missing_values(missing))
+                messages.append(missing_values(missing))
             only = words.pop("only", "")
             name, chosen = now_at(self.scope, bare(words.pop("view", only)))
             lens, view = self.named.get(name, (None, None))
@@ -258,7 +258,7 @@ class Instrument(Lenses):
                 status |= {"only": place} if only else {"go": place}
                 words = {**chosen, **words, "lens": lens.id}
             elif name:
-                said.append(f"There is no view {name!r} here.")
+                messages.append(f"There is no view {name!r} here.")
             visit.only = status.setdefault("only", "")
         elif "view" in event:
             words = dict(self._picked(visit, event))
@@ -273,15 +273,15 @@ class Instrument(Lenses):
             words.pop("picture", None)
         if not words.keys().isdisjoint(option.name for option in self.specimen.all_options) and "view" in event:
             status["go"] = element_id(self.specimen, self.specimen.views[0])
-        kept = words.pop("pin", None)
+        pinned = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
             visit.selection, wrong = change(self.scope, self.page, visit.selection, words)
-            said += wrong
-        if kept == pin.SWAP and visit.pinned:
+            messages += wrong
+        if pinned == pin.SWAP and visit.pinned:
             status["follow"] = pin.swapped(self, visit.pinned, visit.selection)
-        elif kept is not None:
-            said += self._pin(visit, kept)
+        elif pinned is not None:
+            messages += self._pin(visit, pinned)
         if event.get("stop"):
             visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
         if "measure" in event:
@@ -295,7 +295,7 @@ class Instrument(Lenses):
             status["file"] = {"name": name_of(self.scope, visit.selection), "text": text}
         if "csv" in event:
             status["file"] = self._file(visit, event["csv"])
-        return status | {"said": " ".join(said)}
+        return status | {"message": " ".join(messages)}
 
     def _pin(self, visit: Session, text: str) -> list[str]:
         """Pin the selection of a link, the current one, or none; returns messages."""
@@ -310,10 +310,10 @@ class Instrument(Lenses):
             visit.pinned = None
         else:
             try:
-                visit.pinned, said = pin.parse(text, self._network(pin.network_of(text, self.name)))
+                visit.pinned, messages = pin.parse(text, self._network(pin.network_of(text, self.name)))
             except (ValueError, OSError, MemoryError) as error:
                 return [f"The pinned selection is not shown: {message(error)}."]
-            return said
+            return messages
         return []
 
     def _network(self, name: str) -> Lenses:
@@ -367,36 +367,36 @@ class Instrument(Lenses):
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
             return None
-        kept = self._kept(visit, name)
-        if kept is None:
+        pinned = self._pinned_for(visit, name)
+        if pinned is None:
             text = csv_of(self.scope, selection, view, self.settings[name], numbers)
         else:
-            text = self._both(kept, name, selection, numbers)
+            text = self._both(pinned, name, selection, numbers)
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
 
-    def _both(self, kept: Pinned, name: str, selection: Selection, numbers: Numbers) -> str:
+    def _both(self, pinned: Pinned, name: str, selection: Selection, numbers: Numbers) -> str:
         """The CSV text of a view with the pinned numbers: as columns beside its own, or after them."""
-        there, view = kept.lenses, kept.lenses.views[name]
-        pinned = view.draw(there.scope, kept.selection).numbers
-        both = pinned and numbers.beside(pinned)
+        there, view = pinned.lenses, pinned.lenses.views[name]
+        other = view.draw(there.scope, pinned.selection).numbers
+        both = other and numbers.beside(other)
         now = csv_of(self.scope, selection, self.views[name], self.settings[name], both or numbers)
-        of_pinned = pinned and csv_of(there.scope, kept.selection, view, there.settings[name], pinned)
+        of_pinned = other and csv_of(there.scope, pinned.selection, view, there.settings[name], other)
         if both:
-            return f"# {pin.which(kept, self, name, selection)[0]}\n{now}"
+            return f"# {pin.which(pinned, self, name, selection)[0]}\n{now}"
         return f"{now}\n# pinned\n{of_pinned}" if of_pinned else now
 
     def _depends(self, visit: Session, name: str) -> Hashable:
-        kept, needs = self._kept(visit, name), self._needs(visit, name)
+        pinned, needs = self._pinned_for(visit, name), self._needs(visit, name)
         open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # the captions of a comparison depend on the whole selection
-        beside = (kept, visit.selection) if kept else visit.pinned is None
+        beside = (pinned, visit.selection) if pinned else visit.pinned is None
         return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)
 
     def _value(self, visit: Session, name: str) -> dict[str, Any]:
         """The value of a view for `view.js`."""
         selection, view = visit.selection, self.views[name]
         drawn = drawn_or_words(self.scope, view, selection)
-        needs, kept = self._needs(visit, name), self._kept(visit, name)
+        needs, pinned = self._needs(visit, name), self._pinned_for(visit, name)
         facts = facts_of(self.scope, selection, self.settings[name])
         return {
             **_shown(drawn),
@@ -404,7 +404,7 @@ class Instrument(Lenses):
             "note": "",
             "own": False,
             "beside": "",
-            "which": SAME if visit.pinned and not kept and self.lens_of[name] else "",
+            "which": SAME if visit.pinned and not pinned and self.lens_of[name] else "",
             "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
@@ -416,18 +416,18 @@ class Instrument(Lenses):
             "counted": drawn.numbers is not None,
             "waiting": any(map(visit.starts, needs)),
             "measure": self._offer(visit, name),
-        } | (self._beside_it(kept, name, visit, drawn) if kept else {})
+        } | (self._beside_it(pinned, name, visit, drawn) if pinned else {})
 
-    def _beside_it(self, kept: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
+    def _beside_it(self, pinned: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
         """The value of a view beside its pinned one: panes of the pinned selection and of the difference, captions.
 
         drawn: the view of the current selection
         """
-        there, view = kept.lenses, kept.lenses.views[name]
-        before, now = pin.which(kept, self, name, visit.selection)
-        other = drawn_or_words(there.scope, view, kept.selection)
+        there, view = pinned.lenses, pinned.lenses.views[name]
+        before, now = pin.which(pinned, self, name, visit.selection)
+        other = drawn_or_words(there.scope, view, pinned.selection)
         apart = pin.difference(other, drawn)
-        python = as_python(there.scope, there.page, there.full_names[name], view, kept.selection)
+        python = as_python(there.scope, there.page, there.full_names[name], view, pinned.selection)
         return {
             "which": now,
             "pinned": _pane(view, other, before),

@@ -1,6 +1,6 @@
 // Lectures: one view fills the screen, and arrow keys go through the views, a tour or a playlist of links.
 
-// lecture mode: one view fills the screen; arrows go on, through a tour or through the views of the lens
+// lecture mode: one view fills the screen; arrow keys go through the tour or the views of the lens
 const lecture = box => {
   const before = document.querySelector(".view.lecture");
   if (box === before) box = undefined;
@@ -15,7 +15,7 @@ const lecture = box => {
     Object.assign(one.querySelector("[data-do=large]"), {textContent, ariaLabel: name, title: name});
   }
   document.body.classList.toggle("lecturing", Boolean(box));
-  const others = ["tour", "status"].map(id => document.getElementById(id)); // picture and answer are only seen
+  const others = ["tour", "status"].map(id => document.getElementById(id)); // picture and answer are visible, but inert
   only(...(box ? [box, ...others, meaning] : []));
   if (!box) played = [];
   if (box && !before) document.documentElement.requestFullscreen?.().catch(() => {});
@@ -40,7 +40,7 @@ document.addEventListener("keydown", event => {
   if (next) lecture(next);
 });
 
-// a playlist: links, one a line, which arrows go through in a lecture
+// a playlist: links, one per line; arrow keys go through them in a lecture
 const PLAYLIST = "mixer playlist";
 let played = [];
 const playAt = at => {
@@ -61,7 +61,7 @@ const playlist = form => {
   });
 };
 
-const fillScreen = id => { // by a view that a link names, or by the first of its lens
+const fillScreen = id => { // with the view of a link, or the first view of its lens
   const view = (document.getElementById(id) ?? document.querySelector(".lens.open")).querySelector(".view");
   if (!view.classList.contains("lecture")) lecture(view);
 };

@@ -83,7 +83,7 @@ def _view(lens: Lens, view: View) -> str:
 </section></div>"""
 
 
-def asks_id(lens: Lens) -> str:
+def question_id(lens: Lens) -> str:
     return f"{lens.element}-asks"
 
 
@@ -124,7 +124,7 @@ def _asks(lens: Lens) -> str:
     compare = "<button type='button' data-do='untrained'>Compare with the untrained network</button>"
     fields = f'<div class="options">{"".join(map(control, lens.options))}</div>' if lens.options else ""
     return (
-        f'<div id="{asks_id(lens)}" class="about" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>'
+        f'<div id="{question_id(lens)}" class="about" data-kind="controls"><p class="asks">{escape(lens.question)}</p>'
         f"{compare * lens.of_weights}{fields}</div>"
     )
 

@@ -1,6 +1,6 @@
-// The network of the page: the list, opening another one, and the page made anew for it; and the rest of the header.
+// The header: the list of networks, the markup of another network, and the menus.
 
-// another network: what of the page depends on it is made anew
+// another network: replace the markup that depends on it
 const rebuild = markup => {
   const going = played;
   lecture();
@@ -17,7 +17,7 @@ const rebuild = markup => {
   }
 };
 
-// the networks to choose from; the link goes along
+// the list of networks
 let network;
 const networks = ({network: now, networks: list, others, facts}) => {
   network = now;
@@ -29,7 +29,7 @@ const networks = ({network: now, networks: list, others, facts}) => {
   label.hidden = select.options.length < 2;
   label.parentElement.querySelector("small").textContent = facts;
   label.parentElement.querySelector("[data-do=open]").hidden = true;
-  // weights beside those from before the training: this network is pinned beside that one
+  // for the comparison with the untrained network
   const start = list.find(({words}) => words === "untrained");
   document.body.dataset.untrained = start && start.name !== now ? start.name : "";
 };
@@ -49,7 +49,7 @@ const header = element => {
   const choose = () => select.value ? open(withWords({network: select.value})) : dialog.showModal();
   dialog.addEventListener("close", () => { select.value = network; });
   dialog.addEventListener("submit", () => open(withWords({network: source.value}), {open: source.value}));
-  // a key that goes through the list opens none of them yet
+  // arrow keys move through the list without opening a network
   let byKey = false;
   select.addEventListener("keydown", ({key}) => {
     byKey = !["Enter", "Tab", "Escape"].includes(key);

@@ -1,6 +1,6 @@
-// What opens over the page: menus, the drawer, the meaning of a term; and a symbol of a formula with its pictures.
+// Elements over the page: menus, the drawer, the meaning of a term; and symbols of formulas with their pictures.
 
-// what opens over the page, menus and the drawer, closes by Escape, and by whatever is pressed in the page under it
+// menus and the drawer close with Escape and with a click on the page
 const opened = () => document.querySelectorAll("details[data-menu][open] > summary, #drawer > .label-wrap.open");
 document.addEventListener("pointerdown", event => {
   const page = event.target.closest("#lenses");
@@ -13,7 +13,7 @@ document.addEventListener("keydown", event => {
   }
 });
 
-// a menu under its button, or where there is no room, over it
+// place a menu below its button, or above it without space below
 const at = menu => {
   const {top, bottom, right} = menu.previousElementSibling.getBoundingClientRect(), zoom = menu.parentElement.currentCSSZoom ?? 1;
   const low = bottom + (34 * menu.childElementCount + 1) * zoom > innerHeight, page = document.documentElement.clientWidth;
@@ -21,11 +21,11 @@ const at = menu => {
   menu.style.cssText = `${y}; right: ${(page - right) / zoom}px`;
 };
 
-// what a term means, beside it
+// the meaning of a term, shown beside it
 const meaning = Object.assign(document.createElement("div"), {id: "meaning", role: "tooltip", popover: "manual"});
-let told, leaving;
+let explained, leaving;
 const beside = () => {
-  const {left, bottom, top} = told.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
+  const {left, bottom, top} = explained.getBoundingClientRect(), {width, height} = meaning.getBoundingClientRect();
   meaning.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
   meaning.style.top = `${bottom + height + 12 < innerHeight ? bottom + 6 : top - height - 6}px`;
 };
@@ -33,8 +33,8 @@ const tell = term => {
   clearTimeout(leaving);
   if (!meaning.isConnected) document.body.append(meaning);
   const text = document.getElementById(term?.getAttribute("aria-describedby"))?.textContent;
-  told = text && term;
-  if (!told) return meaning.hidePopover();
+  explained = text && term;
+  if (!explained) return meaning.hidePopover();
   meaning.textContent = text;
   meaning.showPopover();
   beside();
@@ -43,14 +43,14 @@ const term = event => event.target.closest?.("dfn");
 for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, event => { if (term(event)) tell(term(event)); });
 document.addEventListener("focusout", event => { if (term(event)) tell(); });
 document.addEventListener("pointerout", event => { if (term(event)) leave(); });
-const leave = () => { leaving = setTimeout(tell, 300); }; // so the pointer has time to go to the meaning, and stays there
+const leave = () => { leaving = setTimeout(tell, 300); }; // time to move the pointer to the meaning
 meaning.addEventListener("pointerover", () => clearTimeout(leaving));
 meaning.addEventListener("pointerout", leave);
-document.addEventListener("filled", () => { if (told && !told.isConnected) tell(); }); // it was drawn anew
-document.addEventListener("scroll", () => { if (told) beside(); }, {capture: true, passive: true});
-document.addEventListener("keydown", event => { if (event.key === "Escape" && told) tell(); });
+document.addEventListener("filled", () => { if (explained && !explained.isConnected) tell(); }); // it was replaced
+document.addEventListener("scroll", () => { if (explained) beside(); }, {capture: true, passive: true});
+document.addEventListener("keydown", event => { if (event.key === "Escape" && explained) tell(); });
 
-// a symbol of a formula and its pictures
+// mark a symbol of a formula and its pictures
 const pair = event => {
   const symbol = [event.target, document.activeElement].map(one => one?.closest?.("[data-symbol]")).find(Boolean);
   const view = symbol?.closest(".view");

@@ -67,14 +67,14 @@ def network_of(text: str, here: str) -> str:
 def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
     """A link with all parameters: network, selection and pin."""
     where = {"network": here.name} if here.further else {}
-    kept = {"pin": to_text(pinned)} if pinned else {}
-    return to_query(where | to_words(here.scope, here.page, selection) | kept)
+    pin = {"pin": to_text(pinned)} if pinned else {}
+    return to_query(where | to_words(here.scope, here.page, selection) | pin)
 
 
 def swapped(here: Lenses, pinned: Pinned, selection: Selection) -> str:
     """The link that swaps the pinned and the current selection."""
-    kept = {"pin": to_text(Pinned(here, selection))}
-    return to_query(dict(parse_qsl(to_text(pinned))) | {"lens": selection.lens} | kept)
+    pin = {"pin": to_text(Pinned(here, selection))}
+    return to_query(dict(parse_qsl(to_text(pinned))) | {"lens": selection.lens} | pin)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
@@ -91,8 +91,8 @@ def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tupl
         for lenses, each in ((pinned.lenses, pinned.selection), (here, selection))
     ]
     apart = [fact for fact in facts[1] if facts[0].get(fact) != facts[1][fact]]
-    kept, now = (" · ".join(f"{fact}: {each.get(fact, 'none')}" for fact in apart) for each in facts)
-    return f"Pinned: {kept}", f"Now: {now}"
+    before, now = (" · ".join(f"{fact}: {each.get(fact, 'none')}" for fact in apart) for each in facts)
+    return f"Pinned: {before}", f"Now: {now}"
 
 
 def describe(pinned: Pinned, here: Lenses) -> str:
@@ -111,7 +111,7 @@ def difference(before: Drawn, now: Drawn) -> Drawn | None:
     if both is None or figure is None:
         return None
     numbers = Numbers(both.name, dict(list(both.axes.items())[:-1]), both.values[..., -1])
-    return Drawn(figure, words=f"Difference: {escape(numbers.in_words())}.", numbers=numbers)
+    return Drawn(figure, words=f"Difference: {escape(numbers.extremes())}.", numbers=numbers)
 
 
 def of_class(pinned: Pinned, name: str) -> Pinned:

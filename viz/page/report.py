@@ -36,7 +36,7 @@ from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.address import Address
 from viz.page.session import Session
-from viz.page.specimen import TOP, in_words
+from viz.page.specimen import TOP, answer_texts
 from viz.pictures import png_url
 from viz.selection import Option, Selection
 
@@ -111,10 +111,10 @@ def report(here: Lenses, visit: Session, address: str, names: Collection[str] | 
     address: URL of a microscope with this network, for the link; used only if it is http or https
     names: of the views, from `choose`; None: those that depend on the picture
     """
-    scope, taken = here.scope, set(choose(here, visit.selection) if names is None else names)
+    scope, selected = here.scope, set(choose(here, visit.selection) if names is None else names)
     shown, others = dict[View, Lens](), dict[View, Lens]()  # a view in two lenses is shown once
     for name, (lens, view) in here.named.items():
-        (shown if name in taken else others).setdefault(view, lens)
+        (shown if name in selected else others).setdefault(view, lens)
     parts, contents = list[Part](), ""
     for lens in here.lenses:
         if views := [view for view in lens.views if shown.get(view) is lens]:
@@ -122,7 +122,7 @@ def report(here: Lenses, visit: Session, address: str, names: Collection[str] | 
             links = ", ".join(f"<a href='#{element_id(lens, view)}'>{escape(view.title)}</a>" for view in views)
             contents += f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a>: {links}</li>"
     titles = dict.fromkeys(v.title for v, lens in others.items() if v not in shown and lens is not here.specimen)
-    without = f"<p class='missing'>Not chosen for this report: {escape(', '.join(titles))}.</p>" if titles else ""
+    without = f"<p class='missing'>Not in this report: {escape(', '.join(titles))}.</p>" if titles else ""
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
     return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul>{without}</nav>", *parts])
 
@@ -196,14 +196,14 @@ def _head(here: Lenses, visit: Session, address: str) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
     )
-    said = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    lines = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     photo = visit.photo.html(scope.grid.image_size) if visit.photo else ""
     return f"""<header>
 <p class="kind">MLP-Mixer microscope: report</p>
 <h1>{escape(scope.classes[scope.answer(selection.picture)])}</h1>
 <div class="top"><figure><img class="seen" src="{png_url(scope.pixels(selection.picture))}" alt="the picture">
 <figcaption>as the network sees it</figcaption></figure>{photo}
-<div><ol class="best">{best}</ol>{said}</div></div>
+<div><ol class="best">{best}</ol>{lines}</div></div>
 <table class="facts">{rows}</table>
 <p>{_link(Address.of(pin.link(here, visit.pinned, selection)), address)}</p>
 </header>"""
@@ -226,10 +226,10 @@ def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> li
             title = f"<b id='{element_id(lens, view)}'>{escape(view.title)}</b>"
             parts.append(f"<p class='missing'>{title}: not measured ({labels}).</p>")
             continue
-        said = f"Not measured: {labels}." if waiting else ""
+        missing = f"Not measured: {labels}." if waiting else ""
         around = _pinned(here, element_id(lens, view), visit, drawn)
-        parts += section(scope, lens, view, selection, drawn, said, *around)
-    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
+        parts += section(scope, lens, view, selection, drawn, missing, *around)
+    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.question)}</p>"
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
@@ -238,11 +238,11 @@ def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list
 
     drawn: the view of the current selection
     """
-    kept = pin.beside(visit.pinned, here, name, visit.selection)
-    if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
+    pinned = pin.beside(visit.pinned, here, name, visit.selection)
+    if pinned is None or (view := pinned.lenses.views[name]).missing(pinned.lenses.scope, pinned.selection):
         return [], []
-    before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
-    other = drawn_or_words(kept.lenses.scope, view, kept.selection)
+    before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(pinned, here, name, visit.selection))
+    other = drawn_or_words(pinned.lenses.scope, view, pinned.selection)
     apart = pin.difference(other, drawn)
     under: list[Part] = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
     return [before, *_shown(view, other), now], under
@@ -307,7 +307,7 @@ def _shown(view: View, drawn: Drawn) -> list[Part]:
 
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
     """The extremes of the numbers as text, and all numbers as a CSV file if it is not too large."""
-    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>", numbers.values.size
+    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.extremes())}.</p>", numbers.values.size
     csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers) if size <= MAX_LINES else ""
     if size > MAX_LINES or len(csv) > MAX_FILE:
         return [words, f"<p class='missing'>The file of its {size:,} numbers is left out; the app saves it as CSV.</p>"]
@@ -317,5 +317,5 @@ def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, nu
 
 
 def _settings(options: Sequence[Option], selection: Selection) -> str:
-    said = [f"{option.label}: {option.label_of(selection)}" for option in options if option.label]
-    return f"<p class='settings'>{escape(' · '.join(said))}</p>" if said else ""
+    settings = [f"{option.label}: {option.label_of(selection)}" for option in options if option.label]
+    return f"<p class='settings'>{escape(' · '.join(settings))}</p>" if settings else ""

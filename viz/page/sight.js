@@ -1,8 +1,8 @@
-// What is in sight: where a link leads, what sticks to the top, and what can be reached at all.
+// Visibility: scrolling to an element, sticky elements at the top, and inert parts.
 
 const openDrawer = () => document.querySelector("#drawer > .label-wrap:not(.open)")?.click();
 
-// to an element, as soon as it is on the page, and again while what is above it grows, until the visitor moves
+// scroll to an element when it is on the page, and again while the page above it grows, until the visitor acts
 let settled = () => {};
 const go = id => {
   const until = performance.now() + 5000;
@@ -13,7 +13,7 @@ const go = id => {
     if (!going || performance.now() > until) return;
     requestAnimationFrame(step);
     const element = document.getElementById(id);
-    if (id.startsWith("specimen-")) { // what is in the drawer is on the page once it was open
+    if (id.startsWith("specimen-")) { // Gradio creates the content of the drawer when it opens
       settled();
       return openDrawer();
     }
@@ -25,7 +25,7 @@ const go = id => {
     }
     const shown = element.querySelector(".opened") ?? element, {top, bottom} = shown.getBoundingClientRect();
     const figure = shown.querySelector(".figure:not([hidden])")?.getBoundingClientRect().bottom;
-    const low = figure ?? Math.min(bottom, top + innerHeight / 2); // what is to be seen ends there
+    const low = figure ?? Math.min(bottom, top + innerHeight / 2); // the end of the part to show
     if (top < covered - 1 || (low > innerHeight && top > covered + 1)) shown.scrollIntoView();
   };
   step();
@@ -33,12 +33,12 @@ const go = id => {
 for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"])
   document.addEventListener(kind, () => settled(), {capture: true, passive: true});
 
-// how much of the window is under what sticks to its top: what gets the focus is scrolled clear of it
+// height of the sticky elements at the top: the focus is scrolled clear of them
 let covered = 0;
 const uncover = () => {
   const [strip, bar] = ["#specimen", ".bars"].map(name => {
     const element = document.querySelector(name);
-    const spans = element?.clientWidth > innerWidth / 2; // beside the figures, it covers none
+    const spans = element?.clientWidth > innerWidth / 2; // beside the figures, it covers none of them
     return spans && getComputedStyle(element).position === "sticky" ? element.offsetHeight : 0;
   });
   covered = strip + bar + 8;
@@ -48,7 +48,7 @@ const uncover = () => {
 };
 const sizes = new ResizeObserver(uncover);
 
-// nothing but these can be reached, as with a dialog; none: all of the page again
+// make everything else inert, as for a dialog; without arguments, nothing is inert
 const only = (...within) => {
   for (const one of document.querySelectorAll("[data-behind]")) {
     one.inert = false;

@@ -24,16 +24,16 @@ HEADER = """
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
-<button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
+<button type="button" popovertarget="reports" title="All measured views as one file">Report</button>
 <span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
 <button type="button" data-do="report" data-of="lens">Of this tab</button>
 <button type="button" data-do="report" data-of="all">Of everything</button></span></p>
-<form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
+<form id="playlist" popover><label>Links, one per line. Arrow keys show the next one
 <textarea rows="8" required></textarea></label><button>Start</button></form>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">
 <h2 id="others-title">Open another network</h2>
 <p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
-Hugging Face Hub. Your picture, patch and tab are kept.</p>
+Hugging Face Hub. Your picture, patch and tab stay selected.</p>
 <input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
 <p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
 </form></dialog>"""
@@ -121,7 +121,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     best = scope.leading(selection.picture, TOP)
     rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
     more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
-    words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    words = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
@@ -135,7 +135,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
         f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
     )
     html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
-    return {"html": html, "set": chosen, "told": announcement}
+    return {"html": html, "set": chosen, "announcement": announcement}
 
 
 def _row(scope: Microscope, number: int, probability: float, selected: bool) -> str:
@@ -148,19 +148,19 @@ def _row(scope: Microscope, number: int, probability: float, selected: bool) -> 
     )
 
 
-def in_words(scope: Microscope, selection: Selection) -> list[str]:
+def answer_texts(scope: Microscope, selection: Selection) -> list[str]:
     """HTML: whether the answer is correct, and the accuracy of test images with this confidence."""
     if selection.edits:
-        return [_edited_in_words(scope, selection)]
+        return [_edited_text(scope, selection)]
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        lines = [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
+        lines = [f"The network can only answer with one of its {len(scope.classes)} classes, for any picture."]
         if selection.brought:
             (height, width), (rows, cols) = selection.brought.size, scope.grid.image_size
             lines.append(
                 f"Your picture was made for a network of another size: {width} x {height} pixels, here resized to "
-                f"{cols} x {rows}. Choose the file again to lose nothing of it."
+                f"{cols} x {rows}. Choose the file again for its full resolution."
             )
         return lines
     truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
@@ -188,7 +188,7 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     return lines
 
 
-def _edited_in_words(scope: Microscope, selection: Selection) -> str:
+def _edited_text(scope: Microscope, selection: Selection) -> str:
     """HTML: about an edited picture, which has no true class and no known reliability."""
     count, before = len(selection.edits), scope.probabilities(selection.original)
     name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"

@@ -1,4 +1,4 @@
-// A view: its figures and words, beside what is pinned, and what its menu saves and copies.
+// A view: its figures and texts, the panes of the pinned selection, and its menu.
 
 const view = element => {
   const part = name => element.querySelector(`section > [data-part="${name}"]`);
@@ -8,14 +8,14 @@ const view = element => {
   const blank = now.element.cloneNode(true);
   let turn = 0, value, fresh, drawn;
   listen(element);
-  // figures wait until they are nearly in sight: most of a lens is below the window, and of closed lenses all is
+  // figures are drawn when they are nearly visible: most are below the window or in closed lenses
   let near = false, waiting = [];
   new IntersectionObserver(entries => {
     near = entries.at(-1).isIntersecting;
     if (near) for (const go of waiting.splice(0)) go();
   }, {rootMargin: "50%"}).observe(box);
   const nearby = () => near || new Promise(resolve => waiting.push(resolve));
-  // the places for what is pinned and for the difference: what is in them answers no click
+  // the panes of the pinned selection and of the difference, without interaction
   const aside = {};
   const panes = () => [aside.pinned, now, aside.difference].filter(Boolean);
   const beside = name => {
@@ -62,7 +62,7 @@ const view = element => {
     const Plotly = await plotly();
     if (mine !== turn) return;
     fillIn();
-    await null; // first all that an answer writes, then all figures, which look at the page's layout
+    await null; // write all values of an answer before the figures, which read the page's layout
     if (mine !== turn) return;
     const drawing = panes().map(pane => {
       const {figure, alt} = pane === now ? value : pane === aside.pinned ? value.pinned : value.difference;
@@ -92,7 +92,7 @@ const view = element => {
   box.addEventListener("resized", () => { for (const pane of panes()) pane.resize(); });
   element.addEventListener("click", event => {
     const does = event.target.closest("[data-do]")?.dataset.do;
-    if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // "Copied" is said on its buttons
+    if (["png", "svg", "csv"].includes(does)) menu.hidePopover(); // the others show "Copied" on their buttons
     if (does === "csv") send({csv: id});
     if (does === "measure") send({measure: id});
     if (does === "png" || does === "svg") drawn.then(() => picture(
@@ -116,7 +116,7 @@ const picture = async (panes, title, value, format) => {
 const copy = async (button, text) => {
   const label = button.dataset.label ??= button.textContent;
   try { await navigator.clipboard.writeText(text); }
-  catch { // only a page by https, or of this machine, has a clipboard
+  catch { // only pages over https or from this machine have a clipboard
     const area = Object.assign(document.createElement("textarea"), {value: text});
     button.after(area);
     area.select();
@@ -127,14 +127,14 @@ const copy = async (button, text) => {
   announce("Copied");
   setTimeout(() => { button.textContent = label; }, 2000);
 };
-// for a page of somebody else: the view alone, with all that is chosen here
+// HTML for another page: the view alone, with the current selection
 const embed = (button, view) => {
   const frame = document.createElement("iframe");
   Object.assign(frame, {src: link(view, "only").text, title: view, width: "100%", height: "560", loading: "lazy"});
   frame.style.border = "0";
   copy(button, frame.outerHTML);
 };
-// one view without header and column; an empty name: all of the page
+// show one view without header and column; an empty id: the whole page
 const alone = id => {
   document.documentElement.classList.toggle("only", Boolean(id));
   for (const view of document.querySelectorAll(".view-component")) view.classList.toggle("alone", view.id === id);

@@ -16,7 +16,7 @@ from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
 from viz.pace import finish
-from viz.page.specimen import in_words
+from viz.page.specimen import answer_texts
 from viz.pictures import thumbnail_url
 from viz.selection import Selection, change
 
@@ -157,7 +157,7 @@ def test_nothing_is_called_right_of_an_edited_picture_and_its_figures_are_named_
     scope: Microscope, editing: Lens
 ) -> None:
     selection = select(scope, editing, edits="black:0,0;grey")
-    (words,) = in_words(scope, selection)
+    (words,) = answer_texts(scope, selection)
     assert "<b>2 edits</b>" in words
     assert "right" not in words
     facts = facts_of(scope, selection, ())

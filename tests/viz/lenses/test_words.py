@@ -9,7 +9,7 @@ import torch
 from mixer.record import device_name
 from tests.viz.looking import measure, microscope, select, told, view_of
 from viz.lenses import how_it_works, model
-from viz.lenses.view import View, counted, taken_for
+from viz.lenses.view import View, counted, prediction_text
 from viz.page.instrument import Instrument
 from viz.selection import Choice, change, first
 
@@ -57,8 +57,8 @@ def test_a_device_has_one_thread_or_several(threads: int, words: str, monkeypatc
 
 
 def test_who_answers_rightly_takes_nothing_for_something() -> None:
-    assert taken_for("airplane", "airplane") == "airplane, predicted correctly"
-    assert taken_for("airplane", "ship") == "airplane, predicted ship"
+    assert prediction_text("airplane", "airplane") == "airplane, predicted correctly"
+    assert prediction_text("airplane", "ship") == "airplane, predicted ship"
 
 
 def training(*recipes: dict[str, Any]) -> View:

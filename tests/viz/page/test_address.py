@@ -48,7 +48,7 @@ def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, vis
     query = instrument.answer(visit, {"redraw": True, "again": True})["status"]["link"]
     assert set(parse_qs(query)) == {"picture", "patch", "pin"}
     updates = instrument.answer(fresh, {"link": f"?{query}"})
-    assert updates["status"]["said"] == "This link does not contain its picture: choose it again."
+    assert updates["status"]["message"] == "This link does not contain its picture: choose it again."
     assert updates["status"]["link"] == "patch=2,1"
     assert fresh.selection.patch == visit.selection.patch
 
@@ -75,10 +75,10 @@ def test_a_picture_is_copied_along_while_a_chat_takes_the_link(length: int, fits
 
 def test_the_sentence_on_a_link_stays_when_the_page_draws_by_itself(instrument: Instrument) -> None:
     visit = Session(instrument.first)
-    assert "999" in instrument.answer(visit, {"link": "?sample=999"})["status"]["said"]
+    assert "999" in instrument.answer(visit, {"link": "?sample=999"})["status"]["message"]
     for again in (False, True):
-        assert "said" not in instrument.answer(visit, {"redraw": True, "again": again})["status"]
-    assert instrument.answer(visit, {"words": {"patch": "1,1"}})["status"]["said"] == ""
+        assert "message" not in instrument.answer(visit, {"redraw": True, "again": again})["status"]
+    assert instrument.answer(visit, {"words": {"patch": "1,1"}})["status"]["message"] == ""
 
 
 def test_the_link_of_a_page_without_a_picture_is_as_people_read_it(instrument: Instrument) -> None:

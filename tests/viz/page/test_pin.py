@@ -101,7 +101,7 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Session) -> Non
 def test_what_a_pin_cannot_be_is_said_and_the_rest_is_used(instrument: Instrument, text: str, words: str) -> None:
     visit = Session(instrument.first)
     updates = instrument.answer(visit, {"words": {"patch": "2,1", "pin": text}})
-    assert words in updates["status"]["said"]
+    assert words in updates["status"]["message"]
     assert instrument.scope.grid.position(visit.selection.patch) == (2, 1)
 
 

@@ -76,7 +76,7 @@ def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
     values = scope.known(updates_of(other, scope, selection))
-    words = f"{_pair(scope, selection.picture, second)} {_difference_in_words(scope, selection.picture, second)}"
+    words = f"{_pair(scope, selection.picture, second)} {_difference_text(scope, selection.picture, second)}"
     if values is None:
         return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
@@ -103,7 +103,7 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
     values = scope.known(map_of(other, scope, selection))
     if values is None:
-        return Drawn(words=_difference_in_words(scope, selection.picture, second))
+        return Drawn(words=_difference_text(scope, selection.picture, second))
     groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)
     maps, names = scope.grid.map(groups.expand(shares)), scope.depth_names
     largest = float(np.abs(maps).max()) or 1.0
@@ -113,7 +113,7 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     rows, cols = group_place(groups, scope.grid.index(int(row), int(col)))
     words = (
-        f"{_difference_in_words(scope, selection.picture, second)} The token that transfers most of it is patch "
+        f"{_difference_text(scope, selection.picture, second)} The token that transfers most of it is patch "
         f"<b>({rows}, {cols})</b> at <b>{names[depth]}</b>: {maps[depth, row, col]:.0%}."
     )
     axes = {"depth": names, **places(scope, selection.side)}
@@ -158,7 +158,7 @@ def _shares(scope: Microscope, picture: bytes, other: bytes, changes: Float32[np
     return changes / np.float32(there - here or 1)
 
 
-def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str:
+def _difference_text(scope: Microscope, picture: bytes, other: bytes) -> str:
     """HTML."""
     found, (here, there) = between(scope, picture, other), _ends(scope, picture, other)
     toward = escape(scope.classes[found.toward])

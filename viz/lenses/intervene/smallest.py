@@ -61,7 +61,7 @@ class Search:
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """A kind of search, and the edit that its result stands for."""
+    """A kind of search, and the edit made of its result."""
 
     option: Choice
     """the option that the search depends on"""
@@ -124,7 +124,7 @@ def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     groups = Groups(scope.grid, found.side)
     if found.groups:
         edit = spec.edit(scope, selection, groups.patches(*found.groups))
-        picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
+        picture, words = _with(scope, selection, edit), _result_text(scope, selection, found, edit)
     else:
         picture, words = (task.donor, spec.never) if found.groups is None else (task.base, spec.nothing)
     if spec.option is FILL:  # the background of the patches
@@ -172,20 +172,22 @@ def searches(spec: SearchSpec, scope: Microscope, selection: Selection) -> Seque
     return [greedy, proof]
 
 
-def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
+def _result_text(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
     """HTML."""
     assert found.groups is not None
     groups = Groups(scope.grid, found.side)
     named = ", ".join("({}, {})".format(*group_place(groups, groups.patches(group)[0])) for group in found.groups)
     count, sets = len(found.groups), search.smaller_sets(len(groups), found)
     if found.side > selection.side:
-        proof = f"Those within them, in {side_text(selection.side)}, are searched next."
+        proof = f"Next, the {side_text(selection.side)} in them are searched."
     elif found.proven:
         proof = "No smaller set is sufficient: all were tested."
     elif sets > search.AFFORDABLE:
-        proof = f"A greedy search found them. That fewer are too few is not proven: {sets:,} sets are too many to test."
+        proof = (
+            f"A greedy search found them. It is not proven that fewer are too few: {sets:,} sets are too many to test."
+        )
     else:
-        proof = "A greedy search found them. That fewer are too few is not tested yet."
+        proof = "A greedy search found them. It is not tested yet whether fewer are enough."
     button = ""
     if edit.places and len(selection.edits) < edits.MAX_EDITS:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})

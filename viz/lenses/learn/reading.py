@@ -1,4 +1,4 @@
-"""What a Mixer is, how other networks differ, and what each lens can show, with pictures of this network."""
+"""Introduction to the Mixer, other architectures, and the lenses, with pictures of this network."""
 
 from collections.abc import Hashable
 
@@ -77,7 +77,7 @@ separate weights for every position. Therefore it accepts exactly {patches}.</p>
 
 
 def _tables(scope: Microscope, selection: Selection) -> str:
-    """HTML: the picture, and the tokens that the stem makes of it."""
+    """HTML: the picture, and its tokens after the stem."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
     before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
@@ -88,7 +88,7 @@ def _tables(scope: Microscope, selection: Selection) -> str:
 
 
 def _maps(scope: Microscope, selection: Selection) -> str:
-    """HTML: what the selected unit reads and writes."""
+    """HTML: the read and write weights of the selected unit."""
     unit = chosen.unit_of(scope, selection)
     cards = (
         _card(

@@ -1,4 +1,4 @@
-"""Influence (whole network): from the stem to the last block, estimated when the visitor asks for it."""
+"""Influence (whole network): the token Jacobian from the stem to the last block, estimated on request."""
 
 from collections.abc import Sequence
 
@@ -31,17 +31,17 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
-    """From the second probe on, which is the first to tell how sure it is."""
-    known = scope.known(probes_of(scope, selection.picture))
-    if known is None or known.done == 1:
+    """The estimate; None before the second probe, as one probe has no standard error."""
+    estimate = scope.known(probes_of(scope, selection.picture))
+    if estimate is None or estimate.done == 1:
         return None
-    relative = known.standard_error / known.influence.clip(1e-12)
+    relative = estimate.standard_error / estimate.influence.clip(1e-12)
     words = (
-        f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most: sampling error only, not nonlinearity. Unchanged tokens "
-        "would have a gain of 1 on the diagonal."
+        f"Standard error after {estimate.done} of {estimate.total} probes: median {np.median(relative):.1%} of a gain, "
+        f"at most {relative.max():.1%}. It does not include nonlinearity. Unchanged tokens would have a gain of 1 on "
+        "the diagonal."
     )
-    return Influence(known.influence, known.standard_error, words)
+    return Influence(estimate.influence, estimate.standard_error, words)
 
 
 def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence]:
@@ -51,7 +51,7 @@ def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence
         "probes",
         PROBES,
         lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED),
-        # every probe goes back through the network once for each patch, at about the cost of one pass
+        # each probe needs a backward pass for each patch, at about the cost of one forward pass
         passes=PROBES * scope.grid.patches,
         on_request=True,
         first=2,
