@@ -23,8 +23,8 @@ SIGNED = diverging.RdBu_r
 """diverging scale: positive red, negative blue"""
 FOR, AGAINST = "red", "blue"
 """names of the positive and negative colours in texts"""
-RISES, FALLS = "#B2182B", "#2166AC"
-"""the ends of the signed scale, for lines and bars"""
+RISES, FALLS = SIGNED[-2], SIGNED[1]
+"""next to the ends of the signed scale, for lines and bars"""
 SEQUENTIAL = "Viridis"
 SHARES = "Blues"
 

@@ -56,7 +56,7 @@ LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
     model.lens,
     learn.lens,
 ]
-"""the tabs, in their order. Other programs may add their own"""
+"""the tabs, in their order, each also in `CAN_SHOW` of `learn/reading.py`. Other programs may add their own"""
 
 
 def _lenses(scope: Microscope) -> Iterator[Lens]:

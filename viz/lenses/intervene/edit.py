@@ -139,14 +139,18 @@ def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, pla
     """The edit of a click on a patch; None if it would swap a group with itself, or with one of another size."""
     groups = groups_of(scope, selection)
     places = _area(groups, AREA.value(selection), place)
-    if kind == SWAP:
+    if KINDS[kind].pairs:
         mine, its = (groups.patches(int(groups.of[patch])) for patch in (selection.patch, place))
         alike = groups.box(selection.patch)[2:] == groups.box(place)[2:]
         return Edit(kind, None, (*mine, *its)) if alike and mine != its else None
-    if kind == SHUFFLE:
-        orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
-        return Edit(kind, orders, places) if len(places) > 1 else None
-    return Edit(kind, int(other.value(selection)) if kind == PASTE else None, places)
+    if kind == SHUFFLE and len(places) == 1:
+        return None
+    number = None
+    if kind == PASTE:
+        number = int(other.value(selection))
+    elif KINDS[kind].numbers(len(scope.samples)):
+        number = sum(edit.kind == kind for edit in selection.edits)
+    return Edit(kind, number, places)
 
 
 def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:

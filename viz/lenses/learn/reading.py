@@ -12,7 +12,7 @@ from viz.lenses.view import Drawn, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection
 
-LENSES = (
+CAN_SHOW = (
     ("How it works", "each part with its numbers, and where the head can read the answer", "why the weights are so"),
     ("Patch tokens", "how similar tokens are, and their logits", "what a direction means in itself"),
     ("Token mixing", "which patches a unit reads and writes, which patch influences which", "what a unit is used for"),
@@ -72,7 +72,7 @@ weights are computed for each picture, a Mixer uses fixed weights; only GELU and
 cost is linear in the number of patches, not quadratic. A Mixer needs no position embeddings, because token mixing has
 separate weights for every position. Therefore it accepts exactly {patches}.</p>
 <h4>What each lens can show, and what it cannot</h4>
-{rows_of(("lens", "can show", "cannot show"), LENSES)}
+{rows_of(("lens", "can show", "cannot show"), CAN_SHOW)}
 </div>"""
 
 
