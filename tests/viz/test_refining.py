@@ -117,7 +117,7 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
 
     begun = asyncio.run(run())
     assert "Shapley values: so far 9 of 142 passes." in begun[-1]
-    assert not page.wanted(visit)
+    assert not page.to_run(visit)
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
     assert "Shapley values: so far 23 of 142 passes." in said()

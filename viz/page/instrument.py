@@ -124,7 +124,7 @@ class Instrument(Lenses):
 
     def refresh(self, visit: Session) -> Updates:
         """New values for each element whose inputs changed; elements of closed lenses wait."""
-        self.wanted(visit)  # decides for all views together which measurements start automatically
+        self.to_run(visit)  # decides for all views together which measurements start automatically
         updates: Updates = {}
         for part in self.parts:
             if self._is_shown(visit, part.element, part.lens):
@@ -134,7 +134,7 @@ class Instrument(Lenses):
                     visit.sent[part.element] = sees
         return updates
 
-    def wanted(self, visit: Session) -> list[Measurement]:
+    def to_run(self, visit: Session) -> list[Measurement]:
         """The measurements that should run for the open lens, the shortest first."""
         needed = {
             measurement.key: measurement
@@ -199,7 +199,7 @@ class Instrument(Lenses):
             return
         visit.measuring = True
         try:
-            while todo := await on_model_thread(self.wanted, visit):
+            while todo := await on_model_thread(self.to_run, visit):
                 async for update in self._measure(visit, todo):
                     yield update
                 yield {"redraw": next(_turn)}
@@ -235,10 +235,10 @@ class Instrument(Lenses):
         if done is None and (view := visit.requested.pop(measurement.key, None)):
             # the click also starts the next measurements of the view, even those too long to start automatically
             visit.requested |= {other.key: view for other in self._needs(visit, view) if not other.on_request}
-        wanted = any(other.key == measurement.key for other in self.wanted(visit))
-        if done is None and wanted:
+        still_needed = any(other.key == measurement.key for other in self.to_run(visit))
+        if done is None and still_needed:
             visit.stopped[measurement.key] = BROKEN  # without a result, it would run again and again
-        return done if wanted else None
+        return done if still_needed else None
 
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """Change the session; returns the status: message, file to save, view to show."""
@@ -283,7 +283,7 @@ class Instrument(Lenses):
         elif pinned is not None:
             messages += self._pin(visit, pinned)
         if event.get("stop"):
-            visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
+            visit.stopped |= dict.fromkeys((m.key for m in self.to_run(visit)), "Cancelled.")
         if "measure" in event:
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
@@ -334,17 +334,17 @@ class Instrument(Lenses):
     def _measure_at_once(self, visit: Session) -> None:
         """Run the measurements that take less than `INSTANT` in all."""
         left = INSTANT
-        while (wanted := self.wanted(visit)) and wanted[0].seconds <= left:
-            left -= wanted[0].seconds
-            steps = wanted[0].steps()
-            while self._step(visit, wanted[0], steps) is not None:
+        while (todo := self.to_run(visit)) and todo[0].seconds <= left:
+            left -= todo[0].seconds
+            steps = todo[0].steps()
+            while self._step(visit, todo[0], steps) is not None:
                 pass
 
     def _updates(self, visit: Session, status: Updates) -> Updates:
         """The changed values. status: its values so far; without a message, the current one stays"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
-        waits = self.wanted(visit)
+        waits = self.to_run(visit)
         status = status | {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
         if not waits:
             status["wait"] = None

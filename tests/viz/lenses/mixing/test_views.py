@@ -356,7 +356,11 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
 def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
     lab = Lab(tiny)
     view = lab.views["mixing.network", "matrix"]
-    for probes_made, told in (([1, 2], "Not estimated"), ([3, 4, 5], "Standard error after 4 of 16"), ([6, 7], "Standard error after 6 of 16")):
+    for probes_made, told in (
+        ([1, 2], "Not estimated"),
+        ([3, 4, 5], "Standard error after 4 of 16"),
+        ([6, 7], "Standard error after 6 of 16"),
+    ):
         (probes,) = view.missing(lab.scope, lab.selection)
         steps = probes.steps()
         assert [next(steps) for _ in probes_made] == probes_made
