@@ -178,6 +178,6 @@ def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_or_searches
             seeing.add(name)
     assert seeing == {
         "attribution.maps", "attribution.sums", "attribution.agreement", "attribution.difference", "doubt.verdict",
-        "doubt.deletion", "doubt.insertion", "doubt.losing", "doubt.randomisation", "whatif.edit.picture",
+        "doubt.deletion", "doubt.insertion", "doubt.picture", "doubt.randomisation", "whatif.edit.picture",
         "whatif.patching.map", "whatif.smallest.search",
     }  # fmt: skip

@@ -9,6 +9,7 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Choices, Option, first
 
 MOVED = {
+    "doubt.losing": "doubt.picture",
     "doubt.maps": "attribution.maps",
     "how.detail": "how.network",
     "how.glossary": "learn.glossary",
@@ -22,6 +23,7 @@ MOVED = {
     "mixing.network.error": "mixing.network.matrix",
     "mixing.network.from": "mixing.network.map?line=column",
     "mixing.network.to": "mixing.network.map?line=row",
+    "mixing.unit.drivers": "mixing.unit.samples",
     "mixing.unit.reads": "mixing.unit.weights",
     "mixing.unit.writes": "mixing.unit.weights",
     "mixing.wiring.to": "mixing.wiring.map?line=row",

@@ -15,7 +15,7 @@ from viz.intervene.ablation import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
-from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.selected_channel import channel_of
 from viz.lenses.learn import reading
 from viz.lenses.tokens import head_text, lens_needed
 from viz.lenses.view import Lens

@@ -12,7 +12,7 @@ from tests.viz.looking import measure, microscope, page_of, select, view_of
 from viz.capture import run_from, trace
 from viz.intervene import ablation as measures
 from viz.lenses.intervene import ablation, edit, patching, smallest
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
 from viz.pace import finish

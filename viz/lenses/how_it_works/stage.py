@@ -16,9 +16,9 @@ from viz import figures, forward_pass, tokens
 from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
-from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text

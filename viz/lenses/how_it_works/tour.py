@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from viz import forward_pass, tokens
-from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.mixing.shuffle import experiment
 from viz.lenses.tokens import ablated_text, head_text
 from viz.lenses.view import counted

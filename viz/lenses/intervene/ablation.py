@@ -9,7 +9,7 @@ from viz import figures
 from viz.figures import with_sign
 from viz.intervene import ablation
 from viz.intervene.sweep import sweep_work
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_sublayer
 from viz.measuring import Measurement
 from viz.microscope import Microscope
