@@ -362,7 +362,7 @@ def write_report(
         for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
             reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)
     text = reports.report(lenses, visit, "", chosen)
-    atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
+    atomic_write.write_signed(out, f"{reports.with_library(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 

@@ -21,7 +21,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
 from viz.microscope import Microscope, Picture
 from viz.pace import undisturbed
-from viz.page.report import document, section, whole
+from viz.page.report import document, section, with_library
 from viz.selection import WORDS, Choices, Option, Selection, change, first, show
 
 FRAME = """<iframe srcdoc="{}" style="width: 100%; max-width: 800px; height: 640px; border: 0" onload="\
@@ -56,7 +56,7 @@ class Shown:
         """The text of a self-contained HTML file, with its style sheet and the library of the figures."""
         parts = section(self.scope, self.lens, self.view, self.selection, self.drawn)
         text = document(self.view.title, parts)
-        return whole(text) if self.figure is not None else text
+        return with_library(text) if self.figure is not None else text
 
     def save(self, path: Path | str) -> None:
         """Write it as an HTML file. Raises ValueError for another file extension, OSError if it cannot be written."""

@@ -265,7 +265,7 @@ class Instrument(Lenses):
         words = {str(name): str(text) for name, text in words.items()}
         if visit.photo and not words.keys().isdisjoint(WORDS):
             framing = {name: words.pop(name) for name in WORDS if name in words}
-            self._place(visit, visit.photo.framed(framing))
+            self._place(visit, visit.photo.with_crop(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
         if "photo" in event:
@@ -382,7 +382,7 @@ class Instrument(Lenses):
         now = csv_of(self.scope, selection, self.views[name], self.settings[name], both or numbers)
         of_pinned = other and csv_of(there.scope, pinned.selection, view, there.settings[name], other)
         if both:
-            return f"# {pin.which(pinned, self, name, selection)[0]}\n{now}"
+            return f"# {pin.captions(pinned, self, name, selection)[0]}\n{now}"
         return f"{now}\n# pinned\n{of_pinned}" if of_pinned else now
 
     def _depends(self, visit: Session, name: str) -> Hashable:
@@ -424,7 +424,7 @@ class Instrument(Lenses):
         drawn: the view of the current selection
         """
         there, view = pinned.lenses, pinned.lenses.views[name]
-        before, now = pin.which(pinned, self, name, visit.selection)
+        before, now = pin.captions(pinned, self, name, visit.selection)
         other = drawn_or_words(there.scope, view, pinned.selection)
         apart = pin.difference(other, drawn)
         python = as_python(there.scope, there.page, there.full_names[name], view, pinned.selection)

@@ -176,7 +176,7 @@ def test_the_page_opens_where_the_answer_appears(lab: Microscope, instrument: In
 
 
 def test_a_link_from_before_opens_the_picture_or_the_head(lab: Microscope, lens: Lens) -> None:
-    found = {depth: part.opened(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
+    found = {depth: part.open_part(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
     assert found == dict.fromkeys(lab.depth_names) | {"stem": "picture", "3b": "head"}
 
 
@@ -381,7 +381,7 @@ def pages(scope: Microscope) -> dict[str, str]:
         found[depth] = text(detail.draw(scope, selection).html)
     found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
     found["reading"] = text(reading.reading(scope, selection))
-    found["glossary"] = text(glossary.listed(scope))
+    found["glossary"] = text(glossary.term_list(scope))
     return found
 
 
@@ -418,7 +418,7 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
     assert re.findall(r"<dfn[^>]*>(.*?)</dfn>", question) == ["Tokens", "patch", "token mixing"]
     assert caution == "A &lt;patch&gt; is no token."
     for name in re.findall(r"aria-describedby=\"([^\"]+)\"", question):
-        assert f"<dd id='{name}'>" in glossary.listed(lab)
+        assert f"<dd id='{name}'>" in glossary.term_list(lab)
 
 
 def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope) -> None:

@@ -16,7 +16,7 @@ from viz import figures, forward_pass, tokens
 from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
-from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
+from viz.lenses.how_it_works.part import PARTS, NetworkPart, open_part
 from viz.lenses.how_it_works.selected_channel import channel_of
 from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, View, counted
@@ -45,12 +45,12 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(scope: Microscope, s: Selection) -> Hashable:
-    part = opened(scope, s)
+    part = open_part(scope, s)
     return s.picture, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), part, part == "head" and s.target
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    part, table, trace = opened(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
+    part, table, trace = open_part(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
     read, added = tokens.logit_lens(trace, scope.model), forward_pass.strengths(trace)
     if part:
         drawn = detail.draw(scope, selection)

@@ -35,7 +35,7 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(selection: Selection) -> Hashable:
-    return selection.picture, selection.patch, selected_unit.seen(selection)
+    return selection.picture, selection.patch, selected_unit.sees(selection)
 
 
 def reading(scope: Microscope, selection: Selection) -> str:
