@@ -226,7 +226,7 @@ def filter_tiles(
     hover = np.concatenate([numbers, pixels], -1)
     pixel = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
-    words = f"{pixel}: {colours} (0 stands for {-span:.3g}, 255 for {span:.3g})"
+    words = f"{pixel}: {colours} (0 means {-span:.3g}, 255 means {span:.3g})"
     tiles, ratio = _pixel_tiles(shades, hover, words, columns, GUTTER)
     return picture_figure(tiles, None, (ratio, 20, 900))
 
