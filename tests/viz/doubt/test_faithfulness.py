@@ -29,7 +29,7 @@ from viz.doubt.faithfulness import (
     refined_curves,
 )
 from viz.doubt.sanity import rank_correlation
-from viz.pace import seconds_per_pass
+from viz.pace import seconds_per_pass, undisturbed
 
 T = TypeVar("T")
 
@@ -203,7 +203,8 @@ def test_random_orders_are_known_as_soon_as_they_make_a_band(model: Mixer, quest
 
 def test_others_get_the_model_between_the_batches(model: Mixer, question: Question):
     steps = random_orders(model, question, 2, 16, seed=0)
-    assert [next(steps) for _ in range(3)] == [2, 2, 10]
+    assert [next(steps) for _ in range(2)] == [2, 2]
+    assert next(steps) > 2
     with ThreadPoolExecutor(1) as other:
         other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
 
@@ -301,7 +302,8 @@ def test_uneven_steps_are_turned_round_with_their_curve():
 
 
 def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mixer, question: Question):
-    steps = list(random_removals(model, question, 20, seed=0))
+    with undisturbed():  # or the batches depend on the machine
+        steps = list(random_removals(model, question, 20, seed=0))
     assert [part for part in steps if isinstance(part, int)] == [
         2,
         2,
@@ -314,7 +316,7 @@ def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mix
     np.testing.assert_array_equal(few.losses, first.losses[:19])
     again, other = (last(random_removals(model, question, 20, seed)) for seed in (0, 1))
     assert first.losses.shape == (20,)
-    np.testing.assert_array_equal(first.losses, again.losses)
+    np.testing.assert_allclose(first.losses, again.losses, atol=1e-5)
     assert (first.losses != other.losses).any()
 
 
