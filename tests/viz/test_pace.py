@@ -182,11 +182,10 @@ def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow:
     begin = clock.now
     while todo := slow.wanted(visit):
         for _ in todo[0].steps():
-            if all(one.key != todo[0].key for one in slow.wanted(visit)):
-                break  # of an estimate, the first result alone starts by itself
+            pass
     assert 0 < clock.now - begin <= BUDGET + 0.1
     offered = slow.answer(visit, {"redraw": True, "again": True})
-    assert "Random orders" in offered["doubt-verdict"]["measure"]
+    assert "Random removals" in offered["doubt-verdict"]["measure"]
     assert re.search(r"about \d+ min", offered["doubt-verdict"]["measure"])
     assert re.search(r">[^;]+; [^;]+; [^;]+ and \d+ more: ", offered["doubt-verdict"]["measure"])
     assert not offered["doubt-verdict"]["waiting"]

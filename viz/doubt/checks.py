@@ -100,7 +100,6 @@ def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
         "passes",
         REMOVALS,
         lambda: faithfulness.random_removals(scope.model, question(scope, one.filled), REMOVALS, SEED),
-        first=faithfulness.FEWEST,
     )
 
 
