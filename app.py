@@ -44,7 +44,7 @@ with readable_errors(), without_proxies():
     from viz.page.app import build
     from viz.page.markup import STYLES, head
     from viz.page.networks import LOCAL, ROUTES, Networks
-    from viz.page.upload import why_not_kept
+    from viz.page.upload import storage_error
 
 LAUNCH: dict[str, Any] = {
     # Gradio's default weight of headings, 600, has no Latin letters (6.31)
@@ -91,7 +91,7 @@ def main(
             the samples (default: $CIFAR10_ROOT, then ./data)
     """
     check_address(host, port)
-    if why := why_not_kept():
+    if why := storage_error():
         print(f"Visitors cannot upload pictures: {why}. GRADIO_TEMP_DIR names another folder for them.", flush=True)
     pictures = {"samples": samples, "data_root": data_root}
     scope = Microscope.load(network, **pictures)

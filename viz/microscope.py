@@ -166,7 +166,7 @@ class Microscope(Memory):
         composed = normalize("NFC", text)  # the form of keyboards; names of older networks may be decomposed
         alike = [i for i, name in enumerate(self.classes) if normalize("NFC", name) == composed]
         if len(alike) != 1:
-            raise ValueError(f"this network knows no class {text!r}")
+            raise ValueError(f"this network has no class {text!r}")
         return alike[0]
 
     def block_number(self, block: int | None) -> int:
@@ -186,7 +186,7 @@ class Microscope(Memory):
         """
         if isinstance(image, bytes):
             if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
-                raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
+                raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(image):,} bytes")
             return image
         if isinstance(image, Tensor):
             image = array(image, torch.float32 if image.is_floating_point() else image.dtype)

@@ -75,7 +75,7 @@ def tell(scope: Microscope, one: Measurement[T], result: T) -> None:
 def told(drawn: Drawn) -> tuple[str | None, str, str, str | None]:
     """All that a view shows, to be compared."""
     figure = drawn.figure and drawn.figure.to_json()
-    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.in_words()
+    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.extremes()
 
 
 def pixels_of(image: go.Image) -> np.ndarray:

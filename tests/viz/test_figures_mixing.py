@@ -181,7 +181,7 @@ def test_bars_before_and_after_tell_the_change_in_points():
 
 def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
     usual = np.array([[1.0, np.nan, 2.0], [0.5, np.nan, 0.25]])
-    figure = figures.signed_bars(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
+    figure = figures.signed_bars(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "sublayer", 1, usual)
     bar, spread = figure.data
     assert bar.y.tolist() == [0.5, -1, 2]
     assert (bar.marker.color[0], bar.marker.color[2]) == (figures.style.RISES,) * 2

@@ -35,14 +35,14 @@ class Clock:
     def slow_down(self, model: Mixer, seconds: float) -> None:
         """seconds: that a pass of one image takes from now on; with gradients, twice as many"""
         self.pass_ = seconds
-        halves = 2 * len(model.blocks)
+        sublayers = 2 * len(model.blocks)
 
         def turn_on(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            self.now += len(args[0]) * self.pass_ / halves * (2 if torch.is_grad_enabled() else 1)
+            self.now += len(args[0]) * self.pass_ / sublayers * (2 if torch.is_grad_enabled() else 1)
 
         for block in model.blocks:
-            for half in (block.token_mixing, block.channel_mixing):
-                half.register_forward_pre_hook(turn_on)
+            for sublayer in (block.token_mixing, block.channel_mixing):
+                sublayer.register_forward_pre_hook(turn_on)
 
 
 @pytest.fixture

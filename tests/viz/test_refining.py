@@ -55,7 +55,7 @@ def test_the_first_samples_are_from_everywhere_and_each_comes_once() -> None:
     "question",
     [
         lambda model, images: tokens.sample_stats(model, images),
-        lambda model, images: knockout.ablate_half_blocks_over(model, images),
+        lambda model, images: knockout.ablate_sublayers_over(model, images),
         lambda model, images: knockout.ablate_unit_over(model, images, 1, 3),
         lambda model, images: knockout.answers_ablated(model, images, 1),
         lambda model, images: mean_token_jacobian(model, images, 1),

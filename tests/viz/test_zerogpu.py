@@ -100,7 +100,7 @@ def test_interventions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixe
     for question, *args in (
         (patching.token_map, this, other, patching.LogitDifference(3, 7)),
         (knockout.ablate_units, this, 1),
-        (knockout.ablate_half_blocks_over, torch.stack([this, other])),
+        (knockout.ablate_sublayers_over, torch.stack([this, other])),
         (search.greedy, wanted),
         (search.prove, wanted, search.Found((1, 2, 3), tried=1)),
     ):

@@ -33,7 +33,7 @@ class LogitDifference:
 
 
 def map_work(depths: int, groups: int) -> int:
-    """The number of half-blocks that `token_map` computes; the classifier counts as one."""
+    """The number of sublayers that `token_map` computes; the classifier counts as one."""
     return groups * depths * (depths + 1) // 2
 
 
@@ -49,7 +49,7 @@ def token_map(
 
     side: of the groups, in patches
 
-    Only the layers after the depth are computed again. Yields the number of half-blocks done, finally the result. The
+    Only the layers after the depth are computed again. Yields the number of sublayers done, finally the result. The
     model is free for other threads between the batches.
     """
     here = trace(model, this[None])
@@ -71,10 +71,10 @@ def token_map(
 
 def update_effects(
     model: Mixer, this: Trace, other: Trace, between: LogitDifference
-) -> Steps[Float32[np.ndarray, "halves"]]:
-    """The change of `between` if the update of one half-block is that of the other picture, for all tokens.
+) -> Steps[Float32[np.ndarray, "sublayers"]]:
+    """The change of `between` if the update of one sublayer is that of the other picture, for all tokens.
 
-    Later layers are computed again. Yields the half-blocks of each step, `sweep_work` in all.
+    Later layers are computed again. Yields the sublayers of each step, `sweep_work` in all.
     """
     logits = yield from changed_behind_each(model, this.depths[:-1] + other.depths.diff(dim=0))
     return array(between.of(logits[:, 0]) - between.of(this.logits))

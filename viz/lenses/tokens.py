@@ -18,8 +18,7 @@ from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
 COLUMNS, WIDE = 5, 9
-"""tiles in a line at most, in half of the page and in all of it"""
-"""depths side by side"""
+"""maximum number of tiles in a line, in half and in all of the page's width"""
 CROPS = 12
 JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
@@ -233,16 +232,16 @@ def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
         sorted(named),
         None if usual is None else usual.band,
     )
-    words = lead_in_words(found, scope.classes, scope.depth_names)
-    words += f" {skipped_in_words(scope, selection.picture, found.decided_at)}"
+    words = lead_text(found, scope.classes, scope.depth_names)
+    words += f" {ablated_text(scope, selection.picture, found.decided_at)}"
     if usual is not None:
-        words += f" {read_in_words(scope, usual)} {_usual_in_words(scope, usual)}"
+        words += f" {head_text(scope, usual)} {_usual_text(scope, usual)}"
     axes = {"depth": scope.depth_names, "class": scope.classes}
     return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
 
 
-def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
-    """HTML: where the final answer first leads, and whether for good."""
+def lead_text(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
+    """HTML: the depth from which on the final answer leads, and later depths at which it does not."""
     answers, begin = found.probabilities.argmax(1), found.leads_from
     answer = answers[-1]
     after = answers[begin + 1 :]
@@ -256,27 +255,27 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
     return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
 
 
-def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
-    """HTML: the answer without the half-block that leads to a depth; at the stem, nothing."""
+def ablated_text(scope: Microscope, picture: bytes, depth: int) -> str:
+    """HTML: the answer without the update of the sublayer before a depth; empty for the stem."""
     if not depth:
         return ""
-    before, half = scope.answer(picture), depth - 1
+    before, sublayer = scope.answer(picture), depth - 1
     after = scope.remembered(
-        ("answer without", picture, half),
-        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+        ("answer without", picture, sublayer),
+        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [sublayer], {}).argmax()),
     )
     becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
     return f"Without {scope.depth_names[depth]}, the answer {becomes}."
 
 
-def read_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
-    """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
+def head_text(scope: Microscope, usual: tokens.SampleStats) -> str:
+    """HTML: the depth at which the head can read most samples' answers, and the effect of ablating its sublayer."""
     depth = _most_read(usual)
     read = (
         f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
         f"of {usual.images} samples."
     )
-    if depth and (changed := scope.known(skipped_of(scope, depth))):
+    if depth and (changed := scope.known(ablated_answers(scope, depth))):
         read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
@@ -288,12 +287,12 @@ def read_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
 
 
 def _most_read(usual: tokens.SampleStats) -> int:
-    """The depth from which on the head can read the answers of most samples."""
+    """The depth at which the head can first read the answers of most samples."""
     return int(usual.decided.argmax())
 
 
-def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
-    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+def ablated_answers(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
+    """(changed answers, samples) after ablation of the sublayer before a depth."""
     return scope.over_samples(
         ("answers without", depth),
         f"Skipping {scope.depth_names[depth]} over the samples",
@@ -304,19 +303,19 @@ def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
+    """The statistics over the samples; then the ablation of the sublayer that `head_text` reports."""
     usual = scope.finished(scope.sample_stats())
     depth = _most_read(usual) if usual else 0
-    return [scope.sample_stats(), *([skipped_of(scope, depth)] if depth else [])]
+    return [scope.sample_stats(), *([ablated_answers(scope, depth)] if depth else [])]
 
 
-def _usual_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
-    """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
+def _usual_text(scope: Microscope, usual: tokens.SampleStats) -> str:
+    """HTML: a depth at which one class leads for nearly all samples, which is no evidence about this picture."""
     depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
     return (
         "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
         f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
-        f"{usual.images} samples, whatever they show, so this is weak evidence."
+        f"{usual.images} samples, so this is weak evidence."
     )
 
 
@@ -387,7 +386,7 @@ PCA = View(
 NORMS = View(
     "norms",
     "Norms of tokens and updates",
-    "How large is each token, and how large is the update by each half-block?",
+    "How large is each token, and how large is the update by each sublayer?",
     "Limits: LayerNorm removes the norm before every MLP; a large update may be undone later, or ignored by the "
     "classifier.",
     lambda s: s.picture,

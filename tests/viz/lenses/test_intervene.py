@@ -16,7 +16,7 @@ from viz.lenses.mixing.chosen import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
 from viz.pace import finish
-from viz.page.specimen import in_words
+from viz.page.specimen import answer_texts
 from viz.pictures import thumbnail_url
 from viz.selection import Selection, change
 
@@ -157,7 +157,7 @@ def test_nothing_is_called_right_of_an_edited_picture_and_its_figures_are_named_
     scope: Microscope, editing: Lens
 ) -> None:
     selection = select(scope, editing, edits="black:0,0;grey")
-    (words,) = in_words(scope, selection)
+    (words,) = answer_texts(scope, selection)
     assert "<b>2 edits</b>" in words
     assert "right" not in words
     facts = facts_of(scope, selection, ())
@@ -213,16 +213,16 @@ def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> Non
 
 
 @pytest.mark.parametrize("how", ["skipped", "mean"])
-def test_half_blocks_are_knocked_out_of_this_picture_and_of_the_samples(scope: Microscope, how: str) -> None:
+def test_sublayers_are_knocked_out_of_this_picture_and_of_the_samples(scope: Microscope, how: str) -> None:
     lens = knockout.lens(scope)
-    view, selection = view_of(lens, "halves"), select(scope, lens, sample="6", class_="deer", knocked=how)
+    view, selection = view_of(lens, "sublayers"), select(scope, lens, sample="6", class_="deer", knocked=how)
     made = measure(scope, view, selection, asked=True)
     assert [one.on_request for one in made] == [False] * (len(made) - 1) + [True]
     drawn = view.draw(scope, selection)
     means = None
     if how == "mean":
         *_, means = measures.mean_updates(scope.model, scope.sample_inputs)
-    changes = finish(measures.ablate_half_blocks(scope.model, trace(scope.model, scope.sample_inputs), means))
+    changes = finish(measures.ablate_sublayers(scope.model, trace(scope.model, scope.sample_inputs), means))
     expected = changes[..., 4]
     assert drawn.numbers
     values = drawn.numbers.values

@@ -135,7 +135,7 @@ def test_all_test_images_are_there_where_their_data_set_is(cifar: Path, coloured
     assert number == 20 + 59
     selection = chosen(made, sample=str(number))
     assert selection.picture == coloured.images[59].permute(1, 2, 0).numpy().tobytes()
-    assert specimen.in_words(scope, selection)[0].startswith("Test image 59 of CIFAR-10, labelled <b>truck</b>")
+    assert specimen.answer_texts(scope, selection)[0].startswith("Test image 59 of CIFAR-10, labelled <b>truck</b>")
     place = scope.samples.indices.tolist().index(3)  # a sample keeps the number that it has among the samples
     assert scope.test_numbers[3] == place
     _, said = change(scope, made.page, made.first, {"sample": "80"})

@@ -170,7 +170,7 @@ def test_when_the_answer_leads_is_said() -> None:
         ([0, 1, 0, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>2a</b>, the last depth."),
     ):
         found = LogitLens(np.eye(3, dtype=np.float32)[leaders], leaders.index(2))
-        assert tokens.lead_in_words(found, ["cat", "dog", "frog & co"], ["stem", "1a", "1b", "2a"]) == words
+        assert tokens.lead_text(found, ["cat", "dog", "frog & co"], ["stem", "1a", "1b", "2a"]) == words
 
 
 def test_the_words_of_the_colours_add_up(scope: Microscope, lens: Lens) -> None:

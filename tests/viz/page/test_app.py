@@ -66,7 +66,7 @@ def test_nonsense_from_a_browser_is_answered_in_words_and_changes_nothing(
     visit = Session(first(instrument.scope, instrument.page))
     updates = instrument.answer(visit, event)
     assert visit.selection == first(instrument.scope, instrument.page)
-    said = updates["status"]["said"] if event else "nothing"
+    said = updates["status"]["message"] if event else "nothing"
     assert said
 
 

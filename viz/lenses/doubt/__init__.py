@@ -1,4 +1,4 @@
-"""Doubt: should an attribution be believed?"""
+"""Reliability of maps: tests of attributions."""
 
 from viz.lenses.attribution.options import BASELINE, FILLING, OUTPUT, judged, methods_of
 from viz.lenses.doubt import curves, disturbed, losing, survey, verdict

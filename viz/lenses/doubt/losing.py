@@ -1,4 +1,4 @@
-"""What is still visible? The picture along the curves of deletion and insertion."""
+"""The picture at the marked point of the deletion and insertion curves."""
 
 from html import escape
 
@@ -32,7 +32,7 @@ def view(listed: Listed, removed: Number) -> View:
 
 
 def removed_of(scope: Microscope) -> Number:
-    """The option: how many patches are removed, or inserted."""
+    """The option for the number of removed or inserted patches."""
     few = len(Groups(scope.grid, scope.grid.side))
     return Number("removed", "Patches" if few == scope.grid.patches else "Groups", 0, scope.grid.patches, few // 4)
 

@@ -1,4 +1,4 @@
-"""The part of the network whose calculation is shown: an opened one, else what the depth names."""
+"""The part of the network whose calculation is shown: the opened one, otherwise that of the depth."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ PART = Choice(
     (("depth", "nothing opened"), *PARTS.items(), ("beyond", "the picture or the head")),
     "depth",
 )
-"""which calculation is open; `beyond` in older links: at the stem, the picture; at the last depth, the head"""
+"""the open calculation; `beyond` in older links: the picture at the stem, the head at the last depth"""
 
 
 def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:

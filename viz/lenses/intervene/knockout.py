@@ -10,7 +10,7 @@ from viz.figures import with_sign
 from viz.intervene import knockout
 from viz.intervene.sweep import sweep_work
 from viz.lenses.mixing.chosen import unit_of
-from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_half
+from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_sublayer
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import FIRST, with_result
@@ -20,21 +20,21 @@ from viz.selection import Choice, Params, Selection
 SKIPPED, MEAN = "skipped", "mean"
 HOW = Choice("knocked", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
 LISTED = 12
-"""units that are shown"""
+"""units in the figure: those with the largest effect"""
 
 
 def lens(scope: Microscope) -> Lens:
-    halves = View(
-        "halves",
-        "Ablation of half-blocks",
-        "How does the selected class's logit change without the update of one half-block (grey: mean and deviation of "
+    sublayers = View(
+        "sublayers",
+        "Ablation of sublayers",
+        "How does the selected class's logit change without the update of one sublayer (grey: mean and deviation of "
         "the samples)?",
         "Limits: later parts get unusual tokens and may do the work of the removed part; the changes do not add up.",
         sees=lambda s: (s.picture, s.target, s.depth),
-        draw=draw_halves,
+        draw=draw_sublayers,
         options=(HOW,),
-        pick=pick_half,
-        needs=halves_needed,
+        pick=pick_sublayer,
+        needs=sublayers_needed,
     )
     units = View(
         "units",
@@ -48,18 +48,18 @@ def lens(scope: Microscope) -> Lens:
         needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
     )
     asks = "Which part of the network does the answer need?"
-    return Lens("whatif.knockout", "Ablation", asks, ((halves,), (units,)))
+    return Lens("whatif.knockout", "Ablation", asks, ((sublayers,), (units,)))
 
 
-def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
-    own, target = scope.known(halves_of(scope, selection)), selection.target
+def draw_sublayers(scope: Microscope, selection: Selection) -> Drawn:
+    own, target = scope.known(sublayers_of(scope, selection)), selection.target
     if own is None:
         return Drawn()
     names, label = scope.depth_names[1:], f"change of the logit for {scope.classes[target]}"
-    spread = scope.known(usual_halves(scope, selection))
+    spread = scope.known(usual_sublayers(scope, selection))
     usual = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
     values = own[:, 0, target]
-    figure = figures.signed_bars(values, names, label, figures.HALVES, selection.depth - 1, usual)
+    figure = figures.signed_bars(values, names, label, figures.SUBLAYERS, selection.depth - 1, usual)
     most = int(np.abs(values).argmax())
     words = f"<b>{names[most]}</b> has the largest effect on the logit, <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
@@ -68,31 +68,31 @@ def draw_halves(scope: Microscope, selection: Selection) -> Drawn:
         mean, deviation = with_sign(usual[0, often], ".2f"), f"{usual[1, often]:.2f}"
         words += f" Over the samples {names[often]} has the largest effect, {mean} ± {deviation}."
         lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
-    numbers = Numbers(label, {"of": list(lines), "half-block": names}, np.stack(list(lines.values())))
+    numbers = Numbers(label, {"of": list(lines), "sublayer": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
 
 
-def halves_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves 1 classes"]]:
+def sublayers_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "sublayers 1 classes"]]:
     """For this picture."""
-    halves = len(scope.depth_names) - 1
+    sublayers = len(scope.depth_names) - 1
     return scope.measurement(
-        ("without halves", HOW.value(selection), selection.picture),
-        "Ablation of half-blocks",
-        "half-blocks",
-        sweep_work(halves),
+        ("without sublayers", HOW.value(selection), selection.picture),
+        "Ablation of sublayers",
+        "sublayers",
+        sweep_work(sublayers),
         lambda: with_result(
-            knockout.ablate_half_blocks(scope.model, scope.look(selection.picture), _means(scope, selection))
+            knockout.ablate_sublayers(scope.model, scope.look(selection.picture), _means(scope, selection))
         ),
-        passes=(1 + halves) / 2,
+        passes=(1 + sublayers) / 2,
     )
 
 
-def usual_halves(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
-    """Over the samples, when it is asked for."""
+def usual_sublayers(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
+    """Over the samples, on request."""
     return scope.over_samples(
-        ("without halves over the samples", HOW.value(selection)),
+        ("without sublayers over the samples", HOW.value(selection)),
         "Ablation over the samples",
-        lambda: knockout.ablate_half_blocks_over(scope.model, scope.sample_inputs, _means(scope, selection)),
+        lambda: knockout.ablate_sublayers_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + len(scope.depth_names) / 2,
         on_request=True,
         first=FIRST,
@@ -102,20 +102,20 @@ def usual_halves(scope: Microscope, selection: Selection) -> Measurement[Running
 def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
     return scope.over_samples(
         "mean updates",
-        "Mean updates of half-blocks",
+        "Mean updates of sublayers",
         lambda: knockout.mean_updates(scope.model, scope.sample_inputs),
     )
 
 
 def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
-    """What a half-block adds in place of what it computes, where it is not skipped."""
+    """The updates that replace those of the sublayers; None for zero ablation."""
     return scope.made(means_of(scope)) if HOW.value(selection) == MEAN else None
 
 
-def halves_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+def sublayers_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     if HOW.value(selection) == MEAN and (first := scope.missing([means_of(scope)])):
         return first
-    return [halves_of(scope, selection), usual_halves(scope, selection)]
+    return [sublayers_of(scope, selection), usual_sublayers(scope, selection)]
 
 
 def draw_units(scope: Microscope, selection: Selection) -> Drawn:
@@ -157,29 +157,29 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
         "units",
         units,
         lambda: knockout.ablate_units(scope.model, scope.input(picture), block),
-        passes=units * _behind(scope, block),
+        passes=units * _share_after(scope, block),
     )
 
 
 def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
-    """The selected unit over the samples, when it is asked for."""
+    """The selected unit over the samples, on request."""
     block, unit = selection.block, unit_of(scope, selection)
     return scope.over_samples(
         ("without the unit over the samples", block, unit),
         f"Ablation of unit {unit} over the samples",
         lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
-        passes=1 + _behind(scope, block),
+        passes=1 + _share_after(scope, block),
         on_request=True,
         first=FIRST,
     )
 
 
-def _behind(scope: Microscope, block: int) -> float:
-    """The share of a pass that lies behind the token mixing of a block."""
+def _share_after(scope: Microscope, block: int) -> float:
+    """The share of a pass that follows the token mixing of a block."""
     return 1 - (block + 0.5) / len(scope.model.blocks)
 
 
 def _listed(values: Float32[np.ndarray, "units"], unit: int) -> list[int]:
-    """The units that are shown: those that change most, the largest change first, and the selected one."""
+    """The units in the figure: those with the largest effect, in this order, and the selected one."""
     most = [*map(int, np.argsort(-np.abs(values), kind="stable")[:LISTED])]
     return most if unit in most else [*most, unit]

@@ -1,4 +1,4 @@
-"""What a Mixer is, how other networks differ, and what each lens can show, with pictures of this network."""
+"""Introduction to the Mixer, other architectures, and the lenses, with pictures of this network."""
 
 from collections.abc import Hashable
 
@@ -12,7 +12,7 @@ from viz.lenses.view import Drawn, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection
 
-LENSES = (
+CAN_SHOW = (
     ("How it works", "each part with its numbers, and where the head can read the answer", "why the weights are so"),
     ("Patch tokens", "how similar tokens are, and their logits", "what a direction means in itself"),
     ("Token mixing", "which patches a unit reads and writes, which patch influences which", "what a unit is used for"),
@@ -72,12 +72,12 @@ weights are computed for each picture, a Mixer uses fixed weights; only GELU and
 cost is linear in the number of patches, not quadratic. A Mixer needs no position embeddings, because token mixing has
 separate weights for every position. Therefore it accepts exactly {patches}.</p>
 <h4>What each lens can show, and what it cannot</h4>
-{rows_of(("lens", "can show", "cannot show"), LENSES)}
+{rows_of(("lens", "can show", "cannot show"), CAN_SHOW)}
 </div>"""
 
 
 def _tables(scope: Microscope, selection: Selection) -> str:
-    """HTML: the picture, and the tokens that the stem makes of it."""
+    """HTML: the picture, and its tokens after the stem."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
     before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
@@ -88,7 +88,7 @@ def _tables(scope: Microscope, selection: Selection) -> str:
 
 
 def _maps(scope: Microscope, selection: Selection) -> str:
-    """HTML: what the selected unit reads and writes."""
+    """HTML: the read and write weights of the selected unit."""
     unit = chosen.unit_of(scope, selection)
     cards = (
         _card(

@@ -1,4 +1,4 @@
-"""Influence (whole network): from the stem to the last block, estimated when the visitor asks for it."""
+"""Influence (whole network): the token Jacobian from the stem to the last block, estimated on request."""
 
 from collections.abc import Sequence
 
@@ -31,20 +31,20 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
-    """From the second probe on, which is the first to tell how sure it is. A pair of patches has the gain of their
-    groups."""
-    known, groups = scope.known(probes_of(scope, selection)), groups_of(scope, selection)
-    if known is None or known.done == 1:
+    """The estimate, with the gain of their groups for each pair of patches; None before the second probe, as one probe
+    has no standard error."""
+    estimate, groups = scope.known(probes_of(scope, selection)), groups_of(scope, selection)
+    if estimate is None or estimate.done == 1:
         return None
-    relative = known.standard_error / known.influence.clip(1e-12)
+    relative = estimate.standard_error / estimate.influence.clip(1e-12)
     words = (
-        f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most: sampling error only, not nonlinearity. Unchanged tokens "
-        "would have a gain of 1 on the diagonal."
+        f"Standard error after {estimate.done} of {estimate.total} probes: median {np.median(relative):.1%} of a gain, "
+        f"at most {relative.max():.1%}. It does not include nonlinearity. Unchanged tokens would have a gain of 1 on "
+        "the diagonal."
     )
     if selection.side > 1:
         words += f" The gains are between {parts_text(selection.side)}."
-    gain, error = (groups.expand(groups.expand(each), 0) for each in (known.influence, known.standard_error))
+    gain, error = (groups.expand(groups.expand(each), 0) for each in (estimate.influence, estimate.standard_error))
     return Influence(gain, error, words)
 
 
@@ -56,7 +56,7 @@ def probes_of(scope: Microscope, selection: Selection) -> Measurement[NetworkInf
         "probes",
         PROBES,
         lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED, side),
-        # every probe goes back through the network once for each group, at about the cost of one pass
+        # each probe needs a backward pass for each group, at about the cost of one forward pass
         passes=PROBES * len(groups_of(scope, selection)),
         on_request=True,
         first=2,

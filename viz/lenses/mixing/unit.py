@@ -1,4 +1,4 @@
-"""One unit: what it reads, what it writes, how active it is, and which pictures drive it."""
+"""One unit: its read and write weights, its activations, and its top-activating samples."""
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def draw_which(scope: Microscope, selection: Selection) -> Drawn:
     offered = np.argsort(-strengths, kind="stable")[:OFFERED].tolist()
     place = int((strengths > strengths[unit]).sum()) + 1
     words = (
-        f"{block.in_words(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by the norm of "
+        f"{block.text(scope, selection)} Unit <b>{unit}</b> is number {place} of {len(strengths)} by the norm of "
         "its update."
     )
     number = number_field("unit", "Unit", unit, len(strengths))
