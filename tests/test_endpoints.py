@@ -215,7 +215,7 @@ def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> N
     assert (found["classes"], found["depths"]) == (list(CLASSES), list(scope.depth_names))
     assert (found["grid"], found["image_size"], found["channels"]) == ([8, 4], [32, 32], 24)
     assert list(found["methods"]) == list(METHODS)
-    facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 4}
+    facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 2}
     assert found["methods"]["Saliency"] == facts
     assert (found["baselines"], found["outputs"]) == (list(BASELINES), ["logit", "probability"])
     assert len(found["samples"]) == len(scope.samples)

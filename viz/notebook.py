@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from viz.attribution.asked import MANY, explain_many
+from viz.attribution.asked import explain_many
 from viz.attribution.attribute import Attribution
 from viz.attribution.question import Output
 from viz.figures import Figure
@@ -150,12 +150,10 @@ def attribute(
         undisturbed(),
         tqdm(total=len(given), desc=method, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar,
     ):
-        for start in range(0, len(given), MANY):
-            part = given[start : start + MANY]
-            for one in explain_many(scope, part, method, target, baseline, output, after):
-                if isinstance(one, Attribution):
-                    found.append(one)
-                    bar.update()
+        for one in explain_many(scope, given, method, target, baseline, output, after):
+            if isinstance(one, Attribution):
+                found.append(one)
+                bar.update()
     return found
 
 

@@ -116,20 +116,20 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
         return seen
 
     begun = asyncio.run(run())
-    assert "Shapley values: so far 9 of 142 passes." in begun[-1]
+    assert "Shapley values: so far 7 of 140 passes." in begun[-1]
     assert not page.to_run(visit)
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
-    assert "Shapley values: so far 23 of 142 passes." in said()
+    assert "Shapley values: so far 21 of 140 passes." in said()
     saved = page.answer(visit, {"csv": "attribution-maps"})["status"]["file"]["text"]
-    assert "# estimates: Shapley values: so far 23 of 142 passes." in saved
+    assert "# estimates: Shapley values: so far 21 of 140 passes." in saved
     assert "Median standard error" in said()
     passes.clear()
     page.answer(visit, {"measure": "attribution-maps"})
     refined = asyncio.run(run())
     assert "so far" not in refined[-1]
     assert len(set(refined)) > 10
-    assert sum(passes) <= 142 - 23 + 1  # nothing anew; one pass may be timed
+    assert sum(passes) <= 140 - 21 + 1  # nothing anew; one pass may be timed
 
 
 def test_curves_are_of_finished_values_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from viz.pace import Steps, finish
 
 PICTURE = bytes(range(256)) * 12
 METHOD = "Layer Conductance"
+CHECKS = (checks.curves, checks.orders, checks.removals)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(sco
     want = faithfulness.curves(scope.model, filled, values)
     np.testing.assert_allclose(scope.latest(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
-    removals = finish(faithfulness.random_removals(scope.model, filled, REMOVALS, SEED))
+    *_, removals = faithfulness.random_removals(scope.model, filled, REMOVALS, SEED)
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
     *_, orders = faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED)
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
@@ -80,7 +81,7 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
         scope.measured(explanation(scope, one.asked, one.method))
     todo = needed(scope, [first, second])
     assert labels(todo) == [f"Curves of {METHOD}", "Random orders", "Curves of Saliency", "Random removals"]
-    assert [one.total for one in todo] == [32, ORDERS * (POINTS - 1) + 2, 32, REMOVALS + 1]
+    assert [one.total for one in todo] == [30, ORDERS * (POINTS - 1), 30, REMOVALS]
     assert len({one.key for one in todo}) == 4
     assert labels(scope.missing(checks.all_curves(scope, [second]))) == ["Curves of Saliency", "Random orders"]
     make(todo)
@@ -98,16 +99,17 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     put, settings = question(scope, one.asked), Settings(block=1)
     asked = checks.robustness(scope, one)
     assert asked.on_request
-    assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD, 1))
+    cost = passes(scope, METHOD, 1)
+    assert (asked.unit, asked.total) == ("passes", cost + (4 + DRAWS + NOISY) * (cost + 2))
     make([asked])
     found = scope.latest(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values
 
     def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
         yield 0
-        return attribute(model, replace(put, image=image), METHOD, settings).values
+        return attribute(model, replace(put, image=image, ends=None), METHOD, settings).values
 
-    want = finish(sanity.randomisation(scope.model, lambda m: explain(m, put.image), original, DRAWS, SEED))
+    *_, want = sanity.randomisation(scope.model, lambda m: explain(m, put.image), original, DRAWS, SEED)
     assert found.randomised.correlations.tolist() == want.correlations.tolist()
     assert found.randomised.draws.tolist() == want.draws.tolist()
     explained = sanity.sensitivity(lambda x: explain(scope.model, x), put.image, original, RADIUS, NOISY, SEED)
@@ -118,6 +120,23 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     assert scope.missing([asked]) == []
     evidence = checks.evidence(scope, one)
     assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
+
+
+def test_nothing_is_passed_twice_by_all_methods_and_checks(scope: Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture itself and what replaces its patches, too."""
+    monkeypatch.setattr("viz.pace.STALE", np.inf)
+    one, count = doubt("Saliency"), 0
+    scope.look(PICTURE)
+    ablation = explanation(scope, one.filled, "Patch ablation")
+    measurements = [explanation(scope, one.asked, "Saliency"), ablation, *(check(scope, one) for check in CHECKS)]
+
+    def add(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        nonlocal count
+        count += len(args[0])
+
+    scope.model.blocks[0].register_forward_pre_hook(add)
+    make(measurements)
+    assert count == 1 + sum(one.total for one in measurements[1:]) + 2  # the mean colour and the filling
 
 
 def test_what_was_given_up_is_not_remembered(scope: Microscope) -> None:
