@@ -299,8 +299,8 @@ class Microscope(Memory):
         first: the number of steps before the first result, if the result is refined later
         """
         seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
-        until_first = None if first is None else seconds * min(1, first / total)
-        seconds *= 1 - min(1, reached / total)
+        until_first = None if first is None else seconds * min(1, first / max(1, total))
+        seconds *= 1 - min(1, reached / max(1, total))
         make = partial(self.resumable, key, steps)
         return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
 
