@@ -1,5 +1,6 @@
 """What all figures have in common: colours, scales, captions, frames."""
 
+import re
 from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from functools import cache
@@ -26,10 +27,11 @@ FOR, AGAINST = "red", "blue"
 RISES, FALLS = "#B2182B", "#2166AC"
 """the ends of the signed scale, in solid colours"""
 SEQUENTIAL = "Viridis"
-SHARES = "Blues"
+SELECTED, TOKEN, CHANNEL = "#ea580c", "#0d8f83", "#8b5cf6"
+"""one meaning each, on the whole page: selected, token mixing, channel mixing; 3 : 1 on white and on dark ground"""
 
 CLASS_COLOURS = (
-    "#CC6677", "#6A5ACD", "#916D08", "#228833", "#0D96F2", "#D55E00", "#00A38D", "#879B08", "#BB6FC4", "#888888",
+    "#CC6677", "#4A6FD9", "#916D08", "#228833", "#0D96F2", "#E0409A", "#00A35C", "#879B08", "#BB6FC4", "#888888",
 )  # fmt: skip
 """one for each CIFAR-10 class, everywhere: 3 : 1 at least on white and on dark ground. Paul Tol's muted scheme,
 with others for what is too pale in it"""
@@ -51,9 +53,10 @@ OVER = 0.65
 """the opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"
-LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
+SERIES = (ACCENT, "#C8478F", "#228833")
+LOOKS = tuple(zip(SERIES, ("circle", "diamond", "square"), strict=True))
 """colour and symbol of each of several methods; the symbol for those who cannot tell the colours"""
-GROUPS = ((ACCENT, ""), ("#00A38D", "/"), ("#D55E00", "x"))
+GROUPS = tuple(zip(SERIES, ("", "/", "x"), strict=True))
 """colour and hatching of each of several groups of bars"""
 
 
@@ -101,6 +104,29 @@ def of_all(label: str, shown: int, count: int) -> str:
 
 def patch_label(row: int | str, col: int | str) -> str:
     return f"patch ({row}, {col})"
+
+
+def half_colour(depth: str) -> str | None:
+    """The colour of the half-block that ends at a depth such as "3a"; None at the stem."""
+    return {"a": TOKEN, "b": CHANNEL}[depth[-1]] if re.fullmatch(r"\d+[ab]", depth) else None
+
+
+def half_label(depth: str) -> str:
+    """The name of a depth beside the colour of its half-block."""
+    colour = half_colour(depth)
+    return f"<span style='color: {colour}'>■</span> {depth}" if colour else depth
+
+
+def halves_below(depths: Sequence[str]) -> list[dict]:
+    """A strip under an axis of depths: the colour of each half-block."""
+    pixels = {"type": "path", "yref": "paper", "ysizemode": "pixel", "yanchor": 0, "line": {"width": 0}}
+    boxes = {
+        colour: "".join(
+            f"M{i - 0.5},-1H{i + 0.5}V-5H{i - 0.5}Z" for i, depth in enumerate(depths) if half_colour(depth) == colour
+        )
+        for colour in (TOKEN, CHANNEL)
+    }
+    return [pixels | {"path": path, "fillcolor": colour} for colour, path in boxes.items() if path]
 
 
 Box: TypeAlias = tuple[int, int] | tuple[int, int, int, int]
@@ -256,10 +282,10 @@ def caption(text: str, x: float, y: float) -> dict:
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
-    """Rectangles around cells from each corner (x, y) on, seen on any colour: black on white."""
+    """Rectangles around cells from each corner (x, y) on, seen on any colour: that of what is selected on white."""
     boxes = ((x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5) for x, y in corners)
     path = " ".join(f"M{left},{top}H{right}V{bottom}H{left}Z" for left, top, right, bottom in boxes)
-    looks = ({"color": "white", "width": 3}, {"color": "black", "width": 1})
+    looks = ({"color": "white", "width": 4}, {"color": SELECTED, "width": 2})
     return [{"type": "path", "path": path, "line": look} for look in looks]
 
 

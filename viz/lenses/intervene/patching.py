@@ -108,7 +108,14 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     maps, names = scope.grid.map(groups.expand(shares)), scope.depth_names
     largest = float(np.abs(maps).max()) or 1.0
     figure = figures.tiles(
-        maps, names, SHARE, True, abreast(scope), scope.grid.patch_size, largest, groups.box(selection.patch)
+        maps,
+        [*map(figures.half_label, names)],
+        SHARE,
+        True,
+        abreast(scope),
+        scope.grid.patch_size,
+        largest,
+        groups.box(selection.patch),
     )
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     rows, cols = group_place(groups, scope.grid.index(int(row), int(col)))
