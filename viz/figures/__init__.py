@@ -30,7 +30,7 @@ from viz.figures.explanations import (
     randomised,
 )
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels, to_rgb
-from viz.figures.style import AGAINST, FOR, class_colour, half_label, patch_label, with_sign
+from viz.figures.style import AGAINST, FOR, class_colour, patch_label, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -67,7 +67,6 @@ __all__ = [
     "difference",
     "filter_tiles",
     "grouped_bars",
-    "half_label",
     "learning_curves",
     "lines_of_blocks",
     "lines_over_depth",

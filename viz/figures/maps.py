@@ -135,7 +135,7 @@ def patch_pixels(
     span: where the signed scale ends
     """
     height, width, _ = pixels.shape
-    gap = -(-width * 4 // 14)  # a line of words on a phone, however fine the pixels
+    gap, above = -(-width // 4), -(-width * 4 // 14)  # a line of words on a phone, however fine the pixels
     spots = places(height, width) + corner
     pixel = "pixel (%{customdata[0]}, %{customdata[1]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
@@ -162,8 +162,8 @@ def patch_pixels(
     return picture_figure(
         [whole, *heats],
         None,
-        ((height + gap) / (corners[-1][0] + width), BAR, HIGH),
-        yaxis={"range": [height - 0.5, -gap - 0.5]},
+        ((height + above) / (corners[-1][0] + width), BAR, HIGH),
+        yaxis={"range": [height - 0.5, -above - 0.5]},
         annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
     )
 

@@ -111,22 +111,27 @@ def half_colour(depth: str) -> str | None:
     return {"a": TOKEN, "b": CHANNEL}[depth[-1]] if re.fullmatch(r"\d+[ab]", depth) else None
 
 
-def half_label(depth: str) -> str:
-    """The name of a depth beside the colour of its half-block."""
-    colour = half_colour(depth)
-    return f"<span style='color: {colour}'>■</span> {depth}" if colour else depth
-
-
 def halves_below(depths: Sequence[str]) -> list[dict]:
     """A strip under an axis of depths: the colour of each half-block."""
-    pixels = {"type": "path", "yref": "paper", "ysizemode": "pixel", "yanchor": 0, "line": {"width": 0}}
-    boxes = {
+    return _of_halves(depths, [(i, -2.5) for i in range(len(depths))], 1, yref="paper", ysizemode="pixel", yanchor=0)
+
+
+def halves_above(depths: Sequence[str], corners: Sequence[tuple[float, float]], width: float) -> list[dict]:
+    """A line on each tile from the corner (x, y) on: the colour of its half-block, where the tile is of a depth."""
+    return _of_halves(depths, [(x, y - 0.5) for x, y in corners], width)
+
+
+def _of_halves(depths: Sequence[str], starts: Sequence[tuple[float, float]], width: float, **place: Any) -> list[dict]:
+    paths = {
         colour: "".join(
-            f"M{i - 0.5},-1H{i + 0.5}V-5H{i - 0.5}Z" for i, depth in enumerate(depths) if half_colour(depth) == colour
+            f"M{x - 0.5},{y}H{x + width - 0.5}"
+            for (x, y), depth in zip(starts, depths, strict=True)
+            if half_colour(depth) == colour
         )
         for colour in (TOKEN, CHANNEL)
     }
-    return [pixels | {"path": path, "fillcolor": colour} for colour, path in boxes.items() if path]
+    lines = ((path, {"color": colour, "width": 4}) for colour, path in paths.items() if path)
+    return [{"type": "path", "path": path, "line": line, **place} for path, line in lines]
 
 
 Box: TypeAlias = tuple[int, int] | tuple[int, int, int, int]

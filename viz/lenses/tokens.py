@@ -18,7 +18,7 @@ from viz.selection import Choice, Params, Selection
 
 ABREAST = 9
 """depths side by side at most"""
-CROPS = 12
+CROPS = 10
 JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
@@ -52,8 +52,9 @@ def _tiles(
     """One map for each depth."""
     maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
-    names = [*map(figures.half_label, scope.depth_names)]
-    drawn = figures.tiles(maps, names, label, signed, abreast(scope), scope.grid.patch_size, span=span, chosen=framed)
+    drawn = figures.tiles(
+        maps, scope.depth_names, label, signed, abreast(scope), scope.grid.patch_size, span=span, chosen=framed
+    )
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
@@ -211,7 +212,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
             f"{shares[most]:.0%} (at {names[most]}). Compare colours within one depth only."
         )
     axes = {"depth": names, **places(scope), "component": ("red", "green", "blue")}
-    drawn = figures.colour_tiles(maps, [*map(figures.half_label, names)], abreast(scope), grid.patch_size)
+    drawn = figures.colour_tiles(maps, names, abreast(scope), grid.patch_size)
     return Drawn(drawn, words=words, numbers=Numbers("score from 0 to 1", axes, maps))
 
 

@@ -49,17 +49,26 @@ def test_a_role_has_its_colour_from_one_file(colour: str, name: str) -> None:
     assert colour not in {*style.CLASS_COLOURS, *style.SERIES}
 
 
-def test_every_axis_of_half_blocks_says_which_mix_tokens_and_which_channels() -> None:
+def test_every_figure_of_half_blocks_says_which_mix_tokens_and_which_channels() -> None:
     depths, values = ["stem", "1a", "1b", "2a", "2b"], np.zeros((5, 2))
     bars = figures.signed_bars(values[1:, 0], depths[1:], "change", figures.HALVES, 0)
     lines = figures.lines_over_depth(values, depths, ["cat", "dog"], ["red", "blue"], "probability", 1, [0])
     for figure, first in ((bars, 0), (lines, 1)):
         token, channel = (shape for shape in figure.layout.shapes if shape.type == "path")
-        assert (token.fillcolor, channel.fillcolor) == (TOKEN, CHANNEL)
+        assert (token.line.color, channel.line.color) == (TOKEN, CHANNEL)
         for strip, start in ((token, first), (channel, first + 1)):
             assert re.findall(r"M([\d.-]+),", strip.path) == [str(start - 0.5), str(start + 1.5)]
         assert all(colour in figure.layout.xaxis.title.text for colour in (TOKEN, CHANNEL))
-    assert [figures.half_label(depth) for depth in depths][:2] == ["stem", f"<span style='color: {TOKEN}'>■</span> 1a"]
+    maps, cell = np.zeros((5, 3, 2), np.float32), (4, 8)
+    tiles = figures.tiles(maps, depths, "norm", False, 3, cell)
+    coloured = figures.colour_tiles(np.zeros((5, 3, 2, 3), np.float32), depths, 3, cell)
+    for figure in (tiles, coloured):
+        token, channel = figure.layout.shapes
+        assert (token.line.color, channel.line.color) == (TOKEN, CHANNEL)
+        corners = [(note.x, note.y) for note in figure.layout.annotations]
+        assert [re.findall(r"M([\d.-]+),([\d.-]+)H", line.path) for line in (token, channel)] == [
+            [(str(x), str(y)) for x, y in corners[start::2]] for start in (1, 2)
+        ]
     units = figures.signed_bars(values[0], ["unit 1", "unit 2"], "change", "unit", 0)
     assert not [shape for shape in units.layout.shapes if shape.type == "path"]
 

@@ -250,8 +250,8 @@ def _halves(table: _Table) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"normalised column {channel}", update[0][:, channel], column, "all columns"),
-        ("b", f"normalised row of {place}", update[1][patch], row, "all rows"),
+        ("a", f"normal\u00adised column {channel}", update[0][:, channel], column, "all columns"),
+        ("b", f"normal\u00adised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
     for half, what, added, look, others in halves:

@@ -109,7 +109,7 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     largest = float(np.abs(maps).max()) or 1.0
     figure = figures.tiles(
         maps,
-        [*map(figures.half_label, names)],
+        names,
         SHARE,
         True,
         abreast(scope),
