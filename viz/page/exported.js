@@ -131,7 +131,7 @@ window.exported = (() => {
   };
 
   // panes: each {which, figure, html}, of which the figure or the HTML is filled
-  return async (Plotly, panes, title, caption, format) => {
+  const file = async (Plotly, panes, title, caption, format) => {
     const family = getComputedStyle(panes[0].figure).fontFamily, parts = [];
     for (const {which, figure, html} of panes) {
       const part = figure.data ? await plotted(Plotly, figure) : drawn(html);
@@ -140,4 +140,5 @@ window.exported = (() => {
     const whole = composed(title, parts, caption, family, await fonts(family));
     return format === "png" ? painted(whole) : new Blob([whole.svg], {type: "image/svg+xml"});
   };
+  return Object.assign(file, {fonts});
 })();
