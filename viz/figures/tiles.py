@@ -191,7 +191,7 @@ def colour_tiles(
         customdata=smallest_dtype(numbers),
         hovertemplate=f"{HERE}: red %{{z[0]}}, green %{{z[1]}}, blue %{{z[2]}} of 255<extra></extra>",
     )
-    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
+    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 20, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
     halves = halves_above(names, corners, cols * dx)
     return picture_figure(image, None, shape, annotations=captions, shapes=halves)

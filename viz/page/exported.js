@@ -20,7 +20,8 @@ window.exported = (() => {
     }))).then(rules => rules.join("\n")));
 
   const plotted = async (Plotly, figure) => {
-    const width = Math.max(NARROWEST, figure.clientWidth), height = figure.clientHeight;
+    const width = Math.max(NARROWEST, figure.clientWidth), shape = figure.shape;
+    const height = shape ? Math.round(Math.min(shape.ratio * width + shape.extra, shape.most)) : figure.clientHeight;
     const layout = {...figure.layout, paper_bgcolor: "white", font: {...figure.layout.font, color: INK}};
     const svg = await Plotly.toImage({data: figure.data, layout}, {format: "svg", width, height, imageDataOnly: true});
     return {width, height, svg};

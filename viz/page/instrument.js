@@ -348,6 +348,7 @@ window.instrument = (() => {
       figure.ariaLabel = alt;
       own = layout.height ?? 320;
       figure.shape = layout.meta;
+      figure.classList.toggle("wide", figure.shape?.ratio < 0.6);
       fit(figure, own);
     };
     const draw = async (Plotly, {data, layout}) => {

@@ -301,7 +301,7 @@ def _rail(
             f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
             f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
             f"aria-label='{title}' tabindex='{0 if here else -1}'><span class='sky'></span>"
-            f"{'<em>readable</em>' * (depth == decided)}"
+            f"{'<em>readable ↓</em>' * (depth == decided)}"
             f"{cells(pixels, scope.grid.image_size[1] / scope.grid.image_size[0])}<b>{name}</b></button></li>"
         )
     at, last = selection.depth, len(names) - 1
