@@ -37,14 +37,14 @@ with readable_errors(), without_proxies():
         import gradio as gr
     except ValueError as error:  # Gradio reads numbers from the environment during its import
         settings = ", ".join(f"{name}={text}" for name, text in os.environ.items() if name.startswith("GRADIO_"))
-        raise ValueError(f"{error}: correct or unset what the environment says to Gradio ({settings})") from error
+        raise ValueError(f"{error}: correct or unset Gradio's settings in the environment ({settings})") from error
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
     from viz.page.app import build
     from viz.page.markup import STYLES, head
     from viz.page.networks import LOCAL, ROUTES, Networks
-    from viz.page.upload import why_not_kept
+    from viz.page.upload import storage_error
 
 LAUNCH: dict[str, Any] = {
     # Gradio's default weight of headings, 600, has no Latin letters (6.31)
@@ -91,7 +91,7 @@ def main(
             the samples (default: $CIFAR10_ROOT, then ./data)
     """
     check_address(host, port)
-    if why := why_not_kept():
+    if why := storage_error():
         print(f"Visitors cannot upload pictures: {why}. GRADIO_TEMP_DIR names another folder for them.", flush=True)
     pictures = {"samples": samples, "data_root": data_root}
     scope = Microscope.load(network, **pictures)
@@ -140,7 +140,9 @@ def check_address(host: str | None, port: int | None) -> None:
     except (OSError, UnicodeError) as error:
         code = getattr(error, "errno", None)
         if code not in (errno.EADDRINUSE, errno.EACCES):
-            raise ValueError(f"{name} is no address of this machine: --host 0.0.0.0 listens on all it has") from error
+            raise ValueError(
+                f"{name} is not an address of this machine: --host 0.0.0.0 listens on all of them"
+            ) from error
         if port is not None:
             why = "taken by another program" if code == errno.EADDRINUSE else "for the system's administrator"
             raise ValueError(f"port {port} is {why}: choose another --port; without it, a free one is found") from error

@@ -362,7 +362,7 @@ def write_report(
         for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
             reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)
     text = reports.report(lenses, visit, "", chosen)
-    atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
+    atomic_write.write_signed(out, f"{reports.with_library(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 
@@ -394,28 +394,32 @@ def attribute(
         raise ValueError(f"--csv must be the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
     atomic_write.check(csv, atomic_write.signed)
     files = files_of(folder)
-    from viz.attribution.asked import MANY, explain_many
+    from viz.attribution.asked import explain_many
     from viz.attribution.attribute import Attribution
     from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
     from viz.microscope import Microscope
 
     scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
     target, after = None if label is None else scope.class_number(label), scope.block_number(block)
-    rows, unreadable, explained = list[list[Any]](), list[str](), 0
+    rows, names, unreadable, explained = list[list[Any]](), list[str](), list[str](), 0
     with undisturbed(), tqdm(total=len(files), desc=method, unit=" pictures") as bar:
-        for start in range(0, len(files), MANY):
-            pictures = dict[str, bytes]()
-            for path in files[start : start + MANY]:
+
+        def pictures() -> Iterator[bytes]:
+            for path in files:
                 name = text(path.relative_to(folder))
                 try:
-                    pictures[name] = scope.picture_of(path)
+                    picture = scope.picture_of(path)
                 except (Unreadable, OSError):
                     unreadable.append(name)
                     bar.update()
-            steps = explain_many(scope, [*pictures.values()], method, target, baseline, output, after)
-            for name, one in zip(pictures, (one for one in steps if isinstance(one, Attribution)), strict=True):
+                else:
+                    names.append(name)
+                    yield picture
+
+        for one in explain_many(scope, pictures(), method, target, baseline, output, after):
+            if isinstance(one, Attribution):
                 places = zip(scope.grid.positions, one.values, strict=True)
-                rows += [[name, scope.classes[one.target], row, col, value] for (row, col), value in places]
+                rows += [[names[explained], scope.classes[one.target], row, col, value] for (row, col), value in places]
                 explained += 1
                 bar.update()
     if unreadable:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mixer.data import Labelled, class_names, class_numbers, normalise
 from mixer.model import Mixer, MixerConfig
+from mixer.precision import autocast
 
 
 def at_once(device: torch.device) -> int:
@@ -21,12 +22,12 @@ def at_once(device: torch.device) -> int:
 
 @torch.inference_mode()
 def accuracy(model: nn.Module, data: Labelled, config: MixerConfig, device: torch.device) -> float:
-    """Share of images whose true class has the highest logit, in bf16; for decisions during training."""
+    """Share of images whose true class has the highest logit, in the precision of training, for decisions in it."""
     model.eval()
     right = torch.zeros((), dtype=torch.long, device=device)  # read once, because reading waits for a GPU
     size = at_once(device)
     for images, labels in zip(data.images.split(size), data.labels.split(size), strict=True):
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             logits = model(normalise(images.to(device), config))
         right += (logits.argmax(1) == labels.to(device)).sum()
     return right.item() / len(data)

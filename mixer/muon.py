@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mixer.precision import native_bf16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """coefficients of the polynomial that moves singular values close to 1 in a few rounds"""
 ROUNDS = 5
@@ -16,8 +18,8 @@ class Muon(torch.optim.Optimizer):
     """Update each matrix by its orthogonalised momentum, with the update size of AdamW (Liu et al. 2025).
 
     Updates and state equal those of `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`, which processes one
-    matrix at a time. Here all matrices of one shape are one batch: half the time on a CPU, an eighth of the operators
-    (kernel launches) on a GPU.
+    matrix at a time, and in bf16 even where no device computes in it. Here all matrices of one shape are one batch:
+    half the time on a CPU, an eighth of the operators (kernel launches) on a GPU.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95):
@@ -40,10 +42,13 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Float[Tensor, "batch rows cols"]) -> Float[Tensor, "batch rows cols"]:
-    """Matrices with the same singular vectors and singular values of about 0.7 to 1.2 (Newton-Schulz, bf16)."""
+    """Matrices with the same singular vectors and singular values of about 0.7 to 1.2 (Newton-Schulz).
+
+    In bf16 where the device computes in it, else in the numbers of `matrices`.
+    """
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if native_bf16(matrices.device) else matrices
     x = x.mT if tall else x
     x = x / x.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
     for _ in range(ROUNDS):

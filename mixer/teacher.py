@@ -18,6 +18,7 @@ from mixer.autoaugment import auto_augment
 from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import MixerConfig
+from mixer.precision import autocast
 from mixer.validation import check_range
 
 
@@ -173,7 +174,7 @@ def train_teacher(
             batch = crop_and_flip(images[index], config.shift, mirrored[index])
             if config.auto_augment:
                 batch = auto_augment(batch)
-            with torch.autocast(device.type, torch.bfloat16):
+            with autocast(device):
                 logits = model(normalise(batch, inputs))
             loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=config.label_smoothing)
             optimizer.zero_grad(set_to_none=True)

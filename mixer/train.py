@@ -25,6 +25,7 @@ from mixer.data import Labelled, normalise
 from mixer.evaluate import accuracy
 from mixer.model import Mixer
 from mixer.muon import Muon
+from mixer.precision import autocast
 from mixer.run import Run, RunError
 from mixer.validation import check_range
 
@@ -139,10 +140,10 @@ def train(
         averaged = AveragedModel(
             Mixer(model.config).to(device), multi_avg_fn=get_ema_multi_avg_fn(config.ema(len(data)))
         )
-        muon, adamw = _optimizers(model, config)
-        parts: dict[str, Any] = {"model": model, "averaged": averaged, "muon": muon, "adamw": adamw}
+        optimizers = _optimizers(model, config)
+        parts: dict[str, Any] = {"model": model, "averaged": averaged, **optimizers}
         for name, state in run.resume(model.config, data, config.seed).items():
-            if name in ("muon", "adamw"):  # the current recipe sets rates and decay
+            if name in optimizers:  # the current recipe sets rates and decay
                 state["param_groups"] = parts[name].state_dict()["param_groups"]
             parts[name].load_state_dict(state)
         _agree(run, model)
@@ -163,12 +164,13 @@ def train(
             torch.manual_seed(config.seed * 1_000_003 + at.step)
             epochs_before = at.images // len(data)
             rate = config.rate((at.images + size) / len(data))
-            for group in (*muon.param_groups, *adamw.param_groups):
-                group["lr"] = group["peak"] * rate
+            for optimizer in optimizers.values():
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * rate
             index = _batch(at.images, size, config.seed, len(data)).to(device, non_blocking=True)
             total = _step(model, answers, images[index], labels[index], config, at.step, teacher)
-            muon.step()
-            adamw.step()
+            for optimizer in optimizers.values():
+                optimizer.step()
             averaged.update_parameters(model)
             loss = total.item()  # last, because it waits for the GPU
             if not math.isfinite(loss):
@@ -263,7 +265,7 @@ def _step(
     micro = config.micro_batch or (32 if inputs.device.type == "cpu" else len(inputs))
     total = torch.zeros(1, device=inputs.device)
     for x, y in zip(inputs.split(micro), targets.split(micro), strict=True):
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with autocast(x.device):
             logits = answers(x)
         loss = F.cross_entropy(logits.float(), y, reduction="sum") / len(images)
         loss.backward()
@@ -274,12 +276,12 @@ def _step(
 
 @torch.no_grad()
 def _answer(teacher: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-    with torch.autocast(inputs.device.type, torch.bfloat16):
+    with autocast(inputs.device):
         return teacher(inputs).float().softmax(1)
 
 
-def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks; AdamW for all others, with weight decay for matrices only."""
+def _optimizers(model: Mixer, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+    """By their names in a run: Muon for the matrices of the blocks; AdamW for the rest, matrices with weight decay."""
     inner = [p for p in model.blocks.parameters() if p.ndim == 2]
     outer = [model.stem.weight, model.head.weight]
     flat = [p for p in model.parameters() if p.ndim == 1]
@@ -289,7 +291,8 @@ def _optimizers(model: Mixer, config: TrainConfig) -> tuple[torch.optim.Optimize
         config.adamw_lr,
         betas=(0.9, 0.98),
     )
-    for optimizer in (muon, adamw):
+    optimizers: dict[str, torch.optim.Optimizer] = {"muon": muon, "adamw": adamw}
+    for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
-    return muon, adamw
+    return optimizers

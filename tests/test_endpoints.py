@@ -39,6 +39,7 @@ from viz.page.safe_blocks import BROKEN
 from viz.page.upload import NOT_FETCHED, Refused
 from viz.selection import change, from_query, show
 
+INTERVENE = ["picture", "edits", "ablate_sublayers", "ablate_units", "label", "network", "skip", "silence"]
 NAMES = {
     "/classify": (["picture", "network"], "answer"),
     "/attribute": (["picture", "label", "method", "baseline", "output", "block", "network"], "attribution"),
@@ -48,7 +49,7 @@ NAMES = {
     ),
     "/tokens": (["picture", "depth", "patch", "vectors", "network"], "tokens"),
     "/mixing": (["picture", "block", "network"], "mixing"),
-    "/intervene": (["picture", "edits", "skip", "silence", "label", "network"], "intervention"),
+    "/intervene": (INTERVENE, "intervention"),
     "/describe": (["network"], "description"),
     "/views": (["network"], "list"),
     "/view": (["picture", "name", "words", "network"], "seen"),
@@ -121,7 +122,9 @@ def test_every_other_event_is_private(client: Client) -> None:
 def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
     for method in ("Gradient x input", "Patch ablation", "Layer Integrated Gradients"):
         found = client.predict(picture, "cat", method, "black", "probability", 3, api_name="/attribute")
-        want = scope.made(explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method))
+        want = scope.measured(
+            explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method)
+        )
         np.testing.assert_allclose(found["values"], scope.grid.map(want.values), atol=1e-6)
         assert (found["label"], found["method"], found["output"]) == ("cat", method, "probability")
         assert found["total"] == pytest.approx(want.total, abs=1e-5)
@@ -212,7 +215,7 @@ def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> N
     assert (found["classes"], found["depths"]) == (list(CLASSES), list(scope.depth_names))
     assert (found["grid"], found["image_size"], found["channels"]) == ([8, 4], [32, 32], 24)
     assert list(found["methods"]) == list(METHODS)
-    facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 4}
+    facts = {"signed": False, "complete": False, "baseline": False, "block": False, "passes": 2}
     assert found["methods"]["Saliency"] == facts
     assert (found["baselines"], found["outputs"]) == (list(BASELINES), ["logit", "probability"])
     assert len(found["samples"]) == len(scope.samples)
@@ -281,9 +284,9 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("intervene", {"edits": "tear:0,0"}, "An edit is one of mean, black"),
         ("intervene", {"edits": "mean:8,0"}, "The edit 'mean:8,0' needs a whole number from 0 to 7"),
         ("intervene", {"edits": 3}, "Edits are a text such as mean:0,1;shuffle:7, not '3'."),
-        ("intervene", {"skip": ["stem"]}, "There is no half-block 'stem' here. There are: 1a, 1b"),
-        ("intervene", {"skip": 5}, "Skip is a list, not '5'."),
-        ("intervene", {"skip": "[6a, x y]"}, "There is no half-block 'x' here."),
+        ("intervene", {"ablate_sublayers": ["stem"]}, "There is no sublayer 'stem' here. There are: 1a, 1b"),
+        ("intervene", {"ablate_sublayers": 5}, "Ablate_sublayers is a list, not '5'."),
+        ("intervene", {"ablate_sublayers": "[6a, x y]"}, "There is no sublayer 'x' here."),
         ("view", {"name": ["x"]}, "There is no view \"['x']\" here. There are: "),
         ("view", {"name": 5}, "There is no view '5' here."),
         ("view", {"name": {"a": 1}}, "There is no view"),
@@ -291,11 +294,11 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("view", {"words": "sample=3"}, TWO),
         ("view", {"words": ["depth=5a"]}, "Words are a text"),
         ("classify", {"network": "elsewhere"}, "There is no network elsewhere here; the networks are "),
-        ("intervene", {"skip": "13a"}, "There is no half-block '13a' here."),
-        ("intervene", {"silence": [[1, 20]]}, "Unit is a whole number from 0 to 19, not '20'."),
-        ("intervene", {"silence": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
-        ("intervene", {"silence": [5]}, "A unit is [block, unit], not '5'."),
-        ("intervene", {"silence": {"block": 1}}, "Silence is a list, not"),
+        ("intervene", {"ablate_sublayers": "13a"}, "There is no sublayer '13a' here."),
+        ("intervene", {"ablate_units": [[1, 20]]}, "Unit is a whole number from 0 to 19, not '20'."),
+        ("intervene", {"ablate_units": [[0, 5]]}, "Block is a whole number from 1 to 12, not '0'."),
+        ("intervene", {"ablate_units": [5]}, "A unit is [block, unit], not '5'."),
+        ("intervene", {"ablate_units": {"block": 1}}, "Ablate_units is a list, not"),
         ("attribute", {"label": "tiger"}, "There is no label 'tiger' here. There are: airplane, automobile"),
         ("attribute", {"label": 3}, "There is no label '3' here."),
         ("attribute", {"method": "DeepLift"}, "There is no method 'DeepLift' here. There are: Gradient x input"),
@@ -348,14 +351,14 @@ def test_what_cannot_be_is_said_in_words(
         ("view", dict.fromkeys(("name", "words"), "null"), {}),
         ("tokens", {"vectors": "false"}, {"vectors": False}),
         ("tokens", {"vectors": "True"}, {"vectors": True}),
-        ("intervene", {"skip": '["6a"]'}, {"skip": ["6a"]}),
-        ("intervene", {"skip": "6a, 2b"}, {"skip": ["6a", "2b"]}),
-        ("intervene", {"skip": "['6a', '2b']"}, {"skip": ["6a", "2b"]}),
-        ("intervene", {"skip": "[6a; 2b]"}, {"skip": ["6a", "2b"]}),
-        ("intervene", {"silence": "(4, 17), (5, 2)"}, {"silence": [[4, 17], [5, 2]]}),
-        ("intervene", {"silence": "[4,17],[5,2]"}, {"silence": [[4, 17], [5, 2]]}),
-        ("intervene", {"silence": "[[4, 17]]"}, {"silence": [[4, 17]]}),
-        ("intervene", {"silence": [["4", "17"]]}, {"silence": [[4, 17]]}),
+        ("intervene", {"skip": '["6a"]'}, {"ablate_sublayers": ["6a"]}),
+        ("intervene", {"ablate_sublayers": "6a, 2b"}, {"ablate_sublayers": ["6a", "2b"]}),
+        ("intervene", {"ablate_sublayers": "['6a', '2b']"}, {"ablate_sublayers": ["6a", "2b"]}),
+        ("intervene", {"ablate_sublayers": "[6a; 2b]"}, {"ablate_sublayers": ["6a", "2b"]}),
+        ("intervene", {"silence": "(4, 17), (5, 2)"}, {"ablate_units": [[4, 17], [5, 2]]}),
+        ("intervene", {"ablate_units": "[4,17],[5,2]"}, {"ablate_units": [[4, 17], [5, 2]]}),
+        ("intervene", {"ablate_units": "[[4, 17]]"}, {"ablate_units": [[4, 17]]}),
+        ("intervene", {"ablate_units": [["4", "17"]]}, {"ablate_units": [[4, 17]]}),
     ],
 )
 def test_numbers_lists_and_truth_values_may_be_text(
@@ -481,7 +484,7 @@ def server(status: int, content: bytes) -> Iterator[str]:
 
 
 def take(address: str) -> tuple[bytes, list[str]]:
-    return asyncio.run(sent.taken_from(address, (32, 32), True))
+    return asyncio.run(sent.read_picture(address, (32, 32), True))
 
 
 def words_for(address: str) -> str:
@@ -561,7 +564,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
     assert asked["attribute"]["method"]["enum"] == list(METHODS)
     assert asked["attribute"]["baseline"]["enum"] == list(BASELINES)
     assert asked["attribute"]["output"]["enum"] == ["logit", "probability"]
-    for depth in (asked["tokens"]["depth"], asked["intervene"]["skip"]["items"]):
+    for depth in (asked["tokens"]["depth"], asked["intervene"]["ablate_sublayers"]["items"]):
         assert all(re.search(depth["pattern"], name) for name in scope.depth_names)
         assert not re.search(depth["pattern"], "12c")
     assert json.loads(classified.content[0].text) == over_http(url, "classify", picture=picture)

@@ -33,7 +33,7 @@ from mixer.teacher import Teacher, TeacherTrainConfig
 from mixer.train import TrainConfig
 from tests import photos, small_cifar
 from tests.viz.explained import bent
-from viz.doubt.survey import in_words, survey
+from viz.doubt.survey import description, survey
 from viz.microscope import Microscope
 
 ROOT = Path(__file__).parent.parent
@@ -363,7 +363,7 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
         ({"csv": "values.txt"}, ValueError, "--csv must be the name of a CSV file, such as values.csv, not values.txt"),
         ({"folder": "nowhere"}, FileNotFoundError, "nowhere"),
         ({"folder": "texts"}, ValueError, "texts has no pictures: name a folder with photos"),
-        ({"label": "tiger"}, ValueError, "this network knows no class 'tiger'"),
+        ({"label": "tiger"}, ValueError, "this network has no class 'tiger'"),
         ({"block": 9}, ValueError, "block is a whole number from 1 to 3, not 9"),
     ],
 )
@@ -471,7 +471,7 @@ def test_a_converted_network_has_pictures_of_its_own(tmp_path: Path, capsys: pyt
     measured = checkpoint.load(ours, Mixer)[1]["attributions"]
     assert (measured["images"], measured["source"]) == (4, "photos")
     assert "Attribution methods measured on 4 images of photos." in capsys.readouterr().out
-    assert "Settings: 4 images of photos, " in in_words(measured)
+    assert "Settings: 4 images of photos, " in description(measured)
     with pytest.raises(ValueError, match="the survey needs at least 4 pictures, not 2 \\(ant\\)"):
         main.evaluate(str(ours), attributions=True, samples=tmp_path / "photos" / "ant")
     with pytest.raises(ValueError, match="--samples needs --attributions: add it"):

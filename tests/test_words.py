@@ -14,8 +14,8 @@ HELP = ("app.py", "viz/page/endpoint.py")
 """files whose docstrings are shown, too, by `--help` or to other programs"""
 CODE = ("main.py", "setup.py", "mixer/*.py", "tools/*.py", "bench/*.py")
 """files whose docstrings and comments are in plain terms, too"""
-PRODUCT = ("app.py", "viz/[!s]*.py", "viz/attribution/*.py", "viz/doubt/*.py", "viz/mixing/*.py", "viz/intervene/*.py")
-"""as `CODE`, but not for messages: the page shows them"""
+PRODUCT = ("app.py", "viz/**/*.py", "viz/page/*.js", "viz/page/*.css")
+"""as `CODE`, but not for messages: many are texts of the page"""
 TURNS = {
     r"heard|hears?": "contains information from",
     r"tak(es?|en|ing) (\w+ )?for": "classified as, predicted",
@@ -77,8 +77,12 @@ FORBIDDEN, FORBIDDEN_IN_CODE = forbidden(TURNS), forbidden(TURNS | CODE_TURNS)
 
 
 def comments(file: Path) -> Iterator[tuple[int, str]]:
-    """The docstrings and comments of a Python file, with their lines."""
+    """The docstrings and comments of a Python file, and the comments of a script or a style sheet, with their lines."""
     source = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        for found in re.finditer(r"(?m:^|(?<=\s))//\s.*|(?s:/\*.*?\*/)", source):
+            yield source.count("\n", 0, found.start(0)) + 1, found[0]
+        return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
@@ -128,16 +132,29 @@ def test_what_users_read_is_in_plain_terms() -> None:
 def test_docstrings_comments_and_messages_of_code_are_in_plain_terms() -> None:
     code, product = files_of(*CODE), files_of(*PRODUCT)
     assert len(code) > 40
-    assert len(product) > 30
+    assert len(product) > 90
     read = {name: comments(file) for name, file in (code | product).items()}
     read |= {name: [*read[name], *texts(file)] for name, file in code.items()}
     assert [found for name in read for found in turns(read[name], name, FORBIDDEN_IN_CODE)] == []
 
 
 def test_comments_and_docstrings_of_code_are_searched(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text('"""Whatever."""\n\nx = 1  # it goes on\n', encoding="utf-8")
-    found = turns(comments(tmp_path / "a.py"), "a.py", FORBIDDEN_IN_CODE)
-    assert [line.partition(" (")[0] for line in found] == ["a.py:1: Whatever", "a.py:3: goes on"]
+    sources = {
+        "a.py": '"""Whatever."""\n\nx = 1  # it goes on\n',
+        "a.js": 'const url = "https://what.goes/on";\nsay("so many"); // it goes on\n// whatever\n',
+        "a.css": "p { color: red; } /* so many\nare red */\n",
+    }
+    found = []
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+        found += turns(comments(tmp_path / name), name, FORBIDDEN_IN_CODE)
+    assert [line.partition(" (")[0] for line in found] == [
+        "a.py:1: Whatever",
+        "a.py:3: goes on",
+        "a.js:2: goes on",
+        "a.js:3: whatever",
+        "a.css:1: so many",
+    ]
 
 
 def test_a_turn_is_found_with_its_line(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ class Trace:
     @cached_property
     def depths(self) -> Float[Tensor, "depths batch patches channels"]:
         """The tokens at all depths, in the order of `depth_names`. The first access stacks, hence copies them."""
-        halves = zip(self.after_token_mixing, self.after_channel_mixing, strict=True)
-        return torch.stack([self.stem, *chain.from_iterable(halves)])
+        sublayers = zip(self.after_token_mixing, self.after_channel_mixing, strict=True)
+        return torch.stack([self.stem, *chain.from_iterable(sublayers)])
 
     def image(self, index: int) -> "Trace":
         """The record of one image, with a batch dimension of 1: views, which keep the whole record in memory.
@@ -149,16 +149,18 @@ def array(values: Tensor, dtype: torch.dtype = torch.float32) -> np.ndarray:
     return values.detach().to("cpu", dtype, copy=True).numpy()
 
 
-def half_blocks(model: Mixer) -> list[str]:
+def sublayer_names(model: Mixer) -> list[str]:
     """The names of the modules whose outputs are added to the tokens, in the order of the depths."""
     return [
-        f"blocks.{block}.{half}" for block in range(len(model.blocks)) for half in ("token_mixing", "channel_mixing")
+        f"blocks.{block}.{sublayer}"
+        for block in range(len(model.blocks))
+        for sublayer in ("token_mixing", "channel_mixing")
     ]
 
 
 def depth_names(num_blocks: int) -> tuple[str, ...]:
     """The names of the depths: stem, 1a (after the token mixing of block 1), 1b (after its channel mixing), ..."""
-    return ("stem", *(f"{block}{half}" for block in range(1, num_blocks + 1) for half in "ab"))
+    return ("stem", *(f"{block}{sublayer}" for block in range(1, num_blocks + 1) for sublayer in "ab"))
 
 
 def depth_sources(num_blocks: int) -> tuple[str, ...]:

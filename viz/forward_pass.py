@@ -1,4 +1,4 @@
-"""One forward pass in detail: the update of each half-block, and the sums behind single values.
+"""One forward pass in detail: the update of each sublayer, and the sums behind single values.
 
 A trace must hold one image (`trace.image(i)` selects one of several). Blocks, patches, channels, units and classes are
 counted from 0; one that does not exist raises ValueError. Sums are in float64, from the stored weights.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mixer.model import Mixer
 from viz.capture import Trace, array, exclusive
 
-Half = Literal["a", "b"]
+Sublayer = Literal["a", "b"]
 """token mixing, channel mixing"""
 
 
@@ -38,7 +38,7 @@ class Sum:
 
 @dataclass(frozen=True, eq=False)
 class Mixing:
-    """One value of the table through a half-block (paper, equation 1), by one hidden unit.
+    """One value of the table through a sublayer (paper, equation 1), by one hidden unit.
 
     Token mixing reads the column of the value (all patches, its channel), channel mixing its row (its patch, all
     channels). Here, both are called the line.
@@ -81,18 +81,18 @@ class Norm:
         return (number - self.mean) / self.deviation * self.scale + self.shift
 
 
-def layer_norm(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int) -> Norm:
-    """The LayerNorm before a half-block, at one value of its input table."""
-    layer, table = model.block_at(block), table_before(trace, block, half)
+def layer_norm(model: Mixer, trace: Trace, block: int, sublayer: Sublayer, patch: int, channel: int) -> Norm:
+    """The LayerNorm before a sublayer, at one value of its input table."""
+    layer, table = model.block_at(block), table_before(trace, block, sublayer)
     _check("patch", patch, table.shape[0])
     _check("channel", channel, table.shape[1])
-    norm, token = layer.norm1 if half == "a" else layer.norm2, array(table[patch], torch.float64)
+    norm, token = layer.norm1 if sublayer == "a" else layer.norm2, array(table[patch], torch.float64)
     deviation = float(np.sqrt(token.var() + norm.eps))
     return Norm(float(token.mean()), deviation, norm.weight[channel].item(), norm.bias[channel].item())
 
 
-def strengths(trace: Trace) -> Float32[np.ndarray, "halves"]:
-    """The Frobenius norm of each half-block's update divided by that of its input table.
+def strengths(trace: Trace) -> Float32[np.ndarray, "sublayers"]:
+    """The Frobenius norm of each sublayer's update divided by that of its input table.
 
     Above 1, the update is larger than the input. 0 if both are 0.
     """
@@ -113,10 +113,10 @@ def head_sum(model: Mixer, trace: Trace, target: int) -> Sum:
     return _sum(_one(trace).pooled[0], model.head, target, "class")
 
 
-def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, channel: int, unit: int) -> Mixing:
-    """One value of the table through a half-block, by one of its hidden units."""
-    layer, token = model.block_at(block), half == "a"
-    table = table_before(trace, block, half)
+def mixing(model: Mixer, trace: Trace, block: int, sublayer: Sublayer, patch: int, channel: int, unit: int) -> Mixing:
+    """One value of the table through a sublayer, by one of its hidden units."""
+    layer, token = model.block_at(block), sublayer == "a"
+    table = table_before(trace, block, sublayer)
     _check("patch", patch, table.shape[0])
     _check("channel", channel, table.shape[1])
     with exclusive(model), torch.no_grad():
@@ -138,10 +138,10 @@ def mixing(model: Mixer, trace: Trace, block: int, half: Half, patch: int, chann
     )
 
 
-def table_before(trace: Trace, block: int, half: Half) -> Float[Tensor, "patches channels"]:
-    """The table of tokens before a half-block."""
+def table_before(trace: Trace, block: int, sublayer: Sublayer) -> Float[Tensor, "patches channels"]:
+    """The table of tokens before a sublayer."""
     _check("block", block, len(_one(trace).after_token_mixing))
-    if half == "b":
+    if sublayer == "b":
         return trace.after_token_mixing[block][0]
     return trace.after_channel_mixing[block - 1][0] if block else trace.stem[0]
 

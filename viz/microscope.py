@@ -149,7 +149,7 @@ class Microscope(Memory):
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """The softmax of the logits. The cache holds more of them than traces."""
-        return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
+        return self.cached(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
         """The number of the most probable class; `classes` has its name."""
@@ -166,7 +166,7 @@ class Microscope(Memory):
         composed = normalize("NFC", text)  # the form of keyboards; names of older networks may be decomposed
         alike = [i for i, name in enumerate(self.classes) if normalize("NFC", name) == composed]
         if len(alike) != 1:
-            raise ValueError(f"this network knows no class {text!r}")
+            raise ValueError(f"this network has no class {text!r}")
         return alike[0]
 
     def block_number(self, block: int | None) -> int:
@@ -186,7 +186,7 @@ class Microscope(Memory):
         """
         if isinstance(image, bytes):
             if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
-                raise ValueError(f"bytes are a picture that picture_of gave for this network, not {len(image)} of them")
+                raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(image):,} bytes")
             return image
         if isinstance(image, Tensor):
             image = array(image, torch.float32 if image.is_floating_point() else image.dtype)
@@ -294,14 +294,14 @@ class Microscope(Memory):
     ) -> Measurement[T]:
         """A measurement of this network, whose result is stored in its memory.
 
-        steps: yields the number of steps done, finally the result, as for `Memory.kept`
+        steps: yields the number of steps done, finally the result, as for `Memory.resumable`
         passes: its cost in forward passes (default: one for each step)
         first: the number of steps before the first result, if the result is refined later
         """
         seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
         until_first = None if first is None else seconds * min(1, first / total)
         seconds *= 1 - min(1, reached / total)
-        make = partial(self.kept, key, steps)
+        make = partial(self.resumable, key, steps)
         return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
 
     def over_samples(

@@ -1,8 +1,8 @@
-"""What a visitor looks at: everything that was chosen, options included; and the link that says it.
+"""The selection of a visitor, options included, and its link.
 
-A link is the selection in words: `sample=12&edits=mean:2,1&class=cat&patch=3,1&depth=5a&lens=mixing.unit`. It holds
-only what differs from what the page opens on. A click changes the selection by the same words, so there is one way in:
-`change`.
+A link has the parameters that differ from the first selection of the page:
+`sample=12&edits=mean:2,1&class=cat&patch=3,1&depth=5a&lens=mixing.unit`. Clicks and controls use them, too, so
+`change` is the only function that changes a selection.
 """
 
 import re
@@ -10,7 +10,7 @@ import zlib
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from io import BytesIO
 from typing import TypeVar
@@ -25,57 +25,57 @@ from viz.intervene import edits
 from viz.intervene.edits import Edit
 from viz.microscope import Microscope
 
-MOST = 99_999
-"""the largest number that a picture may have"""
+MAX_SAMPLE = 99_999
+"""largest number of a sample or test image in a link"""
 
 Params = Mapping[str, str]
-"""what is to be chosen, by name, as in a link"""
+"""parameters of a link, by name"""
 
 AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
-"""`&` as it stands in HTML"""
+"""`&` as HTML writes it"""
 FOREIGN = re.compile(
     r".*_.*|.*[a-z][A-Z].*|(?i:.*id|[b-df-hj-np-tv-xz]+|.*[b-df-hj-np-tv-xz]{4}.*|guccounter|igsh|xtor|ved|si|epik"
     r"|ref|referr?er|source|share|sharer|feature|campaign|client)"
 )
-"""names that chats, newsletters and those who count visitors add to links: no plain English words, but for some"""
+"""names of parameters that chats, newsletters and web analytics add to links: hardly any plain English words"""
 JOINED = re.compile(r"[&?](?=([\w.-]+)=)")
-"""where a word goes on with the next, as its `&` was encoded or a second `?` was put there"""
+"""start of another parameter inside a value: a link with an encoded `&` or a second `?`"""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An option: one of several, in words."""
+    """An option: one of several texts."""
 
     name: str
     label: str
     choices: tuple[tuple[str, str], ...]
-    """(as in a link, as on the page)"""
+    """(value in a link, text on the page)"""
     default: str
 
     def value(self, selection: "Selection") -> str:
         return selection.options.get(self.name, self.default)
 
     def parse(self, text: str) -> str:
-        """The text, if it can be chosen; else ValueError."""
+        """The text if it is a value of the option. Raises ValueError for others."""
         names = [name for name, _ in self.choices]
         if text not in names:
             raise ValueError(f"{self.name} is one of {', '.join(names)}, not {text!r}")
         return text
 
     def label_of(self, selection: "Selection") -> str:
-        """What is chosen, as the page calls it."""
+        """The text of the value on the page."""
         return dict(self.choices)[self.value(selection)]
 
 
 @dataclass(frozen=True)
 class Several:
-    """An option: any of several, in words."""
+    """An option: any number of several texts."""
 
     name: str
     label: str
     choices: tuple[tuple[str, str], ...]
     default: str
-    """names with a comma between them"""
+    """comma-separated values"""
     most: int | None = None
 
     def value(self, selection: "Selection") -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Number:
     high: int
     default: int
     slider: bool = False
-    """whether it is moved rather than typed"""
+    """slider or input field"""
 
     def value(self, selection: "Selection") -> int:
         return int(selection.options.get(self.name, self.default))
@@ -122,46 +122,46 @@ Option = Choice | Several | Number
 
 
 def option_text(option: "Option", selection: "Selection") -> str:
-    """What is chosen, as a link says it."""
+    """The value of an option as a link has it."""
     return selection.options.get(option.name, str(option.default))
 
 
 @dataclass(frozen=True)
 class Brought:
-    """A picture that was made for another network: this one sees it resized, and a link from here says it as it was."""
+    """A picture of a link from a network with another picture size. It is resized here; links keep the original."""
 
     text: str
-    """as in the link"""
+    """the value in the link"""
     size: tuple[int, int]
     """(height, width)"""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Plain values only, so that it can be compared, kept and sent."""
+    """Everything that a visitor can select, as plain values that can be compared and hashed."""
 
     picture: bytes
     """the picture as the network sees it, with its edits: height x width x 3 bytes of RGB"""
     sample: int | None = None
-    """its number among the shipped samples, before any edit; None for a visitor's own picture"""
+    """its number among the samples and test images, before any edit; None for a visitor's own picture"""
     unedited: bytes = b""
-    """the picture before its edits; empty where it has none: see `original`"""
+    """the picture before its edits; empty without edits: see `original`"""
     brought: Brought | None = None
-    """a visitor's own picture as a link brought it, from a network of another size"""
+    """a visitor's own picture from a link, if it was made for a network of another picture size"""
     edits: tuple[Edit, ...] = ()
     undone: tuple[Edit, ...] = ()
-    """edits that were taken back, the next to be done again first"""
+    """edits that were undone, the next one to redo first"""
     target: int = 0
-    """the class that is asked about"""
+    """the selected class: the one to explain"""
     patch: int = 0
     side: int = 1
     """patches along each side of a group that is removed, edited, patched or searched as one"""
     depth: int = 0
     """as in `depth_names`: 0 is the stem, then 1a, 1b, 2a, ..."""
     unit: int | None = None
-    """a hidden unit of the block's token mixing; None: the one that adds most to the tokens of this picture"""
+    """a hidden unit of the block's token mixing; None: the one with the largest contribution for this picture"""
     channel: int | None = None
-    """of the tokens; None: one that is active on this picture, the same at every depth"""
+    """a channel of the tokens; None: one that is active for this picture, the same at every depth"""
     lens: str = ""
     """the id of the open lens"""
     chosen: tuple[tuple[str, str], ...] = ()
@@ -169,7 +169,7 @@ class Selection:
 
     @property
     def block(self) -> int:
-        """The block that the depth lies in, counted from 0; at the stem, the first, which reads it."""
+        """The block of the depth, counted from 0; 0 also for the stem."""
         return max(0, (self.depth - 1) // 2)
 
     @property
@@ -184,14 +184,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class Choices:
-    """What there is to choose from beside the network's own: the lenses, the first of them open, and the options."""
+    """The lenses (the first one is open at the start) and options that can be selected."""
 
     lenses: Sequence[str]
     options: Collection[Option]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """the current names of lenses and options by earlier ones"""
 
 
 def first(scope: Microscope, page: Choices) -> Selection:
-    """What the page opens on: a sample, a patch near the middle, and the depth at which the answer appears."""
+    """The first selection: a sample, a patch near the middle, and the depth at which the answer is decided."""
     grid = scope.grid
     middle = grid.index(grid.rows // 2, grid.cols // 2)
     empty = Selection(b"", patch=middle, side=grid.side, lens=page.lenses[0])
@@ -200,13 +202,13 @@ def first(scope: Microscope, page: Choices) -> Selection:
 
 
 def show(scope: Microscope, selection: Selection, picture: bytes, sample: int | None = None) -> Selection:
-    """Put a picture under the microscope, unedited; the class that is asked about becomes the answer."""
+    """Select a picture, without edits; its answer becomes the selected class."""
     new = replace(selection, picture=picture, sample=sample, target=scope.answer(picture), unit=None)
     return replace(new, unedited=b"", brought=None, edits=(), undone=())
 
 
 def show_sample(scope: Microscope, selection: Selection, sample: int) -> Selection:
-    """Put a shipped sample under the microscope. Raises ValueError if there is no such sample."""
+    """Select a sample. Raises ValueError if there is no such sample."""
     return show(scope, selection, scope.sample_picture(sample), sample)
 
 
@@ -214,8 +216,9 @@ Made = TypeVar("Made")
 
 
 def change(scope: Microscope, page: Choices, selection: Selection, words: Params) -> tuple[Selection, list[str]]:
-    """The selection with what the words say, and a sentence for each of them that says nothing here."""
+    """The selection after a change, and a message for each parameter with an unknown name or value."""
     options = {option.name: option for option in page.options}
+    words = {page.renamed.get(name, name): text for name, text in words.items()}
     wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
     for name, setter in _SETTERS.items():
         if name in words:
@@ -233,7 +236,7 @@ def change(scope: Microscope, page: Choices, selection: Selection, words: Params
 
 
 def _forgiving(read: Callable[[str], Made], text: str) -> Made:
-    """What a word says as it is, else without what was put around it on its way. Raises ValueError for others."""
+    """Parse a value; if it is invalid, parse it decoded, then without surrounding characters. Raises ValueError."""
     try:
         return read(text)
     except ValueError:
@@ -245,61 +248,61 @@ def _forgiving(read: Callable[[str], Made], text: str) -> Made:
 
 
 def _decoded(text: str) -> str:
-    """A text that was encoded for an address, once or more."""
+    """A text after URL decoding, repeated until it no longer changes."""
     while (plain := unquote(text)) != text:
         text = plain
     return text
 
 
 def bare(text: str) -> str:
-    """A text without what texts and chats leave at its ends: all that is neither a letter nor a digit."""
+    """A text without characters before and after it that are neither letters nor digits, such as quotes of a chat."""
     kinds = "".join(letter if letter == "-" else category(letter)[0] for letter in text)
     found = re.search("-?[LN](.*[LN])?((?<=L)M+)?", kinds)  # with a minus, and the accents of the last letter
     return text[slice(*found.span())] if found else ""
 
 
 def from_query(text: str) -> dict[str, str]:
-    """The words of an address: the inverse of `to_query`.
+    """The parameters of an address: the inverse of `to_query`.
 
-    It forgives what is done to links on their way: `&amp;` for `&`, some of it or all encoded once more, a second `?`.
-    It leaves out the names of `FOREIGN`, and what follows a `#`.
+    It accepts what programs do to links: `&amp;` for `&`, parts or all encoded twice, a second `?`.
+    It ignores the names of `FOREIGN` and everything after a `#`.
     """
     text = AMPERSAND.sub("&", text.removeprefix("?"))
     if "=" not in text:
         text = AMPERSAND.sub("&", _decoded(text))
     found = dict[str, str]()
     for name, word in parse_qsl(text.partition("#")[0], keep_blank_values=True):
-        name, (word, others) = name.strip(), _parts(name.strip(), word)
+        name, (word, others) = name.strip(), _split(name.strip(), word)
         if not FOREIGN.fullmatch(name):
             found[bare(name) or name] = word
         found |= from_query(others)
     return found
 
 
-def _parts(name: str, word: str) -> tuple[str, str]:
-    """The text of a word, and the words that follow within. A pin is a link itself, which stays whole."""
+def _split(name: str, word: str) -> tuple[str, str]:
+    """The value of a parameter, and further parameters inside it. The value of `pin` is a link and stays complete."""
     if name == "pin":
         return word, ""
-    plain = name in WORDS and name != "class"  # others' texts may be made up by people, and hold any mark
+    plain = name in WORDS and name != "class"  # names of classes and options may contain any character
     if plain:
         word = AMPERSAND.sub("&", _decoded(word))
-    cuts = (found.start() for found in JOINED.finditer(word) if plain or _known(found[1]))
+    cuts = (found.start() for found in JOINED.finditer(word) if plain or _is_parameter(found[1]))
     cut = next(cuts, len(word))
     return word[:cut], word[cut + 1 :]
 
 
-def _known(name: str) -> bool:
-    """Whether it names a word, or certainly something foreign."""
+def _is_parameter(name: str) -> bool:
+    """Whether a name is that of a parameter, or certainly foreign."""
     return name in (*WORDS, "network", "view") or (len(name) > 3 and FOREIGN.fullmatch(name) is not None)
 
 
 def to_query(words: Params) -> str:
-    """Words as they stand in an address."""
+    """Parameters as the query of an address."""
     return urlencode(words, safe=",:;@")
 
 
 def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str, str]:
-    """What a link says: all in which the selection differs from what the page opens on."""
+    """The parameters of a link: everything that differs from the first selection."""
     begin = first(scope, page)
     words: dict[str, str] = {}
     if selection.sample is None:
@@ -329,12 +332,12 @@ def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str
 
 
 def groups_of(scope: Microscope, selection: Selection) -> Groups:
-    """The patches that are treated as one."""
+    """The groups of patches that are treated as one."""
     return Groups(scope.grid, selection.side)
 
 
 def patch_text(scope: Microscope, patch: int) -> str:
-    """Row and column as a link says them."""
+    """The row and column of a patch as a link has them."""
     row, col = scope.grid.position(patch)
     return f"{row},{col}"
 
@@ -346,7 +349,7 @@ def _set_picture(scope: Microscope, page: Choices, selection: Selection, text: s
     size, brought = scope.grid.image_size, None
     try:
         data = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        # as links were up to November 2026; no more is unpacked than a picture can hold, whatever the link says
+        # the format of links until November 2026; the limit stops decompression bombs
         most = 3 * size[0] * size[1] + 1
         if data[:1] == b"x":
             picture = zlib.decompressobj().decompress(data, most)
@@ -363,20 +366,20 @@ def _set_picture(scope: Microscope, page: Choices, selection: Selection, text: s
 
 
 def _read(png: bytes) -> Image.Image:
-    """A picture of a link, whatever network it was made for. Raises ValueError if damaged."""
+    """A picture of a link, of any size. Raises ValueError if it is damaged."""
     decoded = decode(png)
     if decoded.notes:
-        raise ValueError("not as it was written")
+        raise ValueError("the picture is incomplete")
     return decoded.image
 
 
 def _set_sample(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
-    known = len(scope.samples) - 1  # beyond, all test images may be there, which take a second to read
-    return show_sample(scope, selection, _whole("sample", text, 0, MOST if scope.test_data else known))
+    last = len(scope.samples) - 1  # loading the test images beyond takes a second
+    return show_sample(scope, selection, _whole("sample", text, 0, MAX_SAMPLE if scope.test_data else last))
 
 
 def _set_edits(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
-    """All edits of the picture, which replace those it had; the class that is asked about stays."""
+    """Replace all edits of the picture; the selected class stays."""
     found, original = edits.parse(text, scope.grid, len(scope.samples)), selection.original
     unedited = original if found else b""
     return replace(selection, picture=scope.edited(original, found), unedited=unedited, edits=found, undone=())
@@ -422,12 +425,13 @@ def _set_channel(scope: Microscope, page: Choices, selection: Selection, text: s
 
 
 def _set_lens(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
+    text = page.renamed.get(text, text)
     if text not in page.lenses:
         raise ValueError(f"there is no tab {text!r}: the tabs are {', '.join(page.lenses)}")
     return replace(selection, lens=text)
 
 
-_SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class and its edits, a depth the unit
+_SETTERS: dict[str, Setter] = {  # in this order: a picture resets class and edits, a depth the unit
     "picture": _set_picture,
     "sample": _set_sample,
     "edits": _set_edits,
@@ -442,12 +446,12 @@ _SETTERS: dict[str, Setter] = {  # in this order: a picture changes the class an
 }
 
 WORDS = tuple(_SETTERS)
-"""the names of all that is chosen in every view"""
+"""names of the parameters that are not options"""
 
 
 @lru_cache(maxsize=16)
 def _picture_text(picture: bytes, size: tuple[int, int]) -> str:
-    """A PNG in letters that no address changes. size: (height, width)"""
+    """A PNG in URL-safe base64. size: (height, width)"""
     file = BytesIO()
     Image.frombytes("RGB", size[::-1], picture).save(file, "PNG", optimize=True)
     return urlsafe_b64encode(file.getvalue()).decode("ascii").rstrip("=")

@@ -77,7 +77,7 @@ def norms(trace: Trace) -> Float32[np.ndarray, "depths patches"]:
 
 
 def update_norms(trace: Trace) -> Float32[np.ndarray, "updates patches"]:
-    """The Euclidean norm of each half-block's update of each token: row i is from depth i to depth i + 1."""
+    """The Euclidean norm of each sublayer's update of each token: row i is from depth i to depth i + 1."""
     return array(_tokens(trace).diff(dim=0).norm(dim=-1))
 
 

@@ -106,7 +106,7 @@ def test_the_answer_is_told_after_each_choice_in_the_one_polite_region(page: Pag
     expect(told).to_have_text("Each patch of the picture is a row of the table: 11 numbers.")
     live = ":is([role=status], [aria-live=polite], output:not([aria-hidden])):not(#drawer *)"  # that is Gradio's own
     found = page.locator(f":is(#header, #status, #instrument) {live}")
-    assert found.evaluate_all("all => all.map(one => one.dataset.part ?? one.outerHTML)") == ["told"]
+    assert found.evaluate_all("all => all.map(one => one.dataset.part ?? one.outerHTML)") == ["announcement"]
 
 
 def test_tabs_control_panels(page: Page) -> None:

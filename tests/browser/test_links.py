@@ -61,7 +61,7 @@ def upload(page: Page, file: Path) -> str:
 
 
 def answers(page: Page) -> str:
-    expect(page.locator("#words")).to_contain_text("whatever the picture shows", timeout=60_000)
+    expect(page.locator("#words")).to_contain_text("can only answer with one of", timeout=60_000)
     return page.locator("#answer .answers").inner_text()
 
 
@@ -102,7 +102,7 @@ def test_an_own_picture_of_any_size_stays_on_reload_pinned_in_python_and_for_ano
     expect(said(page)).to_be_empty()
     assert max(map(len, asked)) < 500, "it goes along with every request"
     elsewhere = visit(link)
-    expect(said(elsewhere)).to_have_text("The picture of this link is not in it: choose it here again.", timeout=60_000)
+    expect(said(elsewhere)).to_have_text("This link does not contain its picture: choose it again.", timeout=60_000)
     expect(elsewhere.locator("#patch")).to_have_value("1,1")
 
 

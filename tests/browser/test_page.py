@@ -404,7 +404,7 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     photo.save(tmp_path / "photo.jpg")
     page.get_by_role("button", name="Choose a picture").click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "photo.jpg")
-    expect(page.locator("#words")).to_contain_text("whatever the picture shows", timeout=15_000)
+    expect(page.locator("#words")).to_contain_text("can only answer with one of", timeout=15_000)
     expect(page.locator("#words")).not_to_contain_text("confidence")
     expect(page.locator("#answer h2")).to_be_in_viewport()
     frame = page.locator("#photo .photo input")
@@ -443,7 +443,7 @@ def test_a_photo_is_in_the_copied_link_as_the_network_sees_it(
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     other = visit("?" + page.evaluate("navigator.clipboard.readText()").partition("?")[2])
-    expect(other.locator("#words")).to_contain_text("whatever the picture shows", timeout=15_000)
+    expect(other.locator("#words")).to_contain_text("can only answer with one of", timeout=15_000)
     for share in (".answers", "h2"):
         assert other.locator(f"#answer {share}").inner_text() == page.locator(f"#answer {share}").inner_text()
 
@@ -608,7 +608,7 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
 
 
 def test_every_other_lens_opens(page: Page) -> None:
-    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model", "learn"):
+    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.ablation", "model", "learn"):
         open_lens(page, lens)
         for view in page.locator(".lens.open .view").all():
             view.evaluate("one => one.scrollIntoView()")

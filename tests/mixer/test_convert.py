@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -371,8 +370,7 @@ def test_a_pickle_is_not_read_and_the_way_out_is_named(tmp_path: Path, name: str
         convert(path)
 
 
-@pytest.mark.process
-def test_the_way_out_of_a_pickle_leads_to_the_same_network(tmp_path: Path) -> None:
+def test_the_way_out_of_a_pickle_leads_to_the_same_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i, content in enumerate(
         ({"state_dict": foreign.mixer(5).state_dict(), "epoch": 3}, foreign.mixer(5).state_dict())
     ):
@@ -380,9 +378,10 @@ def test_the_way_out_of_a_pickle_leads_to_the_same_network(tmp_path: Path) -> No
         torch.save(content, path)
         with pytest.raises(CheckpointError) as refused:
             convert(path)
-        python, *arguments = shlex.split(str(refused.value).splitlines()[-1])
-        assert python == "python"
-        subprocess.run([sys.executable, *arguments], check=True)
+        python, option, code, *arguments = shlex.split(str(refused.value).splitlines()[-1])
+        assert (python, option) == ("python", "-c")
+        monkeypatch.setattr(sys, "argv", ["-c", *arguments])
+        exec(code, {})
         same(convert(Path(f"{path}.safetensors"), (12, 20)), foreign.mixer(5))
 
 

@@ -19,6 +19,7 @@ from mixer.data import (
     DataMissing,
     Labelled,
     OtherClasses,
+    Split,
     cifar10,
     class_names,
     class_numbers,
@@ -26,6 +27,7 @@ from mixer.data import (
     samples,
 )
 from mixer.model import PRESETS, MixerConfig
+from tests import conftest
 
 
 def test_normalisation_is_that_of_the_config() -> None:
@@ -183,12 +185,13 @@ def test_images_have_a_digest(coloured: Labelled) -> None:
     assert len({each.digest() for each in (coloured, *others)}) == 4
 
 
-@pytest.mark.skipif("CIFAR10_ROOT" not in os.environ, reason="CIFAR10_ROOT does not say where CIFAR-10 is")
+@pytest.mark.skipif(not (conftest.OFFICIAL / "cifar-10-batches-py").is_dir(), reason="CIFAR-10 is not on this machine")
 def test_the_splits_and_the_samples_are_those_of_the_official_batches() -> None:
-    shipped, test = samples(), cifar10("test")
+    shipped = samples()
+    splits: tuple[Split, ...] = ("train", "validation", "train+validation", "test")
+    train, validation, both, test = (cifar10(split, conftest.OFFICIAL) for split in splits)
     assert torch.equal(test.images[shipped.indices], shipped.images)
     assert torch.equal(test.labels[shipped.indices], shipped.labels)
-    train, validation, both = cifar10("train"), cifar10("validation"), cifar10("train+validation")
     assert (len(train), len(validation), len(both), len(test)) == (45_000, 5_000, 50_000, 10_000)
     assert torch.equal(torch.cat((train.images, validation.images)), both.images)
     assert torch.equal(torch.cat((train.labels, validation.labels)), both.labels)

@@ -7,7 +7,11 @@ from torch import nn
 from mixer.muon import Muon, orthogonal
 
 
-def test_updates_and_state_are_those_of_torch_s_own() -> None:
+@pytest.mark.parametrize("bf16", [True, False])
+def test_updates_and_state_are_those_of_torch_s_own(bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixer.muon.native_bf16", lambda device: bf16)
+    if not bf16:  # torch's own always rounds to bf16
+        monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.float)
     torch.manual_seed(0)
     shapes = [(32, 7), (7, 32), (16, 16), (32, 7), (16, 16), (5, 9)]
     ours, theirs = ([nn.Parameter(torch.empty(shape)) for shape in shapes] for _ in range(2))
@@ -31,8 +35,12 @@ def test_updates_and_state_are_those_of_torch_s_own() -> None:
             torch.testing.assert_close(one.state[p]["momentum_buffer"], other.state[q]["momentum_buffer"])
 
 
+@pytest.mark.parametrize("bf16", [True, False])
 @pytest.mark.parametrize("shape", [(3, 20, 6), (3, 6, 20), (2, 12, 12)])
-def test_all_singular_values_come_near_1_and_the_vectors_stay(shape: tuple[int, int, int]) -> None:
+def test_all_singular_values_come_near_1_and_the_vectors_stay(
+    shape: tuple[int, int, int], bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixer.muon.native_bf16", lambda device: bf16)
     torch.manual_seed(0)
     matrices = torch.randn(shape) * torch.tensor([1e-4, 1.0, 1e4])[: shape[0], None, None]
     left, _, right = torch.linalg.svd(matrices, full_matrices=False)

@@ -25,7 +25,9 @@ from mixer.train import TrainConfig, train
 
 CPU = torch.device("cpu")
 TINY = MixerConfig(patch_size=(4, 16), num_blocks=2, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17, dropout=0.2)
-RECIPE = TrainConfig(epochs=5, warmup_epochs=0.5, decay_epochs=1, batch_size=7, micro_batch=4, ema_decay=0.5)
+RECIPE = TrainConfig(
+    epochs=5, warmup_epochs=0.5, decay_epochs=1, batch_size=7, micro_batch=4, ema_decay=0.5, auto_augment=False
+)
 
 
 @pytest.fixture(autouse=True)

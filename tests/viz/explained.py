@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
-from viz.attribution.question import Question
+from viz.attribution.question import Question, with_ends
+from viz.pace import finish
 
 BACKGROUNDS = 9
 
@@ -46,6 +47,12 @@ def ask(config: MixerConfig, **changes) -> Question:
     image, baseline = torch.randn(2, 3, *config.image_size, generator=generator)
     background = torch.randn(BACKGROUNDS, 3, *config.image_size, generator=generator)
     return Question(**{"image": image, "baseline": baseline, "target": 3, "background": background, **changes})
+
+
+def ends(model: Mixer, question: Question) -> tuple[float, float]:
+    """F(baseline), F(image)."""
+    (known,) = finish(with_ends(model, [question]))
+    return known.scores
 
 
 def hooks_on(model: torch.nn.Module) -> int:

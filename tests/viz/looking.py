@@ -68,14 +68,14 @@ def measure(scope: Microscope, view: View, selection: Selection, asked: bool = F
 
 def tell(scope: Microscope, one: Measurement[T], result: T) -> None:
     """As if that had been measured."""
-    for _ in scope.kept(one.key, lambda: iter((one.total, result))):
+    for _ in scope.resumable(one.key, lambda: iter((one.total, result))):
         pass
 
 
 def told(drawn: Drawn) -> tuple[str | None, str, str, str | None]:
     """All that a view shows, to be compared."""
     figure = drawn.figure and drawn.figure.to_json()
-    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.in_words()
+    return figure, drawn.html, drawn.words, drawn.numbers and drawn.numbers.extremes()
 
 
 def pixels_of(image: go.Image) -> np.ndarray:

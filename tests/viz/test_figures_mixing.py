@@ -108,7 +108,7 @@ def test_filters_have_grey_in_the_middle_and_one_scale():
     assert told.dtype == np.int16
     place = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
-    assert image.hovertemplate == f"{place}: {colours} (0 stands for -0.5, 255 for 0.5)<extra></extra>"
+    assert image.hovertemplate == f"{place}: {colours} (0 means -0.5, 255 means 0.5)<extra></extra>"
 
 
 def test_pictures_are_not_changed():
@@ -181,7 +181,7 @@ def test_bars_before_and_after_tell_the_change_in_points():
 
 def test_effects_are_red_above_and_blue_below_with_what_is_usual_beside_them():
     usual = np.array([[1.0, np.nan, 2.0], [0.5, np.nan, 0.25]])
-    figure = figures.signed_bars(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "half-block", 1, usual)
+    figure = figures.signed_bars(np.array([0.5, -1.0, 2.0]), ["1a", "1b", "2a"], "change", "sublayer", 1, usual)
     bar, spread = figure.data
     assert bar.y.tolist() == [0.5, -1, 2]
     assert (bar.marker.color[0], bar.marker.color[2]) == (figures.style.RISES,) * 2

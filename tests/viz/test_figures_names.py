@@ -28,7 +28,7 @@ def named(classes: list[str]) -> dict[str, tuple[Figure, str]]:
         "confusion": (figures.confusion(counts.tolist(), classes), "xy"),
         "before and after": (figures.before_after(values[:2], classes, ("before", "after"), "probability"), "y"),
         "grouped": (figures.grouped_bars(values, ["a", "b", "c"], classes, "probability"), "x"),
-        "effects": (figures.signed_bars(values[0], classes, "change", "half-block", 0), "x"),
+        "effects": (figures.signed_bars(values[0], classes, "change", "sublayer", 0), "x"),
         "agreement": (figures.agreement(counts / 2, classes), "xy"),
         "randomised": (figures.randomised(classes, values, values, ["A", "B", "C"]), "x"),
         "over depth": (

@@ -60,23 +60,23 @@ def exact(model: Mixer, image: torch.Tensor) -> list[torch.Tensor]:
     return tables
 
 
-@pytest.mark.parametrize("half", ["a", "b"])
+@pytest.mark.parametrize("sublayer", ["a", "b"])
 @pytest.mark.parametrize(("block", "patch", "channel", "unit"), [(0, 3, 7, 12), (2, 14, 10, 0)])
-def test_a_number_goes_through_a_half_block_as_in_the_network(
+def test_a_number_goes_through_a_sublayer_as_in_the_network(
     model: Mixer,
     image: torch.Tensor,
     seen: Trace,
     block: int,
-    half: forward_pass.Half,
+    sublayer: forward_pass.Sublayer,
     patch: int,
     channel: int,
     unit: int,
 ) -> None:
-    found = forward_pass.mixing(model, seen, block, half, patch, channel, unit)
-    before = seen.depths[2 * block + (half == "b"), 0]
-    after = seen.depths[2 * block + 1 + (half == "b"), 0, patch, channel]
-    hidden = seen.token_hidden[block][0, channel] if half == "a" else seen.channel_hidden[block][0, patch]
-    np.testing.assert_array_equal(found.line, before[:, channel] if half == "a" else before[patch])
+    found = forward_pass.mixing(model, seen, block, sublayer, patch, channel, unit)
+    before = seen.depths[2 * block + (sublayer == "b"), 0]
+    after = seen.depths[2 * block + 1 + (sublayer == "b"), 0, patch, channel]
+    hidden = seen.token_hidden[block][0, channel] if sublayer == "a" else seen.channel_hidden[block][0, patch]
+    np.testing.assert_array_equal(found.line, before[:, channel] if sublayer == "a" else before[patch])
     assert found.before == before[patch, channel]
     assert found.after == after
     assert found.hidden == hidden[unit]
@@ -88,7 +88,7 @@ def test_a_number_goes_through_a_half_block_as_in_the_network(
     assert found.writes[found.place] == found.write.weights[unit]
     # and what float64 makes of the image
     tables = exact(model, image)
-    depth = 2 * block + (half == "b")
+    depth = 2 * block + (sublayer == "b")
     assert found.before == pytest.approx(float(tables[depth][patch, channel]), abs=1e-4)
     assert found.after == pytest.approx(float(tables[depth + 1][patch, channel]), abs=1e-4)
 
@@ -148,7 +148,7 @@ def test_sharing_saves_what_it_says() -> None:
 )
 def test_what_does_not_exist_is_refused(model: Mixer, seen: Trace, change: dict[str, int], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        forward_pass.mixing(model, seen, **{"block": 1, "half": "a", "patch": 1, "channel": 1, "unit": 1, **change})
+        forward_pass.mixing(model, seen, **{"block": 1, "sublayer": "a", "patch": 1, "channel": 1, "unit": 1, **change})
 
 
 def test_several_images_are_refused(model: Mixer, image: torch.Tensor) -> None:
@@ -156,11 +156,13 @@ def test_several_images_are_refused(model: Mixer, image: torch.Tensor) -> None:
         forward_pass.strengths(trace(model, image.expand(2, -1, -1, -1)))
 
 
-@pytest.mark.parametrize("half", ["a", "b"])
-def test_a_layer_norm_makes_the_number_that_the_units_read(model: Mixer, seen: Trace, half: forward_pass.Half) -> None:
-    found = forward_pass.mixing(model, seen, 1, half, 5, 8, 2)
-    norm = forward_pass.layer_norm(model, seen, 1, half, 5, 8)
+@pytest.mark.parametrize("sublayer", ["a", "b"])
+def test_a_layer_norm_makes_the_number_that_the_units_read(
+    model: Mixer, seen: Trace, sublayer: forward_pass.Sublayer
+) -> None:
+    found = forward_pass.mixing(model, seen, 1, sublayer, 5, 8, 2)
+    norm = forward_pass.layer_norm(model, seen, 1, sublayer, 5, 8)
     assert norm.of(found.before) == pytest.approx(float(found.read.values[found.place]), abs=1e-5)
-    token = forward_pass.table_before(seen, 1, half)[5].double()
+    token = forward_pass.table_before(seen, 1, sublayer)[5].double()
     assert norm.mean == pytest.approx(float(token.mean()))
     assert norm.deviation == pytest.approx(float(token.std(correction=0)), rel=1e-3)

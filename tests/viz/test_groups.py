@@ -20,7 +20,6 @@ from viz.intervene import edits
 from viz.intervene.patching import LogitDifference, map_work, token_map
 from viz.intervene.search import Goal, greedy, most_passes
 from viz.lenses.all import Lenses
-from viz.pace import finish
 from viz.page.specimen import answer_html
 from viz.selection import change, first, to_query, to_words
 
@@ -52,7 +51,7 @@ def test_ablation_of_a_group_is_that_of_all_its_patches(model: Mixer, side: int)
     question, groups = ask(MANY, side=side), Groups(MANY.grid, side)
     found = attribute(model, question, "Patch ablation")
     assert found.values.shape == (len(groups),)
-    assert found.passes == len(groups) + 1 + 2
+    assert found.passes == len(groups) + 2
     whole = logit(model, question.image)
     for group, value in enumerate(found.values):
         box = groups.box(groups.patches(group)[0])
@@ -81,7 +80,7 @@ def test_curves_and_removals_take_whole_groups(model: Mixer) -> None:
         assert found.deletion[count] == pytest.approx(
             logit(model, without(question.image, question.baseline, boxes)), abs=1e-4
         )
-    removed = finish(random_removals(model, question, 3, 0))
+    removed = [*random_removals(model, question, 3, 0)][-1]
     for gone, loss in zip(removed.gone, removed.losses, strict=True):
         boxes = [groups.box(groups.patches(int(group))[0]) for group in np.flatnonzero(gone)]
         left = logit(model, without(question.image, question.baseline, boxes))
@@ -158,7 +157,7 @@ def test_only_a_network_of_many_patches_has_the_choice() -> None:
 
 
 @pytest.mark.long
-def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_or_searches() -> None:
+def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_probes_or_searches() -> None:
     """And by no other. 9 x 9 patches, so that groups are cut off at the edges."""
     scope = microscope(image_size=(18, 18), patch_size=(2, 2), num_blocks=1)
     lenses = Lenses(scope)
@@ -178,6 +177,6 @@ def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_or_searches
             seeing.add(name)
     assert seeing == {
         "attribution.maps", "attribution.sums", "attribution.agreement", "attribution.difference", "doubt.verdict",
-        "doubt.deletion", "doubt.insertion", "doubt.losing", "doubt.randomisation", "whatif.edit.picture",
-        "whatif.patching.map", "whatif.smallest.search",
+        "doubt.deletion", "doubt.insertion", "doubt.picture", "doubt.randomisation", "whatif.edit.picture",
+        "whatif.patching.map", "whatif.smallest.search", "mixing.network.matrix", "mixing.network.map",
     }  # fmt: skip

@@ -157,13 +157,13 @@ def test_many_pictures_are_viewed_and_explained_as_each_alone(instrument: Instru
     assert viz.attribute(scope, []) == viz.view_many(scope, "tokens.norms", []) == []
     for wrong, said in (
         ({"method": "DeepLift"}, "no method is named 'DeepLift'"),
-        ({"label": "tiger"}, "this network knows no class 'tiger'"),
+        ({"label": "tiger"}, "this network has no class 'tiger'"),
         ({"baseline": "grey"}, "no baseline is named 'grey'"),
         ({"block": 0, "method": "Token Grad-CAM"}, "block"),
     ):
         with pytest.raises(ValueError, match=said):
             viz.attribute(scope, pictures, **wrong)
-    with pytest.raises(ValueError, match="bytes are a picture that picture_of gave for this network, not 3 of them"):
+    with pytest.raises(ValueError, match="bytes must be a picture from picture_of for this network, not 3 bytes"):
         viz.attribute(scope, [b"abc"])
 
 

@@ -13,7 +13,7 @@ from mixer.model import Mixer
 from tests.conftest import small_config
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
-from viz.page.specimen import in_words
+from viz.page.specimen import answer_texts
 from viz.selection import (
     _SETTERS,
     Choice,
@@ -97,8 +97,8 @@ def test_every_selection_comes_back_from_its_link(small: Microscope) -> None:
         ("sample=-1", "sample is a whole number"),
         ("sample=1e1", "sample is a whole number"),
         ("sample=%D9%A1", "sample is a whole number"),
-        ("class=unicorn", "knows no class 'unicorn'"),
-        ("class=10", "knows no class '10'"),
+        ("class=unicorn", "has no class 'unicorn'"),
+        ("class=10", "has no class '10'"),
         ("patch=8,0", "the row of the patch is a whole number from 0 to 7, not '8'"),
         ("patch=0,2", "the column of the patch is a whole number from 0 to 1, not '2'"),
         ("patch=3", "patch is row,column"),
@@ -186,13 +186,13 @@ def test_a_picture_fits_a_network_of_another_size_which_says_so_and_links_it_as_
     here, said = opened(small, link)
     assert (len(here.picture), here.sample) == (3 * 32 * 32, None)
     assert not any("picture" in sentence for sentence in said)
-    assert "48 x 96 pixels, here resized to 32 x 32" in in_words(small, here)[-1]
+    assert "48 x 96 pixels, here resized to 32 x 32" in answer_texts(small, here)[-1]
     edited, _ = change(small, PAGE, here, {"edits": "mean:2,1"})
     words = from_query(to_query(to_words(small, PAGE, edited)))
     (again, _), (back, _) = (change(one, PAGE, first(one, PAGE), words) for one in (small, large))
     assert again == edited
     assert back.original == picture
-    assert len(in_words(large, there)) == 1
+    assert len(answer_texts(large, there)) == 1
     other, _ = change(small, PAGE, here, {"sample": "41"})
     assert other.brought is None
 
@@ -297,5 +297,5 @@ def test_classes_that_differ_little_are_linked_apart_and_decomposed_letters_are_
         linked, said = change(scope, PAGE, first(scope, PAGE), from_query(to_query(to_words(scope, PAGE, chosen))))
         assert (linked, said) == (chosen, [])
     assert scope.class_number("Caf\u00e9") == 4
-    with pytest.raises(ValueError, match="knows no class 'CAT'"):
+    with pytest.raises(ValueError, match="has no class 'CAT'"):
         scope.class_number("CAT")

@@ -1,18 +1,20 @@
 """A question to the attribution methods in plain values, and its attributions as measurements."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 
 from mixer.grid import Groups
 from viz.attribution.attribute import Attribution, attribute_in_steps, attribute_many
 from viz.attribution.baselines import BASELINES, baseline
-from viz.attribution.methods import METHODS, SHAPLEY, Settings
-from viz.attribution.question import Output, Question
+from viz.attribution.methods import METHODS, Settings
+from viz.attribution.question import Output, Question, logits_of, with_ends
+from viz.capture import array
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.pace import batches, timed
+from viz.pace import finish, summed
 
 MANY = 64
 """largest number of pictures that are explained together, because of memory"""
@@ -41,10 +43,18 @@ class Asked:
 
 
 def question(scope: Microscope, asked: Asked, background: bool = False) -> Question:
-    """The question in tensors. Raises ValueError for a baseline that does not exist.
+    """The question in tensors, with its `ends`: the network passes each picture and each baseline once.
 
     background: whether to include the samples as background
+    Raises ValueError for a baseline that does not exist.
     """
+    one = _tensors(scope, asked, background)
+    key = "logits", array(one.baseline).tobytes()
+    empty = scope.cached(key, lambda: finish(logits_of(scope.model, one.baseline[None])))
+    return replace(one, ends=torch.cat([empty, scope.look(asked.picture).logits]))
+
+
+def _tensors(scope: Microscope, asked: Asked, background: bool) -> Question:
     image = scope.input(asked.picture)
     against = baseline(asked.baseline, image, scope.model.config)
     others = scope.sample_inputs if background else None
@@ -58,32 +68,28 @@ def passes(scope: Microscope, method: str, side: int) -> int:
 
 def explain_many(
     scope: Microscope,
-    pictures: Sequence[bytes],
+    pictures: Iterable[bytes],
     method: str,
     target: int | None,
     baseline: str,
     output: Output,
     block: int,
 ) -> Iterator[int | Attribution]:
-    """Attributions of up to `MANY` pictures: yields the passes done and each result, as `attribute_many`.
+    """Attributions of pictures, which it takes `MANY` at a time: yields the passes done with these, and each result.
 
     target: the class (None: each picture's answer). block: counted from 0
     Raises ValueError for a method, baseline, output or block that does not exist.
     """
-    targets, done = list[int](), 0
-    if target is not None:
-        targets = [target] * len(pictures)
-    elif pictures:
-        for batch in batches(scope.model, torch.stack([scope.input(picture) for picture in pictures])):
-            with timed(scope.model, len(batch)), torch.no_grad():
-                targets += scope.model(batch).argmax(1).tolist()
-            done += len(batch)
-            yield done
-    known = METHODS.get(method)
-    asked = [Asked(picture, each, baseline, output, block) for picture, each in zip(pictures, targets, strict=True)]
-    questions = [question(scope, one, known is not None and known.background) for one in asked]
-    for found in attribute_many(scope.model, questions, method, Settings(block=block)):
-        yield found + done if isinstance(found, int) else found
+    known, rest = METHODS.get(method), iter(pictures)
+    while part := list(islice(rest, MANY)):
+        asked = [Asked(picture, target or 0, baseline, output, block) for picture in part]
+        questions = [_tensors(scope, one, known is not None and known.background) for one in asked]
+        done = sum(one.unknown for one in questions)
+        questions = yield from summed(with_ends(scope.model, questions))
+        if target is None:
+            questions = [replace(one, target=one.answer) for one in questions]
+        for found in attribute_many(scope.model, questions, method, Settings(block=block)):
+            yield found + done if isinstance(found, int) else found
 
 
 def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Attribution]:
@@ -97,5 +103,5 @@ def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Att
         lambda: attribute_in_steps(
             scope.model, question(scope, seen, known.background), method, Settings(block=seen.block)
         ),
-        first=known.passes(len(Groups(scope.grid, asked.side)), Settings(draws=1)) if method == SHAPLEY else None,
+        first=known.first and known.passes(len(Groups(scope.grid, asked.side)), Settings(draws=known.first)),
     )

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 
 from mixer.model import Mixer
 from viz.attribution.methods import METHODS, SHAPLEY, FromGradients, Method, Raw, Settings, drawn
-from viz.attribution.question import Output, Question, answers, check
+from viz.attribution.question import Output, Question, check, logits_of, with_ends
 from viz.attribution.shapley import shapley
 from viz.capture import array
-from viz.pace import Steps, batch_size, summed
+from viz.pace import batch_size, summed
 from viz.running_stats import spread_of
 from viz.zerogpu import on_lent_gpu
 
@@ -50,7 +50,7 @@ class Attribution:
     gap: float | None
     """total - difference if that should be 0 (for a path method: Captum's convergence delta); else None"""
     passes: int
-    """the cost so far, counted as in `Method.passes`"""
+    """the cost so far: `Method.passes`, and `Question.unknown`"""
     seconds: float
     """computing time so far"""
 
@@ -76,7 +76,7 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
 def attribute_in_steps(
     model: Mixer, question: Question, method: str, settings: Settings = Settings()
 ) -> Iterator[int | Attribution]:
-    """As `attribute`, batch by batch: yields the passes so far, preliminary Shapley values, finally the answer.
+    """As `attribute`, batch by batch: yields the passes so far, preliminary results of draws, finally the answer.
 
     The lock of the model is released at every yield.
     """
@@ -131,23 +131,46 @@ def _together(
 def _computed(
     model: Mixer, questions: Sequence[Question], name: str, settings: Settings
 ) -> Iterator[int | list[Attribution]]:
+    method, done = METHODS[name], sum(one.unknown for one in questions)
     # copies, to protect the caller's tensors
     questions = [
         replace(one, image=one.image.detach().clone(), baseline=one.baseline.detach().clone()) for one in questions
     ]
-    found = yield from summed(_compared(model, questions, METHODS[name], settings))
-    yield [_told(model, one, name, settings, *parts) for one, parts in zip(questions, found, strict=True)]
+    questions = yield from summed(with_ends(model, questions))
+    empty = [one.scores[0] for one in questions]
+    of_baselines = [question.image.new_zeros(0, model.config.num_classes) for question in questions]
+    for found in _raws(model, questions, method, settings):
+        if isinstance(found, int):
+            done += found
+            yield done
+            continue
+        if method.background:
+            parts = [drawn(one, settings)[len(of_baselines[0]) : found[0].count] for one in questions]
+            new = yield from summed(logits_of(model, torch.cat(parts)), done)
+            done += len(new)
+            of_baselines = [torch.cat(both) for both in zip(of_baselines, new.split(len(parts[0])), strict=True)]
+            empty = [float(one.of(each).double().mean()) for one, each in zip(questions, of_baselines, strict=True)]
+        passes = done // len(questions)
+        each = zip(questions, found, empty, strict=True)
+        yield [_told(model, one, name, raw, one.scores[1] - without, passes) for one, raw, without in each]
 
 
-def _told(
-    model: Mixer,
-    question: Question,
-    name: str,
-    settings: Settings,
-    raw: Raw,
-    outputs: Float64[np.ndarray, "outputs"],
-) -> Attribution:
-    """The attribution from the raw values. outputs: F of the image and of its baselines"""
+def _raws(model: Mixer, questions: Sequence[Question], method: Method, settings: Settings) -> Iterator[int | list[Raw]]:
+    """The raw values of each question, of a single one also preliminary: yields the passes of each step, too."""
+    compute = method.compute
+    assert compute is not None
+    if isinstance(compute, FromGradients) and (method.first is None or len(questions) > 1):
+        yield (yield from compute.of(model, questions, settings))
+    elif isinstance(compute, FromGradients):
+        assert method.first is not None
+        for found in compute.refined(model, questions[0], settings, method.first):
+            yield found if isinstance(found, int) else [found]
+    else:
+        yield [(yield from compute(model, questions[0], settings))]
+
+
+def _told(model: Mixer, question: Question, name: str, raw: Raw, difference: float, passes: int) -> Attribution:
+    """The attribution from the raw values. difference: F of the image minus that of the baselines"""
     method, tokens, groups = METHODS[name], model.config.grid.to_tokens, question.groups(model)
     exact = raw.values.detach().cpu().double()
     pixels = exact.sum(0) if method.pixels else None
@@ -155,7 +178,7 @@ def _told(
     if len(values) > len(groups):  # else the values are of groups already
         values = groups.sum(values)
     each = None if raw.draws is None else groups.sum(tokens(raw.draws.detach().cpu().double()).sum(2)).numpy()
-    total, difference = float(values.sum()), float(outputs[0] - outputs[1:].mean())
+    total = float(values.sum())
     return Attribution(
         method=name,
         target=question.target,
@@ -167,35 +190,15 @@ def _told(
         total=total,
         difference=difference,
         gap=total - difference if method.complete else None,
-        passes=method.passes(len(groups), settings),
+        passes=passes,
         seconds=0.0,
     )
-
-
-def _compared(
-    model: Mixer, questions: Sequence[Question], method: Method, settings: Settings
-) -> Steps[list[tuple[Raw, Float64[np.ndarray, "outputs"]]]]:
-    """For each question the raw values of a method, and F of the image and of its baselines."""
-    if isinstance(method.compute, FromGradients):
-        raws = yield from method.compute.of(model, questions, settings)
-    else:
-        assert method.compute is not None
-        raws = list[Raw]()
-        for question in questions:
-            raws.append((yield from method.compute(model, question, settings)))
-    images = [
-        torch.cat([one.image[None], drawn(one, settings) if method.background else one.baseline[None]])
-        for one in questions
-    ]
-    owners = [question for question, own in zip(questions, images, strict=True) for _ in own]
-    outputs = yield from answers(model, owners, torch.cat(images))
-    return [*zip(raws, np.split(outputs, np.cumsum([len(own) for own in images])[:-1]), strict=True)]
 
 
 def _shapley(
     model: Mixer, questions: Sequence[Question], name: str, settings: Settings
 ) -> Iterator[int | list[Attribution]]:
-    (question,) = questions
+    (question,), unknown = questions, questions[0].unknown
     for found in shapley(model, question, settings.draws, settings.seed):
         if isinstance(found, int):
             yield found
@@ -212,7 +215,7 @@ def _shapley(
             total=total,
             difference=found.difference,
             gap=total - found.difference,
-            passes=METHODS[name].passes(len(found.values), replace(settings, draws=found.orders)),
+            passes=METHODS[name].passes(len(found.values), replace(settings, draws=found.orders)) + unknown,
             seconds=0.0,
         )
         yield [only]

@@ -36,6 +36,11 @@ class Raw:
     draws: Float[Tensor, "draws 3 height width"] | None = None
     """the random draws whose mean the values are, if any"""
 
+    @property
+    def count(self) -> int:
+        """The number of draws."""
+        return 0 if self.draws is None else len(self.draws)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -85,6 +90,13 @@ class FromGradients:
         parts = found.split([len(own) for own in points])
         return [self.values(question, settings, part) for question, part in zip(questions, parts, strict=True)]
 
+    def refined(self, model: Mixer, question: Question, settings: Settings, few: int) -> Iterator[int | Raw]:
+        """The raw values from the first `few` points, then from more and more: yields the passes of each step, too."""
+        found = list[Found]()
+        for part in self.points(question, settings).split(few):
+            found.append((yield from self.gradients(model, [question] * len(part), settings, part)))
+            yield self.values(question, settings, torch.cat(found))
+
 
 def itself(question: Question, settings: Settings) -> Float[Tensor, "1 3 height width"]:
     """Use the picture as the only point."""
@@ -128,7 +140,7 @@ def gradient_shap(question: Question, settings: Settings, gradients: Found) -> R
 
     Each baseline gives one point. Their positions on the paths are stratified, which reduces the noise of the mean.
     """
-    return _mean(gradients * (question.image - drawn(question, settings)))
+    return _mean(gradients * (question.image - drawn(question, settings)[: len(gradients)]))
 
 
 def _stratified(question: Question, settings: Settings) -> Float[Tensor, "draws 3 height width"]:
@@ -151,10 +163,8 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 heig
 
 def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
     """F(x) - F(x with one group of patches from the baseline), for each group: as Captum's FeatureAblation."""
-    count = len(question.groups(model))
-    present = np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)])
-    whole, *without = yield from answers_with(model, question, present)
-    return Raw(torch.tensor([whole - one for one in without]))
+    without = yield from answers_with(model, question, ~np.eye(len(question.groups(model)), dtype=bool))
+    return Raw(torch.from_numpy(question.scores[1] - without))
 
 
 def grad_cam(question: Question, settings: Settings, found: Found) -> Raw:
@@ -283,6 +293,8 @@ def token_gradients(
 
 
 SHAPLEY = "Shapley values"
+FEW = 5
+"""draws of noise or of baselines before a first result, and between two results"""
 
 
 @dataclass(frozen=True)
@@ -290,10 +302,11 @@ class Method:
     """The properties of a method: a row of `METHODS`."""
 
     passes: Callable[[int, Settings], int]
-    """the cost for (groups of patches, settings), in forward passes of one image. A gradient counts as two, because
-    without gradients of the weights, the backward pass of every layer costs about as much as its forward pass"""
+    """the cost for (groups of patches, settings), in forward passes of one image, without `Question.unknown`. A
+    gradient counts as two, because without gradients of the weights, the backward pass of every layer costs about as
+    much as its forward pass"""
     compute: FromGradients | Compute | None = None
-    """None for Shapley values, which have preliminary results"""
+    """None for Shapley values, which have a function of their own"""
     pixels: bool = False
     """whether it has values of pixels, not only of patches"""
     signed: bool = True
@@ -305,50 +318,54 @@ class Method:
     """whether it compares with the question's background instead"""
     block: bool = False
     """whether it explains the tokens after a block instead of the image"""
+    first: int | None = None
+    """the number of draws before its first result, if it is an estimate that more draws refine"""
 
 
-# The first term is the cost of the method itself; F(image) and F(baseline) need two more passes.
 METHODS: dict[str, Method] = {
-    "Gradient x input": Method(
-        lambda p, s: 2 + 2, FromGradients(itself, gradient_x_input, pixel_gradients), pixels=True
-    ),
+    "Gradient x input": Method(lambda p, s: 2, FromGradients(itself, gradient_x_input, pixel_gradients), pixels=True),
     "Saliency": Method(
-        lambda p, s: 2 + 2, FromGradients(itself, saliency, pixel_gradients), pixels=True, signed=False, baseline=False
+        lambda p, s: 2, FromGradients(itself, saliency, pixel_gradients), pixels=True, signed=False, baseline=False
     ),
     "SmoothGrad x input": Method(
-        lambda p, s: 2 * s.draws + 2, FromGradients(_noisy, smooth_gradient_x_input, pixel_gradients), pixels=True
+        lambda p, s: 2 * s.draws,
+        FromGradients(_noisy, smooth_gradient_x_input, pixel_gradients),
+        pixels=True,
+        first=FEW,
     ),
     "SmoothGrad": Method(
-        lambda p, s: 2 * s.draws + 2,
+        lambda p, s: 2 * s.draws,
         FromGradients(_noisy, smooth_saliency, pixel_gradients),
         pixels=True,
         signed=False,
         baseline=False,
+        first=FEW,
     ),
     "Integrated Gradients": Method(
-        lambda p, s: 2 * s.steps + 2,
+        lambda p, s: 2 * s.steps,
         FromGradients(_path, integrated_gradients, pixel_gradients),
         pixels=True,
         complete=True,
     ),
     "GradientShap": Method(
-        lambda p, s: 2 * s.draws + 1 + s.draws,
+        lambda p, s: 3 * s.draws,
         FromGradients(_stratified, gradient_shap, pixel_gradients),
         pixels=True,
         complete=True,
         baseline=False,
         background=True,
+        first=FEW,
     ),
-    "Patch ablation": Method(lambda p, s: p + 1 + 2, ablation),
-    SHAPLEY: Method(lambda p, s: (p - 1) * s.draws + 2, complete=True),
+    "Patch ablation": Method(lambda p, s: p, ablation),
+    SHAPLEY: Method(lambda p, s: (p - 1) * s.draws, complete=True, first=1),
     "Token Grad-CAM": Method(
-        lambda p, s: 2 + 2, FromGradients(itself, grad_cam, token_gradients), baseline=False, block=True
+        lambda p, s: 2, FromGradients(itself, grad_cam, token_gradients), baseline=False, block=True
     ),
     "Layer Integrated Gradients": Method(
-        lambda p, s: 2 * s.steps + 2 + 2, layer_integrated_gradients, complete=True, block=True
+        lambda p, s: 2 * s.steps + 2, layer_integrated_gradients, complete=True, block=True
     ),
     "Layer Conductance": Method(
-        lambda p, s: 2 * (s.steps + 1) + 2,
+        lambda p, s: 2 * (s.steps + 1),
         FromGradients(_even_path, layer_conductance, token_gradients),
         complete=True,
         block=True,

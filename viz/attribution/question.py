@@ -7,7 +7,7 @@ Patches are inserted and removed in groups (`mixer.grid.Groups`), by default of 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,26 @@ class Question:
     """typical images, for a method that compares with many baselines instead of one"""
     side: int = 1
     """patches along each side of a group"""
+    ends: Float[Tensor, "2 classes"] | None = None
+    """the logits of the baseline and of the image, if they are known (`with_ends`): all methods and checks need them"""
+
+    @property
+    def unknown(self) -> int:
+        """The number of passes for the `ends`: none if they are known."""
+        return 2 if self.ends is None else 0
+
+    @property
+    def scores(self) -> tuple[float, float]:
+        """F(baseline), F(image), if the `ends` are known."""
+        assert self.ends is not None
+        empty, whole = self.of(self.ends).double().tolist()
+        return empty, whole
+
+    @property
+    def answer(self) -> int:
+        """The most probable class of the image, if the `ends` are known."""
+        assert self.ends is not None
+        return int(self.ends[1].argmax())
 
     def groups(self, model: Mixer) -> Groups:
         """The groups of patches, each with one value."""
@@ -74,10 +94,8 @@ def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
     return lambda images: question.of(model(images))
 
 
-def answers(
-    model: Mixer, questions: Sequence[Question], images: Float[Tensor, "images 3 height width"]
-) -> Steps[Float64[np.ndarray, "images"]]:
-    """F of each image by its own question, batch by batch, without gradients. Equal images need one pass."""
+def logits_of(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Steps[Float[Tensor, "images classes"]]:
+    """The logits of images, batch by batch, without gradients. Equal images need one pass."""
     distinct, places = images.unique(dim=0, return_inverse=True)
     logits = list[Tensor]()
     for batch in batches(model, distinct):
@@ -85,7 +103,16 @@ def answers(
             logits.append(model(batch))
         yield len(batch)
     yield len(images) - len(distinct)
-    return of_each(questions, torch.cat(logits)[places]).cpu().double().numpy()
+    return torch.cat(logits)[places]
+
+
+def with_ends(model: Mixer, questions: Sequence[Question]) -> Steps[list[Question]]:
+    """The questions with their `ends`. The cost is `Question.unknown` of each."""
+    images = [image for one in questions if one.unknown for image in (one.baseline, one.image)]
+    if not images:
+        return [*questions]
+    found = iter((yield from logits_of(model, torch.stack(images))).split(2))
+    return [replace(one, ends=next(found)) if one.unknown else one for one in questions]
 
 
 def answers_with(
@@ -122,25 +149,18 @@ def logits_with(
     return torch.cat(found)
 
 
-def ends(model: Mixer, question: Question) -> Steps[tuple[float, float]]:
-    """F(baseline), F(image): the two ends of every walk."""
-    both = np.array([[False], [True]]).repeat(len(question.groups(model)), 1)
-    empty, whole = yield from answers_with(model, question, both)
-    return float(empty), float(whole)
-
-
 def walk(
     model: Mixer,
     question: Question,
     order: Int64[np.ndarray, "groups"],
-    ends: tuple[float, float],
     counts: Int64[np.ndarray, "points"] | None = None,
 ) -> Steps[Float64[np.ndarray, "points"]]:
     """F(baseline), F with the first group of the order, with the first two, ..., F(image).
 
-    ends: from `ends`, so that walks do not repeat them; a walk then costs groups - 1 passes
+    question: with its `ends`; so a walk costs groups - 1 passes
     counts: the numbers of groups, from 0 to all (default: every number)
     """
     counts = np.arange(len(order) + 1) if counts is None else counts
     between = yield from answers_with(model, question, np.argsort(order) < counts[1:-1, None])
-    return np.array([ends[0], *between, ends[1]])
+    empty, whole = question.scores
+    return np.array([empty, *between, whole])

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, check, ends, walk
+from viz.attribution.question import Question, check, walk, with_ends
 from viz.pace import summed
 from viz.running_stats import RunningStats
 
@@ -30,7 +30,7 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterato
     """Estimate Shapley values from random orders (Castro et al. 2009; Strumbelj and Kononenko 2010).
 
     A group's contribution in one order is the gain of F at its insertion. In each order the contributions add up to
-    F(image) - F(baseline), and so do their means. One order costs groups - 1 passes.
+    F(image) - F(baseline), and so do their means. One order costs groups - 1 passes, after `Question.unknown`.
 
     Yields the passes so far, and after each order the current estimate.
 
@@ -42,14 +42,16 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterato
     check(model, question)
     if orders < 1:
         raise ValueError(f"draws must be at least 1, not {orders}")
-    empty, whole = yield from summed(ends(model, question))
+    done = question.unknown
+    (question,) = yield from summed(with_ends(model, [question]))
+    empty, whole = question.scores
     generator = np.random.default_rng(seed)
     count = len(question.groups(model))
-    spread, done = RunningStats(), 2
+    spread = RunningStats()
     for _ in range(orders):
         order = generator.permutation(count)
         gains = np.empty(count)
-        gains[order] = np.diff((yield from summed(walk(model, question, order, (empty, whole)), done)))
+        gains[order] = np.diff((yield from summed(walk(model, question, order), done)))
         done += count - 1
         spread.add(gains)
         yield ShapleyEstimate(spread.draws, spread.mean, spread.standard_error, whole - empty)

@@ -19,7 +19,7 @@ from viz.doubt.rules import Evidence
 from viz.doubt.sanity import Randomised
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.pace import Steps, with_result
+from viz.pace import Steps, summed
 
 ORDERS = 99
 """random orders, with which an attribution is compared"""
@@ -71,11 +71,11 @@ def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
         one,
         f"Curves of {one.method}",
         "passes",
-        2 * len(one.groups(scope)),
+        2 * len(one.groups(scope)) - 2,
         lambda: faithfulness.refined_curves(
-            scope.model, question(scope, one.filled), scope.made(explained).values, POINTS
+            scope.model, question(scope, one.filled), scope.measured(explained).values, POINTS
         ),
-        first=2 * POINTS,
+        first=2 * POINTS - 2,
     )
 
 
@@ -86,9 +86,9 @@ def orders(scope: Microscope, one: CheckQuery) -> Measurement[RandomOrders]:
         ("orders", one.filled),
         "Random orders",
         "passes",
-        ORDERS * (points - 2) + 2,
+        ORDERS * (points - 2),
         lambda: faithfulness.random_orders(scope.model, question(scope, one.filled), ORDERS, POINTS, SEED),
-        first=faithfulness.FEWEST * (points - 2) + 2,
+        first=faithfulness.FEWEST * (points - 2),
     )
 
 
@@ -98,19 +98,19 @@ def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
         ("removals", one.filled),
         "Random removals",
         "passes",
-        REMOVALS + 1,
-        lambda: with_result(faithfulness.random_removals(scope.model, question(scope, one.filled), REMOVALS, SEED)),
+        REMOVALS,
+        lambda: faithfulness.random_removals(scope.model, question(scope, one.filled), REMOVALS, SEED),
     )
 
 
 def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
     """The tests with random weights and noise, which do not depend on the filling."""
-    explained = explanation(scope, one.asked, one.method)
+    explained, cost = explanation(scope, one.asked, one.method), passes(scope, one.method, one.asked.side)
     return scope.measurement(
         ("disturbed", one.asked, one.method),
         f"Randomise and disturb, {one.method}",
         "passes",
-        (1 + stages(scope) + DRAWS - 1 + NOISY) * passes(scope, one.method, one.asked.side),
+        cost + (stages(scope) + DRAWS - 1 + NOISY) * (cost + 2),  # for other weights and images, F is unknown
         lambda: _disturbed(scope, one, explained),
         on_request=True,
     )
@@ -141,7 +141,7 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
     """The figures of all finished checks of an attribution."""
     answer = scope.finished(explanation(scope, one.asked, one.method))
     own, random = scope.finished(curves(scope, one)), scope.finished(orders(scope, one))
-    removed, disturbed = scope.finished(removals(scope, one)), scope.finished(robustness(scope, one))
+    removed, disturbed = scope.latest(removals(scope, one)), scope.finished(robustness(scope, one))
     deletion, insertion = faithfulness.better_than(own, random) if own and random else (None, None)
     return Evidence(
         deletion=deletion,
@@ -156,7 +156,7 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
 def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
     """The picture without the top `count` groups of a finished attribution, and with these groups alone."""
     filled = question(scope, one.filled)
-    first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
+    first = faithfulness.falling(scope.measured(explanation(scope, one.asked, one.method)).values)[:count]
     taken = np.isin(scope.grid.mask().numpy(), one.groups(scope).patches(*first))[..., None]
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))
     return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
@@ -170,17 +170,23 @@ def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attrib
     def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
         return _values(attribute_in_steps(model, question, one.method, settings))
 
-    def steps() -> Steps[Robustness]:
-        original = known.values if known else (yield from explain(scope.model, asked))
-        randomised = yield from sanity.randomisation(
-            scope.model, lambda model: explain(model, asked), original, DRAWS, SEED
-        )
-        sensitivity = yield from sanity.sensitivity(
-            lambda image: explain(scope.model, replace(asked, image=image)), asked.image, original, RADIUS, NOISY, SEED
-        )
-        return Robustness(randomised, sensitivity)
-
-    return with_result(steps(), known.passes if known else 0)
+    done = passes(scope, one.method, one.asked.side)
+    original = known.values if known else (yield from summed(explain(scope.model, asked)))
+    other = replace(asked, ends=None)
+    for found in sanity.randomisation(scope.model, lambda model: explain(model, other), original, DRAWS, SEED):
+        if isinstance(found, int):
+            done += found
+            yield done
+        else:
+            randomised = found
+            yield Robustness(randomised, np.nan)
+    sensitivity = yield from summed(
+        sanity.sensitivity(
+            lambda image: explain(scope.model, replace(other, image=image)), asked.image, original, RADIUS, NOISY, SEED
+        ),
+        done,
+    )
+    yield Robustness(randomised, sensitivity)
 
 
 def _values(steps: Iterator[int | Attribution]) -> Steps[Float32[np.ndarray, "patches"]]:

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, answers_with, check, ends, walk
+from viz.attribution.question import Question, answers_with, check, walk, with_ends
 from viz.pace import Steps, finish, summed
 
 FEWEST = 19
-"""smallest number of random orders for a band"""
+"""smallest number of random orders for a band, and of random removals for an estimate"""
 SHUFFLES = 999
 """shuffled copies, with which an attribution is compared; they cost no passes"""
 
@@ -89,11 +89,11 @@ def curves_in_batches(
     """Deletion and insertion of the patches in the order of `falling`.
 
     steps: the number of steps (default: one for each group)
-    Cost: 2 (steps - 1) + 2 passes. Raises ValueError for an invalid question.
+    Cost: 2 (steps - 1) passes, and `Question.unknown`. Raises ValueError for an invalid question.
     """
     check(model, question)
-    points = yield from ends(model, question)
-    return (yield from _curves_at(model, question, falling(values), points, counts_of(len(values), steps)))
+    (question,) = yield from with_ends(model, [question])
+    return (yield from _curves_at(model, question, falling(values), counts_of(len(values), steps)))
 
 
 def refined_curves(
@@ -105,13 +105,14 @@ def refined_curves(
     """
     check(model, question)
     order, few, counts = falling(values), counts_of(len(values), steps), counts_of(len(values))
-    points = yield from summed(ends(model, question))
-    first = yield from summed(_curves_at(model, question, order, points, few), 2)
+    done = question.unknown
+    (question,) = yield from summed(with_ends(model, [question]))
+    first = yield from summed(_curves_at(model, question, order, few), done)
     yield first
     if len(few) == len(counts):
         return
     others = np.union1d(np.setdiff1d(counts, few), counts[[0, -1]])
-    rest = yield from summed(_curves_at(model, question, order, points, others), 2 * len(few) - 2)
+    rest = yield from summed(_curves_at(model, question, order, others), done + 2 * len(few) - 4)
     found = Curves(np.empty(len(counts)), np.empty(len(counts)), counts)
     for part in (first, rest):
         found.deletion[part.counts], found.insertion[part.counts] = part.deletion, part.insertion
@@ -122,12 +123,11 @@ def _curves_at(
     model: Mixer,
     question: Question,
     order: Int64[np.ndarray, "groups"],
-    points: tuple[float, float],
     counts: Int64[np.ndarray, "points"],
 ) -> Steps[Curves]:
-    """The curves at some counts. points: from `ends`"""
-    insertion = yield from walk(model, question, order, points, counts)
-    deletion = yield from walk(model, question, order[::-1], points, len(order) - counts[::-1])
+    """The curves at some counts, of a question with its `ends`."""
+    insertion = yield from walk(model, question, order, counts)
+    deletion = yield from walk(model, question, order[::-1], len(order) - counts[::-1])
     return Curves(deletion[::-1], insertion, counts)
 
 
@@ -143,18 +143,19 @@ def random_orders(model: Mixer, question: Question, orders: int, steps: int, see
     Yields the passes so far, and the orders so far at each multiple of `FEWEST` and at the end.
 
     steps: the approximate number of steps (`counts_of`)
-    Cost: (steps - 1) orders + 2 passes. Raises ValueError for an invalid question or fewer than one order. The same
-    seed gives the same orders.
+    Cost: (steps - 1) orders passes, and `Question.unknown`. Raises ValueError for an invalid question or fewer than
+    one order. The same seed gives the same orders.
     """
     check(model, question)
     if orders < 1:
         raise ValueError(f"orders must be at least 1, not {orders}")
     generator, groups = np.random.default_rng(seed), len(question.groups(model))
-    points, counts = (yield from summed(ends(model, question))), counts_of(groups, steps)
-    walks, done = np.empty((orders, len(counts))), 2
+    counts, done = counts_of(groups, steps), question.unknown
+    (question,) = yield from summed(with_ends(model, [question]))
+    walks = np.empty((orders, len(counts)))
     for number in range(orders):
         order = generator.permutation(groups)
-        walks[number] = yield from summed(walk(model, question, order, points, counts), done)
+        walks[number] = yield from summed(walk(model, question, order, counts), done)
         done += len(counts) - 2
         if (number + 1) % FEWEST == 0 or number + 1 == orders:
             yield RandomOrders(walks[: number + 1].copy(), counts)
@@ -197,18 +198,24 @@ def better_than(own: Curves, others: RandomOrders) -> tuple[float, float]:
     return _among(worse[0]), _among(worse[1])
 
 
-def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Steps[Removals]:
+def random_removals(model: Mixer, question: Question, removals: int, seed: int) -> Iterator[int | Removals]:
     """The decrease of F in random removals, for all methods with this question.
 
-    Cost: removals + 1 passes. Raises ValueError for an invalid question or fewer than one removal. The same seed gives
-    the same removals.
+    Yields the passes so far, and the first `FEWEST` removals, then more and more, finally all.
+
+    Cost: removals passes, and `Question.unknown`. Raises ValueError for an invalid question or fewer than one
+    removal. The same seed gives the same removals.
     """
     check(model, question)
     if removals < 1:
         raise ValueError(f"removals must be at least 1, not {removals}")
     gone = np.random.default_rng(seed).random((removals, len(question.groups(model)))) < 0.5
-    whole, *left = yield from answers_with(model, question, np.concatenate([np.zeros_like(gone[:1]), gone]) == 0)
-    return Removals(gone, whole - np.array(left))
+    done = question.unknown
+    (question,) = yield from summed(with_ends(model, [question]))
+    left = np.empty(0)
+    for some in np.split(gone, range(FEWEST, removals, FEWEST)):
+        left = np.append(left, (yield from summed(answers_with(model, question, ~some), done + len(left))))
+        yield Removals(gone[: len(left)], question.scores[1] - left)
 
 
 def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, seed: int) -> float:

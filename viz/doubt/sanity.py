@@ -3,7 +3,7 @@
 Comparisons of maps are rank correlations: methods differ in scale, but should agree on the order of the patches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Randomised:
     stages: tuple[str, ...]
     """the part that was randomised last, in addition to all earlier ones"""
     correlations: Float64[np.ndarray, "stages"]
-    """the rank correlation with the attribution of the trained network, from -1 to 1"""
+    """the rank correlation with the attribution of the trained network, from -1 to 1; NaN if not measured yet"""
     draws: Float64[np.ndarray, "draws"]
     """correlations with all weights random: the last of `correlations`, then those of other random weights"""
 
@@ -41,7 +41,7 @@ def randomisation(
     original: Float[np.ndarray, "groups"],
     draws: int,
     seed: int,
-) -> Steps[Randomised]:
+) -> Iterator[int | Randomised]:
     """Randomise the network from the head down and explain the picture at every stage (Adebayo et al. 2018).
 
     An explanation that stays the same shows the picture, not what the network has learned. Every weight, bias and
@@ -56,7 +56,8 @@ def randomisation(
     draws: number of draws of random weights for the whole network
 
     The stages are the head (with the pre-head LayerNorm), the blocks from last to first (counted from 1 in the names),
-    and the stem. Cost: blocks + 1 + draws explanations. The same seed gives the same weights.
+    and the stem. Yields the passes of each step, and the result so far after each explanation. Cost: blocks + 1 +
+    draws explanations. The same seed gives the same weights.
     """
     with evaluating(model):  # otherwise the copy could have the hooks of another thread
         copy = deepcopy(model)
@@ -71,13 +72,14 @@ def randomisation(
             yield 0
         return rank_correlation(original, (yield from explain(copy)))
 
-    line, last = np.empty(len(trained)), np.empty(draws)
+    line, last = np.full(len(trained), np.nan), np.full(draws, np.nan)
     for number, stage in enumerate(trained):
         line[number] = yield from correlation([stage])
-    last[0] = line[-1]
+        last[0] = line[-1]
+        yield Randomised(tuple(trained), line.copy(), last.copy())
     for draw in range(1, draws):
         last[draw] = yield from correlation(list(trained))
-    return Randomised(tuple(trained), line, last)
+        yield Randomised(tuple(trained), line, last.copy())
 
 
 def sensitivity(

@@ -93,7 +93,7 @@ def rows(table: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def in_words(table: dict[str, Any]) -> str:
+def description(table: dict[str, Any]) -> str:
     """The meaning of the columns, and the settings of the measurement."""
     side, source = table.get("side", 1), f" of {table['source']}" if "source" in table else ""
     return (

@@ -1,6 +1,6 @@
-"""Plain arrays to plotly figures. Knows no network.
+"""Plain arrays to plotly figures, which are readable on light and dark backgrounds. No figure depends on a network.
 
-Maps over the picture are drawn on the picture's own grid; every figure reads on light and on dark ground.
+Maps over a picture are drawn on its grid of patches.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 from viz.figures.charts import (
-    HALVES,
+    SUBLAYERS,
     before_after,
     confusion,
     grouped_bars,
@@ -30,7 +30,7 @@ from viz.figures.explanations import (
     randomised,
 )
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels, to_rgb
-from viz.figures.style import AGAINST, FOR, class_colour, patch_label, with_sign
+from viz.figures.style import AGAINST, FALLS, FOR, RISES, class_colour, patch_label, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -45,16 +45,18 @@ from viz.figures.tiles import (
 )
 
 PLOTLY_JS = Path(__file__).with_name("plotly-cartesian.min.js")
-"""What draws the figures in a browser: plotly.js-cartesian-dist-min 4.1.1 from npm (MIT licence).
+"""The plotting library of the browser: plotly.js-cartesian-dist-min 4.1.1 from npm (MIT licence).
 
-It knows all kinds of traces that are drawn here. What comes with Python's plotly is three times as large, and a page
-opens half a second later."""
+It has all types of traces used here. The version in Python's plotly is three times as large, and the page would open
+half a second later."""
 
 __all__ = [
     "AGAINST",
+    "FALLS",
     "FOR",
-    "HALVES",
     "PLOTLY_JS",
+    "RISES",
+    "SUBLAYERS",
     "Figure",
     "against_chance",
     "agreement",

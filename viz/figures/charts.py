@@ -1,4 +1,4 @@
-"""Diagrams with axes: lines, bars, matrices."""
+"""Charts with axes: lines, bars, matrices, scatter plots."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -31,7 +31,6 @@ from viz.figures.style import (
     colorbar,
     colorbar_below,
     fits,
-    halves_below,
     largest,
     names_on,
     of_all,
@@ -39,28 +38,29 @@ from viz.figures.style import (
     rgb,
     scale,
     smallest_dtype,
+    sublayers_below,
     with_sign,
 )
 
 NTH = ("first", "second")
 DISC, CROSS = 0, 4
-"""plotly's numbers of the symbols"""
+"""numbers of the symbols in plotly"""
 READABLE = 25
-"""classes of which a confusion matrix can be read"""
+"""maximum number of classes in a readable confusion matrix"""
 
 _MIXINGS = ", ".join(
     f"{letter} <span style='color: {colour}'>■</span> {name} mixing"
     for letter, colour, name in (("a", TOKEN, "token"), ("b", CHANNEL, "channel"))
 )
-HALVES, DEPTHS = f"half-block ({_MIXINGS})", f"depth ({_MIXINGS})"
+SUBLAYERS, DEPTHS = f"sublayer ({_MIXINGS})", f"depth ({_MIXINGS})"
 """titles of axes"""
-UNDER_HALVES = {"nticks": 13, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0, 0, 0, 0)"}
-"""an axis with room for the strip of `halves_below`"""
+UNDER_SUBLAYERS = {"nticks": 13, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0, 0, 0, 0)"}
+"""an axis with room for the strip of `sublayers_below`"""
 
 MAX_ACROSS, MAX_DOWN = 4, 8
-"""names on an axis of patches"""
+"""maximum number of names on an axis of patches"""
 CELLS = 220
-"""pixels: how wide the cells of a matrix of classes are together on a phone"""
+"""width of a matrix of classes on a phone, in pixels, without its margins"""
 
 
 def lines_over_depth(
@@ -73,11 +73,11 @@ def lines_over_depth(
     shown: Sequence[int],
     band: Float[np.ndarray, "2 depths"] | None = None,
 ) -> go.Figure:
-    """A line for each series of shares; only those in `shown` are named and opaque, the others stay in the background.
+    """A line for each series of shares. Those in `shown` have names and full colours, the others are pale.
 
-    Of many series, besides those in `shown`, the few that rise highest at any depth.
+    Of many series, the figure has those in `shown`, and the ones with the largest maxima.
 
-    band: between which bounds most are, as grey ground
+    band: (lower, upper) bounds of most samples, drawn as a grey band
     """
     ground = list[BaseTraceType]()
     if band is not None:
@@ -105,8 +105,8 @@ def lines_over_depth(
     return axes_figure(
         [*ground, *lines],
         320,
-        shapes=[here | {"line": {"color": SELECTED, "dash": "dot"}}, *halves_below(depths)],
-        xaxis={"title": DEPTHS, "tickangle": 0, **UNDER_HALVES},
+        shapes=[here | {"line": {"color": SELECTED, "dash": "dot"}}, *sublayers_below(depths)],
+        xaxis={"title": DEPTHS, "tickangle": 0, **UNDER_SUBLAYERS},
         yaxis={"title": of_all(label, len(drawn), len(names)), "autorangeoptions": SHARE["autorangeoptions"]},
     )
 
@@ -114,7 +114,7 @@ def lines_over_depth(
 def before_after(
     values: Float[np.ndarray, "2 names"], names: Sequence[str], times: tuple[str, str], label: str
 ) -> go.Figure:
-    """For each name two horizontal bars, before and after, with the change in percentage points beside the second."""
+    """Two horizontal bars for each name, before and after, with the change in percentage points."""
     looks = (INK, ""), (ACCENT, "/")
     changes = 100 * (values[1] - values[0])
     beside = [
@@ -155,12 +155,12 @@ def signed_bars(
     label: str,
     across: str,
     chosen: int,
-    usual: Float[np.ndarray, "2 things"] | None = None,
+    samples: Float[np.ndarray, "2 things"] | None = None,
 ) -> go.Figure:
-    """A signed bar for each of some things, red for and blue against; the chosen one, if it is there, is framed.
+    """Signed bars, red for positive and blue for negative values; the chosen one is framed.
 
-    across: what the things are
-    usual: mean and standard deviation over the samples, as a point with its spread; NaN where they are not known
+    across: the title of the axis
+    samples: mean and standard deviation over the samples, as points with error bars; NaN if not measured
     """
     bar = go.Bar(
         x=list(names),
@@ -174,8 +174,8 @@ def signed_bars(
         showlegend=False,
     )
     traces = list[BaseTraceType]([bar])
-    if usual is not None:
-        mean, deviation = usual
+    if samples is not None:
+        mean, deviation = samples
         spread = go.Scatter(
             x=list(names),
             y=mean,
@@ -191,8 +191,8 @@ def signed_bars(
     return axes_figure(
         traces,
         340,
-        shapes=halves_below(names),
-        xaxis={"title": across, **UNDER_HALVES},
+        shapes=sublayers_below(names),
+        xaxis={"title": across, **UNDER_SUBLAYERS},
         yaxis={"title": label},
         legend={"y": 1, "yanchor": "bottom"},
         margin={"t": 32},
@@ -200,12 +200,12 @@ def signed_bars(
 
 
 def _hatched(shape: str) -> dict[str, Any]:
-    """White lines over the colour of a bar; by default plotly puts them in place of it, unseen on white."""
+    """White hatching over the colour of a bar; by default, plotly replaces the colour."""
     return {"shape": shape, "fgcolor": "white", "size": 5, "fillmode": "overlay"}
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
-    """How many images of each class (rows) got each answer (columns); of many classes, those most often confused."""
+    """The number of images of each class (rows) with each answer (columns); of many classes, the most confused."""
     images = np.asarray(counts)
     shares = images / images.sum(1, keepdims=True).clip(1)
     mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
@@ -237,7 +237,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
 
 
 def reliability(confidence: Sequence[float], accuracy: Sequence[float], images: Sequence[int]) -> go.Figure:
-    """The accuracy (vertical) of the answers of each confidence (horizontal)."""
+    """Reliability diagram: accuracy over confidence, with the number of images as hover text."""
     ideal = go.Scatter(
         x=[0, 1],
         y=[0, 1],
@@ -272,13 +272,13 @@ def patch_matrix(
     error: Float32[np.ndarray, "patches patches"] | None = None,
     axes: tuple[str, str] = ("patch (row, column)", "patch (row, column)"),
 ) -> go.Figure:
-    """A value for each pair of patches, in reading order; the chosen patch's row is marked.
+    """A value for each pair of patches, in reading order; the row of the chosen patch is marked.
 
     positions: (row, column) of each patch
-    relation: how the hover text joins the two, e.g. "from {other} to {one}"; {one} is the row's patch
-    span: where the scale ends; without it, a signed one at the 99th percentile
-    error: the standard error of each value, which is then positive, for the hover text
-    axes: what the columns are, and what the rows; every so many rows of the grid, the first patch has its name there
+    relation: hover text of a pair, e.g. "from {other} to {one}"; {one} is the patch of the row
+    span: the end of the colour scale; default: the maximum, for signed values the 99th percentile
+    error: the standard error of each value, for the hover text; requires unsigned values
+    axes: titles of columns and rows; the ticks name the first patch of some rows of the grid
     """
     count = len(values)
     names = [str(position) for position in positions]
@@ -324,8 +324,10 @@ def lines_of_blocks(
     across: str,
     label: str,
 ) -> go.Figure:
-    """A line for each block, coloured by its place in the network (named from 1 on); the chosen one is thick."""
-    scale = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.85, 11).tolist())  # the rest is too pale on white
+    """A line for each block, coloured by its number, counted from 1; the chosen one is thick."""
+    scale = sample_colorscale(
+        SEQUENTIAL, np.linspace(0, 0.85, 11).tolist()
+    )  # the end of the scale is too pale on white
     last = max(1, len(values) - 1)
     shades = sample_colorscale(scale, [i / last for i in range(len(values))])
     lines = [
@@ -350,7 +352,7 @@ def lines_of_blocks(
 
 
 def sorted_line(values: Float[np.ndarray, "things"], thing: str, label: str) -> go.Figure:
-    """One value for each of many things, the largest first; the pointer tells which it is."""
+    """Values sorted from the largest to the smallest; the hover text has the index of each."""
     order = np.argsort(-values, kind="stable")
     line = go.Scatter(
         x=smallest_dtype(np.arange(1, len(values) + 1)),
@@ -368,7 +370,7 @@ def sorted_line(values: Float[np.ndarray, "things"], thing: str, label: str) -> 
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
-    """For each name one bar per group, side by side; groups differ in colour and in hatching. Of many, the longest."""
+    """One bar per group for each name, side by side; groups differ in colour and hatching. Of many, the longest."""
     drawn = largest(values.max(0))
     bars = [
         go.Bar(
@@ -393,13 +395,13 @@ def scatter(
     names: Sequence[str],
     colours: Sequence[str],
     crossed: Sequence[Sequence[bool]],
-    told: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[str]],
     here: Float32[np.ndarray, "2"],
     explained: Sequence[float],
 ) -> go.Figure:
-    """Points in groups, each group with a name and a colour; those that are crossed are crosses, `here` is a star.
+    """Points in groups with a name and a colour. The symbol is a cross for `crossed` points and a star for `here`.
 
-    told: what the pointer tells of each point. explained: the share of the variance along each axis
+    texts: hover text of each point. explained: the share of the variance along each axis
     """
     groups = [
         go.Scatter(
@@ -412,11 +414,11 @@ def scatter(
             hoverinfo="text",
             showlegend=len(places) <= MAX_CLASSES,
         )
-        for xy, name, colour, cross, words in zip(places, names, colours, crossed, told, strict=True)
+        for xy, name, colour, cross, words in zip(places, names, colours, crossed, texts, strict=True)
     ]
     look = {"symbol": "star", "size": 18, "color": SELECTED, "line": {"color": "white", "width": 1.5}}
     star = go.Scatter(
-        x=here[:1], y=here[1:], mode="markers", marker=look, hovertext="the present picture", hoverinfo="text",
+        x=here[:1], y=here[1:], mode="markers", marker=look, hovertext="the current picture", hoverinfo="text",
         showlegend=False,
     )  # fmt: skip
     titles = [f"{name} component ({share:.0%} of the variance)" for name, share in zip(NTH, explained, strict=True)]
@@ -426,9 +428,9 @@ def scatter(
 def learning_curves(
     epochs: Sequence[float], losses: Sequence[float], accuracies: Sequence[float], begins: Sequence[float] = ()
 ) -> go.Figure:
-    """How a training goes: the mean loss of each epoch, and the accuracy on the validation images after it.
+    """Learning curves: the mean loss of each epoch, and the accuracy on the validation images after it.
 
-    begins: after how many epochs the second stage begins, and every later one; a line is there
+    begins: the numbers of epochs before the second and later stages, marked by lines
     """
     curves = [
         go.Scatter(
@@ -442,7 +444,7 @@ def learning_curves(
         )
         for values, axis, form in ((losses, "y", "%{y:.3f}"), (accuracies, "y2", "%{y:.2%}"))
     ]
-    line = np.append(np.linspace(0, 1, 25), np.nan)  # the pointer finds points, nothing between
+    line = np.append(np.linspace(0, 1, 25), np.nan)  # hover texts need points
     stages = [
         go.Scatter(
             x=np.repeat(np.array(begins, np.float32), len(line)),

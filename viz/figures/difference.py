@@ -1,4 +1,4 @@
-"""Two figures of the same kind as one: what the first shows, less what the second shows."""
+"""The difference of two figures of the same kind."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from viz.figures.style import SIGNED
 
 
 def difference(one: go.Figure, other: go.Figure) -> go.Figure | None:
-    """One figure minus another, trace by trace; None where their traces are not amounts in the same places.
+    """One figure minus another, trace by trace; None if their traces have different axes or are not amounts.
 
-    Pictures under maps are left out, as there are two of them.
+    The difference has no picture under its maps, as the two figures may have different ones.
     """
     if [trace.type for trace in one.data] != [trace.type for trace in other.data]:
         return None
@@ -43,7 +43,7 @@ def _is_text(trace: Any) -> bool:
 
 
 def _minus(one: Any, other: Any) -> tuple[dict[str, Any], str] | None:
-    """A trace with the difference, and where that is in it (nowhere in a trace that has only a colour bar)."""
+    """A trace with the difference, and the name of its values; empty for a trace with only a colour bar."""
     made = one.to_plotly_json()
     for key in ("text", "hovertext", "texttemplate", "stackgroup", "fill", "fillcolor"):
         made.pop(key, None)
@@ -66,7 +66,7 @@ def _places(values: Any) -> list[Any]:
 
 
 def _rename(titled: dict[str, Any] | None, other: dict[str, Any] | None) -> None:
-    """Of a colour bar or an axis."""
+    """The title of the difference of two colour bars or axes."""
     name, second = (((each or {}).get("title") or {}).get("text") for each in (titled, other))
     if titled and name:
         titled["title"] |= {"text": f"difference of {name}" if name == second else "difference"}

@@ -1,4 +1,4 @@
-"""Explanations as figures: values per patch or pixel over the picture, and how far they are to be believed."""
+"""Figures of attributions: maps over the picture, and tests of their reliability."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -27,8 +27,8 @@ from viz.figures.style import (
     smallest_dtype,
 )
 
-ABREAST = 3
-"""maps side by side at most: names stay legible on a phone"""
+MAX_COLUMNS = 3
+"""maximum number of maps side by side: with more, names would be illegible on a phone"""
 
 
 def overlays(
@@ -40,17 +40,17 @@ def overlays(
     patches: tuple[int, int],
     chosen: Box,
 ) -> go.Figure:
-    """Maps over copies of the picture. All signed ones have one scale, each of the others has its own from 0 on.
+    """Maps over copies of the picture. Signed maps share a colour scale; each unsigned map has its own, from 0.
 
-    Two traces a map, the picture's and its own, in the order of the maps; then the bar of the signed ones.
+    Traces: the picture and the map for each map in order, then the colour bar of the signed maps.
 
-    maps: a value for each patch or for each pixel; None where there is none yet
-    names: what stands over each, `<br>` between its lines
+    maps: a value for each patch or for each pixel; None if not measured
+    names: the titles, with `<br>` between lines
     patches: (rows, columns) of the grid, in which `chosen` is framed
     """
     height, width, _ = picture.shape
     rows, cols = patches
-    lines = -(-len(maps) // ABREAST)
+    lines = -(-len(maps) // MAX_COLUMNS)
     columns = -(-len(maps) // lines)
     words = max(name.count("<br>") + 1 for name in names)
     line, gap = -(-width // 9), -(-width // 16)  # room for a line of words, on a phone too
@@ -98,9 +98,9 @@ def _largest(values: Float[np.ndarray, "_rows _cols"]) -> float:
 
 
 def overlay_patch(cells: tuple[int, int], patches: tuple[int, int], index: tuple[int, int]) -> tuple[int, int]:
-    """The (row, column) of the patch in which a cell of one of `overlays` lies.
+    """The (row, column) of the patch of a cell of `overlays`.
 
-    cells: (down, across) of that map. Raises IndexError where there is no such cell.
+    cells: (down, across) of the map. Raises IndexError for a cell outside it.
     """
     if not all(0 <= i < count for i, count in zip(index, cells, strict=True)):
         raise IndexError(f"there is no cell {index} among {cells}")
@@ -113,14 +113,14 @@ def _patch_of(cells: tuple[int, int], patches: tuple[int, int], index: Any) -> t
 
 
 def _signed_span(maps: Sequence[Float[np.ndarray, "_rows _cols"] | None], signed: Sequence[bool]) -> float:
-    """Where the scale of all signed maps ends: at the 99th percentile of their sizes."""
-    known = zip(maps, signed, strict=True)
-    sizes = [np.abs(values).ravel() for values, has_sign in known if has_sign and values is not None]
+    """The end of the scale of all signed maps: the 99th percentile of absolute values."""
+    pairs = zip(maps, signed, strict=True)
+    sizes = [np.abs(values).ravel() for values, has_sign in pairs if has_sign and values is not None]
     return float(np.percentile(np.concatenate(sizes), 99)) or 1.0 if sizes else 1.0
 
 
 def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequence[str]) -> go.Figure:
-    """How far methods put the patches into the same order, from -1 to 1."""
+    """The matrix of rank correlations of methods, from -1 to 1."""
     heat = go.Heatmap(
         z=correlations,
         x=list(names),
@@ -145,29 +145,28 @@ def against_chance(
     label: str,
     steps: str,
     chosen: int,
-    chance: tuple[Int[np.ndarray, "known"], Float[np.ndarray, "2 known"], float] | None,
+    chance: tuple[Int[np.ndarray, "counts"], Float[np.ndarray, "2 counts"], float] | None,
 ) -> go.Figure:
-    """F while patches go or come in the order of each method, and in the reverse order.
+    """Deletion or insertion curves in the order of each method and in the reverse order, with a band of random orders.
 
     Point number k of every line is for k patches.
 
-    own, reverse: NaN where they are not known
-    areas: under the curves of `own`, and under those of `reverse`
-    steps: what is counted along the horizontal axis
-    chosen: how many of them a dotted line marks
-    chance: at which numbers of patches they are known, between which bounds most random orders stay there, and the mean
-        area under them; None where not known yet
+    own, reverse: the curves; NaN if not measured
+    areas: the areas under `own`, and those under `reverse`
+    steps: the title of the horizontal axis
+    chosen: the number of patches marked by a dotted line
+    chance: (numbers of patches, lower and upper bounds of most random orders, mean area); None if not measured
     """
     count = np.arange(own.shape[1])
     lines = list[BaseTraceType]()
     if chance is not None:
-        known, (low, high), area = chance
+        at, (low, high), area = chance
         unseen = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         name = f"9 of 10 random orders (mean area {area:.2f})"
         fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
         lines += [
-            go.Scatter(x=known, y=high, name="random orders, upper bound", showlegend=False, **unseen),
-            go.Scatter(x=known, y=low, name=name, **unseen, **fill),
+            go.Scatter(x=at, y=high, name="random orders, upper bound", showlegend=False, **unseen),
+            go.Scatter(x=at, y=low, name=name, **unseen, **fill),
         ]
     solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
     for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
@@ -175,10 +174,10 @@ def against_chance(
             (own[i], areas[0, i], method, solid),
             (reverse[i], areas[1, i], f"{method}, reverse", dotted),
         ):
-            told = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
+            hover = f"{name}, %{{x}} {steps}: %{{y:.3f}}<extra></extra>"
             line = {"color": colour, **look}
             name = f"{name} (area {area:.2f})"
-            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=told, connectgaps=True))
+            lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=hover, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     mark = here | {"line": {"color": SELECTED, "dash": "dot"}}
@@ -191,9 +190,9 @@ def randomised(
     draws: Float[np.ndarray, "methods draws"],
     names: Sequence[str],
 ) -> go.Figure:
-    """How alike attributions stay to themselves while the network is randomised, stage after stage.
+    """The rank correlation of attributions with the original ones while the network is randomised, stage by stage.
 
-    draws: the last stage for several draws of random weights, the first of which the line ends at
+    draws: the last stage for several draws of random weights; the first one is the end of the line
     """
     lines = [
         go.Scatter(
@@ -231,6 +230,6 @@ def randomised(
 
 
 def _legend_below(height: int, names: int) -> dict[str, Any]:
-    """Of a layout: names one under the other, below the axis, where they cover nothing."""
+    """The layout of a vertical legend below the axis."""
     below = {"orientation": "v", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"}
     return {"height": height + 20 * names, "margin": {"b": 48 + 20 * names}, "legend": below}

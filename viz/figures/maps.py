@@ -40,7 +40,7 @@ PHONE = 280
 HIGH = 400
 """pixels: how high a picture is at most"""
 OPAQUE = 0.85
-"""the opacity of the colours of classes: they are to be recognised"""
+"""opacity of the colours of classes, which must be recognisable"""
 
 
 def over_picture(
@@ -51,7 +51,7 @@ def over_picture(
     chosen: Box,
     span: float | None = None,
 ) -> go.Figure:
-    """A value for each patch, as colour over the picture. span: where the scale ends; without it, where the data do."""
+    """A value for each patch, as colour over the picture. span: the end of the colour scale; default: see `scale`"""
     rows, cols = values.shape
     look = scale(values, signed, span)
     heat = go.Heatmap(
@@ -73,7 +73,7 @@ def answers_over_picture(
     classes: Sequence[str],
     chosen: tuple[int, int],
 ) -> go.Figure:
-    """The class that each patch speaks for, as its colour over the picture, and in words where there is room."""
+    """The class that each patch supports, as colour over the picture, and as text if it fits."""
     rows, cols, _ = logits.shape
     best = np.argsort(-logits, 2, kind="stable")[..., :2]
     first = best[..., 0]
@@ -116,7 +116,7 @@ def _one_picture(
 def _answer(
     spot: str, logits: Float32[np.ndarray, "classes"], best: Int[np.ndarray, "one_or_two"], classes: Sequence[str]
 ) -> str:
-    """What the pointer says of a patch: the best class, and how far it is ahead of the next, if there is one."""
+    """Hover text of a patch: the best class, and its margin to the next one."""
     first, *second = best.tolist()
     ahead = [f", {logits[first] - logits[i]:.3f} ahead of {classes[i]}" for i in second]
     return f"{spot}: {classes[first]}, logit {logits[first]:.3f}{''.join(ahead)}"
@@ -128,11 +128,11 @@ def patch_pixels(
     corner: tuple[int, int],
     span: float,
 ) -> go.Figure:
-    """A patch enlarged, and a signed map of each of its colours.
+    """An enlarged patch, and a signed map of each of its colours.
 
     values: the normalised pixels
     corner: (row, column) of its first pixel in the picture
-    span: where the signed scale ends
+    span: the end of the signed scale
     """
     height, width, _ = pixels.shape
     gap, above = -(-width // 4), -(-width * 4 // 14)  # a line of words on a phone, however fine the pixels
@@ -171,9 +171,9 @@ def patch_pixels(
 def to_rgb(
     values: Float32[np.ndarray, "rows cols"], signed: bool, span: float | None = None
 ) -> UInt8[np.ndarray, "rows cols 3"]:
-    """A map as pixels in the colours of its scale: for one so small that it has no bar and no pointer finds its cells.
+    """A map as pixels in the colours of its scale, for small maps without colour bar and hover text.
 
-    span: where the scale ends; without it, where the data do
+    span: the end of the scale; default: see `scale`
     """
     look = scale(values, signed, span)
     low, high = look.get("zmin", float(values.min())), look.get("zmax", float(values.max()))

@@ -1,4 +1,4 @@
-"""Many small pictures on one scale."""
+"""Grids of small maps and pictures (tiles)."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -16,27 +16,27 @@ from viz.figures.style import (
     caption,
     colorbar_below,
     frame_box,
-    halves_above,
     picture_figure,
     places,
     scale,
     smallest_dtype,
+    sublayers_above,
 )
 from viz.pictures import png_url
 
 CAPTION = 3 * GUTTER
-"""cells over a tile that has a caption"""
+"""number of cells above a tile with a caption"""
 
 Point: TypeAlias = Sequence[int]
-"""(row, column) of a cell, as a browser tells it"""
+"""(row, column) of a cell, from a browser"""
 Shape: TypeAlias = tuple[int, ...]
 """(tiles, rows, columns)"""
 
 
 def tile_columns(count: int, height: float, width: float) -> int:
-    """How many tiles of that size (with their gap) make a line, so that all are about twice as wide as high.
+    """The number of tiles in a line with which the whole figure is about twice as wide as high.
 
-    An even number, and one that fills the last line if there is one within reach.
+    It is even, and fills the last line if a number nearby does. height, width: of a tile with its gap
     """
     ideal = (2 * count * height / width) ** 0.5
     near = [columns for columns in range(2, 2 * count, 2) if ideal / 1.15 <= columns <= 1.15 * ideal]
@@ -53,24 +53,24 @@ def tiles(
     span: float | None = None,
     chosen: Box | None = None,
 ) -> go.Figure:
-    """Many maps over the picture on one shared scale, as a single heatmap with gaps between them.
+    """Many maps with a common colour scale, as a single heatmap with gaps between them.
 
     cell: (height, width) of a patch in pixels, so that every tile has the shape of the picture
-    span: where a signed scale ends; without it, at the 99th percentile
+    span: the end of a signed scale; default: the 99th percentile
     chosen: the patch or group to frame in every tile
     """
     shown = _layout(maps.shape, columns, CAPTION)
     heat, corners = _heatmap(maps, shown, cell, label, signed, span)
     heat.update(customdata=smallest_dtype(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
-    halves = halves_above(names, corners, maps.shape[2] * cell[1])
+    lines = sublayers_above(names, corners, maps.shape[2] * cell[1])
     return picture_figure(
-        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=[*halves, *_framed(corners, cell, chosen)]
+        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=[*lines, *_framed(corners, cell, chosen)]
     )
 
 
 def tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
-    """(tile, row, column) of a cell of `tiles`, whose maps have that shape. Raises ValueError for a gap."""
+    """(tile, row, column) of a cell of `tiles`. shape: of its maps. Raises ValueError for a gap."""
     return _shown_at(point, _layout(shape, columns, CAPTION))
 
 
@@ -83,16 +83,16 @@ def unit_tiles(
     chosen: tuple[int, int],
     group: int = 1,
 ) -> go.Figure:
-    """As `tiles`, for hundreds of signed maps without captions: what the pointer tells is sent as numbers.
+    """`tiles` for hundreds of signed maps, without captions; hover texts use numbers, which need fewer bytes.
 
     units: the number of each map's unit
-    group: after so many tiles of a line, the gap is wider
+    group: number of tiles before a wider gap
     """
     shown = _layout(maps.shape, columns, GUTTER, group)
     heat, corners = _heatmap(maps, shown, cell, label, True, None)
-    told = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
+    hover = np.dstack([units[shown[..., 0]], shown[..., 1:]]).clip(0)
     heat.update(
-        customdata=smallest_dtype(told),
+        customdata=smallest_dtype(hover),
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     thin = _framed(corners, cell, chosen)[-1] | {"line": {"color": "black", "width": 1}}  # cells have but some pixels
@@ -100,12 +100,12 @@ def unit_tiles(
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
-    """As `tile_at`, for `unit_tiles`."""
+    """`tile_at` for `unit_tiles`."""
     return _shown_at(point, _layout(shape, columns, GUTTER, group))
 
 
 def _layout(shape: Shape, columns: int, top: int, group: int = 1) -> Int[np.ndarray, "down across 3"]:
-    """(tile, row, column) of what each cell of a canvas shows; -1 between the tiles. top: how many cells over a tile"""
+    """(tile, row, column) of each cell of a canvas; -1 between tiles. top: number of cells above a tile"""
     count, rows, cols = shape
     high, wide = rows + top, cols + GUTTER
     left = np.arange(columns) * wide + np.arange(columns) // group * GUTTER * (group > 1)
@@ -133,9 +133,9 @@ def _heatmap(
     signed: bool,
     span: float | None,
 ) -> tuple[go.Heatmap, list[tuple[float, float]]]:
-    """Maps where a layout has them, and the corner (x, y) of each."""
+    """The heatmap of a layout, and the corner (x, y) of each map."""
     filled = shown[..., 0] >= 0
-    gap = (maps.shape[1] * cell[0] / 8, maps.shape[2] * cell[1] / 8)  # room for words, whatever a patch's shape
+    gap = (maps.shape[1] * cell[0] / 8, maps.shape[2] * cell[1] / 8)  # space for captions
     heights, widths = (np.where(filled.any(1 - axis), cell[axis], gap[axis]) for axis in range(2))
     down, across = (np.append(0, sizes.cumsum()).astype(np.float32) - 0.5 for sizes in (heights, widths))
     heat = go.Heatmap(
@@ -151,7 +151,7 @@ def _heatmap(
 
 
 def _ratio(heat: go.Heatmap) -> float:
-    """Of height to width."""
+    """height / width."""
     return float((heat.y[-1] - heat.y[0]) / (heat.x[-1] - heat.x[0]))
 
 
@@ -163,10 +163,10 @@ def _framed(corners: Sequence[tuple[float, float]], cell: tuple[int, int], chose
 def colour_tiles(
     colours: Float32[np.ndarray, "tiles rows cols 3"], names: Sequence[str], columns: int, cell: tuple[int, int]
 ) -> go.Figure:
-    """Many colour maps (0 to 1) over the picture, with gaps between them.
+    """Many maps in RGB (0 to 1), with gaps between them.
 
-    A picture's cells are all of one size, so a patch is drawn as several where the picture has fewer than 8 across or
-    down: the gaps are to be an eighth of it.
+    All cells have one size, and gaps are an eighth of a map. So maps with fewer than 8 patches in a direction use
+    several cells for each patch.
     """
     count, rows, cols, _ = colours.shape
     split_y, split_x = -(-8 // rows), -(-8 // cols)
@@ -193,12 +193,12 @@ def colour_tiles(
     )
     shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 20, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
-    halves = halves_above(names, corners, cols * dx)
-    return picture_figure(image, None, shape, annotations=captions, shapes=halves)
+    lines = sublayers_above(names, corners, cols * dx)
+    return picture_figure(image, None, shape, annotations=captions, shapes=lines)
 
 
 def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
-    """As `tile_at`, for `colour_tiles`."""
+    """`tile_at` for `colour_tiles`."""
     (y, x), (count, rows, cols) = point, shape
     split_y, split_x = -(-8 // rows), -(-8 // cols)
     rows, cols = rows * split_y, cols * split_x
@@ -216,9 +216,9 @@ def filter_tiles(
     columns: int,
     span: float,
 ) -> go.Figure:
-    """Signed weights of red, green and blue as colours, on one scale: -span is dark, 0 mid grey, span full colour.
+    """Signed weights of red, green and blue as colours with a common scale: -span dark, 0 grey, span full colour.
 
-    The pointer tells the colours, and what they stand for: the weights as well would be megabytes.
+    Hover texts have the colours and their scale: the weights would need megabytes.
 
     channels: the number of each filter's channel
     """
@@ -226,11 +226,11 @@ def filter_tiles(
     shades = ((filters / span).clip(-1, 1) * 127.5 + 127.5).round().astype(np.uint8)
     pixels = np.broadcast_to(places(rows, cols), (count, rows, cols, 2))
     numbers = np.broadcast_to(channels[:, None, None, None], (count, rows, cols, 1))
-    told = np.concatenate([numbers, pixels], -1)
+    hover = np.concatenate([numbers, pixels], -1)
     pixel = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
-    words = f"{pixel}: {colours} (0 stands for {-span:.3g}, 255 for {span:.3g})"
-    tiles, ratio = _pixel_tiles(shades, told, words, columns, GUTTER)
+    words = f"{pixel}: {colours} (0 means {-span:.3g}, 255 means {span:.3g})"
+    tiles, ratio = _pixel_tiles(shades, hover, words, columns, GUTTER)
     return picture_figure(tiles, None, (ratio, 20, 900))
 
 
@@ -240,19 +240,19 @@ def pictures(
     patches: tuple[int, int],
     origins: Int[np.ndarray, "pictures rows cols 2"] | None = None,
 ) -> go.Figure:
-    """Pictures side by side under their names.
+    """Pictures side by side with their names above.
 
     patches: (rows, columns) of the grid
-    origins: (row, column) of where each patch came from
+    origins: (row, column) from which each patch came
     """
     count, height, width, _ = shown.shape
     rows, cols = patches
-    told, words = np.broadcast_to(places(*patches), (count, rows, cols, 2)), HERE
+    hover, words = np.broadcast_to(places(*patches), (count, rows, cols, 2)), HERE
     if origins is not None:
-        told, words = np.concatenate([told, origins], -1), f"{HERE}: here from {BEFORE}"
+        hover, words = np.concatenate([hover, origins], -1), f"{HERE}: here from {BEFORE}"
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
-    tiles, ratio = _pixel_tiles(shown, told.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
+    tiles, ratio = _pixel_tiles(shown, hover.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
     return picture_figure(tiles, None, (ratio, 20, 420), annotations=captions)
 
 
@@ -268,21 +268,21 @@ def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:
 
 def _pixel_tiles(
     shades: UInt8[np.ndarray, "tiles height width 3"],
-    told: Int[np.ndarray, "tiles height width numbers"],
+    hover: Int[np.ndarray, "tiles height width numbers"],
     words: str,
     columns: int,
     gap: int,
 ) -> tuple[go.Image, float]:
-    """Small pictures with gaps between them, and above them, as one; and its height against its width.
+    """Small pictures with gaps between and above them as one image, and its height / width.
 
-    told: what the pointer tells of each pixel, and in a gap of the nearest: as numbers, a tenth of their words' bytes
-    words: the sentence around them, in which `%{customdata[0]}` is the first
+    hover: the numbers in the hover text of each pixel; a gap has those of the nearest pixel
+    words: the hover text, in which `%{customdata[0]}` is the first number
     """
     count, rows, cols, _ = shades.shape
     high, wide = rows + gap, cols + gap
     canvas = np.zeros((-(-count // columns) * high, columns * wide - gap, 4), np.uint8)
-    numbers = np.broadcast_to(told[-1, -1, -1], (*canvas.shape[:2], told.shape[-1])).copy()
-    for i, (tile, line) in enumerate(zip(shades, told, strict=True)):
+    numbers = np.broadcast_to(hover[-1, -1, -1], (*canvas.shape[:2], hover.shape[-1])).copy()
+    for i, (tile, line) in enumerate(zip(shades, hover, strict=True)):
         y, x = i // columns * high + gap, i % columns * wide
         canvas[y : y + rows, x : x + cols] = np.dstack([tile, np.full((rows, cols), 255, np.uint8)])
         around = np.pad(line, ((gap, 0), (0, gap), (0, 0)), "edge")

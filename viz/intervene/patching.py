@@ -33,7 +33,7 @@ class LogitDifference:
 
 
 def map_work(depths: int, groups: int) -> int:
-    """The number of half-blocks that `token_map` computes; the classifier counts as one."""
+    """The number of sublayers that `token_map` computes; the classifier counts as one."""
     return groups * depths * (depths + 1) // 2
 
 
@@ -49,7 +49,7 @@ def token_map(
 
     side: of the groups, in patches
 
-    Only the layers after the depth are computed again. Yields the number of half-blocks done, finally the result. The
+    Only the layers after the depth are computed again. Yields the number of sublayers done, finally the result. The
     model is free for other threads between the batches.
     """
     here = trace(model, this[None])
@@ -59,9 +59,9 @@ def token_map(
     before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
     groups, found, done = Groups(model.config.grid, side), [], 0
     of = torch.from_numpy(groups.of).to(mine.device)
-    for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
+    for depth, (tokens, donated) in enumerate(zip(mine, others, strict=True)):
         for some in batches(model, torch.arange(len(groups), device=tokens.device)):
-            changed = torch.where((of == some[:, None])[..., None], put, tokens)
+            changed = torch.where((of == some[:, None])[..., None], donated, tokens)
             with evaluating(model), torch.no_grad():
                 found.append(between.of(run_from(model, changed, depth)) - before)
             done += len(some) * (len(mine) - depth)
@@ -71,10 +71,10 @@ def token_map(
 
 def update_effects(
     model: Mixer, this: Trace, other: Trace, between: LogitDifference
-) -> Steps[Float32[np.ndarray, "halves"]]:
-    """The change of `between` if the update of one half-block is that of the other picture, for all tokens.
+) -> Steps[Float32[np.ndarray, "sublayers"]]:
+    """The change of `between` if the update of one sublayer is that of the other picture, for all tokens.
 
-    Later layers are computed again. Yields the half-blocks of each step, `sweep_work` in all.
+    Later layers are computed again. Yields the sublayers of each step, `sweep_work` in all.
     """
     logits = yield from changed_behind_each(model, this.depths[:-1] + other.depths.diff(dim=0))
     return array(between.of(logits[:, 0]) - between.of(this.logits))

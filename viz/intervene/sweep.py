@@ -1,4 +1,4 @@
-"""One sweep through the network for changes after each half-block: rows join the batch after their half-block.
+"""One sweep through the network for changes after each sublayer: rows join the batch after their sublayer.
 
 So the layers before a change are not computed again, and those after it run in batches.
 """
@@ -12,35 +12,35 @@ from viz.capture import evaluating
 from viz.pace import Steps, batches
 
 
-def sweep_work(halves: int) -> int:
-    """The number of half-blocks that `changed_behind_each` computes for an image; the classifier counts as one."""
-    return halves * (halves + 1) // 2
+def sweep_work(sublayers: int) -> int:
+    """The number of sublayers that `changed_behind_each` computes for an image; the classifier counts as one."""
+    return sublayers * (sublayers + 1) // 2
 
 
 def changed_behind_each(
-    model: Mixer, changed: Float[Tensor, "halves images patches channels"]
-) -> Steps[Float[Tensor, "halves images classes"]]:
-    """The logits after a change of the tokens after one half-block, for each half-block.
+    model: Mixer, changed: Float[Tensor, "sublayers images patches channels"]
+) -> Steps[Float[Tensor, "sublayers images classes"]]:
+    """The logits after a change of the tokens after one sublayer, for each sublayer.
 
-    changed: the new tokens after each half-block. Yields the number of half-blocks that each step computed.
+    changed: the new tokens after each sublayer. Yields the number of sublayers that each step computed.
     """
-    halves, images = changed.shape[:2]
+    sublayers, images = changed.shape[:2]
     rows = changed[0]
-    for half in range(1, halves + 1):
+    for sublayer in range(1, sublayers + 1):
         parts = list[Tensor]()
-        for part in batches(model, rows, share=2 / halves):  # one of two half-blocks may need most of the time
+        for part in batches(model, rows, share=2 / sublayers):  # one of two sublayers may need most of the time
             with evaluating(model), torch.no_grad():
-                parts.append(_through(model, part, half))
+                parts.append(_through(model, part, sublayer))
             yield len(part)
         rows = torch.cat(parts)
-        if half < halves:
-            rows = torch.cat([rows, changed[half]])
-    return rows.unflatten(0, (halves, images))
+        if sublayer < sublayers:
+            rows = torch.cat([rows, changed[sublayer]])
+    return rows.unflatten(0, (sublayers, images))
 
 
-def _through(model: Mixer, tokens: Float[Tensor, "rows patches channels"], half: int) -> Tensor:
-    """The output of a half-block for its input tokens; after the last one, that of the classifier."""
-    if half == 2 * len(model.blocks):
+def _through(model: Mixer, tokens: Float[Tensor, "rows patches channels"], sublayer: int) -> Tensor:
+    """The output of a sublayer for its input tokens; after the last one, that of the classifier."""
+    if sublayer == 2 * len(model.blocks):
         return model.classify(tokens)
-    block = model.block_at(half // 2)
-    return block.mix_channels(tokens) if half % 2 else block.mix_tokens(tokens)
+    block = model.block_at(sublayer // 2)
+    return block.mix_channels(tokens) if sublayer % 2 else block.mix_tokens(tokens)

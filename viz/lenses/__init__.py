@@ -1,1 +1,1 @@
-"""What is shown: lenses and views as values, each a file or a folder."""
+"""The lenses and their views, as values: a file or a folder for each lens."""

@@ -1,4 +1,4 @@
-"""All views of one network, and what there is to choose for them."""
+"""All views of a network, and the options of a page."""
 
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl
@@ -9,6 +9,7 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Choices, Option, first
 
 MOVED = {
+    "doubt.losing": "doubt.picture",
     "doubt.maps": "attribution.maps",
     "how.detail": "how.network",
     "how.glossary": "learn.glossary",
@@ -22,22 +23,27 @@ MOVED = {
     "mixing.network.error": "mixing.network.matrix",
     "mixing.network.from": "mixing.network.map?line=column",
     "mixing.network.to": "mixing.network.map?line=row",
+    "mixing.unit.drivers": "mixing.unit.samples",
     "mixing.unit.reads": "mixing.unit.weights",
     "mixing.unit.writes": "mixing.unit.weights",
     "mixing.wiring.to": "mixing.wiring.map?line=row",
     "tokens.lens": "how.lens",
     "tokens.matrix": "tokens.similarity?similar=pairs",
     "tokens.updates": "tokens.norms?norms=updates",
+    "whatif.knockout.halves": "whatif.ablation.sublayers",
+    "whatif.knockout.units": "whatif.ablation.units",
     "whatif.patching.pair": "whatif.patching.updates",
     "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
     "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
     "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
 }
-"""views that there were: the view that shows the same now, and for which choice"""
+"""earlier names of views: the current view, and the parameters with which it shows the same"""
+RENAMED = {"gone": "fill", "knocked": "ablation", "whatif.knockout": "whatif.ablation"}
+"""earlier names of options and lenses"""
 
 
 def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
-    """The name of a view, and what is chosen for it to show what the view that was called so showed."""
+    """The current name of a view, and the parameters that an earlier name requires."""
     found, _, words = MOVED.get(name, name).replace("{last}", scope.depth_names[-1]).partition("?")
     return found, dict(parse_qsl(words))
 
@@ -52,7 +58,7 @@ LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
     model.lens,
     learn.lens,
 ]
-"""the tabs, in their order. Another program may add one of its own"""
+"""the tabs, in their order, each also in `CAN_SHOW` of `learn/reading.py`. Other programs may add their own"""
 
 
 def _lenses(scope: Microscope) -> Iterator[Lens]:
@@ -62,28 +68,28 @@ def _lenses(scope: Microscope) -> Iterator[Lens]:
 
 
 SCALE = Choice("scale", "Scale", (("one", "one for both"), ("own", "each its own")), "one")
-"""of what is pinned and what is shown beside it"""
+"""the colour scales of the pinned and the current figure"""
 
 
 class Lenses:
-    """What a page, a notebook and a report show of a network."""
+    """All lenses of one network, for page, notebook and report."""
 
     def __init__(self, scope: Microscope, name: str = "", further: bool = False):
-        """name: of the network in the list of networks, where there is one
+        """name: that of the network in the list of networks, if any
 
-        further: whether a link has to say it, as the server shows another network without it
+        further: whether links must contain the name, as the server's first network is another one
         """
         self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
         self.lenses = tuple(_lenses(scope))
         options = {SCALE, *(option for lens in (self.specimen, *self.lenses) for option in lens.all_options)}
-        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
+        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name), RENAMED)
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
         self.named: dict[str, tuple[Lens, View]] = {
             full_name(lens, view): (lens, view) for lens, view in placed.values()
         }
-        """all of them by their full names, such as mixing.unit.weights"""
+        """all views by their full names, such as mixing.unit.weights"""
         self.full_names = {name: full_name(lens, view) for name, (lens, view) in placed.items()}
         self.settings: dict[str, tuple[Option, ...]] = {
             name: (*lens.options, *view.options) for name, (lens, view) in placed.items()
@@ -91,6 +97,6 @@ class Lenses:
         self.lens_of: dict[str, str | None] = {
             name: None if lens is self.specimen or view.always else lens.id for name, (lens, view) in placed.items()
         }
-        """for each view the lens that has to be open for it to be drawn, if any"""
+        """by view: the lens that must be open; None if the view is always drawn"""
         self.first = first(scope, self.page)
-        """what is looked at before anything is chosen"""
+        """the first selection"""

@@ -1,4 +1,4 @@
-"""The terms of the field, as this page uses them: underlined in the texts, and in one list."""
+"""The terms of the field: underlined in the texts, and in one list."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -36,12 +36,13 @@ TERMS: dict[str, Meaning] = {
         "The position in the network: stem, then 1a (after token mixing of block 1), 1b (after its "
         "channel mixing), 2a, and so on."
     ),
+    "sublayer": _of("One mixing step of a block: its token mixing (a) or its channel mixing (b)."),
     "token mixing": _of(
-        "The half of a block in which every channel goes through one MLP over all patches. Nothing else moves "
+        "The sublayer in which every channel goes through one MLP over all patches. Nothing else moves "
         "information between patches."
     ),
     "channel mixing": _of(
-        "The half of a block in which every token goes through one MLP over all its channels. Patches do not interact."
+        "The sublayer in which every token goes through one MLP over all its channels. Patches do not interact."
     ),
     "MLP": _of("Two layers of weighted sums with a GELU between them."),
     "unit": lambda scope: (
@@ -56,7 +57,7 @@ TERMS: dict[str, Meaning] = {
         "Subtracts the mean of a token and divides by its standard deviation, which removes its norm. Then it scales "
         "and shifts each channel."
     ),
-    "residual path": _of("Also called skip connection: the output of a half-block is added to its input."),
+    "residual path": _of("Also called skip connection: the output of a sublayer is added to its input."),
     "logit": _of("The score that the head gives a class; softmax turns all logits together into probabilities."),
     "classifier": _of("The head: for each class one weighted sum of the mean token."),
     "vote": _of("The logit that one token alone gives a class. At the last depth the logit is the mean of the votes."),
@@ -72,7 +73,7 @@ _ANY = re.compile(rf"\b({'|'.join(sorted(map(re.escape, TERMS), key=len, reverse
 
 
 def underlined(*texts: str) -> Iterator[str]:
-    """HTML of texts that stand together, with each term underlined where it is first used."""
+    """HTML of texts that belong together; the first use of each term is underlined."""
     seen = set[str]()
 
     def mark(found: re.Match[str]) -> str:
@@ -91,15 +92,15 @@ def view(scope: Microscope) -> View:
         "glossary",
         "Glossary",
         "What do the underlined terms mean?",
-        "Usage differs between authors; this is how the page uses the terms.",
+        "Limits: other authors may use some terms in another way.",
         sees=lambda s: None,
-        draw=lambda scope, s: Drawn(html=listed(scope)),
+        draw=lambda scope, s: Drawn(html=term_list(scope)),
         always=True,
     )
 
 
-def listed(scope: Microscope) -> str:
-    """HTML of the list of all terms, in the order of the alphabet."""
+def term_list(scope: Microscope) -> str:
+    """HTML of the list of all terms, in alphabetical order."""
     items = (
         f"<dt>{escape(name)}</dt><dd id='{_id(name)}'>{escape(TERMS[name](scope))}</dd>"
         for name in sorted(TERMS, key=str.lower)

@@ -1,4 +1,4 @@
-"""Model: which network this is, how good it is, on which pictures, and whether its probabilities can be trusted."""
+"""Model: test accuracy, calibration, learning curves, samples, and layers."""
 
 from html import escape
 
@@ -30,7 +30,7 @@ def lens(scope: Microscope) -> Lens:
 
 
 def _nothing(selection: Selection) -> None:
-    """The network alone: whatever is selected, it is the same."""
+    """The `sees` of a view that depends on the network only."""
 
 
 def _confusion(scope: Microscope, selection: Selection) -> Drawn:
@@ -42,7 +42,7 @@ def _confusion(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _confused(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """The samples of that true class with that answer."""
+    """A click on a cell of the confusion matrix: the samples with this label and answer."""
     truth, answer = (scope.classes[i] for i in point.index)
     return {"samples": truth if len(scope.classes) > MAX_PAIRED else f"{truth}>{answer}"}
 

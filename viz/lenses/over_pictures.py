@@ -1,4 +1,4 @@
-"""All pictures that are meant at once: where their mean tokens lie, and what they have in common."""
+"""Views of many pictures: a map of their mean tokens, and mean maps."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,22 @@ import numpy as np
 
 from viz import dataset, figures
 from viz.dataset import Answers
-from viz.lenses.samples import answers_to, chosen, chosen_in_words, filters, listed, of_test, wrong_answers
+from viz.lenses.samples import (
+    answers_to,
+    filters,
+    of_test,
+    picture_list,
+    selected_pictures,
+    selected_text,
+    wrong_answers,
+)
 from viz.lenses.view import Drawn, Numbers, Point, View, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Params, Selection
 
-MOST = 2_000
-"""points of a figure"""
+MAX_POINTS = 2_000
+"""maximum number of points of a figure"""
 VOTES, GRADIENTS = "votes", "Gradient x input"
 
 
@@ -21,7 +29,7 @@ def plane(scope: Microscope) -> View:
     return View(
         "map",
         "Map of mean tokens (PCA)",
-        "Which pictures have similar mean tokens at the selected depth, and where is the present picture?",
+        "Which pictures have similar mean tokens at the selected depth, and where is the current one?",
         "Limits: two components show only a part of the variance, so pictures that lie together may still differ.",
         lambda s: (s.depth, s.picture),
         _draw_map,
@@ -31,15 +39,15 @@ def plane(scope: Microscope) -> View:
     )
 
 
-def _meant(scope: Microscope, selection: Selection) -> tuple[Answers, list[int]] | None:
-    """The answers to all pictures, and the places of those that are meant, in whatever order they are listed."""
-    known, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
-    return None if known is None or places is None else (known, sorted(places))
+def _selected(scope: Microscope, selection: Selection) -> tuple[Answers, list[int]] | None:
+    """The answers to all pictures, and the sorted indices of the selected ones; None before they are measured."""
+    answers, places = scope.latest(answers_to(scope, selection)), selected_pictures(scope, selection)
+    return None if answers is None or places is None else (answers, sorted(places))
 
 
-def _groups(known: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list[tuple[int, list[int]]]:
-    """By answer, as traces of the figure: the class, and the places of the pictures, wrong answers last."""
-    answer = known.answer
+def _groups(answers: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """The traces of the figure: (class, indices of pictures) by answer, with wrong answers last."""
+    answer = answers.answer
     return [
         (c, sorted((i for i in shown if answer[i] == c), key=wrong.__getitem__))
         for c in np.unique(answer[list(shown)]).tolist()
@@ -47,40 +55,40 @@ def _groups(known: Answers, wrong: Sequence[bool], shown: Sequence[int]) -> list
 
 
 def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
-    if (found := _meant(scope, selection)) is None:
+    if (found := _selected(scope, selection)) is None:
         return Drawn()
-    known, meant = found
-    words = chosen_in_words(scope, selection, meant)
-    if not meant:
+    answers, selected = found
+    words = selected_text(scope, selection, selected)
+    if not selected:
         return Drawn(words=words)
-    names, shown, depth = listed(scope, selection).names, meant[:MOST], selection.depth
-    wrong = wrong_answers(scope, selection, known)
-    groups = _groups(known, wrong, shown)
-    at = known.places[:, depth]
-    own = known.map.places(scope.look(selection.picture).depths.mean(2))[0, depth]
+    names, shown, depth = picture_list(scope, selection).names, selected[:MAX_POINTS], selection.depth
+    wrong = wrong_answers(scope, selection, answers)
+    groups = _groups(answers, wrong, shown)
+    at = answers.places[:, depth]
+    own = answers.map.places(scope.look(selection.picture).depths.mean(2))[0, depth]
     drawn = figures.scatter(
         [at[places] for _, places in groups],
         [scope.classes[c] for c, _ in groups],
         [figures.class_colour(c) for c, _ in groups],
         [[wrong[i] for i in places] for _, places in groups],
-        [[f"{names[i]}: {scope.classes[c]} {known.confidence[i]:.0%}" for i in places] for c, places in groups],
+        [[f"{names[i]}: {scope.classes[c]} {answers.confidence[i]:.0%}" for i in places] for c, places in groups],
         own,
-        known.map.explained[depth].tolist(),
+        answers.map.explained[depth].tolist(),
     )
-    if len(meant) > MOST:
-        words += f" The first {MOST:,} are shown."
-    words += " Colour: the answer; a cross: it differs from the label; the star: the present picture."
+    if len(selected) > MAX_POINTS:
+        words += f" The first {MAX_POINTS:,} are shown."
+    words += " Colour: the answer; a cross: it differs from the label; the star: the current picture."
     axes = {"picture": [names[i] for i in shown], "component": ("first", "second")}
     return Drawn(drawn, words=words, numbers=Numbers("score", axes, at[shown]))
 
 
 def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """The picture of a point. Raises IndexError for the star."""
-    if (found := _meant(scope, selection)) is None:
+    """The picture of a point. Raises IndexError for the star, the current picture."""
+    if (found := _selected(scope, selection)) is None:
         raise ValueError("nothing is there yet")
-    known, meant = found
-    _, places = _groups(known, wrong_answers(scope, selection, known), meant[:MOST])[point.curve]
-    return {"sample": str(listed(scope, selection).numbers[places[point.index[0]]])}
+    answers, selected = found
+    _, places = _groups(answers, wrong_answers(scope, selection, answers), selected[:MAX_POINTS])[point.curve]
+    return {"sample": str(picture_list(scope, selection).numbers[places[point.index[0]]])}
 
 
 def mean(scope: Microscope) -> View:
@@ -98,8 +106,11 @@ def mean(scope: Microscope) -> View:
 
 
 def _gradients(scope: Microscope, selection: Selection) -> Measurement:
-    """Of every picture, so that every choice among them has its mean."""
-    numbers, of = listed(scope, selection).numbers, "all test images" if of_test(scope, selection) else "the samples"
+    """Gradients of every picture, so that the mean over any of them is known."""
+    numbers, of = (
+        picture_list(scope, selection).numbers,
+        "all test images" if of_test(scope, selection) else "the samples",
+    )
     return scope.measurement(
         ("gradients x input", of),
         f"{GRADIENTS} of {of}",
@@ -114,16 +125,16 @@ def _gradients(scope: Microscope, selection: Selection) -> Measurement:
 
 
 def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
-    if (found := _meant(scope, selection)) is None:
+    if (found := _selected(scope, selection)) is None:
         return Drawn()
-    known, meant = found
-    words = chosen_in_words(scope, selection, meant)
-    if not meant:
+    answers, selected = found
+    words = selected_text(scope, selection, selected)
+    if not selected:
         return Drawn(words=words)
-    votes = known.votes[meant]
+    votes = answers.votes[selected]
     rows = {VOTES: (votes - votes.mean(1, keepdims=True)).mean(0)}
-    if (gradients := scope.known(_gradients(scope, selection))) is not None:
-        rows[GRADIENTS] = gradients[meant].mean(0)
+    if (gradients := scope.latest(_gradients(scope, selection))) is not None:
+        rows[GRADIENTS] = gradients[selected].mean(0)
     shares = [values / (np.abs(values).sum() or 1) for values in rows.values()]
     maps, label = scope.grid.map(np.stack(shares).astype(np.float32)), "share of the sum of magnitudes"
     drawn = figures.tiles(maps, [*rows], label, True, 2, scope.grid.patch_size)
@@ -132,6 +143,6 @@ def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
-    count = 1 if scope.known(_gradients(scope, selection)) is None else 2
+    count = 1 if scope.latest(_gradients(scope, selection)) is None else 2
     _, row, col = figures.tile_at(point.index, (count, scope.grid.rows, scope.grid.cols), 2)
     return {"patch": f"{row},{col}"}

@@ -1,4 +1,4 @@
-"""The pictures that there are to look at: which of them are listed, by what a network answers to them."""
+"""Lists of samples and test images, filtered and sorted by the answers of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from viz import dataset
 from viz.dataset import Answers
 from viz.lenses.table import table
-from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, View, counted, sample_name, taken_for
+from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, View, counted, prediction_text, sample_name
 from viz.measuring import Measurement
 from viz.microscope import UNLABELLED, Microscope
 from viz.pictures import thumbnail_url
@@ -18,12 +18,12 @@ from viz.selection import Choice, Number, Selection
 
 ALL, WRONG, UNSURE = "all", "wrong", "unsure"
 CLOSE = 0.2
-"""the margin below which an answer is unsure"""
+"""below this margin an answer is unsure"""
 SAMPLES, TEST = "samples", "test"
 FEW, PAGE = 20, 48
-"""pictures beside the upload, and on a page of the lens: 200 kB at most"""
+"""maximum number of pictures in the drawer, and on a page of the lens: at most 200 kB"""
 PUBLISHED = 10_000
-"""test images of CIFAR-10, and of CIFAR-100"""
+"""number of test images of CIFAR-10 and of CIFAR-100"""
 PLACE = "place"
 SORT = Choice(
     "sort",
@@ -43,18 +43,18 @@ COLUMNS = ("picture", "label", "answer", "confidence", "margin", "decided at", "
 
 
 def lens(scope: Microscope) -> Lens:
-    """What is always on the page."""
+    """The lens that is always on the page."""
     return Lens("specimen", "Specimen", "", ((_samples(scope),),))
 
 
 def filters(scope: Microscope) -> tuple[Choice, ...]:
-    """Which pictures are meant: of the samples or of all test images, and which of them."""
+    """The options that select pictures: a class, label and answer, or unsure ones; samples or all test images."""
     names, kinds = scope.samples.classes, [(ALL, "all"), (UNSURE, f"unsure (margin below {CLOSE})")]
     if scope.knows_samples:
         kinds.append((WRONG, "misclassified"))
     kinds += [(name, name) for name in _own(scope)]
     if scope.knows_samples and max(len(names), len(scope.classes)) <= MAX_PAIRED:
-        kinds += [(f"{a}>{b}", taken_for(a, b)) for a, b in product(names, scope.classes)]
+        kinds += [(f"{a}>{b}", prediction_text(a, b)) for a, b in product(names, scope.classes)]
     chosen = Choice("samples", "Pictures", tuple(kinds), ALL)
     return (chosen, _source(scope)) if scope.test_data else (chosen,)
 
@@ -65,22 +65,22 @@ def _source(scope: Microscope) -> Choice:
 
 
 @dataclass(frozen=True)
-class Listed:
+class PictureList:
     """The samples, or all test images."""
 
     numbers: Sequence[int]
-    """as a link has them"""
+    """their numbers in a link"""
     labels: list[str]
     names: list[str]
 
 
-def listed(scope: Microscope, selection: Selection) -> Listed:
-    """Of the samples, or of all test images."""
+def picture_list(scope: Microscope, selection: Selection) -> PictureList:
+    """The samples, or all test images if they are selected."""
     test = of_test(scope, selection)
     numbers = scope.test_numbers if test else range(len(scope.samples))
-    return scope.remembered(
+    return scope.cached(
         ("pictures", test),
-        lambda: Listed(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
+        lambda: PictureList(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
     )
 
 
@@ -89,7 +89,7 @@ def of_test(scope: Microscope, selection: Selection) -> bool:
 
 
 def answers_to(scope: Microscope, selection: Selection | None = None) -> Measurement[Answers]:
-    """What the network does with each of the samples, or of all test images, when it is asked for."""
+    """The answers to the samples; or to all test images, on request."""
     if selection is None or not of_test(scope, selection):
         return scope.over_samples(
             "answers",
@@ -108,71 +108,71 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
 
 
 def sample_answers(scope: Microscope) -> list[int] | None:
-    """The class that the network gives each sample, where that is known."""
-    known = scope.known(answers_to(scope))
-    return None if known is None else known.answer.tolist()
+    """The answer to each sample; None before they are measured."""
+    answers = scope.latest(answers_to(scope))
+    return None if answers is None else answers.answer.tolist()
 
 
-def chosen(scope: Microscope, selection: Selection) -> list[int] | None:
-    """The places of the pictures that are meant, in their order; None where what they depend on is not known yet."""
+def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | None:
+    """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)
-    truths, known = listed(scope, selection).labels, scope.known(answers_to(scope, selection))
-    if known is None and needs_answers(scope, selection):
+    truths, answers = picture_list(scope, selection).labels, scope.latest(answers_to(scope, selection))
+    if answers is None and needs_answers(scope, selection):
         return None
     if kind == ALL:
         places = [*range(len(truths))]
     elif kind in _own(scope):
         places = [i for i, truth in enumerate(truths) if truth == kind]
     else:
-        assert known is not None
-        given = [scope.classes[answer] for answer in known.answer]
-        pairs = zip(truths, given, known.margin.tolist(), strict=True)
+        assert answers is not None
+        given = [scope.classes[answer] for answer in answers.answer]
+        pairs = zip(truths, given, answers.margin.tolist(), strict=True)
         places = [
             i
             for i, (a, b, margin) in enumerate(pairs)
             if {WRONG: a != b, UNSURE: margin < CLOSE}.get(kind, kind == f"{a}>{b}")
         ]
-    if order == PLACE or known is None:
+    if order == PLACE or answers is None:
         turn, seen = dict[int, int](), dict[str, int]()
         for i in places:
             turn[i] = seen[truths[i]] = seen.get(truths[i], -1) + 1
         return sorted(places, key=lambda i: (turn[i], i))
-    return sorted(places, key=_keys(known)[order].__getitem__)
+    return sorted(places, key=_keys(answers)[order].__getitem__)
 
 
-def _keys(known: Answers) -> dict[str, list[float]]:
-    """What each order sorts by, smallest first."""
+def _keys(answers: Answers) -> dict[str, list[float]]:
+    """The values of each order, smallest first."""
     values = {
-        "confidence": known.confidence,
-        "sure": -known.confidence,
-        "margin": known.margin,
-        "late": -known.decided,
-        "patch": -known.votes.max(1),
+        "confidence": answers.confidence,
+        "sure": -answers.confidence,
+        "margin": answers.margin,
+        "late": -answers.decided,
+        "patch": -answers.votes.max(1),
     }
     return {name: list.tolist() for name, list in values.items()}
 
 
 def needs_answers(scope: Microscope, selection: Selection) -> bool:
-    """Whether which pictures are listed, or their order, depends on the answers."""
+    """Whether the selected pictures or their order depend on the answers."""
     kind = filters(scope)[0].value(selection)
     return SORT.value(selection) != PLACE or not (kind == ALL or kind in _own(scope))
 
 
-def wrong_answers(scope: Microscope, selection: Selection, known: Answers) -> list[bool]:
-    """For each picture whether its answer is known to be wrong."""
-    labels = listed(scope, selection).labels
-    pairs = zip(known.answer.tolist(), labels, strict=True)
+def wrong_answers(scope: Microscope, selection: Selection, answers: Answers) -> list[bool]:
+    """For each picture whether its answer is wrong; False if the network has other classes."""
+    labels = picture_list(scope, selection).labels
+    pairs = zip(answers.answer.tolist(), labels, strict=True)
     return [scope.knows_samples and scope.classes[answer] != label for answer, label in pairs]
 
 
-def chosen_in_words(scope: Microscope, selection: Selection, places: Sequence[int]) -> str:
-    """HTML: how many pictures are meant, and how many of the answers are right."""
-    known, count = scope.known(answers_to(scope, selection)), len(listed(scope, selection).labels)
+def selected_text(scope: Microscope, selection: Selection, places: Sequence[int]) -> str:
+    """HTML: the number of selected pictures, and of correct answers."""
+    answers, count = scope.latest(answers_to(scope, selection)), len(picture_list(scope, selection).labels)
     label = escape(filters(scope)[0].label_of(selection))
     words = f"{len(places):,} of {counted(count, 'picture')}: {label}."
-    if known is None or not places or not scope.knows_samples:
+    if answers is None or not places or not scope.knows_samples:
         return words
-    wrong = wrong_answers(scope, selection, known)
+    wrong = wrong_answers(scope, selection, answers)
     right = len(places) - sum(wrong[i] for i in places)
     return f"{words} Correct answers: {right:,} ({right / len(places):.1%})."
 
@@ -181,9 +181,9 @@ def _samples(scope: Microscope) -> View:
     return View(
         "samples",
         "Samples",
-        "Which test images, not used for training, are there to choose from?"
+        "Which of these test images do you select? None was used for training."
         if scope.samples.held_out
-        else "Which of these pictures do you choose?",
+        else "Which of these pictures do you select?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
         lambda s: (s.options.get("images"), s.options.get("sort")),
         _draw_samples,
@@ -197,12 +197,12 @@ def _needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def _draw_samples(scope: Microscope, selection: Selection) -> Drawn:
-    places = chosen(scope, selection)
+    places = selected_pictures(scope, selection)
     if places is None:
         return Drawn()
     if not places:
-        return Drawn(words="There is none among the samples.")
-    found, here = listed(scope, selection), places[:FEW]
+        return Drawn(words="No sample matches.")
+    found, here = picture_list(scope, selection), places[:FEW]
     more = len(places) - len(here)
     words = (
         f"The first {len(here)} of {len(places):,}. <button type='button' data-words='lens=model' "
@@ -216,7 +216,7 @@ def pictures(scope: Microscope) -> View:
     return View(
         "pictures",
         "Pictures and answers",
-        "What does the network answer to each picture, how sure, decided at which depth and by which patch?",
+        "Which class does the network predict for each picture, with which confidence, and from which depth on?",
         "Limits: the confidence is that of the network, and a picture at the top of an order is extreme by selection.",
         lambda s: None,
         _draw_pictures,
@@ -226,50 +226,50 @@ def pictures(scope: Microscope) -> View:
 
 
 def _turn(scope: Microscope) -> tuple[Number, ...]:
-    """Which page is shown, where there may be several."""
+    """The option for the page; none if there can be only one page."""
     pages = -(-max(len(scope.samples), PUBLISHED if scope.test_data else 0) // PAGE)
     return (Number("page", "", 1, pages, 1),) if pages > 1 else ()
 
 
 def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    known, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    answers, places = scope.latest(answers_to(scope, selection)), selected_pictures(scope, selection)
     if places is None:
         return Drawn()
-    found = listed(scope, selection)
+    found = picture_list(scope, selection)
     pages = -(-len(places) // PAGE)
     page = next((turn.value(selection) for turn in _turn(scope) if turn.value(selection) <= pages), 1)
     here = places[PAGE * (page - 1) : PAGE * page]
     numbers = [found.numbers[i] for i in here]
-    if known is None:  # then they have no more than their labels
+    if answers is None:  # then only the labels are known
         buttons = [_button(scope, n, found.labels[i]) for n, i in zip(numbers, here, strict=True)]
-        return Drawn(html=_grid(buttons) + _turns(page, pages), words=chosen_in_words(scope, selection, places))
-    cells = np.array(_cells(scope, found, known), str).T  # pictures columns
+        return Drawn(html=_grid(buttons) + _turns(page, pages), words=selected_text(scope, selection, places))
+    cells = np.array(_cells(scope, found, answers), str).T  # pictures columns
     rows = cells[here].tolist()
     if AS.value(selection) == "table":
         first = [_button(scope, n, row[0]) for n, row in zip(numbers, rows, strict=True)]
         html = table(COLUMNS, rows, first)
     else:
-        said = [f"{b} {c}" if a in (b, UNLABELLED) else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
-        html = _grid([_button(scope, n, words) for n, words in zip(numbers, said, strict=True)])
+        captions = [f"{b} {c}" if a in (b, UNLABELLED) else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
+        html = _grid([_button(scope, n, words) for n, words in zip(numbers, captions, strict=True)])
     listing = Numbers("value", {"picture": cells[places, 0].tolist(), "of": COLUMNS[1:]}, cells[places, 1:])
-    return Drawn(html=html + _turns(page, pages), words=chosen_in_words(scope, selection, places), numbers=listing)
+    return Drawn(html=html + _turns(page, pages), words=selected_text(scope, selection, places), numbers=listing)
 
 
-def _cells(scope: Microscope, found: Listed, known: Answers) -> list[list[str]]:
-    """What stands in each of the `COLUMNS`."""
+def _cells(scope: Microscope, found: PictureList, answers: Answers) -> list[list[str]]:
+    """The texts of each of the `COLUMNS`."""
     return [
         found.names,
         found.labels,
-        [scope.classes[answer] for answer in known.answer],
-        [f"{share:.1%}" for share in known.confidence],
-        [f"{margin:.2f}" for margin in known.margin],
-        [scope.depth_names[depth] for depth in known.decided],
-        [str(scope.grid.position(patch)) for patch in known.top_patch.tolist()],
+        [scope.classes[answer] for answer in answers.answer],
+        [f"{share:.1%}" for share in answers.confidence],
+        [f"{margin:.2f}" for margin in answers.margin],
+        [scope.depth_names[depth] for depth in answers.decided],
+        [str(scope.grid.position(patch)) for patch in answers.top_patch.tolist()],
     ]
 
 
 def _turns(page: int, pages: int) -> str:
-    """HTML: where one is in the pages, and the ways to the next ones."""
+    """HTML: the number of the page, and buttons for the next and the previous one."""
     if pages <= 1:
         return ""
     steps = ("back", "Previous", page - 1), ("next", "Next", page + 1)
@@ -286,7 +286,7 @@ def _grid(buttons: Sequence[str]) -> str:
 
 
 def _button(scope: Microscope, number: int, name: str) -> str:
-    """HTML: a small picture that a click opens."""
+    """HTML: a thumbnail; a click selects its picture."""
     return (
         f"<button type='button' data-words='sample={number}'>"
         f"<img src='{thumbnail_url(np.asarray(scope.sample_image(number)))}' alt=''>{escape(name)}</button>"
@@ -294,5 +294,5 @@ def _button(scope: Microscope, number: int, name: str) -> str:
 
 
 def _own(scope: Microscope) -> list[str]:
-    """The classes whose pictures can be asked for by their name alone."""
+    """The classes that can be values of the option by their names."""
     return [name for name in scope.samples.classes if name not in (ALL, WRONG, UNSURE)]

@@ -1,4 +1,4 @@
-"""A table that also a phone can show."""
+"""A table that fits on a phone, too."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -6,9 +6,9 @@ from itertools import repeat
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], first: Iterable[str | None] = repeat(None)) -> str:
-    """HTML. On a narrow page each row becomes a card, in which every figure carries the name of its column.
+    """HTML. On a narrow page each row becomes a card with the name of the column before each value.
 
-    first: HTML for the first cell of each row, in place of its text
+    first: HTML for the first cell of each row, instead of its text
     """
     head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in columns)
     return (

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from viz import figures, tokens
 from viz.figures import AGAINST, FOR
-from viz.intervene import knockout
+from viz.intervene import ablation
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -29,7 +29,7 @@ DEPTHS, PAIRS = "depths", "pairs"
 SIMILAR_TO = Choice(
     "similar", "Show", ((DEPTHS, "the selected patch, all depths"), (PAIRS, "all pairs, the selected depth")), DEPTHS
 )
-USUAL = "The figure shows values minus the mean over the samples, for the same patch and depth."
+DIFFERENCE = "The figure shows values minus the mean over the samples, for the same patch and depth."
 
 
 def lens(scope: Microscope) -> Lens:
@@ -59,7 +59,7 @@ def _tiles(
 
 
 def abreast(scope: Microscope) -> int:
-    """How many maps of depths stand in a line, in every view that has one for each."""
+    """The number of maps in a line, in every view with one map for each depth."""
     return min(ABREAST, len(scope.depth_names))
 
 
@@ -118,7 +118,7 @@ def _neighbours(scope: Microscope) -> View:
 
 
 def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
-    bank = scope.known(scope.sample_tokens(selection.depth))
+    bank = scope.latest(scope.sample_tokens(selection.depth))
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
@@ -160,18 +160,18 @@ def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Para
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
-    seen, usual = scope.look(selection.picture), scope.known(scope.sample_stats())
+    seen, stats = scope.look(selection.picture), scope.latest(scope.sample_stats())
     if NORM_OF.value(selection) == TOKENS:
-        label, values, mean = "norm of the token", tokens.norms(seen), usual and usual.norms
+        label, values, mean = "norm of the token", tokens.norms(seen), stats and stats.norms
     else:
         values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
-        label, mean = "norm of the update", usual and usual.updates
+        label, mean = "norm of the update", stats and stats.updates
     if COMPARE.value(selection) == RAW:
         return _tiles(scope, values, label)
     if mean is None:
         return Drawn()
     drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True)
-    return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
+    return Drawn(drawn.figure, words=DIFFERENCE, numbers=drawn.numbers)
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -217,7 +217,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
-    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.sample_stats())
+    found, stats = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.latest(scope.sample_stats())
     named = {scope.answer(selection.picture), selection.target}
     truth = None if selection.sample is None else scope.truth_class(selection.sample)
     named |= set() if truth is None else {truth}
@@ -229,18 +229,18 @@ def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
         "probability",
         selection.depth,
         sorted(named),
-        None if usual is None else usual.band,
+        None if stats is None else stats.band,
     )
-    words = lead_in_words(found, scope.classes, scope.depth_names)
-    words += f" {skipped_in_words(scope, selection.picture, found.decided_at)}"
-    if usual is not None:
-        words += f" {read_in_words(scope, usual)} {_usual_in_words(scope, usual)}"
+    words = lead_text(found, scope.classes, scope.depth_names)
+    words += f" {ablated_text(scope, selection.picture, found.decided_at)}"
+    if stats is not None:
+        words += f" {head_text(scope, stats)} {_band_text(scope, stats)}"
     axes = {"depth": scope.depth_names, "class": scope.classes}
     return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
 
 
-def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
-    """HTML: where the final answer first leads, and whether for good."""
+def lead_text(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[str]) -> str:
+    """HTML: the depth from which on the final answer leads, and later depths at which it does not."""
     answers, begin = found.probabilities.argmax(1), found.leads_from
     answer = answers[-1]
     after = answers[begin + 1 :]
@@ -254,27 +254,27 @@ def lead_in_words(found: tokens.LogitLens, classes: Sequence[str], depths: Seque
     return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
 
 
-def skipped_in_words(scope: Microscope, picture: bytes, depth: int) -> str:
-    """HTML: the answer without the half-block that leads to a depth; at the stem, nothing."""
+def ablated_text(scope: Microscope, picture: bytes, depth: int) -> str:
+    """HTML: the answer without the update of the sublayer before a depth; empty for the stem."""
     if not depth:
         return ""
-    before, half = scope.answer(picture), depth - 1
-    after = scope.remembered(
-        ("answer without", picture, half),
-        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [half], {}).argmax()),
+    before, sublayer = scope.answer(picture), depth - 1
+    after = scope.cached(
+        ("answer without", picture, sublayer),
+        lambda: int(ablation.ablate(scope.model, scope.input(picture)[None], [sublayer], {}).argmax()),
     )
     becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
     return f"Without {scope.depth_names[depth]}, the answer {becomes}."
 
 
-def read_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
-    """HTML: from where on the head can read most samples' answers, what skipping that part does, and a reason."""
-    depth = _most_read(usual)
+def head_text(scope: Microscope, stats: tokens.SampleStats) -> str:
+    """HTML: the depth at which the head can read most samples' answers, and the effect of ablating its sublayer."""
+    depth = _most_read(stats)
     read = (
-        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
-        f"of {usual.images} samples."
+        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {stats.decided[depth]} "
+        f"of {stats.images} samples."
     )
-    if depth and (changed := scope.known(skipped_of(scope, depth))):
+    if depth and (changed := scope.latest(ablated_answers(scope, depth))):
         read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
@@ -285,36 +285,36 @@ def read_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
     return read
 
 
-def _most_read(usual: tokens.SampleStats) -> int:
-    """The depth from which on the head can read the answers of most samples."""
-    return int(usual.decided.argmax())
+def _most_read(stats: tokens.SampleStats) -> int:
+    """The depth at which the head can first read the answers of most samples."""
+    return int(stats.decided.argmax())
 
 
-def skipped_of(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
-    """How many answers to the samples change without the half-block that leads to a depth, and how many there are."""
+def ablated_answers(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
+    """(changed answers, samples) after ablation of the sublayer before a depth."""
     return scope.over_samples(
         ("answers without", depth),
         f"Skipping {scope.depth_names[depth]} over the samples",
-        lambda: knockout.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
+        lambda: ablation.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
         passes=2,
         first=FIRST,
     )
 
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    """What is usual; and, where that is known, what skipping the part does from which on most answers can be read."""
-    usual = scope.finished(scope.sample_stats())
-    depth = _most_read(usual) if usual else 0
-    return [scope.sample_stats(), *([skipped_of(scope, depth)] if depth else [])]
+    """The statistics over the samples; then the ablation of the sublayer that `head_text` reports."""
+    stats = scope.finished(scope.sample_stats())
+    depth = _most_read(stats) if stats else 0
+    return [scope.sample_stats(), *([ablated_answers(scope, depth)] if depth else [])]
 
 
-def _usual_in_words(scope: Microscope, usual: tokens.SampleStats) -> str:
-    """HTML: at which depth one class leads for nearly every sample, so that it says nothing about this one."""
-    depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
+def _band_text(scope: Microscope, stats: tokens.SampleStats) -> str:
+    """HTML: a depth at which one class leads for nearly all samples, which is no evidence about this picture."""
+    depth, leader = np.unravel_index(stats.leads[:-1].argmax(), stats.leads[:-1].shape)
     return (
         "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
-        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
-        f"{usual.images} samples, whatever they show, so this is weak evidence."
+        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {stats.leads[depth, leader]} of the "
+        f"{stats.images} samples, so this is weak evidence."
     )
 
 
@@ -347,11 +347,11 @@ def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
         words += f"They are equal only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.value(selection) == UNUSUAL:
-        usual = scope.known(scope.sample_stats())
-        if usual is None:
+        stats = scope.latest(scope.sample_stats())
+        if stats is None:
             return Drawn()
-        votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
-        label, words = f"{label} minus sample mean", USUAL
+        votes = votes - scope.grid.map(stats.votes[at, :, selection.target])
+        label, words = f"{label} minus sample mean", DIFFERENCE
     drawn = figures.over_picture(
         scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
     )
@@ -385,7 +385,7 @@ PCA = View(
 NORMS = View(
     "norms",
     "Norms of tokens and updates",
-    "How large is each token, and how large is the update by each half-block?",
+    "How large is each token, and how large is the update by each sublayer?",
     "Limits: LayerNorm removes the norm before every MLP; a large update may be undone later, or ignored by the "
     "classifier.",
     lambda s: s.picture,

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from mixer.grid import Groups
 from mixer.model import Mixer
 from viz.capture import array, evaluating
 from viz.pace import Steps, due, in_time, spread_out, summed
@@ -19,18 +20,18 @@ from viz.running_stats import RunningStats
 from viz.zerogpu import on_lent_gpu
 
 OUTPUTS_AT_ONCE = 32
-"""number of patches in one backward pass: bounds the memory for networks with many patches"""
+"""number of groups in one backward pass: bounds the memory for networks with many patches"""
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkInfluence:
-    """The estimated influence of patches on patches after some of the probes."""
+    """The estimated influence of patches, or of groups of patches, on each other after some of the probes."""
 
     done: int
     total: int
-    influence: Float32[np.ndarray, "patches patches"]
+    influence: Float32[np.ndarray, "groups groups"]
     """[to, from], estimated"""
-    standard_error: Float32[np.ndarray, "patches patches"]
+    standard_error: Float32[np.ndarray, "groups groups"]
     """of each entry; NaN after the first probe, which gives no error"""
 
 
@@ -75,16 +76,19 @@ def mean_token_jacobian(
 
 @on_lent_gpu
 def network_influence(
-    model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int
+    model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int, side: int = 1
 ) -> Iterator[int | NetworkInfluence]:
-    """Estimate the influence of each stem token on each token after the last block, for this image.
+    """Estimate the influence of each group's stem tokens on each group's tokens after the last block, for this image.
 
-    Entry [to, from] estimates ||J||_F / sqrt(channels) of J = d last[to] / d stem[from] (channels x channels; before
-    `pre_head_norm`; with all residual paths). For a random vector v of signs E ||J^T v||^2 = ||J||_F^2 (Hutchinson
-    1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a mean is slightly low for few
-    probes; its standard error is that of the mean divided by twice the root (the delta method).
+    Entry [to, from] estimates ||J||_F / sqrt(values in last[to]) of J = d last[to] / d stem[from], of all channels of
+    all patches of two groups (before `pre_head_norm`; with all residual paths). For a random vector v of signs E ||J^T
+    v||^2 = ||J||_F^2 (Hutchinson 1989), and one vector-Jacobian product gives J^T v for all of `from`. The root of a
+    mean is slightly low for few probes; its standard error is that of the mean divided by twice the root (the delta
+    method).
 
-    Yields after each batch of patches the number of probes done, and after each probe the current estimate. The model
+    side: of the groups, in patches
+
+    Yields after each batch of groups the number of probes done, and after each probe the current estimate. The model
     is free for other threads at each yield. Raises ValueError for an image of the wrong size or fewer than one probe.
     The same seed gives the same numbers.
     """
@@ -96,11 +100,10 @@ def network_influence(
         with torch.enable_grad():
             last = model.blocks(stem.requires_grad_())
     generator = torch.Generator().manual_seed(seed)
-    patches, channels = stem.shape[1:]
-    spread = RunningStats()
+    groups, spread = Groups(model.config.grid, side), RunningStats()
     for done in range(probes):
-        signs = torch.randint(2, (patches, channels), generator=generator) * 2 - 1
-        spread.add((yield from summed(_squared_gain(model, stem, last, signs.to(last)), done)))
+        signs = torch.randint(2, stem.shape[1:], generator=generator) * 2 - 1
+        spread.add((yield from summed(_squared_gain(model, stem, last, signs.to(last), groups), done)))
         yield spread.draws
         influence = np.sqrt(spread.mean, dtype=np.float32)
         yield NetworkInfluence(spread.draws, probes, influence, _standard_error(spread))
@@ -111,21 +114,20 @@ def _squared_gain(
     stem: Float[Tensor, "1 patches channels"],
     last: Float[Tensor, "1 patches channels"],
     signs: Float[Tensor, "patches channels"],
-) -> Steps[Float[np.ndarray, "patches patches"]]:
-    """||J^T v||^2 / channels for each (to, from), where v is the row of signs of `to`.
+    groups: Groups,
+) -> Steps[Float[np.ndarray, "groups groups"]]:
+    """||J^T v||^2 / values in `to` for each (to, from), where v are the signs of the patches of `to`.
 
     Yields 0 between the batches, which are parts of one probe.
     """
-    patches, channels = signs.shape
-    rows = list[Tensor]()
-    for to in torch.arange(patches, device=signs.device).split(min(OUTPUTS_AT_ONCE, in_time(model, 1))):
+    rows, of = list[Tensor](), torch.from_numpy(groups.of).to(signs.device)
+    for to in torch.arange(len(groups), device=signs.device).split(min(OUTPUTS_AT_ONCE, in_time(model, 1))):
         if rows:
             yield 0
-        probe = signs.new_zeros(len(to), 1, patches, channels)
-        probe[torch.arange(len(to)), 0, to] = signs[to]
+        probe = torch.where((of == to[:, None])[..., None], signs, 0)[:, None]
         (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)
-        rows.append(gradient[:, 0].double().square().mean(2))
-    return torch.cat(rows).cpu().numpy()
+        rows.append(groups.sum(gradient[:, 0].double().square().mean(2)))
+    return torch.cat(rows).cpu().numpy() / groups.sizes[:, None]
 
 
 def _standard_error(spread: RunningStats) -> Float32[np.ndarray, "patches patches"]:

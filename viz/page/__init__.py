@@ -1,1 +1,1 @@
-"""How what is shown gets into a browser, a report and other programs."""
+"""The lenses in a browser, in reports and for other programs."""

@@ -1,8 +1,8 @@
-"""What stands in the address: a short query, and under digests in it what is too long for one.
+"""The address of a selection: a short query in which digests replace long values.
 
-Gradio sends the query along with every request; servers take 8 kB of it and keep it in their logs. So a picture, and
-whatever else is long, is in the query as its digest alone. The browser keeps what a digest stands for
-(`instrument.js`), and *Copy link* puts it into the fragment, which no request carries.
+Gradio sends the query with every request; servers accept 8 kB and log it. So the query has only the digest of a picture
+or a long text. The browser stores the values of the digests (`address.js`), and *Copy link* puts them into the
+fragment, which is not part of a request.
 """
 
 import re
@@ -15,24 +15,24 @@ from urllib.parse import parse_qsl
 from viz.selection import to_query
 
 LONG = 500
-"""characters from which on a word is not in the query; a picture never is"""
+"""maximum length of a value in the query; pictures are never in it"""
 LONGEST = 8_000
-"""characters that a link may have beside its address, for chats and mail programs to let it through"""
+"""maximum length of query and fragment together: chats and mail programs break longer links"""
 DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Address:
-    """A link, parted."""
+    """A link in two parts: the query, and the long values."""
 
     query: str
-    kept: dict[str, str]
-    """what the digests in the query stand for"""
+    stored: dict[str, str]
+    """the long values by their digests"""
 
     @classmethod
-    @lru_cache(maxsize=16)  # an answer asks for the same one for every view that it draws
+    @lru_cache(maxsize=16)  # every view of an answer uses the same one
     def of(cls, link: str) -> "Address":
-        """link: all words, as `viz.selection.to_query` writes them"""
+        """link: all parameters, as `viz.selection.to_query` writes them"""
         words = dict(parse_qsl(link, keep_blank_values=True))
         digests = {
             name: sha256(text.encode()).hexdigest()[:32]
@@ -43,19 +43,19 @@ class Address:
 
     @property
     def fragment(self) -> str:
-        """What makes the query whole elsewhere, too; empty where there is nothing, or too much for a link."""
-        text = to_query(self.kept)
+        """The long values, which make the link work in other browsers; empty if there are none or they are too long."""
+        text = to_query(self.stored)
         return text if len(self.query) + len(text) < LONGEST else ""
 
     def short(self, text: str) -> str:
-        """A text with the digests in place of what they stand for."""
-        for digest, word in self.kept.items():
+        """A text in which digests replace the long values."""
+        for digest, word in self.stored.items():
             text = text.replace(word, digest)
         return text
 
 
-def said_of(missing: Collection[str]) -> str:
-    """A sentence on words of which a link has no more than the digest."""
+def missing_values(missing: Collection[str]) -> str:
+    """A message about parameters of which a link has only the digest."""
     if "picture" in missing:
-        return "The picture of this link is not in it: choose it here again."
-    return f"What this link says of {', '.join(missing)} was too long to be in it: choose it here again."
+        return "This link does not contain its picture: choose it again."
+    return f"This link does not contain its {', '.join(missing)}, which was too long: choose it again."

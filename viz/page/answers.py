@@ -1,4 +1,4 @@
-"""What the endpoints answer: their types, and what fills them."""
+"""The answers of the endpoints: their types, and the functions that compute them."""
 
 import re
 from html import unescape
@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from viz import tokens as token_questions
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS, Settings
-from viz.intervene.knockout import ablate
+from viz.intervene.ablation import ablate
 from viz.lenses.all import Lenses
 from viz.lenses.view import Numbers, View, sample_name
 from viz.microscope import Microscope
@@ -33,7 +33,7 @@ class Answer(TypedDict):
     confidences: list[Confidence]
     """of all classes, the most probable first"""
     notes: list[str]
-    """what was left out or changed of the picture, in sentences"""
+    """messages: how the picture was changed or cropped"""
 
 
 class Attributed(TypedDict):
@@ -104,9 +104,9 @@ class Intervened(TypedDict):
 
 class MethodFacts(TypedDict):
     signed: bool
-    """whether its values tell support from opposition"""
+    """whether its values have a sign: support or opposition"""
     complete: bool
-    """whether its values are meant to add up to the difference of the outputs"""
+    """whether its values should add up to the difference of the outputs"""
     baseline: bool
     """whether it compares with the baseline"""
     block: bool
@@ -116,7 +116,7 @@ class MethodFacts(TypedDict):
 
 
 class Described(TypedDict):
-    """A network, and what there is to choose for it."""
+    """A network, and the values that the parameters accept for it."""
 
     network: str
     """its name in the list of networks"""
@@ -135,32 +135,32 @@ class Described(TypedDict):
     baselines: list[str]
     outputs: list[str]
     samples: list[str]
-    """label and place of each, in the order in which sample=0, sample=1, ... in the words of a view name them"""
+    """label and number of each, in the order of sample=0, sample=1, ... in the parameter `words` of a view"""
     networks: dict[str, str]
-    """the names of all networks, and how good each is"""
+    """all networks by name, with their test accuracy"""
 
 
 class Listed(TypedDict):
     views: dict[str, str]
-    """the names of all views, and the question of each"""
+    """the question of each view, by its name"""
 
 
 class Seen(TypedDict):
-    """A view of the page, in numbers and words."""
+    """A view of the page as numbers and text."""
 
     view: str
     title: str
     question: str
     words: str
-    """the sentence made of its numbers"""
+    """a sentence with its most important numbers"""
     caution: str
-    """what it does not show"""
+    """its limits"""
     quantity: str
-    """what the values are; empty where the view is a text"""
+    """the meaning of the values; empty for a text"""
     axes: dict[str, list[str]]
-    """for each dimension of the values its name, and what stands at its places"""
+    """the name of each dimension of the values, and the names along it"""
     values: Any
-    """nested lists, as deep as there are axes; null for what is no number"""
+    """nested lists with a level for each axis; null for NaN"""
     notes: list[str]
 
 
@@ -238,13 +238,13 @@ def intervened(
     scope: Microscope,
     picture: bytes,
     changed: bytes,
-    halves: list[int],
+    sublayers: list[int],
     units: dict[int, list[int]],
     target: int,
     notes: list[str],
 ) -> Intervened:
     before = ablate(scope.model, scope.input(picture)[None], (), {})
-    after = ablate(scope.model, scope.input(changed)[None], halves, units)
+    after = ablate(scope.model, scope.input(changed)[None], sublayers, units)
     sides = [_side(scope, logits, target) for (logits,) in (before, after)]
     change = sides[1]["logit"] - sides[0]["logit"]
     return {"label": scope.classes[target], "before": sides[0], "after": sides[1], "change": change, "notes": notes}

@@ -1,17 +1,17 @@
-"""The page in Gradio: what stands where, and how a browser's requests are answered.
+"""The page in Gradio: its layout, and the answers to a browser's requests.
 
-- What a visitor does is one request to `act`, a server function of the wire, and its answer is what changed, as JSON by
-  element: a component each would cost the browser some milliseconds at every answer, and there are some sixty views.
-  The browser asks one thing after the other, so it shows the answers in the order of the choices.
-- What takes longer than that is measured by `run`, an event in Gradio's queue, of which each visitor has at most one.
-  It gives the model's thread back after every step, so clicks are answered between two steps, and several visitors'
-  measurements advance in turn. It says how far it is; what is finished the browser asks `act` for.
-  It is in the queue as only Gradio's own requests to its queue carry the visitor's token for ZeroGPU (`submit` of
-  @gradio/client asks the page around a Space for "zerogpu-headers", its `component_server` does not; `spaces` reads
-  `X-IP-Token`). So what `act` does must not borrow a GPU.
-- What of the page depends on the network comes with the answer to a link that leads to another one.
-- A picture that is uploaded is read and decoded before it comes to the model's thread.
-- Each endpoint takes one request at a time; on the model's thread it is one more visitor.
+- Each event of a visitor is a request to `act`, a server function of the wire. The answer has the changed values as
+  JSON, by element. A Gradio component for each of some fifty views would cost the browser milliseconds at every answer.
+  The browser sends one event at a time, so it shows the answers in the order of the events.
+- Longer measurements run in `run`, an event in Gradio's queue, at most one for each visitor. It releases the model
+  thread after every step, so clicks are answered between two steps and the measurements of several visitors advance in
+  turn. It yields the progress; the browser fetches results from `act`.
+  It must be in the queue because only those requests have the visitor's token for ZeroGPU (`submit` of @gradio/client
+  requests "zerogpu-headers" from the page around a Space, `component_server` does not; `spaces` reads `X-IP-Token`).
+  So `act` must not borrow a GPU.
+- The answer to a link to another network contains the markup that depends on the network.
+- Uploaded pictures are decoded outside the model thread.
+- Each endpoint handles one request at a time; on the model thread it is like another visitor.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ from viz.page.session import Session
 from viz.page.upload import Refused, read
 
 WAIT = """
-<p class="said" role="alert" data-part="said"></p>
-<p class="told" role="status" data-part="told"></p>
+<p class="said" role="alert" data-part="message"></p>
+<p class="told" role="status" data-part="announcement"></p>
 <div class="wait" hidden>
-  <progress aria-label="how far it is"></progress><span data-part="wait"></span>
+  <progress aria-label="progress"></progress><span data-part="wait"></span>
   <button type="button" data-do="stop">Cancel</button>
 </div>"""
 
 
 def build(networks: Networks, fetch: bool = False) -> gr.Blocks:
-    """The whole page. fetch: whether other programs may name pictures by addresses on the public internet"""
+    """The page. fetch: whether other programs may send public internet addresses of pictures"""
     gr.set_static_paths(figures.PLOTLY_JS)
     first = networks.first
     with SafeBlocks(
@@ -71,7 +71,7 @@ def build(networks: Networks, fetch: bool = False) -> gr.Blocks:
 
 
 def markup_of(instrument: Instrument) -> dict[str, str]:
-    """What of the page depends on the network: HTML by the id of its place."""
+    """The HTML that depends on the network, by the id of its element."""
     return {
         "host-samples": markup.lens(instrument.specimen),
         "host-answer": specimen.answer_html(instrument.scope),
@@ -80,7 +80,7 @@ def markup_of(instrument: Instrument) -> dict[str, str]:
 
 
 def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HTML:
-    """Markup that stays as it is, and the function of `instrument.js` that brings it to life."""
+    """Static markup, and the function of `instrument.js` that binds it."""
     arguments = {"status": "element, props, watch", "wire": "props, trigger, server"}.get(kind, "element")
     literal = template.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${").replace("{{", "{&#123;")
     return gr.HTML(
@@ -93,17 +93,17 @@ def _html(kind: str, template: str, value: Any = None, **settings: Any) -> gr.HT
 
 
 def _wire(networks: Networks, status: gr.HTML) -> None:
-    """All that goes between a browser and its visit. status: shows how far a measurement is"""
+    """The connection between browsers and their sessions. status: the element that shows the progress"""
     start = Session(networks.first.first)
 
     async def act(event: dict[str, Any], request: gr.Request) -> Updates:
-        visitor, shown = str(event.get("visitor")), networks.shown(event)
+        visitor, shown = str(event.get("visitor")), networks.of_event(event)
         visit = shown.visits.get(visitor) if shown else None
         here, refused, about = shown, "", Updates()
         if "link" in event:
             may_open = networks.may_open(request)
             here, refused = await networks.for_link(event, may_open)
-            about = {"network": here.name, "networks": await asyncio.to_thread(networks.listed), "others": may_open}
+            about = {"network": here.name, "networks": await asyncio.to_thread(networks.entries), "others": may_open}
             about |= {"facts": specimen.facts(here.scope), "markup": here is not shown and markup_of(here)}
         if here is None or (visit is None and "link" not in event):
             return {"lost": True}
@@ -120,22 +120,22 @@ def _wire(networks: Networks, status: gr.HTML) -> None:
         updates = await on_model_thread(here.answer, visit, event)
         updates[STATUS] |= about
         if refused:
-            updates[STATUS]["said"] = f"{refused} {updates[STATUS]['said']}".strip()
+            updates[STATUS]["message"] = f"{refused} {updates[STATUS]['message']}".strip()
         return updates
 
     async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:
-        here = networks.shown(event._data)
+        here = networks.of_event(event._data)
         if here and (visit := here.visits.get(event._data["visitor"])):
             async for shown in here.run(visit):
                 yield gr.HTML(**shown)
 
     first = json.dumps(networks.first.refresh(start))
     wire = _html("wire", "", first, elem_id="wire", server_functions=[act])
-    # "multiple": by default, Gradio drops what is asked for while a run ends
+    # "multiple": by default, Gradio drops a request that arrives while a run ends
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "multiple"}
     wire.change(run, None, status, concurrency_limit=None, **private)
 
 
 def _photo(path: str | None) -> Photo | None:
-    """What a visitor uploaded. Raises Refused, in words."""
+    """The uploaded photo of a visitor; None if it was removed. Raises Refused."""
     return Photo.of(read(path, get_upload_folder())) if path is not None else None

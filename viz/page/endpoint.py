@@ -30,27 +30,27 @@ from viz.page.answers import (
     Tokens,
 )
 from viz.page.networks import ERRORS, Networks
-from viz.page.parameters import named, one_of
-from viz.page.sent import Sent, SentMany, all_taken_from, taken_from
+from viz.page.parameters import one_of, parsed
+from viz.page.sent import Sent, SentMany, read_picture, read_pictures
 from viz.page.tools import Schema
 from viz.page.upload import Refused
 
 FIRST = "how.network"
-"""the view that a program gets without a name"""
-TWO = "There are two pictures: the one that is sent, and the one that words choose. Leave one of them out."
+"""the view of a request without a name"""
+TWO = "The request has two pictures: picture, and the sample or picture in words. Send only one."
 NULL: Schema = {"type": "null"}
-"""may be left out: told last, as in `str | None`"""
+"""the type of an omitted parameter: listed last, as in `str | None`"""
 
 
 def add(networks: Networks, fetch: bool) -> None:
-    """Put the endpoints on the page that is being built. fetch: whether pictures may be named by public addresses"""
+    """Add the endpoints to the page. fetch: whether public internet addresses of pictures are allowed"""
 
     async def given(picture: object, network: object) -> tuple[Microscope, bytes, list[str]]:
-        """The network, the picture as it takes it, and what was changed of the picture. Raises Refused, in words."""
-        scope = (await opened(network)).scope
-        return scope, *await taken_from(picture, scope.grid.image_size, fetch)
+        """The network, the picture in its size, and messages about changes of the picture. Raises Refused."""
+        scope = (await network_of(network)).scope
+        return scope, *await read_picture(picture, scope.grid.image_size, fetch)
 
-    async def opened(network: object) -> Lenses:
+    async def network_of(network: object) -> Lenses:
         try:
             return await networks.load("" if network is None else str(network))
         except ERRORS as error:
@@ -96,8 +96,8 @@ def add(networks: Networks, fetch: bool) -> None:
         number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
         one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
-        await _measured(scope.missing([one]))
-        found = await on_model_thread(scope.made, one)
+        await _measure(scope.missing([one]))
+        found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)
 
     async def attribute_many(
@@ -120,17 +120,17 @@ def add(networks: Networks, fetch: bool) -> None:
             block: as for attribute
             network: as describe lists them; without it, the one that the server was started with
         """
-        scope = (await opened(network)).scope
-        taken = await all_taken_from(pictures, scope.grid.image_size, fetch)
+        scope = (await network_of(network)).scope
+        decoded = await read_pictures(pictures, scope.grid.image_size, fetch)
         target = None if label is None else parameters.class_number(scope, label)
         kind, against, of = parameters.method(method, baseline, output)
         after = parameters.block(scope, block)
-        steps = explain_many(scope, [pixels for pixels, _ in taken], kind, target, against, of, after)
+        steps = explain_many(scope, [pixels for pixels, _ in decoded], kind, target, against, of, after)
         found = list[Attribution]()
         while (step := await on_model_thread(next, steps, None)) is not None:
             if isinstance(step, Attribution):
                 found.append(step)
-        made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, taken, strict=True)]
+        made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, decoded, strict=True)]
         return {"attributions": made}
 
     async def tokens(
@@ -172,70 +172,76 @@ def add(networks: Networks, fetch: bool) -> None:
     async def intervene(
         picture: Sent = None,
         edits: str | None = None,
-        skip: list[str] | None = None,
-        silence: list[list[int]] | None = None,
+        ablate_sublayers: list[str] | None = None,
+        ablate_units: list[list[int]] | None = None,
         label: str | None = None,
         network: str | None = None,
+        skip: list[str] | None = None,
+        silence: list[list[int]] | None = None,
     ) -> Intervened:
         """What if the picture were different, or a part of the network were ablated? All changes apply at once.
 
         Args:
             picture: as for classify
             edits: changes of the picture, as in a link, such as mean:3,1;swap:0,1-2,2;shuffle:7;paste:12@3,1
-            skip: half-blocks whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
-            silence: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
+            ablate_sublayers: sublayers whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
+            ablate_units: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
             label: the class to explain; without it, the answer before the intervention
             network: as describe lists them; without it, the one that the server was started with
+            skip: earlier name of ablate_sublayers
+            silence: earlier name of ablate_units
         """
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
-        halves = named("skip", parameters.half_blocks, scope, skip)
-        units = named("silence", parameters.units, scope, silence)
-        changed = await on_model_thread(scope.edited, pixels, named("edits", parameters.edits, scope, edits))
-        return await on_model_thread(answers.intervened, scope, pixels, changed, halves, units, number, notes)
+        ablated = skip if ablate_sublayers is None else ablate_sublayers
+        sublayers = parsed("ablate_sublayers", parameters.sublayers, scope, ablated)
+        zeroed = silence if ablate_units is None else ablate_units
+        units = parsed("ablate_units", parameters.units, scope, zeroed)
+        changed = await on_model_thread(scope.edited, pixels, parsed("edits", parameters.edits, scope, edits))
+        return await on_model_thread(answers.intervened, scope, pixels, changed, sublayers, units, number, notes)
 
     async def describe(network: str | None = None) -> Described:
-        """What is there? The classes, patches, depths, methods and samples of a network, and the names of all networks.
+        """What can be selected? Classes, patches, depths, methods and samples of a network; names of all networks.
 
         Args:
-            network: one of the networks that this lists; without it, the one that the server was started with
+            network: one of the listed networks; without it, the one that the server was started with
         """
-        lenses = await opened(network)
-        listed = await asyncio.to_thread(networks.listed)
+        lenses = await network_of(network)
+        listed = await asyncio.to_thread(networks.entries)
         return answers.described(lenses, {one["name"]: one["words"] for one in listed})
 
     async def views(network: str | None = None) -> Listed:
-        """Which views are there? Their names, for `view`, and the question that each answers.
+        """Which views has the page? Their names, for `view`, and the question that each answers.
 
         Args:
             network: as describe lists them; without it, the one that the server was started with
         """
-        lenses = await opened(network)
+        lenses = await network_of(network)
         return {"views": {name: view.question for name, (_, view) in lenses.named.items()}}
 
     async def view(
         picture: Sent = None, name: str | None = None, words: str | None = None, network: str | None = None
     ) -> Seen:
-        """What does a view of the page show? Its numbers with named axes, and what it says of them.
+        """What does a view of the page show? Its numbers with named axes, and a sentence about them.
 
         Args:
-            picture: as for classify; none where words choose a sample
+            picture: as for classify; none if words select a sample
             name: as views lists them, such as tokens.norms; without it, how.network
-            words: what is selected, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
+            words: the selection, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
             network: as describe lists them; without it, the one that the server was started with
         """
-        lenses = await opened(network)
+        lenses = await network_of(network)
         scope = lenses.scope
-        said, pixels, notes = parameters.said(words), None, list[str]()
-        if not said.keys() & {"picture", "sample"}:
-            pixels, notes = await taken_from(picture, scope.grid.image_size, fetch)
+        params, pixels, notes = parameters.params(words), None, list[str]()
+        if not params.keys() & {"picture", "sample"}:
+            pixels, notes = await read_picture(picture, scope.grid.image_size, fetch)
         elif picture:
             raise Refused(TWO)
         now, moved = now_at(scope, FIRST if name in (None, "") else f"{name}")
         _, found = lenses.named[one_of("view", now, tuple(lenses.named))]
-        selection = await on_model_thread(parameters.selected, lenses, pixels, {**moved, **said})
+        selection = await on_model_thread(parameters.selected, lenses, pixels, {**moved, **params})
         while waiting := await on_model_thread(found.missing, scope, selection):
-            await _measured(waiting[:1])
+            await _measure(waiting[:1])
         return await on_model_thread(answers.seen, scope, now, found, selection, notes)
 
     schemas = parameters.schemas(networks.first, fetch)
@@ -253,24 +259,26 @@ def add(networks: Networks, fetch: bool) -> None:
         _publish(function, returned, schemas)
 
 
-async def _measured(wanted: Sequence[Measurement[Any]]) -> None:
-    for measurement in wanted:
+async def _measure(measurements: Sequence[Measurement[Any]]) -> None:
+    for measurement in measurements:
         steps = measurement.steps()
         while await on_model_thread(next, steps, None) is not None:
-            pass  # the page's visitors have their turn between two steps
+            pass  # visitors of the page get answers between two steps
 
 
 def _publish(function: Callable[..., Awaitable[Any]], returned: str, schemas: Mapping[str, Schema]) -> None:
-    """Make an endpoint of it, whose parameters and result have their names, and what is said of them, in `view_api`."""
-    page: Any = Context.root_block  # Gradio states neither labels nor parameters
-    _, said, _ = get_function_description(function)
+    """Publish a function as an endpoint; `view_api` shows the names and descriptions of parameters and result."""
+    page: Any = Context.root_block  # the types of Gradio have neither labels nor parameters
+    _, descriptions, _ = get_function_description(function)
     added = gr.api(function, api_name=function.__name__)
     names = [*function.__annotations__][: len(added["inputs"])]
     for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
         block = page.blocks[number]
         block.label = name  # where Gradio writes "1st"
-        if name in said:
+        if name in descriptions:
             may = {kind: sorted(each, key=NULL.__eq__) for kind, each in block.api_info().items() if kind == "oneOf"}
-            about = dict.fromkeys(("description", "additional_description"), said[name])  # of JSON Schema, and Gradio's
+            about = dict.fromkeys(
+                ("description", "additional_description"), descriptions[name]
+            )  # of JSON Schema, and Gradio's
             block._api_info = block.api_info() | may | about
     page.parameters[function.__name__] = {name: schemas[name] for name in names}

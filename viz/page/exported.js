@@ -1,6 +1,6 @@
-// A figure or a drawing as a file for a paper: on white, its title above it, below it what it is of; several side by side.
+// Figures and drawings as files: on white, with the title above and the facts below; several side by side.
 window.exported = (() => {
-  const EDGE = 16, NARROWEST = 480, INK = "#1c2430", SCALE = 3; // pixels of a PNG for one of the page
+  const EDGE = 16, NARROWEST = 480, INK = "#1c2430", SCALE = 3; // pixels of a PNG per pixel of the page
   const TITLE = 18, WHICH = 15, CAPTION = 13, LINE = 1.35;
   const escaped = text => new XMLSerializer().serializeToString(new Text(text));
   const inlined = blob => new Promise(resolve => {
@@ -9,7 +9,7 @@ window.exported = (() => {
     reader.readAsDataURL(blob);
   });
 
-  // the page's own font goes along, as the file is also read where it is not installed
+  // the file contains the font of the page, which other machines may not have
   let faces;
   const fonts = family => (faces ??= Promise.all([...document.styleSheets].flatMap(sheet => [...sheet.cssRules]
     .filter(rule => rule instanceof CSSFontFaceRule && family.startsWith(rule.style.fontFamily))
@@ -27,7 +27,7 @@ window.exported = (() => {
     return {width, height, svg};
   };
 
-  // what the page looks like in light, whatever it does at the moment
+  // calls `look` while the page has its light theme
   const inLight = look => {
     const {classList} = document.body, dark = classList.contains("dark");
     classList.add("still");
@@ -39,25 +39,25 @@ window.exported = (() => {
       classList.remove("still");
     }
   };
-  // HTML with its looks written into it, but for those that a browser gives it by itself, and each of them once; a
-  // width of zero is not what a border has by itself, as soon as it has a style. Values of variables are in what uses them
+  // HTML with its computed styles, without the browser's defaults and each style only once. Widths of borders are always
+  // included, as their default depends on the border's style; variables are not, as computed styles have their values
   const UNSEEN = /block|inline|^--|^(cursor|transition|animation|pointer-events|user-select|will-change)/, ALWAYS = /^border-.*-width$/;
   let parts = 0;
   const styled = element => {
-    const frame = document.createElement("iframe"), known = new Map();
+    const frame = document.createElement("iframe"), defaults = new Map();
     frame.style.cssText = "position: fixed; width: 0; height: 0; border: 0";
     document.body.append(frame);
     const plain = ({namespaceURI, localName}) => {
-      if (!known.has(localName)) {
+      if (!defaults.has(localName)) {
         const made = frame.contentDocument.createElementNS(namespaceURI, localName);
         frame.contentDocument.body.append(made);
         const looks = frame.contentWindow.getComputedStyle(made);
-        known.set(localName, Object.fromEntries([...looks].map(name => [name, looks.getPropertyValue(name)])));
+        defaults.set(localName, Object.fromEntries([...looks].map(name => [name, looks.getPropertyValue(name)])));
         made.remove();
       }
-      return known.get(localName);
+      return defaults.get(localName);
     };
-    // each look once, under a name that no other part of the file has
+    // a class for each different style, unique in the file
     const names = new Map(), prefix = `look${++parts}-`;
     const nameOf = look => {
       if (!names.has(look)) names.set(look, `${prefix}${names.size}`);
@@ -68,7 +68,7 @@ window.exported = (() => {
     const looks = (own, over, usual) => [...own].filter(name => !UNSEEN.test(name)).map(name => [name, own.getPropertyValue(name)])
       .filter(([name, value]) => ALWAYS.test(name) || value !== usual[name] || value !== over.getPropertyValue(name))
       .map(([name, value]) => `${name}: ${value}`).join("; ");
-    // what a style sheet writes before or after the content is a text of the file
+    // texts of ::before and ::after become elements
     const written = (one, own, side) => {
       const made = getComputedStyle(one, side), [, text] = made.content.match(/^"(.*)"$/) ?? [];
       if (!text || made.display === "none") return [];
@@ -93,7 +93,7 @@ window.exported = (() => {
     return {width, height, svg: `<foreignObject width="${width}" height="${height}">${styled(html)}</foreignObject>`};
   });
 
-  // all of it as one SVG: texts in lines as long as there is room, one thing under the other
+  // one SVG with title, panes and caption below each other; texts are broken into lines
   const composed = (title, parts, caption, family, faces) => {
     const pen = document.createElement("canvas").getContext("2d"), marks = [];
     const write = (text, size, weight, x, top, width) => {
@@ -124,7 +124,7 @@ window.exported = (() => {
 
   const painted = async ({svg, width, height}) => {
     const image = new Image();
-    image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`; // by another address, Chromium would not let the pixels out
+    image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`; // with a blob URL, Chromium would not allow to read the pixels
     await image.decode();
     const canvas = Object.assign(document.createElement("canvas"), {width: SCALE * width, height: SCALE * height});
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);

@@ -1,6 +1,6 @@
-"""One network's page and what happens on it: what a browser sends changes a visit, and what changed is sent back.
+"""The page of one network: an event of a browser changes a session, and the answer has the changed values.
 
-It knows no Gradio: `app.py` puts it on a page.
+It does not use Gradio: `app.py` does.
 """
 
 import logging
@@ -32,8 +32,8 @@ from viz.lenses.view import (
 from viz.measuring import Clock, Measurement, duration, on_model_thread
 from viz.microscope import Microscope
 from viz.page import pin, specimen
-from viz.page.address import DIGEST, Address, said_of
-from viz.page.markup import asks_id
+from viz.page.address import DIGEST, Address, missing_values
+from viz.page.markup import question_id
 from viz.page.photo import WORDS, Photo
 from viz.page.pin import Pinned
 from viz.page.report import choose, drawn_or_words, name_of, report
@@ -42,34 +42,34 @@ from viz.selection import Params, Selection, bare, change, from_query, option_te
 from viz.zerogpu import LENT
 
 INSTANT = 0 if LENT else 0.2
-"""seconds of measurements that are made before the answer, as another answer would take longer; none where they may
-borrow a GPU, see `app.py`"""
-SHORT = 1
-"""seconds from which on a wait is shown, and can be cancelled"""
+"""seconds of measurements that run before an answer, as a second answer would take longer; none on ZeroGPU, see
+`app.py`"""
+SLOW = 1
+"""longer measurements, in seconds, show their progress and can be cancelled"""
 REDRAW = 1
-"""seconds at least between two drawings of an estimate that becomes better"""
+"""minimum number of seconds between two drawings of an estimate"""
 REFRESH = 0.2
-"""seconds between two looks at how far a measurement is"""
+"""seconds between two updates of the progress"""
 LISTED = 3
-"""names of measurements in a sentence"""
-VISITS = 200
-"""visitors whom a network remembers; who comes back after so many others is sent all anew, from the link"""
+"""maximum number of names of measurements in a sentence"""
+MAX_VISITS = 200
+"""sessions in the memory of a network; the page of a forgotten visitor starts again from its link"""
 SAME = "Identical for the pinned selection."
-BROKEN = "Something in the program went wrong here. Choose something else to go on; the server's log has the details."
+BROKEN = "An error occurred in the program. Select something else to continue; the server's log has the details."
 
 STATUS = "status"
-"""the element that shows the link's address, sentences, and how far a measurement is"""
+"""the element that shows messages and the progress"""
 
 log = logging.getLogger(__name__)
 
 _turn = count(1)
 
 Updates = dict[str, Any]
-"""values for elements of the page, by their ids"""
+"""new values of elements of the page, by their ids"""
 
 
 class Instrument(Lenses):
-    """The lenses of a network, and the parts of its page."""
+    """The lenses of a network, and the elements of its page."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class Instrument(Lenses):
     ):
         """name, further: see `Lenses`
 
-        beside: gives the views of another network by its name, to be pinned here. Raises ValueError, in words
+        beside: name -> the views of another network, which can be pinned here. Raises ValueError for unknown names
         """
         super().__init__(scope, name, further)
-        self.visits: LRUCache[str, Session] = LRUCache(VISITS)
-        """by visitor"""
+        self.visits: LRUCache[str, Session] = LRUCache(MAX_VISITS)
+        """sessions by visitor"""
         self._beside = beside
         self.parts = [
             *specimen.parts(scope),
@@ -93,17 +93,17 @@ class Instrument(Lenses):
             Element("tour", self._touring, lambda v: {"set": {}, "html": tour.bar(scope, v.selection)}),
             *map(self._asks, self.lenses),
             *(self._view(lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views),
-            Element("kept", lambda v: tuple(self._address(v).kept), lambda v: self._address(v).kept),
+            Element("stored", lambda v: tuple(self._address(v).stored), lambda v: self._address(v).stored),
         ]
 
     def _bar(self, visit: Session) -> dict[str, Any]:
-        """What is kept."""
+        """The value of the bar of the pinned selection."""
         selection = visit.selection
         html = pin.bar(visit.pinned, self, self.scope.classes[selection.target])
         return {"html": html, "set": {SCALE.name: SCALE.value(selection)}}
 
     def _touring(self, visit: Session) -> Hashable:
-        """All that the bar of the tour depends on: where its stops are, and at one what it says."""
+        """Everything that the bar of the tour depends on."""
         stop = tour.TOUR.value(visit.selection)
         open_ends = tuple(
             (one.key, one.reached) for one in self.scope.missing(lens_needed(self.scope, visit.selection))
@@ -116,15 +116,15 @@ class Instrument(Lenses):
         def chosen(visit: Session) -> dict[str, str]:
             return {option.name: option_text(option, visit.selection) for option in lens.options}
 
-        return Element(asks_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
+        return Element(question_id(lens), lambda v: tuple(chosen(v).values()), lambda v: {"set": chosen(v)}, lens.id)
 
     def _view(self, lens: Lens, view: View) -> Element:
         name = element_id(lens, view)
         return Element(name, lambda v: self._depends(v, name), lambda v: self._value(v, name), self.lens_of[name])
 
     def refresh(self, visit: Session) -> Updates:
-        """Values for all that no longer shows what it should; what is not on the page waits until it is opened."""
-        self.wanted(visit)  # what starts by itself is decided for all views together
+        """New values for each element whose inputs changed; elements of closed lenses wait."""
+        self.to_run(visit)  # decides for all views together which measurements start automatically
         updates: Updates = {}
         for part in self.parts:
             if self._is_shown(visit, part.element, part.lens):
@@ -134,8 +134,8 @@ class Instrument(Lenses):
                     visit.sent[part.element] = sees
         return updates
 
-    def wanted(self, visit: Session) -> list[Measurement]:
-        """What is to be measured for what is open, the shortest first."""
+    def to_run(self, visit: Session) -> list[Measurement]:
+        """The measurements that should run for the open lens, the shortest first."""
         needed = {
             measurement.key: measurement
             for name, place in self.lens_of.items()
@@ -145,23 +145,23 @@ class Instrument(Lenses):
         return [one for one in sorted(needed.values(), key=lambda one: one.seconds) if visit.starts(one)]
 
     def _is_shown(self, visit: Session, element: str, lens: str | None) -> bool:
-        """Whether an element can be seen. lens: that it stands in, if any"""
-        return element in (visit.only, "kept") if visit.only else lens in (None, visit.selection.lens)
+        """Whether an element is on the screen. lens: the one that contains it, if any"""
+        return element in (visit.only, "stored") if visit.only else lens in (None, visit.selection.lens)
 
     def _needs(self, visit: Session, name: str) -> list[Measurement]:
-        """What a view needs, for the present selection and for the one that it is shown beside."""
-        kept = self._kept(visit, name)
+        """The missing measurements of a view, for the current and the pinned selection."""
+        pinned = self._pinned_for(visit, name)
         here = self.views[name].missing(self.scope, visit.selection)
-        return [*here, *(kept.needs(name, self) if kept else ())]
+        return [*here, *(pinned.needs(name, self) if pinned else ())]
 
     def _waiting(self, visit: Session, name: str) -> list[Measurement]:
-        """What a view needs that does not start by itself."""
+        """The missing measurements of a view that do not start automatically."""
         return [one for one in self._needs(visit, name) if not visit.starts(one)]
 
     def _offering(self, visit: Session, name: str) -> str:
-        """The view that offers what this one waits for: the first of its lens that waits for the same."""
+        """The view with the button *Measure* for this one: the first of its lens with the same missing measurements."""
         keys, place = {one.key for one in self._waiting(visit, name)}, self.lens_of[name]
-        if not keys:  # as nearly always: what the other views need is not looked at
+        if not keys:  # nearly always: this saves the search through the other views
             return name
         return next(
             other
@@ -170,49 +170,48 @@ class Instrument(Lenses):
         )
 
     def _offer(self, visit: Session, name: str) -> str:
-        """HTML: a button for what is not measured unasked, and why it is not there; one for all views of a lens."""
+        """HTML: the button *Measure* with the reason, or the name of the view that has it."""
         waiting, offering = self._waiting(visit, name), self._offering(visit, name)
         if waiting and offering != name:
             return f"Measured together with: {escape(self.views[offering].title)}."
         return _offer(visit, waiting)
 
-    def _kept(self, visit: Session, name: str) -> Pinned | None:
+    def _pinned_for(self, visit: Session, name: str) -> Pinned | None:
         return pin.beside(visit.pinned, self, name, visit.selection)
 
     def answer(self, visit: Session, event: Mapping[str, Any]) -> Updates:
-        """Updates for whatever a browser sent, in the words of `instrument.js`: the one boundary of the page."""
+        """The answer to an event, which is untrusted and has the keys of `connection.js`."""
         if event.get("again"):
-            visit.sent.clear()  # an answer was lost on the way
+            visit.sent.clear()  # the last answer was lost
         try:
             status = {} if "redraw" in event else self._act(visit, event)
         except (ValueError, KeyError, TypeError) as error:
-            log.warning("not understood: %.200r: %s", event, error)
-            status = {"said": "That could not be done: reload the page if it happens again."}
+            log.warning("invalid event: %.200r: %s", event, error)
+            status = {"message": "The request is invalid. Reload the page if this happens again."}
         return self._updates(visit, status)
 
     async def run(self, visit: Session) -> AsyncIterator[dict[str, Any]]:
-        """Measure what is wanted, until nothing is; yields how far it is, and "redraw" when something is to be drawn:
-        a result, or an estimate that became better.
+        """Run all measurements that should run; yields the progress, and "redraw" after each result or better estimate.
 
-        It draws nothing itself, so nothing is drawn out of order. One at a time for a visit.
+        The browser then fetches the views with `answer`, so they are drawn in order. One run at a time for a session.
         """
         if visit.measuring:
             return
         visit.measuring = True
         try:
-            while todo := await on_model_thread(self.wanted, visit):
-                async for told in self._measure(visit, todo):
-                    yield told
+            while todo := await on_model_thread(self.to_run, visit):
+                async for update in self._measure(visit, todo):
+                    yield update
                 yield {"redraw": next(_turn)}
-            # drawn anew in any case: another visitor may have measured it meanwhile
+            # in any case, as another visitor may have measured it meanwhile
             yield {"wait": None, "redraw": next(_turn)}
         finally:
             visit.measuring = False
 
     async def _measure(self, visit: Session, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
-        """Measure the first; yields how far it is, where it takes a while, and when a better estimate can be drawn."""
+        """Run the first one; yields its progress if it is slow, and "redraw" for better estimates."""
         measurement, clock, looked, drawn = todo[0], Clock(todo[0]), 0.0, 0.0
-        steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SHORT
+        steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SLOW
         done: int | None = measurement.reached
         reached = measurement.reached
         while done is not None:
@@ -223,10 +222,10 @@ class Instrument(Lenses):
                 looked = time.monotonic()
                 yield {"wait": _wait(measurement, done, clock.left(done), len(todo) - 1)}
             done = await on_model_thread(self._step, visit, measurement, steps)
-            slow = slow or (done is not None and clock.left(done) > SHORT)
+            slow = slow or (done is not None and clock.left(done) > SLOW)
 
     def _step(self, visit: Session, measurement: Measurement, steps: Iterator[int]) -> int | None:
-        """How much is done after one step more; None where all is, where it failed or is no longer wanted."""
+        """Run one step: the number of steps done; None at the end, after a failure, or if it should no longer run."""
         try:
             done = next(steps, None)
         except Exception as error:
@@ -234,23 +233,23 @@ class Instrument(Lenses):
             visit.stopped[measurement.key] = f"{error}." if isinstance(error, ValueError) else BROKEN
             return None
         if done is None and (view := visit.requested.pop(measurement.key, None)):
-            # what the same view needs now, and would have started by itself if it were shorter
+            # the click also starts the next measurements of the view, even those too long to start automatically
             visit.requested |= {other.key: view for other in self._needs(visit, view) if not other.on_request}
-        wanted = any(other.key == measurement.key for other in self.wanted(visit))
-        if done is None and wanted:
-            visit.stopped[measurement.key] = BROKEN  # or it would be measured for ever
-        return done if wanted else None
+        still_needed = any(other.key == measurement.key for other in self.to_run(visit))
+        if done is None and still_needed:
+            visit.stopped[measurement.key] = BROKEN  # without a result, it would run again and again
+        return done if still_needed else None
 
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
-        """What the status says of it: sentences, a file to save, a view to go to."""
-        said, status = list[str](), dict[str, Any]()
+        """Change the session; returns the status: message, file to save, view to show."""
+        messages, status = list[str](), dict[str, Any]()
         words = dict(event.get("words", {}))
         if "link" in event:
             words, visit.selection, visit.pinned = from_query(str(event["link"])), self.first, None
-            words.pop("network", None)  # this one, if it was to be had
+            words.pop("network", None)  # opened already, if possible
             if missing := [name for name, text in words.items() if DIGEST.fullmatch(text)]:
                 words = {name: text for name, text in words.items() if name not in missing}
-                said.append(said_of(missing))
+                messages.append(missing_values(missing))
             only = words.pop("only", "")
             name, chosen = now_at(self.scope, bare(words.pop("view", only)))
             lens, view = self.named.get(name, (None, None))
@@ -259,14 +258,14 @@ class Instrument(Lenses):
                 status |= {"only": place} if only else {"go": place}
                 words = {**chosen, **words, "lens": lens.id}
             elif name:
-                said.append(f"There is no view {name!r} here.")
+                messages.append(f"There is no view {name!r} here.")
             visit.only = status.setdefault("only", "")
         elif "view" in event:
             words = dict(self._picked(visit, event))
         words = {str(name): str(text) for name, text in words.items()}
         if visit.photo and not words.keys().isdisjoint(WORDS):
             framing = {name: words.pop(name) for name in WORDS if name in words}
-            self._place(visit, visit.photo.framed(framing))
+            self._place(visit, visit.photo.with_crop(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
         if "photo" in event:
@@ -274,17 +273,17 @@ class Instrument(Lenses):
             words.pop("picture", None)
         if not words.keys().isdisjoint(option.name for option in self.specimen.all_options) and "view" in event:
             status["go"] = element_id(self.specimen, self.specimen.views[0])
-        kept = words.pop("pin", None)
+        pinned = words.pop("pin", None)
         if words or "link" in event:
             visit.started.clear()
             visit.selection, wrong = change(self.scope, self.page, visit.selection, words)
-            said += wrong
-        if kept == pin.SWAP and visit.pinned:
+            messages += wrong
+        if pinned == pin.SWAP and visit.pinned:
             status["follow"] = pin.swapped(self, visit.pinned, visit.selection)
-        elif kept is not None:
-            said += self._pin(visit, kept)
+        elif pinned is not None:
+            messages += self._pin(visit, pinned)
         if event.get("stop"):
-            visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
+            visit.stopped |= dict.fromkeys((m.key for m in self.to_run(visit)), "Cancelled.")
         if "measure" in event:
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
@@ -296,29 +295,29 @@ class Instrument(Lenses):
             status["file"] = {"name": name_of(self.scope, visit.selection), "text": text}
         if "csv" in event:
             status["file"] = self._file(visit, event["csv"])
-        return status | {"said": " ".join(said)}
+        return status | {"message": " ".join(messages)}
 
     def _pin(self, visit: Session, text: str) -> list[str]:
-        """Keep what a link says, or the present selection, or nothing; sentences for the visitor."""
+        """Pin the selection of a link, the current one, or none; returns messages."""
         if text == pin.HERE:
             visit.pinned = Pinned(self, visit.selection)
         elif text == pin.CLASS and visit.pinned:
             try:
                 visit.pinned = pin.of_class(visit.pinned, self.scope.classes[visit.selection.target])
             except ValueError as error:
-                return [f"What is pinned stays: {message(error)}."]
+                return [f"The pinned selection stays: {message(error)}."]
         elif not text:
             visit.pinned = None
         else:
             try:
-                visit.pinned, said = pin.parse(text, self._network(pin.network_of(text, self.name)))
+                visit.pinned, messages = pin.parse(text, self._network(pin.network_of(text, self.name)))
             except (ValueError, OSError, MemoryError) as error:
-                return [f"What was pinned is not shown: {message(error)}."]
-            return said
+                return [f"The pinned selection is not shown: {message(error)}."]
+            return messages
         return []
 
     def _network(self, name: str) -> Lenses:
-        """The views of the network of this name; ValueError where it is not here."""
+        """The views of a network. Raises ValueError if it is not open."""
         if name == self.name:
             return self
         if self._beside is None:
@@ -326,26 +325,26 @@ class Instrument(Lenses):
         return self._beside(name)
 
     def _place(self, visit: Session, photo: Photo | None) -> None:
-        """Put a visitor's own photo under the microscope; None: it was taken away, its picture stays."""
+        """Select a visitor's own photo; None: it was removed, but the picture stays selected."""
         visit.photo = photo
         visit.started.clear()
         if photo is not None:
             visit.selection = show(self.scope, visit.selection, photo.picture(self.scope.grid.image_size))
 
     def _measure_at_once(self, visit: Session) -> None:
-        """What is wanted, as far as it is expected to take no time that anybody would notice."""
+        """Run the measurements that take less than `INSTANT` in all."""
         left = INSTANT
-        while (wanted := self.wanted(visit)) and wanted[0].seconds <= left:
-            left -= wanted[0].seconds
-            steps = wanted[0].steps()
-            while self._step(visit, wanted[0], steps) is not None:
+        while (todo := self.to_run(visit)) and todo[0].seconds <= left:
+            left -= todo[0].seconds
+            steps = todo[0].steps()
+            while self._step(visit, todo[0], steps) is not None:
                 pass
 
     def _updates(self, visit: Session, status: Updates) -> Updates:
-        """status: what else it says; without a sentence, the one that is there stays until something is chosen"""
+        """The changed values. status: its values so far; without a message, the current one stays"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
-        waits = self.wanted(visit)
+        waits = self.to_run(visit)
         status = status | {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
         if not waits:
             status["wait"] = None
@@ -355,7 +354,7 @@ class Instrument(Lenses):
         return Address.of(pin.link(self, visit.pinned, visit.selection))
 
     def _picked(self, visit: Session, event: Mapping[str, Any]) -> Params:
-        """What a click on a figure chooses. Where nothing is, nothing."""
+        """The parameters that a click on a figure selects; empty for a point without a meaning."""
         view = self.views[event["view"]]
         point = Point(int(event["curve"]), str(event.get("name")), tuple(map(int, event["index"])))
         try:
@@ -368,36 +367,36 @@ class Instrument(Lenses):
         numbers = view.draw(self.scope, selection).numbers
         if numbers is None:
             return None
-        kept = self._kept(visit, name)
-        if kept is None:
+        pinned = self._pinned_for(visit, name)
+        if pinned is None:
             text = csv_of(self.scope, selection, view, self.settings[name], numbers)
         else:
-            text = self._both(kept, name, selection, numbers)
+            text = self._both(pinned, name, selection, numbers)
         return {"name": f"{file_name(self.scope, selection, view)}.csv", "text": text}
 
-    def _both(self, kept: Pinned, name: str, selection: Selection, numbers: Numbers) -> str:
-        """The numbers of a view as a file, with those of what is pinned: beside them, or after them."""
-        there, view = kept.lenses, kept.lenses.views[name]
-        pinned = view.draw(there.scope, kept.selection).numbers
-        both = pinned and numbers.beside(pinned)
+    def _both(self, pinned: Pinned, name: str, selection: Selection, numbers: Numbers) -> str:
+        """The CSV text of a view with the pinned numbers: as columns beside its own, or after them."""
+        there, view = pinned.lenses, pinned.lenses.views[name]
+        other = view.draw(there.scope, pinned.selection).numbers
+        both = other and numbers.beside(other)
         now = csv_of(self.scope, selection, self.views[name], self.settings[name], both or numbers)
-        of_pinned = pinned and csv_of(there.scope, kept.selection, view, there.settings[name], pinned)
+        of_pinned = other and csv_of(there.scope, pinned.selection, view, there.settings[name], other)
         if both:
-            return f"# {pin.which(kept, self, name, selection)[0]}\n{now}"
+            return f"# {pin.captions(pinned, self, name, selection)[0]}\n{now}"
         return f"{now}\n# pinned\n{of_pinned}" if of_pinned else now
 
     def _depends(self, visit: Session, name: str) -> Hashable:
-        kept, needs = self._kept(visit, name), self._needs(visit, name)
+        pinned, needs = self._pinned_for(visit, name), self._needs(visit, name)
         open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
-        # beside what is kept, the words for what differs are of the whole selection
-        beside = (kept, visit.selection) if kept else visit.pinned is None
+        # the captions of a comparison depend on the whole selection
+        beside = (pinned, visit.selection) if pinned else visit.pinned is None
         return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)
 
     def _value(self, visit: Session, name: str) -> dict[str, Any]:
-        """What `instrument.js` shows of a view."""
+        """The value of a view for `view.js`."""
         selection, view = visit.selection, self.views[name]
         drawn = drawn_or_words(self.scope, view, selection)
-        needs, kept = self._needs(visit, name), self._kept(visit, name)
+        needs, pinned = self._needs(visit, name), self._pinned_for(visit, name)
         facts = facts_of(self.scope, selection, self.settings[name])
         return {
             **_shown(drawn),
@@ -405,30 +404,30 @@ class Instrument(Lenses):
             "note": "",
             "own": False,
             "beside": "",
-            "which": SAME if visit.pinned and not kept and self.lens_of[name] else "",
+            "which": SAME if visit.pinned and not pinned and self.lens_of[name] else "",
             "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
             "python": self._address(visit).short(
                 as_python(self.scope, self.page, self.full_names[name], view, selection)
             ),
-            "facts": " · ".join(f"{fact}: {told}" for fact, told in facts.items()),
+            "facts": " · ".join(f"{name}: {fact}" for name, fact in facts.items()),
             "set": {option.name: option_text(option, selection) for option in view.options},
             "counted": drawn.numbers is not None,
             "waiting": any(map(visit.starts, needs)),
             "measure": self._offer(visit, name),
-        } | (self._beside_it(kept, name, visit, drawn) if kept else {})
+        } | (self._beside_it(pinned, name, visit, drawn) if pinned else {})
 
-    def _beside_it(self, kept: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
-        """What a view shows of what is pinned, and of what that differs in, and what it says of both.
+    def _beside_it(self, pinned: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
+        """The value of a view beside its pinned one: panes of the pinned selection and of the difference, captions.
 
-        drawn: what it shows now
+        drawn: the view of the current selection
         """
-        there, view = kept.lenses, kept.lenses.views[name]
-        before, now = pin.which(kept, self, name, visit.selection)
-        other = drawn_or_words(there.scope, view, kept.selection)
+        there, view = pinned.lenses, pinned.lenses.views[name]
+        before, now = pin.captions(pinned, self, name, visit.selection)
+        other = drawn_or_words(there.scope, view, pinned.selection)
         apart = pin.difference(other, drawn)
-        python = as_python(there.scope, there.page, there.full_names[name], view, kept.selection)
+        python = as_python(there.scope, there.page, there.full_names[name], view, pinned.selection)
         return {
             "which": now,
             "pinned": _pane(view, other, before),
@@ -449,7 +448,7 @@ def _pane(view: View, drawn: Drawn, which: str) -> dict[str, Any]:
 
 
 def _offer(visit: Session, waiting: Sequence[Measurement]) -> str:
-    """HTML: a button for what is not measured unasked, and why it is not there."""
+    """HTML: the button *Measure* with names, duration and messages; empty if no measurement waits."""
     if not waiting:
         return ""
     seconds = sum(measurement.seconds for measurement in waiting)

@@ -1,4 +1,4 @@
-"""The page's markup: real HTML controls, which `instrument.js` binds to the selection. It knows no lens."""
+"""The markup of the page: HTML controls, which `instrument.js` binds to the selection. It names no lens."""
 
 from collections.abc import Sequence
 from html import escape
@@ -12,9 +12,14 @@ from viz.lenses.view import Lens, View, element_id, full_name
 from viz.selection import Choice, Number, Option, Several
 
 SCRIPTS, STYLES = (
-    [Path(__file__).with_name(name) for name in names]
-    for names in (("exported.js", "instrument.js", "stage.js"), ("style.css", "stage.css"))
+    [Path(__file__).with_name(name) for name in names.split()]
+    for names in (
+        "figure.js address.js sight.js lecture.js controls.js over.js view.js connection.js networks.js instrument.js "
+        "exported.js stage.js",
+        "style.css stage.css",
+    )
 )
+"""in the order in which the browser reads them"""
 
 COLOURS = ":root {{ --chosen: {}; --token: {}; --channel: {}; --for: {}; --against: {}; --accent: {}; }}".format(
     *(style.SELECTED, style.TOKEN, style.CHANNEL, style.RISES, style.FALLS, style.ACCENT)
@@ -23,14 +28,14 @@ COLOURS = ":root {{ --chosen: {}; --token: {}; --channel: {}; --for: {}; --again
 
 
 def head() -> str:
-    """What the document's head needs: the script, where the figures' library lies, and the colours."""
+    """For the document's head: the scripts in one scope, with the address of the figures' library, and the colours."""
     script = "".join(file.read_text(encoding="utf-8") for file in SCRIPTS)
     script = script.replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
-    return f"<script>{script}</script><style>{COLOURS}</style>"
+    return f"<script>{{{script}}}</script><style>{COLOURS}</style>"
 
 
 def lenses(shown: Sequence[Lens], opened: str) -> str:
-    """The tabs, the tour, what is pinned, and every lens, of which one is open."""
+    """HTML: the tabs, the tour, the pinned selection, and all lenses. opened: the id of the open one"""
     return "".join(
         (
             _tabs(shown),
@@ -46,13 +51,13 @@ def lenses(shown: Sequence[Lens], opened: str) -> str:
 
 
 def lens(shown: Lens) -> str:
-    """The views of a lens, row by row."""
+    """HTML: the views of a lens, row by row."""
     rows = ("".join(_view(shown, view) for view in row) for row in shown.rows)
     return "".join(f'<div class="views">{row}</div>' for row in rows)
 
 
 def _view(lens: Lens, view: View) -> str:
-    """Its value: `Instrument._value`."""
+    """HTML: a view without its value, see `Instrument._value`."""
     name = element_id(lens, view)
     question, caution = underlined(view.question, view.caution)
     return f"""<div id="{name}" class="view-component" data-kind="view">
@@ -84,12 +89,12 @@ def _view(lens: Lens, view: View) -> str:
 </section></div>"""
 
 
-def asks_id(lens: Lens) -> str:
+def question_id(lens: Lens) -> str:
     return f"{lens.element}-asks"
 
 
 def _tabs(lenses: Sequence[Lens]) -> str:
-    """Its value is the id of the open lens. A lens with parts has a second row of tabs."""
+    """HTML: the tabs, whose value is the id of the open lens. A group of lenses has a second row of tabs."""
     groups: dict[str, list[Lens]] = {}
     for lens in lenses:
         groups.setdefault(lens.id.split(".")[0], []).append(lens)
@@ -121,17 +126,17 @@ def _tab(lens: Lens) -> str:
 
 
 def _asks(lens: Lens) -> str:
-    """What a lens asks, and the options of all of its views. Its value: {"set": option texts}."""
+    """HTML: the question of a lens, and the options of all of its views. Its value: {"set": option texts}"""
     compare = "<button type='button' data-do='untrained'>Compare with the untrained network</button>"
     fields = f'<div class="options">{"".join(map(control, lens.options))}</div>' if lens.options else ""
     return (
-        f'<div id="{asks_id(lens)}" class="about" data-kind="controls"><p class="asks">{escape(lens.asks)}</p>'
+        f'<div id="{question_id(lens)}" class="about" data-kind="controls"><p class="asks">{escape(lens.question)}</p>'
         f"{compare * lens.of_weights}{fields}</div>"
     )
 
 
 def control(option: Option) -> str:
-    """HTML of an option; nothing where it has no label, as its view sets it by itself."""
+    """HTML of an option; empty without a label: then its view has buttons for it."""
     if not option.label:
         return ""
     name, label = escape(option.name), escape(option.label)
@@ -157,7 +162,7 @@ def control(option: Option) -> str:
 
 
 def select(name: str, label: str, choices: Sequence[tuple[str, str]], element: str = "") -> str:
-    """HTML of a list to choose from. choices: (as in a link, as on the page)"""
+    """HTML of a list to choose from. choices: (value in a link, text on the page)"""
     options = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in choices)
     return (
         f'<label>{escape(label)}<select id="{escape(element or f"option-{name}")}" data-word="{escape(name)}">'
@@ -166,10 +171,10 @@ def select(name: str, label: str, choices: Sequence[tuple[str, str]], element: s
 
 
 def slider(name: str, label: str, values: str, element: str = "") -> str:
-    """HTML of a slider over values (with commas between them), each shown by its name."""
+    """HTML of a slider. values: comma-separated, in order; the slider shows the current one"""
     name = escape(name)
     return (
-        # a label names the first control in it, and an output is one; the value is the slider's own, and said by it
+        # the label must name the slider, not the output, which is hidden from screen readers: the slider has the value
         f'<label class="slider"><span>{escape(label)}</span><input type="range" '
         f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
         f'max="{values.count(",")}"><output aria-hidden="true"></output></label>'

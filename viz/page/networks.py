@@ -1,7 +1,6 @@
-"""The networks of a server. A link says which one it shows: `network=NAME`; without it, the first.
+"""The networks of a server. A link selects one with `network=NAME`; without it, the first.
 
-All share one page. Where a link leads to another network than the one that is shown, the answer brings the markup that
-depends on the network (`app.py`).
+All share one page. The answer to a link to another network contains the markup that depends on the network (`app.py`).
 """
 
 import asyncio
@@ -25,15 +24,15 @@ from viz.page.pin import network_of
 from viz.selection import bare, from_query, to_query
 
 MAX_OPEN = 4
-"""networks in memory beside the first; one more takes the place of the one that was used longest ago"""
-CLOSED = "This server opens only the networks of its list"
+"""maximum number of networks in memory in addition to the first; the least recently used one is closed"""
+CLOSED = "This server opens only the networks in its list"
 UNKNOWN = "there is no network {} here"
 LOCAL = ("127.0.0.1", "localhost", "::1")
-"""what this machine calls itself"""
+"""host names of this machine"""
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
-"""headers of a proxy"""
+"""headers that a proxy adds"""
 ERRORS = (ValueError, OSError, MemoryError)
-"""what opening a network raises, in words"""
+"""errors of opening a network, with a message for visitors"""
 
 
 class Networks:
@@ -46,22 +45,24 @@ class Networks:
         hub: Collection[str] | None = None,
         pictures: Mapping[str, Any] | None = None,
     ):
-        """source: the first network's
+        """source: the first network
 
-        hub: ids of models on the Hub that may be opened beside what is present. None: whatever a visitor names, folders
-            of this machine included; for a server that nobody else can reach
-        pictures: where those are that each network is shown with, for `Microscope.load`
+        hub: ids of models on the Hub that may be opened in addition to local networks. None: visitors may open any
+            model and any folder of this machine; only for servers that no other machine can reach
+        pictures: arguments of `Microscope.load` that select the pictures of each network
         """
         path = Path(source).resolve()
-        found = (one for one in present() if Path(one.source) in (path, path.parent))  # now: a run goes on
+        found = (
+            one for one in present() if Path(one.source) in (path, path.parent)
+        )  # resolved now, as a run may add checkpoints
         self._first, self._hub = next(found, LocalNetwork(source, source, "")), hub
-        self.first = Instrument(scope, self._first.name, self.opened)
+        self.first = Instrument(scope, self._first.name, self.get)
         self._named, self._pictures = set(hub or ()), pictures or {}
         self._open: LRUCache[str, Instrument] = LRUCache(MAX_OPEN)
         self._loading = asyncio.Lock()
 
-    def opened(self, name: str) -> Instrument:
-        """The network of this name, if it is in memory. Raises ValueError, in words, for others."""
+    def get(self, name: str) -> Instrument:
+        """The network of this name in memory. Raises ValueError for others."""
         if name in ("", self.first.name):
             return self.first
         if name not in self._open:
@@ -69,23 +70,23 @@ class Networks:
         return self._open[name]
 
     async def load(self, name: str) -> Instrument:
-        """The network of this name, loaded if need be. Raises ValueError, OSError or MemoryError, in words."""
+        """The network of this name, loaded if necessary. Raises one of `ERRORS`."""
         with suppress(ValueError):
-            return self.opened(name)
-        async with self._loading:  # so that none is loaded twice
+            return self.get(name)
+        async with self._loading:  # or two requests could load a network twice
             sources = {one: one for one in self._named}
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
             found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
-                here = ", ".join(one["name"] for one in await asyncio.to_thread(self.listed))
+                here = ", ".join(one["name"] for one in await asyncio.to_thread(self.entries))
                 raise ValueError(f"{UNKNOWN.format(name)}; the networks are {here}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
-                self._open[found] = Instrument(scope, found, self.opened, further=True)
+                self._open[found] = Instrument(scope, found, self.get, further=True)
             return self._open[found]
 
     async def add(self, source: str) -> Instrument:
-        """As `load`, of any source, which is listed from now on."""
+        """`load` for any source, which is then added to the list."""
         new = source not in self._named
         self._named.add(source)
         try:
@@ -96,7 +97,7 @@ class Networks:
             raise
 
     async def for_link(self, event: Mapping[str, Any], may_open: bool) -> tuple[Instrument, str]:
-        """The network that an event with a link asks for; else the one that is shown, and a sentence why."""
+        """The network of an event with a link; if it cannot be opened, the current one and a message."""
         words = from_query(str(event["link"]))
         try:
             if "open" not in event:
@@ -106,29 +107,29 @@ class Networks:
             else:
                 raise ValueError(CLOSED)
         except ERRORS as error:
-            return self.shown(event) or self.first, f"{message(error)}."
+            return self.of_event(event) or self.first, f"{message(error)}."
         if "pin" in words:
-            with suppress(*ERRORS):  # the instrument says what is wrong with it
+            with suppress(*ERRORS):  # the instrument reports the error
                 await self.load(network_of(words["pin"], found.name))
         return found, ""
 
-    def shown(self, event: Mapping[str, Any]) -> Instrument | None:
-        """The network that an event comes from; None where it is no longer in memory."""
+    def of_event(self, event: Mapping[str, Any]) -> Instrument | None:
+        """The network of the page that sent an event; None if it is no longer in memory."""
         with suppress(ValueError):
-            return self.opened(str(event.get("network", "")))
+            return self.get(str(event.get("network", "")))
         return None
 
-    def listed(self) -> list[dict[str, str]]:
-        """The networks to choose from, the first one first: the name of each, and how good it is."""
+    def entries(self) -> list[dict[str, str]]:
+        """The networks to choose from, the first one first: name, and test accuracy as a text."""
         here = {one.name: one.words for one in present()}
         rest = {name: words for name, words in here.items() if name != self._first.name}
         names = {self._first.name: self._first.words} | rest | dict.fromkeys(sorted(self._named - here.keys()), "")
         return [{"name": name, "words": words} for name, words in names.items()]
 
     def may_open(self, request: Request | gr.Request) -> bool:
-        """Whether this visitor may name a network.
+        """Whether this visitor may open any network.
 
-        Not who comes through a proxy, or by a name of somebody else's, or from another server's page.
+        Not through a proxy, by another host name, or from another server's page.
         """
         origin = request.headers.get("origin")
         from_here = origin is None or urlsplit(origin).netloc == request.headers.get("host")
@@ -136,13 +137,13 @@ class Networks:
         return private and from_here
 
 
-def moved(request: Request) -> RedirectResponse:
-    """From an address of November 2026, such as `/networks/NAME/?patch=1,1`, to the link that shows the same."""
+def redirect(request: Request) -> RedirectResponse:
+    """Redirect an address of November 2026, such as `/networks/NAME/?patch=1,1`, to the current link."""
     path = request.path_params["path"]
     name = unquote(path.partition("/")[0].replace("~", "%"))
     words = {"network": name} | from_query(request.url.query)
     return RedirectResponse(f"{'../' * (1 + path.count('/'))}?{to_query(words)}")
 
 
-ROUTES = [Route("/networks/{path:path}", moved)]
-"""for the app of the page"""
+ROUTES = [Route("/networks/{path:path}", redirect)]
+"""routes of the app"""

@@ -1,6 +1,6 @@
-"""What a parameter of an endpoint may be, and what is meant by what was given.
+"""Parameters of the endpoints: their JSON schemas, and their values parsed.
 
-Other programs send anything, and many send numbers, lists and truth values as text.
+Other programs send values of any type; many send numbers, lists and booleans as text.
 """
 
 import json
@@ -23,19 +23,21 @@ BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (B
 SENT = "the picture in base64, plain or as a data URL"
 FETCHED = "; or its address (http or https) on the public internet"
 JSON = str.maketrans("()'", '[]"')
-"""to its brackets and quotation marks from Python's"""
+"""brackets and quotation marks of Python to those of JSON"""
 PART = re.compile(r"""[^\s,;()\[\]'"]+""")
 T = TypeVar("T")
 
 
 def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
-    """What each parameter may be with any network (JSON Schema), beside what its endpoint says of it."""
+    """The JSON schema of each parameter, for all networks, without its description."""
     text: Schema = {"type": "string"}
     picture: Schema = text | {"description": SENT + (FETCHED if fetch else "")}
     block: Schema = {"type": "integer", "minimum": 1}
     unit: Schema = {"type": "integer", "minimum": 0}
     depth: Schema = text | {"pattern": "^(stem|[0-9]+[ab])$"}
     pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2}
+    sublayers: Schema = {"type": "array", "items": depth}
+    units: Schema = {"type": "array", "items": pair | {"prefixItems": [block, unit]}}
     return {
         "picture": picture,
         "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MANY},
@@ -49,10 +51,12 @@ def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
         "patch": pair | {"items": {"type": "integer", "minimum": 0}},
         "vectors": {"type": "boolean"},
         "edits": text,
-        "skip": {"type": "array", "items": depth},
-        "silence": {"type": "array", "items": pair | {"prefixItems": [block, unit]}},
+        "ablate_sublayers": sublayers,
+        "ablate_units": units,
         "name": _names(tuple(lenses.named)),
         "words": text,
+        "skip": sublayers,
+        "silence": units,
     }
 
 
@@ -60,15 +64,15 @@ def _names(right: Sequence[str]) -> Schema:
     return {"type": "string", "enum": [*right]}
 
 
-def said(given: object) -> Params:
-    """What words say."""
+def params(given: object) -> Params:
+    """The parameters of a link in `words`."""
     if not isinstance(given, str | None):
         raise Refused(f"Words are a text such as depth=5a&class=cat, not {str(given)[:50]!r}.")
     return from_query(given or "")
 
 
 def selected(lenses: Lenses, picture: bytes | None, words: Params) -> Selection:
-    """picture: None where the words choose a sample"""
+    """The selection of a request. picture: None if the words select a sample. Raises Refused."""
     start = show(lenses.scope, lenses.first, picture) if picture else lenses.first
     selection, wrong = change(lenses.scope, lenses.page, start, words)
     if wrong:
@@ -76,8 +80,8 @@ def selected(lenses: Lenses, picture: bytes | None, words: Params) -> Selection:
     return selection
 
 
-def named(name: str, read: Callable[[Microscope, Any], T], scope: Microscope, given: Any) -> T:
-    """What was given by a parameter. Raises Refused with its name, where the sentence does not have it."""
+def parsed(name: str, read: Callable[[Microscope, Any], T], scope: Microscope, given: Any) -> T:
+    """The value of a parameter. Raises Refused with a message that has its name."""
     try:
         return read(scope, given)
     except Refused as error:
@@ -91,8 +95,8 @@ def class_number(scope: Microscope, label: object) -> int:
 def one_of(name: str, given: object, right: tuple[str, ...]) -> str:
     text = given if isinstance(given, str) else json.dumps(given, default=str)
     if text not in right:
-        known = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
-        raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {known}.")
+        valid = f"{', '.join(right[:20])}{', ...' if len(right) > 20 else ''}"
+        raise Refused(f"There is no {name} {str(given)[:50]!r} here. There are: {valid}.")
     return text
 
 
@@ -105,16 +109,16 @@ def edits(scope: Microscope, given: object) -> tuple[Edit, ...]:
         raise refused(str(error)) from error
 
 
-def half_blocks(scope: Microscope, given: object) -> list[int]:
-    """Their numbers, counted from 0."""
+def sublayers(scope: Microscope, given: object) -> list[int]:
+    """The numbers of the sublayers, counted from 0."""
     names = scope.depth_names[1:]
-    return [names.index(one_of("half-block", name, names)) for name in _list("skip", given)]
+    return [names.index(one_of("sublayer", name, names)) for name in _list("ablate_sublayers", given)]
 
 
 def units(scope: Microscope, given: object) -> dict[int, list[int]]:
-    """Their numbers, by block, both counted from 0."""
+    """The numbers of the units, by block, both counted from 0."""
     found: dict[int, list[int]] = {}
-    for pair in _list("silence", given):
+    for pair in _list("ablate_units", given):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise Refused(f"A unit is [block, unit], not {str(pair)[:50]!r}.")
         unit = _whole("unit", pair[1], 0, scope.model.config.tokens_mlp_dim - 1)
@@ -123,7 +127,7 @@ def units(scope: Microscope, given: object) -> dict[int, list[int]]:
 
 
 def _list(name: str, given: object) -> Sequence[object]:
-    """A list, or a text such as `["6a", "6b"]`, `('6a', '6b')` or `6a, 6b`: with any brackets and quotation marks."""
+    """A list, also from a text with any brackets and quotation marks: `["6a", "6b"]`, `('6a', '6b')`, `6a, 6b`."""
     if isinstance(given, str):
         read = _read(f"[{given.translate(JSON)}]")
         given = read if isinstance(read, list) else PART.findall(given)
@@ -135,7 +139,7 @@ def _list(name: str, given: object) -> Sequence[object]:
 
 
 def _read(text: str) -> object:
-    """What a text says as JSON; itself where it says nothing."""
+    """The value of a JSON text; the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -143,15 +147,15 @@ def _read(text: str) -> object:
 
 
 def truth(name: str, given: object) -> bool:
-    said = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
-    found = said.get(str(given).strip().lower())
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False, "": False}
+    found = values.get(str(given).strip().lower())
     if found is None:
         raise refused(f"{name} is true or false, not {str(given)[:50]!r}")
     return found
 
 
 def method(name: str | None, baseline: str | None, output: str | None) -> tuple[str, str, Any]:
-    """Which method, compared with what, in units of which output."""
+    """The names of method, baseline and output, with defaults for None."""
     return (
         one_of("method", name or FAST[0], tuple(METHODS)),
         one_of("baseline", baseline or BASELINE.default, BASELINES),
@@ -160,7 +164,7 @@ def method(name: str | None, baseline: str | None, output: str | None) -> tuple[
 
 
 def block(scope: Microscope, given: object) -> int:
-    """Its number, counted from 0."""
+    """The number of a block, counted from 0; the last one for None."""
     count = len(scope.model.blocks)
     return count - 1 if given is None else _whole("block", given, 1, count) - 1
 
@@ -174,7 +178,7 @@ def patch(scope: Microscope, given: object) -> int:
 
 
 def _whole(name: str, given: object, low: int, high: int) -> int:
-    """A whole number, be it 2, 2.0 or a text that says so."""
+    """A whole number, also from 2.0 or a text. Raises Refused outside [low, high]."""
     number = _read(given) if isinstance(given, str) else given
     if isinstance(number, float) and number.is_integer():
         number = int(number)
@@ -184,5 +188,5 @@ def _whole(name: str, given: object, low: int, high: int) -> int:
 
 
 def refused(text: str) -> Refused:
-    """The text as a sentence."""
+    """`Refused` with the text as a sentence."""
     return Refused(f"{text[0].upper()}{text[1:]}.")

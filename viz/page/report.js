@@ -1,10 +1,10 @@
-// Draws the figures of a report: one after the other, so that one can read meanwhile.
-const MOST = 280; // pixels of height, so that six views fit on a sheet
+// Draws the figures of a report one after the other, so the report can be read meanwhile.
+const MAX_HEIGHT = 280; // pixels: six views fit on a sheet of paper
 const draw = figure => {
   const {data, layout} = JSON.parse(figure.nextElementSibling.textContent);
   const width = figure.clientWidth, shape = layout.meta;
   const own = shape ? Math.min(shape.ratio * width + shape.extra, shape.most) : layout.height ?? 320;
-  const height = figure.closest(".views") ? Math.min(MOST, own) : own;
+  const height = figure.closest(".views") ? Math.min(MAX_HEIGHT, own) : own;
   const {fontFamily, color} = getComputedStyle(document.body);
   Object.assign(layout, {width, height, font: {family: fontFamily, size: 13, color}});
   layout.hoverlabel.font.family = fontFamily;

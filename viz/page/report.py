@@ -1,8 +1,8 @@
-"""A report: what is known of one picture as one HTML file, which needs neither the microscope nor a network.
+"""A report: the views of one picture as one HTML file, which works without the microscope and without internet.
 
-It shows the views that depend on the picture, or those that are named, or all; of each the question, the settings, the
-figure, its numbers and how not to read it, and what is not measured. The figures' library is in it once, at `LIBRARY`.
-Printed, it makes a good PDF.
+It has the views that depend on the picture, those with given names, or all. Each has its question, settings, figure,
+numbers and caution, and the names of missing measurements. The plotting library is in it once, at `LIBRARY`. It is also
+made for printing, for example as PDF.
 """
 
 import logging
@@ -37,31 +37,31 @@ from viz.page import pin
 from viz.page.address import Address
 from viz.page.markup import COLOURS
 from viz.page.session import Session
-from viz.page.specimen import TOP, in_words
+from viz.page.specimen import TOP, answer_texts
 from viz.pictures import png_url
 from viz.selection import Option, Selection
 
 HERE = Path(__file__).parent
 LEARN = "learn"
 LIBRARY = "<template id=library></template>"
-"""what the figures' library takes the place of; in a browser, `instrument.js` puts it there"""
+"""the place of the plotting library, which `with_library` inserts; in a browser, `connection.js` does"""
 BROKEN = "This view could not be drawn. The log has the details."
 
 MAX_BYTES = 10_000_000
-"""bytes of a report: what mail programs and chats let through"""
+"""maximum size of a report in bytes: that of attachments in mail programs and chats"""
 MAX_LINES, MAX_FILE = 50_000, 1_000_000
-"""numbers of a view that come as a file, and letters of that"""
+"""maximum number of numbers in the CSV file of a view, and of its characters"""
 TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
 Progress = Callable[[Measurement], Iterable[int]]
-"""does a measurement step by step, and may show how far it is"""
+"""runs a measurement step by step and may show the progress"""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Heavy:
-    """What is left out of a file that would be too large."""
+    """A part that is left out if the file would be too large."""
 
     name: str
     text: str
@@ -72,15 +72,15 @@ class Heavy:
 
 
 Part = str | Heavy
-"""of an HTML file"""
+"""a part of an HTML file"""
 
 
 def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everything: bool = False) -> list[str]:
-    """The full names of the views for a report: of those that show the picture, or of those that are named, or of all.
+    """The full names of the views for a report: those that depend on the picture, those with given names, or all.
 
-    Texts to learn from show it, too, and are the same in every report but for that.
+    The lens Learn is left out by default, as its texts are the same for every picture.
 
-    names: of views, and of lenses. Raises ValueError for one that is none.
+    names: of views and lenses. Raises ValueError for unknown ones.
     """
     views = {name: pair for name, pair in here.named.items() if pair[0] is not here.specimen}
     named = {name: {each for each in views if each == name or each.startswith(f"{name}.")} for name in names}
@@ -97,25 +97,25 @@ def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everyt
 
 
 def measure(
-    scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, asked: bool = False
+    scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, on_request: bool = False
 ) -> None:
-    """Measure what the views need; asked: also what a visitor has to ask for."""
+    """Run the missing measurements of the views. on_request: also those that start only on request"""
     for view in views:
-        while todo := [one for one in view.missing(scope, selection) if asked or not one.on_request]:
+        while todo := [one for one in view.missing(scope, selection) if on_request or not one.on_request]:
             for _ in progress(todo[0]):
                 pass
 
 
 def report(here: Lenses, visit: Session, address: str, names: Collection[str] | None = None) -> str:
-    """The file, but for the figures' library.
+    """The HTML text, without the plotting library: see `with_library`.
 
-    address: of a microscope that shows this network, for the link; only http and https are taken
-    names: of the views that are to be in it, as `choose` gives them; without it, those that show the picture
+    address: URL of a microscope with this network, for the link; used only if it is http or https
+    names: of the views, from `choose`; None: those that depend on the picture
     """
-    scope, taken = here.scope, set(choose(here, visit.selection) if names is None else names)
-    shown, others = dict[View, Lens](), dict[View, Lens]()  # each once, also where it stands in two lenses
+    scope, selected = here.scope, set(choose(here, visit.selection) if names is None else names)
+    shown, others = dict[View, Lens](), dict[View, Lens]()  # a view in two lenses is shown once
     for name, (lens, view) in here.named.items():
-        (shown if name in taken else others).setdefault(view, lens)
+        (shown if name in selected else others).setdefault(view, lens)
     parts, contents = list[Part](), ""
     for lens in here.lenses:
         if views := [view for view in lens.views if shown.get(view) is lens]:
@@ -123,13 +123,13 @@ def report(here: Lenses, visit: Session, address: str, names: Collection[str] | 
             links = ", ".join(f"<a href='#{element_id(lens, view)}'>{escape(view.title)}</a>" for view in views)
             contents += f"<li><a href='#{lens.id}'>{escape(_name(lens))}</a>: {links}</li>"
     titles = dict.fromkeys(v.title for v, lens in others.items() if v not in shown and lens is not here.specimen)
-    without = f"<p class='missing'>Not chosen for this report: {escape(', '.join(titles))}.</p>" if titles else ""
+    without = f"<p class='missing'>Not in this report: {escape(', '.join(titles))}.</p>" if titles else ""
     title = f"{_picture(scope, visit)}: {scope.classes[scope.answer(visit.selection.picture)]}"
     return document(title, [_head(here, visit, address), f"<nav><ul>{contents}</ul>{without}</nav>", *parts])
 
 
 def document(title: str, parts: Sequence[Part]) -> str:
-    """An HTML file that shows views, but for the figures' library; where it would be too large, without the largest."""
+    """An HTML file without the plotting library. If it would be too large, its largest parts are left out."""
     head = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · MLP-Mixer microscope</title>
@@ -140,11 +140,11 @@ def document(title: str, parts: Sequence[Part]) -> str:
     tail = f"""
 </main><script>{_file("report.js")}</script></body></html>
 """
-    return _fitting([head, *parts, tail], MAX_BYTES - _size(whole(LIBRARY)))
+    return _fitting([head, *parts, tail], MAX_BYTES - _size(with_library(LIBRARY)))
 
 
 def _fitting(parts: Sequence[Part], most: int) -> str:
-    """All parts together, in that many bytes: the smallest that may be left out stay."""
+    """All parts in one text of at most that many bytes: the largest `Heavy` parts are left out."""
     texts = [part if isinstance(part, str) else part.left_out for part in parts]
     left = most - sum(map(_size, texts))
     heavy = [(_size(part.text), i, part) for i, part in enumerate(parts) if isinstance(part, Heavy)]
@@ -163,31 +163,31 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def whole(text: str) -> str:
-    """A file with the figures' library."""
+def with_library(text: str) -> str:
+    """A file with the plotting library."""
     return text.replace(LIBRARY, f"<script>{figures.PLOTLY_JS.read_text('utf-8')}</script>", 1)
 
 
 def name_of(scope: Microscope, selection: Selection) -> str:
-    """What the file is called."""
+    """The name of the file."""
     return safe_name(f"{picture_name(scope, selection)}_report.html")
 
 
 def _picture(scope: Microscope, visit: Session) -> str:
-    """What the picture is called, with the name of its file."""
+    """The name of the picture, with that of its file."""
     file = f" ({visit.photo.name})" if visit.photo and visit.photo.name else ""
     return f"{picture_name(scope, visit.selection)}{file}"
 
 
 def _head(here: Lenses, visit: Session, address: str) -> str:
-    """The picture, what the network answers, what was selected, and how the report came about."""
+    """HTML: the picture, the answer, the selection, and date, device and versions."""
     scope, selection, made = here.scope, visit.selection, circumstances(here.scope.device)
     probabilities = scope.probabilities(selection.picture)
     best = "".join(
         f"<li><span>{escape(scope.classes[i])}</span> {probabilities[i]:.1%}</li>"
         for i in scope.leading(selection.picture, TOP)
     )
-    code = f", code {made['commit']}" if made["commit"] else ""  # not everybody has the program by git
+    code = f", code {made['commit']}" if made["commit"] else ""  # empty without git
     facts = facts_of(scope, selection, ()) | {
         "picture": _picture(scope, visit),
         "made": f"{made['date']}, {made['device']}, torch {made['versions']['torch']}{code}",
@@ -197,21 +197,21 @@ def _head(here: Lenses, visit: Session, address: str) -> str:
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in facts.items()
     )
-    said = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    lines = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     photo = visit.photo.html(scope.grid.image_size) if visit.photo else ""
     return f"""<header>
 <p class="kind">MLP-Mixer microscope: report</p>
 <h1>{escape(scope.classes[scope.answer(selection.picture)])}</h1>
 <div class="top"><figure><img class="seen" src="{png_url(scope.pixels(selection.picture))}" alt="the picture">
 <figcaption>as the network sees it</figcaption></figure>{photo}
-<div><ol class="best">{best}</ol>{said}</div></div>
+<div><ol class="best">{best}</ol>{lines}</div></div>
 <table class="facts">{rows}</table>
 <p>{_link(Address.of(pin.link(here, visit.pinned, selection)), address)}</p>
 </header>"""
 
 
 def _link(link: Address, address: str) -> str:
-    if link.kept and not link.fragment:
+    if link.stored and not link.fragment:
         return "The picture is too large for a link: open its file in the running app."
     safe = address if address.startswith(("http://", "https://")) else "http://127.0.0.1:7860/"
     words = "Open this selection in the running app"
@@ -227,24 +227,25 @@ def _lens(here: Lenses, lens: Lens, views: Sequence[View], visit: Session) -> li
             title = f"<b id='{element_id(lens, view)}'>{escape(view.title)}</b>"
             parts.append(f"<p class='missing'>{title}: not measured ({labels}).</p>")
             continue
-        said = f"Not measured: {labels}." if waiting else ""
+        missing = f"Not measured: {labels}." if waiting else ""
         around = _pinned(here, element_id(lens, view), visit, drawn)
-        parts += section(scope, lens, view, selection, drawn, said, *around)
-    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.asks)}</p>"
+        parts += section(scope, lens, view, selection, drawn, missing, *around)
+    head = f"<h2 id='{lens.id}'>{escape(_name(lens))}</h2><p class='asks'>{escape(lens.question)}</p>"
     return [f"{head}{_settings(lens.options, selection)}<div class='views'>", *parts, "</div>"]
 
 
 def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list[Part], list[Part]]:
-    """What stands over and under a view: what it shows of what is pinned, where that is something else and known; and
-    the difference.
+    """The parts above and below a view: that of the pinned selection if it differs and is measured; the difference.
 
-    drawn: what it shows now
+    drawn: the view of the current selection
     """
-    kept = pin.beside(visit.pinned, here, name, visit.selection)
-    if kept is None or (view := kept.lenses.views[name]).missing(kept.lenses.scope, kept.selection):
+    pinned = pin.beside(visit.pinned, here, name, visit.selection)
+    if pinned is None or (view := pinned.lenses.views[name]).missing(pinned.lenses.scope, pinned.selection):
         return [], []
-    before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(kept, here, name, visit.selection))
-    other = drawn_or_words(kept.lenses.scope, view, kept.selection)
+    before, now = (
+        f"<p class='which'>{escape(words)}</p>" for words in pin.captions(pinned, here, name, visit.selection)
+    )
+    other = drawn_or_words(pinned.lenses.scope, view, pinned.selection)
     apart = pin.difference(other, drawn)
     under: list[Part] = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
     return [before, *_shown(view, other), now], under
@@ -255,7 +256,7 @@ def _name(lens: Lens) -> str:
 
 
 def _is_known(drawn: Drawn) -> bool:
-    """Whether there is a number in it: of what is not measured, a view says so, or shows NaN."""
+    """Whether a view has a number: without its measurements, it has none, or only NaN."""
     if drawn.numbers is None:
         return False
     values = drawn.numbers.values
@@ -263,7 +264,7 @@ def _is_known(drawn: Drawn) -> bool:
 
 
 def drawn_or_words(scope: Microscope, view: View, selection: Selection) -> Drawn:
-    """What a view shows, and how far estimates are; or that it could not be drawn."""
+    """A view drawn, with a sentence about unfinished estimates; after an error, a message."""
     try:
         drawn = view.draw(scope, selection)
         return replace(drawn, words=f"{drawn.words} {escape(view.so_far(scope, selection))}".strip())
@@ -282,7 +283,7 @@ def section(
     over: Sequence[Part] = (),
     under: Sequence[Part] = (),
 ) -> list[Part]:
-    """A view as HTML. missing: a sentence on what of it is not measured; over, under: what stands there to compare"""
+    """A view as HTML. missing: a sentence about missing measurements; over, under: parts to compare"""
     parts: list[Part] = [
         f"""<section class="view" id="{element_id(lens, view)}">
 <h3>{escape(view.title)}</h3><p class="question">{escape(view.question)}</p>
@@ -308,8 +309,8 @@ def _shown(view: View, drawn: Drawn) -> list[Part]:
 
 
 def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, numbers: Numbers) -> list[Part]:
-    """Their extremes in words, and all of them as a file, where that is not too large."""
-    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.in_words())}.</p>", numbers.values.size
+    """The extremes of the numbers as text, and all numbers as a CSV file if it is not too large."""
+    words, size = f"<p class='numbers'>{escape(numbers.name)}: {escape(numbers.extremes())}.</p>", numbers.values.size
     csv = csv_of(scope, selection, view, (*lens.options, *view.options), numbers) if size <= MAX_LINES else ""
     if size > MAX_LINES or len(csv) > MAX_FILE:
         return [words, f"<p class='missing'>The file of its {size:,} numbers is left out; the app saves it as CSV.</p>"]
@@ -319,5 +320,5 @@ def _numbers(scope: Microscope, lens: Lens, view: View, selection: Selection, nu
 
 
 def _settings(options: Sequence[Option], selection: Selection) -> str:
-    said = [f"{option.label}: {option.label_of(selection)}" for option in options if option.label]
-    return f"<p class='settings'>{escape(' · '.join(said))}</p>" if said else ""
+    settings = [f"{option.label}: {option.label_of(selection)}" for option in options if option.label]
+    return f"<p class='settings'>{escape(' · '.join(settings))}</p>" if settings else ""

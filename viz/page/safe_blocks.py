@@ -1,4 +1,4 @@
-"""The boundary of the app: whatever fails between a request and its answer becomes a sentence for whoever asked."""
+"""The boundary of the app: errors between a request and its answer become messages."""
 
 import json
 import logging
@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from viz.page import tools
-from viz.page.upload import NOT_KEPT, Refused, check_uploaded
+from viz.page.upload import NOT_STORED, Refused, check_uploaded
 
-BROKEN = "Something in the program went wrong. The server's log has the details."
+BROKEN = "An error occurred in the program. The server's log has the details."
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +27,23 @@ PACKED = (
     "text/javascript",
     "text/css",
 )
-"""what is not compressed here: Gradio does that for files"""
+"""types of content that are not compressed here, as Gradio compresses files"""
 
 
 class SafeBlocks(gr.Blocks):
-    """A page that takes no files but those that were uploaded, and always answers in words.
+    """A page that accepts only uploaded files and answers errors with a message.
 
-    Gradio itself fetches what is called by an address, and hides the message of every error but gr.Error.
+    Gradio itself downloads files by their addresses, and hides the message of all errors except gr.Error.
     """
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.parameters: dict[str, dict[str, tools.Schema]] = {}
-        """of each endpoint, by its name: what each of them may be"""
+        """by endpoint: the JSON schema of each parameter"""
 
     @property
     def mcp_server_obj(self) -> Any:
-        """Gradio's MCP server, where the package for it is there, with the tools of `viz.page.tools`."""
+        """Gradio's MCP server, if its package is installed, with the tools of `viz.page.tools`."""
         return self._mcp
 
     @mcp_server_obj.setter
@@ -53,18 +53,18 @@ class SafeBlocks(gr.Blocks):
             tools.offer(self, server)
 
     def launch(self, *arguments: Any, app_kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
-        """With every answer in words, and compressed."""
-        around = [Middleware(InWords), Middleware(GZipMiddleware, compresslevel=5, exclude_content_types=PACKED)]
+        """As in Gradio, with `ErrorMessages` and compression."""
+        around = [Middleware(ErrorMessages), Middleware(GZipMiddleware, compresslevel=5, exclude_content_types=PACKED)]
         return super().launch(*arguments, app_kwargs={"middleware": around} | (app_kwargs or {}), **options)
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> dict[str, Any]:
-        """Every request, from a browser and from other programs. Raises gr.Error, and nothing else."""
+        """Process a request from a browser or another program. Raises gr.Error only."""
         try:
             given = traverse(inputs, _uploaded, is_file_obj)
             function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
             given += [None] * (len(function.inputs) - len(given))
             if function.api_name in self.parameters:
-                given = [None if one == "null" else one for one in given]  # as programs that send all as text say it
+                given = [None if one == "null" else one for one in given]  # from programs that send text only
             return await super().process_api(function, given, *rest, **options)
         except gr.Error:
             raise
@@ -73,8 +73,8 @@ class SafeBlocks(gr.Blocks):
             raise gr.Error(BROKEN, print_exception=False) from error
 
 
-class InWords:
-    """What is asked by plain HTTP, before Gradio sees it: its own routes fail without a word (ASGI)."""
+class ErrorMessages:
+    """ASGI middleware: requests that fail in Gradio's own routes get a message."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -97,8 +97,10 @@ class InWords:
             if started or scope["type"] != "http":
                 raise
             if isinstance(error, OSError) and scope["path"].endswith("/upload"):
-                log.error("an upload could not be kept: %s", error)
-                answer: Response = PlainTextResponse(NOT_KEPT.format(error.strerror), 507)  # shown as it is
+                log.error("an upload could not be stored: %s", error)
+                answer: Response = PlainTextResponse(
+                    NOT_STORED.format(error.strerror), 507
+                )  # the browser shows the text
             else:
                 log.exception("a request failed")
                 answer = JSONResponse({"detail": BROKEN}, 500)
@@ -106,29 +108,29 @@ class InWords:
 
 
 async def _checked(receive: Receive, route: str, name: str, page: SafeBlocks) -> Receive:
-    """The same request, once more. Raises Refused where there is no such endpoint, or no such parameter of it."""
+    """The same messages, to be read again. Raises Refused for an unknown endpoint or parameter."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())
     given = None
-    with suppress(ValueError, RecursionError):  # Gradio says what is wrong with it
+    with suppress(ValueError, RecursionError):  # Gradio reports the error
         given = json.loads(b"".join(message.get("body", b"") for message in messages))
-    asked, known = name, [*page.parameters]
-    if route != "call/v2" and isinstance(given, dict) and given.get("fn_index") is not None:  # as browsers do
-        asked, known = given["fn_index"], [*page.fns]
-    if asked not in known:
-        raise Refused(f"There is no endpoint {str(asked)[:50]!r} here. There are: {', '.join(page.parameters)}.")
+    endpoint, valid = name, [*page.parameters]
+    if route != "call/v2" and isinstance(given, dict) and given.get("fn_index") is not None:  # from a browser
+        endpoint, valid = given["fn_index"], [*page.fns]
+    if endpoint not in valid:
+        raise Refused(f"There is no endpoint {str(endpoint)[:50]!r} here. There are: {', '.join(page.parameters)}.")
     if route == "call/v2" and isinstance(given, dict):
         tools.check_names(given, page.parameters[name])
-    kept = iter(messages)
+    received = iter(messages)
 
     async def again() -> Message:
-        return next(kept, None) or await receive()
+        return next(received, None) or await receive()
 
     return again
 
 
 def _uploaded(file: dict[str, Any]) -> dict[str, Any]:
-    """A file as a request names it, and nothing else that is said of it there. Raises Refused if it is not here."""
+    """The path of an uploaded file, without the rest of its description. Raises Refused for other paths."""
     check_uploaded(file["path"], get_upload_folder())
     return {"path": file["path"], "meta": {"_type": "gradio.FileData"}}

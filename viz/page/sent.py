@@ -1,4 +1,4 @@
-"""A picture that another program sends: a file that it uploaded, base64, or, where the server allows it, an address."""
+"""A picture from another program: an uploaded file, base64, or an address if the server allows addresses."""
 
 import asyncio
 import json
@@ -23,32 +23,31 @@ Sent = gr.FileData | str | None
 SentMany = list[gr.FileData | str] | None
 
 NOTHING = "There is no picture."
-SEVERAL = "One picture at a time: these are {}. Ask once for each, or attribute_many for the attributions of all."
+SEVERAL = "One picture at a time: these are {}. Send a request for each, or use attribute_many for attributions."
 TOO_MANY = "At most {} pictures at a time: these are {}."
-NO_BASE64 = "This text is no picture. Upload the picture as a file, or send it in base64."
-NOT_PUBLIC = "This address is not on the public internet, so this server fetches nothing from it."
-NOT_THERE = "Nothing could be fetched from this address. Check it, or send the picture itself."
-NOT_GIVEN = "This address gave no picture (status {}). Redirects are not followed: give the picture's own address."
+NO_BASE64 = "This text is not a picture. Upload the picture as a file, or send it in base64."
+NOT_PUBLIC = "This address is not on the public internet, so this server does not use it."
+NOT_THERE = "The download from this address failed. Check it, or send the picture itself."
+NOT_GIVEN = "The download of the picture failed (status {}). Redirects are not followed: send its final address."
 TOO_LONG = "The picture at this address has more than {} MB. Send a smaller one."
 DATA_URL = re.compile(r"\s*data:[^,]*;base64,", re.IGNORECASE)
 MAX_MEGABYTES = 50
 SECONDS = 10
 
 
-async def taken_from(sent: object, size: tuple[int, int], fetch: bool) -> tuple[bytes, list[str]]:
-    """What the network gets of a picture, the same as on the page, and what there is to say about it, in sentences.
+async def read_picture(sent: object, size: tuple[int, int], fetch: bool) -> tuple[bytes, list[str]]:
+    """The input of the network, cropped and resized as on the page, and messages about changes.
 
-    sent: as it came, whatever it was said to be. size: (height, width) of the network's pictures. fetch: whether
-    addresses on the public internet are allowed.
-    Raises Refused, in words, for what is no picture.
+    sent: an untrusted value of any type. size: (height, width) of the network's pictures. fetch: whether addresses on
+    the public internet are allowed. Raises Refused with a message if it is not a picture.
     """
     if isinstance(sent, str) and fetch and sent.strip().lower().startswith(("http:", "https:")):
         sent = await _fetched(sent.strip())
     return await asyncio.to_thread(_taken, sent, size)
 
 
-async def all_taken_from(sent: object, size: tuple[int, int], fetch: bool) -> list[tuple[bytes, list[str]]]:
-    """As `taken_from`, of up to `MANY` pictures: a list, or the text of one. A single picture is taken, too."""
+async def read_pictures(sent: object, size: tuple[int, int], fetch: bool) -> list[tuple[bytes, list[str]]]:
+    """`read_picture` for up to `MANY` pictures: a list, a list as JSON text, or a single picture."""
     if isinstance(sent, str) and sent.lstrip()[:1] == "[":
         with suppress(ValueError, RecursionError):
             sent = json.loads(sent)
@@ -60,7 +59,7 @@ async def all_taken_from(sent: object, size: tuple[int, int], fetch: bool) -> li
     found = list[tuple[bytes, list[str]]]()
     try:
         for picture in pictures:
-            found.append(await taken_from(picture, size, fetch))
+            found.append(await read_picture(picture, size, fetch))
     except Refused as error:
         raise Refused(f"Of the pictures, number {len(found) + 1}: {error.message}") from error
     return found
@@ -72,13 +71,13 @@ def _taken(sent: object, size: tuple[int, int]) -> tuple[bytes, list[str]]:
     left, top, right, bottom = crop_box(decoded.image.size, size, Framing())
     if (right - left, bottom - top) != (width, height):
         notes.append(
-            f"The network gets the middle of it: {right - left} x {bottom - top} of {width} x {height} pixels."
+            f"The network gets the centre of the picture: {right - left} x {bottom - top} of {width} x {height} pixels."
         )
     return Photo.of(decoded).picture(size), notes
 
 
 def _decoded(sent: object) -> Decoded:
-    if isinstance(sent, str) and sent.lstrip()[:1] in ("[", "{"):  # what some programs make of a list or a file
+    if isinstance(sent, str) and sent.lstrip()[:1] in ("[", "{"):  # some programs send lists and files as JSON text
         with suppress(ValueError, RecursionError):
             sent = json.loads(sent)
     if sent is None or sent == "" or sent == []:
@@ -106,11 +105,11 @@ def _of_content(sent: str | bytes) -> Decoded:
 
 
 async def _fetched(address: str) -> bytes:
-    """What is at an address of the public internet. Its name is resolved once, so that it cannot change in between."""
+    """Download from the public internet. The host name is resolved once, so it cannot change after the check."""
     try:
         host = httpx.URL(address).host
         found: list[Any] = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        numbers = [place[4][0] for place in found]
+        numbers = [address[4][0] for address in found]
         if not all(ip_address(number).is_global for number in numbers):
             raise Refused(NOT_PUBLIC)
         transport = AsyncSecureTransport(numbers[0])

@@ -1,4 +1,4 @@
-"""What one visitor looks at, and what of it is on the page."""
+"""The state of one visitor: the selection, and what was sent of the page."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ from viz.selection import Selection
 
 
 class Session:
-    """It changes in place, so that a measurement that is under way sees what is wanted now."""
+    """Changed in place, so that a running measurement sees the current selection."""
 
     def __init__(self, selection: Selection):
         self.selection = selection
         self.only = ""
-        """the element of the view that is alone on the page, as in the page of somebody else"""
+        """the element of the only view on the page, if it is embedded in another page"""
         self.pinned: Pinned | None = None
-        """what is kept beside it"""
+        """the pinned selection"""
         self.photo: Photo | None = None
-        """the visitor's own photo, while it is the picture"""
+        """the visitor's own photo, while it is the selected picture"""
         self.sent: dict[str, Hashable] = {}
-        """for the id of each part of the page, what it depended on when it was sent"""
+        """by element: what its value depended on when it was sent"""
         self.requested: dict[Hashable, str] = {}
-        """measurements that the visitor started, each with the view that needs it"""
+        """keys of the measurements that the visitor started, each with the view that needs it"""
         self.started: dict[Hashable, float] = {}
-        """measurements that started by themselves since the visitor's last choice, and the seconds they may take"""
+        """keys of the measurements that started automatically since the last selection, and their estimated seconds"""
         self.stopped: dict[Hashable, str] = {}
-        """measurements that the visitor cancelled or that failed, with the words for it"""
+        """keys of the measurements that were cancelled or failed, with a message"""
         self.measuring = False
-        """whether a run is under way"""
+        """whether `Instrument.run` is active"""
 
     def starts(self, measurement: Measurement) -> bool:
-        """Whether it is to be made now: it was asked for, or it starts by itself and is within the `BUDGET`.
+        """Whether a measurement should run now: it was requested, or it starts automatically within the `BUDGET`.
 
-        Of an estimate that is not within it, the first result may be.
+        Of a longer estimate, the first result may start automatically.
         """
         key = measurement.key
         if key in self.stopped or measurement.on_request:
@@ -54,11 +54,11 @@ class Session:
 
 @dataclass(frozen=True, eq=False)
 class Element:
-    """An element of the page that shows something of the selection."""
+    """An element of the page whose value depends on the session."""
 
     element: str
     sees: Callable[[Session], Hashable]
-    """all that its value depends on"""
+    """everything that its value depends on"""
     value: Callable[[Session], Any]
     lens: str | None = None
-    """the lens that it stands in; None: always on the page"""
+    """the lens that contains it; None: always on the page"""

@@ -1,4 +1,4 @@
-"""The specimen: which picture, what the network gets of it, what it answers, and what is selected."""
+"""The specimen: the picture, its crop, the answer, and the selection."""
 
 from collections.abc import Callable, Hashable
 from html import escape
@@ -14,7 +14,7 @@ from viz.pictures import png_url
 from viz.selection import Selection, groups_of, patch_text
 
 TOP = 5
-"""classes of the answer that are shown"""
+"""number of classes shown in the answer"""
 
 
 HEADER = """
@@ -24,16 +24,16 @@ HEADER = """
 <button type="button" data-do="open" hidden>Open</button> <small></small></p>
 <p class="take"><button type="button" data-do="link">Copy link</button>
 <button type="button" popovertarget="playlist" title="A lecture from links">Playlist</button>
-<button type="button" popovertarget="reports" title="What is measured, as one file">Report</button>
+<button type="button" popovertarget="reports" title="All measured views as one file">Report</button>
 <span popover id="reports"><button type="button" data-do="report" data-of="picture" autofocus>Of this picture</button>
 <button type="button" data-do="report" data-of="lens">Of this tab</button>
 <button type="button" data-do="report" data-of="all">Of everything</button></span></p>
-<form id="playlist" popover><label>Links, one a line: each is shown in full, arrow keys go on
+<form id="playlist" popover><label>Links, one per line. Arrow keys show the next one
 <textarea rows="8" required></textarea></label><button>Start</button></form>
 <dialog id="others" aria-labelledby="others-title"><form method="dialog">
 <h2 id="others-title">Open another network</h2>
 <p>A checkpoint or a run of this project, weights of timm's or the authors' (.safetensors, .npz), or a model on the
-Hugging Face Hub. Your picture, patch and tab are kept.</p>
+Hugging Face Hub. Your picture, patch and tab stay selected.</p>
 <input required aria-label="folder, file, or id on the Hub" placeholder="folder, file, or OWNER/NAME on the Hub">
 <p class="take"><button>Open</button> <button type="button" data-do="close">Cancel</button></p>
 </form></dialog>"""
@@ -57,14 +57,14 @@ def parts(scope: Microscope) -> list[Element]:
 
 
 def photo_html() -> str:
-    """How the visitor's photo is framed."""
+    """HTML: the crop of the visitor's photo."""
     framings = [("crop", "crop"), ("whole", "fit with bars")]
     controls = select("framing", "Framing", framings)
     return f'<div id="photo" data-kind="controls"><div data-part="html"></div><div class="asked">{controls}</div></div>'
 
 
 def picker_html() -> str:
-    """The picture with its patches."""
+    """HTML: the picture with its patches."""
     words = "The picture as the network gets it. Select a patch."
     group = (
         f'<div class="picker" role="group" aria-label="{words}"></div>'
@@ -74,7 +74,7 @@ def picker_html() -> str:
 
 
 def answer_html(scope: Microscope) -> str:
-    """The answer, and the selected class, patch and depth."""
+    """HTML: the answer, and the selected class, patch and depth."""
     places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
     sides = [(str(side), side_text(side)) for side in scope.grid.sides]
@@ -93,7 +93,7 @@ def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[
 def _photo(scope: Microscope, visit: Session) -> dict[str, Any]:
     if visit.photo is None:
         return {"html": "", "set": {}}
-    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.chosen()}
+    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.params()}
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
     patches = [
         {
             "label": "patch ({}, {})".format(*grid.position(patch)),
-            "place": patch_text(scope, patch),  # as a link says it
+            "place": patch_text(scope, patch),  # as in a link
             "chosen": str(patch == selection.patch).lower(),
             "grouped": patch in together,
         }
@@ -121,7 +121,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     best = scope.leading(selection.picture, TOP)
     rows = "".join(_row(scope, i, float(probabilities[i]), i == selection.target) for i in best)
     more = f"<small>the {TOP} most probable of {len(scope.classes)} classes</small>" if len(scope.classes) > TOP else ""
-    words = "".join(f"<p>{line}</p>" for line in in_words(scope, selection))
+    words = "".join(f"<p>{line}</p>" for line in answer_texts(scope, selection))
     chosen = {
         "class": scope.classes[selection.target],
         "patch": patch_text(scope, selection.patch),
@@ -130,37 +130,37 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     }
     answer = scope.classes[best[0]]
     head = f"<h2 id='answer-name'>{escape(answer)}</h2>"
-    told = (
+    announcement = (
         f"{answer}, {probabilities[best[0]]:.0%}. Selected class: {chosen['class']}. Patch "
         f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
     )
     html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
-    return {"html": html, "set": chosen, "told": told}
+    return {"html": html, "set": chosen, "announcement": announcement}
 
 
-def _row(scope: Microscope, number: int, probability: float, asked: bool) -> str:
+def _row(scope: Microscope, number: int, probability: float, selected: bool) -> str:
     name, words = escape(scope.classes[number]), urlencode({"class": scope.classes[number]})
     return (
-        # not a tab stop: the list under them gives the same choice
-        f"<li><button type='button' tabindex='-1' data-words='{escape(words)}' aria-pressed='{str(asked).lower()}' "
+        # not a tab stop: the list below offers the same classes
+        f"<li><button type='button' tabindex='-1' data-words='{escape(words)}' aria-pressed='{str(selected).lower()}' "
         f"aria-label='{name}, {probability:.1%}: explain this class' style='--share: {probability:.1%}'>"
         f"<span>{name}</span><span>{probability:.1%}</span></button></li>"
     )
 
 
-def in_words(scope: Microscope, selection: Selection) -> list[str]:
-    """HTML: right or wrong, and how far to trust the confidence. Reliability is known of test images alone."""
+def answer_texts(scope: Microscope, selection: Selection) -> list[str]:
+    """HTML: whether the answer is correct, and the accuracy of test images with this confidence."""
     if selection.edits:
-        return [_edited_in_words(scope, selection)]
+        return [_edited_text(scope, selection)]
     probabilities = scope.probabilities(selection.picture)
     confidence, answer = float(probabilities.max()), scope.answer(selection.picture)
     if selection.sample is None:
-        lines = [f"It can only answer with one of its {len(scope.classes)} classes, whatever the picture shows."]
+        lines = [f"The network can only answer with one of its {len(scope.classes)} classes, for any picture."]
         if selection.brought:
             (height, width), (rows, cols) = selection.brought.size, scope.grid.image_size
             lines.append(
                 f"Your picture was made for a network of another size: {width} x {height} pixels, here resized to "
-                f"{cols} x {rows}. Choose the file again to lose nothing of it."
+                f"{cols} x {rows}. Choose the file again for its full resolution."
             )
         return lines
     truth, number = scope.truth(selection.sample), scope.sample_place(selection.sample)
@@ -188,8 +188,8 @@ def in_words(scope: Microscope, selection: Selection) -> list[str]:
     return lines
 
 
-def _edited_in_words(scope: Microscope, selection: Selection) -> str:
-    """HTML: such a picture has no true class, and nothing is known of the confidence on it."""
+def _edited_text(scope: Microscope, selection: Selection) -> str:
+    """HTML: about an edited picture, which has no true class and no known reliability."""
     count, before = len(selection.edits), scope.probabilities(selection.original)
     name = "Your picture" if selection.sample is None else f"A picture labelled {escape(scope.truth(selection.sample))}"
     return (

@@ -1,6 +1,6 @@
-// The first drawing at work: what the pointer tells of the table, keys, and Play. All of it is drawn by `stage.py`.
+// Interaction with the first drawing: pointer and keys on the table, and Play. `stage.py` draws it.
 (() => {
-  const PACE = 1600, GAP = 14; // milliseconds of a step, and between two cells that set off
+  const PACE = 1600, GAP = 14; // milliseconds of a step, and between the starts of two cells
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const read = new WeakMap();
   const dataOf = stage => {
@@ -13,7 +13,7 @@
     return `patch ${placeOf(patches[row])}, channel ${channels[column]}: ${values[row][column]}`;
   };
 
-  // the value that the pointer is at: its row and column light up, and a click selects it
+  // the value under the pointer: its row and column are marked, and a click selects it
   const aim = (grid, row, column) => {
     const stage = grid.closest(".stage"), {patches, channels, selected, half} = dataOf(stage);
     const again = row === selected[0] && column === selected[1];
@@ -60,13 +60,13 @@
     }
   }, {capture: true});
 
-  // where the rail is wider than the window, the selected depth is in its middle
+  // if the rail is wider than the window, scroll the selected depth to its middle
   document.addEventListener("filled", event => {
     const here = event.target.querySelector(".rail [aria-current=true]"), rail = here?.closest("ol");
     if (rail) rail.scrollLeft = here.parentElement.offsetLeft - rail.offsetLeft - rail.clientWidth / 2;
   });
 
-  // Play: cells fly between the table and the maps, so a column is seen to become a map, and a row to stay a row
+  // Play: cells fly between the table and the maps, so a column becomes a map, and a row stays a row
   const boxIn = (stage, element, [row, column], [rows, columns]) => {
     const outer = stage.getBoundingClientRect(), {left, top, width, height} = element.getBoundingClientRect();
     const [w, h] = [width / columns, height / rows];
@@ -155,27 +155,27 @@
     stage.querySelector(".rail .step").textContent = text;
     if (text) instrument.announce(text);
   };
-  // the drawing of the same numbers, where what is measured meanwhile had it drawn anew
+  // the current element of the same drawing: a measurement may have replaced it
   const present = stage => [...document.querySelectorAll(".stage")].find(one => one.dataset.stage === stage.dataset.stage && !one.matches(".open"));
-  let goOn, ahead, turn = 0; // what the next step waits for, whether it was pressed before; a number for each time it plays
+  let next, ahead, turn = 0; // function that starts the next step; whether it was pressed early; number of this play
   const pressed = () => new Promise(resolve => {
-    goOn = resolve;
-    if (ahead) goOn();
+    next = resolve;
+    if (ahead) next();
     ahead = false;
-  }).then(() => { goOn = undefined; });
+  }).then(() => { next = undefined; });
   const stop = stage => { turn += 1; end(stage); };
-  // bySteps: each waits for the next press, as all do where no motion is wanted
+  // bySteps: each step waits for a press; always with reduced motion
   const play = async (stage, bySteps) => {
     const mine = ++turn;
-    goOn = ahead = undefined;
-    for (const [i, said] of dataOf(stage).steps.entries()) {
+    next = ahead = undefined;
+    for (const [i, text] of dataOf(stage).steps.entries()) {
       stage.classList.add("playing");
       stage.querySelector("[data-do=play]").textContent = "Stop";
-      tell(stage, said);
+      tell(stage, text);
       clear(stage);
       await stepsOf(stage)[i]();
       if (bySteps) await pressed();
-      if (mine !== turn) return; // stopped, or begun anew
+      if (mine !== turn) return; // stopped, or started again
       stage = present(stage);
       if (!stage) return; // something else is selected
     }
@@ -187,7 +187,7 @@
     if (does === "play") (going ? stop(stage) : play(stage, still.matches));
     if (does === "step") {
       if (!going) play(stage, true);
-      else if (goOn) goOn();
+      else if (next) next();
       else ahead = true;
     }
   });

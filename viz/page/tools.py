@@ -1,6 +1,7 @@
-"""The endpoints as tools of an MCP server, with the package `gradio[mcp]`: what each takes and gives, as it is.
+"""The endpoints as tools of an MCP server, with the package `gradio[mcp]`.
 
-Gradio's own tools promise files by address, answer in Python's notation, and refuse numbers as text without a name.
+They replace Gradio's own tools, which expect files by address, answer in Python's notation, and reject numbers sent as
+text without the name of the parameter.
 """
 
 from collections.abc import Collection, Iterable
@@ -20,12 +21,14 @@ Schema = dict[str, Any]
 
 
 def offer(page: "SafeBlocks", server: Any) -> None:
-    """Put the tools in the place of Gradio's. server: its `GradioMCPServer` for the page"""
+    """Replace the tools of Gradio. server: the `GradioMCPServer` of the page"""
 
-    def schema_of(name: str, said: dict[str, str] | None = None) -> tuple[dict[str, Any], list[Any]]:
-        """As Gradio asks for it: with the places of files, of which there are none."""
+    def schema_of(name: str, descriptions: dict[str, str] | None = None) -> tuple[dict[str, Any], list[Any]]:
+        """The JSON schema of a tool's parameters, and the paths of its files for Gradio: none."""
         parameters = page.parameters[server.tool_to_endpoint[name].removeprefix("/")]
-        described = {each: {"description": (said or {}).get(each, "")} | may for each, may in parameters.items()}
+        described = {
+            each: {"description": (descriptions or {}).get(each, "")} | may for each, may in parameters.items()
+        }
         return {
             "type": "object",
             "properties": described,
@@ -39,13 +42,13 @@ def offer(page: "SafeBlocks", server: Any) -> None:
     async def listed() -> list[Any]:
         found = []
         for name, endpoint in server.tool_to_endpoint.items():
-            about, said = server.get_fn_description(server.get_block_fn_from_endpoint_name(endpoint), name)
+            about, descriptions = server.get_fn_description(server.get_block_fn_from_endpoint_name(endpoint), name)
             (answer,) = server.api_info["named_endpoints"][endpoint]["returns"]
-            schemas = {"inputSchema": schema_of(name, said)[0], "outputSchema": answer["type"]}
+            schemas = {"inputSchema": schema_of(name, descriptions)[0], "outputSchema": answer["type"]}
             found.append(server.types.Tool(name=name, description=about, **schemas))
         return found
 
-    @server.mcp_server.call_tool(validate_input=False)  # the endpoint itself says in words what is wrong
+    @server.mcp_server.call_tool(validate_input=False)  # the endpoint has better messages
     async def called(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if name not in server.tool_to_endpoint:
             raise ValueError(f"There is no tool {name[:50]!r} here. There are: {', '.join(server.tool_to_endpoint)}.")
@@ -56,12 +59,12 @@ def offer(page: "SafeBlocks", server: Any) -> None:
             given, request = [arguments.get(each) for each in right], server.mcp_server.request_context.request
             answer = await page.process_api(function, given, state=SessionState(page), request=request)
         except gr.Error as error:
-            raise ValueError(error.message) from error  # its own text has quotation marks
+            raise ValueError(error.message) from error  # str(error) adds quotation marks
         return answer["data"][0]
 
 
-def check_names(given: Iterable[str], right: Collection[str]) -> None:
-    """Raise Refused for a parameter that is not there."""
+def check_names(given: Iterable[str], valid: Collection[str]) -> None:
+    """Raise Refused for an unknown parameter."""
     for name in given:
-        if name not in right:
-            raise Refused(f"There is no parameter {name[:50]!r} here. There are: {', '.join(right)}.")
+        if name not in valid:
+            raise Refused(f"There is no parameter {name[:50]!r} here. There are: {', '.join(valid)}.")

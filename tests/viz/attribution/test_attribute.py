@@ -21,13 +21,13 @@ from captum.attr import (
 )
 
 from mixer.model import PRESETS, Mixer, MixerConfig
-from tests.viz.explained import ask, bent, contributions, hooks_on, straight, weights
-from viz.attribution.attribute import Attribution, attribute, attribute_many
-from viz.attribution.methods import METHODS, SHAPLEY, Settings
-from viz.attribution.question import Question, ends, score
+from tests.viz.explained import ask, bent, contributions, ends, hooks_on, straight, weights
+from viz.attribution.attribute import Attribution, attribute, attribute_in_steps, attribute_many
+from viz.attribution.methods import METHODS, SHAPLEY, Settings, drawn
+from viz.attribution.question import Question, score
 from viz.capture import trace
 from viz.mixing.shuffle import permute_patches, permuted_weights
-from viz.pace import batch_size, finish, seconds_per_pass
+from viz.pace import batch_size, seconds_per_pass
 from viz.tokens import votes
 
 QUICK = Settings(steps=6, draws=5)
@@ -108,7 +108,7 @@ def test_on_a_linear_network_blocks_find_what_the_head_reads(
 def test_sums_are_compared_with_what_they_should_explain(model: Mixer, question: Question, name: str, output):
     question = replace(question, output=output)
     found = attribute(model, question, name, QUICK)
-    empty, whole = finish(ends(model, question))
+    empty, whole = ends(model, question)
     if name != "GradientShap":
         assert found.difference == pytest.approx(whole - empty, abs=1e-6)
     assert found.total == pytest.approx(found.values.sum(), abs=1e-4)
@@ -120,7 +120,7 @@ def test_sums_are_compared_with_what_they_should_explain(model: Mixer, question:
 def test_other_sums_promise_nothing(model: Mixer, question: Question, name: str):
     found = attribute(model, question, name, QUICK)
     assert found.gap is None
-    assert found.difference == pytest.approx(np.diff(finish(ends(model, question)))[0], abs=1e-5)
+    assert found.difference == pytest.approx(np.diff(ends(model, question))[0], abs=1e-5)
 
 
 def test_the_probability_is_explained_as_a_probability(model: Mixer, question: Question):
@@ -138,7 +138,7 @@ def test_completeness_improves_with_the_steps(
     model: Mixer, question: Question, name: str, tolerance: float, block: int
 ):
     gaps = [attribute(model, question, name, Settings(steps=steps, block=block)).gap for steps in (2, 12, 160)]
-    difference = abs(np.diff(finish(ends(model, question)))[0])
+    difference = abs(np.diff(ends(model, question))[0])
     assert abs(gaps[2]) < tolerance * difference
     assert abs(gaps[2]) < abs(gaps[0]) / 5
 
@@ -272,7 +272,7 @@ def test_the_cost_is_known_beforehand(model: Mixer, question: Question, name: st
     found = attribute(model, question, name, QUICK)
     waited = time.perf_counter() - start
     hook.remove()
-    expected = METHODS[name].passes(16, QUICK)
+    expected = METHODS[name].passes(16, QUICK) + question.unknown
     assert passes == found.passes == expected
     assert 0 < found.seconds <= waited
 
@@ -296,6 +296,22 @@ def test_batches_suit_the_cache_of_a_cpu(model: Mixer):
     assert batch_size(model, False) == batch_size(model, True) == 8
 
 
+@pytest.mark.parametrize("name", ["SmoothGrad", "SmoothGrad x input", "GradientShap"])
+def test_means_of_draws_are_refined(model: Mixer, question: Question, name: str):
+    steps = list(attribute_in_steps(model, question, name, Settings(draws=7)))
+    few, whole = (step for step in steps if isinstance(step, Attribution))
+    costs = [METHODS[name].passes(16, Settings(draws=draws)) + question.unknown for draws in (5, 7)]
+    assert [few.passes, whole.passes] == costs
+    assert steps[steps.index(few) - 1] == costs[0]
+    if name == "GradientShap":
+        against = drawn(question, Settings(draws=7))[:5]
+        mean = question.of(model(against)).mean().item()
+        assert few.difference == pytest.approx(question.of(model(question.image[None])).item() - mean, abs=1e-4)
+    else:
+        np.testing.assert_allclose(few.values, attribute(model, question, name, Settings(draws=5)).values, rtol=1e-4)
+    assert (few.standard_error is None) == (whole.standard_error is None) == (name == "SmoothGrad")
+
+
 # many pictures
 
 
@@ -316,8 +332,8 @@ def test_many_are_answered_as_each_alone(model: Mixer, question: Question, name:
         np.testing.assert_allclose(found.values, want.values, rtol=1e-3, atol=1e-6)
         assert found.difference == pytest.approx(want.difference, abs=1e-6)
         assert (found.target, found.output, found.passes) == (want.target, want.output, want.passes)
-    if METHODS[name].passes(16, QUICK) == 4:
-        assert sizes == [4, 5]  # one pass with gradients, and one of the pictures and their common baseline
+    if METHODS[name].passes(16, QUICK) == 2:
+        assert sizes == [5, 4]  # the pictures and their common baseline; then with gradients
 
 
 def test_nothing_is_asked_of_no_picture(model: Mixer):

@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from mixer.model import Mixer, MixerConfig
-from tests.viz.explained import ask, bent
+from tests.viz.explained import ask, bent, ends
 from viz.attribution.attribute import attribute, attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
-from viz.attribution.question import Question, ends
+from viz.attribution.question import Question
 from viz.attribution.shapley import shapley
-from viz.pace import finish
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def question(tiny: MixerConfig) -> Question:
 
 
 def test_shapley_values_are_efficient_after_any_number_of_orders(model: Mixer, question: Question):
-    empty, whole = finish(ends(model, question))
+    empty, whole = ends(model, question)
     for count in range(1, 5):
         found = attribute(model, question, SHAPLEY, Settings(draws=count))
         assert found.gap == pytest.approx(0, abs=1e-9)

@@ -21,6 +21,7 @@ from viz.pace import Steps, finish
 
 PICTURE = bytes(range(256)) * 12
 METHOD = "Layer Conductance"
+CHECKS = (checks.curves, checks.orders, checks.removals)
 
 
 @pytest.fixture
@@ -52,19 +53,19 @@ def make(measurements: list[Measurement]) -> None:
 def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(scope: Microscope) -> None:
     one = doubt()
     make(needed(scope, [one]))  # the attribution, without which there are no curves
-    assert scope.known(checks.curves(scope, one)) is None
+    assert scope.latest(checks.curves(scope, one)) is None
     make(needed(scope, [one]))
     assert needed(scope, [one]) == []
     values = attribute(scope.model, question(scope, one.asked), METHOD, Settings(block=1)).values
     filled = question(scope, replace(one.asked, baseline="blurred"))
     want = faithfulness.curves(scope.model, filled, values)
-    np.testing.assert_allclose(scope.known(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
+    np.testing.assert_allclose(scope.latest(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
-    removals = finish(faithfulness.random_removals(scope.model, filled, REMOVALS, SEED))
+    *_, removals = faithfulness.random_removals(scope.model, filled, REMOVALS, SEED)
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
     *_, orders = faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED)
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
-    assert evidence.gap == scope.made(explanation(scope, one.asked, METHOD)).gap_share
+    assert evidence.gap == scope.measured(explanation(scope, one.asked, METHOD)).gap_share
     assert evidence.randomisation is evidence.sensitivity is None
 
 
@@ -77,10 +78,10 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
     first, second = doubt(), doubt("Saliency")
     assert labels(needed(scope, [first, second])) == [METHOD, "Random orders", "Saliency", "Random removals"]
     for one in (first, second):
-        scope.made(explanation(scope, one.asked, one.method))
+        scope.measured(explanation(scope, one.asked, one.method))
     todo = needed(scope, [first, second])
     assert labels(todo) == [f"Curves of {METHOD}", "Random orders", "Curves of Saliency", "Random removals"]
-    assert [one.total for one in todo] == [32, ORDERS * (POINTS - 1) + 2, 32, REMOVALS + 1]
+    assert [one.total for one in todo] == [30, ORDERS * (POINTS - 1), 30, REMOVALS]
     assert len({one.key for one in todo}) == 4
     assert labels(scope.missing(checks.all_curves(scope, [second]))) == ["Curves of Saliency", "Random orders"]
     make(todo)
@@ -98,44 +99,62 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     put, settings = question(scope, one.asked), Settings(block=1)
     asked = checks.robustness(scope, one)
     assert asked.on_request
-    assert (asked.unit, asked.total) == ("passes", (5 + DRAWS + NOISY) * passes(scope, METHOD, 1))
+    cost = passes(scope, METHOD, 1)
+    assert (asked.unit, asked.total) == ("passes", cost + (4 + DRAWS + NOISY) * (cost + 2))
     make([asked])
-    found = scope.known(checks.robustness(scope, one))
+    found = scope.latest(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values
 
     def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
         yield 0
-        return attribute(model, replace(put, image=image), METHOD, settings).values
+        return attribute(model, replace(put, image=image, ends=None), METHOD, settings).values
 
-    want = finish(sanity.randomisation(scope.model, lambda m: explain(m, put.image), original, DRAWS, SEED))
+    *_, want = sanity.randomisation(scope.model, lambda m: explain(m, put.image), original, DRAWS, SEED)
     assert found.randomised.correlations.tolist() == want.correlations.tolist()
     assert found.randomised.draws.tolist() == want.draws.tolist()
     explained = sanity.sensitivity(lambda x: explain(scope.model, x), put.image, original, RADIUS, NOISY, SEED)
     largest = finish(explained)
     assert found.sensitivity == largest > 0
     refilled = doubt(filling="own mean")
-    assert scope.known(checks.robustness(scope, refilled)) is found  # which the filling does not concern
+    assert scope.latest(checks.robustness(scope, refilled)) is found  # which the filling does not concern
     assert scope.missing([asked]) == []
     evidence = checks.evidence(scope, one)
     assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
 
 
+def test_nothing_is_passed_twice_by_all_methods_and_checks(scope: Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture itself and what replaces its patches, too."""
+    monkeypatch.setattr("viz.pace.STALE", np.inf)
+    one, count = doubt("Saliency"), 0
+    scope.look(PICTURE)
+    ablation = explanation(scope, one.filled, "Patch ablation")
+    measurements = [explanation(scope, one.asked, "Saliency"), ablation, *(check(scope, one) for check in CHECKS)]
+
+    def add(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        nonlocal count
+        count += len(args[0])
+
+    scope.model.blocks[0].register_forward_pre_hook(add)
+    make(measurements)
+    assert count == 1 + sum(one.total for one in measurements[1:]) + 2  # the mean colour and the filling
+
+
 def test_what_was_given_up_is_not_remembered(scope: Microscope) -> None:
     one = doubt("Saliency")
-    scope.made(explanation(scope, one.asked, one.method))
+    scope.measured(explanation(scope, one.asked, one.method))
     for measurement in (*needed(scope, [one])[1:], checks.robustness(scope, one)):
         steps = measurement.steps()
         assert next(steps) < measurement.total
         steps.close()
-    assert scope.known(checks.orders(scope, one)) is None
-    assert scope.known(checks.robustness(scope, one)) is None
+    assert scope.latest(checks.orders(scope, one)) is None
+    assert scope.latest(checks.robustness(scope, one)) is None
     assert checks.evidence(scope, one) == Evidence()
     assert len(needed(scope, [one])) == 3
 
 
 def test_the_picture_loses_its_patches_in_the_order_of_the_values(scope: Microscope) -> None:
     one = doubt("Saliency")
-    first = np.argsort(-scope.made(explanation(scope, one.asked, one.method)).values, kind="stable")[:5]
+    first = np.argsort(-scope.measured(explanation(scope, one.asked, one.method)).values, kind="stable")[:5]
     without, alone = checks.pictures(scope, one, 5)
     filled, grid = question(scope, one.filled), scope.model.config.grid
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))

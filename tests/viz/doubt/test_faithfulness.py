@@ -11,11 +11,12 @@ import torch
 from captum.metrics import infidelity as captum_infidelity
 
 from mixer.model import Mixer, MixerConfig
-from tests.viz.explained import ask, bent, contributions, straight
-from viz.attribution.question import Question, ends
+from tests.viz.explained import ask, bent, contributions, ends, straight
+from viz.attribution.question import Question
 from viz.doubt.faithfulness import (
     Curves,
     RandomOrders,
+    Removals,
     area,
     band,
     better_than,
@@ -28,7 +29,7 @@ from viz.doubt.faithfulness import (
     refined_curves,
 )
 from viz.doubt.sanity import rank_correlation
-from viz.pace import finish, seconds_per_pass
+from viz.pace import seconds_per_pass, undisturbed
 
 T = TypeVar("T")
 
@@ -55,14 +56,14 @@ def model(tiny: MixerConfig) -> Mixer:
 
 def error(model: Mixer, question: Question, values: np.ndarray, removals: int) -> tuple[float, float]:
     """The infidelity, and as a share of the mean square of what is lost: 1 where the values predict nothing."""
-    removed = finish(random_removals(model, question, removals, seed=0))
+    removed = last(random_removals(model, question, removals, seed=0))
     (found,), all_lost = infidelity(values[None], removed), np.mean(removed.losses**2)
     return float(found), float(found / all_lost) if all_lost else 0.0
 
 
 def test_curves_of_an_additive_network(linear: Mixer, question: Question):
     gains = contributions(linear, question)
-    empty, whole = finish(ends(linear, question))
+    empty, whole = ends(linear, question)
     found = curves(linear, question, gains)
     falling = np.sort(gains)[::-1]
     np.testing.assert_allclose(found.insertion, empty + np.concatenate([[0], np.cumsum(falling)]), atol=1e-5)
@@ -83,8 +84,8 @@ def test_curves_follow_the_order_that_is_given(model: Mixer, question: Question)
             assert found.deletion[step] == pytest.approx(model(image[None])[0, 3].item(), abs=1e-4)
         rows, cols = grid.pixels(int(patch))
         image[:, rows, cols] = question.baseline[:, rows, cols]
-    assert found.deletion[16] == found.insertion[0] == finish(ends(model, question))[0]
-    assert found.deletion[0] == found.insertion[16] == finish(ends(model, question))[1]
+    assert found.deletion[16] == found.insertion[0] == ends(model, question)[0]
+    assert found.deletion[0] == found.insertion[16] == ends(model, question)[1]
 
 
 def test_the_reverse_order_needs_no_passes(model: Mixer, question: Question):
@@ -116,7 +117,7 @@ def test_the_right_order_beats_all_others_on_an_additive_network(linear: Mixer, 
 
 
 def test_random_orders_of_an_additive_network(linear: Mixer, question: Question):
-    empty, whole = finish(ends(linear, question))
+    empty, whole = ends(linear, question)
     found = last(random_orders(linear, question, orders=150, steps=16, seed=0))
     expected = np.linspace(empty, whole, 17)
     error = found.insertion.std(0, ddof=1)[1:-1] / np.sqrt(150)
@@ -202,7 +203,8 @@ def test_random_orders_are_known_as_soon_as_they_make_a_band(model: Mixer, quest
 
 def test_others_get_the_model_between_the_batches(model: Mixer, question: Question):
     steps = random_orders(model, question, 2, 16, seed=0)
-    assert [next(steps), next(steps)] == [2, 10]
+    assert [next(steps) for _ in range(2)] == [2, 2]
+    assert next(steps) > 2
     with ThreadPoolExecutor(1) as other:
         other.submit(curves, model, question, np.zeros(16)).result(timeout=5)
 
@@ -225,8 +227,8 @@ def test_cost_in_passes_and_batches(model: Mixer, question: Question):
     last(random_orders(model, question, 4, 16, seed=0))
     assert batches == [2, *[8, 7] * 4]
     batches.clear()
-    finish(random_removals(model, question, 7, seed=0))
-    assert batches == [8]
+    last(random_removals(model, question, 7, seed=0))
+    assert batches == [2, 7]
     hook.remove()
 
 
@@ -300,10 +302,21 @@ def test_uneven_steps_are_turned_round_with_their_curve():
 
 
 def test_removals_come_in_batches_and_are_the_same_with_the_same_seed(model: Mixer, question: Question):
-    assert list(random_removals(model, question, 20, seed=0)) == [8, 8, 5]  # and the whole picture
-    first, again, other = (finish(random_removals(model, question, 20, seed)) for seed in (0, 0, 1))
+    with undisturbed():  # or the batches depend on the machine
+        steps = list(random_removals(model, question, 20, seed=0))
+    assert [part for part in steps if isinstance(part, int)] == [
+        2,
+        2,
+        10,
+        18,
+        21,
+        22,
+    ]  # first the whole and the filling
+    few, first = (part for part in steps if isinstance(part, Removals))
+    np.testing.assert_array_equal(few.losses, first.losses[:19])
+    again, other = (last(random_removals(model, question, 20, seed)) for seed in (0, 1))
     assert first.losses.shape == (20,)
-    np.testing.assert_array_equal(first.losses, again.losses)
+    np.testing.assert_allclose(first.losses, again.losses, atol=1e-5)
     assert (first.losses != other.losses).any()
 
 
@@ -318,12 +331,12 @@ def test_wrong_values(model: Mixer, question: Question):
     with pytest.raises(ValueError, match="orders must be at least 1, not 0"):
         last(random_orders(model, question, 0, 16, seed=0))
     with pytest.raises(ValueError, match="removals must be at least 1, not 0"):
-        finish(random_removals(model, question, 0, seed=0))
+        last(random_removals(model, question, 0, seed=0))
     wrong = replace(question, target=10)
     for call in (
         lambda: curves(model, wrong, np.zeros(16)),
         lambda: last(random_orders(model, wrong, 1, 16, seed=0)),
-        lambda: finish(random_removals(model, wrong, 3, seed=0)),
+        lambda: last(random_removals(model, wrong, 3, seed=0)),
     ):
         with pytest.raises(ValueError, match="class 10 does not exist"):
             call()

@@ -53,7 +53,10 @@ def test_where_all_are_equal_nothing_correlates():
 
 
 def test_a_constant_method_does_not_change(model: Mixer):
-    found = finish(randomisation(model, at_once(lambda model: np.arange(16.0)), np.arange(16.0), draws=3, seed=0))
+    steps = randomisation(model, at_once(lambda model: np.arange(16.0)), np.arange(16.0), draws=3, seed=0)
+    first, *others, found = (step for step in steps if isinstance(step, Randomised))
+    assert np.isfinite(first.correlations).tolist() == [True] + 4 * [False]
+    assert [int(np.isfinite(one.draws).sum()) for one in (*others, found)] == [0, 0, 0, 1, 2, 3]
     assert found.stages == ("head", "block 3", "block 2", "block 1", "stem")
     assert found.correlations == pytest.approx([1] * 5)
     assert found.draws == pytest.approx([1] * 3)
@@ -74,7 +77,7 @@ def test_each_stage_randomises_one_part_more(model: Mixer):
         changed.append({name for name, value in before.items() if not torch.equal(value, now[name])})
         return np.arange(16.0)
 
-    finish(randomisation(model, at_once(explain), np.arange(16.0), draws=2, seed=0))
+    list(randomisation(model, at_once(explain), np.arange(16.0), draws=2, seed=0))
     assert changed.pop() == changed[-1]  # the second draw is of all of them
     parts = [("head.", "pre_head_norm."), ("blocks.2.",), ("blocks.1.",), ("blocks.0.",), ("stem.",)]
     for stage in range(5):
@@ -87,7 +90,7 @@ def test_weights_keep_their_mean_and_spread(tiny: MixerConfig):
     large = replace(tiny, hidden_dim=300, num_blocks=1)
     model, seen = bent(large), []
     explain = at_once(lambda copy: seen.append(copy.stem.weight.clone()) or np.arange(16.0))
-    finish(randomisation(model, explain, np.arange(16.0), draws=2, seed=0))
+    list(randomisation(model, explain, np.arange(16.0), draws=2, seed=0))
     trained, random, other = model.stem.weight, *seen[-2:]
     assert torch.equal(seen[0], trained)  # the stem is the last to go
     assert abs(torch.corrcoef(torch.stack([random.flatten(), other.flatten()]))[0, 1]) < 0.02
@@ -100,9 +103,7 @@ def test_a_method_that_looks_at_the_weights_changes(model: Mixer, question: Ques
     def explain(model: Mixer) -> np.ndarray:
         return attribute(model, question, "Patch ablation").values
 
-    first, again, other = (
-        finish(randomisation(model, at_once(explain), explain(model), 3, seed)) for seed in (0, 0, 1)
-    )
+    first, again, other = ([*randomisation(model, at_once(explain), explain(model), 3, seed)][-1] for seed in (0, 0, 1))
     assert first.correlations.tolist() == again.correlations.tolist() != other.correlations.tolist()
     assert first.draws.tolist() == again.draws.tolist()
     assert first.draws[0] == first.correlations[-1]

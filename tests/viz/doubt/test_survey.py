@@ -8,7 +8,7 @@ from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.question import Question
 from viz.doubt import faithfulness
-from viz.doubt.survey import COLUMNS, SETTINGS, in_words, rows, survey
+from viz.doubt.survey import COLUMNS, SETTINGS, description, rows, survey
 
 
 def images(config: MixerConfig, count: int) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_the_best_at_deletion_comes_first() -> None:
 
 def test_it_says_how_it_was_measured(network: Mixer) -> None:
     table = survey(network, images(network.config, 8))
-    assert in_words(table).endswith(
+    assert description(table).endswith(
         f" Settings: 8 images, probability, baseline mean colour, {SETTINGS.steps} steps, {SETTINGS.draws} copies or "
         "orders, block 2, patches removed in 8 steps."
     )

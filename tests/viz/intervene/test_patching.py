@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, hooks_on, straight
-from viz.capture import capture, evaluating, half_blocks, run_from, trace
+from viz.capture import capture, evaluating, run_from, sublayer_names, trace
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
 from viz.intervene.sweep import sweep_work
 from viz.pace import finish
@@ -31,16 +31,18 @@ def effects(model: Mixer, this: Tensor, other: Tensor) -> np.ndarray:
     return finish(update_effects(model, trace(model, this[None]), trace(model, other[None]), BETWEEN))
 
 
-def test_the_update_of_the_other_picture_takes_the_place_of_each_half_blocks_own(model: Mixer, two: Tensor) -> None:
+def test_the_update_of_the_other_picture_takes_the_place_of_each_sublayers_own(model: Mixer, two: Tensor) -> None:
     """By hooks, in passes of their own; and the sweep computes half of what these do."""
-    names, there = half_blocks(model), trace(model, two[1:]).depths.diff(dim=0)
+    names, there = sublayer_names(model), trace(model, two[1:]).depths.diff(dim=0)
     found = effects(model, two[0], two[1])
     with evaluating(model), torch.no_grad():
         before = BETWEEN.of(model(two[:1]))
-        for half, name in enumerate(names):
-            put = there[half].clone() if half % 2 else there[half].mT.clone()  # token mixing works on columns
+        for sublayer, name in enumerate(names):
+            put = (
+                there[sublayer].clone() if sublayer % 2 else there[sublayer].mT.clone()
+            )  # token mixing works on columns
             with capture(model, [], {name: lambda own, put=put: put}):
-                assert found[half] == pytest.approx(float(BETWEEN.of(model(two[:1])) - before), abs=1e-4)
+                assert found[sublayer] == pytest.approx(float(BETWEEN.of(model(two[:1])) - before), abs=1e-4)
     steps = update_effects(model, trace(model, two[:1]), trace(model, two[1:]), BETWEEN)
     assert sum(steps) == sweep_work(6) == 21
 
@@ -105,10 +107,10 @@ def test_where_blocks_do_nothing_every_token_carries_its_share_at_every_depth(ti
     np.testing.assert_allclose(effects(model, two[0], two[1]), 0, atol=1e-6)
 
 
-def test_what_the_last_half_block_adds_goes_straight_to_the_head(tiny: MixerConfig, two: Tensor) -> None:
+def test_what_the_last_sublayer_adds_goes_straight_to_the_head(tiny: MixerConfig, two: Tensor) -> None:
     """Its effect is the head's, of the mean difference."""
     model = bent(tiny)
-    with capture(model, half_blocks(model)) as updates, torch.no_grad():
+    with capture(model, sublayer_names(model)) as updates, torch.no_grad():
         model(two)
     weight = (model.head.weight[3] - model.head.weight[7]).detach()
     this, other = updates["blocks.2.channel_mixing"]

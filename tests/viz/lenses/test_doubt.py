@@ -117,7 +117,7 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
 
 @pytest.mark.parametrize("count", [0, 3, 8])
 def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, lens: Lens, count: int) -> None:
-    view = view_of(lens, "losing")
+    view = view_of(lens, "picture")
     selection = select(scope, lens, methods="Patch ablation,Token Grad-CAM", removed=str(count), filling="blurred")
     assert view.draw(scope, selection).words == "Not measured yet."
     measure(scope, view, selection)
@@ -140,11 +140,11 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
 
 
 def test_how_many_patches_are_gone_is_a_choice_of_all_numbers(scope: Microscope, lens: Lens) -> None:
-    (removed,) = view_of(lens, "losing").options
+    (removed,) = view_of(lens, "picture").options
     assert (removed.low, removed.high, removed.default) == (0, 8, 2)
 
 
-@pytest.mark.parametrize("name", ["verdict", "deletion", "insertion", "losing", "randomisation"])
+@pytest.mark.parametrize("name", ["verdict", "deletion", "insertion", "picture", "randomisation"])
 def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, name: str) -> None:
     view, selection = view_of(lens, name), select(scope, lens, methods="")
     assert view.missing(scope, selection) == []

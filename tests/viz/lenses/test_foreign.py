@@ -117,14 +117,14 @@ def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = 
 @pytest.mark.parametrize("output", ["logit", "probability"])
 def test_every_method_explains_the_last_class(foreign_scope: Microscope, selection: Selection, output: str) -> None:
     for method in METHODS:
-        found = foreign_scope.made(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
+        found = foreign_scope.measured(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
         assert np.isfinite(found.values).all()
         assert np.isfinite([found.total, found.difference]).all()
         if output == "probability" and len(foreign_scope.classes) == 1:
             np.testing.assert_allclose(found.values, 0, atol=1e-6)  # the only class is always certain
     other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
-        foreign_scope.made(explanation(foreign_scope, other, "Saliency"))
+        foreign_scope.measured(explanation(foreign_scope, other, "Saliency"))
 
 
 def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selection) -> None:
@@ -140,7 +140,7 @@ def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection
     query = CheckQuery(asked(scope, selection, output).for_method(method), method, "own mean")
     while waiting := scope.missing(checks.all_checks(scope, [query])):
         assert list(waiting[0].steps())[-1] == waiting[0].total
-    curves = scope.made(checks.curves(scope, query))
+    curves = scope.measured(checks.curves(scope, query))
     assert np.isfinite([curves.deletion, curves.insertion]).all()
     evidence = checks.evidence(scope, query)
     json.dumps(vars(evidence), allow_nan=False)
@@ -206,10 +206,14 @@ def test_every_view_of_every_lens_is_drawn(foreign: Instrument, visit: Session) 
 
 
 def texts(option: Option) -> list[str]:
+    """The extremes, or two values that are not the default, which is drawn above."""
     if isinstance(option, Number):
         return [str(option.low), str(option.high)]
     names = [name for name, _ in option.choices]
-    return ["", ",".join(names)] if isinstance(option, Several) else [*names[:3], names[-1]]
+    if isinstance(option, Several):
+        return ["", ",".join(names)]
+    others = [name for name in names if name != option.default]
+    return [*dict.fromkeys((*others[:1], *others[-1:]))]
 
 
 def test_every_view_is_drawn_whatever_is_set(foreign: Instrument, selection: Selection) -> None:
@@ -262,14 +266,14 @@ def test_a_click_chooses_what_it_says(foreign: Instrument, selection: Selection)
             click, words = chosen[-1]
             visit = Session(start)
             updates = foreign.answer(visit, click)
-            assert updates["status"]["said"] == "", name
+            assert updates["status"]["message"] == "", name
             assert visit.selection == choose(foreign, start, words), name
 
 
 def test_the_page_says_what_the_network_can_be_right_about(foreign: Instrument, visit: Session) -> None:
-    scope, (words,) = foreign.scope, specimen.in_words(foreign.scope, visit.selection)
+    scope, (words,) = foreign.scope, specimen.answer_texts(foreign.scope, visit.selection)
     if visit.selection.sample is None:
-        assert words.startswith(f"It can only answer with one of its {len(scope.classes)} class")
+        assert words.startswith(f"The network can only answer with one of its {len(scope.classes)} class")
     else:
         assert words.startswith(
             "Test image 3 of CIFAR-10, labelled <b>airplane</b>. The network does not have this class"
@@ -286,6 +290,6 @@ def test_figures_of_other_classes_test_images_are_not_shown(foreign_mixer: Mixer
     )  # of a network that has the samples' classes
     instrument = Instrument(Microscope(foreign_mixer, metrics, torch.device("cpu")))
     (lens,) = (lens for lens in instrument.lenses if lens.id == "model")
-    assert lens.asks == "This network has not been evaluated on images of its classes."
+    assert lens.question == "This network has not been evaluated on images of its classes."
     assert [view.id for view in lens.views] == ["pictures", "map", "mean", "training", "layers"]
     assert instrument.scope.quality == "not evaluated"

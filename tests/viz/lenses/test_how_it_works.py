@@ -11,13 +11,13 @@ import pytest
 
 from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
-from viz.intervene.knockout import ablate
+from viz.intervene.ablation import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
-from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.selected_channel import channel_of
 from viz.lenses.learn import reading
-from viz.lenses.tokens import lens_needed, read_in_words
+from viz.lenses.tokens import head_text, lens_needed
 from viz.lenses.view import Lens
 from viz.microscope import Microscope
 from viz.mixing.shuffle import permutation_experiment
@@ -111,13 +111,13 @@ def logits_of(lab: Microscope, selection: Selection) -> int:
     return int(lab.look(selection.picture).logits[0].argmax())
 
 
-@pytest.mark.parametrize(("depth", "half"), [("stem", "a"), ("2a", "a"), ("2b", "b"), ("3b", "b")])
-def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, depth: str, half: str) -> None:
+@pytest.mark.parametrize(("depth", "sublayer"), [("stem", "a"), ("2a", "a"), ("2b", "b"), ("3b", "b")])
+def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, depth: str, sublayer: str) -> None:
     selection = select(lab, lens, depth=depth, patch="5,1", channel="4", unit="8")
     at, block = selection.depth, selection.block
     (text_,) = re.findall(r"data-stage='([^']+)'", stage.draw(lab, selection).html)
     played, trace = json.loads(unescape(text_)), lab.look(selection.picture)
-    assert played["half"] == half
+    assert played["half"] == sublayer
     assert played["selected"] == [11, 4]
     assert np.array(played["values"]) == pytest.approx(trace.depths[at, 0].numpy(), rel=5e-3)
     before, mixed, after = trace.depths[2 * block : 2 * block + 3, 0]
@@ -176,7 +176,7 @@ def test_the_page_opens_where_the_answer_appears(lab: Microscope, instrument: In
 
 
 def test_a_link_from_before_opens_the_picture_or_the_head(lab: Microscope, lens: Lens) -> None:
-    found = {depth: part.opened(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
+    found = {depth: part.open_part(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
     assert found == dict.fromkeys(lab.depth_names) | {"stem": "picture", "3b": "head"}
 
 
@@ -201,7 +201,7 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, l
     trace, at = lab.look(selection.picture), lab.depth_names.index(depth)
     before, after = (float(trace.depths[i, 0, 11, 4]) for i in (at - 1, at))
     read, written = accounts(drawn.html)
-    unit = detail.mixing(lab, selection, detail.half_of(lab, selection)).unit
+    unit = detail.mixing(lab, selection, detail.sublayer_of(lab, selection)).unit
     assert depth[1] == "b" or unit == 8
     hidden = trace.token_hidden if depth[1] == "a" else trace.channel_hidden
     active = float(hidden[(at - 1) // 2][0, 4 if depth[1] == "a" else 11, unit])
@@ -294,7 +294,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
         while depth and answers[depth - 1] == answers[-1]:
             depth -= 1
         decided[depth] += 1
-    usual = scope.made(scope.sample_stats())
+    usual = scope.measured(scope.sample_stats())
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
@@ -319,13 +319,13 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     list(skipping.steps())
     changed = ablate(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = ablate(scope.model, scope.sample_inputs, [], {}).argmax(1)
-    told = read_in_words(scope, scope.made(usual))
+    told = head_text(scope, scope.measured(usual))
     assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
     assert not scope.missing(lens_needed(scope, selection))
-    assert "Without" not in read_in_words(scope, scope.made(usual))
+    assert "Without" not in head_text(scope, scope.measured(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
@@ -357,7 +357,7 @@ def test_of_a_grown_network_it_is_said_that_it_was_grown(blocks: list[int | None
     scope.metrics = {"stages": [{"recipe": {"blocks": count}} for count in blocks]}
     assert scope.grown_from == grown
     usual = read_at(scope, 8)
-    told = read_in_words(scope, usual)
+    told = head_text(scope, usual)
     assert ("grown" in told) == bool(grown)
     assert all(f"{count}b" in told for count in grown)
 
@@ -381,7 +381,7 @@ def pages(scope: Microscope) -> dict[str, str]:
         found[depth] = text(detail.draw(scope, selection).html)
     found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
     found["reading"] = text(reading.reading(scope, selection))
-    found["glossary"] = text(glossary.listed(scope))
+    found["glossary"] = text(glossary.term_list(scope))
     return found
 
 
@@ -418,7 +418,7 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
     assert re.findall(r"<dfn[^>]*>(.*?)</dfn>", question) == ["Tokens", "patch", "token mixing"]
     assert caution == "A &lt;patch&gt; is no token."
     for name in re.findall(r"aria-describedby=\"([^\"]+)\"", question):
-        assert f"<dd id='{name}'>" in glossary.listed(lab)
+        assert f"<dd id='{name}'>" in glossary.term_list(lab)
 
 
 def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope) -> None:
@@ -439,7 +439,7 @@ def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope
 
 def test_the_text_says_of_every_lens_what_it_can_show(instrument: Instrument) -> None:
     tabs = list(dict.fromkeys(lens.group or lens.name for lens in instrument.lenses))
-    assert [name for name, *_ in reading.LENSES] == tabs[:-1]
+    assert [name for name, *_ in reading.CAN_SHOW] == tabs[:-1]
 
 
 def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
@@ -450,7 +450,7 @@ def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
     html = view.draw(lab, selection).html
     shuffled = permutation_experiment(lab.model, lab.input(selection.picture), 0)
     assert f"more than {shuffled.largest_logit_difference:.0e}" in html
-    assert "{:,} parameters in place of {:,}".format(*question.shared_weights(lab.model)) in html
+    assert "{:,} parameters instead of {:,}".format(*question.shared_weights(lab.model)) in html
     assert html.count("Section") == 4
 
 
@@ -459,7 +459,7 @@ def test_a_channel_is_in_the_link(instrument: Instrument) -> None:
     instrument.answer(visit, {"words": {"channel": "10"}})
     assert visit.selection.channel == 10
     status = instrument.answer(visit, {"words": {"channel": "11"}})["status"]
-    assert status["said"] == "Channel is a whole number from 0 to 10, not '11'."
+    assert status["message"] == "Channel is a whole number from 0 to 10, not '11'."
     assert status["link"] == "channel=10"
 
 

@@ -77,7 +77,7 @@ def test_they_are_called_what_they_are(instrument: Instrument) -> None:
     assert scope.knows_samples
     assert scope.quality == "mine test accuracy: 50.00%"
     selection, _ = change(scope, instrument.page, instrument.first, {"sample": "4"})
-    words = specimen.in_words(scope, selection)[0]
+    words = specimen.answer_texts(scope, selection)[0]
     assert words.startswith("Test image 104 of mine, labelled <b>&lt;i&gt;&amp;amp;</b>: the answer is ")
 
 
@@ -108,7 +108,7 @@ def test_pictures_of_a_folder_are_not_called_test_images() -> None:
     ):
         made = Instrument(network(NAMES, [0] * 9, of))
         selection, _ = change(made.scope, made.page, made.first, {"sample": "1"})
-        assert specimen.in_words(made.scope, selection)[0].startswith(words)
+        assert specimen.answer_texts(made.scope, selection)[0].startswith(words)
 
 
 def test_a_picture_without_a_label_has_only_its_answer_under_it() -> None:

@@ -116,7 +116,7 @@ def test_a_point_of_the_map_opens_its_picture(instrument: Instrument) -> None:
 
 def test_the_mean_is_over_what_the_filter_lets_through(instrument: Instrument) -> None:
     scope, found = instrument.scope, drawn(instrument, "mean", samples="cat")
-    gradients = scope.known(over_pictures._gradients(scope, instrument.first))
+    gradients = scope.latest(over_pictures._gradients(scope, instrument.first))
     assert gradients is not None
     assert found.numbers
     want = gradients[[6, 7]].mean(0)
@@ -135,7 +135,7 @@ def test_all_test_images_are_there_where_their_data_set_is(cifar: Path, coloured
     assert number == 20 + 59
     selection = chosen(made, sample=str(number))
     assert selection.picture == coloured.images[59].permute(1, 2, 0).numpy().tobytes()
-    assert specimen.in_words(scope, selection)[0].startswith("Test image 59 of CIFAR-10, labelled <b>truck</b>")
+    assert specimen.answer_texts(scope, selection)[0].startswith("Test image 59 of CIFAR-10, labelled <b>truck</b>")
     place = scope.samples.indices.tolist().index(3)  # a sample keeps the number that it has among the samples
     assert scope.test_numbers[3] == place
     _, said = change(scope, made.page, made.first, {"sample": "80"})

@@ -123,7 +123,7 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
         drawn = draw(scope, lens, name, compare="unusual", norms=of, sample="1", depth="2b", class_="frog")
         want = (found[1] - found.mean(0)).numpy()
         np.testing.assert_allclose(drawn.numbers.values.reshape(want.shape), want, atol=1e-4)
-        assert drawn.words == tokens.USUAL
+        assert drawn.words == tokens.DIFFERENCE
 
 
 def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
@@ -170,7 +170,7 @@ def test_when_the_answer_leads_is_said() -> None:
         ([0, 1, 0, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>2a</b>, the last depth."),
     ):
         found = LogitLens(np.eye(3, dtype=np.float32)[leaders], leaders.index(2))
-        assert tokens.lead_in_words(found, ["cat", "dog", "frog & co"], ["stem", "1a", "1b", "2a"]) == words
+        assert tokens.lead_text(found, ["cat", "dog", "frog & co"], ["stem", "1a", "1b", "2a"]) == words
 
 
 def test_the_words_of_the_colours_add_up(scope: Microscope, lens: Lens) -> None:

@@ -23,12 +23,12 @@ def test_every_value_is_a_line_under_named_columns_and_facts() -> None:
 
 def test_the_words_name_the_extremes_and_where_they_are() -> None:
     numbers = Numbers("logit", {"row": (5, 6), "class": ("a", "b", "c")}, VALUES)
-    assert numbers.in_words() == "largest 3 at row 5 class c, smallest -2.5 at row 5 class b"
+    assert numbers.extremes() == "largest 3 at row 5 class c, smallest -2.5 at row 5 class b"
 
 
 def test_words_for_values_that_cannot_be_ranked() -> None:
-    assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).in_words() == "2 values"
-    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).in_words() == "1 value"
+    assert Numbers("name", {"i": range(2)}, np.array(["a", "b"])).extremes() == "2 values"
+    assert Numbers("x", {"i": range(1)}, np.array([np.nan])).extremes() == "1 value"
 
 
 def test_a_name_is_one_cell_and_neither_a_formula_nor_a_comment() -> None:

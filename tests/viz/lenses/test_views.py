@@ -158,7 +158,7 @@ def test_what_is_measured_for_one_view_changes_no_other_that_did_not_wait_for_it
 
 def test_every_view_says_its_question_and_how_not_to_read_it(instrument: Instrument) -> None:
     for lens in instrument.lenses:
-        assert lens.asks
+        assert lens.question
         assert len({view.id for view in lens.views}) == len(lens.views)
         for view in lens.views:
             assert view.title[0].isupper(), view.title
@@ -180,6 +180,12 @@ def test_what_a_view_was_called_before_leads_to_one_that_is_there(instrument: In
     assert now_at(instrument.scope, "tokens.norms") == ("tokens.norms", {})
 
 
+def test_earlier_names_of_options_and_lenses_still_select(instrument: Instrument) -> None:
+    earlier = {"lens": "whatif.knockout", "knocked": "mean", "gone": "black"}
+    now = {"lens": "whatif.ablation", "ablation": "mean", "fill": "black"}
+    assert choose(instrument, instrument.first, earlier) == choose(instrument, instrument.first, now)
+
+
 def test_every_figure_and_table_has_its_numbers(instrument: Instrument, views: dict[str, View]) -> None:
     scope, start = instrument.scope, begin(instrument, {"depth": "2b"})
     without = set()
@@ -190,7 +196,7 @@ def test_every_figure_and_table_has_its_numbers(instrument: Instrument, views: d
             without.add(name)
             continue
         assert tuple(map(len, drawn.numbers.axes.values())) == drawn.numbers.values.shape, name
-        assert "nan" not in drawn.numbers.in_words(), name
+        assert "nan" not in drawn.numbers.extremes(), name
     # pictures to choose from, a text that is a table of its own, and a survey that was not made
     unmeasured = set() if "attributions" in scope.metrics else {"doubt-survey"}
     assert without == {"specimen-samples", "model-layers", *READ} | unmeasured

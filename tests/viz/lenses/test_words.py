@@ -9,7 +9,7 @@ import torch
 from mixer.record import device_name
 from tests.viz.looking import measure, microscope, select, told, view_of
 from viz.lenses import how_it_works, model
-from viz.lenses.view import View, counted, taken_for
+from viz.lenses.view import View, counted, prediction_text
 from viz.page.instrument import Instrument
 from viz.selection import Choice, change, first
 
@@ -57,8 +57,8 @@ def test_a_device_has_one_thread_or_several(threads: int, words: str, monkeypatc
 
 
 def test_who_answers_rightly_takes_nothing_for_something() -> None:
-    assert taken_for("airplane", "airplane") == "airplane, predicted correctly"
-    assert taken_for("airplane", "ship") == "airplane, predicted ship"
+    assert prediction_text("airplane", "airplane") == "airplane, predicted correctly"
+    assert prediction_text("airplane", "ship") == "airplane, predicted ship"
 
 
 def training(*recipes: dict[str, Any]) -> View:
@@ -85,5 +85,5 @@ def test_an_untrained_network_has_no_largest_update() -> None:
     scope = microscope()
     scope.model.start_as_identity()
     words = view_of(how_it_works.lens(scope), "network").draw(scope, select(scope, lens)).words
-    assert "Every half-block has an update of zero." in words
+    assert "Every sublayer has an update of zero." in words
     assert "largest update" not in words

@@ -25,7 +25,7 @@ def visit(instrument: Instrument) -> Session:
 def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrument: Instrument, visit: Session) -> None:
     fresh = Session(instrument.first)
     updates = instrument.answer(visit, {"redraw": True, "again": True})
-    query, kept = updates["status"]["link"], updates["kept"]
+    query, kept = updates["status"]["link"], updates["stored"]
     assert len(query) < 200
     assert not any(text in query for text in kept.values())
     whole = "&".join(f"{name}={text}" for name, text in parse_qsl(query))
@@ -39,8 +39,8 @@ def test_an_own_picture_and_its_pin_are_not_in_the_query_and_come_back(instrumen
 
 
 def test_what_stands_for_a_digest_is_sent_once(instrument: Instrument, visit: Session) -> None:
-    assert "kept" not in instrument.answer(visit, {"words": {"patch": "0,0"}})
-    assert "kept" in instrument.answer(visit, {"words": {"edits": "mean:1,1", "pin": "here"}})
+    assert "stored" not in instrument.answer(visit, {"words": {"patch": "0,0"}})
+    assert "stored" in instrument.answer(visit, {"words": {"edits": "mean:1,1", "pin": "here"}})
 
 
 def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, visit: Session) -> None:
@@ -48,7 +48,7 @@ def test_a_digest_alone_is_said_and_the_rest_is_used(instrument: Instrument, vis
     query = instrument.answer(visit, {"redraw": True, "again": True})["status"]["link"]
     assert set(parse_qs(query)) == {"picture", "patch", "pin"}
     updates = instrument.answer(fresh, {"link": f"?{query}"})
-    assert updates["status"]["said"] == "The picture of this link is not in it: choose it here again."
+    assert updates["status"]["message"] == "This link does not contain its picture: choose it again."
     assert updates["status"]["link"] == "patch=2,1"
     assert fresh.selection.patch == visit.selection.patch
 
@@ -60,7 +60,9 @@ def test_many_edits_are_not_in_the_query_either(instrument: Instrument) -> None:
     updates = instrument.answer(visit, {"words": {"edits": ";".join(places[:60]), "undone": "noise"}})
     assert len(visit.selection.edits) > 30
     assert len(updates["status"]["link"]) < 200
-    assert list(updates["kept"].values()) == [dict(parse_qsl(link(instrument, visit.pinned, visit.selection)))["edits"]]
+    assert list(updates["stored"].values()) == [
+        dict(parse_qsl(link(instrument, visit.pinned, visit.selection)))["edits"]
+    ]
 
 
 @pytest.mark.parametrize(("length", "fits"), [(100, True), (LONGEST - 100, True), (LONGEST, False)])
@@ -73,10 +75,10 @@ def test_a_picture_is_copied_along_while_a_chat_takes_the_link(length: int, fits
 
 def test_the_sentence_on_a_link_stays_when_the_page_draws_by_itself(instrument: Instrument) -> None:
     visit = Session(instrument.first)
-    assert "999" in instrument.answer(visit, {"link": "?sample=999"})["status"]["said"]
+    assert "999" in instrument.answer(visit, {"link": "?sample=999"})["status"]["message"]
     for again in (False, True):
-        assert "said" not in instrument.answer(visit, {"redraw": True, "again": again})["status"]
-    assert instrument.answer(visit, {"words": {"patch": "1,1"}})["status"]["said"] == ""
+        assert "message" not in instrument.answer(visit, {"redraw": True, "again": again})["status"]
+    assert instrument.answer(visit, {"words": {"patch": "1,1"}})["status"]["message"] == ""
 
 
 def test_the_link_of_a_page_without_a_picture_is_as_people_read_it(instrument: Instrument) -> None:

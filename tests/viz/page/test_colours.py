@@ -49,9 +49,9 @@ def test_a_role_has_its_colour_from_one_file(colour: str, name: str) -> None:
     assert colour not in {*style.CLASS_COLOURS, *style.SERIES}
 
 
-def test_every_figure_of_half_blocks_says_which_mix_tokens_and_which_channels() -> None:
+def test_every_figure_of_sublayers_says_which_mix_tokens_and_which_channels() -> None:
     depths, values = ["stem", "1a", "1b", "2a", "2b"], np.zeros((5, 2))
-    bars = figures.signed_bars(values[1:, 0], depths[1:], "change", figures.HALVES, 0)
+    bars = figures.signed_bars(values[1:, 0], depths[1:], "change", figures.SUBLAYERS, 0)
     lines = figures.lines_over_depth(values, depths, ["cat", "dog"], ["red", "blue"], "probability", 1, [0])
     for figure, first in ((bars, 0), (lines, 1)):
         token, channel = (shape for shape in figure.layout.shapes if shape.type == "path")

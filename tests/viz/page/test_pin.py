@@ -94,14 +94,14 @@ def test_a_link_brings_both_back(instrument: Instrument, pinned: Session) -> Non
     [
         ("sample=3000", "Sample is a whole number from 0 to 199"),
         ("sample=3&nothing=1", "There is no option called 'nothing'."),
-        ("network=elsewhere&sample=3", "What was pinned is not shown: elsewhere is not open here."),
+        ("network=elsewhere&sample=3", "The pinned selection is not shown: elsewhere is not open here."),
         ("%00", "There is no option called"),
     ],
 )
 def test_what_a_pin_cannot_be_is_said_and_the_rest_is_used(instrument: Instrument, text: str, words: str) -> None:
     visit = Session(instrument.first)
     updates = instrument.answer(visit, {"words": {"patch": "2,1", "pin": text}})
-    assert words in updates["status"]["said"]
+    assert words in updates["status"]["message"]
     assert instrument.scope.grid.position(visit.selection.patch) == (2, 1)
 
 

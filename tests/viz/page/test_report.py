@@ -32,7 +32,7 @@ from viz.page.session import Session
 from viz.selection import change, first
 
 AT = "https://example.org/mixer/"
-IN_PART = {"Mean maps", "Reliability tests", "Ablation of half-blocks", "Ablation of hidden units"}
+IN_PART = {"Mean maps", "Reliability tests", "Ablation of sublayers", "Ablation of hidden units"}
 """what is known of them without asking"""
 
 
@@ -105,7 +105,7 @@ def test_every_view_that_is_ready_is_in_it_as_on_the_page(instrument: Instrument
         for option in view.options:
             assert f"{option.label}: {option.label_of(selection)}" in unescape(section)
         if drawn.numbers:
-            assert drawn.numbers.in_words() in unescape(section)
+            assert drawn.numbers.extremes() in unescape(section)
             waiting = [one.label for one in view.missing(scope, selection)]
             assert ("Not measured: " + ", ".join(waiting) in unescape(section)) == bool(waiting)
             (data,) = re.findall(r"href='data:text/csv;base64,(.*?)'", section)
@@ -166,7 +166,7 @@ def test_names_of_classes_are_text() -> None:
 
 
 def test_it_needs_nothing_else(text: str) -> None:
-    whole = report.whole(text)
+    whole = report.with_library(text)
     assert whole.count(PLOTLY_JS.read_text("utf-8")) == 1
     assert report.LIBRARY not in whole
     for tag, attributes in Elements(text).tags:
@@ -253,11 +253,11 @@ def test_a_picture_that_no_link_holds_is_said() -> None:
 def test_what_is_too_large_is_left_out_and_said_the_largest_first(
     instrument: Instrument, visit: Session, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = len(report.whole(report.LIBRARY).encode())
+    library = len(report.with_library(report.LIBRARY).encode())
     for most in (len(text.encode()) - 1, 400_000, 250_000):
         monkeypatch.setattr(report, "MAX_BYTES", most + library)
         found = written(instrument, visit)
-        assert len(report.whole(found).encode()) <= most + library
+        assert len(report.with_library(found).encode()) <= most + library
         assert found.count("<section") == text.count("<section")
         left_out = re.findall(r"The (figure|table|file of its numbers) is left out, as it has [0-9.]+ MB", found)
         assert left_out
@@ -294,7 +294,7 @@ def test_a_report_chooses(instrument: Instrument, visit: Session) -> None:
         report.choose(instrument, visit.selection, ["tokens.vote"])
     found = report.report(instrument, visit, AT, ["tokens.votes"])
     assert found.count("<section") == 1
-    assert "Not chosen for this report: " in found
+    assert "Not in this report: " in found
     assert "Layer table" in found
     answer = instrument.answer(Session(visit.selection), {"report": AT, "of": "lens"})
     sections = re.findall(r'<section class="view" id="(.*?)"', answer["status"]["file"]["text"])

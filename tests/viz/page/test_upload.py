@@ -37,7 +37,7 @@ def test_what_is_no_picture_is_said_in_words(tmp_path: Path, content: bytes, wor
 def test_a_file_that_nobody_uploaded_is_not_read(tmp_path: Path) -> None:
     here = Path(viz.page.upload.__file__)
     for path in (str(here), str(tmp_path / ".." / "other.png"), "", None):
-        with pytest.raises(gr.Error, match="cannot be asked for"):
+        with pytest.raises(gr.Error, match="are not available"):
             read(path, str(tmp_path))
     for gone in (tmp_path / "gone.png", tmp_path):
         with pytest.raises(gr.Error, match="did not arrive"):

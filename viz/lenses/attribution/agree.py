@@ -1,4 +1,4 @@
-"""Do the methods agree? The rank correlation of each with each."""
+"""Agreement of the methods: the rank correlation of each pair."""
 
 import numpy as np
 

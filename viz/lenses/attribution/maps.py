@@ -23,17 +23,17 @@ from viz.selection import Choice, Params, Selection, groups_of
 PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
 LETTERS = 19
-"""of a method's name in a line over its map: as many as a phone has room for"""
-NOT_MEASURED, NOT_DOUBTED = "not measured yet", "not tested yet"
+"""letters in a line of a method's name over its map: the width of a phone"""
+NOT_MEASURED, NOT_TESTED = "not measured yet", "not tested yet"
 
 
 def view(scope: Microscope, listed: Listed) -> View:
-    """The maps of Attribution, under whose names stands what is known of them in Doubt."""
+    """Attribution maps, each titled with its method and the results of its reliability tests."""
 
     def sees(selection: Selection) -> Hashable:
-        # and what is known in Doubt, which changes while nobody looks at this view
-        asked = cache_keys(selection, listed(selection)), RESOLUTION.value(selection), selection.patch
-        return asked, tuple(_marks(scope, listed, selection).values())
+        # and the test results, which may change while this view is closed
+        keys = cache_keys(selection, listed(selection)), RESOLUTION.value(selection), selection.patch
+        return keys, tuple(_marks(scope, listed, selection).values())
 
     return View(
         "maps",
@@ -50,7 +50,7 @@ def view(scope: Microscope, listed: Listed) -> View:
 
 
 def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) -> Params:
-    """A cell of any map chooses the patch that it lies in."""
+    """A click on a cell of any map selects its patch."""
     method = listed(selection)[point.curve // 2]
     fine = RESOLUTION.value(selection) == PIXELS and METHODS[method].pixels
     grid, (down, across) = scope.grid, point.index
@@ -60,14 +60,14 @@ def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) 
 
 
 def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
-    """What is known in Doubt of each method, in a few words."""
+    """The results of each method's reliability tests, in short."""
     return {one.method: _mark(scope, one) for one in checks_of(selection, listed(selection))}
 
 
 def _mark(scope: Microscope, one: CheckQuery) -> str:
     found = findings(evidence(scope, one))
-    if all(finding.figure == "gap" for finding in found):  # that one comes with the map itself
-        return NOT_DOUBTED
+    if all(finding.figure == "gap" for finding in found):  # the map itself provides the gap
+        return NOT_TESTED
     return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
 
 
@@ -100,13 +100,13 @@ def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
     ]
     if of_unsigned:
         words.append(f"Unsigned maps show sizes, from 0 to: {', '.join(of_unsigned)}.")
-    by_chance = [
+    errors = [
         f"{escape(name)} ± {np.nanmedian(one.standard_error):.2g}"
         for name, one in answers.items()
-        if one.standard_error is not None and np.isfinite(one.standard_error).any()  # one draw tells none
+        if one.standard_error is not None and np.isfinite(one.standard_error).any()  # a single draw gives no error
     ]
-    if by_chance:
-        words.append(f"Median standard error of sampled values: {', '.join(by_chance)}.")
+    if errors:
+        words.append(f"Median standard error of sampled values: {', '.join(errors)}.")
     words.append(_of_block(scope, selection, names))
     words.append(
         "Under each name: the tests that it passes in <a href='#' data-words='lens=doubt'>Reliability of maps</a>."
@@ -120,8 +120,8 @@ def _title(name: str, mark: str) -> str:
 
 
 def _values(groups: Groups, answer: Attribution, fine: bool) -> Float32[np.ndarray, "_rows _cols"]:
-    """For each patch that of its group; or for each pixel, where a method that does not tell pixels apart gives all of
-    a group alike."""
+    """A value for each patch, that of its group. fine: for each pixel; without values per pixel, those of a group are
+    equal."""
     if not fine:
         return groups.grid.map(groups.expand(answer.values))
     if answer.pixels is not None:
@@ -146,7 +146,7 @@ def _numbers(
 
 
 def _of_block(scope: Microscope, selection: Selection, names: tuple[str, ...]) -> str:
-    """HTML: which methods look at which block."""
+    """HTML: which methods explain the tokens of which block."""
     layered = [escape(name) for name in names if METHODS[name].block]
     if not layered:
         return ""

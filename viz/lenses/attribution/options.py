@@ -1,4 +1,4 @@
-"""How Attribution and Doubt put a question: what there is to choose from, and what a selection asks."""
+"""Options of the lenses Attribution and Reliability of maps, and the question that a selection defines."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -16,26 +16,26 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Several
 
 FAST = ("Gradient x input", "Patch ablation", "Token Grad-CAM")
-"""a gradient, a removal and a look at the tokens: selected by default where no benchmark of the network ranks them"""
+"""one method each of gradients, removal and tokens: the default if the network has no benchmark of methods"""
 LONG = 60e9
-"""multiply-adds: about three seconds of two cores"""
+"""multiply-adds: about three seconds on two cores"""
 SELECTED = 3
-"""methods that are selected by default, at most"""
+"""maximum number of methods selected by default"""
 JUDGED = 3
-"""methods that are held against each other in Doubt"""
+"""maximum number of methods that Reliability of maps compares"""
 
 BASELINE = Choice("baseline", "Baseline", tuple((name, name) for name in BASELINES), "mean colour")
 OUTPUT = Choice("output", "Explain", tuple((name, name) for name in ("logit", "probability")), "logit")
 FILLING = Choice("filling", "Fill with", tuple((name, name) for name in FILLINGS), FILLINGS[0])
 
 Listed = Callable[[Selection], tuple[str, ...]]
-"""which methods a view shows"""
+"""selection -> the methods that a view shows"""
 
 
 def methods_of(scope: Microscope) -> Several:
-    """The choice of methods. By default the best in the network's benchmark, as far as all take a few seconds.
+    """The choice of methods. The default is the best ones in the network's benchmark that take a few seconds in all.
 
-    The default depends on the network alone, so that a link says the same on every machine.
+    The default depends on the network only, so a link means the same on every machine.
     """
     first, left = list[str](), LONG
     for name in ranked(scope):
@@ -48,7 +48,7 @@ def methods_of(scope: Microscope) -> Several:
 
 
 def ranked(scope: Microscope) -> Sequence[str]:
-    """Methods, the best at deletion first; without a benchmark, the quick ones."""
+    """The methods by their area under the deletion curve, best first; without a benchmark, `FAST`."""
     measured = scope.metrics.get("attributions", {}).get("methods", {})
     return sorted(measured.keys() & METHODS.keys(), key=lambda name: measured[name]["deletion"]) or FAST
 
@@ -60,19 +60,19 @@ def best_for_two(scope: Microscope) -> str:
 
 
 def judged(methods: Several) -> Listed:
-    """The methods that Doubt shows: the first few of those that are selected."""
+    """The methods that Reliability of maps compares: the first `JUDGED` of the selected ones."""
     return lambda selection: methods.value(selection)[:JUDGED]
 
 
 def question_of(selection: Selection, target: int | None = None) -> Asked:
-    """The question about what is selected. target: another class than the one selected"""
+    """The question that a selection defines. target: the class to explain; None: the selected one"""
     target = selection.target if target is None else target
     output: Any = OUTPUT.value(selection)
     return Asked(selection.picture, target, BASELINE.value(selection), output, selection.block, selection.side)
 
 
 def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
-    """The question as each method hears it: all of the selection that their answers depend on."""
+    """(question, method) for each method, without the settings that the method ignores."""
     return tuple((question_of(selection).for_method(method), method) for method in methods)
 
 
@@ -83,20 +83,20 @@ def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery,
 
 
 def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
-    """The answers that are measured."""
-    found = {method: scope.known(explanation(scope, question_of(selection), method)) for method in methods}
+    """The attributions in the memory, by method."""
+    found = {method: scope.latest(explanation(scope, question_of(selection), method)) for method in methods}
     return {method: answer for method, answer in found.items() if answer is not None}
 
 
 def to_measure(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
-    """The answers of all of them."""
+    """The measurements of all methods."""
     return [explanation(scope, question_of(selection), method) for method in methods]
 
 
 def missing_note(
     scope: Microscope, selection: Selection, methods: Sequence[str], answers: dict[str, Attribution]
 ) -> str:
-    """HTML: a sentence on what is not measured, with what it costs; nothing where all is."""
+    """HTML: a sentence with the methods that are not measured and their costs; empty if all are."""
     if not methods:
         return "No method is selected."
     costs = [
@@ -108,12 +108,12 @@ def missing_note(
 
 
 def unit_label(scope: Microscope, selection: Selection) -> str:
-    """What the values are made of."""
+    """The unit of the values: logit or probability, and the class."""
     return f"{OUTPUT.value(selection)} for {scope.classes[selection.target]}"
 
 
 def _cost(config: MixerConfig, method: str) -> float:
-    """In multiply-adds of the layers, on one picture."""
+    """Multiply-adds of the layers for one picture."""
     patches, hidden = config.grid.patches, config.hidden_dim
     block = 2 * patches * hidden * (config.tokens_mlp_dim + config.channels_mlp_dim)
     one_pass = patches * hidden * config.grid.values + config.num_blocks * block

@@ -1,4 +1,4 @@
-"""Does it add up? The selected patch's value under every method, and each method's sum against what it should be."""
+"""Completeness check: each method's value for the selected patch, its sum, and the sum that it should have."""
 
 import numpy as np
 
@@ -42,18 +42,26 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> D
 
 
 def _figures(answer: Attribution, group: int) -> list[float]:
-    """What stands in the columns; NaN where a method promises nothing."""
+    """The values of the columns; NaN if a method claims no sum."""
     method = METHODS[answer.method]
-    wanted = answer.difference if method.signed and (method.baseline or method.background) else np.nan
-    gap = answer.total - wanted
-    return [float(answer.values[group]), answer.total, wanted, gap, answer.passes, answer.seconds]
+    should = answer.difference if method.signed and (method.baseline or method.background) else np.nan
+    gap = answer.total - should
+    return [float(answer.values[group]), answer.total, should, gap, answer.passes, answer.seconds]
 
 
 def _row(answer: Attribution, group: int) -> list[str]:
-    value, total, wanted, gap, passes, seconds = _figures(answer, group)
+    value, total, should, gap, passes, seconds = _figures(answer, group)
     error = np.nan if answer.standard_error is None else answer.standard_error[group]
     uncertain = "" if np.isnan(error) else f" ± {error:.2g}"
-    missed = with_sign(gap, ".3g")
-    told = NONE if np.isnan(gap) else missed if METHODS[answer.method].complete else f"({missed})"
-    should = NONE if np.isnan(wanted) else f"{wanted:.3g}"
-    return [answer.method, f"{value:.3g}{uncertain}", f"{total:.3g}", should, told, f"{passes:,}", f"{seconds:.2f}"]
+    signed_gap = with_sign(gap, ".3g")
+    shown_gap = NONE if np.isnan(gap) else signed_gap if METHODS[answer.method].complete else f"({signed_gap})"
+    shown_sum = NONE if np.isnan(should) else f"{should:.3g}"
+    return [
+        answer.method,
+        f"{value:.3g}{uncertain}",
+        f"{total:.3g}",
+        shown_sum,
+        shown_gap,
+        f"{passes:,}",
+        f"{seconds:.2f}",
+    ]

@@ -1,4 +1,4 @@
-"""Why this class rather than another? The difference of two attributions."""
+"""Contrastive attribution: the difference of two attributions."""
 
 from functools import partial
 from html import escape
@@ -15,7 +15,7 @@ from viz.selection import Choice, Params, Selection, groups_of
 
 NEXT = "next"
 MANY = 60
-"""classes from which on they are selected by their rank: nobody looks through a list of a thousand"""
+"""with more classes, the other one is selected by its rank: a list of a thousand is too long"""
 RANKS = 10
 
 
@@ -57,18 +57,17 @@ def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
 
 
 def why_not(scope: Microscope, picture: bytes, other: int) -> Params | None:
-    """What opens the comparison of the answer with another class, in the words of a link; None for an improbable one
-    of many."""
+    """The parameters of a link to the comparison of the answer with another class; None if its rank is not offered."""
     answer, rank = scope.answer(picture), scope.leading(picture, len(scope.classes)).index(other) + 1
     if len(scope.classes) > MANY and rank > RANKS:
         return None
     name = f"top-{rank}" if len(scope.classes) > MANY else scope.classes[other]
-    words = {"lens": "attribution", "class": scope.classes[answer], "rather-than": name}
-    return words | {"methods": best_for_two(scope)}
+    params = {"lens": "attribution", "class": scope.classes[answer], "rather-than": name}
+    return params | {"methods": best_for_two(scope)}
 
 
 def signed(scope: Microscope, listed: Listed, selection: Selection) -> tuple[str, ...]:
-    """Of the signed methods that are selected, the one that the benchmark of the network ranks best."""
+    """The selected signed method with the best rank in the network's benchmark; empty if none is signed."""
     best = {name: rank for rank, name in enumerate(ranked(scope))}
     found = (name for name in listed(selection) if METHODS[name].signed)
     return tuple(sorted(found, key=lambda name: best.get(name, len(best))))[:1]
@@ -87,7 +86,7 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if other == selection.target:
         return Drawn(words="This is the selected class: select another one.")
     mine, theirs = (
-        scope.known(explanation(scope, question_of(selection, target), methods[0]))
+        scope.latest(explanation(scope, question_of(selection, target), methods[0]))
         for target in (selection.target, other)
     )
     names = f"{scope.classes[selection.target]} - {scope.classes[other]}"

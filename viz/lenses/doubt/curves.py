@@ -1,4 +1,4 @@
-"""Does removing patches lower the score, and inserting them raise it? Curves of several methods, against chance."""
+"""Deletion and insertion curves of several methods, compared with random orders."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -57,15 +57,15 @@ def _view(listed: Listed, removed: Number, id: str, title: str, question: str, c
 
 
 def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Params:
-    """Every line has a point for each number of patches."""
+    """A click on a point of a curve: the number of patches."""
     (count,) = point.index
     return {removed.name: str(count)}
 
 
 def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
-    """kind: deletion or insertion. With the random orders where they are known."""
+    """kind: deletion or insertion. Random orders are shown after their measurement."""
     several = checks_of(selection, listed(selection))
-    own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
+    own = {one.method: curves for one in several if (curves := scope.latest(checks.curves(scope, one)))}
     if not own:
         return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
     both = [*own.values()], [curves.reverse for curves in own.values()]
@@ -73,7 +73,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         np.stack([_line(curves, kind, len(several[0].groups(scope))) for curves in each]) for each in both
     )
     areas = np.stack([[area(getattr(curves, kind), curves.counts) for curves in each] for each in both])
-    orders = scope.known(checks.orders(scope, several[0]))
+    orders = scope.latest(checks.orders(scope, several[0]))
     random = getattr(orders, kind) if orders else np.empty((0, 0))
     figure = figures.against_chance(
         lines,
@@ -92,7 +92,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
 
 
 def _line(curves: Curves, kind: str, groups: int) -> Float64[np.ndarray, "points"]:
-    """A value for each number of groups; NaN where it is not measured yet."""
+    """The values of a curve for each number of groups; NaN before the measurement."""
     line = np.full(groups + 1, np.nan)
     line[curves.counts] = getattr(curves, kind)
     return line

@@ -1,11 +1,11 @@
-"""Which method is best on average? All of them over the shipped samples."""
+"""Benchmark of all methods over the samples."""
 
 from html import escape
 from shlex import quote
 
 import numpy as np
 
-from viz.doubt.survey import CAUTION, COLUMNS, in_words, rows
+from viz.doubt.survey import CAUTION, COLUMNS, description, rows
 from viz.lenses.table import table
 from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
@@ -30,13 +30,13 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     if not measured:
         return Drawn(words=MISSING.format(escape(_command(scope))))
     methods, columns = measured["methods"], COLUMNS[1:]
-    values = np.array([[row[column] for column in columns] for row in methods.values()], float)  # NaN for no gap
+    values = np.array([[row[column] for column in columns] for row in methods.values()], float)  # None becomes NaN
     numbers = Numbers("value", {"method": list(methods), "of": columns}, values)
-    return Drawn(html=table(COLUMNS, rows(measured)), words=escape(in_words(measured)), numbers=numbers)
+    return Drawn(html=table(COLUMNS, rows(measured)), words=escape(description(measured)), numbers=numbers)
 
 
 def _command(scope: Microscope) -> str:
-    """What measures it, for this network: on pictures of its own, where the samples do not show its classes."""
+    """The command that runs the benchmark for this network."""
     pictures = quote(str(scope.folder)) if scope.folder else "FOLDER"
     samples = f"--samples {pictures}" if scope.folder or (scope.samples.classes and not scope.knows_samples) else ""
     return " ".join(

@@ -1,4 +1,4 @@
-"""Can a map be trusted? All that was measured of each method in words, with its threshold."""
+"""Reliability tests: the results of each method, with their thresholds."""
 
 from dataclasses import astuple
 from html import escape
@@ -16,7 +16,7 @@ from viz.selection import Selection, Several
 
 
 def view(methods: Several, listed: Listed) -> View:
-    """methods: the option, of which `listed` are judged"""
+    """methods: the option; listed: those of them that are tested"""
     return View(
         "verdict",
         "Reliability tests",
@@ -43,7 +43,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chos
     words = "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods."
     if left_out:
         words += f" At most {JUDGED} methods are tested at a time. Not tested: {', '.join(left_out)}."
-    values = np.array([astuple(found) for found in evidence.values()], float)  # NaN where nothing was measured
+    values = np.array([astuple(found) for found in evidence.values()], float)  # NaN if not measured
     numbers = Numbers("measured", {"method": methods, "what": list(RULES)}, values)
     return Drawn(html=f"<div class='verdicts'>{cards}</div>", words=words, numbers=numbers)
 

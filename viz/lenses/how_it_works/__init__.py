@@ -1,4 +1,4 @@
-"""How it works: the network at work on this picture."""
+"""How it works: the computation of the network for this picture."""
 
 from viz.lenses.how_it_works import stage
 from viz.lenses.how_it_works.part import PART

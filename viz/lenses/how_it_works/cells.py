@@ -1,4 +1,4 @@
-"""Small pictures of numbers, as SVG: a cell for each number, in the colour of its value."""
+"""Small heatmaps as SVG: a coloured cell for each number."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -10,14 +10,14 @@ from viz.pictures import png_url
 Frame = tuple[float, float, float, float]
 """x, y, width and height, in cells"""
 SHOWN = 64
-"""channels of a table that are shown"""
+"""maximum number of channels shown of a table"""
 
 
 def cells(pixels: UInt8[np.ndarray, "rows cols 3"], ratio: float, *frames: Frame, lines: str = "") -> str:
-    """SVG of a picture of `figures.to_rgb`, or of any other; what it shows is said by whatever it stands in.
+    """SVG of a picture, such as one of `figures.to_rgb`. It has no text: the element around it has.
 
-    ratio: its width against its height
-    lines: a path over it
+    ratio: width / height
+    lines: an SVG path over it
     """
     rows, cols = pixels.shape[:2]
     boxes = "".join(
@@ -33,7 +33,7 @@ def cells(pixels: UInt8[np.ndarray, "rows cols 3"], ratio: float, *frames: Frame
 
 
 def picture(scope: Microscope, picture: bytes, patch: int) -> str:
-    """SVG of the picture, cut into its patches, with one of them framed."""
+    """SVG of the picture with the grid of its patches, one of them framed."""
     (height, width), grid = scope.grid.patch_size, scope.grid
     (row, col), (high, wide) = grid.position(patch), grid.image_size
     cuts = [f"M0 {r * height}H{wide}" for r in range(1, grid.rows)]
@@ -43,7 +43,7 @@ def picture(scope: Microscope, picture: bytes, patch: int) -> str:
 
 
 def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: int) -> str:
-    """SVG of a signed value for each patch, laid out as the patches are in the picture, with one of them framed."""
+    """SVG of a signed value for each patch, as a map over the picture's grid with one patch framed."""
     grid = scope.grid
     row, col = grid.position(patch)
     pixels = figures.to_rgb(grid.map(values.astype(np.float32)), True)
@@ -51,19 +51,19 @@ def over_grid(scope: Microscope, values: Float[np.ndarray, "patches"], patch: in
 
 
 def strip(values: Float[np.ndarray, "line"], place: int | None = None) -> str:
-    """SVG of many signed values side by side, with one of them framed."""
+    """SVG of signed values side by side, one of them framed."""
     frames = [] if place is None else [(place, 0, 1, 1)]
     return cells(figures.to_rgb(values.astype(np.float32)[None], True), 16, *frames)
 
 
 def window(place: int, count: int, most: int = SHOWN) -> range:
-    """At most so many of a count, with the given one among them: the same for all places nearby."""
+    """At most `most` of `count` indices that include `place`; the same range for all places in it."""
     first = min(place // most * most, max(0, count - most))
     return range(first, min(count, first + most))
 
 
 def table(values: Float[np.ndarray, "patches channels"], shown: range, row: int | None, column: int | None) -> str:
-    """SVG of a table of tokens: a row for each patch, a column for each of the channels that are shown."""
+    """SVG of a table of tokens: a row for each patch, a column for each shown channel."""
     part = values[:, shown.start : shown.stop].astype(np.float32)
     frames: list[Frame] = [] if row is None else [(0, row, len(shown), 1)]
     frames += [] if column is None else [(column - shown.start, 0, 1, len(values))]

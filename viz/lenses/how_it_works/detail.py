@@ -1,4 +1,4 @@
-"""One value of a part, calculated so that a reader can check it; and the formula of which that is a case."""
+"""Worked example: one value of a part, calculated step by step, with the formula."""
 
 import math
 from collections.abc import Sequence
@@ -10,40 +10,40 @@ import numpy as np
 from viz import figures, forward_pass
 from viz.figures import AGAINST, FOR
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, table, window
-from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.formulas import formula
 from viz.lenses.how_it_works.part import part_of
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, counted, number_field
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
 
 LISTED = 6
-"""terms of a sum that are listed one by one"""
+"""number of terms of a sum that are listed"""
 
 
 class Line(NamedTuple):
-    """What a half-block reads: a column or a row of the table."""
+    """The input of a sublayer: a column or a row of the table."""
 
     kind: str
-    """what stands at its places"""
+    """the noun for its elements: patch or channel"""
     names: list[str]
     links: list[str]
-    """for each place the words of a link that choose it"""
+    """for each element the parameters of a link that select it"""
 
 
 class Way(NamedTuple):
-    """How a half-block works: on the columns of the table, or on its rows."""
+    """Texts of a sublayer: token mixing works on columns of the table, channel mixing on rows."""
 
     title: str
     text: str
-    """HTML: what it does"""
+    """HTML: a description"""
     what: str
-    """which column or row is shown"""
+    """the column or row in the example"""
     line: Line
     units: Line
     unit: str
-    """HTML: which unit is shown"""
+    """HTML: the unit in the example"""
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
@@ -52,17 +52,19 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     ](scope, selection)
 
 
-def mixing(scope: Microscope, selection: Selection, half: forward_pass.Half) -> forward_pass.Mixing:
-    """A half of the selected block at work on the selected patch and channel.
+def mixing(scope: Microscope, selection: Selection, sublayer: forward_pass.Sublayer) -> forward_pass.Mixing:
+    """A sublayer of the selected block for the selected patch and channel, through one unit.
 
-    By way of one unit: in token mixing the selected one, in channel mixing the one that adds most to the patch.
+    Token mixing uses the selected unit, channel mixing the one with the largest update of the patch.
     """
     trace, block, patch = scope.look(selection.picture), selection.block, selection.patch
-    unit = unit_of(scope, selection) if half == "a" else forward_pass.strongest_unit(scope.model, trace, block, patch)
-    return forward_pass.mixing(scope.model, trace, block, half, patch, channel_of(scope, selection), unit)
+    unit = (
+        unit_of(scope, selection) if sublayer == "a" else forward_pass.strongest_unit(scope.model, trace, block, patch)
+    )
+    return forward_pass.mixing(scope.model, trace, block, sublayer, patch, channel_of(scope, selection), unit)
 
 
-def half_of(scope: Microscope, selection: Selection) -> forward_pass.Half:
+def sublayer_of(scope: Microscope, selection: Selection) -> forward_pass.Sublayer:
     return "a" if part_of(scope, selection) == "a" else "b"
 
 
@@ -145,9 +147,9 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
-    half = half_of(scope, selection)
-    found, channel = mixing(scope, selection, half), channel_of(scope, selection)
-    token = half == "a"
+    sublayer = sublayer_of(scope, selection)
+    found, channel = mixing(scope, selection, sublayer), channel_of(scope, selection)
+    token = sublayer == "a"
     way = (_columns if token else _rows)(scope, selection, found.unit)
     here = f"{_patch(scope, selection.patch)}, channel {channel}"
     html = (
@@ -158,14 +160,14 @@ def draw_mixing(scope: Microscope, selection: Selection) -> Drawn:
         f"{_account(found.write, way.units, found.unit, f'update of {here}')}</div>"
         f"<p>{_norm(scope, selection, found)}</p>"
         f"<p>{here}: input <b>{_n(found.before)}</b> + update <b>{_n(found.write.total)}</b> = output "
-        f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, half)}"
+        f"<b>{_n(found.after)}</b>.</p>{formula(scope.model.config, sublayer)}"
     )
     return Drawn(html=html, numbers=_terms(found.read, way.line))
 
 
 def _norm(scope: Microscope, selection: Selection, found: forward_pass.Mixing) -> str:
-    """How the LayerNorm makes the number that the units read of the one that came in."""
-    place = selection.block, half_of(scope, selection), selection.patch, channel_of(scope, selection)
+    """HTML: the LayerNorm of the input value."""
+    place = selection.block, sublayer_of(scope, selection), selection.patch, channel_of(scope, selection)
     norm = forward_pass.layer_norm(scope.model, scope.look(selection.picture), *place)
     return (
         f"LayerNorm of this number: (input {_n(found.before)} &minus; mean of the token {_n(norm.mean)}) / standard "
@@ -210,14 +212,14 @@ def _rows(scope: Microscope, selection: Selection, unit: int) -> Way:
 
 
 def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.Mixing, way: Way) -> str:
-    half = half_of(scope, selection)
-    token = half == "a"
+    sublayer = sublayer_of(scope, selection)
+    token = sublayer == "a"
     before_name, read, written = ("X", "W1", "W2") if token else ("U", "W3", "W4")
 
     def drawn(values: np.ndarray) -> str:
         return over_grid(scope, values, selection.patch) if token else strip(values, found.place)
 
-    before = forward_pass.table_before(scope.look(selection.picture), selection.block, half).cpu().numpy()
+    before = forward_pass.table_before(scope.look(selection.picture), selection.block, sublayer).cpu().numpy()
     framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
     bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
     return (
@@ -244,7 +246,7 @@ def gelu(summed: float, hidden: float) -> str:
 
 
 def _account(found: forward_pass.Sum, line: Line, first: int | None, total: str) -> str:
-    """HTML: a sum, term by term; of many terms the largest, and the others together. first: a term to begin with"""
+    """HTML: a sum, term by term: the largest terms, and the sum of the others. first: a term to list first"""
     products, read, by = found.products.tolist(), found.values.tolist(), found.weights.tolist()
     ranked = [i for i in np.argsort(-np.abs(found.products), kind="stable").tolist() if i != first]
     listed = ([] if first is None else [first]) + ranked[: LISTED - (first is not None)]
@@ -301,5 +303,5 @@ def _list(values: Sequence[float]) -> str:
 
 
 def _n(value: float) -> str:
-    """A number of the table."""
+    """A number as text, in four decimals."""
     return f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""The formulas of the parts (paper, equation 1), each symbol with its shape here and bound to its picture."""
+"""The formulas of the parts (paper, equation 1); each symbol has its shape and is linked to its picture."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,16 @@ from viz.lenses.view import counted
 
 
 class Symbol(NamedTuple):
-    """What stands in a formula."""
+    """A symbol of a formula."""
 
     name: str
-    """which pictures of the view are of it"""
+    """its pictures in the view have the same name"""
     html: str
     meaning: str
 
 
 def formula(config: MixerConfig, part: str) -> str:
-    """HTML of the formula of a part, and under it what each symbol is. part: as `part_of` calls it"""
+    """HTML of the formula of a part, and the meaning of each symbol. part: from `part_of`"""
     text, symbols = _OF[part](config)
     for symbol in symbols:
         keep = f"data-keep='{symbol.name}' data-symbol='{symbol.name}'"

@@ -1,4 +1,4 @@
-"""The first drawing: the table of tokens, what the selected block does to it, and all depths on a rail.
+"""The first drawing: the table of tokens, the sublayers of the selected block, and a rail with all depths.
 
 `page/stage.js` plays it, from the numbers and colours in `data-stage`.
 """
@@ -16,18 +16,18 @@ from viz import figures, forward_pass, tokens
 from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
-from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.part import PARTS, NetworkPart, open_part
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
 
 ROWS, CHANNELS = 32, 24
-"""of the table: as many as can be told apart"""
-HALVES: tuple[forward_pass.Half, forward_pass.Half] = ("a", "b")
+"""maximum number of rows and columns of the table: more could not be distinguished"""
+SUBLAYERS: tuple[forward_pass.Sublayer, forward_pass.Sublayer] = ("a", "b")
 TOP = 5
-"""classes of the answer"""
+"""number of classes in the answer"""
 
 
 def view(scope: Microscope) -> View:
@@ -45,39 +45,42 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(scope: Microscope, s: Selection) -> Hashable:
-    part = opened(scope, s)
+    part = open_part(scope, s)
     return s.picture, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), part, part == "head" and s.target
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    part, table, trace = opened(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
+    part, table, trace = open_part(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
     read, added = tokens.logit_lens(trace, scope.model), forward_pass.strengths(trace)
     if part:
         drawn = detail.draw(scope, selection)
         middle, numbers = f"<div class='opened'>{_close(part)}{drawn.html}</div>", drawn.numbers
     else:
-        middle, numbers = _halves(table), _numbers(scope, scope.answer(selection.picture), read, added)
+        middle, numbers = _sublayers(table), _numbers(scope, scope.answer(selection.picture), read, added)
     flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
     html = (
-        f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
+        f"<div class='stage{' open' * bool(part)}' style='--for: {figures.RISES}; --against: {figures.FALLS}' "
+        f"data-stage='{escape(json.dumps(table.played()), True)}'>"
         f"<div class='flow'>{''.join(flow)}</div>{middle}{_rail(scope, selection, part, read, added)}</div>"
     )
-    return Drawn(html=html, words=_in_words(scope, selection, read, added), numbers=numbers)
+    return Drawn(html=html, words=_result_text(scope, selection, read, added), numbers=numbers)
 
 
-def _numbers(scope: Microscope, answer: int, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]) -> Numbers:
+def _numbers(
+    scope: Microscope, answer: int, read: tokens.LogitLens, added: Float32[np.ndarray, "sublayers"]
+) -> Numbers:
     of = (f"probability of {scope.classes[answer]}", "norm of the update / norm of its input")
     values = np.stack([read.probabilities[:, answer], [np.nan, *added]], 1)
     return Numbers("value", {"depth": scope.depth_names, "of": of}, values)
 
 
-def _in_words(
-    scope: Microscope, selection: Selection, read: tokens.LogitLens, added: Float32[np.ndarray, "halves"]
+def _result_text(
+    scope: Microscope, selection: Selection, read: tokens.LogitLens, added: Float32[np.ndarray, "sublayers"]
 ) -> str:
     names, most, answer = scope.depth_names, int(added.argmax()), scope.answer(selection.picture)
     update = f"The largest update is that of <b>{names[most + 1]}</b>: {_share(added[most])} of its input."
     if not added.any():
-        update = "Every half-block has an update of zero."
+        update = "Every sublayer has an update of zero."
     return (
         f"From <b>{names[read.decided_at]}</b> on, the head would already give the answer, "
         f"<b>{escape(scope.classes[answer])}</b>. {update}"
@@ -85,7 +88,7 @@ def _in_words(
 
 
 def _button(part: NetworkPart, chosen: NetworkPart | None, inner: str, label: str) -> str:
-    """Opens the calculation of a part; once more closes it."""
+    """HTML: a button that opens the calculation of a part, or closes it."""
     here = part == chosen
     return (
         f"<button type='button' class='part {part}' data-keep='{part}' data-words='part={'depth' if here else part}' "
@@ -125,7 +128,7 @@ def _answer(scope: Microscope, selection: Selection, chosen: NetworkPart | None)
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The tokens around the selected block, of which some rows and columns are drawn."""
+    """The tables of tokens around the selected block, and the rows and columns of them that are drawn."""
 
     scope: Microscope
     selection: Selection
@@ -133,9 +136,9 @@ class _Table:
     rows: range
     columns: range
     tables: Float32[np.ndarray, "3 rows columns"]
-    """what is drawn: the input of the block, after its token mixing, after its channel mixing"""
-    mixings: dict[forward_pass.Half, forward_pass.Mixing]
-    """the selected value on its way through both halves of the block"""
+    """the input of the block, after its token mixing, after its channel mixing"""
+    mixings: dict[forward_pass.Sublayer, forward_pass.Mixing]
+    """the selected value in both sublayers of the block"""
 
     @classmethod
     def of(cls, scope: Microscope, selection: Selection) -> "_Table":
@@ -144,17 +147,17 @@ class _Table:
         columns = window(channel, scope.model.config.hidden_dim, CHANNELS)
         depths = scope.look(selection.picture).depths[2 * selection.block : 2 * selection.block + 3, 0]
         part = depths[:, rows.start : rows.stop, columns.start : columns.stop].float().cpu().numpy()
-        mixings = {half: detail.mixing(scope, selection, half) for half in HALVES}
+        mixings = {sublayer: detail.mixing(scope, selection, sublayer) for sublayer in SUBLAYERS}
         return cls(scope, selection, channel, rows, columns, part, mixings)
 
     @property
     def shown(self) -> int:
-        """Which of the tables is the one at the selected depth."""
+        """The index of the table at the selected depth."""
         return self.selection.depth - 2 * self.selection.block
 
     @property
     def span(self) -> float:
-        """Where the scale of all three tables ends."""
+        """The end of the common colour scale of the tables."""
         return float(np.percentile(np.abs(self.tables), 99)) or 1.0
 
     @property
@@ -182,12 +185,12 @@ class _Table:
         )
 
     def _crops(self) -> UInt8[np.ndarray, "height width 3"]:
-        """The patches of the rows, one under the other."""
+        """The patches of the rows in one picture, one below the other."""
         pixels, grid = self.scope.pixels(self.selection.picture), self.scope.grid
         return np.concatenate([pixels[grid.pixels(patch)] for patch in self.rows])
 
     def _layers(self) -> str:
-        """The three tables, one over the other, and the frames of the selected row, column and value."""
+        """HTML: the three tables as layers, and the frames of the selected row, column and value."""
         row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
         drawn = (cells(figures.to_rgb(table, True, self.span), 1) for table in self.tables)
         layers = "".join(
@@ -197,7 +200,7 @@ class _Table:
         return f"{layers}<div class='frames' style='{at}'><i class='b'></i><i class='a'></i><i class='here'></i></div>"
 
     def played(self) -> dict[str, Any]:
-        """For the script: the numbers that the pointer tells, and what moves, in colours."""
+        """The data of `page/stage.js`: numbers for the pointer, and colours of the animation."""
         scope, grid = self.scope, self.scope.grid
         row, column = self.selection.patch - self.rows.start, self.channel - self.columns.start
         before, mixed, after = self.tables
@@ -217,7 +220,7 @@ class _Table:
 
 
 def _moving(update: Float[np.ndarray, "line"], at: forward_pass.Mixing, shown: range) -> dict[str, Any]:
-    """A column or a row on its way: its colours, those of its update, and the weights of the unit, from -1 to 1."""
+    """The animation of a column or row: colours of input and update, and weights of the unit from -1 to 1."""
     drawn = slice(shown.start, shown.stop)
 
     def scaled(weights: np.ndarray) -> list[float]:
@@ -235,8 +238,8 @@ def _colours(values: Float[np.ndarray, "line"]) -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in figures.to_rgb(values[None].astype(np.float32), True)[0]]
 
 
-def _halves(table: _Table) -> str:
-    """Both halves of the block, each on one column or one row, by way of one unit."""
+def _sublayers(table: _Table) -> str:
+    """HTML: both sublayers of the block, each for one column or row, through one unit."""
     scope, patch, channel, columns = table.scope, table.selection.patch, table.channel, table.columns
     block = table.selection.block
     depths = scope.look(table.selection.picture).depths[2 * block : 2 * block + 3, 0]
@@ -249,13 +252,13 @@ def _halves(table: _Table) -> str:
     def row(values: np.ndarray) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
-    halves: tuple[tuple[forward_pass.Half, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
+    sublayers: tuple[tuple[forward_pass.Sublayer, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
         ("a", f"normal\u00adised column {channel}", update[0][:, channel], column, "all columns"),
         ("b", f"normal\u00adised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
-    for half, what, added, look, others in halves:
-        at = table.mixings[half]
+    for sublayer, what, added, look, others in sublayers:
+        at = table.mixings[sublayer]
         cards = (
             _card("in", look(at.read.values), what),
             _card("read", look(at.read.weights), f"unit {at.unit} reads"),
@@ -263,13 +266,13 @@ def _halves(table: _Table) -> str:
             _card("write", look(at.writes), f"unit {at.unit} writes"),
             _card("out", look(added), "+ update"),
         )
-        name = f"{block + 1}{half}"
+        name = f"{block + 1}{sublayer}"
         here = " here" * (scope.depth_names[table.selection.depth] == name)
         drawn.append(
-            f"<div class='half {half}{here}'><h4>{name}: {next(underlined(PARTS[half]))} <small>one MLP for "
+            f"<div class='half {sublayer}{here}'><h4>{name}: {next(underlined(PARTS[sublayer]))} <small>one MLP for "
             f"{others}</small></h4>"
-            f"<button type='button' data-keep='{half}' data-words='part={half}' aria-label='Show the sum of {name}'>"
-            f"Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
+            f"<button type='button' data-keep='{sublayer}' data-words='part={sublayer}' "
+            f"aria-label='Show the sum of {name}'>Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
         )
     return f"<div class='halves'>{''.join(drawn)}</div>"
 
@@ -283,12 +286,12 @@ def _rail(
     selection: Selection,
     part: NetworkPart | None,
     read: tokens.LogitLens,
-    added: Float32[np.ndarray, "halves"],
+    added: Float32[np.ndarray, "sublayers"],
 ) -> str:
-    """All depths: how probable the answer would be there, and which patches support it."""
+    """HTML: for each depth the probability of the answer, and the patches that support it."""
     answer, names = scope.answer(selection.picture), scope.depth_names
     probabilities, decided = read.probabilities[:, answer], read.decided_at
-    votes, said = _votes(scope, selection.picture, answer)
+    votes, label = _votes(scope, selection.picture, answer)
     span = float(np.percentile(np.abs(votes), 99)) or 1.0
     stops = []
     for depth, name in enumerate(names):
@@ -316,8 +319,8 @@ def _rail(
         f"{sign}</button>"
         for sign, to, which in jumps
     )
-    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {said}."
-    still = " disabled" * bool(part)  # what it moves is not there
+    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {label}."
+    still = " disabled" * bool(part)  # the animation needs the table
     plays = "".join(
         f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")
     )
@@ -329,11 +332,11 @@ def _rail(
 
 
 def _steps(table: _Table) -> list[str]:
-    """What happens at each step of Play."""
+    """The texts of the steps of Play."""
     scope, selection = table.scope, table.selection
     config, grid = scope.model.config, scope.grid
     channels, row = config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
-    units = {half: at.unit for half, at in table.mixings.items()}
+    units = {sublayer: at.unit for sublayer, at in table.mixings.items()}
     strongest = ", the strongest" if selection.unit is None else ""
     return [
         f"Each patch of the picture is a row of the table: {counted(channels, 'number')}.",
@@ -342,25 +345,25 @@ def _steps(table: _Table) -> list[str]:
         f"Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
         "All units together make the update; it is added to the column.",
-        "So do all columns, with the same MLP: patches exchange information.",
+        "All columns go through the same MLP: patches exchange information.",
         f"Channel mixing takes one row: {row} with all its channels.",
         f"Each of {counted(config.channels_mlp_dim, 'unit')} takes a weighted sum of it. "
         f"Shown: unit {units['b']}, the strongest.",
         "After the GELU, the unit writes to every channel.",
         "All units together make the update; it is added to the row.",
-        "So do all rows, with the same MLP: patches do not interact.",
+        "All rows go through the same MLP: patches do not interact.",
         "After the last block the rows are averaged, and the head gives the answer.",
     ]
 
 
 def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.ndarray, "depths patches"], str]:
-    """The logit that each token alone gives the answer, as far as known without what is common to all pictures."""
+    """The votes for the answer by depth and patch, minus their mean over the samples if that is measured."""
     trace, name = scope.look(image), f"votes for {scope.classes[answer]}"
     votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
-    usual = scope.known(scope.sample_stats())
-    if usual is None:
+    stats = scope.latest(scope.sample_stats())
+    if stats is None:
         return votes, name
-    return votes - usual.votes[:, :, answer], f"{name} minus the sample mean"
+    return votes - stats.votes[:, :, answer], f"{name} minus the sample mean"
 
 
 def _share(value: float) -> str:

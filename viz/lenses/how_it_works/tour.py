@@ -1,4 +1,4 @@
-"""A tour of eight stops: what there is to see, in which view, with the loaded network's own numbers."""
+"""A tour of eight stops: each shows a view and explains it with the numbers of the loaded network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,28 +8,28 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from viz import forward_pass, tokens
-from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.mixing.shuffle import experiment
-from viz.lenses.tokens import read_in_words, skipped_in_words
+from viz.lenses.tokens import ablated_text, head_text
 from viz.lenses.view import counted
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.selection import Number, Selection
 
-Say = Callable[[Microscope, Selection], str]
+Text = Callable[[Microscope, Selection], str]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A view that is shown, and what is said of it."""
+    """A stop: a view and its explanation."""
 
     title: str
-    words: str | Say
-    """what is chosen, as a link says it"""
+    words: str | Text
+    """the parameters of a link that show the view"""
     view: str
-    """the element that is shown"""
-    says: Say
+    """the element of the view"""
+    text: Text
     """HTML"""
 
     def link(self, scope: Microscope, selection: Selection) -> str:
@@ -37,7 +37,7 @@ class Stop:
 
 
 def bar(scope: Microscope, selection: Selection) -> str:
-    """HTML: the stop that the visitor is at, and the way to the others; without one, how to begin."""
+    """HTML: the current stop and links to the others; outside the tour, the link that starts it."""
     number = TOUR.value(selection)
     if not number:
         begin = _way(scope, selection, 1, "Take the tour", "")
@@ -52,13 +52,13 @@ def bar(scope: Microscope, selection: Selection) -> str:
     again = "" if shows(scope, selection, stop) else _way(scope, selection, number, "Go back to this stop", "")
     return (
         f"<nav class='tour on' aria-label='Tour'><p><b>{number} of {len(STOPS)}: {escape(stop.title)}</b> "
-        f"{stop.says(scope, selection)}</p><div>{back}{following}{again}<ol>{ways}</ol>"
+        f"{stop.text(scope, selection)}</p><div>{back}{following}{again}<ol>{ways}</ol>"
         f"<button type='button' data-words='{TOUR.name}=0'>Leave</button></div></nav>"
     )
 
 
 def shows(scope: Microscope, selection: Selection, stop: Stop) -> bool:
-    """Whether its lens is open, at its depth."""
+    """Whether the selection has the lens and the depth of a stop."""
     chosen = {"lens": selection.lens, "depth": scope.depth_names[selection.depth]}
     return chosen.items() <= (chosen | dict(parse_qsl(stop.link(scope, selection)))).items()
 
@@ -66,7 +66,7 @@ def shows(scope: Microscope, selection: Selection, stop: Stop) -> bool:
 def _way(
     scope: Microscope, selection: Selection, number: int, text: str, title: str, here: bool = False, step: str = ""
 ) -> str:
-    """HTML: to a stop; a link of its own, too."""
+    """HTML: a link to a stop."""
     stop = STOPS[number - 1]
     words = f"{TOUR.name}={number}&{stop.link(scope, selection)}"
     marks = " aria-current='step'" if here else ""
@@ -101,7 +101,7 @@ def _token_mixing(scope: Microscope, selection: Selection) -> str:
 
 def _units(scope: Microscope, selection: Selection) -> str:
     maps = weights.reads(scope.model, 0)
-    pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
+    pairs, correlation = scope.cached("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
     if not len(pairs):
         return f"The maps show the weights of {counted(len(maps), 'unit')} of block 1. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
@@ -123,15 +123,15 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = scope.decided_at(selection.picture), scope.known(scope.sample_stats())
-    said = (
+    own, stats = scope.decided_at(selection.picture), scope.latest(scope.sample_stats())
+    text = (
         f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
         "can read it there. This does not say which part makes the answer. "
-        f"{skipped_in_words(scope, selection.picture, own)}"
+        f"{ablated_text(scope, selection.picture, own)}"
     )
-    if usual is None:
-        return f"{said} For other pictures, the depth is measured under the figure."
-    return f"{said} {read_in_words(scope, usual)}"
+    if stats is None:
+        return f"{text} For other pictures, the depth is measured under the figure."
+    return f"{text} {head_text(scope, stats)}"
 
 
 def _votes(scope: Microscope, selection: Selection) -> str:
@@ -166,7 +166,7 @@ def _attribution(scope: Microscope, selection: Selection) -> str:
 
 
 def _at(selection: Selection, depth: int) -> Selection:
-    """The selection at a depth, with the unit and the channel that are strongest there if the block is another."""
+    """The selection at a depth; in another block, with the strongest unit of that block."""
     changed = replace(selection, depth=depth)
     return changed if changed.block == selection.block else replace(changed, unit=None)
 

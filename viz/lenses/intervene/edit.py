@@ -84,11 +84,11 @@ def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Draw
 
 
 def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Params:
-    """A click on a patch: what it does depends on which picture it is of."""
+    """A click on a patch: its effect depends on the picture (before, edited, other)."""
     picture, place = patch_under(scope, point, 3)
     kind = {BEFORE: "original", EDITED: TOOL.value(selection), OTHER: PASTE}[picture]
     made = _edit(scope, other, selection, kind, place)
-    return _words(scope, (*selection.edits, made)) if made else {}
+    return _params(scope, (*selection.edits, made)) if made else {}
 
 
 def draw_answer(scope: Microscope, selection: Selection) -> Drawn:
@@ -112,7 +112,7 @@ def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params
 
 
 def describe(scope: Microscope, edit: Edit) -> str:
-    """An edit in a few words."""
+    """A short description of an edit."""
     count = len(edit.places)
     where = (
         "all patches"
@@ -136,21 +136,25 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
 
 
 def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
-    """What a click on a patch does; None where its group would be swapped with itself, or with one of another size."""
+    """The edit of a click on a patch; None if it would swap a group with itself, or with one of another size."""
     groups = groups_of(scope, selection)
     places = _area(groups, AREA.value(selection), place)
-    if kind == SWAP:
+    if KINDS[kind].pairs:
         mine, its = (groups.patches(int(groups.of[patch])) for patch in (selection.patch, place))
         alike = groups.box(selection.patch)[2:] == groups.box(place)[2:]
         return Edit(kind, None, (*mine, *its)) if alike and mine != its else None
-    if kind == SHUFFLE:
-        orders = sum(edit.kind == SHUFFLE for edit in selection.edits)
-        return Edit(kind, orders, places) if len(places) > 1 else None
-    return Edit(kind, int(other.value(selection)) if kind == PASTE else None, places)
+    if kind == SHUFFLE and len(places) == 1:
+        return None
+    number = None
+    if kind == PASTE:
+        number = int(other.value(selection))
+    elif KINDS[kind].numbers(len(scope.samples)):
+        number = sum(edit.kind == kind for edit in selection.edits)
+    return Edit(kind, number, places)
 
 
 def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
-    """The patches that a click on one takes: of whole groups."""
+    """The patches that a click on one of them edits: always whole groups."""
     row, col = divmod(int(groups.of[place]), groups.cols)
 
     def within(y: int, x: int) -> bool:
@@ -162,41 +166,41 @@ def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
             "all": True,
         }[area]
 
-    taken = [group for group in range(len(groups)) if within(*divmod(group, groups.cols))]
-    return tuple(sorted(groups.patches(*taken)))
+    selected = [group for group in range(len(groups)) if within(*divmod(group, groups.cols))]
+    return tuple(sorted(groups.patches(*selected)))
 
 
 def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
-    """HTML: what can be done without a mouse, and what was done."""
+    """HTML: buttons for all edits, usable without a mouse, and a list of the edits made."""
     made, undone = selection.edits, selection.undone
     edit = _edit(scope, other, selection, TOOL.value(selection), selection.patch)
     edit = None if len(made) == edits.MAX_EDITS else edit
     buttons = [
         _button(
             "Apply to patch ({}, {})".format(*group_place(groups_of(scope, selection), selection.patch)),
-            _words(scope, (*made, edit)) if edit else None,
+            _params(scope, (*made, edit)) if edit else None,
         ),
-        _button("Undo", _words(scope, made[:-1], (*made[-1:], *undone)) if made else None),
-        _button("Redo", _words(scope, (*made, *undone[:1]), undone[1:]) if undone else None),
-        _button("Reset", _words(scope, (), (*made, *undone)) if made else None),
+        _button("Undo", _params(scope, made[:-1], (*made[-1:], *undone)) if made else None),
+        _button("Redo", _params(scope, (*made, *undone[:1]), undone[1:]) if undone else None),
+        _button("Reset", _params(scope, (), (*made, *undone)) if made else None),
     ]
     listed = "; ".join(describe(scope, edit) for edit in made)
     done = f"{escape(listed) or 'No edits yet'}. All lenses show the edited picture."
     return f"<span class='does'>{''.join(buttons)}</span>{done}"
 
 
-def _button(name: str, words: Params | None) -> str:
-    does = f"data-words='{escape(urlencode(words))}'" if words is not None else "disabled"
+def _button(name: str, params: Params | None) -> str:
+    does = f"data-words='{escape(urlencode(params))}'" if params is not None else "disabled"
     return f"<button type='button' {does}>{name}</button>"
 
 
-def _words(scope: Microscope, made: Sequence[Edit], undone: Sequence[Edit] = ()) -> dict[str, str]:
-    said = {"edits": edits.text(made, scope.grid)}
-    return said | {"undone": edits.text(undone, scope.grid)} if undone else said
+def _params(scope: Microscope, made: Sequence[Edit], undone: Sequence[Edit] = ()) -> dict[str, str]:
+    params = {"edits": edits.text(made, scope.grid)}
+    return params | {"undone": edits.text(undone, scope.grid)} if undone else params
 
 
 def _listed(scope: Microscope, selection: Selection) -> list[int]:
-    """The classes that are shown: the selected one, and the most probable before and after; highest first."""
+    """The classes in the figure: the selected one, and the most probable before and after; highest first."""
     pictures = (selection.original, selection.picture)
     listed = {selection.target, *(i for picture in pictures for i in scope.leading(picture, SHOWN))}
     return sorted(listed, key=lambda i: -max(float(scope.probabilities(picture)[i]) for picture in pictures))

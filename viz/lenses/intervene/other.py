@@ -1,10 +1,10 @@
-"""The other picture: where patches, tokens and updates are taken from."""
+"""The other picture, the source of pasted patches, tokens and updates."""
 
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
 FIRST = 60
-"""among the samples that ship, a cat; where there are fewer, it is the last"""
+"""a cat among the shipped samples; with fewer samples, the last one"""
 
 
 def other_of(scope: Microscope) -> Choice:

@@ -20,7 +20,7 @@ from viz.lenses.view import (
     Point,
     View,
     group_place,
-    pick_half,
+    pick_sublayer,
     places,
 )
 from viz.measuring import Measurement
@@ -36,12 +36,12 @@ def lens(scope: Microscope) -> Lens:
     other = other_of(scope)
     updates = View(
         "updates",
-        "Activation patching by half-block",
-        "How much of the difference between the answers does the other picture's update of one half-block transfer?",
+        "Activation patching by sublayer",
+        "How much of the difference between the answers does the other picture's update of one sublayer transfer?",
         "Limits: the bars do not add up, and the background may be transferred as well as the object.",
         sees=lambda s: (s.picture, s.depth, other.value(s)),
         draw=partial(draw_updates, other),
-        pick=pick_half,
+        pick=pick_sublayer,
         needs=lambda scope, s: [updates_of(other, scope, s)],
     )
     tokens = View(
@@ -75,35 +75,35 @@ def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
 
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(updates_of(other, scope, selection))
-    words = f"{_pair(scope, selection.picture, second)} {_difference_in_words(scope, selection.picture, second)}"
+    values = scope.latest(updates_of(other, scope, selection))
+    words = f"{_pair(scope, selection.picture, second)} {_difference_text(scope, selection.picture, second)}"
     if values is None:
         return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
-    figure = figures.signed_bars(shares, names, SHARE, figures.HALVES, selection.depth - 1)
-    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"half-block": names}, shares))
+    figure = figures.signed_bars(shares, names, SHARE, figures.SUBLAYERS, selection.depth - 1)
+    return Drawn(figure, words=words, numbers=Numbers(SHARE, {"sublayer": names}, shares))
 
 
-def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "halves"]]:
+def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "sublayers"]]:
     picture, second = selection.picture, other_picture(scope, other, selection)
-    halves = len(scope.depth_names) - 1
+    sublayers = len(scope.depth_names) - 1
     return scope.measurement(
         ("patched updates", picture, second),
         "Updates of the other picture",
-        "half-blocks",
-        sweep_work(halves),
+        "sublayers",
+        sweep_work(sublayers),
         lambda: with_result(
             update_effects(scope.model, scope.look(picture), scope.look(second), between(scope, picture, second))
         ),
-        passes=(1 + halves) / 2,
+        passes=(1 + sublayers) / 2,
     )
 
 
 def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(map_of(other, scope, selection))
+    values = scope.latest(map_of(other, scope, selection))
     if values is None:
-        return Drawn(words=_difference_in_words(scope, selection.picture, second))
+        return Drawn(words=_difference_text(scope, selection.picture, second))
     groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)
     maps, names = scope.grid.map(groups.expand(shares)), scope.depth_names
     largest = float(np.abs(maps).max()) or 1.0
@@ -120,7 +120,7 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     rows, cols = group_place(groups, scope.grid.index(int(row), int(col)))
     words = (
-        f"{_difference_in_words(scope, selection.picture, second)} The token that transfers most of it is patch "
+        f"{_difference_text(scope, selection.picture, second)} The token that transfers most of it is patch "
         f"<b>({rows}, {cols})</b> at <b>{names[depth]}</b>: {maps[depth, row, col]:.0%}."
     )
     axes = {"depth": names, **places(scope, selection.side)}
@@ -134,7 +134,7 @@ def map_of(other: Choice, scope: Microscope, selection: Selection) -> Measuremen
     return scope.measurement(
         ("token map", picture, second, side),
         "Patching every token",
-        "half-blocks",
+        "sublayers",
         work,
         lambda: token_map(scope.model, *_inputs(scope, picture, second), side),
         passes=work / (depths - 1),
@@ -154,18 +154,18 @@ def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
 
 
 def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
-    """What tells the two answers apart, for this picture and for the other."""
+    """The logit difference of the two answers, for this picture and for the other."""
     here, there = (float(between(scope, picture, other).of(scope.look(each).logits)) for each in (picture, other))
     return here, there
 
 
 def _shares(scope: Microscope, picture: bytes, other: bytes, changes: Float32[np.ndarray, "*any"]) -> np.ndarray:
-    """Changes as shares of the whole difference between the pictures; as they are where there is none."""
+    """Changes as shares of the difference between the two pictures; unchanged if that is 0."""
     here, there = _ends(scope, picture, other)
     return changes / np.float32(there - here or 1)
 
 
-def _difference_in_words(scope: Microscope, picture: bytes, other: bytes) -> str:
+def _difference_text(scope: Microscope, picture: bytes, other: bytes) -> str:
     """HTML."""
     found, (here, there) = between(scope, picture, other), _ends(scope, picture, other)
     toward = escape(scope.classes[found.toward])

@@ -41,7 +41,7 @@ GOAL = Choice(
     "remove",
 )
 FILL = Choice(
-    "gone",
+    "fill",
     "Fill removed patches with",
     tuple(FILLINGS.items()),
     "mean",
@@ -50,28 +50,28 @@ FILL = Choice(
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for: patches of one picture to put into another, until the answer is as wanted."""
+    """Patches of `donor` are pasted into `base` until the answer reaches the goal."""
 
     base: bytes
     donor: bytes
     target: int
     keep: bool
-    """whether the answer is to be the target, or any other class"""
+    """the goal: True for the target as the answer, False for any other class"""
 
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """What is looked for, and what it makes of the picture."""
+    """A kind of search, and the edit made of its result."""
 
     option: Choice
-    """what else it depends on"""
+    """the option that the search depends on"""
     search: Callable[[Microscope, Selection], Search]
     edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
-    """what makes it the selected picture"""
+    """(..., patches found) -> the edit with which *Use this picture* changes the selected picture"""
     nothing: str = ""
-    """in words: no patch at all is enough"""
+    """message if the goal is reached without any patch"""
     never: str = ""
-    """in words: no number of patches is"""
+    """message if no number of patches reaches the goal"""
 
 
 REMOVE = SearchSpec(
@@ -83,7 +83,7 @@ REMOVE = SearchSpec(
 KEEP = SearchSpec(
     FILL,
     lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
-    lambda scope, s, found: Edit(FILL.value(s), None, _but(scope, found)),
+    lambda scope, s, found: Edit(FILL.value(s), None, _all_except(scope, found)),
     nothing="No patch is needed: with all patches removed the answer is the same.",
 )
 
@@ -98,7 +98,7 @@ def lens(scope: Microscope) -> Lens:
     )
     questions = {"remove": REMOVE, "keep": KEEP, "paste": paste}
 
-    def asked(selection: Selection) -> SearchSpec:
+    def spec(selection: Selection) -> SearchSpec:
         return questions[GOAL.value(selection)]
 
     view = View(
@@ -106,28 +106,28 @@ def lens(scope: Microscope) -> Lens:
         "Minimal set of patches",
         "How few patches change the answer, keep it, or transfer that of the other picture?",
         "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
-        sees=lambda s: (s.picture, s.edits, s.side, GOAL.value(s), asked(s).option.value(s)),
-        draw=lambda scope, s: draw(asked(s), scope, s),
+        sees=lambda s: (s.picture, s.edits, s.side, GOAL.value(s), spec(s).option.value(s)),
+        draw=lambda scope, s: draw(spec(s), scope, s),
         pick=pick_in_pictures(1),
-        needs=lambda scope, s: searches(asked(s), scope, s),
+        needs=lambda scope, s: searches(spec(s), scope, s),
     )
     asks = "How few patches change the answer, and how few keep it?"
     return Lens("whatif.smallest", "Smallest change", asks, ((view,),), (GOAL, FILL, other))
 
 
-def draw(asked: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
-    looked = asked.search(scope, selection)
-    greedy, *proof = map(scope.known, searches(asked, scope, selection))
+def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
+    task = spec.search(scope, selection)
+    greedy, *proof = map(scope.latest, searches(spec, scope, selection))
     found = next(filter(None, proof), greedy)
     if found is None:
         return Drawn(words="Not searched yet.")
     groups = Groups(scope.grid, found.side)
     if found.groups:
-        edit = asked.edit(scope, selection, groups.patches(*found.groups))
-        picture, words = _with(scope, selection, edit), _in_words(scope, selection, found, edit)
+        edit = spec.edit(scope, selection, groups.patches(*found.groups))
+        picture, words = _with(scope, selection, edit), _result_text(scope, selection, found, edit)
     else:
-        picture, words = (looked.donor, asked.never) if found.groups is None else (looked.base, asked.nothing)
-    if asked.option is FILL:  # what the patches are seen beside
+        picture, words = (task.donor, spec.never) if found.groups is None else (task.base, spec.nothing)
+    if spec.option is FILL:  # the background of the patches
         alone = scope.probabilities(_filled(scope, selection))
         words += f" The filling alone: {escape(scope.classes[alone.argmax()])} ({alone.max():.0%})."
     name = f"predicted {scope.classes[scope.answer(picture)]}"
@@ -139,53 +139,55 @@ def draw(asked: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=numbers)
 
 
-def searches(asked: SearchSpec, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
-    """A greedy search; then a proof, where it is affordable and needed. Each when it is asked for."""
-    looked = asked.search(scope, selection)
+def searches(spec: SearchSpec, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
+    """A greedy search, then a proof if it is needed and affordable; both on request."""
+    task = spec.search(scope, selection)
     sides = [side for side in reversed(scope.grid.sides) if side >= selection.side]
     groups = [Groups(scope.grid, side) for side in sides]
 
-    def wanted() -> Goal:
-        return Goal(scope.input(looked.base), scope.input(looked.donor), looked.target, looked.keep)
+    def goal() -> Goal:
+        return Goal(scope.input(task.base), scope.input(task.donor), task.target, task.keep)
 
     greedy = scope.measurement(
-        ("greedy", looked, selection.side),
+        ("greedy", task, selection.side),
         "Greedy search, at most",
         "passes",
         search.most_passes(*map(len, groups)),
-        lambda: search.greedy(scope.model, wanted(), sides),
+        lambda: search.greedy(scope.model, goal(), sides),
         on_request=True,
     )
-    found = scope.known(greedy)
+    found = scope.latest(greedy)
     if found is None or found.side != selection.side:
         return [greedy]
     if not 0 < (sets := search.smaller_sets(len(groups[-1]), found)) <= search.AFFORDABLE:
         return [greedy]
     proof = scope.measurement(
-        ("proof", looked, selection.side),
+        ("proof", task, selection.side),
         "Proof: test of all smaller sets",
         "sets",
         sets,
-        lambda: search.prove(scope.model, wanted(), found),
+        lambda: search.prove(scope.model, goal(), found),
         on_request=True,
     )
     return [greedy, proof]
 
 
-def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
+def _result_text(scope: Microscope, selection: Selection, found: Found, edit: Edit) -> str:
     """HTML."""
     assert found.groups is not None
     groups = Groups(scope.grid, found.side)
     named = ", ".join("({}, {})".format(*group_place(groups, groups.patches(group)[0])) for group in found.groups)
     count, sets = len(found.groups), search.smaller_sets(len(groups), found)
     if found.side > selection.side:
-        proof = f"Those within them, in {side_text(selection.side)}, are searched next."
+        proof = f"Next, the {side_text(selection.side)} in them are searched."
     elif found.proven:
         proof = "No smaller set is sufficient: all were tested."
     elif sets > search.AFFORDABLE:
-        proof = f"A greedy search found them. That fewer are too few is not proven: {sets:,} sets are too many to test."
+        proof = (
+            f"A greedy search found them. It is not proven that fewer are too few: {sets:,} sets are too many to test."
+        )
     else:
-        proof = "A greedy search found them. That fewer are too few is not tested yet."
+        proof = "A greedy search found them. It is not tested yet whether fewer are enough."
     button = ""
     if edit.places and len(selection.edits) < edits.MAX_EDITS:
         words = urlencode({"edits": edits.text((*selection.edits, edit), scope.grid)})
@@ -195,7 +197,7 @@ def _in_words(scope: Microscope, selection: Selection, found: Found, edit: Edit)
 
 
 def _with(scope: Microscope, selection: Selection, edit: Edit) -> bytes:
-    """The picture with one edit more. An edit of no patch changes nothing."""
+    """The picture with one more edit. An edit of no patch changes nothing."""
     return scope.edited(selection.picture, [edit]) if edit.places else selection.picture
 
 
@@ -204,7 +206,7 @@ def _filled(scope: Microscope, selection: Selection) -> bytes:
     return scope.edited(selection.picture, [Edit(FILL.value(selection), None, tuple(range(scope.grid.patches)))])
 
 
-def _but(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
+def _all_except(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(patch for patch in range(scope.grid.patches) if patch not in patches)
 
 

@@ -1,4 +1,4 @@
-"""Learn: what a Mixer is, which findings of its paper hold here, and what the terms mean."""
+"""Learn: an introduction, the findings of the paper, and the glossary."""
 
 from viz.lenses import glossary
 from viz.lenses.learn import paper, reading

@@ -1,4 +1,4 @@
-"""Findings of the paper, beside the same measured on the loaded network."""
+"""Findings of the paper, each compared with a measurement of the loaded network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def medians_of(scope: Microscope) -> Measurement[list[float]]:
-    """How opposite the units of each block are."""
+    """The median correlation of the most opposite units, by block."""
     count, units = len(scope.model.blocks), scope.model.config.tokens_mlp_dim
     # the pairs of a block are sorted and gone through one by one
     seconds = count * units**2 * 4e-7
@@ -56,7 +56,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 
 
 Row = tuple[str, str, str, str, str]
-"""where in the paper, what it says, what it is here, what differs, and a link to it"""
+"""section of the paper, its finding, the result here, differences, and a link"""
 
 
 def _shared(scope: Microscope) -> Row:
@@ -64,7 +64,7 @@ def _shared(scope: Microscope) -> Row:
     return (
         "Section 2, equation 1.",
         "One token-mixing MLP is shared by all channels, which saves memory; results do not suffer (supplement A.1).",
-        f"Every block has {shared:,} parameters in place of {each:,}.",
+        f"Every block has {shared:,} parameters instead of {each:,}.",
         "Not tested here: separate MLPs need another training.",
         "lens=how&depth=1a",
     )
@@ -88,7 +88,7 @@ def _units(scope: Microscope) -> Row:
 
 
 def _pairs(scope: Microscope) -> Row:
-    medians = scope.made(medians_of(scope))
+    medians = scope.measured(medians_of(scope))
     chance = weights.untrained_median(scope.model.config.tokens_mlp_dim, scope.grid.patches)
     most = int(np.argmin(medians))
     return (

@@ -1,18 +1,18 @@
-"""What a Mixer is, how other networks differ, and what each lens can show, with pictures of this network."""
+"""Introduction to the Mixer, other architectures, and the lenses, with pictures of this network."""
 
 from collections.abc import Hashable
 
 from viz import forward_pass
 from viz.figures import patch_label
 from viz.lenses.how_it_works.cells import over_grid, picture, table, window
-from viz.lenses.mixing import chosen
+from viz.lenses.mixing import selected_unit
 from viz.lenses.mixing.units import MAPS
 from viz.lenses.table import table as rows_of
 from viz.lenses.view import Drawn, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection
 
-LENSES = (
+CAN_SHOW = (
     ("How it works", "each part with its numbers, and where the head can read the answer", "why the weights are so"),
     ("Patch tokens", "how similar tokens are, and their logits", "what a direction means in itself"),
     ("Token mixing", "which patches a unit reads and writes, which patch influences which", "what a unit is used for"),
@@ -35,7 +35,7 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(selection: Selection) -> Hashable:
-    return selection.picture, selection.patch, chosen.seen(selection)
+    return selection.picture, selection.patch, selected_unit.sees(selection)
 
 
 def reading(scope: Microscope, selection: Selection) -> str:
@@ -72,12 +72,12 @@ weights are computed for each picture, a Mixer uses fixed weights; only GELU and
 cost is linear in the number of patches, not quadratic. A Mixer needs no position embeddings, because token mixing has
 separate weights for every position. Therefore it accepts exactly {patches}.</p>
 <h4>What each lens can show, and what it cannot</h4>
-{rows_of(("lens", "can show", "cannot show"), LENSES)}
+{rows_of(("lens", "can show", "cannot show"), CAN_SHOW)}
 </div>"""
 
 
 def _tables(scope: Microscope, selection: Selection) -> str:
-    """HTML: the picture, and the tokens that the stem makes of it."""
+    """HTML: the picture, and its tokens after the stem."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
     before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
@@ -88,8 +88,8 @@ def _tables(scope: Microscope, selection: Selection) -> str:
 
 
 def _maps(scope: Microscope, selection: Selection) -> str:
-    """HTML: what the selected unit reads and writes."""
-    unit = chosen.unit_of(scope, selection)
+    """HTML: the read and write weights of the selected unit."""
+    unit = selected_unit.unit_of(scope, selection)
     cards = (
         _card(
             over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch),

@@ -1,4 +1,4 @@
-"""The block that is looked into: it follows the depth."""
+"""The selected block, which follows the depth."""
 
 from viz.lenses.view import Point
 from viz.microscope import Microscope
@@ -7,7 +7,7 @@ from viz.selection import Params, Selection
 FOLLOWS = "The depth selects the block."
 
 
-def in_words(scope: Microscope, selection: Selection) -> str:
+def text(scope: Microscope, selection: Selection) -> str:
     return f"Block <b>{selection.block + 1}</b> of {len(scope.model.blocks)}."
 
 

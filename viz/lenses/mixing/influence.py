@@ -1,4 +1,4 @@
-"""Influence of patches on patches as two views: the matrix, and the selected patch's row or column of it."""
+"""Influence of patches on patches as two views: the matrix, and the row or column of the selected patch."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LINE = Choice("line", "Direction", ((ROW, "to the selected patch (row)"), ("colu
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """[to, from]"""
+    """Gains between patches: matrices are indexed [to, from]."""
 
     gain: Matrix
     error: Matrix | None = None
@@ -33,18 +33,18 @@ class Influence:
 
     @property
     def others(self) -> Matrix:
-        """The size of the gains, but 0 for that of a patch on itself."""
+        """The absolute gains, with 0 on the diagonal."""
         return np.where(np.eye(len(self.gain), dtype=bool), 0, np.abs(self.gain))
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an influence comes from."""
+    """The source of an influence for the two views."""
 
     find: Callable[[Microscope, Selection], Influence | None]
-    """None where it is not known yet"""
+    """(microscope, selection) -> the influence; None before it is measured"""
     sees: Callable[[Selection], Hashable]
-    """all of the selection that it depends on, but the patch"""
+    """everything in the selection that it depends on, except the patch"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
 
 
@@ -69,7 +69,7 @@ def matrix_view(source: Source, title: str, question: str) -> View:
 
 
 def map_view(source: Source) -> View:
-    """The framed row of the matrix beside it, or the column of the same patch."""
+    """The view of the row or column of the selected patch, as a map."""
 
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         found, patch = source.find(scope, selection), selection.patch
@@ -110,7 +110,7 @@ def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
 
 
 def between(scope: Microscope, name: str, values: Matrix) -> Numbers:
-    """A value for each pair of patches [to, from], with its places."""
+    """The numbers of a matrix [to, from] with rows and columns of both patches as axes."""
     rows, cols = range(scope.grid.rows), range(scope.grid.cols)
     axes = {"to row": rows, "to column": cols, "from row": rows, "from column": cols}
     return Numbers(name, axes, scope.grid.map(scope.grid.map(values), axis=0))

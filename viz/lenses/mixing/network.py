@@ -1,22 +1,22 @@
-"""Influence (whole network): from the stem to the last block, estimated when the visitor asks for it."""
+"""Influence (whole network): the token Jacobian from the stem to the last block, estimated on request."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from viz.lenses.mixing.influence import Influence, Source, map_view, matrix_view
-from viz.lenses.view import Lens
+from viz.lenses.view import Lens, parts_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing.influence import NetworkInfluence, network_influence
-from viz.selection import Selection
+from viz.selection import Selection, groups_of
 
 PROBES = 16
 SEED = 0
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: s.picture, needs)
+    source = Source(influence, lambda s: (s.picture, s.side), needs)
     matrix = matrix_view(
         source,
         "Token Jacobian of the network",
@@ -27,32 +27,38 @@ def lens(scope: Microscope) -> Lens:
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [probes_of(scope, selection.picture)]
+    return [probes_of(scope, selection)]
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
-    """From the second probe on, which is the first to tell how sure it is."""
-    known = scope.known(probes_of(scope, selection.picture))
-    if known is None or known.done == 1:
+    """The estimate, with the gain of their groups for each pair of patches; None before the second probe, as one probe
+    has no standard error.
+    """
+    estimate, groups = scope.latest(probes_of(scope, selection)), groups_of(scope, selection)
+    if estimate is None or estimate.done == 1:
         return None
-    relative = known.standard_error / known.influence.clip(1e-12)
+    relative = estimate.standard_error / estimate.influence.clip(1e-12)
     words = (
-        f"After {known.done} of {known.total} probes, the standard error of an entry is {np.median(relative):.1%} of "
-        f"it in the median, {relative.max():.1%} at most: sampling error only, not nonlinearity. Unchanged tokens "
-        "would have a gain of 1 on the diagonal."
+        f"Standard error after {estimate.done} of {estimate.total} probes: median {np.median(relative):.1%} of a gain, "
+        f"at most {relative.max():.1%}. It does not include nonlinearity. Unchanged tokens would have a gain of 1 on "
+        "the diagonal."
     )
-    return Influence(known.influence, known.standard_error, words)
+    if selection.side > 1:
+        words += f" The gains are between {parts_text(selection.side)}."
+    gain, error = (groups.expand(groups.expand(each), 0) for each in (estimate.influence, estimate.standard_error))
+    return Influence(gain, error, words)
 
 
-def probes_of(scope: Microscope, picture: bytes) -> Measurement[NetworkInfluence]:
+def probes_of(scope: Microscope, selection: Selection) -> Measurement[NetworkInfluence]:
+    picture, side = selection.picture, selection.side
     return scope.measurement(
-        ("influence through the network", picture),
+        ("influence through the network", picture, side),
         "Influence through the network",
         "probes",
         PROBES,
-        lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED),
-        # every probe goes back through the network once for each patch, at about the cost of one pass
-        passes=PROBES * scope.grid.patches,
+        lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED, side),
+        # each probe needs a backward pass for each group, at about the cost of one forward pass
+        passes=PROBES * len(groups_of(scope, selection)),
         on_request=True,
         first=2,
     )

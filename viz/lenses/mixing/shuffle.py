@@ -14,7 +14,7 @@ from viz.selection import Number, Params, Selection, patch_text
 
 CONDITIONS = ("original", "picture and weights shuffled", "only the picture shuffled")
 TOP = 3
-"""classes of each condition that are shown"""
+"""number of classes shown of each condition"""
 SEED = Number("shuffle", "Permutation (seed)", 0, 999, 0)
 
 
@@ -55,11 +55,11 @@ def experiment_of(scope: Microscope, selection: Selection) -> Measurement[Permut
 
 
 def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
-    return scope.made(experiment_of(scope, selection))
+    return scope.measured(experiment_of(scope, selection))
 
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:
-    """Position i of the shuffled picture holds patch order[i]."""
+    """The permutation: position i of the shuffled picture has patch order[i]."""
     return random_order(scope.grid, SEED.value(selection))
 
 
@@ -83,7 +83,7 @@ def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """The patch that lies under the pointer: in the shuffled picture, the one that came there."""
+    """A click on a patch; in the shuffled picture, it selects the patch that moved there."""
     shuffled, place = patch_under(scope, point, 2)
     return {"patch": patch_text(scope, int(order_of(scope, selection)[place]) if shuffled else place)}
 
@@ -94,7 +94,7 @@ def draw_answers(scope: Microscope, selection: Selection) -> Drawn:
     listed = _listed(found)
     figure = figures.grouped_bars(values[:, listed], CONDITIONS, [scope.classes[i] for i in listed], "probability")
     numbers = Numbers("probability", {"seen": CONDITIONS, "class": scope.classes}, values)
-    return Drawn(figure, words=_in_words(scope, found), numbers=numbers)
+    return Drawn(figure, words=_result_text(scope, found), numbers=numbers)
 
 
 def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params:
@@ -103,12 +103,12 @@ def pick_answer(scope: Microscope, selection: Selection, point: Point) -> Params
 
 
 def _listed(found: PermutationExperiment) -> list[int]:
-    """The classes that are shown: those most probable in any condition."""
+    """The classes in the figure: the most probable ones of all conditions."""
     values = (found.original, found.both_permuted, found.patches_permuted)
     return list(dict.fromkeys(int(i) for line in values for i in np.argsort(-line, kind="stable")[:TOP]))
 
 
-def _in_words(scope: Microscope, found: PermutationExperiment) -> str:
+def _result_text(scope: Microscope, found: PermutationExperiment) -> str:
     before, after = int(found.original.argmax()), int(found.patches_permuted.argmax())
     return (
         "With token-mixing weights permuted like the patches, no logit changes by more than "

@@ -1,4 +1,4 @@
-"""Stem filters: what each channel answers to in a patch."""
+"""Stem filters: the pixel pattern that each channel responds to."""
 
 import numpy as np
 

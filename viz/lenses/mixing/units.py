@@ -1,4 +1,4 @@
-"""Units: what all hidden units of a block read and write."""
+"""Units: the read and write weights of all hidden units of a block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ ORDER = Choice(
     "frequency",
 )
 NAMED = 10
-"""units that are named with their numbers"""
+"""number of units listed below the figure"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Listed:
     units: Int64[np.ndarray, "units"]
     """their numbers"""
     group: int
-    """how many of them belong together"""
+    """number of consecutive units that form a group"""
     words: str
 
 
@@ -80,11 +80,11 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         listed.group,
     )
     numbers = Numbers("weight", {"unit": listed.units.tolist(), **places(scope)}, shown)
-    return Drawn(figure, words=f"{block.in_words(scope, selection)} {listed.words}", numbers=numbers)
+    return Drawn(figure, words=f"{block.text(scope, selection)} {listed.words}", numbers=numbers)
 
 
 def pick(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """The unit whose tile it is."""
+    """A click on a tile: its unit."""
     listed = listing(scope, selection)
     columns = _columns(scope, len(listed.units))
     tile, _, _ = figures.unit_tile_at(point.index, listed.maps.shape, columns, listed.group)
@@ -92,13 +92,13 @@ def pick(scope: Microscope, selection: Selection, point: Point) -> Params:
 
 
 def listing(scope: Microscope, selection: Selection) -> Listed:
-    """Remembered for all patches, but in the order that depends on the patch."""
+    """The units in the selected order, cached; the cache key has the patch only for the order that depends on it."""
     side, order = SIDE.value(selection), ORDER.value(selection)
     maps = MAPS[side](scope.model, selection.block)
     if order in REGIONS:
         return _at_region(scope, maps, selection)
     make = _in_pairs if order == PAIRS else _ordered
-    return scope.remembered(("units", selection.block, side, order), lambda: make(scope, maps, order))
+    return scope.cached(("units", selection.block, side, order), lambda: make(scope, maps, order))
 
 
 def _columns(scope: Microscope, count: int) -> int:
@@ -134,7 +134,7 @@ def _at_region(scope: Microscope, maps: Maps, selection: Selection) -> Listed:
 
 
 def _in_pairs(scope: Microscope, maps: Maps, order: str) -> Listed:
-    """The two units of a pair side by side, the most opposite first; at the end those that found no partner."""
+    """The units of each pair side by side, the most opposite pair first; units without a partner at the end."""
     pairs, correlation = weights.opposite_pairs(maps)
     single = np.setdiff1d(np.arange(len(maps)), pairs)
     if not len(pairs):

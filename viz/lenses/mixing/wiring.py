@@ -1,4 +1,4 @@
-"""Weights only: which patches the weights alone connect."""
+"""Weights only: the patches that the weights connect, for any picture."""
 
 import numpy as np
 
@@ -40,14 +40,14 @@ def lens(scope: Microscope) -> Lens:
         draw=draw_distance,
         pick=block.pick_block,
     )
-    asks = f"Which patches do the weights connect, whatever the picture? {block.FOLLOWS}"
+    asks = f"Which patches do the weights connect, for every picture? {block.FOLLOWS}"
     return Lens(
         "mixing.wiring", "Weights only", asks, ((matrix, map_view(source)), (values, distance)), of_weights=True
     )
 
 
 def net_weights(scope: Microscope, selection: Selection) -> Influence:
-    """Of the selected block."""
+    """The linear mixing matrix W2 W1 of the selected block."""
     return Influence(_summaries(scope)[selection.block].matrix, label="net weight", signed=True)
 
 
@@ -62,7 +62,7 @@ def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
         chosen=selection.patch,
         axes=("from patch", "to patch"),
     )
-    return Drawn(figure, words=block.in_words(scope, selection), numbers=between(scope, "net weight", matrix))
+    return Drawn(figure, words=block.text(scope, selection), numbers=between(scope, "net weight", matrix))
 
 
 def draw_values(scope: Microscope, selection: Selection) -> Drawn:
@@ -85,6 +85,6 @@ def _blocks(scope: Microscope) -> range:
 
 
 def _summaries(scope: Microscope) -> list[weights.LinearSummary]:
-    """Of all blocks."""
+    """The summaries of all blocks."""
     model = scope.model
-    return scope.remembered("wiring", lambda: [weights.linear_summary(model, i) for i in range(len(model.blocks))])
+    return scope.cached("wiring", lambda: [weights.linear_summary(model, i) for i in range(len(model.blocks))])

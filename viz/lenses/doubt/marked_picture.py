@@ -1,4 +1,4 @@
-"""What is still visible? The picture along the curves of deletion and insertion."""
+"""The picture at the marked point of the deletion and insertion curves."""
 
 from html import escape
 
@@ -19,7 +19,7 @@ def view(listed: Listed, removed: Number) -> View:
         return listed(selection)[:1]
 
     return View(
-        "losing",
+        "picture",
         "Picture at the marked point",
         "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
@@ -32,7 +32,7 @@ def view(listed: Listed, removed: Number) -> View:
 
 
 def removed_of(scope: Microscope) -> Number:
-    """The option: how many patches are removed, or inserted."""
+    """The option for the number of removed or inserted patches."""
     few = len(Groups(scope.grid, scope.grid.side))
     return Number("removed", "Patches" if few == scope.grid.patches else "Groups", 0, scope.grid.patches, few // 4)
 

@@ -1,4 +1,4 @@
-"""Which of the shipped samples drive a unit most, measured when the visitor asks for it."""
+"""Top-activating samples of a unit, measured on request."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,9 +6,9 @@ from html import escape
 import numpy as np
 from jaxtyping import Float32
 
-from viz.lenses.mixing import block, chosen
+from viz.lenses.mixing import block, selected_unit
 from viz.lenses.samples import answers_to, sample_answers
-from viz.lenses.view import Drawn, Numbers, View, taken_for
+from viz.lenses.view import Drawn, Numbers, View, prediction_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing import units
@@ -21,35 +21,35 @@ LISTED = 10
 
 def view(scope: Microscope) -> View:
     return View(
-        "drivers",
+        "samples",
         "Top-activating samples",
         f"For which of the {len(scope.samples)} samples does the unit have the largest updates (norm)?",
         "Limits: what so few pictures have in common is only a guess at the unit's role.",
-        sees=chosen.seen,
+        sees=selected_unit.sees,
         draw=draw,
         needs=needs,
     )
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    """The strengths once for all units and blocks; then, for the words under the pictures, the network's answers."""
+    """The strengths for all units and blocks; then the answers, which are shown under the pictures."""
     everywhere = strengths_of(scope)
     return [everywhere] if scope.missing([everywhere]) else [everywhere, answers_to(scope)]
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    known = scope.known(strengths_of(scope))
-    if known is None:
+    found = scope.latest(strengths_of(scope))
+    if found is None:
         return Drawn(words="The samples have not been measured yet.")
-    unit = chosen.unit_of(scope, selection)
-    strengths = known[:, selection.block, unit]
+    unit = selected_unit.unit_of(scope, selection)
+    strengths = found[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
     answers = sample_answers(scope)
     items = "".join(
         f"<li>{_button(scope, sample)}{_describe(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
         for sample in best
     )
-    words = f"{block.in_words(scope, selection)} Unit <b>{unit}</b>, the strongest first."
+    words = f"{block.text(scope, selection)} Unit <b>{unit}</b>, the strongest first."
     numbers = Numbers("norm of the unit's update", {"sample": range(len(strengths))}, strengths)
     return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
 
@@ -74,4 +74,4 @@ def _button(scope: Microscope, sample: int) -> str:
 
 def _describe(scope: Microscope, sample: int, answers: list[int] | None) -> str:
     truth = scope.truth(sample)
-    return escape(truth if answers is None else taken_for(truth, scope.classes[answers[sample]]))
+    return escape(truth if answers is None else prediction_text(truth, scope.classes[answers[sample]]))

@@ -1,4 +1,4 @@
-"""The channel that is looked at: the chosen one, else one of this picture's, the same at every depth."""
+"""The channel to show: the selected one, otherwise one that is active for this picture, at every depth the same."""
 
 from viz import forward_pass
 from viz.microscope import Microscope
@@ -7,7 +7,7 @@ from viz.selection import Selection
 
 
 def channel_of(scope: Microscope, selection: Selection) -> int:
-    """Unless chosen, the one in which the strongest unit is most active where the answer appears."""
+    """The selected channel, otherwise that with the largest activation of the strongest unit at the decided depth."""
     if selection.channel is not None:
         return selection.channel
     trace, block = scope.look(selection.picture), max(0, scope.decided_at(selection.picture) - 1) // 2

@@ -1,4 +1,4 @@
-"""The unit that is looked at: the chosen one, else the one that adds most to the tokens of this picture."""
+"""The unit to show: the selected one, otherwise the one with the largest contribution for this picture."""
 
 from collections.abc import Hashable
 
@@ -11,7 +11,7 @@ from viz.selection import Selection
 
 
 def strengths(scope: Microscope, selection: Selection) -> Float32[np.ndarray, "units"]:
-    """How much each unit of the block adds to the tokens of this picture."""
+    """The norm of each unit's update of the tokens of this picture."""
     return units.strengths(scope.model, scope.look(selection.picture), selection.block)
 
 
@@ -19,6 +19,6 @@ def unit_of(scope: Microscope, selection: Selection) -> int:
     return int(strengths(scope, selection).argmax()) if selection.unit is None else selection.unit
 
 
-def seen(selection: Selection) -> Hashable:
-    """What `unit_of` depends on, and the block."""
+def sees(selection: Selection) -> Hashable:
+    """Everything that `unit_of` depends on, and the block."""
     return selection.block, selection.picture if selection.unit is None else selection.unit

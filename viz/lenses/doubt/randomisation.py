@@ -1,4 +1,4 @@
-"""Does it depend on what was learned? Attributions while the weights are randomised."""
+"""Model randomisation test: attributions while the weights are randomised."""
 
 from html import escape
 
@@ -34,16 +34,16 @@ def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> 
 def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
     if not methods:
         return Drawn(words="No method is selected.")
-    known = {
-        one.method: found for one in checks_of(selection, methods) if (found := scope.known(robustness(scope, one)))
+    measured = {
+        one.method: found for one in checks_of(selection, methods) if (found := scope.latest(robustness(scope, one)))
     }
-    missing = [escape(method) for method in methods if method not in known]
+    missing = [escape(method) for method in methods if method not in measured]
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""
-    if not known:
+    if not measured:
         return Drawn(words=words)
-    randomised = [found.randomised for found in known.values()]
+    randomised = [found.randomised for found in measured.values()]
     lines, draws = (np.stack([getattr(one, name) for one in randomised]) for name in ("correlations", "draws"))
     words += f" Small symbols show the last stage for {DRAWS - 1} other draws of random weights."
     names = randomised[0].stages
-    numbers = Numbers("rank correlation", {"method": list(known), "randomised down to": names}, lines)
-    return Drawn(figures.randomised(names, lines, draws, list(known)), words=words.strip(), numbers=numbers)
+    numbers = Numbers("rank correlation", {"method": list(measured), "randomised down to": names}, lines)
+    return Drawn(figures.randomised(names, lines, draws, list(measured)), words=words.strip(), numbers=numbers)

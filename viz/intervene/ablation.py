@@ -1,6 +1,6 @@
 """Ablation: the change of the answer without a part of the network.
 
-Zero ablation removes the update of a half-block. Mean ablation replaces it by its mean over many pictures at each
+Zero ablation removes the update of a sublayer. Mean ablation replaces it by its mean over many pictures at each
 patch (Wang et al., "Interpretability in the wild", 2022), which removes only the information about this picture. All
 later layers are computed again.
 """
@@ -15,17 +15,17 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.capture import Trace, array, capture, evaluating, half_blocks, run_from, trace
+from viz.capture import Trace, array, capture, evaluating, run_from, sublayer_names, trace
 from viz.intervene.sweep import changed_behind_each
 from viz.pace import Steps, batches, collected, due, estimated, silent, spread_out
 from viz.running_stats import RunningStats, spread_of
 from viz.zerogpu import on_lent_gpu
 
-Updates = Float[Tensor, "halves patches channels"]
+Updates = Float[Tensor, "sublayers patches channels"]
 
 
 def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Iterator[int | Updates]:
-    """The mean update of each patch by each half-block over many pictures; yields the number done, then the means.
+    """The mean update of each patch by each sublayer over many pictures; yields the number done, then the means.
 
     The model is free for other threads between the batches.
     """
@@ -37,10 +37,10 @@ def mean_updates(model: Mixer, images: Float[Tensor, "images 3 height width"]) -
     yield total / len(images)
 
 
-def ablate_half_blocks(
+def ablate_sublayers(
     model: Mixer, seen: Trace, means: Updates | None = None
-) -> Steps[Float32[np.ndarray, "halves images classes"]]:
-    """The change of all logits after zero or mean ablation of each half-block; yields the half-blocks of each step.
+) -> Steps[Float32[np.ndarray, "sublayers images classes"]]:
+    """The change of all logits after zero or mean ablation of each sublayer; yields the sublayers of each step.
 
     seen: a pass of few images. means: for mean ablation, from `mean_updates`
     The model is free for other threads between the steps. Cost: `sweep_work`
@@ -50,14 +50,14 @@ def ablate_half_blocks(
 
 
 @on_lent_gpu
-def ablate_half_blocks_over(
+def ablate_sublayers_over(
     model: Mixer, images: Float[Tensor, "images 3 height width"], means: Updates | None = None
 ) -> Iterator[int | RunningStats]:
-    """Mean and deviation of `ablate_half_blocks` over many pictures, (half-blocks, classes); yields the number of
+    """Mean and deviation of `ablate_sublayers` over many pictures, (sublayers, classes); yields the number of
     pictures done, and the result: first of a few, finally of all."""
     spread, done = RunningStats(), 0
     for some in batches(model, spread_out(images), gradients=True):
-        changes = yield from silent(ablate_half_blocks(model, trace(model, images[some]), means), done)
+        changes = yield from silent(ablate_sublayers(model, trace(model, images[some]), means), done)
         for change in changes.swapaxes(0, 1):
             spread.add(change.astype(np.float64))
         before, done = done, done + len(some)
@@ -68,19 +68,19 @@ def ablate_half_blocks_over(
 
 
 def answers_ablated(
-    model: Mixer, images: Float[Tensor, "images 3 height width"], half: int
+    model: Mixer, images: Float[Tensor, "images 3 height width"], sublayer: int
 ) -> Iterator[int | tuple[int, int]]:
-    """The number of answers that zero ablation of one half-block changes.
+    """The number of answers that zero ablation of one sublayer changes.
 
     Yields the number of pictures done, and (changed answers, pictures): first of a few pictures, finally of all.
 
-    half: counted from 0
+    sublayer: counted from 0
     """
 
     def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
         with evaluating(model), torch.no_grad():
-            answers = run_from(model, seen.depths[half], half + 1).argmax(1)
+            answers = run_from(model, seen.depths[sublayer], sublayer + 1).argmax(1)
         return answers != seen.logits.argmax(1)
 
     return estimated(model, images, changes, lambda changed: (int(changed.sum()), len(changed)))
@@ -97,24 +97,24 @@ def ablate_units(
     seen = trace(model, image[None])
     yield 0
     units = torch.arange(model.config.tokens_mlp_dim, device=image.device)
-    silenced = yield from collected(model, units, lambda some: _silenced(model, seen, block, some))
-    yield array(silenced - seen.logits)
+    logits = yield from collected(model, units, lambda some: _without_units(model, seen, block, some))
+    yield array(logits - seen.logits)
 
 
 def ablate(
     model: Mixer,
     images: Float[Tensor, "images 3 height width"],
-    halves: Collection[int],
+    sublayers: Collection[int],
     units: Mapping[int, Sequence[int]],
 ) -> Float32[np.ndarray, "images classes"]:
     """The logits after ablation of several parts together.
 
-    halves: half-blocks without an update, counted from 0
+    sublayers: sublayers without an update, counted from 0
     units: hidden units of the token mixing that are set to 0, by block
     """
-    names = half_blocks(model)
-    changes = {names[half]: torch.zeros_like for half in halves}
-    changes |= {f"blocks.{block}.token_mixing.gelu": partial(_silent, list(those)) for block, those in units.items()}
+    names = sublayer_names(model)
+    changes = {names[sublayer]: torch.zeros_like for sublayer in sublayers}
+    changes |= {f"blocks.{block}.token_mixing.gelu": partial(_zeroed, list(those)) for block, those in units.items()}
     with evaluating(model), torch.no_grad(), capture(model, [], changes):
         logits: Tensor = model(images)
     return array(logits)
@@ -128,12 +128,12 @@ def ablate_unit_over(
 
     def changes(batch: Tensor) -> Tensor:
         seen = trace(model, batch)
-        return _silenced(model, seen, block, torch.full((len(batch),), unit, device=batch.device)) - seen.logits
+        return _without_units(model, seen, block, torch.full((len(batch),), unit, device=batch.device)) - seen.logits
 
     return estimated(model, images, changes, lambda found: spread_of(array(found, torch.float64)))
 
 
-def _silenced(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"]) -> Float[Tensor, "rows classes"]:
+def _without_units(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"]) -> Float[Tensor, "rows classes"]:
     """The logits with one unit of a block set to 0 in each row, of one image or of one image per row.
 
     The ablation subtracts the unit's contribution after the token mixing: its column of W2 times its activations.
@@ -145,7 +145,7 @@ def _silenced(model: Mixer, seen: Trace, block: int, units: Int[Tensor, "rows"])
         return run_from(model, seen.after_token_mixing[block] - written, 2 * block + 1)
 
 
-def _silent(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
+def _zeroed(units: list[int], hidden: Float[Tensor, "batch channels units"]) -> Float[Tensor, "batch channels units"]:
     """The activations with these units set to 0 in every row."""
     changed = hidden.clone()
     changed[..., units] = 0
