@@ -49,7 +49,7 @@ with readable_errors(), without_proxies():
 LAUNCH: dict[str, Any] = {
     # Gradio's default weight of headings, 600, has no Latin letters (6.31)
     "theme": gr.themes.Base(
-        primary_hue="orange",
+        primary_hue="blue",
         neutral_hue="slate",
         font=(LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),

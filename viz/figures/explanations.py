@@ -13,6 +13,7 @@ from viz.figures.style import (
     INK,
     LOOKS,
     OVER,
+    SELECTED,
     SEQUENTIAL,
     SIGNED,
     Box,
@@ -179,7 +180,7 @@ def against_chance(
             lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=hover, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
-    mark = here | {"line": {"color": INK, "dash": "dot"}}
+    mark = here | {"line": {"color": SELECTED, "dash": "dot"}}
     return axes_figure(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 

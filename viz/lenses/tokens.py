@@ -1,7 +1,6 @@
 """Patch tokens: what each token contains, at each depth."""
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 
 import numpy as np
@@ -17,9 +16,9 @@ from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
-COLUMNS, WIDE = 5, 9
-"""maximum number of tiles in a line, in half and in all of the page's width"""
-CROPS = 12
+ABREAST = 9
+"""depths side by side at most"""
+CROPS = 10
 JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
@@ -38,7 +37,7 @@ def lens(scope: Microscope) -> Lens:
         "tokens",
         "Patch tokens",
         "What does each token contain, at each depth?",
-        ((_given(scope), _neighbours(scope)), (SIMILAR, PCA), (NORMS,), (ANSWERS, VOTES)),
+        ((_given(scope), _neighbours(scope)), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
     )
 
 
@@ -49,29 +48,29 @@ def _tiles(
     signed: bool = False,
     span: float | None = None,
     chosen: int | None = None,
-    columns: int = COLUMNS,
 ) -> Drawn:
     """One map for each depth."""
     maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
     drawn = figures.tiles(
-        maps, scope.depth_names, label, signed, _line(scope, columns), scope.grid.patch_size, span=span, chosen=framed
+        maps, scope.depth_names, label, signed, abreast(scope), scope.grid.patch_size, span=span, chosen=framed
     )
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
-def _line(scope: Microscope, most: int) -> int:
-    return min(most, len(scope.depth_names))
+def abreast(scope: Microscope) -> int:
+    """The number of maps in a line, in every view with one map for each depth."""
+    return min(ABREAST, len(scope.depth_names))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point, columns: int = COLUMNS) -> Params:
+def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a row of maps: the depth, and the patch."""
-    depth, row, col = figures.tile_at(point.index, _maps(scope), _line(scope, columns))
+    depth, row, col = figures.tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
 def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
-    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
+    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
@@ -168,10 +167,10 @@ def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
         values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
         label, mean = "norm of the update", stats and stats.updates
     if COMPARE.value(selection) == RAW:
-        return _tiles(scope, values, label, columns=WIDE)
+        return _tiles(scope, values, label)
     if mean is None:
         return Drawn()
-    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True, columns=WIDE)
+    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True)
     return Drawn(drawn.figure, words=DIFFERENCE, numbers=drawn.numbers)
 
 
@@ -213,7 +212,7 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
             f"{shares[most]:.0%} (at {names[most]}). Compare colours within one depth only."
         )
     axes = {"depth": names, **places(scope), "component": ("red", "green", "blue")}
-    drawn = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)
+    drawn = figures.colour_tiles(maps, names, abreast(scope), grid.patch_size)
     return Drawn(drawn, words=words, numbers=Numbers("score from 0 to 1", axes, maps))
 
 
@@ -392,7 +391,7 @@ NORMS = View(
     lambda s: s.picture,
     _draw_norms,
     options=(NORM_OF, COMPARE),
-    pick=partial(_pick_tile, columns=WIDE),
+    pick=_pick_tile,
     needs=_compared,
 )
 LOGIT_LENS = View(

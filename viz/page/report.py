@@ -35,6 +35,7 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.address import Address
+from viz.page.markup import COLOURS
 from viz.page.session import Session
 from viz.page.specimen import TOP, answer_texts
 from viz.pictures import png_url
@@ -132,7 +133,7 @@ def document(title: str, parts: Sequence[Part]) -> str:
     head = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · MLP-Mixer microscope</title>
-<style>{_file("style.css")}{_file("stage.css")}{_file("report.css")}</style>
+<style>{COLOURS}{_file("style.css")}{_file("stage.css")}{_file("report.css")}</style>
 {LIBRARY}</head>
 <body class="gradio-container report"><main>
 """

@@ -164,7 +164,7 @@ def test_it_says_from_where_on_the_head_can_read_the_answer(lab: Microscope, len
         decided = max(other, default=-1) + 1
         drawn = stage.draw(lab, selection)
         assert f"From <b>{lab.depth_names[decided]}</b> on, the head would already give the answer, " in drawn.words
-        assert drawn.html.count("<em>readable</em>") == 1
+        assert drawn.html.count("<em>readable ↓</em>") == 1
         assert re.findall(r"decided' [^>]*><button type='button' data-words='depth=(\w+)'", drawn.html) == [
             lab.depth_names[decided]
         ]

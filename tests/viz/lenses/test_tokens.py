@@ -231,7 +231,9 @@ def test_the_nearest_are_the_most_alike_and_never_the_specimen(scope: Microscope
     tokens_there = trace(scope.model, scope.sample_inputs).depths[3]
     cosines = torch.cosine_similarity(tokens_there, tokens_there[4, 9], dim=-1)
     cosines[4] = -1
-    assert [cosine for *_, cosine in found] == pytest.approx(cosines.flatten().topk(12).values.tolist(), abs=6e-4)
+    assert [cosine for *_, cosine in found] == pytest.approx(
+        cosines.flatten().topk(tokens.CROPS).values.tolist(), abs=6e-4
+    )
     sample, patch = divmod(int(cosines.argmax()), 16)
     assert found[0][:3] == (sample, scope.truth(sample), f"{patch // 2},{patch % 2}")
 

@@ -253,8 +253,8 @@ def _sublayers(table: _Table) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     sublayers: tuple[tuple[forward_pass.Sublayer, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"normalised column {channel}", update[0][:, channel], column, "all columns"),
-        ("b", f"normalised row of {place}", update[1][patch], row, "all rows"),
+        ("a", f"normal\u00adised column {channel}", update[0][:, channel], column, "all columns"),
+        ("b", f"normal\u00adised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
     for sublayer, what, added, look, others in sublayers:
@@ -304,7 +304,7 @@ def _rail(
             f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
             f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
             f"aria-label='{title}' tabindex='{0 if here else -1}'><span class='sky'></span>"
-            f"{'<em>readable</em>' * (depth == decided)}"
+            f"{'<em>readable ↓</em>' * (depth == decided)}"
             f"{cells(pixels, scope.grid.image_size[1] / scope.grid.image_size[0])}<b>{name}</b></button></li>"
         )
     at, last = selection.depth, len(names) - 1
