@@ -25,10 +25,10 @@ def test_a_part_opens_its_calculation_in_place_and_closes_it(page: Page) -> None
         expect(stage.locator(f".part.{name}")).to_be_focused()
         stage.locator(f".part.{name}").click()
         expect(page.locator(OPENED)).to_have_count(0)
-    for half, title in (("a", "Token mixing of block"), ("b", "Channel mixing of block")):
-        stage.locator(f".half.{half} button").click()
+    for sublayer, title in (("a", "Token mixing of block"), ("b", "Channel mixing of block")):
+        stage.locator(f".sublayer.{sublayer} button").click()
         expect(page.locator(OPENED)).to_contain_text(title)
-        page.wait_for_function(f"location.search.includes('part={half}')")
+        page.wait_for_function(f"location.search.includes('part={sublayer}')")
         stage.get_by_role("button", name="Close").click()
         expect(page.locator(OPENED)).to_have_count(0)
 
@@ -38,7 +38,7 @@ def test_the_rail_is_the_control_of_the_depth(page: Page) -> None:
     rail.locator('[data-words="depth=3a"]').last.click()
     expect(page.locator("#answer output")).to_have_text("3a")
     expect(page.locator(f"{STAGE} .table b")).to_have_text("after 3a")
-    expect(page.locator(f"{STAGE} .half.here h4")).to_contain_text("3a: token mixing")
+    expect(page.locator(f"{STAGE} .sublayer.here h4")).to_contain_text("3a: token mixing")
     here = rail.locator('[aria-current="true"]')
     here.focus()
     page.keyboard.press("ArrowRight")
@@ -127,13 +127,13 @@ def test_what_play_moves_is_not_there_while_a_calculation_is_open(page: Page) ->
     stage = page.locator(STAGE)
     stage.get_by_role("button", name="Play", exact=True).click()
     expect(stage.locator(".flying")).to_have_count(32)
-    stage.locator(".half.a button").click()
+    stage.locator(".sublayer.a button").click()
     expect(page.locator(OPENED)).to_be_visible()
     expect(stage.get_by_role("button", name="Play")).to_be_disabled()
     page.keyboard.press("Escape")
     expect(page.locator(OPENED)).to_have_count(0)
     expect(stage.get_by_role("button", name="Play")).to_be_enabled()
-    expect(stage.locator(".half.a button")).to_be_focused()
+    expect(stage.locator(".sublayer.a button")).to_be_focused()
 
 
 def test_the_tour_shows_each_view_can_be_left_and_resumed(page: Page) -> None:

@@ -15,9 +15,9 @@
 
   // the value under the pointer: its row and column are marked, and a click selects it
   const aim = (grid, row, column) => {
-    const stage = grid.closest(".stage"), {patches, channels, selected, half} = dataOf(stage);
+    const stage = grid.closest(".stage"), {patches, channels, selected, sublayer} = dataOf(stage);
     const again = row === selected[0] && column === selected[1];
-    grid.dataset.words = again ? `part=${half}` : `patch=${patches[row]}&channel=${channels[column]}`;
+    grid.dataset.words = again ? `part=${sublayer}` : `patch=${patches[row]}&channel=${channels[column]}`;
     grid.style.setProperty("--at-row", row);
     grid.style.setProperty("--at-column", column);
     grid.classList.add("aimed");
@@ -99,11 +99,11 @@
     const cellsOf = {
       a: {
         table: data.patches.map((_, row) => boxIn(stage, grid, [row, data.selected[1]], all)),
-        in: card => places.map(place => boxIn(stage, image(`.half.a ${card}`), place, data.map)),
+        in: card => places.map(place => boxIn(stage, image(`.sublayer.a ${card}`), place, data.map)),
       },
       b: {
         table: data.channels.map((_, column) => boxIn(stage, grid, [data.selected[0], column], all)),
-        in: card => data.channels.map((_, i) => boxIn(stage, image(`.half.b ${card}`), [0, i], [1, data.channels.length])),
+        in: card => data.channels.map((_, i) => boxIn(stage, image(`.sublayer.b ${card}`), [0, i], [1, data.channels.length])),
       },
     };
     const move = (colours, from, to) => Promise.all(
@@ -112,8 +112,8 @@
       stage.dataset.table = step;
       stage.querySelector(".table b").textContent = data.titles[step];
     };
-    const unit = half => {
-      const {x, y, w, h} = boxIn(stage, image(`.half.${half} .bent`), [0, 0], [1, 1]);
+    const unit = sublayer => {
+      const {x, y, w, h} = boxIn(stage, image(`.sublayer.${sublayer} .bent`), [0, 0], [1, 1]);
       return {x: x + w / 2, y: y + h / 2};
     };
     const cut = async () => {
@@ -125,8 +125,8 @@
         return fly(stage, look, box, boxIn(stage, rows, [i, 0], [count, 1]), i);
       }));
     };
-    const half = name => [
-      () => { stage.dataset.half = name; return move(data[name].line, cellsOf[name].table, cellsOf[name].in(".in")); },
+    const sublayer = name => [
+      () => { stage.dataset.sublayer = name; return move(data[name].line, cellsOf[name].table, cellsOf[name].in(".in")); },
       () => lines(stage, cellsOf[name].in(".read"), unit(name), data[name].read),
       () => lines(stage, cellsOf[name].in(".write"), unit(name), data[name].write),
       () => move(data[name].update, cellsOf[name].in(".out"), cellsOf[name].table),
@@ -134,17 +134,17 @@
     ];
     const answer = async () => {
       delete grid.dataset.sweep;
-      delete stage.dataset.half;
+      delete stage.dataset.sublayer;
       stage.classList.add("rising");
       await pause(2 * PACE);
     };
-    return [cut, ...half("a"), ...half("b"), answer];
+    return [cut, ...sublayer("a"), ...sublayer("b"), answer];
   };
   const end = stage => {
     const {titles, shown} = dataOf(stage);
     stage.querySelector(".table b").textContent = titles[shown];
     delete stage.dataset.table;
-    delete stage.dataset.half;
+    delete stage.dataset.sublayer;
     delete stage.querySelector(".grid").dataset.sweep;
     stage.classList.remove("playing", "rising");
     clear(stage);

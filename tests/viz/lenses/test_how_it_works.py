@@ -117,7 +117,7 @@ def test_what_is_played_is_what_the_block_computes(lab: Microscope, lens: Lens, 
     at, block = selection.depth, selection.block
     (text_,) = re.findall(r"data-stage='([^']+)'", stage.draw(lab, selection).html)
     played, trace = json.loads(unescape(text_)), lab.look(selection.picture)
-    assert played["half"] == sublayer
+    assert played["sublayer"] == sublayer
     assert played["selected"] == [11, 4]
     assert np.array(played["values"]) == pytest.approx(trace.depths[at, 0].numpy(), rel=5e-3)
     before, mixed, after = trace.depths[2 * block : 2 * block + 3, 0]

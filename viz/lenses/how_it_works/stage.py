@@ -213,7 +213,7 @@ class _Table:
             "selected": [row, column],
             "values": [[float(f"{value:.3g}") for value in line] for line in self.tables[self.shown]],
             "map": [grid.rows, grid.cols],
-            "half": "a" if self.selection.depth % 2 or not self.selection.depth else "b",
+            "sublayer": "a" if self.selection.depth % 2 or not self.selection.depth else "b",
             "a": _moving(mixed[:, column] - before[:, column], self.mixings["a"], self.rows),
             "b": _moving(after[row] - mixed[row], self.mixings["b"], self.columns),
         }
@@ -269,12 +269,12 @@ def _sublayers(table: _Table) -> str:
         name = f"{block + 1}{sublayer}"
         here = " here" * (scope.depth_names[table.selection.depth] == name)
         drawn.append(
-            f"<div class='half {sublayer}{here}'><h4>{name}: {next(underlined(PARTS[sublayer]))} <small>one MLP for "
-            f"{others}</small></h4>"
+            f"<div class='sublayer {sublayer}{here}'><h4>{name}: {next(underlined(PARTS[sublayer]))} <small>one MLP "
+            f"for {others}</small></h4>"
             f"<button type='button' data-keep='{sublayer}' data-words='part={sublayer}' "
             f"aria-label='Show the sum of {name}'>Show the sum</button><div class='cards'>{''.join(cards)}</div></div>"
         )
-    return f"<div class='halves'>{''.join(drawn)}</div>"
+    return f"<div class='sublayers'>{''.join(drawn)}</div>"
 
 
 def _card(name: str, drawn: str, text: str) -> str:
