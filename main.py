@@ -394,8 +394,8 @@ def attribute(
         raise ValueError(f"--csv must be the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
     atomic_write.check(csv, atomic_write.signed)
     files = files_of(folder)
-    from viz.attribution.asked import explain_many
     from viz.attribution.attribute import Attribution
+    from viz.attribution.query import explain_many
     from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
     from viz.microscope import Microscope
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from viz.attribution.asked import explain_many
 from viz.attribution.attribute import Attribution
+from viz.attribution.query import explain_many
 from viz.attribution.question import Output
 from viz.figures import Figure
 from viz.lenses.all import Lenses, now_at

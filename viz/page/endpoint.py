@@ -12,8 +12,8 @@ from gradio.context import Context
 from gradio.utils import get_function_description
 
 from mixer.errors import message
-from viz.attribution.asked import Asked, explain_many, explanation
 from viz.attribution.attribute import Attribution
+from viz.attribution.query import AttributionQuery, explain_many, explanation
 from viz.lenses.all import Lenses, now_at
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
@@ -95,7 +95,7 @@ def add(networks: Networks, fetch: bool) -> None:
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
-        one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
+        one = explanation(scope, AttributionQuery(pixels, number, against, of, parameters.block(scope, block)), kind)
         await _measure(scope.missing([one]))
         found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)

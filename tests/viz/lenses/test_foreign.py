@@ -18,9 +18,9 @@ from mixer.data import CLASSES, samples
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.looking import measure, pixels_of
 from viz import tokens
-from viz.attribution.asked import Asked, explanation, question
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
+from viz.attribution.query import AttributionQuery, explanation, question
 from viz.doubt import checks
 from viz.doubt.checks import CheckQuery
 from viz.doubt.rules import RULES, findings
@@ -110,8 +110,8 @@ def test_tokens_and_mixing(foreign_scope: Microscope, selection: Selection) -> N
     assert np.isfinite(strengths).all()
 
 
-def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = "black") -> Asked:
-    return Asked(selection.picture, len(scope.classes) - 1, baseline, output, 1)
+def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = "black") -> AttributionQuery:
+    return AttributionQuery(selection.picture, len(scope.classes) - 1, baseline, output, 1)
 
 
 @pytest.mark.parametrize("output", ["logit", "probability"])
@@ -122,7 +122,7 @@ def test_every_method_explains_the_last_class(foreign_scope: Microscope, selecti
         assert np.isfinite([found.total, found.difference]).all()
         if output == "probability" and len(foreign_scope.classes) == 1:
             np.testing.assert_allclose(found.values, 0, atol=1e-6)  # the only class is always certain
-    other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
+    other = AttributionQuery(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
         foreign_scope.measured(explanation(foreign_scope, other, "Saliency"))
 

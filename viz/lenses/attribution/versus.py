@@ -4,8 +4,8 @@ from functools import partial
 from html import escape
 
 from viz import figures
-from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
+from viz.attribution.query import explanation
 from viz.figures import AGAINST, FOR
 from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_keys, question_of, ranked
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from mixer.model import Mixer
-from viz.attribution.asked import Asked, explanation, passes, question
 from viz.attribution.attribute import attribute
 from viz.attribution.baselines import baseline
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.query import AttributionQuery, explanation, passes, question
 from viz.microscope import Microscope
 
 PICTURE = bytes(range(256)) * 12
@@ -17,8 +17,10 @@ def scope(network: Mixer) -> Microscope:
     return Microscope(network, {}, torch.device("cpu"))
 
 
-def ask(**changes) -> Asked:
-    return Asked(**{"picture": PICTURE, "target": 3, "baseline": "black", "output": "logit", "block": 1, **changes})
+def ask(**changes) -> AttributionQuery:
+    return AttributionQuery(
+        **{"picture": PICTURE, "target": 3, "baseline": "black", "output": "logit", "block": 1, **changes}
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
