@@ -37,7 +37,7 @@ with readable_errors(), without_proxies():
         import gradio as gr
     except ValueError as error:  # Gradio reads numbers from the environment during its import
         settings = ", ".join(f"{name}={text}" for name, text in os.environ.items() if name.startswith("GRADIO_"))
-        raise ValueError(f"{error}: correct or unset what the environment says to Gradio ({settings})") from error
+        raise ValueError(f"{error}: correct or unset Gradio's settings in the environment ({settings})") from error
     from gradio.route_utils import delete_files_created_by_app
     from gradio.themes.utils.fonts import LocalFont
 
@@ -49,7 +49,7 @@ with readable_errors(), without_proxies():
 LAUNCH: dict[str, Any] = {
     # Gradio's default weight of headings, 600, has no Latin letters (6.31)
     "theme": gr.themes.Base(
-        primary_hue="orange",
+        primary_hue="blue",
         neutral_hue="slate",
         font=(LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Consolas", "monospace"),
@@ -140,7 +140,9 @@ def check_address(host: str | None, port: int | None) -> None:
     except (OSError, UnicodeError) as error:
         code = getattr(error, "errno", None)
         if code not in (errno.EADDRINUSE, errno.EACCES):
-            raise ValueError(f"{name} is no address of this machine: --host 0.0.0.0 listens on all it has") from error
+            raise ValueError(
+                f"{name} is not an address of this machine: --host 0.0.0.0 listens on all of them"
+            ) from error
         if port is not None:
             why = "taken by another program" if code == errno.EADDRINUSE else "for the system's administrator"
             raise ValueError(f"port {port} is {why}: choose another --port; without it, a free one is found") from error

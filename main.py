@@ -362,7 +362,7 @@ def write_report(
         for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
             reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)
     text = reports.report(lenses, visit, "", chosen)
-    atomic_write.write_signed(out, f"{reports.whole(text)}\n{mark}")
+    atomic_write.write_signed(out, f"{reports.with_library(text)}\n{mark}")
     print(f"{out}: {scope.classes[scope.answer(visit.selection.picture)]}, by {source}")
 
 
@@ -394,8 +394,8 @@ def attribute(
         raise ValueError(f"--csv must be the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
     atomic_write.check(csv, atomic_write.signed)
     files = files_of(folder)
-    from viz.attribution.asked import explain_many
     from viz.attribution.attribute import Attribution
+    from viz.attribution.query import explain_many
     from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
     from viz.microscope import Microscope
 

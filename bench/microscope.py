@@ -233,8 +233,8 @@ def _instrument() -> Instrument:
 
 def _measure(instrument: Instrument, visit: Session) -> None:
     """Run all automatic measurements, then draw the result."""
-    while wanted := instrument.wanted(visit):
-        for _ in wanted[0].steps():
+    while todo := instrument.to_run(visit):
+        for _ in todo[0].steps():
             pass
     instrument.answer(visit, {"redraw": True})
 

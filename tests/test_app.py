@@ -231,9 +231,9 @@ def test_an_unevaluated_checkpoint_of_other_classes_is_shown_too(tiny) -> None:
         (None, 0, "port must be from 1 to 65535, not 0"),
         (None, -1, "port must be from 1 to 65535, not -1"),
         (None, 65_536, "port must be from 1 to 65535, not 65536"),
-        ("192.0.2.1", None, r"192\.0\.2\.1 is no address of this machine"),
-        ("nobody.invalid", None, r"nobody\.invalid is no address of this machine"),
-        ("a" * 80, None, "is no address of this machine"),
+        ("192.0.2.1", None, r"192\.0\.2\.1 is not an address of this machine"),
+        ("nobody.invalid", None, r"nobody\.invalid is not an address of this machine"),
+        ("a" * 80, None, "is not an address of this machine"),
     ],
 )
 def test_where_nothing_can_listen_is_said_before_the_network_is_loaded(

@@ -26,9 +26,9 @@ from tests.mixer.picture_files import photo
 from tests.served import served
 from tests.thin import thin
 from viz import tokens as token_questions
-from viz.attribution.asked import Asked, explanation
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
+from viz.attribution.query import AttributionQuery, explanation
 from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
@@ -122,7 +122,9 @@ def test_every_other_event_is_private(client: Client) -> None:
 def test_attributions_are_those_of_the_page(client: Client, scope: Microscope, picture: str, pixels: bytes) -> None:
     for method in ("Gradient x input", "Patch ablation", "Layer Integrated Gradients"):
         found = client.predict(picture, "cat", method, "black", "probability", 3, api_name="/attribute")
-        want = scope.made(explanation(scope, Asked(pixels, CLASSES.index("cat"), "black", "probability", 2), method))
+        want = scope.measured(
+            explanation(scope, AttributionQuery(pixels, CLASSES.index("cat"), "black", "probability", 2), method)
+        )
         np.testing.assert_allclose(found["values"], scope.grid.map(want.values), atol=1e-6)
         assert (found["label"], found["method"], found["output"]) == ("cat", method, "probability")
         assert found["total"] == pytest.approx(want.total, abs=1e-5)

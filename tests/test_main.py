@@ -333,7 +333,7 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
     folder, source, table = photos.write(tmp_path / "a", 3), str(tmp_path / "net"), tmp_path / "values.csv"
     (folder / "discs" / "IMG_0001.jpg").rename(folder / "=1+2.jpg")
     (folder / "notes.txt").write_text("no picture", encoding="utf-8")
-    monkeypatch.setattr("viz.attribution.asked.MANY", 4)
+    monkeypatch.setattr("viz.attribution.query.MANY", 4)
     main.attribute(folder, table, source, "Token Grad-CAM", block=2)
     said = capsys.readouterr().out
     assert "Files that cannot be read as a picture, left out: 1 (notes.txt)." in said

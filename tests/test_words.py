@@ -47,6 +47,8 @@ TURNS = {
     r"takes? the place of": "replaces",
     r"(is|are) there already": "exists already",
     r"(goes|go) along": "is included",
+    r"half-blocks?": "sublayer",
+    r"knock(s|ed|ing)? out": "ablate",
 }
 CODE_TURNS = {
     r"whatever|whoever|wherever": "any; name the cases",

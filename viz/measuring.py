@@ -80,14 +80,14 @@ class Memory:
         self._tensors: LRUCache[Hashable, tuple[Any, int]] = LRUCache(TENSORS)
         self._under_way: LRUCache[Hashable, _UnderWay] = LRUCache(UNDER_WAY)
 
-    def known(self, one: Measurement[T]) -> T | None:
+    def latest(self, one: Measurement[T]) -> T | None:
         """The result of a measurement, final or preliminary; None without one in memory."""
         entry = self._entry(one.key)
         return entry and entry[0]
 
     def finished(self, one: Measurement[T]) -> T | None:
         """The final result of a measurement; None without one in memory."""
-        return None if self.missing([one]) else self.known(one)
+        return None if self.missing([one]) else self.latest(one)
 
     def reached(self, key: Hashable) -> int:
         """The number of steps behind the result in memory; 0 without one."""
@@ -99,21 +99,21 @@ class Memory:
         several = {one.key: one for one in measurements}.values()
         return [one for one in several if (entry := self._entry(one.key)) is None or entry[1] < one.total]
 
-    def made(self, one: Measurement[T]) -> T:
+    def measured(self, one: Measurement[T]) -> T:
         """The final result of a measurement; measures it now if it is missing."""
         for each in self.missing([one]):
             for _ in each.steps():
                 pass
-        result = self.known(one)
+        result = self.latest(one)
         assert result is not None
         return result
 
-    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """The result of `make`, from memory if possible. The key identifies the computation and its inputs."""
         entry = self._entry(key)
         return self._keep(key, make(), 0) if entry is None else entry[0]
 
-    def kept(self, key: Hashable, make: Callable[[], Iterator[int | T]]) -> Iterator[int]:
+    def resumable(self, key: Hashable, make: Callable[[], Iterator[int | T]]) -> Iterator[int]:
         """The `Measurement.steps` of a generator that yields the number of steps done, finally its result.
 
         An earlier result is preliminary. Results are yielded, because the return value from a lent GPU is lost. Two

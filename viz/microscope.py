@@ -149,7 +149,7 @@ class Microscope(Memory):
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """The softmax of the logits. The cache holds more of them than traces."""
-        return self.remembered(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
+        return self.cached(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
         """The number of the most probable class; `classes` has its name."""
@@ -294,14 +294,14 @@ class Microscope(Memory):
     ) -> Measurement[T]:
         """A measurement of this network, whose result is stored in its memory.
 
-        steps: yields the number of steps done, finally the result, as for `Memory.kept`
+        steps: yields the number of steps done, finally the result, as for `Memory.resumable`
         passes: its cost in forward passes (default: one for each step)
         first: the number of steps before the first result, if the result is refined later
         """
         seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
         until_first = None if first is None else seconds * min(1, first / total)
         seconds *= 1 - min(1, reached / total)
-        make = partial(self.kept, key, steps)
+        make = partial(self.resumable, key, steps)
         return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
 
     def over_samples(

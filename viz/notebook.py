@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from viz.attribution.asked import explain_many
 from viz.attribution.attribute import Attribution
+from viz.attribution.query import explain_many
 from viz.attribution.question import Output
 from viz.figures import Figure
 from viz.lenses.all import Lenses, now_at
@@ -21,7 +21,7 @@ from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
 from viz.microscope import Microscope, Picture
 from viz.pace import undisturbed
-from viz.page.report import document, section, whole
+from viz.page.report import document, section, with_library
 from viz.selection import WORDS, Choices, Option, Selection, change, first, show
 
 FRAME = """<iframe srcdoc="{}" style="width: 100%; max-width: 800px; height: 640px; border: 0" onload="\
@@ -56,7 +56,7 @@ class Shown:
         """The text of a self-contained HTML file, with its style sheet and the library of the figures."""
         parts = section(self.scope, self.lens, self.view, self.selection, self.drawn)
         text = document(self.view.title, parts)
-        return whole(text) if self.figure is not None else text
+        return with_library(text) if self.figure is not None else text
 
     def save(self, path: Path | str) -> None:
         """Write it as an HTML file. Raises ValueError for another file extension, OSError if it cannot be written."""
@@ -170,9 +170,10 @@ def _measure(one: Measurement) -> None:
 def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
     """Apply `words` to the first selection. options: of the view, for the error message"""
     selection = first(scope, page)
-    named = {name.strip("_").replace("_", "-"): value for name, value in words.items()}
-    known = (*WORDS, *(option.name for option in page.options))
-    if unknown := [name for name in named if name not in known]:
+    names = {name: name.strip("_").replace("_", "-") for name in words}
+    named = {page.renamed.get(names[name], names[name]): value for name, value in words.items()}
+    valid = (*WORDS, *(option.name for option in page.options))
+    if unknown := [name for name in named if name not in valid]:
         here = ", ".join((*WORDS, *(option.name for option in options)))
         raise ValueError(f"There is no option called {unknown[0]!r}: there are {here}.")
     if "picture" in named and not _in_link(named["picture"]):

@@ -10,7 +10,7 @@ import zlib
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from io import BytesIO
 from typing import TypeVar
@@ -188,6 +188,8 @@ class Choices:
 
     lenses: Sequence[str]
     options: Collection[Option]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """the current names of lenses and options by earlier ones"""
 
 
 def first(scope: Microscope, page: Choices) -> Selection:
@@ -216,6 +218,7 @@ Made = TypeVar("Made")
 def change(scope: Microscope, page: Choices, selection: Selection, words: Params) -> tuple[Selection, list[str]]:
     """The selection after a change, and a message for each parameter with an unknown name or value."""
     options = {option.name: option for option in page.options}
+    words = {page.renamed.get(name, name): text for name, text in words.items()}
     wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
     for name, setter in _SETTERS.items():
         if name in words:
@@ -422,6 +425,7 @@ def _set_channel(scope: Microscope, page: Choices, selection: Selection, text: s
 
 
 def _set_lens(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
+    text = page.renamed.get(text, text)
     if text not in page.lenses:
         raise ValueError(f"there is no tab {text!r}: the tabs are {', '.join(page.lenses)}")
     return replace(selection, lens=text)

@@ -15,6 +15,12 @@ from viz.microscope import Microscope
 
 DESKTOP = {"viewport": {"width": 1400, "height": 900}, "permissions": ["clipboard-read", "clipboard-write"]}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+FAMILIES = """() => [...new Set([...document.querySelectorAll("body *")]
+    .filter(one => !one.closest("script, style, noscript, code, math") &&
+      [...one.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()))
+    .map(one => getComputedStyle(one).fontFamily.split(",")[0]))]"""
+"""the fonts of all texts of a page, also of those that are not seen yet"""
+OWN = '"IBM Plex Sans"'
 
 
 @pytest.fixture(scope="package")

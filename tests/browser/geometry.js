@@ -28,8 +28,8 @@
   const figures = view => [...view.querySelectorAll(".figure:not([hidden])")];
 
   // all figures of the open lens are drawn, as wide as they are on the page now
-  const drawn = async () => {
-    for (const view of views()) {
+  const drawn = async (these = views()) => {
+    for (const view of these) {
       view.scrollIntoView();
       for (const until = performance.now() + 20000; !figures(view).every(figure => Math.abs(figure._fullLayout?.width - figure.clientWidth) < 1);) {
         if (performance.now() > until) throw new Error(`${view.dataset.view} is not drawn`);
@@ -63,6 +63,33 @@
       ...views().flatMap(view => [...figures(view), ...view.querySelectorAll(".html svg")]
         .filter(one => one.checkVisibility()).flatMap(one => of(view, wrongIn(one)))),
     ];
+  };
+  // each view in a lecture: nothing is cut nor over another, the picture's corner is free, and tiles fill two thirds at least
+  const FILLED = 2 / 3;
+  const tiled = figure => figure.layout.annotations?.length > 1 && figure._fullLayout.yaxis.scaleanchor;
+  const across = figure => {
+    const parts = [...figure.querySelectorAll("image")].map(one => one.getBoundingClientRect()).filter(({width}) => width > 1);
+    return (Math.max(...parts.map(({right}) => right)) - Math.min(...parts.map(({left}) => left))) / figure.getBoundingClientRect().width;
+  };
+  const overlap = (one, other) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+  const inLecture = async () => {
+    const found = [];
+    document.documentElement.requestFullscreen = async () => {}; // a window that fills the screen could not be resized
+    for (const view of views()) {
+      const button = view.querySelector("[data-do=large]");
+      button.click();
+      await drawn([view]);
+      const corner = document.querySelector("#specimen").getBoundingClientRect();
+      const words = [...view.querySelectorAll("h3, .question, .take button")].map(one => [one, one.getBoundingClientRect()]);
+      found.push(...of(view, [
+        ...(view.scrollWidth > view.clientWidth ? [`is ${view.scrollWidth} pixels wide, of ${view.clientWidth}`] : []),
+        ...clipped(view), ...figures(view).flatMap(wrongIn),
+        ...words.filter(([, place]) => overlap(place, corner)).map(([one]) => `${told(one)} is under the picture`),
+        ...figures(view).filter(tiled).map(across).filter(part => part < FILLED).map(part => `tiles fill ${part} of the width`),
+      ]));
+      button.click();
+    }
+    return found;
   };
   const unreadableFiles = async () => {
     await drawn();
@@ -98,5 +125,5 @@
     const first = [...views()[0].querySelectorAll(".figure:not([hidden]), .html:not(:empty)")].map(one => one.getBoundingClientRect().top + scrollY);
     return [...odd, ...rows, ...first.filter(y => y >= HIGHEST).map(y => `the first figure is ${y} pixels down`)];
   };
-  return {unreadable, unreadableFiles, uneven};
+  return {unreadable, unreadableFiles, uneven, inLecture};
 })()

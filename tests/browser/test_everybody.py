@@ -8,7 +8,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import PHONE, open_lens, settled
+from tests.browser.conftest import FAMILIES, OWN, PHONE, open_lens, settled
 from tests.browser.served import wide
 from viz.lenses.how_it_works.tour import STOPS
 
@@ -193,6 +193,7 @@ def test_a_meaning_stays_while_the_pointer_is_on_it(visit: Callable[..., Page]) 
     page.locator("#lens-tokens dfn").first.hover()
     meaning = page.locator("#meaning")
     expect(meaning).to_be_visible()
+    assert page.evaluate(FAMILIES) == [OWN]
     meaning.hover()
     page.wait_for_timeout(500)  # longer than it waits for the pointer
     expect(meaning).to_be_visible()

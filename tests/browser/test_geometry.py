@@ -29,6 +29,12 @@ def test_axe_finds_nothing_no_text_is_cut_or_over_another_and_no_page_scrolls_si
     page.evaluate(f"window.geometry = {GEOMETRY}")
     what_is_wrong_is_found(page)
     found = list[str]()
+    page.get_by_role("button", name="Choose a picture").click()
+    page.locator("#specimen-samples .html button").first.wait_for()
+    for width, height in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        found += [f"drawer at {width}: {words}" for words in page.evaluate("geometry.unreadable()")]
+    page.get_by_role("button", name="Choose a picture").click()
     lenses = page.eval_on_selector_all("#tabs [data-lens]", "all => all.map(tab => tab.dataset.lens)")
     assert {"learn", "mixing.network"} < set(lenses)
     for lens in lenses:
@@ -43,8 +49,24 @@ def test_axe_finds_nothing_no_text_is_cut_or_over_another_and_no_page_scrolls_si
             found += [f"{lens} at {width}: {words}" for words in page.evaluate("geometry.unreadable()")]
             if width == min(WIDTHS):
                 found += [f"{lens}, file: {words}" for words in page.evaluate("geometry.unreadableFiles()")]
+            if width == max(WIDTHS):
+                found += [f"{lens}, lecture: {words}" for words in page.evaluate("geometry.inLecture()")]
             if width == 1400:
                 found += [f"{lens}, layout: {words}" for words in page.evaluate("geometry.uneven()")]
+    assert not found
+
+
+def test_with_a_selection_pinned_no_text_is_cut_or_over_another(visit: Callable[..., Page]) -> None:
+    page = visit("?lens=tokens&pin=depth%3D1b%26sample%3D1", reduced_motion="reduce")
+    page.evaluate(f"window.geometry = {GEOMETRY}")
+    found = list[str]()
+    for lens in ("tokens", "how", "attribution", "whatif.knockout"):  # figures of all kinds
+        open_lens(page, lens)
+        settled(page)
+        for width in (min(WIDTHS), 1400):
+            page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+            found += [f"{lens} at {width}: {words}" for words in page.evaluate("geometry.unreadable()")]
+    assert page.locator(".pinned .figure:not([hidden])").count() > 10
     assert not found
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 from torch.utils.hooks import RemovableHandle
 
-from tests.browser.conftest import PHONE, open_lens, press, settled
+from tests.browser.conftest import OWN, PHONE, open_lens, press, settled
 from viz import pace
 from viz.microscope import Microscope
 
@@ -54,6 +54,8 @@ def test_the_patch_that_the_pointer_is_at_is_marked_in_the_picture(visit: Callab
     marked = page.locator("#picker .pointed")
     point_at(page, "tokens-votes", 30, 13)  # column 3, row 3 of patches of 8 x 4 pixels
     expect(marked).to_have_attribute("data-place", "(3, 3)")
+    label = page.locator("#tokens-votes .hoverlayer text").first
+    assert label.evaluate("text => getComputedStyle(text).fontFamily").split(",")[0] == OWN
     point_at(page, "tokens-similarity", 20, 6)
     expect(marked).to_have_attribute("data-place", "(1, 2)")
     page.mouse.move(5, 5)
@@ -468,6 +470,7 @@ def test_a_figure_can_be_taken_into_a_paper(visit: Callable[..., Page], scope: M
     assert "picture: airplane-3" in lines
     assert scope.name in lines
     assert "font/woff2;base64" in text
+    assert set(re.findall(r"""font-family[:=]["' ]*(?:&quot;)?([\w ]+)""", text)) == {OWN.strip('"')}
 
 
 def test_what_is_pinned_is_in_the_file_beside_what_is_shown(visit: Callable[..., Page]) -> None:
@@ -605,7 +608,7 @@ def test_a_tile_of_the_units_opens_that_unit(visit: Callable[..., Page]) -> None
 
 
 def test_every_other_lens_opens(page: Page) -> None:
-    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.knockout", "model", "learn"):
+    for lens in ("mixing.stem", "mixing.wiring", "mixing.image", "mixing.shuffle", "whatif.ablation", "model", "learn"):
         open_lens(page, lens)
         for view in page.locator(".lens.open .view").all():
             view.evaluate("one => one.scrollIntoView()")

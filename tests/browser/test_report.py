@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import FAMILIES, OWN
+
 
 @pytest.fixture
 def saved(visit: Callable[..., Page], tmp_path: Path) -> Path:
@@ -31,6 +33,9 @@ def test_a_report_stands_on_its_own_at_any_width(saved: Path, browser: Browser) 
     assert figures.count() > 10
     empty = "all => all.filter(each => !each.querySelector('.main-svg').childElementCount).length"
     assert figures.evaluate_all(empty) == 0
+    assert page.evaluate(FAMILIES) == [OWN]
+    loaded = "document.fonts.ready.then(fonts => [...fonts].filter(font => font.status === 'loaded').length)"
+    assert page.evaluate(loaded) > 1, "the file brings its fonts, regular and bold"
     expect(page.get_by_role("cell", name="(2, 3)", exact=True)).to_be_visible()
     expect(page.get_by_role("cell", name="3b", exact=True)).to_be_visible()
     with page.expect_download() as numbers:

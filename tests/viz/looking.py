@@ -68,7 +68,7 @@ def measure(scope: Microscope, view: View, selection: Selection, asked: bool = F
 
 def tell(scope: Microscope, one: Measurement[T], result: T) -> None:
     """As if that had been measured."""
-    for _ in scope.kept(one.key, lambda: iter((one.total, result))):
+    for _ in scope.resumable(one.key, lambda: iter((one.total, result))):
         pass
 
 

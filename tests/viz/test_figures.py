@@ -10,7 +10,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from mixer.grid import PatchGrid
 from tests.viz.looking import pixels_of
 from viz import figures
-from viz.figures.style import class_symbol, luminance
+from viz.figures.style import SELECTED, class_symbol, luminance
 
 ROWS, COLS = 5, 2
 CELL = (4, 16)
@@ -32,9 +32,9 @@ def edges(trace: go.Heatmap) -> tuple[np.ndarray, np.ndarray]:
 
 
 def framed(figure: go.Figure) -> set[tuple[float, ...]]:
-    """The rectangles (top, bottom, left, right) that are drawn, white under black."""
+    """The rectangles (top, bottom, left, right) that are drawn, white under the colour of what is selected."""
     below, above = figure.layout.shapes
-    assert (below.line.color, above.line.color, below.path) == ("white", "black", above.path)
+    assert (below.line.color, above.line.color, below.path) == ("white", SELECTED, above.path)
     assert below.line.width > above.line.width
     boxes = [[float(number) for number in re.findall(r"[-\d.]+", box)] for box in above.path.split(" ")]
     assert all(left == again for left, _, _, _, again in boxes)
@@ -325,7 +325,7 @@ def test_a_confusion_matrix_shows_as_many_classes_as_can_be_read() -> None:
     assert heat.z.tolist() == [[0.75, 0.25], [0, 0]]
     told = zip(counts_written.y, counts_written.x, counts_written.text, strict=True)
     assert list(told) == [("cat", "cat", "3"), ("cat", "dog", "1"), ("dog", "cat", "0"), ("dog", "dog", "0")]
-    assert list(counts_written.textfont.color) == ["white", "black", "black", "black"], "readable on its shade"
+    assert list(counts_written.textfont.color) == ["black", "white", "white", "white"], "readable on its shade"
     assert small.layout.yaxis.title.text == "true class"
 
 

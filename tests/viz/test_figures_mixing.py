@@ -108,7 +108,7 @@ def test_filters_have_grey_in_the_middle_and_one_scale():
     assert told.dtype == np.int16
     place = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
-    assert image.hovertemplate == f"{place}: {colours} (0 stands for -0.5, 255 for 0.5)<extra></extra>"
+    assert image.hovertemplate == f"{place}: {colours} (0 means -0.5, 255 means 0.5)<extra></extra>"
 
 
 def test_pictures_are_not_changed():

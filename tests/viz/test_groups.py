@@ -157,7 +157,7 @@ def test_only_a_network_of_many_patches_has_the_choice() -> None:
 
 
 @pytest.mark.long
-def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_or_searches() -> None:
+def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_probes_or_searches() -> None:
     """And by no other. 9 x 9 patches, so that groups are cut off at the edges."""
     scope = microscope(image_size=(18, 18), patch_size=(2, 2), num_blocks=1)
     lenses = Lenses(scope)
@@ -177,6 +177,6 @@ def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_or_searches
             seeing.add(name)
     assert seeing == {
         "attribution.maps", "attribution.sums", "attribution.agreement", "attribution.difference", "doubt.verdict",
-        "doubt.deletion", "doubt.insertion", "doubt.losing", "doubt.randomisation", "whatif.edit.picture",
-        "whatif.patching.map", "whatif.smallest.search",
+        "doubt.deletion", "doubt.insertion", "doubt.picture", "doubt.randomisation", "whatif.edit.picture",
+        "whatif.patching.map", "whatif.smallest.search", "mixing.network.matrix", "mixing.network.map",
     }  # fmt: skip

@@ -9,7 +9,7 @@ from viz.measuring import RESULTS, TENSORS, Measurement, Memory
 
 
 def measurement(memory: Memory, key: str | int, *parts: object, total: int = 2) -> Measurement:
-    return Measurement(key, "Something", "steps", total, 1.0, lambda: memory.kept(key, lambda: iter(parts)))
+    return Measurement(key, "Something", "steps", total, 1.0, lambda: memory.resumable(key, lambda: iter(parts)))
 
 
 def test_a_measurement_is_known_when_it_has_ended() -> None:
@@ -18,10 +18,10 @@ def test_a_measurement_is_known_when_it_has_ended() -> None:
     steps = one.steps()
     for done in (1, 2):
         assert next(steps) == done
-        assert memory.known(one) is None
+        assert memory.latest(one) is None
         assert memory.missing([one]) == [one]
     assert list(steps) == []
-    assert memory.known(one) == "result"
+    assert memory.latest(one) == "result"
     assert memory.missing([one]) == []
 
 
@@ -29,8 +29,8 @@ def test_what_is_measured_again_is_the_same_by_its_key_alone() -> None:
     memory = Memory()
     one, same = measurement(memory, "a", 2, "result"), measurement(memory, "a", 2, "other")
     assert memory.missing([one, same]) == [same]  # each once
-    assert memory.made(one) == "result"
-    assert memory.made(same) == "result"
+    assert memory.measured(one) == "result"
+    assert memory.measured(same) == "result"
 
 
 def test_what_is_known_so_far_is_neither_finished_nor_replaced_by_less() -> None:
@@ -38,7 +38,7 @@ def test_what_is_known_so_far_is_neither_finished_nor_replaced_by_less() -> None
     for parts, known in (((1, "one", 2, "two"), "two"), ((1, "less"), "two"), ((2, "again", 3, "all"), "all")):
         one = measurement(memory, "a", *parts, total=3)
         list(one.steps())
-        assert memory.known(one) == known
+        assert memory.latest(one) == known
         assert memory.missing([one]) == ([] if known == "all" else [one])
 
 
@@ -51,14 +51,14 @@ def test_what_was_cancelled_goes_on_where_it_was_and_is_measured_once_for_all_wh
             yield number
             yield f"after {number}"
 
-    one = Measurement("a", "Something", "steps", 4, 1.0, lambda: memory.kept("a", steps))
+    one = Measurement("a", "Something", "steps", 4, 1.0, lambda: memory.resumable("a", steps))
     first, other = one.steps(), one.steps()
     assert (next(first), next(other), next(first)) == (1, 2, 3)
     first.close()  # cancelled
-    assert memory.known(one) == "after 2"
+    assert memory.latest(one) == "after 2"
     assert memory.reached("a") == 2
     assert memory.finished(one) is None
-    assert memory.made(one) == memory.finished(one) == "after 4"
+    assert memory.measured(one) == memory.finished(one) == "after 4"
     assert made == [1, 2, 3, 4]
     assert list(other) == []  # nobody begins anew what is there
     assert made == [1, 2, 3, 4]
@@ -71,30 +71,30 @@ def test_what_fails_is_not_known() -> None:
         yield 1
         raise ValueError("broken")
 
-    one = Measurement("a", "Something", "steps", 2, 1.0, lambda: memory.kept("a", fail))
+    one = Measurement("a", "Something", "steps", 2, 1.0, lambda: memory.resumable("a", fail))
     for _ in range(2):  # tried anew each time
         with pytest.raises(ValueError, match="broken"):
             list(one.steps())
-    assert memory.known(one) is None
+    assert memory.latest(one) is None
 
 
 def test_what_is_read_stays_and_what_nobody_read_is_forgotten() -> None:
     memory = Memory()
     often, once = (measurement(memory, key, 2, "result") for key in ("often", "once"))
-    memory.made(often)
-    memory.made(once)
+    memory.measured(often)
+    memory.measured(once)
     for number in range(RESULTS):
-        assert memory.remembered(number, lambda number=number: number) == number
-        assert memory.known(often) == "result"
-    assert memory.known(once) is None
+        assert memory.cached(number, lambda number=number: number) == number
+        assert memory.latest(often) == "result"
+    assert memory.latest(once) is None
     assert memory.missing([often, once]) == [once]
 
 
 def test_tensors_are_few_and_take_the_place_of_no_result() -> None:
     memory = Memory()
     result = measurement(memory, "result", 2, "result")
-    memory.made(result)
+    memory.measured(result)
     tensors = [measurement(memory, number, 2, torch.zeros(1)) for number in range(TENSORS + 1)]
     for one in tensors:
-        memory.made(one)
+        memory.measured(one)
     assert memory.missing([*tensors, result]) == tensors[:1]

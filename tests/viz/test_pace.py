@@ -84,7 +84,7 @@ def test_every_step_of_every_measurement_is_short(
     methods = ("Saliency,SmoothGrad x input,GradientShap", "Integrated Gradients,Patch ablation,Shapley values")
     blocks = "Token Grad-CAM,Layer Integrated Gradients,Layer Conductance"
     seen = set[str]()
-    for words in ({"methods": methods[0]}, {"methods": methods[1]}, {"methods": blocks, "knocked": "mean"}):
+    for words in ({"methods": methods[0]}, {"methods": methods[1]}, {"methods": blocks, "ablation": "mean"}):
         visit = Session(first(slow.scope, slow.page))
         slow.answer(visit, {"words": words})
         for name in slow.views:
@@ -180,7 +180,7 @@ def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow:
     visit = Session(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Integrated Gradients,Saliency"}})
     begin = clock.now
-    while todo := slow.wanted(visit):
+    while todo := slow.to_run(visit):
         for _ in todo[0].steps():
             pass
     assert 0 < clock.now - begin <= BUDGET + 0.1
@@ -190,7 +190,7 @@ def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow:
     assert re.search(r">[^;]+; [^;]+; [^;]+ and \d+ more: ", offered["doubt-verdict"]["measure"])
     assert not offered["doubt-verdict"]["waiting"]
     slow.answer(visit, {"words": {"patch": "1,1"}})  # another choice, another budget: but not for what is longer alone
-    assert all(one.seconds <= BUDGET for one in slow.wanted(visit))
+    assert all(one.seconds <= BUDGET for one in slow.to_run(visit))
 
 
 def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
@@ -201,7 +201,7 @@ def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
     monkeypatch.setattr("viz.measuring.BUDGET", 0)
     visit = Session(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Saliency"}})
-    assert not slow.wanted(visit)
+    assert not slow.to_run(visit)
     slow.answer(visit, {"measure": "doubt-deletion"})
 
     async def run() -> None:

@@ -13,7 +13,7 @@ from tests.viz.looking import microscope
 from tests.viz.test_pace import Clock, clock
 from viz import tokens
 from viz.capture import trace
-from viz.intervene import knockout
+from viz.intervene import ablation
 from viz.microscope import Microscope
 from viz.mixing import units
 from viz.mixing.influence import mean_token_jacobian
@@ -55,9 +55,9 @@ def test_the_first_samples_are_from_everywhere_and_each_comes_once() -> None:
     "question",
     [
         lambda model, images: tokens.sample_stats(model, images),
-        lambda model, images: knockout.ablate_sublayers_over(model, images),
-        lambda model, images: knockout.ablate_unit_over(model, images, 1, 3),
-        lambda model, images: knockout.answers_ablated(model, images, 1),
+        lambda model, images: ablation.ablate_sublayers_over(model, images),
+        lambda model, images: ablation.ablate_unit_over(model, images, 1, 3),
+        lambda model, images: ablation.answers_ablated(model, images, 1),
         lambda model, images: mean_token_jacobian(model, images, 1),
     ],
 )
@@ -117,7 +117,7 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
 
     begun = asyncio.run(run())
     assert "Shapley values: so far 7 of 140 passes." in begun[-1]
-    assert not page.wanted(visit)
+    assert not page.to_run(visit)
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
     assert "Shapley values: so far 21 of 140 passes." in said()
@@ -143,7 +143,7 @@ def test_curves_are_of_finished_values_alone(monkeypatch: pytest.MonkeyPatch) ->
     steps = shapley.steps()
     while not scope.reached(shapley.key):
         next(steps)
-    assert scope.known(shapley) is not None
+    assert scope.latest(shapley) is not None
     assert not [one for one in page._needs(visit, "doubt-deletion") if one.label.startswith("Curves")]
     list(steps)
     assert [one for one in page._needs(visit, "doubt-deletion") if one.label.startswith("Curves")]

@@ -21,7 +21,7 @@ from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
 from viz.attribution.question import Question
 from viz.capture import capture
-from viz.intervene import knockout, patching, search
+from viz.intervene import ablation, patching, search
 from viz.mixing import influence
 from viz.running_stats import RunningStats
 from viz.zerogpu import on_lent_gpu
@@ -99,8 +99,8 @@ def test_interventions_are_the_same_on_a_lent_gpu(lent: list[Any], network: Mixe
     wanted = search.Goal(this, other, 3, keep=False)
     for question, *args in (
         (patching.token_map, this, other, patching.LogitDifference(3, 7)),
-        (knockout.ablate_units, this, 1),
-        (knockout.ablate_sublayers_over, torch.stack([this, other])),
+        (ablation.ablate_units, this, 1),
+        (ablation.ablate_sublayers_over, torch.stack([this, other])),
         (search.greedy, wanted),
         (search.prove, wanted, search.Found((1, 2, 3), tried=1)),
     ):

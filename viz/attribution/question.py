@@ -41,23 +41,23 @@ class Question:
     side: int = 1
     """patches along each side of a group"""
     ends: Float[Tensor, "2 classes"] | None = None
-    """the logits of the baseline and of the image, if they are known (`with_ends`): all methods and checks need them"""
+    """the logits of baseline and image, if computed (`with_ends`): all methods and checks need them"""
 
     @property
     def unknown(self) -> int:
-        """The number of passes for the `ends`: none if they are known."""
+        """The number of passes for the `ends`: none if they are computed."""
         return 2 if self.ends is None else 0
 
     @property
     def scores(self) -> tuple[float, float]:
-        """F(baseline), F(image), if the `ends` are known."""
+        """F(baseline), F(image), if the `ends` are computed."""
         assert self.ends is not None
         empty, whole = self.of(self.ends).double().tolist()
         return empty, whole
 
     @property
     def answer(self) -> int:
-        """The most probable class of the image, if the `ends` are known."""
+        """The most probable class of the image, if the `ends` are computed."""
         assert self.ends is not None
         return int(self.ends[1].argmax())
 
@@ -140,11 +140,11 @@ def logits_with(
     """
     there = torch.from_numpy(groups.expand(present))[..., None].to(base.device)
     with exclusive(model), torch.no_grad():
-        into, put = (model.stem(model.patches(image.detach()[None])) for image in (base, donor))
+        into, donated = (model.stem(model.patches(image.detach()[None])) for image in (base, donor))
     found = [base.new_zeros(0, model.config.num_classes)]
     for part in batches(model, there):
         with timed(model, len(part)), torch.no_grad():
-            found.append(run_from(model, torch.where(part, put, into), 0))
+            found.append(run_from(model, torch.where(part, donated, into), 0))
         yield len(part)
     return torch.cat(found)
 

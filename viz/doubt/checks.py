@@ -8,10 +8,10 @@ from jaxtyping import Float32, UInt8
 
 from mixer.grid import Groups
 from mixer.model import Mixer
-from viz.attribution.asked import Asked, explanation, passes, question
 from viz.attribution.attribute import Attribution, attribute_in_steps
 from viz.attribution.baselines import pixels
 from viz.attribution.methods import METHODS, Settings
+from viz.attribution.query import AttributionQuery, explanation, passes, question
 from viz.attribution.question import Question
 from viz.doubt import faithfulness, sanity
 from viz.doubt.faithfulness import Curves, RandomOrders, Removals
@@ -40,20 +40,20 @@ SEED = 0
 class CheckQuery:
     """The attribution to check, in plain values."""
 
-    asked: Asked
+    query: AttributionQuery
     """the question, as its `for_method` returns it"""
     method: str
     filling: str
     """the replacement of removed patches: one of `FILLINGS`"""
 
     @property
-    def filled(self) -> Asked:
+    def filled(self) -> AttributionQuery:
         """The question with the filling as its baseline; measurements of it are the same for all methods."""
-        return replace(self.asked, baseline=self.filling, block=0)
+        return replace(self.query, baseline=self.filling, block=0)
 
     def groups(self, scope: Microscope) -> Groups:
         """The groups of patches that are removed together."""
-        return Groups(scope.grid, self.asked.side)
+        return Groups(scope.grid, self.query.side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +66,14 @@ class Robustness:
 
 def curves(scope: Microscope, one: CheckQuery) -> Measurement[Curves]:
     """Deletion and insertion curves of a finished attribution."""
-    explained = explanation(scope, one.asked, one.method)
+    explained = explanation(scope, one.query, one.method)
     return scope.measurement(
         one,
         f"Curves of {one.method}",
         "passes",
         2 * len(one.groups(scope)) - 2,
         lambda: faithfulness.refined_curves(
-            scope.model, question(scope, one.filled), scope.made(explained).values, POINTS
+            scope.model, question(scope, one.filled), scope.measured(explained).values, POINTS
         ),
         first=2 * POINTS - 2,
     )
@@ -105,13 +105,13 @@ def removals(scope: Microscope, one: CheckQuery) -> Measurement[Removals]:
 
 def robustness(scope: Microscope, one: CheckQuery) -> Measurement[Robustness]:
     """The tests with random weights and noise, which do not depend on the filling."""
-    explained, cost = explanation(scope, one.asked, one.method), passes(scope, one.method, one.asked.side)
+    explained, cost = explanation(scope, one.query, one.method), passes(scope, one.method, one.query.side)
     return scope.measurement(
-        ("disturbed", one.asked, one.method),
+        ("robustness", one.query, one.method),
         f"Randomise and disturb, {one.method}",
         "passes",
         cost + (stages(scope) + DRAWS - 1 + NOISY) * (cost + 2),  # for other weights and images, F is unknown
-        lambda: _disturbed(scope, one, explained),
+        lambda: _robustness(scope, one, explained),
         on_request=True,
     )
 
@@ -125,7 +125,7 @@ def all_curves(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measure
     """The attributions, their curves and random orders; the curves only after the attributions are finished."""
     found = list[Measurement]()
     for one in queries:
-        explained = explanation(scope, one.asked, one.method)
+        explained = explanation(scope, one.query, one.method)
         found += [explained] if scope.missing([explained]) else [explained, curves(scope, one)]
         found.append(orders(scope, one))
     return found
@@ -139,16 +139,16 @@ def all_checks(scope: Microscope, queries: Sequence[CheckQuery]) -> list[Measure
 
 def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
     """The figures of all finished checks of an attribution."""
-    answer = scope.finished(explanation(scope, one.asked, one.method))
+    answer = scope.finished(explanation(scope, one.query, one.method))
     own, random = scope.finished(curves(scope, one)), scope.finished(orders(scope, one))
-    removed, disturbed = scope.known(removals(scope, one)), scope.finished(robustness(scope, one))
+    removed, robust = scope.latest(removals(scope, one)), scope.finished(robustness(scope, one))
     deletion, insertion = faithfulness.better_than(own, random) if own and random else (None, None)
     return Evidence(
         deletion=deletion,
         insertion=insertion,
-        randomisation=disturbed.randomised.likeness if disturbed else None,
+        randomisation=robust.randomised.likeness if robust else None,
         infidelity=faithfulness.tells_more_than(answer.values, removed, SEED) if answer and removed else None,
-        sensitivity=disturbed.sensitivity if disturbed else None,
+        sensitivity=robust.sensitivity if robust else None,
         gap=answer.gap_share if answer else None,
     )
 
@@ -156,23 +156,23 @@ def evidence(scope: Microscope, one: CheckQuery) -> Evidence:
 def pictures(scope: Microscope, one: CheckQuery, count: int) -> UInt8[np.ndarray, "2 height width 3"]:
     """The picture without the top `count` groups of a finished attribution, and with these groups alone."""
     filled = question(scope, one.filled)
-    first = faithfulness.falling(scope.made(explanation(scope, one.asked, one.method)).values)[:count]
+    first = faithfulness.falling(scope.measured(explanation(scope, one.query, one.method)).values)[:count]
     taken = np.isin(scope.grid.mask().numpy(), one.groups(scope).patches(*first))[..., None]
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))
     return np.stack([np.where(taken, empty, whole), np.where(taken, whole, empty)])
 
 
-def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attribution]) -> Iterator[int | Robustness]:
+def _robustness(scope: Microscope, one: CheckQuery, explained: Measurement[Attribution]) -> Iterator[int | Robustness]:
     """Explain the picture, then again with random weights, then with noise."""
-    asked, settings = question(scope, one.asked, METHODS[one.method].background), Settings(block=one.asked.block)
-    known = scope.finished(explained)
+    tensors, settings = question(scope, one.query, METHODS[one.method].background), Settings(block=one.query.block)
+    attribution = scope.finished(explained)
 
     def explain(model: Mixer, question: Question) -> Steps[Float32[np.ndarray, "patches"]]:
         return _values(attribute_in_steps(model, question, one.method, settings))
 
-    done = passes(scope, one.method, one.asked.side)
-    original = known.values if known else (yield from summed(explain(scope.model, asked)))
-    other = replace(asked, ends=None)
+    done = passes(scope, one.method, one.query.side)
+    original = attribution.values if attribution else (yield from summed(explain(scope.model, tensors)))
+    other = replace(tensors, ends=None)
     for found in sanity.randomisation(scope.model, lambda model: explain(model, other), original, DRAWS, SEED):
         if isinstance(found, int):
             done += found
@@ -182,7 +182,12 @@ def _disturbed(scope: Microscope, one: CheckQuery, explained: Measurement[Attrib
             yield Robustness(randomised, np.nan)
     sensitivity = yield from summed(
         sanity.sensitivity(
-            lambda image: explain(scope.model, replace(other, image=image)), asked.image, original, RADIUS, NOISY, SEED
+            lambda image: explain(scope.model, replace(other, image=image)),
+            tensors.image,
+            original,
+            RADIUS,
+            NOISY,
+            SEED,
         ),
         done,
     )

@@ -66,7 +66,7 @@ class RandomOrders:
 class Removals:
     """The decrease of F after the removal of a random half of the groups."""
 
-    gone: Bool[np.ndarray, "removals groups"]
+    removed: Bool[np.ndarray, "removals groups"]
     losses: Float64[np.ndarray, "removals"]
 
 
@@ -209,13 +209,13 @@ def random_removals(model: Mixer, question: Question, removals: int, seed: int) 
     check(model, question)
     if removals < 1:
         raise ValueError(f"removals must be at least 1, not {removals}")
-    gone = np.random.default_rng(seed).random((removals, len(question.groups(model)))) < 0.5
+    removed = np.random.default_rng(seed).random((removals, len(question.groups(model)))) < 0.5
     done = question.unknown
     (question,) = yield from summed(with_ends(model, [question]))
     left = np.empty(0)
-    for some in np.split(gone, range(FEWEST, removals, FEWEST)):
+    for some in np.split(removed, range(FEWEST, removals, FEWEST)):
         left = np.append(left, (yield from summed(answers_with(model, question, ~some), done + len(left))))
-        yield Removals(gone[: len(left)], question.scores[1] - left)
+        yield Removals(removed[: len(left)], question.scores[1] - left)
 
 
 def tells_more_than(values: Float[np.ndarray, "groups"], removals: Removals, seed: int) -> float:
@@ -235,7 +235,7 @@ def infidelity(maps: Float[np.ndarray, "maps groups"], removals: Removals) -> Fl
 
     Each map is scaled by the nonnegative number that minimises its error, so that values with the wrong sign predict 0.
     """
-    predicted = maps.astype(np.float64) @ removals.gone.T
+    predicted = maps.astype(np.float64) @ removals.removed.T
     sizes = np.square(predicted).sum(1)
     scalings = np.divide(predicted @ removals.losses, sizes, out=np.zeros_like(sizes), where=sizes > 0).clip(0)
     return np.square(scalings[:, None] * predicted - removals.losses).mean(1)

@@ -13,15 +13,17 @@ from plotly.colors import sample_colorscale
 from viz.figures.style import (
     ACCENT,
     BAR,
+    CHANNEL,
     FALLS,
     GROUND,
     GROUPS,
     INK,
     MAX_CLASSES,
     RISES,
+    SELECTED,
     SEQUENTIAL,
     SHARE,
-    SHARES,
+    TOKEN,
     axes_figure,
     brief,
     cell_labels,
@@ -36,6 +38,7 @@ from viz.figures.style import (
     rgb,
     scale,
     smallest_dtype,
+    sublayers_below,
     with_sign,
 )
 
@@ -45,7 +48,14 @@ DISC, CROSS = 0, 4
 READABLE = 25
 """maximum number of classes in a readable confusion matrix"""
 
-SUBLAYERS = "sublayer (a: token mixing, b: channel mixing)"
+_MIXINGS = ", ".join(
+    f"{letter} <span style='color: {colour}'>■</span> {name} mixing"
+    for letter, colour, name in (("a", TOKEN, "token"), ("b", CHANNEL, "channel"))
+)
+SUBLAYERS, DEPTHS = f"sublayer ({_MIXINGS})", f"depth ({_MIXINGS})"
+"""titles of axes"""
+UNDER_SUBLAYERS = {"nticks": 13, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0, 0, 0, 0)"}
+"""an axis with room for the strip of `sublayers_below`"""
 
 MAX_ACROSS, MAX_DOWN = 4, 8
 """maximum number of names on an axis of patches"""
@@ -95,8 +105,8 @@ def lines_over_depth(
     return axes_figure(
         [*ground, *lines],
         320,
-        shapes=[here | {"line": {"color": INK, "dash": "dot"}}],
-        xaxis={"title": "depth (a: token, b: channel mixing)", "tickangle": 0, "nticks": 13, "type": "category"},
+        shapes=[here | {"line": {"color": SELECTED, "dash": "dot"}}, *sublayers_below(depths)],
+        xaxis={"title": DEPTHS, "tickangle": 0, **UNDER_SUBLAYERS},
         yaxis={"title": of_all(label, len(drawn), len(names)), "autorangeoptions": SHARE["autorangeoptions"]},
     )
 
@@ -145,12 +155,12 @@ def signed_bars(
     label: str,
     across: str,
     chosen: int,
-    usual: Float[np.ndarray, "2 things"] | None = None,
+    samples: Float[np.ndarray, "2 things"] | None = None,
 ) -> go.Figure:
     """Signed bars, red for positive and blue for negative values; the chosen one is framed.
 
     across: the title of the axis
-    usual: mean and standard deviation over the samples, as points with error bars; NaN if not measured
+    samples: mean and standard deviation over the samples, as points with error bars; NaN if not measured
     """
     bar = go.Bar(
         x=list(names),
@@ -158,14 +168,14 @@ def signed_bars(
         name="this picture",
         marker={
             "color": [RISES if value > 0 else FALLS for value in values],
-            "line": {"width": [3 if i == chosen else 0 for i in range(len(names))], "color": INK},
+            "line": {"width": [3 if i == chosen else 0 for i in range(len(names))], "color": SELECTED},
         },
         hovertemplate="%{x}: %{y:+.3f}<extra></extra>",
         showlegend=False,
     )
     traces = list[BaseTraceType]([bar])
-    if usual is not None:
-        mean, deviation = usual
+    if samples is not None:
+        mean, deviation = samples
         spread = go.Scatter(
             x=list(names),
             y=mean,
@@ -181,7 +191,8 @@ def signed_bars(
     return axes_figure(
         traces,
         340,
-        xaxis={"title": across, "nticks": 13, "type": "category"},
+        shapes=sublayers_below(names),
+        xaxis={"title": across, **UNDER_SUBLAYERS},
         yaxis={"title": label},
         legend={"y": 1, "yanchor": "bottom"},
         margin={"t": 32},
@@ -207,14 +218,14 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Fig
         y=names,
         customdata=smallest_dtype(count),
         hovertemplate="%{y}, predicted %{x}: %{customdata:,} images (%{z:.1%})<extra></extra>",
-        colorscale=SHARES,
+        colorscale=SEQUENTIAL,
         zmin=0,
         zmax=1,
         showscale=False,
     )
     traces, size = [heat], len(names)
     if fits(len(str(count.max())), CELLS / size, 30):
-        grounds = [rgb(colour) for colour in sample_colorscale(SHARES, shade.ravel().tolist())]
+        grounds = [rgb(colour) for colour in sample_colorscale(SEQUENTIAL, shade.ravel().tolist())]
         down, across = zip(*product(names, names), strict=True)
         traces.append(cell_labels(across, down, list(map(str, count.ravel())), grounds))
     return axes_figure(
@@ -300,7 +311,7 @@ def patch_matrix(
         heat,
         None,
         (1, BAR - 26, 480),
-        shapes=[row | {"line": {"color": INK, "width": 2}}],
+        shapes=[row | {"line": {"color": SELECTED, "width": 2}}],
         xaxis=across | {"side": "top"},
         yaxis=down | {"autorange": "reversed"},
     )
@@ -405,7 +416,7 @@ def scatter(
         )
         for xy, name, colour, cross, words in zip(places, names, colours, crossed, texts, strict=True)
     ]
-    look = {"symbol": "star", "size": 18, "color": "#ffd23f", "line": {"color": "black", "width": 1.5}}
+    look = {"symbol": "star", "size": 18, "color": SELECTED, "line": {"color": "white", "width": 1.5}}
     star = go.Scatter(
         x=here[:1], y=here[1:], mode="markers", marker=look, hovertext="the current picture", hoverinfo="text",
         showlegend=False,

@@ -13,6 +13,7 @@ from viz.figures.style import (
     INK,
     LOOKS,
     OVER,
+    SELECTED,
     SEQUENTIAL,
     SIGNED,
     Box,
@@ -144,7 +145,7 @@ def against_chance(
     label: str,
     steps: str,
     chosen: int,
-    chance: tuple[Int[np.ndarray, "points"], Float[np.ndarray, "2 points"], float] | None,
+    chance: tuple[Int[np.ndarray, "counts"], Float[np.ndarray, "2 counts"], float] | None,
 ) -> go.Figure:
     """Deletion or insertion curves in the order of each method and in the reverse order, with a band of random orders.
 
@@ -179,7 +180,7 @@ def against_chance(
             lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=hover, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
     here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
-    mark = here | {"line": {"color": INK, "dash": "dot"}}
+    mark = here | {"line": {"color": SELECTED, "dash": "dot"}}
     return axes_figure(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 

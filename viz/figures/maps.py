@@ -9,18 +9,19 @@ from jaxtyping import Float32, Int, UInt8
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from viz.figures.style import (
+    BAR,
     HERE,
     OVER,
     SEQUENTIAL,
     SIGNED,
     Box,
+    Traces,
     backdrop,
     bar_as_seen,
     caption,
     cell_labels,
     cells,
     class_colour,
-    colorbar,
     colorbar_below,
     fits,
     frame_patch,
@@ -35,7 +36,9 @@ from viz.figures.style import (
 )
 
 PHONE = 280
-"""width and height of a picture on a phone, in pixels"""
+"""pixels: how wide and high a picture is on a phone"""
+HIGH = 400
+"""pixels: how high a picture is at most"""
 OPAQUE = 0.85
 """opacity of the colours of classes, which must be recognisable"""
 
@@ -60,8 +63,8 @@ def over_picture(
         showscale=False,
         **look,
     )
-    bar = bar_as_seen(look, values, picture, colorbar(label))
-    return picture_figure([backdrop(picture), heat, bar], 320, shapes=frame_patch(picture, rows, cols, chosen))
+    bar = bar_as_seen(look, values, picture, colorbar_below(label))
+    return _one_picture([backdrop(picture), heat, bar], picture, BAR, frame_patch(picture, rows, cols, chosen))
 
 
 def answers_over_picture(
@@ -99,7 +102,15 @@ def answers_over_picture(
                 (spots["x0"] + x * spots["dx"]).tolist(), (spots["y0"] + y * spots["dy"]).tolist(), names, grounds
             )
         )
-    return picture_figure(traces, 320, shapes=frame_patch(picture, rows, cols, chosen))
+    return _one_picture(traces, picture, 20, frame_patch(picture, rows, cols, chosen))
+
+
+def _one_picture(
+    traces: Traces, picture: UInt8[np.ndarray, "height width 3"], below: int, shapes: list[dict]
+) -> go.Figure:
+    """As wide as its card, and no higher than `HIGH`. below: pixels for what is under the picture"""
+    height, width, _ = picture.shape
+    return picture_figure(traces, None, (height / width, below, HIGH + below), shapes=shapes)
 
 
 def _answer(
@@ -124,12 +135,11 @@ def patch_pixels(
     span: the end of the signed scale
     """
     height, width, _ = pixels.shape
-    columns = 2 if width <= 4 * height else 1
-    gap = -(-width * columns // 14)  # the height of a line of text on a phone
+    gap, above = -(-width // 4), -(-width * 4 // 14)  # a line of words on a phone, however fine the pixels
     spots = places(height, width) + corner
     pixel = "pixel (%{customdata[0]}, %{customdata[1]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
-    corners = [(i % columns * (width + gap), i // columns * (height + gap)) for i in range(4)]
+    corners = [(i * (width + gap), 0) for i in range(4)]
     (x, y), *planes = corners
     whole = go.Image(
         z=pixels, x0=x, y0=y, customdata=smallest_dtype(spots), hovertemplate=f"{pixel}: {colours}<extra></extra>"
@@ -149,11 +159,11 @@ def patch_pixels(
         for i, (colour, (x, y)) in enumerate(zip(("red", "green", "blue"), planes, strict=True))
     ]
     captions = ("in colour", "red", "green", "blue")
-    x, y = corners[-1]
     return picture_figure(
         [whole, *heats],
-        80 + min(400, round(400 * (y + height + gap) / (x + width))),
-        yaxis={"range": [y + height - 0.5, -gap - 0.5]},
+        None,
+        ((height + above) / (corners[-1][0] + width), BAR, HIGH),
+        yaxis={"range": [height - 0.5, -above - 0.5]},
         annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
     )
 

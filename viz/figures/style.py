@@ -1,5 +1,6 @@
 """The common style of all figures: colours, scales, captions, frames."""
 
+import re
 from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from functools import cache
@@ -26,10 +27,11 @@ FOR, AGAINST = "red", "blue"
 RISES, FALLS = SIGNED[-2], SIGNED[1]
 """next to the ends of the signed scale, for lines and bars"""
 SEQUENTIAL = "Viridis"
-SHARES = "Blues"
+SELECTED, TOKEN, CHANNEL = "#ea580c", "#0d8f83", "#8b5cf6"
+"""one meaning each, on the whole page: selected, token mixing, channel mixing; 3 : 1 on white and on dark ground"""
 
 CLASS_COLOURS = (
-    "#CC6677", "#6A5ACD", "#916D08", "#228833", "#0D96F2", "#D55E00", "#00A38D", "#879B08", "#BB6FC4", "#888888",
+    "#CC6677", "#4A6FD9", "#916D08", "#228833", "#0D96F2", "#E0409A", "#00A35C", "#879B08", "#BB6FC4", "#888888",
 )  # fmt: skip
 """the colours of the CIFAR-10 classes in all figures, with a contrast of at least 3 : 1 on white and dark backgrounds:
 Paul Tol's muted scheme, in which others replace the palest"""
@@ -51,9 +53,10 @@ OVER = 0.65
 """opacity of a map over a picture"""
 GUTTER = 1
 ACCENT = "#2a7fb8"
-LOOKS = ((ACCENT, "circle"), ("#D55E00", "diamond"), ("#228833", "square"))
+SERIES = (ACCENT, "#C8478F", "#228833")
+LOOKS = tuple(zip(SERIES, ("circle", "diamond", "square"), strict=True))
 """colour and symbol of each of several methods; the symbols serve colour-blind readers"""
-GROUPS = ((ACCENT, ""), ("#00A38D", "/"), ("#D55E00", "x"))
+GROUPS = tuple(zip(SERIES, ("", "/", "x"), strict=True))
 """colour and hatching of each of several groups of bars"""
 
 
@@ -98,6 +101,36 @@ def of_all(label: str, shown: int, count: int) -> str:
 
 def patch_label(row: int | str, col: int | str) -> str:
     return f"patch ({row}, {col})"
+
+
+def sublayer_colour(depth: str) -> str | None:
+    """The colour of the sublayer that ends at a depth such as "3a"; None at the stem."""
+    return {"a": TOKEN, "b": CHANNEL}[depth[-1]] if re.fullmatch(r"\d+[ab]", depth) else None
+
+
+def sublayers_below(depths: Sequence[str]) -> list[dict]:
+    """A strip under an axis of depths: the colour of each sublayer."""
+    return _of_sublayers(depths, [(i, -2.5) for i in range(len(depths))], 1, yref="paper", ysizemode="pixel", yanchor=0)
+
+
+def sublayers_above(depths: Sequence[str], corners: Sequence[tuple[float, float]], width: float) -> list[dict]:
+    """A line on each tile from the corner (x, y) on: the colour of its sublayer, where the tile is of a depth."""
+    return _of_sublayers(depths, [(x, y - 0.5) for x, y in corners], width)
+
+
+def _of_sublayers(
+    depths: Sequence[str], starts: Sequence[tuple[float, float]], width: float, **place: Any
+) -> list[dict]:
+    paths = {
+        colour: "".join(
+            f"M{x - 0.5},{y}H{x + width - 0.5}"
+            for (x, y), depth in zip(starts, depths, strict=True)
+            if sublayer_colour(depth) == colour
+        )
+        for colour in (TOKEN, CHANNEL)
+    }
+    lines = ((path, {"color": colour, "width": 4}) for colour, path in paths.items() if path)
+    return [{"type": "path", "path": path, "line": line, **place} for path, line in lines]
 
 
 Box: TypeAlias = tuple[int, int] | tuple[int, int, int, int]
@@ -256,10 +289,10 @@ def caption(text: str, x: float, y: float) -> dict:
 
 
 def frames(corners: Sequence[tuple[float, float]], width: float, height: float) -> list[dict]:
-    """Rectangles around cells, visible on any colour: black on white. corners: their (x, y)"""
+    """Rectangles around cells from each corner (x, y) on, seen on any colour: that of what is selected on white."""
     boxes = ((x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5) for x, y in corners)
     path = " ".join(f"M{left},{top}H{right}V{bottom}H{left}Z" for left, top, right, bottom in boxes)
-    looks = ({"color": "white", "width": 3}, {"color": "black", "width": 1})
+    looks = ({"color": "white", "width": 4}, {"color": SELECTED, "width": 2})
     return [{"type": "path", "path": path, "line": look} for look in looks]
 
 

@@ -20,6 +20,7 @@ from viz.figures.style import (
     places,
     scale,
     smallest_dtype,
+    sublayers_above,
 )
 from viz.pictures import png_url
 
@@ -62,8 +63,9 @@ def tiles(
     heat, corners = _heatmap(maps, shown, cell, label, signed, span)
     heat.update(customdata=smallest_dtype(shown[..., 1:]), hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>")
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
+    lines = sublayers_above(names, corners, maps.shape[2] * cell[1])
     return picture_figure(
-        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=_framed(corners, cell, chosen)
+        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=[*lines, *_framed(corners, cell, chosen)]
     )
 
 
@@ -93,8 +95,8 @@ def unit_tiles(
         customdata=smallest_dtype(hover),
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
-    black = _framed(corners, cell, chosen)[-1:]  # the white frame would hide small cells
-    return picture_figure(heat, None, (_ratio(heat), BAR, 900), shapes=black)
+    thin = _framed(corners, cell, chosen)[-1] | {"line": {"color": "black", "width": 1}}  # cells have but some pixels
+    return picture_figure(heat, None, (_ratio(heat), BAR, 900), shapes=[thin])
 
 
 def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
@@ -189,9 +191,10 @@ def colour_tiles(
         customdata=smallest_dtype(numbers),
         hovertemplate=f"{HERE}: red %{{z[0]}}, green %{{z[1]}}, blue %{{z[2]}} of 255<extra></extra>",
     )
-    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 10, 600)
+    shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 20, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
-    return picture_figure(image, None, shape, annotations=captions)
+    lines = sublayers_above(names, corners, cols * dx)
+    return picture_figure(image, None, shape, annotations=captions, shapes=lines)
 
 
 def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
@@ -226,7 +229,7 @@ def filter_tiles(
     hover = np.concatenate([numbers, pixels], -1)
     pixel = "channel %{customdata[0]}, pixel (%{customdata[1]}, %{customdata[2]})"
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
-    words = f"{pixel}: {colours} (0 stands for {-span:.3g}, 255 for {span:.3g})"
+    words = f"{pixel}: {colours} (0 means {-span:.3g}, 255 means {span:.3g})"
     tiles, ratio = _pixel_tiles(shades, hover, words, columns, GUTTER)
     return picture_figure(tiles, None, (ratio, 20, 900))
 

@@ -59,9 +59,9 @@ def token_map(
     before, mine, others = between.of(here.logits), here.depths[:, 0], there.depths[:, 0]
     groups, found, done = Groups(model.config.grid, side), [], 0
     of = torch.from_numpy(groups.of).to(mine.device)
-    for depth, (tokens, put) in enumerate(zip(mine, others, strict=True)):
+    for depth, (tokens, donated) in enumerate(zip(mine, others, strict=True)):
         for some in batches(model, torch.arange(len(groups), device=tokens.device)):
-            changed = torch.where((of == some[:, None])[..., None], put, tokens)
+            changed = torch.where((of == some[:, None])[..., None], donated, tokens)
             with evaluating(model), torch.no_grad():
                 found.append(between.of(run_from(model, changed, depth)) - before)
             done += len(some) * (len(mine) - depth)

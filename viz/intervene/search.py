@@ -67,7 +67,7 @@ def most_passes(*counts: int) -> int:
 
 
 @on_lent_gpu
-def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[int | Found]:
+def greedy(model: Mixer, goal: Goal, sides: Sequence[int] = (1,)) -> Iterator[int | Found]:
     """Add groups of patches, one after the other, until the goal is reached.
 
     Yields the passes so far, and the result of each search, finally the last one. The last number of passes is
@@ -76,7 +76,7 @@ def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[
     sides: of the groups, in patches, the largest first. Each later search is within the result of the previous one.
     """
     searches = [Groups(model.config.grid, side) for side in sides]
-    start, done = margins(model, wanted, searches[0], np.zeros((1, len(searches[0])), bool))[0], 1
+    start, done = margins(model, goal, searches[0], np.zeros((1, len(searches[0])), bool))[0], 1
     yield done
     found, within = Found(None, 0), np.ones(model.config.grid.patches, bool)
     for groups in searches:
@@ -86,7 +86,7 @@ def greedy(model: Mixer, wanted: Goal, sides: Sequence[int] = (1,)) -> Iterator[
             sets = np.zeros((len(left), len(groups)), bool)
             sets[:, chosen] = True
             sets[np.arange(len(left)), left] = True
-            gained = yield from summed(_margins(model, wanted, groups, sets), done)
+            gained = yield from summed(_margins(model, goal, groups, sets), done)
             best, done = gained.max(), done + len(left)
             chosen.append(left.pop(int(gained.argmax())))
         found = Found(tuple(chosen) if best > 0 else None, tried, groups.side)
@@ -106,7 +106,7 @@ def smaller_sets(groups: int, found: Found) -> int:
 
 
 @on_lent_gpu
-def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
+def prove(model: Mixer, goal: Goal, found: Found) -> Iterator[int | Found]:
     """Try all smaller sets, the smallest first; yields the number tried, finally a proven smallest set.
 
     The last number is `smaller_sets`, also if it tried fewer. The model is free for other threads between the batches.
@@ -118,7 +118,7 @@ def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
         while batch := list(islice(several, batch_size(model, gradients=False))):
             sets = np.zeros((len(batch), len(groups)), bool)
             np.put_along_axis(sets, np.array(batch), True, 1)
-            enough = (yield from summed(_margins(model, wanted, groups, sets), done)) > 0
+            enough = (yield from summed(_margins(model, goal, groups, sets), done)) > 0
             done += len(batch)
             if enough.any():
                 yield smaller_sets(len(groups), found)
@@ -128,13 +128,13 @@ def prove(model: Mixer, wanted: Goal, found: Found) -> Iterator[int | Found]:
 
 
 def margins(
-    model: Mixer, wanted: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
+    model: Mixer, goal: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
 ) -> Float32[np.ndarray, "sets"]:
     """`Goal.margin` of the base picture with each set of groups from the donor."""
-    return finish(_margins(model, wanted, groups, sets))
+    return finish(_margins(model, goal, groups, sets))
 
 
 def _margins(
-    model: Mixer, wanted: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
+    model: Mixer, goal: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
 ) -> Steps[Float32[np.ndarray, "sets"]]:
-    return array(wanted.margin((yield from logits_with(model, wanted.base, wanted.donor, groups, sets))))
+    return array(goal.margin((yield from logits_with(model, goal.base, goal.donor, groups, sets))))

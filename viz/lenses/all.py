@@ -9,6 +9,7 @@ from viz.microscope import Microscope
 from viz.selection import Choice, Choices, Option, first
 
 MOVED = {
+    "doubt.losing": "doubt.picture",
     "doubt.maps": "attribution.maps",
     "how.detail": "how.network",
     "how.glossary": "learn.glossary",
@@ -22,19 +23,23 @@ MOVED = {
     "mixing.network.error": "mixing.network.matrix",
     "mixing.network.from": "mixing.network.map?line=column",
     "mixing.network.to": "mixing.network.map?line=row",
+    "mixing.unit.drivers": "mixing.unit.samples",
     "mixing.unit.reads": "mixing.unit.weights",
     "mixing.unit.writes": "mixing.unit.weights",
     "mixing.wiring.to": "mixing.wiring.map?line=row",
     "tokens.lens": "how.lens",
     "tokens.matrix": "tokens.similarity?similar=pairs",
     "tokens.updates": "tokens.norms?norms=updates",
-    "whatif.knockout.halves": "whatif.knockout.sublayers",
+    "whatif.knockout.halves": "whatif.ablation.sublayers",
+    "whatif.knockout.units": "whatif.ablation.units",
     "whatif.patching.pair": "whatif.patching.updates",
     "whatif.smallest.keep": "whatif.smallest.search?goal=keep",
     "whatif.smallest.paste": "whatif.smallest.search?goal=paste",
     "whatif.smallest.remove": "whatif.smallest.search?goal=remove",
 }
 """earlier names of views: the current view, and the parameters with which it shows the same"""
+RENAMED = {"gone": "fill", "knocked": "ablation", "whatif.knockout": "whatif.ablation"}
+"""earlier names of options and lenses"""
 
 
 def now_at(scope: Microscope, name: str) -> tuple[str, dict[str, str]]:
@@ -78,7 +83,7 @@ class Lenses:
         self.specimen = samples.lens(scope)
         self.lenses = tuple(_lenses(scope))
         options = {SCALE, *(option for lens in (self.specimen, *self.lenses) for option in lens.all_options)}
-        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name))
+        self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name), RENAMED)
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}
         self.views: dict[str, View] = {name: view for name, (_, view) in placed.items()}
         self.named: dict[str, tuple[Lens, View]] = {

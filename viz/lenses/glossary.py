@@ -94,12 +94,12 @@ def view(scope: Microscope) -> View:
         "What do the underlined terms mean?",
         "Limits: other authors may use some terms in another way.",
         sees=lambda s: None,
-        draw=lambda scope, s: Drawn(html=listed(scope)),
+        draw=lambda scope, s: Drawn(html=term_list(scope)),
         always=True,
     )
 
 
-def listed(scope: Microscope) -> str:
+def term_list(scope: Microscope) -> str:
     """HTML of the list of all terms, in alphabetical order."""
     items = (
         f"<dt>{escape(name)}</dt><dd id='{_id(name)}'>{escape(TERMS[name](scope))}</dd>"

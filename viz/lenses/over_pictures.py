@@ -6,7 +6,15 @@ import numpy as np
 
 from viz import dataset, figures
 from viz.dataset import Answers
-from viz.lenses.samples import answers_to, chosen, filters, listed, of_test, selected_text, wrong_answers
+from viz.lenses.samples import (
+    answers_to,
+    filters,
+    of_test,
+    picture_list,
+    selected_pictures,
+    selected_text,
+    wrong_answers,
+)
 from viz.lenses.view import Drawn, Numbers, Point, View, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -33,7 +41,7 @@ def plane(scope: Microscope) -> View:
 
 def _selected(scope: Microscope, selection: Selection) -> tuple[Answers, list[int]] | None:
     """The answers to all pictures, and the sorted indices of the selected ones; None before they are measured."""
-    answers, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    answers, places = scope.latest(answers_to(scope, selection)), selected_pictures(scope, selection)
     return None if answers is None or places is None else (answers, sorted(places))
 
 
@@ -53,7 +61,7 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
     words = selected_text(scope, selection, selected)
     if not selected:
         return Drawn(words=words)
-    names, shown, depth = listed(scope, selection).names, selected[:MAX_POINTS], selection.depth
+    names, shown, depth = picture_list(scope, selection).names, selected[:MAX_POINTS], selection.depth
     wrong = wrong_answers(scope, selection, answers)
     groups = _groups(answers, wrong, shown)
     at = answers.places[:, depth]
@@ -80,7 +88,7 @@ def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
         raise ValueError("nothing is there yet")
     answers, selected = found
     _, places = _groups(answers, wrong_answers(scope, selection, answers), selected[:MAX_POINTS])[point.curve]
-    return {"sample": str(listed(scope, selection).numbers[places[point.index[0]]])}
+    return {"sample": str(picture_list(scope, selection).numbers[places[point.index[0]]])}
 
 
 def mean(scope: Microscope) -> View:
@@ -99,7 +107,10 @@ def mean(scope: Microscope) -> View:
 
 def _gradients(scope: Microscope, selection: Selection) -> Measurement:
     """Gradients of every picture, so that the mean over any of them is known."""
-    numbers, of = listed(scope, selection).numbers, "all test images" if of_test(scope, selection) else "the samples"
+    numbers, of = (
+        picture_list(scope, selection).numbers,
+        "all test images" if of_test(scope, selection) else "the samples",
+    )
     return scope.measurement(
         ("gradients x input", of),
         f"{GRADIENTS} of {of}",
@@ -122,7 +133,7 @@ def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words=words)
     votes = answers.votes[selected]
     rows = {VOTES: (votes - votes.mean(1, keepdims=True)).mean(0)}
-    if (gradients := scope.known(_gradients(scope, selection))) is not None:
+    if (gradients := scope.latest(_gradients(scope, selection))) is not None:
         rows[GRADIENTS] = gradients[selected].mean(0)
     shares = [values / (np.abs(values).sum() or 1) for values in rows.values()]
     maps, label = scope.grid.map(np.stack(shares).astype(np.float32)), "share of the sum of magnitudes"
@@ -132,6 +143,6 @@ def _draw_mean(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _pick_patch(scope: Microscope, selection: Selection, point: Point) -> Params:
-    count = 1 if scope.known(_gradients(scope, selection)) is None else 2
+    count = 1 if scope.latest(_gradients(scope, selection)) is None else 2
     _, row, col = figures.tile_at(point.index, (count, scope.grid.rows, scope.grid.cols), 2)
     return {"patch": f"{row},{col}"}

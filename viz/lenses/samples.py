@@ -65,7 +65,7 @@ def _source(scope: Microscope) -> Choice:
 
 
 @dataclass(frozen=True)
-class Listed:
+class PictureList:
     """The samples, or all test images."""
 
     numbers: Sequence[int]
@@ -74,13 +74,13 @@ class Listed:
     names: list[str]
 
 
-def listed(scope: Microscope, selection: Selection) -> Listed:
+def picture_list(scope: Microscope, selection: Selection) -> PictureList:
     """The samples, or all test images if they are selected."""
     test = of_test(scope, selection)
     numbers = scope.test_numbers if test else range(len(scope.samples))
-    return scope.remembered(
+    return scope.cached(
         ("pictures", test),
-        lambda: Listed(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
+        lambda: PictureList(numbers, [scope.truth(n) for n in numbers], [sample_name(scope, n) for n in numbers]),
     )
 
 
@@ -109,14 +109,14 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
 
 def sample_answers(scope: Microscope) -> list[int] | None:
     """The answer to each sample; None before they are measured."""
-    answers = scope.known(answers_to(scope))
+    answers = scope.latest(answers_to(scope))
     return None if answers is None else answers.answer.tolist()
 
 
-def chosen(scope: Microscope, selection: Selection) -> list[int] | None:
+def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | None:
     """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)
-    truths, answers = listed(scope, selection).labels, scope.known(answers_to(scope, selection))
+    truths, answers = picture_list(scope, selection).labels, scope.latest(answers_to(scope, selection))
     if answers is None and needs_answers(scope, selection):
         return None
     if kind == ALL:
@@ -160,14 +160,14 @@ def needs_answers(scope: Microscope, selection: Selection) -> bool:
 
 def wrong_answers(scope: Microscope, selection: Selection, answers: Answers) -> list[bool]:
     """For each picture whether its answer is wrong; False if the network has other classes."""
-    labels = listed(scope, selection).labels
+    labels = picture_list(scope, selection).labels
     pairs = zip(answers.answer.tolist(), labels, strict=True)
     return [scope.knows_samples and scope.classes[answer] != label for answer, label in pairs]
 
 
 def selected_text(scope: Microscope, selection: Selection, places: Sequence[int]) -> str:
     """HTML: the number of selected pictures, and of correct answers."""
-    answers, count = scope.known(answers_to(scope, selection)), len(listed(scope, selection).labels)
+    answers, count = scope.latest(answers_to(scope, selection)), len(picture_list(scope, selection).labels)
     label = escape(filters(scope)[0].label_of(selection))
     words = f"{len(places):,} of {counted(count, 'picture')}: {label}."
     if answers is None or not places or not scope.knows_samples:
@@ -197,12 +197,12 @@ def _needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def _draw_samples(scope: Microscope, selection: Selection) -> Drawn:
-    places = chosen(scope, selection)
+    places = selected_pictures(scope, selection)
     if places is None:
         return Drawn()
     if not places:
         return Drawn(words="No sample matches.")
-    found, here = listed(scope, selection), places[:FEW]
+    found, here = picture_list(scope, selection), places[:FEW]
     more = len(places) - len(here)
     words = (
         f"The first {len(here)} of {len(places):,}. <button type='button' data-words='lens=model' "
@@ -232,10 +232,10 @@ def _turn(scope: Microscope) -> tuple[Number, ...]:
 
 
 def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    answers, places = scope.known(answers_to(scope, selection)), chosen(scope, selection)
+    answers, places = scope.latest(answers_to(scope, selection)), selected_pictures(scope, selection)
     if places is None:
         return Drawn()
-    found = listed(scope, selection)
+    found = picture_list(scope, selection)
     pages = -(-len(places) // PAGE)
     page = next((turn.value(selection) for turn in _turn(scope) if turn.value(selection) <= pages), 1)
     here = places[PAGE * (page - 1) : PAGE * page]
@@ -255,7 +255,7 @@ def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(html=html + _turns(page, pages), words=selected_text(scope, selection, places), numbers=listing)
 
 
-def _cells(scope: Microscope, found: Listed, answers: Answers) -> list[list[str]]:
+def _cells(scope: Microscope, found: PictureList, answers: Answers) -> list[list[str]]:
     """The texts of each of the `COLUMNS`."""
     return [
         found.names,

@@ -1,7 +1,6 @@
 """Patch tokens: what each token contains, at each depth."""
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 
 import numpy as np
@@ -9,7 +8,7 @@ from jaxtyping import Float32
 
 from viz import figures, tokens
 from viz.figures import AGAINST, FOR
-from viz.intervene import knockout
+from viz.intervene import ablation
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_patch, pick_row, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -17,9 +16,9 @@ from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Params, Selection
 
-COLUMNS, WIDE = 5, 9
-"""maximum number of tiles in a line, in half and in all of the page's width"""
-CROPS = 12
+ABREAST = 9
+"""depths side by side at most"""
+CROPS = 10
 JOINT = "joint"
 BASIS = Choice("basis", "Colours", ((JOINT, "one basis for all depths"), ("single", "one basis per depth")), JOINT)
 RAW, UNUSUAL = "raw", "unusual"
@@ -30,7 +29,7 @@ DEPTHS, PAIRS = "depths", "pairs"
 SIMILAR_TO = Choice(
     "similar", "Show", ((DEPTHS, "the selected patch, all depths"), (PAIRS, "all pairs, the selected depth")), DEPTHS
 )
-USUAL = "The figure shows values minus the mean over the samples, for the same patch and depth."
+DIFFERENCE = "The figure shows values minus the mean over the samples, for the same patch and depth."
 
 
 def lens(scope: Microscope) -> Lens:
@@ -38,7 +37,7 @@ def lens(scope: Microscope) -> Lens:
         "tokens",
         "Patch tokens",
         "What does each token contain, at each depth?",
-        ((_given(scope), _neighbours(scope)), (SIMILAR, PCA), (NORMS,), (ANSWERS, VOTES)),
+        ((_given(scope), _neighbours(scope)), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
     )
 
 
@@ -49,29 +48,29 @@ def _tiles(
     signed: bool = False,
     span: float | None = None,
     chosen: int | None = None,
-    columns: int = COLUMNS,
 ) -> Drawn:
     """One map for each depth."""
     maps = scope.grid.map(values)
     framed = None if chosen is None else scope.grid.position(chosen)
     drawn = figures.tiles(
-        maps, scope.depth_names, label, signed, _line(scope, columns), scope.grid.patch_size, span=span, chosen=framed
+        maps, scope.depth_names, label, signed, abreast(scope), scope.grid.patch_size, span=span, chosen=framed
     )
     return Drawn(drawn, numbers=Numbers(label, {"depth": scope.depth_names, **places(scope)}, maps))
 
 
-def _line(scope: Microscope, most: int) -> int:
-    return min(most, len(scope.depth_names))
+def abreast(scope: Microscope) -> int:
+    """The number of maps in a line, in every view with one map for each depth."""
+    return min(ABREAST, len(scope.depth_names))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point, columns: int = COLUMNS) -> Params:
+def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a row of maps: the depth, and the patch."""
-    depth, row, col = figures.tile_at(point.index, _maps(scope), _line(scope, columns))
+    depth, row, col = figures.tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
 def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
-    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), COLUMNS)
+    depth, row, col = figures.colour_tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
@@ -119,7 +118,7 @@ def _neighbours(scope: Microscope) -> View:
 
 
 def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
-    bank = scope.known(scope.sample_tokens(selection.depth))
+    bank = scope.latest(scope.sample_tokens(selection.depth))
     if bank is None:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
@@ -161,18 +160,18 @@ def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Para
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
-    seen, usual = scope.look(selection.picture), scope.known(scope.sample_stats())
+    seen, stats = scope.look(selection.picture), scope.latest(scope.sample_stats())
     if NORM_OF.value(selection) == TOKENS:
-        label, values, mean = "norm of the token", tokens.norms(seen), usual and usual.norms
+        label, values, mean = "norm of the token", tokens.norms(seen), stats and stats.norms
     else:
         values = np.concatenate([tokens.norms(seen)[:1], tokens.update_norms(seen)])
-        label, mean = "norm of the update", usual and usual.updates
+        label, mean = "norm of the update", stats and stats.updates
     if COMPARE.value(selection) == RAW:
-        return _tiles(scope, values, label, columns=WIDE)
+        return _tiles(scope, values, label)
     if mean is None:
         return Drawn()
-    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True, columns=WIDE)
-    return Drawn(drawn.figure, words=USUAL, numbers=drawn.numbers)
+    drawn = _tiles(scope, values - mean, f"{label} minus sample mean", True)
+    return Drawn(drawn.figure, words=DIFFERENCE, numbers=drawn.numbers)
 
 
 def _compared(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
@@ -213,12 +212,12 @@ def _draw_pca(scope: Microscope, selection: Selection) -> Drawn:
             f"{shares[most]:.0%} (at {names[most]}). Compare colours within one depth only."
         )
     axes = {"depth": names, **places(scope), "component": ("red", "green", "blue")}
-    drawn = figures.colour_tiles(maps, names, COLUMNS, grid.patch_size)
+    drawn = figures.colour_tiles(maps, names, abreast(scope), grid.patch_size)
     return Drawn(drawn, words=words, numbers=Numbers("score from 0 to 1", axes, maps))
 
 
 def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
-    found, usual = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.known(scope.sample_stats())
+    found, stats = tokens.logit_lens(scope.look(selection.picture), scope.model), scope.latest(scope.sample_stats())
     named = {scope.answer(selection.picture), selection.target}
     truth = None if selection.sample is None else scope.truth_class(selection.sample)
     named |= set() if truth is None else {truth}
@@ -230,12 +229,12 @@ def _draw_logit_lens(scope: Microscope, selection: Selection) -> Drawn:
         "probability",
         selection.depth,
         sorted(named),
-        None if usual is None else usual.band,
+        None if stats is None else stats.band,
     )
     words = lead_text(found, scope.classes, scope.depth_names)
     words += f" {ablated_text(scope, selection.picture, found.decided_at)}"
-    if usual is not None:
-        words += f" {head_text(scope, usual)} {_usual_text(scope, usual)}"
+    if stats is not None:
+        words += f" {head_text(scope, stats)} {_band_text(scope, stats)}"
     axes = {"depth": scope.depth_names, "class": scope.classes}
     return Drawn(drawn, words=words, numbers=Numbers("probability", axes, found.probabilities))
 
@@ -260,22 +259,22 @@ def ablated_text(scope: Microscope, picture: bytes, depth: int) -> str:
     if not depth:
         return ""
     before, sublayer = scope.answer(picture), depth - 1
-    after = scope.remembered(
+    after = scope.cached(
         ("answer without", picture, sublayer),
-        lambda: int(knockout.ablate(scope.model, scope.input(picture)[None], [sublayer], {}).argmax()),
+        lambda: int(ablation.ablate(scope.model, scope.input(picture)[None], [sublayer], {}).argmax()),
     )
     becomes = "stays the same" if after == before else f"becomes <b>{escape(scope.classes[after])}</b>"
     return f"Without {scope.depth_names[depth]}, the answer {becomes}."
 
 
-def head_text(scope: Microscope, usual: tokens.SampleStats) -> str:
+def head_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     """HTML: the depth at which the head can read most samples' answers, and the effect of ablating its sublayer."""
-    depth = _most_read(usual)
+    depth = _most_read(stats)
     read = (
-        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {usual.decided[depth]} "
-        f"of {usual.images} samples."
+        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {stats.decided[depth]} "
+        f"of {stats.images} samples."
     )
-    if depth and (changed := scope.known(ablated_answers(scope, depth))):
+    if depth and (changed := scope.latest(ablated_answers(scope, depth))):
         read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
@@ -286,9 +285,9 @@ def head_text(scope: Microscope, usual: tokens.SampleStats) -> str:
     return read
 
 
-def _most_read(usual: tokens.SampleStats) -> int:
+def _most_read(stats: tokens.SampleStats) -> int:
     """The depth at which the head can first read the answers of most samples."""
-    return int(usual.decided.argmax())
+    return int(stats.decided.argmax())
 
 
 def ablated_answers(scope: Microscope, depth: int) -> Measurement[tuple[int, int]]:
@@ -296,7 +295,7 @@ def ablated_answers(scope: Microscope, depth: int) -> Measurement[tuple[int, int
     return scope.over_samples(
         ("answers without", depth),
         f"Skipping {scope.depth_names[depth]} over the samples",
-        lambda: knockout.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
+        lambda: ablation.answers_ablated(scope.model, scope.sample_inputs, depth - 1),
         passes=2,
         first=FIRST,
     )
@@ -304,18 +303,18 @@ def ablated_answers(scope: Microscope, depth: int) -> Measurement[tuple[int, int
 
 def lens_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     """The statistics over the samples; then the ablation of the sublayer that `head_text` reports."""
-    usual = scope.finished(scope.sample_stats())
-    depth = _most_read(usual) if usual else 0
+    stats = scope.finished(scope.sample_stats())
+    depth = _most_read(stats) if stats else 0
     return [scope.sample_stats(), *([ablated_answers(scope, depth)] if depth else [])]
 
 
-def _usual_text(scope: Microscope, usual: tokens.SampleStats) -> str:
+def _band_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     """HTML: a depth at which one class leads for nearly all samples, which is no evidence about this picture."""
-    depth, leader = np.unravel_index(usual.leads[:-1].argmax(), usual.leads[:-1].shape)
+    depth, leader = np.unravel_index(stats.leads[:-1].argmax(), stats.leads[:-1].shape)
     return (
         "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
-        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {usual.leads[depth, leader]} of the "
-        f"{usual.images} samples, so this is weak evidence."
+        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {stats.leads[depth, leader]} of the "
+        f"{stats.images} samples, so this is weak evidence."
     )
 
 
@@ -348,11 +347,11 @@ def _draw_votes(scope: Microscope, selection: Selection) -> Drawn:
         words += f"They are equal only at the last depth, {last}."
     label = f"logit for {scope.classes[selection.target]} at {name}"
     if COMPARE.value(selection) == UNUSUAL:
-        usual = scope.known(scope.sample_stats())
-        if usual is None:
+        stats = scope.latest(scope.sample_stats())
+        if stats is None:
             return Drawn()
-        votes = votes - scope.grid.map(usual.votes[at, :, selection.target])
-        label, words = f"{label} minus sample mean", USUAL
+        votes = votes - scope.grid.map(stats.votes[at, :, selection.target])
+        label, words = f"{label} minus sample mean", DIFFERENCE
     drawn = figures.over_picture(
         scope.pixels(selection.picture), votes, label, signed=True, chosen=scope.grid.position(selection.patch)
     )
@@ -392,7 +391,7 @@ NORMS = View(
     lambda s: s.picture,
     _draw_norms,
     options=(NORM_OF, COMPARE),
-    pick=partial(_pick_tile, columns=WIDE),
+    pick=_pick_tile,
     needs=_compared,
 )
 LOGIT_LENS = View(

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from viz import tokens as token_questions
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS, Settings
-from viz.intervene.knockout import ablate
+from viz.intervene.ablation import ablate
 from viz.lenses.all import Lenses
 from viz.lenses.view import Numbers, View, sample_name
 from viz.microscope import Microscope

@@ -97,13 +97,13 @@ def _wire(networks: Networks, status: gr.HTML) -> None:
     start = Session(networks.first.first)
 
     async def act(event: dict[str, Any], request: gr.Request) -> Updates:
-        visitor, shown = str(event.get("visitor")), networks.shown(event)
+        visitor, shown = str(event.get("visitor")), networks.of_event(event)
         visit = shown.visits.get(visitor) if shown else None
         here, refused, about = shown, "", Updates()
         if "link" in event:
             may_open = networks.may_open(request)
             here, refused = await networks.for_link(event, may_open)
-            about = {"network": here.name, "networks": await asyncio.to_thread(networks.listed), "others": may_open}
+            about = {"network": here.name, "networks": await asyncio.to_thread(networks.entries), "others": may_open}
             about |= {"facts": specimen.facts(here.scope), "markup": here is not shown and markup_of(here)}
         if here is None or (visit is None and "link" not in event):
             return {"lost": True}
@@ -124,7 +124,7 @@ def _wire(networks: Networks, status: gr.HTML) -> None:
         return updates
 
     async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:
-        here = networks.shown(event._data)
+        here = networks.of_event(event._data)
         if here and (visit := here.visits.get(event._data["visitor"])):
             async for shown in here.run(visit):
                 yield gr.HTML(**shown)

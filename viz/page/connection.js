@@ -103,7 +103,8 @@ const made = () => reports("Report");
 const take = async ({name, text}) => {
   const report = name.endsWith(".html");
   const [before, after] = text.split("<template id=library></template>");
-  const parts = report ? [before, "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
+  const faces = report && await exported.fonts(getComputedStyle(document.body).fontFamily);
+  const parts = report ? [before, "<style>", faces, "</style>", "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
   const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
   save(url, name);
   URL.revokeObjectURL(url);

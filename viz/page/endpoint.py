@@ -12,8 +12,8 @@ from gradio.context import Context
 from gradio.utils import get_function_description
 
 from mixer.errors import message
-from viz.attribution.asked import Asked, explain_many, explanation
 from viz.attribution.attribute import Attribution
+from viz.attribution.query import AttributionQuery, explain_many, explanation
 from viz.lenses.all import Lenses, now_at
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
@@ -47,10 +47,10 @@ def add(networks: Networks, fetch: bool) -> None:
 
     async def given(picture: object, network: object) -> tuple[Microscope, bytes, list[str]]:
         """The network, the picture in its size, and messages about changes of the picture. Raises Refused."""
-        scope = (await opened(network)).scope
+        scope = (await network_of(network)).scope
         return scope, *await read_picture(picture, scope.grid.image_size, fetch)
 
-    async def opened(network: object) -> Lenses:
+    async def network_of(network: object) -> Lenses:
         try:
             return await networks.load("" if network is None else str(network))
         except ERRORS as error:
@@ -95,9 +95,9 @@ def add(networks: Networks, fetch: bool) -> None:
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
-        one = explanation(scope, Asked(pixels, number, against, of, parameters.block(scope, block)), kind)
+        one = explanation(scope, AttributionQuery(pixels, number, against, of, parameters.block(scope, block)), kind)
         await _measure(scope.missing([one]))
-        found = await on_model_thread(scope.made, one)
+        found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)
 
     async def attribute_many(
@@ -120,7 +120,7 @@ def add(networks: Networks, fetch: bool) -> None:
             block: as for attribute
             network: as describe lists them; without it, the one that the server was started with
         """
-        scope = (await opened(network)).scope
+        scope = (await network_of(network)).scope
         decoded = await read_pictures(pictures, scope.grid.image_size, fetch)
         target = None if label is None else parameters.class_number(scope, label)
         kind, against, of = parameters.method(method, baseline, output)
@@ -206,8 +206,8 @@ def add(networks: Networks, fetch: bool) -> None:
         Args:
             network: one of the listed networks; without it, the one that the server was started with
         """
-        lenses = await opened(network)
-        listed = await asyncio.to_thread(networks.listed)
+        lenses = await network_of(network)
+        listed = await asyncio.to_thread(networks.entries)
         return answers.described(lenses, {one["name"]: one["words"] for one in listed})
 
     async def views(network: str | None = None) -> Listed:
@@ -216,7 +216,7 @@ def add(networks: Networks, fetch: bool) -> None:
         Args:
             network: as describe lists them; without it, the one that the server was started with
         """
-        lenses = await opened(network)
+        lenses = await network_of(network)
         return {"views": {name: view.question for name, (_, view) in lenses.named.items()}}
 
     async def view(
@@ -230,7 +230,7 @@ def add(networks: Networks, fetch: bool) -> None:
             words: the selection, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
             network: as describe lists them; without it, the one that the server was started with
         """
-        lenses = await opened(network)
+        lenses = await network_of(network)
         scope = lenses.scope
         params, pixels, notes = parameters.params(words), None, list[str]()
         if not params.keys() & {"picture", "sample"}:

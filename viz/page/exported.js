@@ -20,7 +20,8 @@ window.exported = (() => {
     }))).then(rules => rules.join("\n")));
 
   const plotted = async (Plotly, figure) => {
-    const width = Math.max(NARROWEST, figure.clientWidth), height = figure.clientHeight;
+    const width = Math.max(NARROWEST, figure.clientWidth), shape = figure.shape;
+    const height = shape ? Math.round(Math.min(shape.ratio * width + shape.extra, shape.most)) : figure.clientHeight;
     const layout = {...figure.layout, paper_bgcolor: "white", font: {...figure.layout.font, color: INK}};
     const svg = await Plotly.toImage({data: figure.data, layout}, {format: "svg", width, height, imageDataOnly: true});
     return {width, height, svg};
@@ -130,8 +131,8 @@ window.exported = (() => {
     return new Promise(resolve => canvas.toBlob(resolve));
   };
 
-  // panes: each {which, figure, html}, with either a figure or HTML
-  return async (Plotly, panes, title, caption, format) => {
+  // panes: each {which, figure, html}, of which the figure or the HTML is filled
+  const file = async (Plotly, panes, title, caption, format) => {
     const family = getComputedStyle(panes[0].figure).fontFamily, parts = [];
     for (const {which, figure, html} of panes) {
       const part = figure.data ? await plotted(Plotly, figure) : drawn(html);
@@ -140,4 +141,5 @@ window.exported = (() => {
     const whole = composed(title, parts, caption, family, await fonts(family));
     return format === "png" ? painted(whole) : new Blob([whole.svg], {type: "image/svg+xml"});
   };
+  return Object.assign(file, {fonts});
 })();

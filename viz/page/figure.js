@@ -66,10 +66,12 @@ const paneOf = (element, picked) => {
     figure.ariaLabel = alt;
     own = layout.height ?? 320;
     figure.shape = layout.meta;
+    figure.classList.toggle("wide", figure.shape?.ratio < 0.6);
     fit(figure, own);
   };
   const draw = async (Plotly, {data, layout}) => {
     layout.font = dressed(figure);
+    layout.hoverlabel.font.family = layout.font.family; // plotly's own is Arial
     fit(figure, own);
     delete layout.height;
     const begun = Boolean(figure.data);

@@ -124,7 +124,7 @@ class Instrument(Lenses):
 
     def refresh(self, visit: Session) -> Updates:
         """New values for each element whose inputs changed; elements of closed lenses wait."""
-        self.wanted(visit)  # decides for all views together which measurements start automatically
+        self.to_run(visit)  # decides for all views together which measurements start automatically
         updates: Updates = {}
         for part in self.parts:
             if self._is_shown(visit, part.element, part.lens):
@@ -134,7 +134,7 @@ class Instrument(Lenses):
                     visit.sent[part.element] = sees
         return updates
 
-    def wanted(self, visit: Session) -> list[Measurement]:
+    def to_run(self, visit: Session) -> list[Measurement]:
         """The measurements that should run for the open lens, the shortest first."""
         needed = {
             measurement.key: measurement
@@ -199,7 +199,7 @@ class Instrument(Lenses):
             return
         visit.measuring = True
         try:
-            while todo := await on_model_thread(self.wanted, visit):
+            while todo := await on_model_thread(self.to_run, visit):
                 async for update in self._measure(visit, todo):
                     yield update
                 yield {"redraw": next(_turn)}
@@ -235,10 +235,10 @@ class Instrument(Lenses):
         if done is None and (view := visit.requested.pop(measurement.key, None)):
             # the click also starts the next measurements of the view, even those too long to start automatically
             visit.requested |= {other.key: view for other in self._needs(visit, view) if not other.on_request}
-        wanted = any(other.key == measurement.key for other in self.wanted(visit))
-        if done is None and wanted:
+        still_needed = any(other.key == measurement.key for other in self.to_run(visit))
+        if done is None and still_needed:
             visit.stopped[measurement.key] = BROKEN  # without a result, it would run again and again
-        return done if wanted else None
+        return done if still_needed else None
 
     def _act(self, visit: Session, event: Mapping[str, Any]) -> Updates:
         """Change the session; returns the status: message, file to save, view to show."""
@@ -265,7 +265,7 @@ class Instrument(Lenses):
         words = {str(name): str(text) for name, text in words.items()}
         if visit.photo and not words.keys().isdisjoint(WORDS):
             framing = {name: words.pop(name) for name in WORDS if name in words}
-            self._place(visit, visit.photo.framed(framing))
+            self._place(visit, visit.photo.with_crop(framing))
         if "link" in event or {"picture", "sample"} & words.keys():
             visit.photo = None
         if "photo" in event:
@@ -283,7 +283,7 @@ class Instrument(Lenses):
         elif pinned is not None:
             messages += self._pin(visit, pinned)
         if event.get("stop"):
-            visit.stopped |= dict.fromkeys((m.key for m in self.wanted(visit)), "Cancelled.")
+            visit.stopped |= dict.fromkeys((m.key for m in self.to_run(visit)), "Cancelled.")
         if "measure" in event:
             for measurement in self._needs(visit, event["measure"]):
                 visit.stopped.pop(measurement.key, None)
@@ -334,17 +334,17 @@ class Instrument(Lenses):
     def _measure_at_once(self, visit: Session) -> None:
         """Run the measurements that take less than `INSTANT` in all."""
         left = INSTANT
-        while (wanted := self.wanted(visit)) and wanted[0].seconds <= left:
-            left -= wanted[0].seconds
-            steps = wanted[0].steps()
-            while self._step(visit, wanted[0], steps) is not None:
+        while (todo := self.to_run(visit)) and todo[0].seconds <= left:
+            left -= todo[0].seconds
+            steps = todo[0].steps()
+            while self._step(visit, todo[0], steps) is not None:
                 pass
 
     def _updates(self, visit: Session, status: Updates) -> Updates:
         """The changed values. status: its values so far; without a message, the current one stays"""
         self._measure_at_once(visit)
         updates = self.refresh(visit)
-        waits = self.wanted(visit)
+        waits = self.to_run(visit)
         status = status | {"link": self._address(visit).query, "running": bool(waits) and not visit.measuring}
         if not waits:
             status["wait"] = None
@@ -382,7 +382,7 @@ class Instrument(Lenses):
         now = csv_of(self.scope, selection, self.views[name], self.settings[name], both or numbers)
         of_pinned = other and csv_of(there.scope, pinned.selection, view, there.settings[name], other)
         if both:
-            return f"# {pin.which(pinned, self, name, selection)[0]}\n{now}"
+            return f"# {pin.captions(pinned, self, name, selection)[0]}\n{now}"
         return f"{now}\n# pinned\n{of_pinned}" if of_pinned else now
 
     def _depends(self, visit: Session, name: str) -> Hashable:
@@ -424,7 +424,7 @@ class Instrument(Lenses):
         drawn: the view of the current selection
         """
         there, view = pinned.lenses, pinned.lenses.views[name]
-        before, now = pin.which(pinned, self, name, visit.selection)
+        before, now = pin.captions(pinned, self, name, visit.selection)
         other = drawn_or_words(there.scope, view, pinned.selection)
         apart = pin.difference(other, drawn)
         python = as_python(there.scope, there.page, there.full_names[name], view, pinned.selection)

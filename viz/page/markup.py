@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from viz import figures
+from viz.figures import style
 from viz.lenses.glossary import underlined
 from viz.lenses.view import Lens, View, element_id, full_name
 from viz.selection import Choice, Number, Option, Several
@@ -20,12 +21,17 @@ SCRIPTS, STYLES = (
 )
 """in the order in which the browser reads them"""
 
+COLOURS = ":root {{ --chosen: {}; --token: {}; --channel: {}; --for: {}; --against: {}; --accent: {}; }}".format(
+    *(style.SELECTED, style.TOKEN, style.CHANNEL, style.RISES, style.FALLS, style.ACCENT)
+)
+"""of figures, for the style sheets"""
+
 
 def head() -> str:
-    """The scripts, in one scope of their own, with the address of the figures' library; for the document's head."""
+    """For the document's head: the scripts in one scope, with the address of the figures' library, and the colours."""
     script = "".join(file.read_text(encoding="utf-8") for file in SCRIPTS)
     script = script.replace("${PLOTLY_JS}", quote(figures.PLOTLY_JS.as_posix()))
-    return f"<script>{{{script}}}</script>"
+    return f"<script>{{{script}}}</script><style>{COLOURS}</style>"
 
 
 def lenses(shown: Sequence[Lens], opened: str) -> str:

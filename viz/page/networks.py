@@ -56,12 +56,12 @@ class Networks:
             one for one in present() if Path(one.source) in (path, path.parent)
         )  # resolved now, as a run may add checkpoints
         self._first, self._hub = next(found, LocalNetwork(source, source, "")), hub
-        self.first = Instrument(scope, self._first.name, self.opened)
+        self.first = Instrument(scope, self._first.name, self.get)
         self._named, self._pictures = set(hub or ()), pictures or {}
         self._open: LRUCache[str, Instrument] = LRUCache(MAX_OPEN)
         self._loading = asyncio.Lock()
 
-    def opened(self, name: str) -> Instrument:
+    def get(self, name: str) -> Instrument:
         """The network of this name in memory. Raises ValueError for others."""
         if name in ("", self.first.name):
             return self.first
@@ -72,17 +72,17 @@ class Networks:
     async def load(self, name: str) -> Instrument:
         """The network of this name, loaded if necessary. Raises one of `ERRORS`."""
         with suppress(ValueError):
-            return self.opened(name)
+            return self.get(name)
         async with self._loading:  # or two requests could load a network twice
             sources = {one: one for one in self._named}
             sources |= {one.name: one.source for one in await asyncio.to_thread(present)}
             found = next((each for each in (name, bare(name)) if each in sources), None)
             if found is None:
-                here = ", ".join(one["name"] for one in await asyncio.to_thread(self.listed))
+                here = ", ".join(one["name"] for one in await asyncio.to_thread(self.entries))
                 raise ValueError(f"{UNKNOWN.format(name)}; the networks are {here}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
-                self._open[found] = Instrument(scope, found, self.opened, further=True)
+                self._open[found] = Instrument(scope, found, self.get, further=True)
             return self._open[found]
 
     async def add(self, source: str) -> Instrument:
@@ -107,19 +107,19 @@ class Networks:
             else:
                 raise ValueError(CLOSED)
         except ERRORS as error:
-            return self.shown(event) or self.first, f"{message(error)}."
+            return self.of_event(event) or self.first, f"{message(error)}."
         if "pin" in words:
             with suppress(*ERRORS):  # the instrument reports the error
                 await self.load(network_of(words["pin"], found.name))
         return found, ""
 
-    def shown(self, event: Mapping[str, Any]) -> Instrument | None:
+    def of_event(self, event: Mapping[str, Any]) -> Instrument | None:
         """The network of the page that sent an event; None if it is no longer in memory."""
         with suppress(ValueError):
-            return self.opened(str(event.get("network", "")))
+            return self.get(str(event.get("network", "")))
         return None
 
-    def listed(self) -> list[dict[str, str]]:
+    def entries(self) -> list[dict[str, str]]:
         """The networks to choose from, the first one first: name, and test accuracy as a text."""
         here = {one.name: one.words for one in present()}
         rest = {name: words for name, words in here.items() if name != self._first.name}
@@ -137,7 +137,7 @@ class Networks:
         return private and from_here
 
 
-def moved(request: Request) -> RedirectResponse:
+def redirect(request: Request) -> RedirectResponse:
     """Redirect an address of November 2026, such as `/networks/NAME/?patch=1,1`, to the current link."""
     path = request.path_params["path"]
     name = unquote(path.partition("/")[0].replace("~", "%"))
@@ -145,5 +145,5 @@ def moved(request: Request) -> RedirectResponse:
     return RedirectResponse(f"{'../' * (1 + path.count('/'))}?{to_query(words)}")
 
 
-ROUTES = [Route("/networks/{path:path}", moved)]
+ROUTES = [Route("/networks/{path:path}", redirect)]
 """routes of the app"""

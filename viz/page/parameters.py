@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from viz.attribution.asked import MANY
 from viz.attribution.methods import METHODS
+from viz.attribution.query import MANY
 from viz.intervene import edits as picture_edits
 from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses

@@ -38,13 +38,13 @@ class Photo:
         """The input of the network. size: (height, width)"""
         return to_picture(self.image, size, self.framing).tobytes()
 
-    def framed(self, words: Mapping[str, str]) -> "Photo":
+    def with_crop(self, words: Mapping[str, str]) -> "Photo":
         """The photo with another crop. Raises ValueError for an unknown kind of crop."""
         kind = words.get("framing", self.framing.kind)
         place = int(words["position"]) / STEPS if "position" in words else self.framing.x
         return replace(self, framing=Framing(kind, place, place))  # type: ignore[arg-type]
 
-    def chosen(self) -> dict[str, str]:
+    def params(self) -> dict[str, str]:
         return {"framing": self.framing.kind, "position": str(round(self.framing.x * STEPS))}
 
     def html(self, size: tuple[int, int]) -> str:
@@ -54,7 +54,7 @@ class Photo:
         high = bottom - top < height
         part = (bottom - top) / height if high else (right - left) / width
         moved = (
-            f"<input type='range' data-word='position' min='0' max='{STEPS}' value='{self.chosen()['position']}' "
+            f"<input type='range' data-word='position' min='0' max='{STEPS}' value='{self.params()['position']}' "
             f"class='{'down' if high else 'across'}' style='--part: {part:.2%}' "
             "aria-label='The part that the network gets' title='Drag the frame, or use the arrow keys'>"
         ) * (part < 1)

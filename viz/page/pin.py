@@ -84,7 +84,7 @@ def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
     return Pinned(lenses, selection), messages
 
 
-def which(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tuple[str, str]:
+def captions(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tuple[str, str]:
     """Captions of the pinned and the current figure of a view: the facts that differ."""
     facts = [
         facts_of(lenses.scope, each, lenses.settings[name])

@@ -7,6 +7,7 @@ const draw = figure => {
   const height = figure.closest(".views") ? Math.min(MAX_HEIGHT, own) : own;
   const {fontFamily, color} = getComputedStyle(document.body);
   Object.assign(layout, {width, height, font: {family: fontFamily, size: 13, color}});
+  layout.hoverlabel.font.family = fontFamily;
   return Plotly.newPlot(figure, data, layout, {displayModeBar: false, doubleClick: false, showTips: false});
 };
 addEventListener("load", async () => {

@@ -35,6 +35,7 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.page import pin
 from viz.page.address import Address
+from viz.page.markup import COLOURS
 from viz.page.session import Session
 from viz.page.specimen import TOP, answer_texts
 from viz.pictures import png_url
@@ -43,7 +44,7 @@ from viz.selection import Option, Selection
 HERE = Path(__file__).parent
 LEARN = "learn"
 LIBRARY = "<template id=library></template>"
-"""the place of the plotting library, which `whole` inserts; in a browser, `connection.js` does"""
+"""the place of the plotting library, which `with_library` inserts; in a browser, `connection.js` does"""
 BROKEN = "This view could not be drawn. The log has the details."
 
 MAX_BYTES = 10_000_000
@@ -106,7 +107,7 @@ def measure(
 
 
 def report(here: Lenses, visit: Session, address: str, names: Collection[str] | None = None) -> str:
-    """The HTML text, without the plotting library: see `whole`.
+    """The HTML text, without the plotting library: see `with_library`.
 
     address: URL of a microscope with this network, for the link; used only if it is http or https
     names: of the views, from `choose`; None: those that depend on the picture
@@ -132,14 +133,14 @@ def document(title: str, parts: Sequence[Part]) -> str:
     head = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · MLP-Mixer microscope</title>
-<style>{_file("style.css")}{_file("stage.css")}{_file("report.css")}</style>
+<style>{COLOURS}{_file("style.css")}{_file("stage.css")}{_file("report.css")}</style>
 {LIBRARY}</head>
 <body class="gradio-container report"><main>
 """
     tail = f"""
 </main><script>{_file("report.js")}</script></body></html>
 """
-    return _fitting([head, *parts, tail], MAX_BYTES - _size(whole(LIBRARY)))
+    return _fitting([head, *parts, tail], MAX_BYTES - _size(with_library(LIBRARY)))
 
 
 def _fitting(parts: Sequence[Part], most: int) -> str:
@@ -162,7 +163,7 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def whole(text: str) -> str:
+def with_library(text: str) -> str:
     """A file with the plotting library."""
     return text.replace(LIBRARY, f"<script>{figures.PLOTLY_JS.read_text('utf-8')}</script>", 1)
 
@@ -241,7 +242,9 @@ def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list
     pinned = pin.beside(visit.pinned, here, name, visit.selection)
     if pinned is None or (view := pinned.lenses.views[name]).missing(pinned.lenses.scope, pinned.selection):
         return [], []
-    before, now = (f"<p class='which'>{escape(words)}</p>" for words in pin.which(pinned, here, name, visit.selection))
+    before, now = (
+        f"<p class='which'>{escape(words)}</p>" for words in pin.captions(pinned, here, name, visit.selection)
+    )
     other = drawn_or_words(pinned.lenses.scope, view, pinned.selection)
     apart = pin.difference(other, drawn)
     under: list[Part] = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []

@@ -15,7 +15,7 @@ from gradio.utils import get_upload_folder
 from safehttpx import AsyncSecureTransport
 
 from mixer.picture import Decoded, Framing, Unreadable, crop_box, decode
-from viz.attribution.asked import MANY
+from viz.attribution.query import MANY
 from viz.page.photo import Photo
 from viz.page.upload import NOT_FETCHED, Refused, is_address, read
 

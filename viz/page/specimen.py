@@ -93,7 +93,7 @@ def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[
 def _photo(scope: Microscope, visit: Session) -> dict[str, Any]:
     if visit.photo is None:
         return {"html": "", "set": {}}
-    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.chosen()}
+    return {"html": visit.photo.html(scope.grid.image_size), "set": visit.photo.params()}
 
 
 def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:

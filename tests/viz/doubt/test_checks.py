@@ -8,10 +8,10 @@ import torch
 
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent
-from viz.attribution.asked import Asked, explanation, passes, question
 from viz.attribution.attribute import attribute
 from viz.attribution.baselines import pixels
 from viz.attribution.methods import Settings
+from viz.attribution.query import AttributionQuery, explanation, passes, question
 from viz.doubt import checks, faithfulness, sanity
 from viz.doubt.checks import DRAWS, NOISY, ORDERS, POINTS, RADIUS, REMOVALS, SEED, CheckQuery
 from viz.doubt.rules import Evidence
@@ -30,7 +30,7 @@ def scope(tiny: MixerConfig) -> Microscope:
 
 
 def doubt(method: str = METHOD, filling: str = "blurred") -> CheckQuery:
-    return CheckQuery(Asked(PICTURE, 3, "black", "logit", 1).for_method(method), method, filling)
+    return CheckQuery(AttributionQuery(PICTURE, 3, "black", "logit", 1).for_method(method), method, filling)
 
 
 def labels(measurements: list[Measurement]) -> list[str]:
@@ -53,19 +53,19 @@ def make(measurements: list[Measurement]) -> None:
 def test_curves_and_infidelity_are_of_the_filling_and_values_of_the_baseline(scope: Microscope) -> None:
     one = doubt()
     make(needed(scope, [one]))  # the attribution, without which there are no curves
-    assert scope.known(checks.curves(scope, one)) is None
+    assert scope.latest(checks.curves(scope, one)) is None
     make(needed(scope, [one]))
     assert needed(scope, [one]) == []
-    values = attribute(scope.model, question(scope, one.asked), METHOD, Settings(block=1)).values
-    filled = question(scope, replace(one.asked, baseline="blurred"))
+    values = attribute(scope.model, question(scope, one.query), METHOD, Settings(block=1)).values
+    filled = question(scope, replace(one.query, baseline="blurred"))
     want = faithfulness.curves(scope.model, filled, values)
-    np.testing.assert_allclose(scope.known(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
+    np.testing.assert_allclose(scope.latest(checks.curves(scope, one)).deletion, want.deletion, atol=1e-6)
     evidence = checks.evidence(scope, one)
     *_, removals = faithfulness.random_removals(scope.model, filled, REMOVALS, SEED)
     assert evidence.infidelity == faithfulness.tells_more_than(values, removals, SEED)
     *_, orders = faithfulness.random_orders(scope.model, filled, ORDERS, POINTS, SEED)
     assert (evidence.deletion, evidence.insertion) == faithfulness.better_than(want, orders)
-    assert evidence.gap == scope.made(explanation(scope, one.asked, METHOD)).gap_share
+    assert evidence.gap == scope.measured(explanation(scope, one.query, METHOD)).gap_share
     assert evidence.randomisation is evidence.sensitivity is None
 
 
@@ -78,7 +78,7 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
     first, second = doubt(), doubt("Saliency")
     assert labels(needed(scope, [first, second])) == [METHOD, "Random orders", "Saliency", "Random removals"]
     for one in (first, second):
-        scope.made(explanation(scope, one.asked, one.method))
+        scope.measured(explanation(scope, one.query, one.method))
     todo = needed(scope, [first, second])
     assert labels(todo) == [f"Curves of {METHOD}", "Random orders", "Curves of Saliency", "Random removals"]
     assert [one.total for one in todo] == [30, ORDERS * (POINTS - 1), 30, REMOVALS]
@@ -96,13 +96,13 @@ def test_each_thing_is_measured_once_and_what_methods_share_for_all(scope: Micro
 
 def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     one = doubt()
-    put, settings = question(scope, one.asked), Settings(block=1)
+    put, settings = question(scope, one.query), Settings(block=1)
     asked = checks.robustness(scope, one)
     assert asked.on_request
     cost = passes(scope, METHOD, 1)
     assert (asked.unit, asked.total) == ("passes", cost + (4 + DRAWS + NOISY) * (cost + 2))
     make([asked])
-    found = scope.known(checks.robustness(scope, one))
+    found = scope.latest(checks.robustness(scope, one))
     original = attribute(scope.model, put, METHOD, settings).values
 
     def explain(model: Mixer, image: torch.Tensor) -> Steps[np.ndarray]:
@@ -116,7 +116,7 @@ def test_disturbing_is_randomisation_and_then_noise(scope: Microscope) -> None:
     largest = finish(explained)
     assert found.sensitivity == largest > 0
     refilled = doubt(filling="own mean")
-    assert scope.known(checks.robustness(scope, refilled)) is found  # which the filling does not concern
+    assert scope.latest(checks.robustness(scope, refilled)) is found  # which the filling does not concern
     assert scope.missing([asked]) == []
     evidence = checks.evidence(scope, one)
     assert (evidence.randomisation, evidence.sensitivity) == (found.randomised.likeness, largest)
@@ -128,7 +128,7 @@ def test_nothing_is_passed_twice_by_all_methods_and_checks(scope: Microscope, mo
     one, count = doubt("Saliency"), 0
     scope.look(PICTURE)
     ablation = explanation(scope, one.filled, "Patch ablation")
-    measurements = [explanation(scope, one.asked, "Saliency"), ablation, *(check(scope, one) for check in CHECKS)]
+    measurements = [explanation(scope, one.query, "Saliency"), ablation, *(check(scope, one) for check in CHECKS)]
 
     def add(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         nonlocal count
@@ -141,20 +141,20 @@ def test_nothing_is_passed_twice_by_all_methods_and_checks(scope: Microscope, mo
 
 def test_what_was_given_up_is_not_remembered(scope: Microscope) -> None:
     one = doubt("Saliency")
-    scope.made(explanation(scope, one.asked, one.method))
+    scope.measured(explanation(scope, one.query, one.method))
     for measurement in (*needed(scope, [one])[1:], checks.robustness(scope, one)):
         steps = measurement.steps()
         assert next(steps) < measurement.total
         steps.close()
-    assert scope.known(checks.orders(scope, one)) is None
-    assert scope.known(checks.robustness(scope, one)) is None
+    assert scope.latest(checks.orders(scope, one)) is None
+    assert scope.latest(checks.robustness(scope, one)) is None
     assert checks.evidence(scope, one) == Evidence()
     assert len(needed(scope, [one])) == 3
 
 
 def test_the_picture_loses_its_patches_in_the_order_of_the_values(scope: Microscope) -> None:
     one = doubt("Saliency")
-    first = np.argsort(-scope.made(explanation(scope, one.asked, one.method)).values, kind="stable")[:5]
+    first = np.argsort(-scope.measured(explanation(scope, one.query, one.method)).values, kind="stable")[:5]
     without, alone = checks.pictures(scope, one, 5)
     filled, grid = question(scope, one.filled), scope.model.config.grid
     whole, empty = (pixels(image, scope.model.config) for image in (filled.image, filled.baseline))

@@ -11,9 +11,9 @@ from plotly.graph_objects import Figure, Heatmap
 
 from mixer.model import PRESETS
 from tests.viz.looking import cells, measure, microscope, page_of, select, view_of
-from viz.attribution.asked import question as asked_question
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.query import question as question_of_query
 from viz.lenses import attribution, doubt
 from viz.lenses.attribution.options import methods_of, question_of
 from viz.lenses.attribution.versus import why_not
@@ -42,7 +42,7 @@ def heatmaps(figure: Figure) -> list[Heatmap]:
 
 
 def values(scope: Microscope, selection: Selection, method: str, target: int | None = None) -> np.ndarray:
-    question = asked_question(scope, question_of(selection, target), background=True)
+    question = question_of_query(scope, question_of(selection, target), background=True)
     return attribute(scope.model, question, method, Settings(block=selection.block)).values
 
 
@@ -116,7 +116,7 @@ def test_beside_every_method_stand_its_value_and_its_sum(scope: Microscope, lens
     assert "<th scope='col'>patch (3, 1)</th>" in drawn.html
     for i, (name, row) in enumerate(zip(methods, cells(drawn.html), strict=True)):
         head, value, total, wanted, gap, passes, _ = row
-        question = asked_question(scope, question_of(selection))
+        question = question_of_query(scope, question_of(selection))
         answer = attribute(scope.model, question, name, Settings(block=1))
         assert head == name
         assert float(value.split(" ± ")[0]) == pytest.approx(answer.values[7], rel=5e-3)

@@ -8,8 +8,8 @@ import pytest
 
 from mixer.model import Mixer
 from tests.viz.looking import cells, measure, microscope, pixels_of, select, view_of
-from viz.attribution.asked import question as asked_question
 from viz.attribution.attribute import attribute
+from viz.attribution.query import question as question_of_query
 from viz.doubt import faithfulness
 from viz.doubt.rules import RULES
 from viz.lenses import doubt
@@ -32,7 +32,7 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
     methods = ["Gradient x input", "Patch ablation"]
     words = {"baseline": "black", "output": "probability", "filling": "own mean"}
     selection = select(scope, lens, methods=",".join(methods), removed="3", **words)
-    question = asked_question(scope, replace(question_of(selection), baseline="own mean"))
+    question = question_of_query(scope, replace(question_of(selection), baseline="own mean"))
     for kind in ("deletion", "insertion"):
         view = view_of(lens, kind)
         if kind == "deletion":
@@ -48,7 +48,7 @@ def test_attributions_are_held_against_chance(scope: Microscope, lens: Lens) -> 
         drawn = view.draw(scope, selection)
         assert any(trace.name.startswith("9 of 10 random orders") for trace in drawn.figure.data)
         for i, method in enumerate(methods):
-            found = attribute(scope.model, asked_question(scope, question_of(selection)), method).values
+            found = attribute(scope.model, question_of_query(scope, question_of(selection)), method).values
             curves = faithfulness.curves(scope.model, question, found)
             curve = getattr(curves, kind)
             label = f"{method} (area {faithfulness.area(curve):.2f})"
@@ -117,13 +117,13 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
 
 @pytest.mark.parametrize("count", [0, 3, 8])
 def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, lens: Lens, count: int) -> None:
-    view = view_of(lens, "losing")
+    view = view_of(lens, "picture")
     selection = select(scope, lens, methods="Patch ablation,Token Grad-CAM", removed=str(count), filling="blurred")
     assert view.draw(scope, selection).words == "Not measured yet."
     measure(scope, view, selection)
     drawn = view.draw(scope, selection)
-    found = attribute(scope.model, asked_question(scope, question_of(selection)), "Patch ablation").values
-    question = asked_question(scope, replace(question_of(selection), baseline="blurred"))
+    found = attribute(scope.model, question_of_query(scope, question_of(selection)), "Patch ablation").values
+    question = question_of_query(scope, replace(question_of(selection), baseline="blurred"))
     curves = faithfulness.curves(scope.model, question, found)
     without, alone = curves.deletion[count], curves.insertion[count]
     assert f"<b>{without:.3f}</b> without its first {count} patches, <b>{alone:.3f}</b> with these alone" in drawn.words
@@ -140,11 +140,11 @@ def test_the_picture_loses_its_patches_as_the_answer_falls(scope: Microscope, le
 
 
 def test_how_many_patches_are_gone_is_a_choice_of_all_numbers(scope: Microscope, lens: Lens) -> None:
-    (removed,) = view_of(lens, "losing").options
+    (removed,) = view_of(lens, "picture").options
     assert (removed.low, removed.high, removed.default) == (0, 8, 2)
 
 
-@pytest.mark.parametrize("name", ["verdict", "deletion", "insertion", "losing", "randomisation"])
+@pytest.mark.parametrize("name", ["verdict", "deletion", "insertion", "picture", "randomisation"])
 def test_without_a_method_all_is_said_in_words(scope: Microscope, lens: Lens, name: str) -> None:
     view, selection = view_of(lens, name), select(scope, lens, methods="")
     assert view.missing(scope, selection) == []

@@ -18,9 +18,9 @@ from mixer.data import CLASSES, samples
 from mixer.model import PRESETS, Mixer, MixerConfig
 from tests.viz.looking import measure, pixels_of
 from viz import tokens
-from viz.attribution.asked import Asked, explanation, question
 from viz.attribution.baselines import BASELINES
 from viz.attribution.methods import METHODS
+from viz.attribution.query import AttributionQuery, explanation, question
 from viz.doubt import checks
 from viz.doubt.checks import CheckQuery
 from viz.doubt.rules import RULES, findings
@@ -110,21 +110,21 @@ def test_tokens_and_mixing(foreign_scope: Microscope, selection: Selection) -> N
     assert np.isfinite(strengths).all()
 
 
-def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = "black") -> Asked:
-    return Asked(selection.picture, len(scope.classes) - 1, baseline, output, 1)
+def asked(scope: Microscope, selection: Selection, output: Any, baseline: str = "black") -> AttributionQuery:
+    return AttributionQuery(selection.picture, len(scope.classes) - 1, baseline, output, 1)
 
 
 @pytest.mark.parametrize("output", ["logit", "probability"])
 def test_every_method_explains_the_last_class(foreign_scope: Microscope, selection: Selection, output: str) -> None:
     for method in METHODS:
-        found = foreign_scope.made(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
+        found = foreign_scope.measured(explanation(foreign_scope, asked(foreign_scope, selection, output), method))
         assert np.isfinite(found.values).all()
         assert np.isfinite([found.total, found.difference]).all()
         if output == "probability" and len(foreign_scope.classes) == 1:
             np.testing.assert_allclose(found.values, 0, atol=1e-6)  # the only class is always certain
-    other = Asked(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
+    other = AttributionQuery(selection.picture, len(foreign_scope.classes), "black", "logit", 1)
     with pytest.raises(ValueError, match="does not exist: there are"):
-        foreign_scope.made(explanation(foreign_scope, other, "Saliency"))
+        foreign_scope.measured(explanation(foreign_scope, other, "Saliency"))
 
 
 def test_every_baseline_is_a_picture(foreign_scope: Microscope, selection: Selection) -> None:
@@ -140,7 +140,7 @@ def test_every_doubt_is_a_number(foreign_scope: Microscope, selection: Selection
     query = CheckQuery(asked(scope, selection, output).for_method(method), method, "own mean")
     while waiting := scope.missing(checks.all_checks(scope, [query])):
         assert list(waiting[0].steps())[-1] == waiting[0].total
-    curves = scope.made(checks.curves(scope, query))
+    curves = scope.measured(checks.curves(scope, query))
     assert np.isfinite([curves.deletion, curves.insertion]).all()
     evidence = checks.evidence(scope, query)
     json.dumps(vars(evidence), allow_nan=False)

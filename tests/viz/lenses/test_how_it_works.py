@@ -11,11 +11,11 @@ import pytest
 
 from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
-from viz.intervene.knockout import ablate
+from viz.intervene.ablation import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
-from viz.lenses.how_it_works.chosen import channel_of
+from viz.lenses.how_it_works.selected_channel import channel_of
 from viz.lenses.learn import reading
 from viz.lenses.tokens import head_text, lens_needed
 from viz.lenses.view import Lens
@@ -164,7 +164,7 @@ def test_it_says_from_where_on_the_head_can_read_the_answer(lab: Microscope, len
         decided = max(other, default=-1) + 1
         drawn = stage.draw(lab, selection)
         assert f"From <b>{lab.depth_names[decided]}</b> on, the head would already give the answer, " in drawn.words
-        assert drawn.html.count("<em>readable</em>") == 1
+        assert drawn.html.count("<em>readable ↓</em>") == 1
         assert re.findall(r"decided' [^>]*><button type='button' data-words='depth=(\w+)'", drawn.html) == [
             lab.depth_names[decided]
         ]
@@ -176,7 +176,7 @@ def test_the_page_opens_where_the_answer_appears(lab: Microscope, instrument: In
 
 
 def test_a_link_from_before_opens_the_picture_or_the_head(lab: Microscope, lens: Lens) -> None:
-    found = {depth: part.opened(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
+    found = {depth: part.open_part(lab, select(lab, lens, depth=depth, part="beyond")) for depth in lab.depth_names}
     assert found == dict.fromkeys(lab.depth_names) | {"stem": "picture", "3b": "head"}
 
 
@@ -294,7 +294,7 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
         while depth and answers[depth - 1] == answers[-1]:
             depth -= 1
         decided[depth] += 1
-    usual = scope.made(scope.sample_stats())
+    usual = scope.measured(scope.sample_stats())
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
@@ -319,13 +319,13 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     list(skipping.steps())
     changed = ablate(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = ablate(scope.model, scope.sample_inputs, [], {}).argmax(1)
-    told = head_text(scope, scope.made(usual))
+    told = head_text(scope, scope.measured(usual))
     assert "the head can read the answers of 7 of 9 samples. Without 1b, the answers of " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
     assert not scope.missing(lens_needed(scope, selection))
-    assert "Without" not in head_text(scope, scope.made(usual))
+    assert "Without" not in head_text(scope, scope.measured(usual))
 
 
 def test_what_can_be_read_somewhere_is_not_said_to_be_made_there() -> None:
@@ -381,7 +381,7 @@ def pages(scope: Microscope) -> dict[str, str]:
         found[depth] = text(detail.draw(scope, selection).html)
     found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
     found["reading"] = text(reading.reading(scope, selection))
-    found["glossary"] = text(glossary.listed(scope))
+    found["glossary"] = text(glossary.term_list(scope))
     return found
 
 
@@ -418,7 +418,7 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
     assert re.findall(r"<dfn[^>]*>(.*?)</dfn>", question) == ["Tokens", "patch", "token mixing"]
     assert caution == "A &lt;patch&gt; is no token."
     for name in re.findall(r"aria-describedby=\"([^\"]+)\"", question):
-        assert f"<dd id='{name}'>" in glossary.listed(lab)
+        assert f"<dd id='{name}'>" in glossary.term_list(lab)
 
 
 def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope) -> None:

@@ -10,9 +10,9 @@ import torch
 
 from tests.viz.looking import measure, microscope, page_of, select, view_of
 from viz.capture import run_from, trace
-from viz.intervene import knockout as measures
-from viz.lenses.intervene import edit, knockout, patching, smallest
-from viz.lenses.mixing.chosen import unit_of
+from viz.intervene import ablation as measures
+from viz.lenses.intervene import ablation, edit, patching, smallest
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Lens, Point, View, facts_of, file_name
 from viz.microscope import Microscope
 from viz.pace import finish
@@ -209,13 +209,13 @@ def test_a_picture_has_nothing_to_carry_over_to_itself(scope: Microscope) -> Non
         assert "Both pictures get the same answer" in drawn.words
 
 
-# knock out
+# ablation
 
 
 @pytest.mark.parametrize("how", ["skipped", "mean"])
-def test_sublayers_are_knocked_out_of_this_picture_and_of_the_samples(scope: Microscope, how: str) -> None:
-    lens = knockout.lens(scope)
-    view, selection = view_of(lens, "sublayers"), select(scope, lens, sample="6", class_="deer", knocked=how)
+def test_sublayers_are_ablated_for_this_picture_and_over_the_samples(scope: Microscope, how: str) -> None:
+    lens = ablation.lens(scope)
+    view, selection = view_of(lens, "sublayers"), select(scope, lens, sample="6", class_="deer", ablation=how)
     made = measure(scope, view, selection, asked=True)
     assert [one.on_request for one in made] == [False] * (len(made) - 1) + [True]
     drawn = view.draw(scope, selection)
@@ -232,7 +232,7 @@ def test_sublayers_are_knocked_out_of_this_picture_and_of_the_samples(scope: Mic
 
 
 def test_units_are_silenced_and_the_chosen_one_over_the_samples(scope: Microscope) -> None:
-    lens = knockout.lens(scope)
+    lens = ablation.lens(scope)
     view, selection = view_of(lens, "units"), select(scope, lens, depth="2a", class_="deer")
     measure(scope, view, selection, asked=True)
     drawn = view.draw(scope, selection)

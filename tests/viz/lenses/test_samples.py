@@ -116,7 +116,7 @@ def test_a_point_of_the_map_opens_its_picture(instrument: Instrument) -> None:
 
 def test_the_mean_is_over_what_the_filter_lets_through(instrument: Instrument) -> None:
     scope, found = instrument.scope, drawn(instrument, "mean", samples="cat")
-    gradients = scope.known(over_pictures._gradients(scope, instrument.first))
+    gradients = scope.latest(over_pictures._gradients(scope, instrument.first))
     assert gradients is not None
     assert found.numbers
     want = gradients[[6, 7]].mean(0)

@@ -123,7 +123,7 @@ def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(scope: Microsco
         drawn = draw(scope, lens, name, compare="unusual", norms=of, sample="1", depth="2b", class_="frog")
         want = (found[1] - found.mean(0)).numpy()
         np.testing.assert_allclose(drawn.numbers.values.reshape(want.shape), want, atol=1e-4)
-        assert drawn.words == tokens.USUAL
+        assert drawn.words == tokens.DIFFERENCE
 
 
 def test_what_is_usual_is_not_drawn_before_it_is_known() -> None:
@@ -231,7 +231,9 @@ def test_the_nearest_are_the_most_alike_and_never_the_specimen(scope: Microscope
     tokens_there = trace(scope.model, scope.sample_inputs).depths[3]
     cosines = torch.cosine_similarity(tokens_there, tokens_there[4, 9], dim=-1)
     cosines[4] = -1
-    assert [cosine for *_, cosine in found] == pytest.approx(cosines.flatten().topk(12).values.tolist(), abs=6e-4)
+    assert [cosine for *_, cosine in found] == pytest.approx(
+        cosines.flatten().topk(tokens.CROPS).values.tolist(), abs=6e-4
+    )
     sample, patch = divmod(int(cosines.argmax()), 16)
     assert found[0][:3] == (sample, scope.truth(sample), f"{patch // 2},{patch % 2}")
 

@@ -180,6 +180,12 @@ def test_what_a_view_was_called_before_leads_to_one_that_is_there(instrument: In
     assert now_at(instrument.scope, "tokens.norms") == ("tokens.norms", {})
 
 
+def test_earlier_names_of_options_and_lenses_still_select(instrument: Instrument) -> None:
+    earlier = {"lens": "whatif.knockout", "knocked": "mean", "gone": "black"}
+    now = {"lens": "whatif.ablation", "ablation": "mean", "fill": "black"}
+    assert choose(instrument, instrument.first, earlier) == choose(instrument, instrument.first, now)
+
+
 def test_every_figure_and_table_has_its_numbers(instrument: Instrument, views: dict[str, View]) -> None:
     scope, start = instrument.scope, begin(instrument, {"depth": "2b"})
     without = set()

@@ -146,7 +146,7 @@ def test_a_measurement_runs_to_its_end_and_says_how_far_it_is(instrument: Instru
     assert slow
     assert updates[-1]["wait"] is None
     assert "redraw" in updates[-1]
-    assert not instrument.wanted(visit)
+    assert not instrument.to_run(visit)
 
 
 def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument: Instrument, slow: set[str]) -> None:
@@ -159,11 +159,11 @@ def test_cancel_ends_it_between_two_steps_and_it_does_not_begin_again(instrument
     run(instrument, visit, cancel)
     assert not slow
     assert visit.stopped == {"it": "Cancelled."}
-    assert not instrument.wanted(visit)
+    assert not instrument.to_run(visit)
     instrument.answer(visit, {"words": {"patch": "2,1"}})
-    assert not instrument.wanted(visit)
+    assert not instrument.to_run(visit)
     instrument.answer(visit, {"measure": "how-lens"})
-    assert [m.key for m in instrument.wanted(visit)] == ["it"]
+    assert [m.key for m in instrument.to_run(visit)] == ["it"]
 
 
 def test_it_is_given_up_when_another_lens_is_opened(instrument: Instrument, slow: set[str]) -> None:
@@ -193,7 +193,7 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
     visit = Session(first(instrument.scope, instrument.page))
     run(instrument, visit)
     assert visit.stopped == {"it": "the picture holds no numbers."}
-    assert not instrument.wanted(visit)
+    assert not instrument.to_run(visit)
 
 
 def test_a_visitor_has_one_run_at_a_time(instrument: Instrument, slow: set[str]) -> None:
@@ -247,7 +247,7 @@ def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instru
     updates = instrument.answer(visit, {"words": words})
     shown = [value["facts"] for value in updates.values() if isinstance(value, dict) and "facts" in value]
     assert any("black" in facts for facts in shown)
-    while todo := instrument.wanted(visit):
+    while todo := instrument.to_run(visit):
         list(todo[0].steps())
     file = instrument.answer(visit, {"csv": "attribution-maps"})["status"]["file"]
     facts = [line for line in file["text"].splitlines() if line[0] == "#"]

@@ -42,7 +42,7 @@ def texts(value: Any) -> int:
         "tokens-given",
         "tokens-pca",
         "attribution-maps",
-        "doubt-losing",
+        "doubt-picture",
     ],
 )
 def test_no_figure_has_a_text_for_each_pixel(instrument: Instrument, name: str) -> None:

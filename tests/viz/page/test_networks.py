@@ -57,11 +57,11 @@ def loaded(network: Mixer, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def names(of: Networks) -> list[str]:
-    return [one["name"] for one in of.listed()]
+    return [one["name"] for one in of.entries()]
 
 
 def test_the_first_network_leads_the_list(private: Networks, scope: Microscope) -> None:
-    listed = private.listed()
+    listed = private.entries()
     assert listed[0] == {"name": "seed", "words": quality_text(scope.metrics)}
     assert {"name": "seed-start", "words": "untrained"} in listed
     assert {"name": "seed-epoch-1", "words": "validation accuracy: 52.98% after 1 epoch"} in listed

@@ -166,7 +166,7 @@ def test_names_of_classes_are_text() -> None:
 
 
 def test_it_needs_nothing_else(text: str) -> None:
-    whole = report.whole(text)
+    whole = report.with_library(text)
     assert whole.count(PLOTLY_JS.read_text("utf-8")) == 1
     assert report.LIBRARY not in whole
     for tag, attributes in Elements(text).tags:
@@ -253,11 +253,11 @@ def test_a_picture_that_no_link_holds_is_said() -> None:
 def test_what_is_too_large_is_left_out_and_said_the_largest_first(
     instrument: Instrument, visit: Session, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = len(report.whole(report.LIBRARY).encode())
+    library = len(report.with_library(report.LIBRARY).encode())
     for most in (len(text.encode()) - 1, 400_000, 250_000):
         monkeypatch.setattr(report, "MAX_BYTES", most + library)
         found = written(instrument, visit)
-        assert len(report.whole(found).encode()) <= most + library
+        assert len(report.with_library(found).encode()) <= most + library
         assert found.count("<section") == text.count("<section")
         left_out = re.findall(r"The (figure|table|file of its numbers) is left out, as it has [0-9.]+ MB", found)
         assert left_out

@@ -6,10 +6,10 @@ from typing import Any
 
 from mixer.grid import Groups
 from mixer.model import MixerConfig
-from viz.attribution.asked import Asked, explanation, passes
 from viz.attribution.attribute import Attribution
 from viz.attribution.baselines import BASELINES, FILLINGS
 from viz.attribution.methods import METHODS, Settings
+from viz.attribution.query import AttributionQuery, explanation, passes
 from viz.doubt.checks import CheckQuery
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -64,27 +64,29 @@ def judged(methods: Several) -> Listed:
     return lambda selection: methods.value(selection)[:JUDGED]
 
 
-def question_of(selection: Selection, target: int | None = None) -> Asked:
+def question_of(selection: Selection, target: int | None = None) -> AttributionQuery:
     """The question that a selection defines. target: the class to explain; None: the selected one"""
     target = selection.target if target is None else target
     output: Any = OUTPUT.value(selection)
-    return Asked(selection.picture, target, BASELINE.value(selection), output, selection.block, selection.side)
+    return AttributionQuery(
+        selection.picture, target, BASELINE.value(selection), output, selection.block, selection.side
+    )
 
 
-def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[Asked, str], ...]:
+def cache_keys(selection: Selection, methods: Sequence[str]) -> tuple[tuple[AttributionQuery, str], ...]:
     """(question, method) for each method, without the settings that the method ignores."""
     return tuple((question_of(selection).for_method(method), method) for method in methods)
 
 
 def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery, ...]:
     return tuple(
-        CheckQuery(asked, method, FILLING.value(selection)) for asked, method in cache_keys(selection, methods)
+        CheckQuery(query, method, FILLING.value(selection)) for query, method in cache_keys(selection, methods)
     )
 
 
 def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
     """The attributions in the memory, by method."""
-    found = {method: scope.known(explanation(scope, question_of(selection), method)) for method in methods}
+    found = {method: scope.latest(explanation(scope, question_of(selection), method)) for method in methods}
     return {method: answer for method, answer in found.items() if answer is not None}
 
 

@@ -4,8 +4,8 @@ from functools import partial
 from html import escape
 
 from viz import figures
-from viz.attribution.asked import explanation
 from viz.attribution.methods import METHODS
+from viz.attribution.query import explanation
 from viz.figures import AGAINST, FOR
 from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_keys, question_of, ranked
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
@@ -86,7 +86,7 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     if other == selection.target:
         return Drawn(words="This is the selected class: select another one.")
     mine, theirs = (
-        scope.known(explanation(scope, question_of(selection, target), methods[0]))
+        scope.latest(explanation(scope, question_of(selection, target), methods[0]))
         for target in (selection.target, other)
     )
     names = f"{scope.classes[selection.target]} - {scope.classes[other]}"

@@ -65,7 +65,7 @@ def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point
 def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
     """kind: deletion or insertion. Random orders are shown after their measurement."""
     several = checks_of(selection, listed(selection))
-    own = {one.method: curves for one in several if (curves := scope.known(checks.curves(scope, one)))}
+    own = {one.method: curves for one in several if (curves := scope.latest(checks.curves(scope, one)))}
     if not own:
         return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
     both = [*own.values()], [curves.reverse for curves in own.values()]
@@ -73,7 +73,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         np.stack([_line(curves, kind, len(several[0].groups(scope))) for curves in each]) for each in both
     )
     areas = np.stack([[area(getattr(curves, kind), curves.counts) for curves in each] for each in both])
-    orders = scope.known(checks.orders(scope, several[0]))
+    orders = scope.latest(checks.orders(scope, several[0]))
     random = getattr(orders, kind) if orders else np.empty((0, 0))
     figure = figures.against_chance(
         lines,

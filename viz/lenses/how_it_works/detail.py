@@ -10,10 +10,10 @@ import numpy as np
 from viz import figures, forward_pass
 from viz.figures import AGAINST, FOR
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, table, window
-from viz.lenses.how_it_works.chosen import channel_of
 from viz.lenses.how_it_works.formulas import formula
 from viz.lenses.how_it_works.part import part_of
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, counted, number_field
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text

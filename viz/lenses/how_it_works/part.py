@@ -22,7 +22,7 @@ PART = Choice(
 """the open calculation; `beyond` in older links: the picture at the stem, the head at the last depth"""
 
 
-def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:
+def open_part(scope: Microscope, selection: Selection) -> NetworkPart | None:
     text = PART.value(selection)
     if text == "beyond":
         text = {0: "picture", len(scope.depth_names) - 1: "head"}.get(selection.depth, "depth")
@@ -31,4 +31,4 @@ def opened(scope: Microscope, selection: Selection) -> NetworkPart | None:
 
 def part_of(scope: Microscope, selection: Selection) -> NetworkPart:
     by_depth: NetworkPart = "stem" if selection.depth == 0 else "a" if selection.depth % 2 else "b"
-    return opened(scope, selection) or by_depth
+    return open_part(scope, selection) or by_depth

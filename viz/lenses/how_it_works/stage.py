@@ -16,9 +16,9 @@ from viz import figures, forward_pass, tokens
 from viz.lenses.glossary import underlined
 from viz.lenses.how_it_works import detail
 from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, window
-from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.how_it_works.part import PARTS, NetworkPart, opened
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.part import PARTS, NetworkPart, open_part
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Numbers, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection, patch_text
@@ -45,12 +45,12 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(scope: Microscope, s: Selection) -> Hashable:
-    part = opened(scope, s)
+    part = open_part(scope, s)
     return s.picture, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), part, part == "head" and s.target
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    part, table, trace = opened(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
+    part, table, trace = open_part(scope, selection), _Table.of(scope, selection), scope.look(selection.picture)
     read, added = tokens.logit_lens(trace, scope.model), forward_pass.strengths(trace)
     if part:
         drawn = detail.draw(scope, selection)
@@ -253,8 +253,8 @@ def _sublayers(table: _Table) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     sublayers: tuple[tuple[forward_pass.Sublayer, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"normalised column {channel}", update[0][:, channel], column, "all columns"),
-        ("b", f"normalised row of {place}", update[1][patch], row, "all rows"),
+        ("a", f"normal\u00adised column {channel}", update[0][:, channel], column, "all columns"),
+        ("b", f"normal\u00adised row of {place}", update[1][patch], row, "all rows"),
     )
     drawn = []
     for sublayer, what, added, look, others in sublayers:
@@ -304,7 +304,7 @@ def _rail(
             f"<li class='{kind}{' decided' * (depth == decided)}' style='--p: {probabilities[depth]:.4f}'>"
             f"<button type='button' data-words='depth={name}' aria-current='{str(here).lower()}' title='{title}' "
             f"aria-label='{title}' tabindex='{0 if here else -1}'><span class='sky'></span>"
-            f"{'<em>readable</em>' * (depth == decided)}"
+            f"{'<em>readable ↓</em>' * (depth == decided)}"
             f"{cells(pixels, scope.grid.image_size[1] / scope.grid.image_size[0])}<b>{name}</b></button></li>"
         )
     at, last = selection.depth, len(names) - 1
@@ -360,10 +360,10 @@ def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.nda
     """The votes for the answer by depth and patch, minus their mean over the samples if that is measured."""
     trace, name = scope.look(image), f"votes for {scope.classes[answer]}"
     votes = np.stack([tokens.votes(trace, scope.model, d)[:, answer] for d in range(len(scope.depth_names))])
-    usual = scope.known(scope.sample_stats())
-    if usual is None:
+    stats = scope.latest(scope.sample_stats())
+    if stats is None:
         return votes, name
-    return votes - usual.votes[:, :, answer], f"{name} minus the sample mean"
+    return votes - stats.votes[:, :, answer], f"{name} minus the sample mean"
 
 
 def _share(value: float) -> str:

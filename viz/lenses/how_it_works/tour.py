@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from viz import forward_pass, tokens
-from viz.lenses.how_it_works.chosen import channel_of
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.how_it_works.selected_channel import channel_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.mixing.shuffle import experiment
 from viz.lenses.tokens import ablated_text, head_text
 from viz.lenses.view import counted
@@ -101,7 +101,7 @@ def _token_mixing(scope: Microscope, selection: Selection) -> str:
 
 def _units(scope: Microscope, selection: Selection) -> str:
     maps = weights.reads(scope.model, 0)
-    pairs, correlation = scope.remembered("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
+    pairs, correlation = scope.cached("opposite pairs of block 1", lambda: weights.opposite_pairs(maps))
     if not len(pairs):
         return f"The maps show the weights of {counted(len(maps), 'unit')} of block 1. No two are opposite."
     chance = weights.untrained_median(len(maps), scope.grid.patches)
@@ -123,15 +123,15 @@ def _channel_mixing(scope: Microscope, selection: Selection) -> str:
 
 
 def _decided(scope: Microscope, selection: Selection) -> str:
-    own, usual = scope.decided_at(selection.picture), scope.known(scope.sample_stats())
+    own, stats = scope.decided_at(selection.picture), scope.latest(scope.sample_stats())
     text = (
         f"If the network ended at {scope.depth_names[own]} or later, it would already give its final answer: the head "
         "can read it there. This does not say which part makes the answer. "
         f"{ablated_text(scope, selection.picture, own)}"
     )
-    if usual is None:
+    if stats is None:
         return f"{text} For other pictures, the depth is measured under the figure."
-    return f"{text} {head_text(scope, usual)}"
+    return f"{text} {head_text(scope, stats)}"
 
 
 def _votes(scope: Microscope, selection: Selection) -> str:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from viz.lenses.intervene import edit, knockout, patching, smallest
+from viz.lenses.intervene import ablation, edit, patching, smallest
 from viz.lenses.view import Lens
 from viz.microscope import Microscope
 
 NAME = "What if"
-PARTS = (edit, patching, knockout, smallest)
+PARTS = (edit, patching, ablation, smallest)
 
 
 def lenses(scope: Microscope) -> tuple[Lens, ...]:

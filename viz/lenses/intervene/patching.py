@@ -12,7 +12,7 @@ from viz.figures import with_sign
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
 from viz.intervene.sweep import sweep_work
 from viz.lenses.intervene.other import other_of, other_picture
-from viz.lenses.tokens import COLUMNS
+from viz.lenses.tokens import abreast
 from viz.lenses.view import (
     Drawn,
     Lens,
@@ -75,7 +75,7 @@ def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
 
 def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(updates_of(other, scope, selection))
+    values = scope.latest(updates_of(other, scope, selection))
     words = f"{_pair(scope, selection.picture, second)} {_difference_text(scope, selection.picture, second)}"
     if values is None:
         return Drawn(words=words)
@@ -101,14 +101,21 @@ def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measur
 
 def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     second = other_picture(scope, other, selection)
-    values = scope.known(map_of(other, scope, selection))
+    values = scope.latest(map_of(other, scope, selection))
     if values is None:
         return Drawn(words=_difference_text(scope, selection.picture, second))
     groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)
     maps, names = scope.grid.map(groups.expand(shares)), scope.depth_names
     largest = float(np.abs(maps).max()) or 1.0
     figure = figures.tiles(
-        maps, names, SHARE, True, COLUMNS, scope.grid.patch_size, largest, groups.box(selection.patch)
+        maps,
+        names,
+        SHARE,
+        True,
+        abreast(scope),
+        scope.grid.patch_size,
+        largest,
+        groups.box(selection.patch),
     )
     depth, row, col = np.unravel_index(maps.argmax(), maps.shape)
     rows, cols = group_place(groups, scope.grid.index(int(row), int(col)))
@@ -142,7 +149,7 @@ def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, 
 def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a map: the depth, and the patch."""
     shape = len(scope.depth_names), scope.grid.rows, scope.grid.cols
-    depth, row, col = figures.tile_at(point.index, shape, COLUMNS)
+    depth, row, col = figures.tile_at(point.index, shape, abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 

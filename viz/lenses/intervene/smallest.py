@@ -41,7 +41,7 @@ GOAL = Choice(
     "remove",
 )
 FILL = Choice(
-    "gone",
+    "fill",
     "Fill removed patches with",
     tuple(FILLINGS.items()),
     "mean",
@@ -117,7 +117,7 @@ def lens(scope: Microscope) -> Lens:
 
 def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     task = spec.search(scope, selection)
-    greedy, *proof = map(scope.known, searches(spec, scope, selection))
+    greedy, *proof = map(scope.latest, searches(spec, scope, selection))
     found = next(filter(None, proof), greedy)
     if found is None:
         return Drawn(words="Not searched yet.")
@@ -156,7 +156,7 @@ def searches(spec: SearchSpec, scope: Microscope, selection: Selection) -> Seque
         lambda: search.greedy(scope.model, goal(), sides),
         on_request=True,
     )
-    found = scope.known(greedy)
+    found = scope.latest(greedy)
     if found is None or found.side != selection.side:
         return [greedy]
     if not 0 < (sets := search.smaller_sets(len(groups[-1]), found)) <= search.AFFORDABLE:

@@ -88,7 +88,7 @@ def _units(scope: Microscope) -> Row:
 
 
 def _pairs(scope: Microscope) -> Row:
-    medians = scope.made(medians_of(scope))
+    medians = scope.measured(medians_of(scope))
     chance = weights.untrained_median(scope.model.config.tokens_mlp_dim, scope.grid.patches)
     most = int(np.argmin(medians))
     return (

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from viz import forward_pass
 from viz.figures import patch_label
 from viz.lenses.how_it_works.cells import over_grid, picture, table, window
-from viz.lenses.mixing import chosen
+from viz.lenses.mixing import selected_unit
 from viz.lenses.mixing.units import MAPS
 from viz.lenses.table import table as rows_of
 from viz.lenses.view import Drawn, View, counted
@@ -35,7 +35,7 @@ def view(scope: Microscope) -> View:
 
 
 def _sees(selection: Selection) -> Hashable:
-    return selection.picture, selection.patch, chosen.seen(selection)
+    return selection.picture, selection.patch, selected_unit.sees(selection)
 
 
 def reading(scope: Microscope, selection: Selection) -> str:
@@ -89,7 +89,7 @@ def _tables(scope: Microscope, selection: Selection) -> str:
 
 def _maps(scope: Microscope, selection: Selection) -> str:
     """HTML: the read and write weights of the selected unit."""
-    unit = chosen.unit_of(scope, selection)
+    unit = selected_unit.unit_of(scope, selection)
     cards = (
         _card(
             over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch),

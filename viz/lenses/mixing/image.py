@@ -37,17 +37,17 @@ def influence(scope: Microscope, selection: Selection) -> Influence | None:
     gain, words = _gain(scope, selection.picture, selection.block), f"{block.text(scope, selection)} {GAIN_IS}"
     if COMPARE.value(selection) != UNUSUAL:
         return Influence(gain, words=words)
-    usual = scope.known(usual_of(scope, selection.block))
-    if usual is None:
+    mean = scope.latest(mean_of(scope, selection.block))
+    if mean is None:
         return None
     label = f"{GAIN} minus its mean over the samples"
-    return Influence(gain - usual, words=f"{words} {_similarity_text(scope, gain, usual)}", label=label, signed=True)
+    return Influence(gain - mean, words=f"{words} {_similarity_text(scope, gain, mean)}", label=label, signed=True)
 
 
-def usual_of(scope: Microscope, number: int) -> Measurement[Matrix]:
+def mean_of(scope: Microscope, number: int) -> Measurement[Matrix]:
     """The gains of a block, mean over the samples."""
     return scope.over_samples(
-        ("usual influence in a block", number),
+        ("mean influence in a block", number),
         "Mean over the samples",
         lambda: mean_token_jacobian(scope.model, scope.sample_inputs, number),
         first=FIRST,
@@ -55,19 +55,19 @@ def usual_of(scope: Microscope, number: int) -> Measurement[Matrix]:
 
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [usual_of(scope, selection.block)] if COMPARE.value(selection) == UNUSUAL else []
+    return [mean_of(scope, selection.block)] if COMPARE.value(selection) == UNUSUAL else []
 
 
 def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
-    return scope.remembered(
+    return scope.cached(
         ("influence in a block", picture, number),
         lambda: token_jacobian(scope.model, scope.input(picture), number),
     )
 
 
-def _similarity_text(scope: Microscope, gain: Matrix, usual: Matrix) -> str:
+def _similarity_text(scope: Microscope, gain: Matrix, mean: Matrix) -> str:
     """A sentence: how similar this picture's matrix is to the mean matrix."""
-    distance = np.linalg.norm(gain - usual) / (np.linalg.norm(gain) or 1)
+    distance = np.linalg.norm(gain - mean) / (np.linalg.norm(gain) or 1)
     return (
         f"This is the difference from the mean over the {len(scope.samples)} samples. It has {distance:.0%} of the "
         "norm of this picture's matrix."

@@ -32,8 +32,9 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """The estimate, with the gain of their groups for each pair of patches; None before the second probe, as one probe
-    has no standard error."""
-    estimate, groups = scope.known(probes_of(scope, selection)), groups_of(scope, selection)
+    has no standard error.
+    """
+    estimate, groups = scope.latest(probes_of(scope, selection)), groups_of(scope, selection)
     if estimate is None or estimate.done == 1:
         return None
     relative = estimate.standard_error / estimate.influence.clip(1e-12)

@@ -55,7 +55,7 @@ def experiment_of(scope: Microscope, selection: Selection) -> Measurement[Permut
 
 
 def experiment(scope: Microscope, selection: Selection) -> PermutationExperiment:
-    return scope.made(experiment_of(scope, selection))
+    return scope.measured(experiment_of(scope, selection))
 
 
 def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patches"]:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from viz import figures
-from viz.lenses.mixing import block, chosen, drivers
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing import block, selected_unit, top_samples
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.mixing.units import MAPS
 from viz.lenses.view import Drawn, Lens, Numbers, View, number_field, pick_patch, places
 from viz.microscope import Microscope
@@ -41,7 +41,7 @@ def lens(scope: Microscope) -> Lens:
         pick=pick_patch,
     )
     asks = f"What does one hidden unit of the token mixing do? {block.FOLLOWS}"
-    return Lens("mixing.unit", "One unit", asks, ((which, active), (weights, drivers.view(scope))))
+    return Lens("mixing.unit", "One unit", asks, ((which, active), (weights, top_samples.view(scope))))
 
 
 def draw_weights(scope: Microscope, selection: Selection) -> Drawn:
@@ -67,7 +67,7 @@ def draw_active(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def draw_which(scope: Microscope, selection: Selection) -> Drawn:
-    strengths, unit = chosen.strengths(scope, selection), unit_of(scope, selection)
+    strengths, unit = selected_unit.strengths(scope, selection), unit_of(scope, selection)
     offered = np.argsort(-strengths, kind="stable")[:OFFERED].tolist()
     place = int((strengths > strengths[unit]).sum()) + 1
     words = (

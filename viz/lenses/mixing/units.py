@@ -98,7 +98,7 @@ def listing(scope: Microscope, selection: Selection) -> Listed:
     if order in REGIONS:
         return _at_region(scope, maps, selection)
     make = _in_pairs if order == PAIRS else _ordered
-    return scope.remembered(("units", selection.block, side, order), lambda: make(scope, maps, order))
+    return scope.cached(("units", selection.block, side, order), lambda: make(scope, maps, order))
 
 
 def _columns(scope: Microscope, count: int) -> int:

@@ -87,4 +87,4 @@ def _blocks(scope: Microscope) -> range:
 def _summaries(scope: Microscope) -> list[weights.LinearSummary]:
     """The summaries of all blocks."""
     model = scope.model
-    return scope.remembered("wiring", lambda: [weights.linear_summary(model, i) for i in range(len(model.blocks))])
+    return scope.cached("wiring", lambda: [weights.linear_summary(model, i) for i in range(len(model.blocks))])

@@ -13,7 +13,7 @@ from tests.viz.looking import page_of, pixels_of
 from viz.capture import trace
 from viz.figures import Figure
 from viz.lenses.mixing import lenses
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Lens, Point
 from viz.microscope import Microscope
 from viz.mixing import units, weights
@@ -75,7 +75,7 @@ def lab() -> Lab:
 def measured() -> Lab:
     """The same, with the samples and the picture that the page opens on, and sample 7, measured."""
     lab = Lab(MixerConfig(patch_size=(4, 16), num_blocks=3, hidden_dim=11, tokens_mlp_dim=13, channels_mlp_dim=17))
-    lab.measure("mixing.unit", "drivers")
+    lab.measure("mixing.unit", "samples")
     lab.measure("mixing.network", "matrix")
     lab.measure("mixing.network", "matrix", sample="7")
     return lab
@@ -247,7 +247,7 @@ def test_the_samples_that_drive_a_unit(measured: Lab):
     traces = [seen.image(i) for i in range(200)]
     strengths = [units.strengths(scope.model, seen, 1)[4] for seen in traces]
     best = np.argsort(strengths)[::-1][:10].tolist()
-    html = measured.views["mixing.unit", "drivers"].draw(scope, selection).html
+    html = measured.views["mixing.unit", "samples"].draw(scope, selection).html
     assert re.findall(r"data-words='sample=(\d+)'", html) == [str(sample) for sample in best]
     captions = re.findall(r"</button>(.*?), predicted (.*?)<br>(.*?)</li>", html)
     assert captions == [
@@ -257,7 +257,7 @@ def test_the_samples_that_drive_a_unit(measured: Lab):
 
 def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_units(tiny: MixerConfig):
     lab = Lab(tiny)
-    view, scope, selection = lab.views["mixing.unit", "drivers"], lab.scope, lab.selection
+    view, scope, selection = lab.views["mixing.unit", "samples"], lab.scope, lab.selection
     assert not view.draw(scope, selection).html
     (reading,) = view.missing(scope, selection)
     assert reading.on_request
@@ -279,7 +279,7 @@ def test_the_samples_are_measured_when_the_visitor_asks_and_then_known_for_all_u
 
 def test_names_of_classes_are_text_in_html(measured: Lab, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measured.scope, "classes", ["<b>&'"] * 10)
-    html = measured.draw("mixing.unit", "drivers").html
+    html = measured.draw("mixing.unit", "samples").html
     assert "predicted &lt;b&gt;&amp;&#x27;" in html
 
 
@@ -336,7 +336,7 @@ def test_through_all_blocks(measured: Lab):
     np.testing.assert_allclose(heatmap.z, want.influence, rtol=FOUR_DIGITS)
     percent = (100 * want.standard_error / want.influence).round()
     np.testing.assert_array_equal(heatmap.customdata, percent.clip(0, 999))
-    assert measured.draw("mixing.network", "matrix").words.startswith("After 16 of 16 probes")
+    assert measured.draw("mixing.network", "matrix").words.startswith("Standard error after 16 of 16 probes")
 
 
 def test_an_influence_belongs_to_its_picture(measured: Lab):
@@ -356,7 +356,11 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
 def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
     lab = Lab(tiny)
     view = lab.views["mixing.network", "matrix"]
-    for probes_made, told in (([1, 2], "Not estimated"), ([3, 4, 5], "After 4 of 16"), ([6, 7], "After 6 of 16")):
+    for probes_made, told in (
+        ([1, 2], "Not estimated"),
+        ([3, 4, 5], "Standard error after 4 of 16"),
+        ([6, 7], "Standard error after 6 of 16"),
+    ):
         (probes,) = view.missing(lab.scope, lab.selection)
         steps = probes.steps()
         assert [next(steps) for _ in probes_made] == probes_made
@@ -364,7 +368,7 @@ def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
         assert view.draw(lab.scope, lab.selection).words.startswith(told)
     assert not any(module._forward_hooks for module in lab.scope.model.modules())
     lab.measure("mixing.network", "matrix")
-    assert view.draw(lab.scope, lab.selection).words.startswith("After 16 of 16 probes")
+    assert view.draw(lab.scope, lab.selection).words.startswith("Standard error after 16 of 16 probes")
 
 
 def test_shuffled(lab: Lab):

@@ -19,7 +19,7 @@ def view(listed: Listed, removed: Number) -> View:
         return listed(selection)[:1]
 
     return View(
-        "losing",
+        "picture",
         "Picture at the marked point",
         "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",

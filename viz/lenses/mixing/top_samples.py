@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Float32
 
-from viz.lenses.mixing import block, chosen
+from viz.lenses.mixing import block, selected_unit
 from viz.lenses.samples import answers_to, sample_answers
 from viz.lenses.view import Drawn, Numbers, View, prediction_text
 from viz.measuring import Measurement
@@ -21,11 +21,11 @@ LISTED = 10
 
 def view(scope: Microscope) -> View:
     return View(
-        "drivers",
+        "samples",
         "Top-activating samples",
         f"For which of the {len(scope.samples)} samples does the unit have the largest updates (norm)?",
         "Limits: what so few pictures have in common is only a guess at the unit's role.",
-        sees=chosen.seen,
+        sees=selected_unit.sees,
         draw=draw,
         needs=needs,
     )
@@ -38,10 +38,10 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:
-    found = scope.known(strengths_of(scope))
+    found = scope.latest(strengths_of(scope))
     if found is None:
         return Drawn(words="The samples have not been measured yet.")
-    unit = chosen.unit_of(scope, selection)
+    unit = selected_unit.unit_of(scope, selection)
     strengths = found[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
     answers = sample_answers(scope)

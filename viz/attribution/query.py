@@ -21,7 +21,7 @@ MANY = 64
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttributionQuery:
     """Why is F of `target` higher for `picture` than for `baseline`? The question in plain values, see `Question`."""
 
     picture: bytes
@@ -35,30 +35,30 @@ class Asked:
     side: int = 1
     """patches along each side of a group; each group has one value"""
 
-    def for_method(self, method: str) -> "Asked":
+    def for_method(self, method: str) -> "AttributionQuery":
         """Set all that the method ignores to a fixed value, so that equal questions share a cache entry."""
-        known = METHODS[method]
-        baseline = self.baseline if known.baseline else next(iter(BASELINES))
-        return replace(self, baseline=baseline, block=self.block if known.block else 0)
+        row = METHODS[method]
+        baseline = self.baseline if row.baseline else next(iter(BASELINES))
+        return replace(self, baseline=baseline, block=self.block if row.block else 0)
 
 
-def question(scope: Microscope, asked: Asked, background: bool = False) -> Question:
+def question(scope: Microscope, query: AttributionQuery, background: bool = False) -> Question:
     """The question in tensors, with its `ends`: the network passes each picture and each baseline once.
 
     background: whether to include the samples as background
     Raises ValueError for a baseline that does not exist.
     """
-    one = _tensors(scope, asked, background)
+    one = _tensors(scope, query, background)
     key = "logits", array(one.baseline).tobytes()
-    empty = scope.remembered(key, lambda: finish(logits_of(scope.model, one.baseline[None])))
-    return replace(one, ends=torch.cat([empty, scope.look(asked.picture).logits]))
+    empty = scope.cached(key, lambda: finish(logits_of(scope.model, one.baseline[None])))
+    return replace(one, ends=torch.cat([empty, scope.look(query.picture).logits]))
 
 
-def _tensors(scope: Microscope, asked: Asked, background: bool) -> Question:
-    image = scope.input(asked.picture)
-    against = baseline(asked.baseline, image, scope.model.config)
+def _tensors(scope: Microscope, query: AttributionQuery, background: bool) -> Question:
+    image = scope.input(query.picture)
+    against = baseline(query.baseline, image, scope.model.config)
     others = scope.sample_inputs if background else None
-    return Question(image, against, asked.target, asked.output, others, asked.side)
+    return Question(image, against, query.target, query.output, others, query.side)
 
 
 def passes(scope: Microscope, method: str, side: int) -> int:
@@ -80,10 +80,10 @@ def explain_many(
     target: the class (None: each picture's answer). block: counted from 0
     Raises ValueError for a method, baseline, output or block that does not exist.
     """
-    known, rest = METHODS.get(method), iter(pictures)
+    row, rest = METHODS.get(method), iter(pictures)
     while part := list(islice(rest, MANY)):
-        asked = [Asked(picture, target or 0, baseline, output, block) for picture in part]
-        questions = [_tensors(scope, one, known is not None and known.background) for one in asked]
+        queries = [AttributionQuery(picture, target or 0, baseline, output, block) for picture in part]
+        questions = [_tensors(scope, one, row is not None and row.background) for one in queries]
         done = sum(one.unknown for one in questions)
         questions = yield from summed(with_ends(scope.model, questions))
         if target is None:
@@ -92,16 +92,16 @@ def explain_many(
             yield found + done if isinstance(found, int) else found
 
 
-def explanation(scope: Microscope, asked: Asked, method: str) -> Measurement[Attribution]:
+def explanation(scope: Microscope, query: AttributionQuery, method: str) -> Measurement[Attribution]:
     """The attribution of one question by one method, as a measurement."""
-    seen, known = asked.for_method(method), METHODS[method]
+    seen, row = query.for_method(method), METHODS[method]
     return scope.measurement(
         (seen, method),
         method,
         "passes",
-        passes(scope, method, asked.side),
+        passes(scope, method, query.side),
         lambda: attribute_in_steps(
-            scope.model, question(scope, seen, known.background), method, Settings(block=seen.block)
+            scope.model, question(scope, seen, row.background), method, Settings(block=seen.block)
         ),
-        first=known.first and known.passes(len(Groups(scope.grid, asked.side)), Settings(draws=known.first)),
+        first=row.first and row.passes(len(Groups(scope.grid, query.side)), Settings(draws=row.first)),
     )

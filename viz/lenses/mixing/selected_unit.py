@@ -19,6 +19,6 @@ def unit_of(scope: Microscope, selection: Selection) -> int:
     return int(strengths(scope, selection).argmax()) if selection.unit is None else selection.unit
 
 
-def seen(selection: Selection) -> Hashable:
+def sees(selection: Selection) -> Hashable:
     """Everything that `unit_of` depends on, and the block."""
     return selection.block, selection.picture if selection.unit is None else selection.unit

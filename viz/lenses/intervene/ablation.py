@@ -7,9 +7,9 @@ from jaxtyping import Float32
 
 from viz import figures
 from viz.figures import with_sign
-from viz.intervene import knockout
+from viz.intervene import ablation
 from viz.intervene.sweep import sweep_work
-from viz.lenses.mixing.chosen import unit_of
+from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_sublayer
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -18,7 +18,7 @@ from viz.running_stats import RunningStats
 from viz.selection import Choice, Params, Selection
 
 SKIPPED, MEAN = "skipped", "mean"
-HOW = Choice("knocked", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
+HOW = Choice("ablation", "Ablation", ((SKIPPED, "zero"), (MEAN, "mean over the samples")), SKIPPED)
 LISTED = 12
 """units in the figure: those with the largest effect"""
 
@@ -45,29 +45,29 @@ def lens(scope: Microscope) -> Lens:
         sees=lambda s: (s.picture, s.target, s.block, s.unit),
         draw=draw_units,
         pick=pick_unit,
-        needs=lambda scope, s: [units_of(scope, s), usual_unit(scope, s)],
+        needs=lambda scope, s: [units_of(scope, s), unit_over_samples(scope, s)],
     )
     asks = "Which part of the network does the answer need?"
-    return Lens("whatif.knockout", "Ablation", asks, ((sublayers,), (units,)))
+    return Lens("whatif.ablation", "Ablation", asks, ((sublayers,), (units,)))
 
 
 def draw_sublayers(scope: Microscope, selection: Selection) -> Drawn:
-    own, target = scope.known(sublayers_of(scope, selection)), selection.target
+    own, target = scope.latest(sublayers_of(scope, selection)), selection.target
     if own is None:
         return Drawn()
     names, label = scope.depth_names[1:], f"change of the logit for {scope.classes[target]}"
-    spread = scope.known(usual_sublayers(scope, selection))
-    usual = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
+    spread = scope.latest(sublayers_over_samples(scope, selection))
+    samples = None if spread is None else np.stack([spread.mean[:, target], spread.deviation[:, target]])
     values = own[:, 0, target]
-    figure = figures.signed_bars(values, names, label, figures.SUBLAYERS, selection.depth - 1, usual)
+    figure = figures.signed_bars(values, names, label, figures.SUBLAYERS, selection.depth - 1, samples)
     most = int(np.abs(values).argmax())
     words = f"<b>{names[most]}</b> has the largest effect on the logit, <b>{with_sign(values[most], '.2f')}</b>."
     lines = {"this picture": values}
-    if usual is not None:
-        often = int(np.abs(usual[0]).argmax())
-        mean, deviation = with_sign(usual[0, often], ".2f"), f"{usual[1, often]:.2f}"
+    if samples is not None:
+        often = int(np.abs(samples[0]).argmax())
+        mean, deviation = with_sign(samples[0, often], ".2f"), f"{samples[1, often]:.2f}"
         words += f" Over the samples {names[often]} has the largest effect, {mean} ± {deviation}."
-        lines |= {"mean of the samples": usual[0], "deviation of the samples": usual[1]}
+        lines |= {"mean of the samples": samples[0], "deviation of the samples": samples[1]}
     numbers = Numbers(label, {"of": list(lines), "sublayer": names}, np.stack(list(lines.values())))
     return Drawn(figure, words=words, numbers=numbers)
 
@@ -81,50 +81,50 @@ def sublayers_of(scope: Microscope, selection: Selection) -> Measurement[Float32
         "sublayers",
         sweep_work(sublayers),
         lambda: with_result(
-            knockout.ablate_sublayers(scope.model, scope.look(selection.picture), _means(scope, selection))
+            ablation.ablate_sublayers(scope.model, scope.look(selection.picture), _means(scope, selection))
         ),
         passes=(1 + sublayers) / 2,
     )
 
 
-def usual_sublayers(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
+def sublayers_over_samples(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
     """Over the samples, on request."""
     return scope.over_samples(
         ("without sublayers over the samples", HOW.value(selection)),
         "Ablation over the samples",
-        lambda: knockout.ablate_sublayers_over(scope.model, scope.sample_inputs, _means(scope, selection)),
+        lambda: ablation.ablate_sublayers_over(scope.model, scope.sample_inputs, _means(scope, selection)),
         passes=1 + len(scope.depth_names) / 2,
         on_request=True,
         first=FIRST,
     )
 
 
-def means_of(scope: Microscope) -> Measurement[knockout.Updates]:
+def means_of(scope: Microscope) -> Measurement[ablation.Updates]:
     return scope.over_samples(
         "mean updates",
         "Mean updates of sublayers",
-        lambda: knockout.mean_updates(scope.model, scope.sample_inputs),
+        lambda: ablation.mean_updates(scope.model, scope.sample_inputs),
     )
 
 
-def _means(scope: Microscope, selection: Selection) -> knockout.Updates | None:
+def _means(scope: Microscope, selection: Selection) -> ablation.Updates | None:
     """The updates that replace those of the sublayers; None for zero ablation."""
-    return scope.made(means_of(scope)) if HOW.value(selection) == MEAN else None
+    return scope.measured(means_of(scope)) if HOW.value(selection) == MEAN else None
 
 
 def sublayers_needed(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     if HOW.value(selection) == MEAN and (first := scope.missing([means_of(scope)])):
         return first
-    return [sublayers_of(scope, selection), usual_sublayers(scope, selection)]
+    return [sublayers_of(scope, selection), sublayers_over_samples(scope, selection)]
 
 
 def draw_units(scope: Microscope, selection: Selection) -> Drawn:
-    found, block, unit = scope.known(units_of(scope, selection)), selection.block, unit_of(scope, selection)
+    found, block, unit = scope.latest(units_of(scope, selection)), selection.block, unit_of(scope, selection)
     if found is None:
         return Drawn()
     values, label = found[:, selection.target], f"change of the logit for {scope.classes[selection.target]}"
     listed = _listed(values, unit)
-    spread, usual = scope.known(usual_unit(scope, selection)), None
+    spread, samples = scope.latest(unit_over_samples(scope, selection)), None
     words = (
         f"Block {block + 1}: unit <b>{listed[0]}</b> has the largest effect, "
         f"<b>{with_sign(values[listed[0]], '.3f')}</b>. Half of {counted(len(values), 'unit')} change the logit "
@@ -132,17 +132,17 @@ def draw_units(scope: Microscope, selection: Selection) -> Drawn:
     )
     if spread is not None:
         mean, deviation = spread.mean[selection.target], spread.deviation[selection.target]
-        usual = np.full((2, len(listed)), np.nan)
-        usual[:, listed.index(unit)] = mean, deviation
+        samples = np.full((2, len(listed)), np.nan)
+        samples[:, listed.index(unit)] = mean, deviation
         words += f" Unit {unit} over the samples: {with_sign(mean, '.3f')} ± {deviation:.3f}."
     names = [str(each) for each in listed]
     across = f"hidden unit of the token mixing of block {block + 1}"
-    figure = figures.signed_bars(values[listed], names, label, across, listed.index(unit), usual)
+    figure = figures.signed_bars(values[listed], names, label, across, listed.index(unit), samples)
     return Drawn(figure, words=words, numbers=Numbers(label, {"unit": range(len(values))}, values))
 
 
 def pick_unit(scope: Microscope, selection: Selection, point: Point) -> Params:
-    found, (place,) = scope.known(units_of(scope, selection)), point.index
+    found, (place,) = scope.latest(units_of(scope, selection)), point.index
     if found is None:
         return {}
     return {"unit": str(_listed(found[:, selection.target], unit_of(scope, selection))[place])}
@@ -156,18 +156,18 @@ def units_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.
         f"Ablation of the units of block {block + 1}",
         "units",
         units,
-        lambda: knockout.ablate_units(scope.model, scope.input(picture), block),
+        lambda: ablation.ablate_units(scope.model, scope.input(picture), block),
         passes=units * _share_after(scope, block),
     )
 
 
-def usual_unit(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
+def unit_over_samples(scope: Microscope, selection: Selection) -> Measurement[RunningStats]:
     """The selected unit over the samples, on request."""
     block, unit = selection.block, unit_of(scope, selection)
     return scope.over_samples(
         ("without the unit over the samples", block, unit),
         f"Ablation of unit {unit} over the samples",
-        lambda: knockout.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
+        lambda: ablation.ablate_unit_over(scope.model, scope.sample_inputs, block, unit),
         passes=1 + _share_after(scope, block),
         on_request=True,
         first=FIRST,

@@ -35,7 +35,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> D
     if not methods:
         return Drawn(words="No method is selected.")
     measured = {
-        one.method: found for one in checks_of(selection, methods) if (found := scope.known(robustness(scope, one)))
+        one.method: found for one in checks_of(selection, methods) if (found := scope.latest(robustness(scope, one)))
     }
     missing = [escape(method) for method in methods if method not in measured]
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""

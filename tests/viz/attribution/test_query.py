@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from mixer.model import Mixer
-from viz.attribution.asked import Asked, explanation, passes, question
 from viz.attribution.attribute import attribute
 from viz.attribution.baselines import baseline
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
+from viz.attribution.query import AttributionQuery, explanation, passes, question
 from viz.microscope import Microscope
 
 PICTURE = bytes(range(256)) * 12
@@ -17,15 +17,17 @@ def scope(network: Mixer) -> Microscope:
     return Microscope(network, {}, torch.device("cpu"))
 
 
-def ask(**changes) -> Asked:
-    return Asked(**{"picture": PICTURE, "target": 3, "baseline": "black", "output": "logit", "block": 1, **changes})
+def ask(**changes) -> AttributionQuery:
+    return AttributionQuery(
+        **{"picture": PICTURE, "target": 3, "baseline": "black", "output": "logit", "block": 1, **changes}
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_it_answers_as_the_method_itself_and_then_from_memory(scope: Microscope, method: str) -> None:
     asked = ask()
     one = explanation(scope, asked, method)
-    assert scope.known(one) is None
+    assert scope.latest(one) is None
     assert (one.key, one.label, one.unit, one.on_request) == (
         (asked.for_method(method), method),
         method,
@@ -37,11 +39,11 @@ def test_it_answers_as_the_method_itself_and_then_from_memory(scope: Microscope,
     done = list(one.steps())
     assert done == sorted(done)
     assert done[-1] == one.total
-    found, put = scope.known(one), question(scope, asked, background=True)
+    found, put = scope.latest(one), question(scope, asked, background=True)
     assert found is not None
     np.testing.assert_array_equal(found.values, attribute(scope.model, put, method, Settings(block=1)).values)
     assert scope.missing([one]) == []
-    assert scope.made(explanation(scope, asked, method)) is found
+    assert scope.measured(explanation(scope, asked, method)) is found
 
 
 def test_a_question_has_what_is_asked_in_tensors(scope: Microscope) -> None:
@@ -52,7 +54,7 @@ def test_a_question_has_what_is_asked_in_tensors(scope: Microscope) -> None:
 
 def test_only_what_a_method_looks_at_makes_another_question(scope: Microscope) -> None:
     def answer(method: str, **changes):
-        return scope.made(explanation(scope, ask(**changes), method))
+        return scope.measured(explanation(scope, ask(**changes), method))
 
     plain, layered = answer("Saliency"), answer("Token Grad-CAM")
     assert answer("Saliency", block=2) is plain
@@ -74,4 +76,4 @@ def test_what_was_given_up_is_not_taken_for_an_answer(scope: Microscope) -> None
 
 def test_a_baseline_that_does_not_exist_is_named(scope: Microscope) -> None:
     with pytest.raises(ValueError, match="no baseline is named 'pink'"):
-        scope.made(explanation(scope, ask(baseline="pink"), "Patch ablation"))
+        scope.measured(explanation(scope, ask(baseline="pink"), "Patch ablation"))
