@@ -81,7 +81,7 @@ def test_curves_and_removals_take_whole_groups(model: Mixer) -> None:
             logit(model, without(question.image, question.baseline, boxes)), abs=1e-4
         )
     removed = [*random_removals(model, question, 3, 0)][-1]
-    for gone, loss in zip(removed.gone, removed.losses, strict=True):
+    for gone, loss in zip(removed.removed, removed.losses, strict=True):
         boxes = [groups.box(groups.patches(int(group))[0]) for group in np.flatnonzero(gone)]
         left = logit(model, without(question.image, question.baseline, boxes))
         assert loss == pytest.approx(logit(model, question.image) - left, abs=1e-4)
