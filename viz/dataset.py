@@ -78,39 +78,43 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
 
     The model is free between the batches.
     """
-    probabilities, decided, votes = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
-    waiting, places, plane, done = list[Tensor](), list[np.ndarray](), None, 0
+    config, depths = model.config, 2 * len(model.blocks) + 1
+    # whole arrays: small ones between the large tensors of the passes would keep the freed memory from being used again
+    probabilities, decided = np.empty((count, config.num_classes), np.float32), np.empty(count, np.int64)
+    votes, places = np.empty((count, config.grid.patches), np.float32), np.empty((count, depths, 2), np.float32)
+    waiting, plane, done, placed = list[Tensor](), None, 0, 0
     for part in batches(model, torch.arange(count), gradients=True):
-        depths = trace(model, images(part.tolist())).depths
-        logits = tokens.answer(model, depths)
+        seen, here = trace(model, images(part.tolist())).depths, slice(done, done + len(part))
+        logits = tokens.answer(model, seen)
         best = logits[-1].argmax(1)
-        each = tokens.votes_of(model, depths[-1])
-        votes.append(array(each.gather(2, best[:, None, None].expand(-1, each.shape[1], 1))[..., 0]))
-        probabilities.append(array(logits[-1].softmax(1)))
-        decided.append(tokens.leads_for_good(logits.argmax(-1)).cpu().numpy())
-        waiting.append(depths.mean(2))
+        each = tokens.votes_of(model, seen[-1])
+        votes[here] = array(each.gather(2, best[:, None, None].expand(-1, each.shape[1], 1))[..., 0])
+        probabilities[here] = array(logits[-1].softmax(1))
+        decided[here] = tokens.leads_for_good(logits.argmax(-1)).cpu().numpy()
+        waiting.append(seen.mean(2))
         done += len(part)
         if plane is None and done >= min(count, FITTED):
             plane = Map.of(torch.cat(waiting, 1))
         if plane is not None:
-            places.append(plane.places(torch.cat(waiting, 1)))
+            places[placed:done] = plane.places(torch.cat(waiting, 1))
+            placed = done
             waiting.clear()
         yield done
     assert plane is not None, "there is a picture"
-    shares, depths_of, maps, spots = (np.concatenate(parts) for parts in (probabilities, decided, votes, places))
-    yield Answers(shares, depths_of, maps, plane, spots)
+    yield Answers(probabilities, decided, votes, plane, places)
 
 
 def gradients_x_input(
     model: Mixer, count: int, images: Images
 ) -> Iterator[int | Float32[np.ndarray, "images patches"]]:
     """Gradient x input of the logit of each answer, with the mean colour as baseline; yields as `answers`."""
-    found, done, grid = list[np.ndarray](), 0, model.config.grid
+    done, grid = 0, model.config.grid
+    found = np.empty((count, grid.patches), np.float32)
     for part in batches(model, torch.arange(count), gradients=True):
         batch = images(part.tolist()).clone().requires_grad_()
         with torch.inference_mode(False), torch.enable_grad(), timed(model, 2 * len(part)):
             (gradient,) = torch.autograd.grad(model(batch).max(1).values.sum(), batch)
-        found.append(array(grid.to_tokens(gradient * batch.detach()).sum(2)))
+        found[done : done + len(part)] = array(grid.to_tokens(gradient * batch.detach()).sum(2))
         done += len(part)
         yield done
-    yield np.concatenate(found)
+    yield found
