@@ -27,7 +27,7 @@ QUIET = 1.0
 """seconds without drawing or measuring after which a page is finished"""
 BUSY = """() => document.querySelector("#status .wait:not([hidden])")
     || [...document.querySelectorAll(".view[aria-busy=true]")].some(view => view.checkVisibility())
-    || !document.querySelector(".lens.open .js-plotly-plot .plot-container, .lens.open .html:not(:empty)")"""
+    || !document.querySelector(".lens.open :is(.js-plotly-plot .plot-container, .html:not(:empty), .measure:not(:empty))")"""
 
 
 @dataclass(frozen=True)

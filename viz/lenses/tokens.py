@@ -83,7 +83,7 @@ def _given(scope: Microscope) -> View:
     return View(
         "given",
         "Input patch",
-        f"Which {values} numbers ({height} x {width} pixels, three colours) does the network get of the patch?",
+        f"Which {values} numbers ({height} x {width} pixels, three colours) represent the patch at the input?",
         f"Pixel values minus the training mean, divided by its standard deviation: {FOR} is above the mean, {AGAINST} "
         "below.",
         lambda s: (s.picture, s.patch),
@@ -248,7 +248,7 @@ def lead_text(found: tokens.LogitLens, classes: Sequence[str], depths: Sequence[
     if not len(after):
         then = "the last depth"
     elif behind:
-        then = f"but loses the lead at {behind} of the {len(after)} later depths"
+        then = f"loses the lead at {counted(behind, 'later depth')}, and keeps it from {depths[found.decided_at]} on"
     else:
         then = "and keeps the lead to the end"
     return f"The answer, <b>{escape(classes[answer])}</b>, first leads at <b>{depths[begin]}</b>, {then}."
@@ -271,8 +271,8 @@ def head_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     """HTML: the depth at which the head can read most samples' answers, and the effect of ablating its sublayer."""
     depth = _most_read(stats)
     read = (
-        f"From {scope.depth_names[depth]} on, and not before, the head can read the answers of {stats.decided[depth]} "
-        f"of {stats.images} samples."
+        f"For {stats.decided[depth]} of {stats.images} samples, the answer leads to the end from "
+        f"{scope.depth_names[depth]} on, not earlier."
     )
     if depth and (changed := scope.latest(ablated_answers(scope, depth))):
         read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
@@ -314,7 +314,7 @@ def _band_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     return (
         "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
         f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {stats.leads[depth, leader]} of the "
-        f"{stats.images} samples, so this is weak evidence."
+        f"{stats.images} samples: a lead there says little about the picture."
     )
 
 
@@ -398,8 +398,8 @@ LOGIT_LENS = View(
     "lens",
     "Logit lens",
     "Which class probabilities does the network's own classifier read from the mean token at each depth?",
-    "Limits: the curves show where the classifier, trained for the last depth only, can read the answer, not what "
-    "makes it.",
+    "Limits: the curves show where the classifier can read the answer, not its cause; training ended with the "
+    "classifier at the last depth.",
     lambda s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
@@ -418,8 +418,8 @@ VOTES = View(
     "votes",
     "Per-patch logits (votes)",
     "Which logit does each token alone give the selected class, at the selected depth?",
-    "Limits: logits have no zero of their own, and some patches vote alike for every picture: compare classes, or "
-    "subtract the sample mean.",
+    "Limits: only differences of logits have a meaning, and some patches vote alike for every picture: compare "
+    "classes, or subtract the sample mean.",
     lambda s: (s.picture, s.patch, s.depth, s.target),
     _draw_votes,
     options=(COMPARE,),

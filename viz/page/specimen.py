@@ -182,8 +182,8 @@ def answer_texts(scope: Microscope, selection: Selection) -> list[str]:
     if bins:
         near = min(bins, key=lambda b: abs(b["confidence"] - confidence))
         lines.append(
-            f"Of the test images with about {near['confidence']:.0%} confidence, {near['accuracy']:.0%} were "
-            f"classified correctly ({near['images']:,} images)."
+            f"Of the {near['images']:,} test images with the most similar confidence ({near['confidence']:.0%} on "
+            f"average), {near['accuracy']:.0%} were classified correctly."
         )
     return lines
 

@@ -110,7 +110,7 @@ def test_the_first_three_of_the_chosen_methods_are_judged_and_the_others_named(s
     drawn = view.draw(scope, selection)
     assert re.findall(r"<h4>(.*?) <span>", drawn.html) == ["Gradient x input", "Saliency", "SmoothGrad"]
     assert drawn.words == (
-        "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods. "
+        "The maps of these methods are in the tab <a href='#' data-words='lens=attribution'>Attribution</a>. "
         "At most 3 methods are tested at a time. Not tested: Patch ablation, Token Grad-CAM."
     )
 

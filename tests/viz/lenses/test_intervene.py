@@ -184,7 +184,7 @@ def test_the_map_says_how_much_of_the_difference_a_token_carries(scope: Microsco
     assert drawn.numbers
     whole = float(found.of(other.logits) - found.of(this.logits))
     assert drawn.numbers.values[4, 4, 1] == pytest.approx(float(change) / whole, abs=1e-4)
-    assert f"<b>{whole:+.2f}</b> is the difference to transfer" in drawn.words
+    assert f"the difference is <b>{whole:+.2f}</b>" in drawn.words
 
 
 def test_both_pictures_are_shown_with_their_answers(scope: Microscope) -> None:

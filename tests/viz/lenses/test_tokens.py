@@ -164,8 +164,8 @@ def test_when_the_answer_leads_is_said() -> None:
         ([0, 0, 2, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>1b</b>, and keeps the lead to the end."),
         (
             [2, 0, 0, 2],
-            "The answer, <b>frog &amp; co</b>, first leads at <b>stem</b>, but loses the lead at 2 of the 3 later "
-            "depths.",
+            "The answer, <b>frog &amp; co</b>, first leads at <b>stem</b>, loses the lead at 2 later depths, and keeps "
+            "it from 2a on.",
         ),
         ([0, 1, 0, 2], "The answer, <b>frog &amp; co</b>, first leads at <b>2a</b>, the last depth."),
     ):

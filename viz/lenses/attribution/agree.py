@@ -14,8 +14,8 @@ def view(listed: Listed) -> View:
     return View(
         "agreement",
         "Agreement of the methods",
-        "Do the methods put the patches in the same order (rank correlation 1; with an unsigned method, of sizes)?",
-        "Limits: methods that share a flaw agree, too; all gradient methods use the same gradients.",
+        "Do the methods rank the patches in the same order (1), with absolute values for unsigned methods?",
+        "Limits: methods with the same flaw agree, too; all gradient methods use the same gradients.",
         lambda selection: cache_keys(selection, listed(selection)),
         lambda scope, selection: draw(scope, selection, listed(selection)),
         needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),

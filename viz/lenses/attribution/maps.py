@@ -39,8 +39,8 @@ def view(scope: Microscope, listed: Listed) -> View:
         "maps",
         "Attribution maps",
         f"Which patches support ({FOR}) or oppose ({AGAINST}) the selected class, compared with the baseline?",
-        "Limits: each method answers a different question, and a map can look plausible and be wrong: check gap and "
-        "tests.",
+        "Limits: each method answers a different question, and a map can look plausible and be wrong: compare the "
+        "gap and the tests.",
         sees,
         partial(draw, listed),
         options=(RESOLUTION,),

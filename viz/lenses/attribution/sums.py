@@ -13,7 +13,7 @@ from viz.microscope import Microscope
 from viz.selection import Selection, groups_of
 
 NONE = "-"
-COLUMNS = ("sum", "should be", "gap", "passes", "seconds")
+COLUMNS = ("sum", "should be", "gap", "network passes", "seconds")
 
 
 def view(listed: Listed) -> View:

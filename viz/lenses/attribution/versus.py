@@ -24,8 +24,8 @@ def view(scope: Microscope, listed: Listed) -> View:
     return View(
         "difference",
         "Contrastive attribution",
-        f"Which patches support the selected class ({FOR}), and which another one ({AGAINST})?",
-        "Not shown: evidence shared by both classes, as it cancels.",
+        f"Which patches support the selected class ({FOR}), and which support another one ({AGAINST})?",
+        "Not shown: evidence for both classes, which cancels.",
         lambda selection: (
             cache_keys(selection, signed(scope, listed, selection)),
             option.value(selection),

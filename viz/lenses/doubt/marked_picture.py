@@ -21,7 +21,7 @@ def view(listed: Listed, removed: Number) -> View:
     return View(
         "picture",
         "Picture at the marked point",
-        "What is visible without, and only with, the best patches of the first method (their number: the dotted line)?",
+        "What is visible without the best patches of the first method, and with these alone (number: dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
         lambda selection: (checks_of(selection, first(selection)), removed.value(selection)),
         lambda scope, selection: draw(scope, selection, first(selection), removed.value(selection)),

@@ -20,7 +20,7 @@ def view(methods: Several, listed: Listed) -> View:
     return View(
         "verdict",
         "Reliability tests",
-        "Which tests of its reliability does each map pass?",
+        "Which reliability tests does each map pass?",
         "Limits: the thresholds are this project's choice; only deletion, insertion and removing patches compare a map "
         "with chance.",
         # those that are not judged are named
@@ -40,7 +40,7 @@ def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], chos
     evidence = {one.method: checks.evidence(scope, one) for one in checks_of(selection, methods)}
     cards = "".join(_card(method, found) for method, found in evidence.items())
     left_out = [escape(method) for method in chosen if method not in methods]
-    words = "<a href='#' data-words='lens=attribution'>Attribution</a> shows the maps of these methods."
+    words = "The maps of these methods are in the tab <a href='#' data-words='lens=attribution'>Attribution</a>."
     if left_out:
         words += f" At most {JUDGED} methods are tested at a time. Not tested: {', '.join(left_out)}."
     values = np.array([astuple(found) for found in evidence.values()], float)  # NaN if not measured

@@ -36,8 +36,8 @@ def view(scope: Microscope) -> View:
         "Network overview",
         "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
         "depth.",
-        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. The bar is the table's; each map "
-        "has its own scale, the rail has one.",
+        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. The colour bar belongs to "
+        "the table; each map has its own scale, the maps of the rail have one.",
         sees=lambda s: _sees(scope, s),
         draw=draw,
         needs=lambda scope, s: [scope.sample_stats()],
@@ -253,8 +253,8 @@ def _sublayers(table: _Table) -> str:
         return strip(values[columns.start : columns.stop], channel - columns.start)
 
     sublayers: tuple[tuple[forward_pass.Sublayer, str, np.ndarray, Callable[[np.ndarray], str], str], ...] = (
-        ("a", f"normal\u00adised column {channel}", update[0][:, channel], column, "all columns"),
-        ("b", f"normal\u00adised row of {place}", update[1][patch], row, "all rows"),
+        ("a", f"column {channel} after LayerNorm", update[0][:, channel], column, "all columns"),
+        ("b", f"row of {place} after LayerNorm", update[1][patch], row, "all rows"),
     )
     drawn = []
     for sublayer, what, added, look, others in sublayers:
@@ -264,7 +264,7 @@ def _sublayers(table: _Table) -> str:
             _card("read", look(at.read.weights), f"unit {at.unit} reads"),
             _card("bent", detail.gelu(at.read.total, at.hidden), f"GELU {at.hidden:.3g}"),
             _card("write", look(at.writes), f"unit {at.unit} writes"),
-            _card("out", look(added), "+ update"),
+            _card("out", look(added), "+ update (all units)"),
         )
         name = f"{block + 1}{sublayer}"
         here = " here" * (scope.depth_names[table.selection.depth] == name)
@@ -319,7 +319,7 @@ def _rail(
         f"{sign}</button>"
         for sign, to, which in jumps
     )
-    key = f"Bars: probability of {scope.classes[answer]} there. Maps: {label}."
+    key = f"Bars: probability of {scope.classes[answer]} at each depth. Maps: {label}."
     still = " disabled" * bool(part)  # the animation needs the table
     plays = "".join(
         f"<button type='button' data-do='{does.lower()}'{still}>{does}</button>" for does in ("Play", "Step")

@@ -48,7 +48,7 @@ def lens(scope: Microscope) -> Lens:
         "map",
         "Activation patching by token",
         "How much of the difference does one token of the other picture, at one depth, transfer?",
-        "Limits: a token that transfers nothing alone may be needed with others, and a foreign token is unusual.",
+        "Limits: a token may matter only together with others, and one of another picture is unusual input.",
         sees=lambda s: (s.picture, s.patch, s.side, other.value(s)),
         draw=partial(draw_map, other),
         pick=pick_map,
@@ -80,6 +80,8 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     if values is None:
         return Drawn(words=words)
     shares, names = _shares(scope, selection.picture, second, values), scope.depth_names[1:]
+    most = int(shares.argmax())
+    words += f" The update of <b>{names[most]}</b> transfers most of it, <b>{shares[most]:.0%}</b>."
     figure = figures.signed_bars(shares, names, SHARE, figures.SUBLAYERS, selection.depth - 1)
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"sublayer": names}, shares))
 
@@ -175,5 +177,5 @@ def _difference_text(scope: Microscope, picture: bytes, other: bytes) -> str:
         what = f"The logit of {toward} minus that of {escape(scope.classes[found.away])} is"
     return (
         f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: "
-        f"<b>{with_sign(there - here, '.2f')}</b> is the difference to transfer."
+        f"the difference is <b>{with_sign(there - here, '.2f')}</b>."
     )

@@ -84,7 +84,7 @@ def map_view(source: Source) -> View:
     return View(
         "map",
         "Row or column of the matrix",
-        "Which patches act on the selected one, or on which does it act?",
+        "Which patches act on the selected one, or which does it act on?",
         "Both directions share one colour scale; the patch's own value may exceed it.",
         sees=lambda s: (source.sees(s), s.picture, s.patch),
         draw=draw,

@@ -19,7 +19,7 @@ PAIRS = "pairs"
 SIDE = Choice("side", "Weights", (("reads", "read (W1)"), ("writes", "write (W2)")), "reads")
 REGIONS: dict[str, tuple[str, Callable[[int, int], tuple[slice, slice]]]] = {
     "patch": ("the selected patch", lambda row, col: (slice(row, row + 1), slice(col, col + 1))),
-    "square": ("the 2 x 2 patches from it on", lambda row, col: (slice(row, row + 2), slice(col, col + 2))),
+    "square": ("the 2 x 2 patches that begin there", lambda row, col: (slice(row, row + 2), slice(col, col + 2))),
     "row": ("its row", lambda row, col: (slice(row, row + 1), slice(None))),
     "column": ("its column", lambda row, col: (slice(None), slice(col, col + 1))),
 }
