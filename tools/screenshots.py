@@ -27,7 +27,8 @@ QUIET = 1.0
 """seconds without drawing or measuring after which a page is finished"""
 BUSY = """() => document.querySelector("#status .wait:not([hidden])")
     || [...document.querySelectorAll(".view[aria-busy=true]")].some(view => view.checkVisibility())
-    || !document.querySelector(".lens.open :is(.js-plotly-plot .plot-container, .html:not(:empty), .measure:not(:empty))")"""
+    || !document.querySelector(
+        ".lens.open :is(.js-plotly-plot .plot-container, .html:not(:empty), .measure:not(:empty))")"""
 
 
 @dataclass(frozen=True)
