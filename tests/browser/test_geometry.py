@@ -60,7 +60,7 @@ def test_with_a_selection_pinned_no_text_is_cut_or_over_another(visit: Callable[
     page = visit("?lens=tokens&pin=depth%3D1b%26sample%3D1", reduced_motion="reduce")
     page.evaluate(f"window.geometry = {GEOMETRY}")
     found = list[str]()
-    for lens in ("tokens", "how", "attribution", "whatif.ablation"):  # figures of all kinds
+    for lens in ("tokens", "attribution", "whatif.ablation"):  # figures of all kinds
         open_lens(page, lens)
         settled(page)
         for width in (min(WIDTHS), 1400):

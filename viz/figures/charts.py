@@ -49,11 +49,11 @@ READABLE = 25
 """maximum number of classes in a readable confusion matrix"""
 
 _MIXINGS = ", ".join(
-    f"{letter} <span style='color: {colour}'>■</span> {name} mixing"
+    f"{letter} <span style='color: {colour}'>■</span> {name}"
     for letter, colour, name in (("a", TOKEN, "token"), ("b", CHANNEL, "channel"))
 )
-SUBLAYERS, DEPTHS = f"sublayer ({_MIXINGS})", f"depth ({_MIXINGS})"
-"""titles of axes"""
+SUBLAYERS, DEPTHS = f"sublayer: {_MIXINGS} mixing", f"depth: {_MIXINGS} mixing"
+"""titles of axes, short enough for a pane beside a pinned one"""
 UNDER_SUBLAYERS = {"nticks": 13, "type": "category", "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0, 0, 0, 0)"}
 """an axis with room for the strip of `sublayers_below`"""
 

@@ -79,10 +79,10 @@ def test_a_click_outside_of_any_tile_chooses_nothing(instrument: Instrument) -> 
 
 
 def test_a_click_on_a_tile_chooses_its_depth_and_patch(instrument: Instrument) -> None:
-    """8 rows and 2 columns a tile, 5 tiles a line, 3 cells of gap over each and 1 beside each."""
+    """8 rows and 2 columns a tile, all in one line, 3 cells of gap over each and 1 beside each."""
     visit = Session(first(instrument.scope, instrument.page))
-    instrument.answer(visit, {"view": "tokens-similarity", "curve": 0, "name": "", "index": [11 + 3 + 6, 3 + 1]})
-    assert instrument.scope.depth_names[visit.selection.depth] == "3b"  # the second of the second line
+    instrument.answer(visit, {"view": "tokens-similarity", "curve": 0, "name": "", "index": [3 + 6, 6 * 3 + 1]})
+    assert instrument.scope.depth_names[visit.selection.depth] == "3b"
     assert instrument.scope.grid.position(visit.selection.patch) == (6, 1)
 
 
