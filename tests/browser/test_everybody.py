@@ -309,7 +309,7 @@ def test_on_a_phone_all_tabs_and_networks_are_seen_and_a_patch_is_large_enough_f
     expect(page.get_by_role("tab", name="How it works")).to_be_focused()
     expect(page.locator("#lens-how.open")).to_be_visible()
     drawn = page.locator(".lens.open .view .html img, .lens.open .view .html svg, .lens.open .js-plotly-plot")
-    drawn.first.wait_for()
+    settled(page)
     assert drawn.evaluate_all("all => Math.min(...all.map(one => one.getBoundingClientRect().top))") < 680
     page.get_by_role("button", name="Select a patch").click()
     patch = page.get_by_role("button", name="patch (1, 3)")

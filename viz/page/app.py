@@ -123,11 +123,11 @@ def _wire(networks: Networks, status: gr.HTML) -> None:
             updates[STATUS]["message"] = f"{refused} {updates[STATUS]['message']}".strip()
         return updates
 
-    async def run(event: gr.EventData) -> AsyncIterator[gr.HTML]:
+    async def run(event: gr.EventData) -> AsyncIterator[dict[str, Any]]:
         here = networks.of_event(event._data)
         if here and (visit := here.visits.get(event._data["visitor"])):
             async for shown in here.run(visit):
-                yield gr.HTML(**shown)
+                yield gr.update(**shown)  # a component would become part of a page that is built meanwhile
 
     first = json.dumps(networks.first.refresh(start))
     wire = _html("wire", "", first, elem_id="wire", server_functions=[act])

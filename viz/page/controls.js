@@ -97,7 +97,8 @@ const tabs = element => {
     next.focus();
     choose(next);
   });
-  return open;
+  // the answer to an earlier choice does not lead away from the last one
+  return lens => { if (!unanswered.some(({words}) => words?.lens)) open(lens); };
 };
 
 const picker = element => {

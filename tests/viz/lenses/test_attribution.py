@@ -251,11 +251,11 @@ def test_under_a_name_stands_what_doubt_found(fresh: Microscope) -> None:
         ("seed", {}, ("Gradient x input", "Patch ablation", "Token Grad-CAM")),
         ("B/16", {}, ("Gradient x input", "Token Grad-CAM")),
         ("H/14", {"Patch ablation": 0.1, "Saliency": 0.2}, ("Gradient x input",)),
-        # the best that take a few seconds together: Shapley values alone take longer
+        # of the best three those that take a few seconds together: Shapley values alone take longer
         (
             "seed",
             {"Saliency": 0.3, SHAPLEY: 0.1, "Token Grad-CAM": 0.9, "Integrated Gradients": 0.2, "random order": 0.0},
-            ("Saliency", "Integrated Gradients", "Token Grad-CAM"),
+            ("Saliency", "Integrated Gradients"),
         ),
     ],
 )

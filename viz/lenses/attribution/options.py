@@ -33,12 +33,13 @@ Listed = Callable[[Selection], tuple[str, ...]]
 
 
 def methods_of(scope: Microscope) -> Several:
-    """The choice of methods. The default is the best ones in the network's benchmark that take a few seconds in all.
+    """The choice of methods. The default is those of the better half of the network's benchmark that take a few seconds
+    in all.
 
     The default depends on the network only, so a link means the same on every machine.
     """
-    first, left = list[str](), LONG
-    for name in ranked(scope):
+    first, left, best = list[str](), LONG, ranked(scope)
+    for name in best[: max(SELECTED, len(best) // 2)]:
         cost = _cost(scope.model.config, name)
         if len(first) < SELECTED and cost < left:
             first.append(name)
