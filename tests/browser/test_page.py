@@ -51,6 +51,7 @@ def click_cell(page: Page, view: str, x: float, y: float) -> None:
 
 def test_the_patch_that_the_pointer_is_at_is_marked_in_the_picture(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens&similar=pairs")
+    settled(page)  # the list of nearest tokens, which grows, moves what is below it
     marked = page.locator("#picker .pointed")
     point_at(page, "tokens-votes", 30, 13)  # column 3, row 3 of patches of 8 x 4 pixels
     expect(marked).to_have_attribute("data-place", "(3, 3)")
