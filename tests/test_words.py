@@ -4,7 +4,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -140,17 +140,27 @@ def test_docstrings_comments_and_messages_of_code_are_in_plain_terms() -> None:
     assert [found for name in read for found in turns(read[name], name, FORBIDDEN_IN_CODE)] == []
 
 
+def places(
+    folder: Path,
+    sources: dict[str, str],
+    read: Callable[[Path], Iterable[tuple[int, str]]],
+    forbidden: dict[re.Pattern[str], str],
+) -> list[str]:
+    """The forbidden turns of files with these contents, without the better ones."""
+    found = list[str]()
+    for name, source in sources.items():
+        (folder / name).write_text(source, encoding="utf-8")
+        found += turns(read(folder / name), name, forbidden)
+    return [line.partition(" (")[0] for line in found]
+
+
 def test_comments_and_docstrings_of_code_are_searched(tmp_path: Path) -> None:
     sources = {
         "a.py": '"""Whatever."""\n\nx = 1  # it goes on\n',
         "a.js": 'const url = "https://what.goes/on";\nsay("so many"); // it goes on\n// whatever\n',
         "a.css": "p { color: red; } /* so many\nare red */\n",
     }
-    found = []
-    for name, source in sources.items():
-        (tmp_path / name).write_text(source, encoding="utf-8")
-        found += turns(comments(tmp_path / name), name, FORBIDDEN_IN_CODE)
-    assert [line.partition(" (")[0] for line in found] == [
+    assert places(tmp_path, sources, comments, FORBIDDEN_IN_CODE) == [
         "a.py:1: Whatever",
         "a.py:3: goes on",
         "a.js:2: goes on",
@@ -165,8 +175,4 @@ def test_a_turn_is_found_with_its_line(tmp_path: Path) -> None:
         "a.md": "# Words\n\nThe class that is asked\nabout.\n",
         "a.js": 'say(\n  "It minds."); // and is gone\n',
     }
-    found = []
-    for name, source in sources.items():
-        (tmp_path / name).write_text(source, encoding="utf-8")
-        found += turns(texts(tmp_path / name), name, FORBIDDEN)
-    assert [line.partition(" (")[0] for line in found] == ["a.py:3: taken for", "a.md:3: asked about", "a.js:2: minds"]
+    assert places(tmp_path, sources, texts, FORBIDDEN) == ["a.py:3: taken for", "a.md:3: asked about", "a.js:2: minds"]

@@ -30,7 +30,7 @@ from viz.figures.explanations import (
     randomised,
 )
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels, to_rgb
-from viz.figures.style import AGAINST, FALLS, FOR, RISES, class_colour, patch_label, with_sign
+from viz.figures.style import AGAINST, FOR, class_colour, patch_label, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,
@@ -52,10 +52,8 @@ half a second later."""
 
 __all__ = [
     "AGAINST",
-    "FALLS",
     "FOR",
     "PLOTLY_JS",
-    "RISES",
     "SUBLAYERS",
     "Figure",
     "against_chance",

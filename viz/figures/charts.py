@@ -325,9 +325,8 @@ def lines_of_blocks(
     label: str,
 ) -> go.Figure:
     """A line for each block, coloured by its number, counted from 1; the chosen one is thick."""
-    scale = sample_colorscale(
-        SEQUENTIAL, np.linspace(0, 0.85, 11).tolist()
-    )  # the end of the scale is too pale on white
+    # without the end of the scale, which is too pale on white
+    scale = sample_colorscale(SEQUENTIAL, np.linspace(0, 0.85, 11).tolist())
     last = max(1, len(values) - 1)
     shades = sample_colorscale(scale, [i / last for i in range(len(values))])
     lines = [

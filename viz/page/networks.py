@@ -52,9 +52,8 @@ class Networks:
         pictures: arguments of `Microscope.load` that select the pictures of each network
         """
         path = Path(source).resolve()
-        found = (
-            one for one in present() if Path(one.source) in (path, path.parent)
-        )  # resolved now, as a run may add checkpoints
+        # resolved now, as a run may add checkpoints
+        found = (one for one in present() if Path(one.source) in (path, path.parent))
         self._first, self._hub = next(found, LocalNetwork(source, source, "")), hub
         self.first = Instrument(scope, self._first.name, self.get)
         self._named, self._pictures = set(hub or ()), pictures or {}

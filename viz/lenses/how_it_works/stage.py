@@ -59,8 +59,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
         middle, numbers = _sublayers(table), _numbers(scope, scope.answer(selection.picture), read, added)
     flow = (_picture(scope, selection, part), _stem(scope, part), table.html(), _answer(scope, selection, part))
     html = (
-        f"<div class='stage{' open' * bool(part)}' style='--for: {figures.RISES}; --against: {figures.FALLS}' "
-        f"data-stage='{escape(json.dumps(table.played()), True)}'>"
+        f"<div class='stage{' open' * bool(part)}' data-stage='{escape(json.dumps(table.played()), True)}'>"
         f"<div class='flow'>{''.join(flow)}</div>{middle}{_rail(scope, selection, part, read, added)}</div>"
     )
     return Drawn(html=html, words=_result_text(scope, selection, read, added), numbers=numbers)
