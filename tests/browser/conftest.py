@@ -21,6 +21,12 @@ FAMILIES = """() => [...new Set([...document.querySelectorAll("body *")]
     .map(one => getComputedStyle(one).fontFamily.split(",")[0]))]"""
 """the fonts of all texts of a page, also of those that are not seen yet"""
 OWN = '"IBM Plex Sans"'
+STILL = r"""
+const next = window.requestAnimationFrame;
+const LOADING = /^\(\)=>\{\w+\(\w+,\(performance\.now\(\)-\w+\(\w+\)\)\/1e3\),\w+&&\w+\(\)\}$/;
+window.requestAnimationFrame = draw => LOADING.test(draw) ? 0 : next(draw);
+"""
+"""Gradio's loading screen goes on asking for frames when it is gone (6.31): 12 % of a core for each open window"""
 
 
 @pytest.fixture(scope="package")
@@ -56,7 +62,9 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         errors.append(str(error))
 
     def new(settings: dict[str, Any]) -> Page:
-        return browser.new_context(**DESKTOP | settings).new_page()
+        page = browser.new_context(**DESKTOP | settings).new_page()
+        page.add_init_script(STILL)
+        return page
 
     def open_page(link: str = "", load: bool = False, **settings: Any) -> Page:
         name = repr(sorted(settings.items()))
@@ -74,10 +82,7 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
             page.goto(wanted.geturl())
         else:
             follow(page, wanted.geturl())
-        # the first view, which waits for the answer to the link; `expect` would describe the whole page at each look
-        page.locator(".lens.open .view:is(:has(.js-plotly-plot), :has(.html:not(:empty)))").first.wait_for(
-            timeout=60_000
-        )
+        until(page, ".lens.open .view :is(.js-plotly-plot, .html:not(:empty))")  # it follows the answer to the link
         return page
 
     yield open_page
@@ -121,8 +126,16 @@ def open_lens(page: Page, lens: str) -> None:
 
 def settled(page: Page) -> None:
     """All views of the open lens show what they are going to show."""
-    page.locator('.lens.open:not(:has(.view:not([aria-busy="false"])))').wait_for(timeout=60_000)
-    page.locator("#status .wait").wait_for(state="hidden", timeout=60_000)
+    until(page, """.lens.open:not(:has(.view:not([aria-busy="false"]))), #status .wait[hidden]""", 2)
+
+
+def until(page: Page, selector: str, count: int = 1) -> None:
+    """So many elements are there. Chromium finds them in microseconds; a locator reads all of the page at each look."""
+    page.wait_for_function(
+        "([selector, count]) => document.querySelectorAll(selector).length >= count",
+        arg=[selector, count],
+        timeout=60_000,
+    )
 
 
 def press(view: Locator, name: str) -> None:

@@ -75,12 +75,9 @@ def steps_of(clock: Clock, measurement: Measurement) -> list[float]:
 
 
 @pytest.mark.long
-def test_every_step_of_every_measurement_is_short(
-    slow: Instrument, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("few_draws")
+def test_every_step_of_every_measurement_is_short(slow: Instrument, clock: Clock) -> None:
     """Also of those that wait to be asked for, and of all methods."""
-    for name, fewer in (("ORDERS", 19), ("REMOVALS", 5), ("NOISY", 1), ("DRAWS", 2)):
-        monkeypatch.setattr(f"viz.doubt.checks.{name}", fewer)
     methods = ("Saliency,SmoothGrad x input,GradientShap", "Integrated Gradients,Patch ablation,Shapley values")
     blocks = "Token Grad-CAM,Layer Integrated Gradients,Layer Conductance"
     seen = set[str]()

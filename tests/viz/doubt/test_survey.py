@@ -18,7 +18,7 @@ def images(config: MixerConfig, count: int) -> torch.Tensor:
 @pytest.mark.long
 def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viz.doubt.survey.STEPS", 16)  # as many as there are patches
-    model, pictures = bent(tiny), images(tiny, 9)
+    model, pictures = bent(tiny), images(tiny, 5)
     table = survey(model, pictures)
     areas = []
     for image in pictures:
@@ -26,7 +26,7 @@ def test_it_is_the_mean_over_the_images(tiny: MixerConfig, monkeypatch: pytest.M
         values = attribute(model, question, "Layer Conductance", Settings(SETTINGS.steps, block=1)).values
         areas.append(float(faithfulness.area(faithfulness.curves(model, question, values).deletion)))
     assert table["methods"]["Layer Conductance"]["deletion"] == pytest.approx(np.mean(areas), rel=1e-5)
-    assert table["images"] == 9
+    assert table["images"] == 5
     assert set(table["methods"]) == {*METHODS, "random order"}
 
 
@@ -62,8 +62,8 @@ def test_progress_goes_over_the_images(network: Mixer) -> None:
             seen.append(number)
             yield number
 
-    survey(network, images(network.config, 8), progress)
-    assert seen == list(range(8))
+    survey(network, images(network.config, 4), progress)
+    assert seen == list(range(4))
 
 
 def test_the_best_at_deletion_comes_first() -> None:
@@ -77,8 +77,8 @@ def test_the_best_at_deletion_comes_first() -> None:
 
 
 def test_it_says_how_it_was_measured(network: Mixer) -> None:
-    table = survey(network, images(network.config, 8))
+    table = survey(network, images(network.config, 4))
     assert description(table).endswith(
-        f" Settings: 8 images, probability, baseline mean colour, {SETTINGS.steps} steps, {SETTINGS.draws} copies or "
+        f" Settings: 4 images, probability, baseline mean colour, {SETTINGS.steps} steps, {SETTINGS.draws} copies or "
         "orders, block 2, patches removed in 8 steps."
     )

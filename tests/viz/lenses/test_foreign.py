@@ -36,6 +36,8 @@ from viz.page.report import BROKEN
 from viz.page.session import Session
 from viz.selection import Number, Option, Params, Selection, Several, change, first
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 PATCHES = 12
 OWN = (7 * np.arange(12 * 20 * 3)).astype(np.uint8).tobytes()
 """a visitor's picture"""

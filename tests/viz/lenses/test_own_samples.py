@@ -20,6 +20,8 @@ from viz.page.report import BROKEN
 from viz.page.session import Session
 from viz.selection import change, first
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 NAMES = ("two", "wrong", "<i>&amp;", "a>b")
 METRICS = {"accuracy": 0.5, "images": 4, "data": {"name": "mine"}, "confusion": np.eye(4, dtype=int).tolist()}
 

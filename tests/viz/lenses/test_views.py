@@ -17,6 +17,8 @@ from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.selection import Choice, Option, Params, Selection, Several, change, first, option_text
 
+pytestmark = pytest.mark.usefixtures("few_draws")
+
 SIZES = {"image_size": (16, 32), "patch_size": (4, 16), "num_blocks": 2}
 """4 x 2 patches, 5 depths: quick"""
 READ = {"learn-reading", "learn-paper", "learn-glossary"}
