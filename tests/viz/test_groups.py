@@ -171,7 +171,7 @@ def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_probes_or_s
             selection = replace(start, side=side)
             measure(scope, view, selection, asked=True)
             shown.append(told(view.draw(scope, selection)))
-        several = {depends(view, replace(start, side=side)) for side in (1, 2, 4)}
+        several = {depends(scope, view, replace(start, side=side)) for side in (1, 2, 4)}
         assert len(several) == len(set(shown)) == (3 if len(several) > 1 else 1), name
         if len(several) > 1:
             seeing.add(name)

@@ -29,7 +29,7 @@ def lens(scope: Microscope) -> Lens:
     return Lens("model", "Model", headline(metrics) if scope.evaluated else unknown, tuple(rows))
 
 
-def _nothing(selection: Selection) -> None:
+def _nothing(scope: Microscope, selection: Selection) -> None:
     """The `sees` of a view that depends on the network only."""
 
 

@@ -185,7 +185,7 @@ def _samples(scope: Microscope) -> View:
         if scope.samples.held_out
         else "Which of these pictures do you select?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
-        lambda s: (s.options.get("images"), s.options.get("sort")),
+        lambda scope, s: (s.options.get("images"), s.options.get("sort")),
         _draw_samples,
         options=filters(scope)[:1],
         needs=_needs,
@@ -218,7 +218,7 @@ def pictures(scope: Microscope) -> View:
         "Pictures and answers",
         "Which class does the network predict for each picture, with which confidence, and from which depth on?",
         "Limits: the confidence is that of the network, and a picture at the top of an order is extreme by selection.",
-        lambda s: None,
+        lambda scope, s: None,
         _draw_pictures,
         options=(*filters(scope), SORT, AS, *_turn(scope)),
         needs=lambda scope, s: [answers_to(scope, s)],

@@ -136,7 +136,7 @@ class View:
     """the question that the figure answers, one sentence"""
     caution: str
     """limits of the figure, one sentence"""
-    sees: Callable[[Selection], Hashable]
+    sees: Callable[[Microscope, Selection], Hashable]
     """everything in the selection that the figure depends on, except its own options"""
     draw: Draw
     """draws from the results in the memory, complete or not"""
@@ -329,7 +329,7 @@ def full_name(lens: Lens, view: View) -> str:
 
 def as_python(scope: Microscope, page: Choices, name: str, view: View, selection: Selection) -> str:
     """A Python program that shows the same view of the same selection (`viz.notebook`)."""
-    unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
+    unseen = {"lens", *(name for name in selection.options if not _sees_option(scope, view, selection, name))}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
     samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
@@ -345,7 +345,8 @@ def _literal(name: str, text: str) -> str:
     return text if name != "class_" and text.isdecimal() and str(int(text)) == text else repr(text)
 
 
-def _sees_option(view: View, selection: Selection, name: str) -> bool:
+def _sees_option(scope: Microscope, view: View, selection: Selection, name: str) -> bool:
     """Whether a figure depends on an option, its own or that of another view."""
     without = replace(selection, chosen=tuple(pair for pair in selection.chosen if pair[0] != name))
-    return name in {option.name for option in view.options} or view.sees(without) != view.sees(selection)
+    own = name in {option.name for option in view.options}
+    return own or view.sees(scope, without) != view.sees(scope, selection)

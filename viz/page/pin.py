@@ -41,7 +41,7 @@ class Pinned:
 def depends(lenses: Lenses, name: str, selection: Selection) -> Hashable:
     """Everything that the figure of a view depends on, except results of measurements."""
     view = lenses.views[name]
-    return view.sees(selection), tuple(option_text(option, selection) for option in view.options)
+    return view.sees(lenses.scope, selection), tuple(option_text(option, selection) for option in view.options)
 
 
 def beside(pinned: Pinned | None, here: Lenses, name: str, selection: Selection) -> Pinned | None:

@@ -9,9 +9,6 @@ from viz.microscope import Microscope
 
 
 def lens(scope: Microscope) -> Lens:
-    rows = (
-        (stage.view(scope),),
-        (LOGIT_LENS,),
-    )
+    rows = (stage.VIEW,), (LOGIT_LENS,)
     asks = "Token mixing exchanges information between patches; channel mixing combines the features within a patch."
     return Lens("how", "How it works", asks, rows, (PART, TOUR))

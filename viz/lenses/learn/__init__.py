@@ -7,5 +7,5 @@ from viz.microscope import Microscope
 
 
 def lens(scope: Microscope) -> Lens:
-    rows = ((reading.view(scope),), (paper.view(scope),), (glossary.view(scope),))
+    rows = ((reading.VIEW,), (paper.VIEW,), (glossary.VIEW,))
     return Lens("learn", "Learn", "How does a Mixer work, and what do the terms mean?", rows)

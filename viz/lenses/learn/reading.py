@@ -1,7 +1,5 @@
 """Introduction to the Mixer, other architectures, and the lenses, with pictures of this network."""
 
-from collections.abc import Hashable
-
 from viz import forward_pass
 from viz.figures import patch_label
 from viz.lenses.how_it_works.cells import over_grid, picture, table, window
@@ -21,21 +19,6 @@ CAN_SHOW = (
     ("What if", "which edits, tokens and parts change the answer", "what pictures unlike the training data mean"),
     ("Model", "how often it is correct, and with which confidence", "anything about pictures of another kind"),
 )
-
-
-def view(scope: Microscope) -> View:
-    return View(
-        "reading",
-        "What is an MLP-Mixer?",
-        "How does this network work, in five minutes of text?",
-        "The architecture says what a network can compute, not what this one has learned; the figures show that.",
-        sees=_sees,
-        draw=lambda scope, s: Drawn(html=reading(scope, s)),
-    )
-
-
-def _sees(selection: Selection) -> Hashable:
-    return selection.picture, selection.patch, selected_unit.sees(selection)
 
 
 def reading(scope: Microscope, selection: Selection) -> str:
@@ -102,3 +85,13 @@ def _maps(scope: Microscope, selection: Selection) -> str:
 
 def _card(drawn: str, text: str) -> str:
     return f"<figure>{drawn}<figcaption>{text}</figcaption></figure>"
+
+
+VIEW = View(
+    "reading",
+    "What is an MLP-Mixer?",
+    "How does this network work, in five minutes of text?",
+    "The architecture says what a network can compute, not what this one has learned; the figures show that.",
+    sees=lambda scope, s: (s.picture, s.patch, s.block, selected_unit.unit_of(scope, s)),
+    draw=lambda scope, s: Drawn(html=reading(scope, s)),
+)

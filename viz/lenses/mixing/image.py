@@ -22,7 +22,7 @@ GAIN_IS = (
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.block, COMPARE.value(s)), needs)
+    source = Source(influence, lambda scope, s: (s.picture, s.block, COMPARE.value(s)), needs)
     matrix = matrix_view(
         source,
         "Token Jacobian of the block",

@@ -16,7 +16,7 @@ SEED = 0
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.side), needs)
+    source = Source(influence, lambda scope, s: (s.picture, s.side), needs)
     matrix = matrix_view(
         source,
         "Token Jacobian of the network",

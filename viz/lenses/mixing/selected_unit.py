@@ -1,7 +1,5 @@
 """The unit to show: the selected one, otherwise the one with the largest contribution for this picture."""
 
-from collections.abc import Hashable
-
 import numpy as np
 from jaxtyping import Float32
 
@@ -17,8 +15,3 @@ def strengths(scope: Microscope, selection: Selection) -> Float32[np.ndarray, "u
 
 def unit_of(scope: Microscope, selection: Selection) -> int:
     return int(strengths(scope, selection).argmax()) if selection.unit is None else selection.unit
-
-
-def sees(selection: Selection) -> Hashable:
-    """Everything that `unit_of` depends on, and the block."""
-    return selection.block, selection.picture if selection.unit is None else selection.unit

@@ -25,7 +25,7 @@ def view(scope: Microscope) -> View:
         "Top-activating samples",
         f"For which of the {len(scope.samples)} samples does the unit have the largest updates (norm)?",
         "Limits: what so few pictures have in common is only a guess at the unit's role.",
-        sees=selected_unit.sees,
+        sees=lambda scope, s: (s.block, selected_unit.unit_of(scope, s)),
         draw=draw,
         needs=needs,
     )
