@@ -38,6 +38,7 @@ def lens(scope: Microscope) -> Lens:
         "Patch tokens",
         "What does each token contain, at each depth?",
         ((_given(scope), _neighbours(scope)), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
+        shows=("how similar tokens are, and their logits", "what a direction means in itself"),
     )
 
 

@@ -176,6 +176,8 @@ class Lens:
     """the name of its group of tabs, if any"""
     of_weights: bool = False
     """whether it shows only weights: then the page offers a comparison with the untrained network"""
+    shows: tuple[str, str] | None = None
+    """what it, or its group, can show and what it cannot, for the introduction"""
 
     @property
     def element(self) -> str:

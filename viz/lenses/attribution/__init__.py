@@ -17,4 +17,5 @@ def lens(scope: Microscope) -> Lens:
             (versus.view(scope), agree.VIEW),
         ),
         (methods_of(scope), BASELINE, OUTPUT),
+        shows=("a share of the answer for each patch", "causes: methods ask different questions"),
     )

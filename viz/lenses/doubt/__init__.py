@@ -18,4 +18,5 @@ def lens(scope: Microscope) -> Lens:
             (survey.VIEW,),
         ),
         (methods_of(scope), BASELINE, OUTPUT, FILLING),
+        shows=("whether a map does better than chance, and depends on the weights", "that a map is true"),
     )
