@@ -22,8 +22,6 @@ CLOSE = 0.2
 SAMPLES, TEST = "samples", "test"
 FEW, PAGE = 20, 48
 """maximum number of pictures in the drawer, and on a page of the lens: at most 200 kB"""
-PUBLISHED = 10_000
-"""number of test images of CIFAR-10 and of CIFAR-100"""
 PLACE = "place"
 SORT = Choice(
     "sort",
@@ -227,7 +225,7 @@ def pictures(scope: Microscope) -> View:
 
 def _turn(scope: Microscope) -> tuple[Number, ...]:
     """The option for the page; none if there can be only one page."""
-    pages = -(-max(len(scope.samples), PUBLISHED if scope.test_data else 0) // PAGE)
+    pages = -(-max(len(scope.samples), scope.test_data.test_images if scope.test_data else 0) // PAGE)
     return (Number("page", "", 1, pages, 1),) if pages > 1 else ()
 
 
