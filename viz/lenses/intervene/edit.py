@@ -116,7 +116,7 @@ def _edit(scope: Microscope, selection: Selection, kind: str, place: int) -> Edi
 
 def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
     """The patches that a click on one of them edits: always whole groups."""
-    row, col = divmod(int(groups.of[place]), groups.cols)
+    row, col = groups.position(int(groups.of[place]))
 
     def within(y: int, x: int) -> bool:
         return {
@@ -127,7 +127,7 @@ def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
             "all": True,
         }[area]
 
-    selected = [group for group in range(len(groups)) if within(*divmod(group, groups.cols))]
+    selected = [group for group in range(len(groups)) if within(*groups.position(group))]
     return tuple(sorted(groups.patches(*selected)))
 
 
