@@ -105,12 +105,6 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
     )
 
 
-def sample_answers(scope: Microscope) -> list[int] | None:
-    """The answer to each sample; None before they are measured."""
-    answers = scope.latest(answers_to(scope))
-    return None if answers is None else answers.answer.tolist()
-
-
 def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | None:
     """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)

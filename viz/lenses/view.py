@@ -14,7 +14,7 @@ from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choices, Option, Params, Selection, patch_text, to_words
+from viz.selection import Choices, Option, Params, Selection, option_text, patch_text, to_words
 
 MAX_PAIRED = 20
 """with more classes, samples cannot be selected by (label, answer): the list would have thousands of rows"""
@@ -148,6 +148,10 @@ class View:
     """the measurements that the complete figure requires; those that depend on a result follow after it"""
     always: bool = False
     """whether it is drawn for every open lens, as other views refer to it"""
+
+    def depends(self, scope: Microscope, selection: Selection) -> Hashable:
+        """Everything that the figure depends on, except results of measurements."""
+        return self.sees(scope, selection), tuple(option_text(option, selection) for option in self.options)
 
     def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
         """The measurements without a result."""
@@ -331,7 +335,9 @@ def full_name(lens: Lens, view: View) -> str:
 
 def as_python(scope: Microscope, page: Choices, name: str, view: View, selection: Selection) -> str:
     """A Python program that shows the same view of the same selection (`viz.notebook`)."""
-    unseen = {"lens", *(name for name in selection.options if not _sees_option(scope, view, selection, name))}
+    chosen, depends = selection.chosen, view.depends(scope, selection)
+    without = {one[0]: replace(selection, chosen=tuple(each for each in chosen if each != one)) for one in chosen}
+    unseen = {"lens", *(option for option, other in without.items() if view.depends(scope, other) == depends)}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
     samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
@@ -345,10 +351,3 @@ def as_python(scope: Microscope, page: Choices, name: str, view: View, selection
 def _literal(name: str, text: str) -> str:
     """A Python literal: a number for digits, except for the name of a class."""
     return text if name != "class_" and text.isdecimal() and str(int(text)) == text else repr(text)
-
-
-def _sees_option(scope: Microscope, view: View, selection: Selection, name: str) -> bool:
-    """Whether a figure depends on an option, its own or that of another view."""
-    without = replace(selection, chosen=tuple(pair for pair in selection.chosen if pair[0] != name))
-    own = name in {option.name for option in view.options}
-    return own or view.sees(scope, without) != view.sees(scope, selection)

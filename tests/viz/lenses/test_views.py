@@ -100,11 +100,6 @@ def other_texts(option: Option, chosen: str) -> list[str]:
     return [str(option.high - 1), str(option.low + 3)]
 
 
-def depends(scope: Microscope, view: View, selection: Selection) -> Hashable:
-    """All that a view may change with, where everything is measured: as in `Instrument`."""
-    return view.sees(scope, selection), tuple(option_text(option, selection) for option in view.options)
-
-
 def shown(scope: Microscope, view: View, selection: Selection) -> tuple[str | None, ...]:
     measure(scope, view, selection, asked=True)
     return told(view.draw(scope, selection))
@@ -117,16 +112,16 @@ def test_a_view_changes_with_what_it_sees_and_with_nothing_else(
     scope, page = instrument.scope, instrument.page
     start = begin(instrument, words)
     for name, view in views.items():
-        before, seen, elsewhere = shown(scope, view, start), depends(scope, view, start), start
+        before, seen, elsewhere = shown(scope, view, start), view.depends(scope, start), start
         for what, several in others(scope, page.options, start).items():
             changed = [choose(instrument, start, words) for words in several]
-            sees = [selection for selection in changed if depends(scope, view, selection) != seen]
+            sees = [selection for selection in changed if view.depends(scope, selection) != seen]
             # else it would be sent again for nothing
             assert not sees or any(shown(scope, view, selection) != before for selection in sees), (name, what)
             if not sees:
                 elsewhere = choose(instrument, elsewhere, several[0])
         # with all that it does not see changed at once; else it would stand there untrue
-        assert depends(scope, view, elsewhere) == seen, name
+        assert view.depends(scope, elsewhere) == seen, name
         assert shown(scope, view, elsewhere) == before, name
 
 

@@ -1,6 +1,5 @@
 """Deletion and insertion curves of several methods, compared with random orders."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,6 @@ from viz.doubt import checks
 from viz.doubt.faithfulness import Curves, area, band
 from viz.lenses.attribution.options import judged, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View, parts_text
-from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Number, Params, Selection
 
@@ -21,10 +19,6 @@ def removed_of(scope: Microscope) -> Number:
     """The option for the number of removed or inserted patches."""
     few = len(Groups(scope.grid, scope.grid.side))
     return Number("removed", "Patches" if few == scope.grid.patches else "Groups", 0, scope.grid.patches, few // 4)
-
-
-def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return checks.all_curves(scope, judged(scope, selection))
 
 
 def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
@@ -78,7 +72,7 @@ def _view(id: str, title: str, question: str, caution: str) -> View:
         lambda scope, s: (judged(scope, s), removed_of(scope).value(s)),
         partial(_draw, id),
         pick=_pick,
-        needs=needs,
+        needs=lambda scope, s: checks.all_curves(scope, judged(scope, s)),
     )
 
 

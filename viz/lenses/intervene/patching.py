@@ -1,7 +1,6 @@
 """Activation patching: the tokens and updates of another picture, in the pass of this one."""
 
 from html import escape
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -111,14 +110,12 @@ def map_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.nd
         "Patching every token",
         "sublayers",
         work,
-        lambda: token_map(scope.model, *_inputs(scope, picture, second), side),
+        lambda: token_map(
+            scope.model, scope.input(picture), scope.input(second), between(scope, picture, second), side
+        ),
         passes=work / (depths - 1),
         on_request=True,
     )
-
-
-def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, LogitDifference]:
-    return scope.input(picture), scope.input(other), between(scope, picture, other)
 
 
 def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:

@@ -170,10 +170,6 @@ def _all_except(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(patch for patch in range(scope.grid.patches) if patch not in patches)
 
 
-def _toward(scope: Microscope, picture: bytes, other: bytes) -> Search:
-    return Search(picture, other, scope.answer(other), True)
-
-
 SPECS = {
     REMOVE: SearchSpec(
         lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
@@ -186,7 +182,7 @@ SPECS = {
         nothing="No patch is needed: with all patches removed the answer is the same.",
     ),
     PASTE: SearchSpec(
-        lambda scope, s: _toward(scope, s.picture, other_picture(scope, s)),
+        lambda scope, s: Search(s.picture, other_picture(scope, s), scope.answer(other_picture(scope, s)), True),
         lambda scope, s, found: Edit("paste", other_sample(scope, s), found),
         nothing="No patch is needed: both pictures have this answer.",
     ),
