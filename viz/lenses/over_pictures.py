@@ -107,10 +107,8 @@ def mean(scope: Microscope) -> View:
 
 def _gradients(scope: Microscope, selection: Selection) -> Measurement:
     """Gradients of every picture, so that the mean over any of them is known."""
-    numbers, of = (
-        picture_list(scope, selection).numbers,
-        "all test images" if of_test(scope, selection) else "the samples",
-    )
+    numbers = picture_list(scope, selection).numbers
+    of = "all test images" if of_test(scope, selection) else "the samples"
     return scope.measurement(
         ("gradients x input", of),
         f"{GRADIENTS} of {of}",

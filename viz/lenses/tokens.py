@@ -64,7 +64,7 @@ def abreast(scope: Microscope) -> int:
     return min(ABREAST, len(scope.depth_names))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
+def pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a row of maps: the depth, and the patch."""
     depth, row, col = figures.tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
@@ -157,7 +157,7 @@ def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Params:
-    return (pick_row if SIMILAR_TO.value(selection) == PAIRS else _pick_tile)(scope, selection, point)
+    return (pick_row if SIMILAR_TO.value(selection) == PAIRS else pick_tile)(scope, selection, point)
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
@@ -392,7 +392,7 @@ NORMS = View(
     lambda scope, s: s.picture,
     _draw_norms,
     options=(NORM_OF, COMPARE),
-    pick=_pick_tile,
+    pick=pick_tile,
     needs=_compared,
 )
 LOGIT_LENS = View(

@@ -266,14 +266,13 @@ def pick_sublayer(scope: Microscope, selection: Selection, point: Point) -> Para
 
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:
     """The selection and settings of a figure, for files outside the page."""
-    row, col = scope.grid.position(selection.patch)
     changed = {"edits": edits.text(selection.edits, scope.grid)} if selection.edits else {}
     return {
         "picture": picture_name(scope, selection),
         **changed,
         "answer": scope.classes[scope.answer(selection.picture)],
         "selected class": scope.classes[selection.target],
-        "patch": f"({row}, {col})",
+        "patch": str(scope.grid.position(selection.patch)),
         **({"patches treated as one": side_text(selection.side)} if len(scope.grid.sides) > 1 else {}),
         "depth": scope.depth_names[selection.depth],
         **{option.label: option.label_of(selection) for option in options if option.label},

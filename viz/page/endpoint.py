@@ -19,17 +19,7 @@ from viz.lenses.all import Lenses, now_at
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
 from viz.page import answers, parameters
-from viz.page.answers import (
-    Answer,
-    Attributed,
-    AttributedMany,
-    Described,
-    Intervened,
-    Listed,
-    Mixing,
-    Seen,
-    Tokens,
-)
+from viz.page.answers import Answer, Attributed, AttributedMany, Described, Intervened, Listed, Mixing, Seen, Tokens
 from viz.page.networks import ERRORS, Networks
 from viz.page.parameters import one_of, parsed
 from viz.page.sent import Sent, SentMany, read_picture, read_pictures

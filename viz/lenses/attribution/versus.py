@@ -86,11 +86,8 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."
     if mine is None or theirs is None:
         return Drawn(words=f"{words} Not measured yet.")
-    values, label, groups = (
-        mine.values - theirs.values,
-        f"{OUTPUT.value(selection)}: {names}",
-        groups_of(scope, selection),
-    )
+    values, groups = mine.values - theirs.values, groups_of(scope, selection)
+    label = f"{OUTPUT.value(selection)}: {names}"
     shown, chosen = scope.grid.map(groups.expand(values)), groups.box(selection.patch)
     figure = figures.over_picture(scope.pixels(selection.picture), shown, label, signed=True, chosen=chosen)
     return Drawn(figure, words=words, numbers=Numbers(label, places(scope, selection.side), groups.map(values)))

@@ -78,7 +78,7 @@ def describe(scope: Microscope, edit: Edit) -> str:
     where = (
         "all patches"
         if count == scope.grid.patches
-        else ", ".join("({}, {})".format(*scope.grid.position(place)) for place in edit.places)
+        else ", ".join(str(scope.grid.position(place)) for place in edit.places)
         if count <= 3
         else f"{count} patches"
     )

@@ -10,22 +10,13 @@ from viz.figures import with_sign
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
 from viz.intervene.sweep import sweep_work
 from viz.lenses.intervene.other import other_of, other_picture, other_sample
-from viz.lenses.tokens import abreast
-from viz.lenses.view import (
-    Drawn,
-    Lens,
-    Numbers,
-    Point,
-    View,
-    group_place,
-    pick_sublayer,
-    places,
-)
+from viz.lenses.tokens import abreast, pick_tile
+from viz.lenses.view import Drawn, Lens, Numbers, View, group_place, pick_sublayer, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.pictures import thumbnail_url
-from viz.selection import Params, Selection, groups_of
+from viz.selection import Selection, groups_of
 
 SHARE = "share of the difference that is transferred"
 
@@ -118,13 +109,6 @@ def map_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.nd
     )
 
 
-def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """A click on a map: the depth, and the patch."""
-    shape = len(scope.depth_names), scope.grid.rows, scope.grid.cols
-    depth, row, col = figures.tile_at(point.index, shape, abreast(scope))
-    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
-
-
 def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
     """The logit difference of the two answers, for this picture and for the other."""
     here, there = (float(between(scope, picture, other).of(scope.look(each).logits)) for each in (picture, other))
@@ -168,7 +152,7 @@ MAP = View(
     "Limits: a token may matter only together with others, and one of another picture is unusual input.",
     sees=lambda scope, s: (s.picture, s.patch, s.side, other_sample(scope, s)),
     draw=draw_map,
-    pick=pick_map,
+    pick=pick_tile,
     needs=lambda scope, s: [map_of(scope, s)],
 )
 

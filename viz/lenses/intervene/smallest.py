@@ -41,12 +41,7 @@ GOAL = Choice(
     ),
     REMOVE,
 )
-FILL = Choice(
-    "fill",
-    "Fill removed patches with",
-    tuple(FILLINGS.items()),
-    "mean",
-)
+FILL = Choice("fill", "Fill removed patches with", tuple(FILLINGS.items()), "mean")
 
 
 @dataclass(frozen=True)

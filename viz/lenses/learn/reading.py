@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from viz import forward_pass
 from viz.figures import patch_label
 from viz.lenses.how_it_works import cells
-from viz.lenses.how_it_works.cells import over_grid, picture, window
+from viz.lenses.how_it_works.cells import card, over_grid, picture, window
 from viz.lenses.mixing import selected_unit
 from viz.lenses.mixing.units import MAPS
 from viz.lenses.table import table
@@ -70,8 +70,8 @@ def _tables(scope: Microscope, selection: Selection) -> str:
     """HTML: the picture, and its tokens after the stem."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
-    before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
-    after = _card(
+    before = card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
+    after = card(
         cells.table(stem, shown, selection.patch, None), f"its tokens after the stem, {counted(len(shown), 'channel')}"
     )
     return f"<div class='cards'>{before}&rarr;{after}</div>"
@@ -81,14 +81,10 @@ def _maps(scope: Microscope, selection: Selection) -> str:
     """HTML: the read and write weights of the selected unit."""
     unit = selected_unit.unit_of(scope, selection)
     cards = (
-        _card(
+        card(
             over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch),
             f"what unit {unit} of block {selection.block + 1} {side} (own scale)",
         )
         for side, weights in MAPS.items()
     )
     return f"<div class='cards'>{''.join(cards)}</div>"
-
-
-def _card(drawn: str, text: str) -> str:
-    return f"<figure>{drawn}<figcaption>{text}</figcaption></figure>"
