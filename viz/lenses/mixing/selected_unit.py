@@ -10,7 +10,8 @@ from viz.selection import Selection
 
 def strengths(scope: Microscope, selection: Selection) -> Float32[np.ndarray, "units"]:
     """The norm of each unit's update of the tokens of this picture."""
-    return units.strengths(scope.model, scope.look(selection.picture), selection.block)
+    picture, block = selection.picture, selection.block
+    return scope.cached(("strengths", picture, block), lambda: units.strengths(scope.model, scope.look(picture), block))
 
 
 def unit_of(scope: Microscope, selection: Selection) -> int:
