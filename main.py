@@ -21,7 +21,7 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import CLASSES, choose_samples, cifar10, class_names, class_numbers, first_few
+from mixer.data import CLASSES, PUBLISHED, choose_samples, cifar10, class_names, class_numbers, first_few
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
 from mixer.image_folder import compare, digests_of, read_samples, with_test_images
@@ -87,15 +87,16 @@ def train(
         data_root: folder that holds cifar-10-batches-py or cifar-100-python; default: $CIFAR10_ROOT or ./data
         download: download CIFAR (170 MB) if it is missing
     """
-    is_cifar = data in session.CIFAR
-    name = data if is_cifar else Path(data).resolve().name
-    preset = preset or ("seed" if is_cifar else "small")
+    published = PUBLISHED.get(data)
+    name = data if published else Path(data).resolve().name
+    preset = preset or ("seed" if published else "small")
     folder = run or Path("runs", preset if data == "cifar10" else name)
     checkpoint.check_target(folder / "checkpoint")
     device = session.best_device()
-    if is_cifar and image_size not in (None, 32):
-        raise ValueError(f"the images of {name} have 32 x 32 pixels: omit --image-size {image_size}")
-    network = PRESETS[preset].resized(32 if is_cifar else image_size)
+    if published and image_size not in (None, published.side):
+        size = f"{published.side} x {published.side} pixels"
+        raise ValueError(f"the images of {name} have {size}: omit --image-size {image_size}")
+    network = PRESETS[preset].resized(published.side if published else image_size)
     with parallel.main_process_first():
         parts = session.parts_of(data, network.image_size, data_root, download, folders)
     network = replace(network, num_classes=len(parts.train.classes), classes=parts.train.classes)
@@ -109,11 +110,11 @@ def train(
     with Run(folder, identity, tuple(map(display_name, teacher or ())), where) as current:
         if init or not current.begun:
             current.identity["init"] = init
-        notes = [] if is_cifar else parts.describe()
+        notes = [] if published else parts.describe()
         if init and not current.begun:
             before = checkpoint.load(init, Mixer)[1]
             current.earlier = before.get("stages", [])
-            notes += [] if is_cifar else compare(parts, before, init)
+            notes += [] if published else compare(parts, before, init)
         model = session.start(preset, blocks, None if current.begun else init, config.seed, network)
         training_images = parts.with_validation() if all_images else parts.train
         print(
@@ -134,7 +135,7 @@ def train(
         if not parallel.is_first():
             return
         stages = current.record()
-        if not is_cifar:
+        if not published:
             stages[-1]["images"] = digests_of(training_images)
         if session.holds_checkpoint(folder / "checkpoint", stages):
             print(
@@ -215,7 +216,7 @@ def evaluate(
         if data == "cifar10":
             class_numbers(class_names(model.config))  # before the download
         parts = session.parts_of(data, model.config.image_size, data_root, download, folders)
-        for line in [] if data in session.CIFAR else [*parts.describe(), *compare(parts, metrics, source)]:
+        for line in [] if data in PUBLISHED else [*parts.describe(), *compare(parts, metrics, source)]:
             log(line)
         metrics |= record.report(model, parts.test, parts.validation, session.best_device())
         if data != "cifar10":

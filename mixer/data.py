@@ -23,11 +23,41 @@ IMAGENET_1K = 1000
 VALIDATION_IMAGES = 5_000
 SAMPLES_PER_CLASS, MAX_SAMPLES, MAX_SAMPLE_BYTES = 20, 200, 8_000_000
 """limits of the samples in a checkpoint: images per class, images, and bytes of all pixels"""
-NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 Split = Literal["train", "validation", "train+validation", "test"]
-Cifar = Literal["cifar10", "cifar100"]
 Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A data set with published training and test images, which torchvision reads."""
+
+    name: str
+    dataset: str
+    """its class in `torchvision.datasets`"""
+    test_file: str
+    """its test images, below the root"""
+    test_images: int
+    side: int
+    """height and width of its images, in pixels"""
+    megabytes: int
+    """size of the download"""
+    hub: str
+    """its id on the Hugging Face Hub"""
+    content: str
+    """what all its images have in common"""
+
+
+OBJECT = "one object, in the middle, upright"
+PUBLISHED = {
+    "cifar10": Published(
+        "CIFAR-10", "CIFAR10", "cifar-10-batches-py/test_batch", 10_000, 32, 170, "uoft-cs/cifar10", OBJECT
+    ),
+    "cifar100": Published(
+        "CIFAR-100", "CIFAR100", "cifar-100-python/test", 10_000, 32, 169, "uoft-cs/cifar100", OBJECT
+    ),
+}
+"""the data sets that `--data` accepts by name"""
 
 
 class DataMissing(FileNotFoundError):
@@ -110,36 +140,36 @@ def first_few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + ", ..." * (len(names) > 3) or "nothing"
 
 
-def cifar(kind: Cifar, split: Split, root: Path | None = None, download: bool = False) -> Labelled:
-    """One split of CIFAR-10 or CIFAR-100. Validation is the last 5,000 training images; `train` is the rest.
+def published(one: Published, split: Split, root: Path | None = None, download: bool = False) -> Labelled:
+    """One split of a data set. Validation is the last 5,000 training images; `train` is the rest.
 
-    root: the folder that holds `cifar-10-batches-py` or `cifar-100-python`; default: `$CIFAR10_ROOT` or ./data
+    root: the folder that holds its folder, such as `cifar-10-batches-py`; default: `$CIFAR10_ROOT` or ./data
     download: whether to download missing files
     Raises DataMissing if the files are missing or damaged, and are not or cannot be downloaded.
     """
-    from torchvision.datasets import CIFAR10, CIFAR100  # here because torchvision loads slowly
+    from torchvision import datasets  # here because torchvision loads slowly
 
-    kinds: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-    root = root or _root()
+    kind, root = getattr(datasets, one.dataset), root or _root()
     try:
-        dataset = kinds[kind](root, train=split != "test", download=download)
+        dataset = kind(root, train=split != "test", download=download)
     except Exception as error:  # torchvision passes on errors of sockets, archives, disks and pickles
-        raise DataMissing(_missing(kinds[kind], root, download, error)) from error
+        raise DataMissing(_missing(one, kind, root, download, error)) from error
     images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor(dataset.targets)
     parts = {"train": slice(0, -VALIDATION_IMAGES), "validation": slice(-VALIDATION_IMAGES, None)}
     part = parts.get(split, slice(None))
-    return Labelled(images[part], labels[part], classes=tuple(dataset.classes), source=NAMES[kind])
+    return Labelled(images[part], labels[part], classes=tuple(dataset.classes), source=one.name)
 
 
-def published(source: str, root: Path | None = None) -> Cifar | None:
-    """The data set with this name, if its test images are in `root` (default: that of `cifar`)."""
-    files: dict[str, tuple[Cifar, str]] = {
-        NAMES["cifar10"]: ("cifar10", "cifar-10-batches-py/test_batch"),
-        NAMES["cifar100"]: ("cifar100", "cifar-100-python/test"),
-    }
-    kind, file = files.get(source, (None, ""))
-    return kind if ((root or _root()) / file).is_file() else None
+def named(source: str) -> Published | None:
+    """The published data set with this name."""
+    return next((one for one in PUBLISHED.values() if one.name == source), None)
+
+
+def at_hand(source: str, root: Path | None = None) -> Published | None:
+    """The same, if its test images are in `root` (default: as for `published`)."""
+    one = named(source)
+    return one if one and ((root or _root()) / one.test_file).is_file() else None
 
 
 def _root() -> Path:
@@ -147,11 +177,11 @@ def _root() -> Path:
 
 
 def cifar10(split: Split, root: Path | None = None, download: bool = False) -> Labelled:
-    """One split of CIFAR-10 (see `cifar`)."""
-    return cifar("cifar10", split, root, download)
+    """One split of CIFAR-10 (see `published`)."""
+    return published(PUBLISHED["cifar10"], split, root, download)
 
 
-def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
+def _missing(one: Published, kind: Any, root: Path, download: bool, error: Exception) -> str:
     """The error message for a torchvision data set in `root`: the damaged files and the next step."""
     from torchvision.datasets.utils import check_integrity
 
@@ -160,7 +190,6 @@ def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
             return check_integrity(file, md5)
         return False
 
-    name = NAMES[kind.__name__.lower()]
     folder, archive = root.resolve() / kind.base_folder, root.resolve() / kind.filename
     listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"], kind.meta["md5"]]]
     damaged = [
@@ -168,16 +197,18 @@ def _missing(kind: Any, root: Path, download: bool, error: Exception) -> str:
     ]
     reason = str(error) or type(error).__name__
     if all(intact(folder / file, md5) for file, md5 in listed):
-        return f"{name} in {folder} cannot be read: {reason}. Remove that folder, then download it again: --download"
+        return (
+            f"{one.name} in {folder} cannot be read: {reason}. Remove that folder, then download it again: --download"
+        )
     state = f"incomplete (damaged: {', '.join(damaged)})" if damaged else f"not in {root.resolve()}"
     if download:
         return (
-            f"{name} is {state}, and could not be downloaded from {kind.url}: {reason}. Try the same command again "
+            f"{one.name} is {state}, and could not be downloaded from {kind.url}: {reason}. Try the same command again "
             f"later, or save that file as {archive}: --download then unpacks it"
         )
     return (
-        f"{name} is {state}. Three ways to get it:\n"
-        "  1. download it (170 MB): add --download\n"
+        f"{one.name} is {state}. Three ways to get it:\n"
+        f"  1. download it ({one.megabytes} MB): add --download\n"
         f"  2. if you have the folder {kind.base_folder}: add --data-root FOLDER_THAT_HOLDS_IT\n"
         "  3. for all commands: export CIFAR10_ROOT=FOLDER_THAT_HOLDS_IT"
     )

@@ -138,6 +138,10 @@ class Groups:
     def __len__(self) -> int:
         return self.rows * self.cols
 
+    def position(self, group: int) -> tuple[int, int]:
+        """(row, column) of a group, counted in groups."""
+        return divmod(group, self.cols)
+
     @cached_property
     def of(self) -> Int64[np.ndarray, "patches"]:
         """The group number of each patch."""

@@ -7,13 +7,10 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import LocalTokenNotFoundError
 
 from mixer import atomic_write, checkpoint
-from mixer.data import class_names, class_numbers
+from mixer.data import class_names, class_numbers, named
 from mixer.evaluate import headline
 from mixer.model import Mixer, MixerConfig
 
-PUBLISHED = {"CIFAR-10": "uoft-cs/cifar10", "CIFAR-100": "uoft-cs/cifar100"}
-"""ids of data sets on the Hub"""
-CONTENT = dict.fromkeys(PUBLISHED, "'s (one object, in the middle, upright)")
 REQUIRED = (
     "accuracy",
     "class_accuracy",
@@ -75,7 +72,8 @@ def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
     """The model card (YAML and Markdown): network, accuracy, use, training and limits."""
     images = metrics.get("data", {"name": "CIFAR-10"})
     name = images["name"]
-    dataset = PUBLISHED.get(name)
+    published = named(name)
+    dataset, tested = (published.hub, f"{name}'s ({published.content})") if published else (None, "its own")
     data = ModelCardData(
         license="apache-2.0",
         library_name="pytorch",
@@ -110,7 +108,7 @@ def card(config: MixerConfig, metrics: dict[str, Any]) -> str:
             "The weights are safetensors: nothing is unpickled.",
             *([] if dataset else [f"## Images\n\n{_images(name, images)}"]),
             f"## Training\n\n{_training(metrics)}",
-            f"## Limits\n\n{_limits(config, metrics, name if dataset else 'its own')}",
+            f"## Limits\n\n{_limits(config, metrics, tested)}",
         ]
     )
 
@@ -149,14 +147,15 @@ def _training(metrics: dict[str, Any]) -> str:
     return f"{table}\n\nWith {versions}, code {metrics['commit'] or 'unknown'}. All numbers are in `metrics.json`."
 
 
-def _limits(config: MixerConfig, metrics: dict[str, Any], name: str) -> str:
+def _limits(config: MixerConfig, metrics: dict[str, Any], images: str) -> str:
+    """images: those that it was tested on"""
     names, per_class = class_names(config), metrics["class_accuracy"]
     worst = min(per_class, key=per_class.__getitem__)
     return "\n".join(
         [
             f"- It can only answer with one of its {len(names)} classes ({', '.join(names)}).",
             f"- It gets the centre of a picture, resized to {config.image_size[0]} x {config.image_size[1]} pixels. "
-            f"Photographs unlike {name}{CONTENT.get(name, '')} were not measured; the accuracy is probably lower.",
+            f"Photographs unlike {images} were not measured; the accuracy is probably lower.",
             f"- The classes differ in difficulty: the accuracy of class {worst} is {per_class[worst]:.2%}.",
             f"- Its confidence differs from its accuracy by {metrics['calibration_error']:.2%} on average (expected "
             f"calibration error), by {metrics['calibration_error_at_temperature']:.2%} with the logits divided by "

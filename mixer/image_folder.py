@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import DataMissing, Labelled, Samples, first_few, most_samples
+from mixer.data import PUBLISHED, DataMissing, Labelled, Samples, first_few, most_samples
 from mixer.evaluate import lacking, without_images
 from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
@@ -141,7 +141,7 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
     or a class with fewer than `MIN_IMAGES` images or without training images.
     """
     if not root.is_dir():
-        raise DataMissing(f"{root} is not a folder: --data takes cifar10, cifar100, or a folder of images")
+        raise DataMissing(f"{root} is not a folder: --data takes {', '.join(PUBLISHED)}, or a folder of images")
     layout = read_layout(root, folders)
     pictures, unreadable = [], []
     for file in progress(layout.files):

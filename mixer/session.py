@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -19,20 +19,18 @@ from mixer.model import PRESETS, Mixer, MixerConfig, untrained
 from mixer.run import differences
 from mixer.teacher import Teacher
 
-CIFAR = get_args(data.Cifar)
-
 
 def parts_of(
     name: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None = None
 ) -> Parts:
-    """Training, validation and test images. name: cifar10, cifar100 or a folder, whose images are resized to `size`"""
-    if name not in CIFAR:
+    """Training, validation and test images. name: of `data.PUBLISHED`, or a folder, whose images get this `size`"""
+    one = data.PUBLISHED.get(name)
+    if one is None:
         return image_folder.read(
             Path(name), size, partial(tqdm, desc="reading the images", unit="image", delay=1), folders
         )
-    kind = cast(data.Cifar, name)
-    train, validation = data.cifar(kind, "train", root, download), data.cifar(kind, "validation", root)
-    return Parts(train, validation, data.cifar(kind, "test", root), "as published, the last validate")
+    train, validation = data.published(one, "train", root, download), data.published(one, "validation", root)
+    return Parts(train, validation, data.published(one, "test", root), "as published, the last validate")
 
 
 def scaled(config: MixerConfig, train: data.Labelled, init: str | None) -> MixerConfig:

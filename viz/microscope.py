@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mixer.checkpoint import DEFAULT
-from mixer.data import Labelled, Samples, cifar, class_names, published, samples
+from mixer.data import Labelled, Samples, at_hand, class_names, published, samples
 from mixer.evaluate import data_name
 from mixer.image_folder import read_samples
 from mixer.model import Mixer
@@ -56,7 +56,7 @@ class Microscope(Memory):
         """own_samples: the network's samples (default: the CIFAR-10 samples of this project)
 
         folder: their folder
-        data_root: the folder for all test images of their data set, as for `mixer.data.cifar`
+        data_root: the folder for all test images of their data set, as for `mixer.data.published`
         """
         super().__init__()
         self.source, self.folder = source, folder
@@ -69,7 +69,7 @@ class Microscope(Memory):
         self.depth_names = depth_names(model.config.num_blocks)
         self.samples = samples() if own_samples is None else own_samples
         self._data_root = data_root
-        self.test_data = published(self.samples.source, data_root) if self.samples.held_out else None
+        self.test_data = at_hand(self.samples.source, data_root) if self.samples.held_out else None
         """the data set of the samples, if all of its test images are available"""
         self._traces: LRUCache[Hashable, Trace] = LRUCache(KEPT_TRACES)
 
@@ -200,7 +200,7 @@ class Microscope(Memory):
     @cached_property
     def test_images(self) -> Labelled | None:
         """All test images of the samples' data set, if available. Raises DataMissing if they are damaged."""
-        return self.test_data and cifar(self.test_data, "test", self._data_root)
+        return published(self.test_data, "test", self._data_root) if self.test_data else None
 
     @cached_property
     def test_numbers(self) -> list[int]:

@@ -16,12 +16,12 @@ def png_url(pixels: UInt8[np.ndarray, "height width colours"]) -> str:
     return _url(Image.fromarray(pixels), "PNG")
 
 
-def thumbnail_url(pixels: UInt8[np.ndarray, "height width 3"]) -> str:
-    """The data URL of a picture, reduced to a thumbnail if it is larger."""
+def thumbnail_url(pixels: UInt8[np.ndarray, "height width 3"], side: int = THUMBNAIL) -> str:
+    """The data URL of a picture, reduced if it is larger than a thumbnail of this height and width."""
     image = Image.fromarray(pixels)
-    if max(image.size) <= THUMBNAIL:
+    if max(image.size) <= side:
         return png_url(pixels)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((side, side))
     return _url(image, "JPEG")
 
 

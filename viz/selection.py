@@ -219,8 +219,8 @@ def change(scope: Microscope, page: Choices, selection: Selection, words: Params
     """The selection after a change, and a message for each parameter with an unknown name or value."""
     options = {option.name: option for option in page.options}
     words = {page.renamed.get(name, name): text for name, text in words.items()}
-    wrong = [f"There is no option called {name!r}." for name in words if name not in {*_SETTERS, *options}]
-    for name, setter in _SETTERS.items():
+    wrong = [f"There is no option called {name!r}." for name in words if name not in {*WORDS, *options}]
+    for name, (setter, _) in _PARAMETERS.items():
         if name in words:
             try:
                 selection = _forgiving(partial(setter, scope, page, selection), words[name])
@@ -304,31 +304,9 @@ def to_query(words: Params) -> str:
 def to_words(scope: Microscope, page: Choices, selection: Selection) -> dict[str, str]:
     """The parameters of a link: everything that differs from the first selection."""
     begin = first(scope, page)
-    words: dict[str, str] = {}
-    if selection.sample is None:
-        brought = selection.brought
-        words["picture"] = brought.text if brought else _picture_text(selection.original, scope.grid.image_size)
-    elif selection.sample != begin.sample:
-        words["sample"] = str(selection.sample)
-    if selection.edits:
-        words["edits"] = edits.text(selection.edits, scope.grid)
-    if selection.undone:
-        words["undone"] = edits.text(selection.undone, scope.grid)
-    if selection.target != scope.answer(selection.original):
-        words["class"] = scope.classes[selection.target]
-    if selection.depth != begin.depth:
-        words["depth"] = scope.depth_names[selection.depth]
-    if selection.patch != begin.patch:
-        words["patch"] = patch_text(scope, selection.patch)
-    if selection.side != begin.side:
-        words["groups"] = str(selection.side)
-    if selection.unit is not None:
-        words["unit"] = str(selection.unit)
-    if selection.channel is not None:
-        words["channel"] = str(selection.channel)
-    if selection.lens != begin.lens:
-        words["lens"] = selection.lens
-    return words | dict(selection.options)
+    texts = {name: (text(scope, selection), text(scope, begin)) for name, (_, text) in _PARAMETERS.items()}
+    changed = {name: now for name, (now, before) in texts.items() if now is not None and now != before}
+    return changed | dict(selection.options)
 
 
 def groups_of(scope: Microscope, selection: Selection) -> Groups:
@@ -431,21 +409,37 @@ def _set_lens(scope: Microscope, page: Choices, selection: Selection, text: str)
     return replace(selection, lens=text)
 
 
-_SETTERS: dict[str, Setter] = {  # in this order: a picture resets class and edits, a depth the unit
-    "picture": _set_picture,
-    "sample": _set_sample,
-    "edits": _set_edits,
-    "undone": _set_undone,
-    "class": _set_class,
-    "depth": _set_depth,
-    "patch": _set_patch,
-    "groups": _set_side,
-    "unit": _set_unit,
-    "channel": _set_channel,
-    "lens": _set_lens,
+def _own_picture(scope: Microscope, selection: Selection) -> str | None:
+    if selection.sample is not None:
+        return None
+    return selection.brought.text if selection.brought else _picture_text(selection.original, scope.grid.image_size)
+
+
+def _other_class(scope: Microscope, selection: Selection) -> str | None:
+    """The selected class, if it is not the answer."""
+    return None if selection.target == scope.answer(selection.original) else scope.classes[selection.target]
+
+
+def _number(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+_PARAMETERS: dict[str, tuple[Setter, Callable[[Microscope, Selection], str | None]]] = {
+    # (text -> selection, selection -> text), in this order: a picture resets class and edits, a depth the unit
+    "picture": (_set_picture, _own_picture),
+    "sample": (_set_sample, lambda scope, s: _number(s.sample)),
+    "edits": (_set_edits, lambda scope, s: edits.text(s.edits, scope.grid) or None),
+    "undone": (_set_undone, lambda scope, s: edits.text(s.undone, scope.grid) or None),
+    "class": (_set_class, _other_class),
+    "depth": (_set_depth, lambda scope, s: scope.depth_names[s.depth]),
+    "patch": (_set_patch, lambda scope, s: patch_text(scope, s.patch)),
+    "groups": (_set_side, lambda scope, s: str(s.side)),
+    "unit": (_set_unit, lambda scope, s: _number(s.unit)),
+    "channel": (_set_channel, lambda scope, s: _number(s.channel)),
+    "lens": (_set_lens, lambda scope, s: s.lens),
 }
 
-WORDS = tuple(_SETTERS)
+WORDS = tuple(_PARAMETERS)
 """names of the parameters that are not options"""
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from mixer.grid import Groups
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import ask, bent
-from tests.viz.lenses.test_views import depends
 from tests.viz.looking import measure, microscope, told
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
@@ -171,7 +170,7 @@ def test_the_choice_is_seen_by_every_view_that_removes_edits_patches_probes_or_s
             selection = replace(start, side=side)
             measure(scope, view, selection, asked=True)
             shown.append(told(view.draw(scope, selection)))
-        several = {depends(view, replace(start, side=side)) for side in (1, 2, 4)}
+        several = {view.depends(scope, replace(start, side=side)) for side in (1, 2, 4)}
         assert len(several) == len(set(shown)) == (3 if len(several) > 1 else 1), name
         if len(several) > 1:
             seeing.add(name)

@@ -15,7 +15,7 @@ from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.page.specimen import answer_texts
 from viz.selection import (
-    _SETTERS,
+    WORDS,
     Choice,
     Choices,
     Number,
@@ -264,7 +264,7 @@ def test_a_link_of_trackers_alone_says_nothing_and_nothing_of_ours_is_taken_for_
     assert from_query("&".join(f"{name}=1" for name in trackers.split())) == {}
     page = Lenses(scope).page
     for name in (
-        *_SETTERS,
+        *WORDS,
         "pin",
         "network",
         "view",

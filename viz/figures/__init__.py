@@ -3,6 +3,8 @@
 Maps over a picture are drawn on its grid of patches.
 """
 
+# ruff: noqa: F401 - what is imported here is the interface of this folder
+
 from pathlib import Path
 
 from plotly.graph_objects import Figure
@@ -22,13 +24,7 @@ from viz.figures.charts import (
     sorted_line,
 )
 from viz.figures.difference import difference
-from viz.figures.explanations import (
-    against_chance,
-    agreement,
-    overlay_patch,
-    overlays,
-    randomised,
-)
+from viz.figures.explanations import against_chance, agreement, overlay_patch, overlays, randomised
 from viz.figures.maps import answers_over_picture, over_picture, patch_pixels, to_rgb
 from viz.figures.style import AGAINST, FOR, class_colour, patch_label, with_sign
 from viz.figures.tiles import (
@@ -49,45 +45,3 @@ PLOTLY_JS = Path(__file__).with_name("plotly-cartesian.min.js")
 
 It has all types of traces used here. The version in Python's plotly is three times as large, and the page would open
 half a second later."""
-
-__all__ = [
-    "AGAINST",
-    "FOR",
-    "PLOTLY_JS",
-    "SUBLAYERS",
-    "Figure",
-    "against_chance",
-    "agreement",
-    "answers_over_picture",
-    "before_after",
-    "class_colour",
-    "colour_tile_at",
-    "colour_tiles",
-    "confusion",
-    "difference",
-    "filter_tiles",
-    "grouped_bars",
-    "learning_curves",
-    "lines_of_blocks",
-    "lines_over_depth",
-    "over_picture",
-    "overlay_patch",
-    "overlays",
-    "patch_label",
-    "patch_matrix",
-    "patch_pixels",
-    "picture_at",
-    "pictures",
-    "randomised",
-    "reliability",
-    "scatter",
-    "signed_bars",
-    "sorted_line",
-    "tile_at",
-    "tile_columns",
-    "tiles",
-    "to_rgb",
-    "unit_tile_at",
-    "unit_tiles",
-    "with_sign",
-]

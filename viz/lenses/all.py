@@ -1,6 +1,6 @@
 """All views of a network, and the options of a page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from viz.lenses import attribution, doubt, how_it_works, intervene, learn, mixing, model, samples, tokens
@@ -56,15 +56,14 @@ LENSES: list[Callable[[Microscope], Lens | tuple[Lens, ...]]] = [
     doubt.lens,
     intervene.lenses,
     model.lens,
-    learn.lens,
 ]
-"""the tabs, in their order, each also in `CAN_SHOW` of `learn/reading.py`. Other programs may add their own"""
+"""the tabs, in their order; Learn follows. Other programs may add their own"""
 
 
-def _lenses(scope: Microscope) -> Iterator[Lens]:
-    for make in LENSES:
-        made = make(scope)
-        yield from (made,) if isinstance(made, Lens) else made
+def _lenses(scope: Microscope) -> tuple[Lens, ...]:
+    made = [make(scope) for make in LENSES]
+    shown = [lens for one in made for lens in ((one,) if isinstance(one, Lens) else one)]
+    return (*shown, learn.lens(shown))
 
 
 SCALE = Choice("scale", "Scale", (("one", "one for both"), ("own", "each its own")), "one")
@@ -81,7 +80,7 @@ class Lenses:
         """
         self.scope, self.name, self.further = scope, name, further
         self.specimen = samples.lens(scope)
-        self.lenses = tuple(_lenses(scope))
+        self.lenses = _lenses(scope)
         options = {SCALE, *(option for lens in (self.specimen, *self.lenses) for option in lens.all_options)}
         self.page = Choices([lens.id for lens in self.lenses], sorted(options, key=lambda option: option.name), RENAMED)
         placed = {element_id(lens, view): (lens, view) for lens in (self.specimen, *self.lenses) for view in lens.views}

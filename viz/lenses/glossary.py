@@ -87,18 +87,6 @@ def underlined(*texts: str) -> Iterator[str]:
         yield _ANY.sub(mark, escape(text))
 
 
-def view(scope: Microscope) -> View:
-    return View(
-        "glossary",
-        "Glossary",
-        "What do the underlined terms mean?",
-        "Limits: other authors may use some terms in another way.",
-        sees=lambda s: None,
-        draw=lambda scope, s: Drawn(html=term_list(scope)),
-        always=True,
-    )
-
-
 def term_list(scope: Microscope) -> str:
     """HTML of the list of all terms, in alphabetical order."""
     items = (
@@ -110,3 +98,14 @@ def term_list(scope: Microscope) -> str:
 
 def _id(term: str) -> str:
     return f"term-{term.replace(' ', '-')}"
+
+
+VIEW = View(
+    "glossary",
+    "Glossary",
+    "What do the underlined terms mean?",
+    "Limits: other authors may use some terms in another way.",
+    sees=lambda scope, s: None,
+    draw=lambda scope, s: Drawn(html=term_list(scope)),
+    always=True,
+)

@@ -26,10 +26,12 @@ def lens(scope: Microscope) -> Lens:
     unknown = "This network has not been evaluated on images of its classes."
     if scope.knows_samples:
         unknown = "This checkpoint has not been evaluated. This command evaluates it: python main.py evaluate"
-    return Lens("model", "Model", headline(metrics) if scope.evaluated else unknown, tuple(rows))
+    asks = headline(metrics) if scope.evaluated else unknown
+    shows = "how often it is correct, and with which confidence", "anything about pictures of another kind"
+    return Lens("model", "Model", asks, tuple(rows), shows=shows)
 
 
-def _nothing(selection: Selection) -> None:
+def _nothing(scope: Microscope, selection: Selection) -> None:
     """The `sees` of a view that depends on the network only."""
 
 

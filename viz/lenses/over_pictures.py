@@ -31,7 +31,7 @@ def plane(scope: Microscope) -> View:
         "Map of mean tokens (PCA)",
         "Which pictures have similar mean tokens at the selected depth, and where is the current one?",
         "Limits: two components show only a part of the variance, so pictures that lie together may still differ.",
-        lambda s: (s.depth, s.picture),
+        lambda scope, s: (s.depth, s.picture),
         _draw_map,
         options=filters(scope),
         pick=_pick,
@@ -97,7 +97,7 @@ def mean(scope: Microscope) -> View:
         "Mean maps",
         "Which patches contribute to the answer in the mean over these pictures, by votes and by Gradient x input?",
         "Limits: a mean over different pictures keeps only what they have in common at the same place.",
-        lambda s: None,
+        lambda scope, s: None,
         _draw_mean,
         options=filters(scope),
         pick=_pick_patch,
@@ -107,10 +107,8 @@ def mean(scope: Microscope) -> View:
 
 def _gradients(scope: Microscope, selection: Selection) -> Measurement:
     """Gradients of every picture, so that the mean over any of them is known."""
-    numbers, of = (
-        picture_list(scope, selection).numbers,
-        "all test images" if of_test(scope, selection) else "the samples",
-    )
+    numbers = picture_list(scope, selection).numbers
+    of = "all test images" if of_test(scope, selection) else "the samples"
     return scope.measurement(
         ("gradients x input", of),
         f"{GRADIENTS} of {of}",

@@ -22,8 +22,6 @@ CLOSE = 0.2
 SAMPLES, TEST = "samples", "test"
 FEW, PAGE = 20, 48
 """maximum number of pictures in the drawer, and on a page of the lens: at most 200 kB"""
-PUBLISHED = 10_000
-"""number of test images of CIFAR-10 and of CIFAR-100"""
 PLACE = "place"
 SORT = Choice(
     "sort",
@@ -107,12 +105,6 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
     )
 
 
-def sample_answers(scope: Microscope) -> list[int] | None:
-    """The answer to each sample; None before they are measured."""
-    answers = scope.latest(answers_to(scope))
-    return None if answers is None else answers.answer.tolist()
-
-
 def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | None:
     """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)
@@ -185,7 +177,7 @@ def _samples(scope: Microscope) -> View:
         if scope.samples.held_out
         else "Which of these pictures do you select?",
         f"Only {len(scope.samples)} samples: one picture does not represent its class.",
-        lambda s: (s.options.get("images"), s.options.get("sort")),
+        lambda scope, s: (s.options.get("images"), s.options.get("sort")),
         _draw_samples,
         options=filters(scope)[:1],
         needs=_needs,
@@ -218,7 +210,7 @@ def pictures(scope: Microscope) -> View:
         "Pictures and answers",
         "Which class does the network predict for each picture, with which confidence, and from which depth on?",
         "Limits: the confidence is that of the network, and a picture at the top of an order is extreme by selection.",
-        lambda s: None,
+        lambda scope, s: None,
         _draw_pictures,
         options=(*filters(scope), SORT, AS, *_turn(scope)),
         needs=lambda scope, s: [answers_to(scope, s)],
@@ -227,7 +219,7 @@ def pictures(scope: Microscope) -> View:
 
 def _turn(scope: Microscope) -> tuple[Number, ...]:
     """The option for the page; none if there can be only one page."""
-    pages = -(-max(len(scope.samples), PUBLISHED if scope.test_data else 0) // PAGE)
+    pages = -(-max(len(scope.samples), scope.test_data.test_images if scope.test_data else 0) // PAGE)
     return (Number("page", "", 1, pages, 1),) if pages > 1 else ()
 
 

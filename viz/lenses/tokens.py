@@ -38,6 +38,7 @@ def lens(scope: Microscope) -> Lens:
         "Patch tokens",
         "What does each token contain, at each depth?",
         ((_given(scope), _neighbours(scope)), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
+        shows=("how similar tokens are, and their logits", "what a direction means in itself"),
     )
 
 
@@ -63,7 +64,7 @@ def abreast(scope: Microscope) -> int:
     return min(ABREAST, len(scope.depth_names))
 
 
-def _pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
+def pick_tile(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a row of maps: the depth, and the patch."""
     depth, row, col = figures.tile_at(point.index, _maps(scope), abreast(scope))
     return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
@@ -86,7 +87,7 @@ def _given(scope: Microscope) -> View:
         f"Which {values} numbers ({height} x {width} pixels, three colours) represent the patch at the input?",
         f"Pixel values minus the training mean, divided by its standard deviation: {FOR} is above the mean, {AGAINST} "
         "below.",
-        lambda s: (s.picture, s.patch),
+        lambda scope, s: (s.picture, s.patch),
         _draw_given,
     )
 
@@ -111,7 +112,7 @@ def _neighbours(scope: Microscope) -> View:
         "Nearest tokens",
         f"Which {CROPS} tokens of the {len(scope.samples)} samples have the largest cosine at the selected depth?",
         "Limits: some token is always nearest, so check the cosine; after block 1, tokens contain the whole picture.",
-        lambda s: (s.picture, s.sample, s.patch, s.depth),
+        lambda scope, s: (s.picture, s.sample, s.patch, s.depth),
         _draw_neighbours,
         needs=lambda scope, s: [scope.sample_tokens(s.depth)],
     )
@@ -156,7 +157,7 @@ def _draw_similar(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _pick_similar(scope: Microscope, selection: Selection, point: Point) -> Params:
-    return (pick_row if SIMILAR_TO.value(selection) == PAIRS else _pick_tile)(scope, selection, point)
+    return (pick_row if SIMILAR_TO.value(selection) == PAIRS else pick_tile)(scope, selection, point)
 
 
 def _draw_norms(scope: Microscope, selection: Selection) -> Drawn:
@@ -367,7 +368,7 @@ SIMILAR = View(
     "Cosine similarity of tokens",
     "Which patches have tokens with a similar direction (1: the same, 0: orthogonal, -1: opposite)?",
     "Limits: similar pixels give similar tokens without token mixing, and a shared direction raises every cosine.",
-    lambda s: (s.picture, s.patch, s.depth if SIMILAR_TO.value(s) == PAIRS else None),
+    lambda scope, s: (s.picture, s.patch, s.depth if SIMILAR_TO.value(s) == PAIRS else None),
     _draw_similar,
     options=(SIMILAR_TO,),
     pick=_pick_similar,
@@ -377,7 +378,7 @@ PCA = View(
     "PCA of the tokens",
     "Which patches form groups in the three directions in which the tokens differ most (red, green, blue)?",
     "Limits: a colour has no meaning of its own, and each direction gets its full range however little it explains.",
-    lambda s: s.picture,
+    lambda scope, s: s.picture,
     _draw_pca,
     options=(BASIS,),
     pick=_pick_colour_tile,
@@ -388,10 +389,10 @@ NORMS = View(
     "How large is each token, and how large is the update by each sublayer?",
     "Limits: LayerNorm removes the norm before every MLP; a large update may be undone later, or ignored by the "
     "classifier.",
-    lambda s: s.picture,
+    lambda scope, s: s.picture,
     _draw_norms,
     options=(NORM_OF, COMPARE),
-    pick=_pick_tile,
+    pick=pick_tile,
     needs=_compared,
 )
 LOGIT_LENS = View(
@@ -400,7 +401,7 @@ LOGIT_LENS = View(
     "Which class probabilities does the network's own classifier read from the mean token at each depth?",
     "Limits: the curves show where the classifier can read the answer, not its cause; training ended with the "
     "classifier at the last depth.",
-    lambda s: (s.picture, s.sample, s.depth, s.target),
+    lambda scope, s: (s.picture, s.sample, s.depth, s.target),
     _draw_logit_lens,
     pick=_pick_depth,
     needs=lens_needed,
@@ -410,7 +411,7 @@ ANSWERS = View(
     "Class per token",
     "Which class does the classifier predict from each token alone, at the selected depth?",
     "Limits: after block 1, a token contains information from all patches, and its class may lead by little.",
-    lambda s: (s.picture, s.patch, s.depth),
+    lambda scope, s: (s.picture, s.patch, s.depth),
     _draw_answers,
     pick=pick_patch,
 )
@@ -420,7 +421,7 @@ VOTES = View(
     "Which logit does each token alone give the selected class, at the selected depth?",
     "Limits: only differences of logits have a meaning, and some patches vote alike for every picture: compare "
     "classes, or subtract the sample mean.",
-    lambda s: (s.picture, s.patch, s.depth, s.target),
+    lambda scope, s: (s.picture, s.patch, s.depth, s.target),
     _draw_votes,
     options=(COMPARE,),
     pick=pick_patch,

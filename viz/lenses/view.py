@@ -14,7 +14,7 @@ from viz.figures import Figure, picture_at
 from viz.intervene import edits
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Choices, Option, Params, Selection, patch_text, to_words
+from viz.selection import Choices, Option, Params, Selection, option_text, patch_text, to_words
 
 MAX_PAIRED = 20
 """with more classes, samples cannot be selected by (label, answer): the list would have thousands of rows"""
@@ -136,7 +136,7 @@ class View:
     """the question that the figure answers, one sentence"""
     caution: str
     """limits of the figure, one sentence"""
-    sees: Callable[[Selection], Hashable]
+    sees: Callable[[Microscope, Selection], Hashable]
     """everything in the selection that the figure depends on, except its own options"""
     draw: Draw
     """draws from the results in the memory, complete or not"""
@@ -148,6 +148,10 @@ class View:
     """the measurements that the complete figure requires; those that depend on a result follow after it"""
     always: bool = False
     """whether it is drawn for every open lens, as other views refer to it"""
+
+    def depends(self, scope: Microscope, selection: Selection) -> Hashable:
+        """Everything that the figure depends on, except results of measurements."""
+        return self.sees(scope, selection), tuple(option_text(option, selection) for option in self.options)
 
     def missing(self, scope: Microscope, selection: Selection) -> list[Measurement]:
         """The measurements without a result."""
@@ -176,6 +180,8 @@ class Lens:
     """the name of its group of tabs, if any"""
     of_weights: bool = False
     """whether it shows only weights: then the page offers a comparison with the untrained network"""
+    shows: tuple[str, str] | None = None
+    """what it, or its group, can show and what it cannot, for the introduction"""
 
     @property
     def element(self) -> str:
@@ -260,14 +266,13 @@ def pick_sublayer(scope: Microscope, selection: Selection, point: Point) -> Para
 
 def facts_of(scope: Microscope, selection: Selection, options: Sequence[Option]) -> dict[str, str]:
     """The selection and settings of a figure, for files outside the page."""
-    row, col = scope.grid.position(selection.patch)
     changed = {"edits": edits.text(selection.edits, scope.grid)} if selection.edits else {}
     return {
         "picture": picture_name(scope, selection),
         **changed,
         "answer": scope.classes[scope.answer(selection.picture)],
         "selected class": scope.classes[selection.target],
-        "patch": f"({row}, {col})",
+        "patch": str(scope.grid.position(selection.patch)),
         **({"patches treated as one": side_text(selection.side)} if len(scope.grid.sides) > 1 else {}),
         "depth": scope.depth_names[selection.depth],
         **{option.label: option.label_of(selection) for option in options if option.label},
@@ -329,7 +334,9 @@ def full_name(lens: Lens, view: View) -> str:
 
 def as_python(scope: Microscope, page: Choices, name: str, view: View, selection: Selection) -> str:
     """A Python program that shows the same view of the same selection (`viz.notebook`)."""
-    unseen = {"lens", *(name for name in selection.options if not _sees_option(view, selection, name))}
+    chosen, depends = selection.chosen, view.depends(scope, selection)
+    without = {one[0]: replace(selection, chosen=tuple(each for each in chosen if each != one)) for one in chosen}
+    unseen = {"lens", *(option for option, other in without.items() if view.depends(scope, other) == depends)}
     words = {name: text for name, text in to_words(scope, page, selection).items() if name not in unseen}
     named = {"class_" if name == "class" else name.replace("-", "_"): text for name, text in words.items()}
     samples = f", samples={str(scope.folder)!r}" if scope.folder else ""
@@ -343,9 +350,3 @@ def as_python(scope: Microscope, page: Choices, name: str, view: View, selection
 def _literal(name: str, text: str) -> str:
     """A Python literal: a number for digits, except for the name of a class."""
     return text if name != "class_" and text.isdecimal() and str(int(text)) == text else repr(text)
-
-
-def _sees_option(view: View, selection: Selection, name: str) -> bool:
-    """Whether a figure depends on an option, its own or that of another view."""
-    without = replace(selection, chosen=tuple(pair for pair in selection.chosen if pair[0] != name))
-    return name in {option.name for option in view.options} or view.sees(without) != view.sees(selection)

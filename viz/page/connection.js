@@ -105,9 +105,7 @@ const take = async ({name, text}) => {
   const [before, after] = text.split("<template id=library></template>");
   const faces = report && await exported.fonts(getComputedStyle(document.body).fontFamily);
   const parts = report ? [before, "<style>", faces, "</style>", "<scr", "ipt>", await (await fetch(library())).text(), "</scr", "ipt>", after] : [text];
-  const url = URL.createObjectURL(new Blob(parts, {type: report ? "text/html" : "text/csv"}));
-  save(url, name);
-  URL.revokeObjectURL(url);
+  save(new Blob(parts, {type: report ? "text/html" : "text/csv"}), name);
   made();
 };
 

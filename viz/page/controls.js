@@ -102,9 +102,7 @@ const tabs = element => {
 };
 
 const picker = element => {
-  let cols;
-  const show = ({image, aspect, patches, ...more}) => {
-    cols = more.cols;
+  const show = ({image, aspect, cols, patches}) => {
     const group = element.querySelector(".picker");
     group.style.cssText = `background-image: url(${image}); grid-template-columns: repeat(${cols}, 1fr); aspect-ratio: ${aspect}`;
     while (group.children.length > patches.length) group.lastChild.remove();
@@ -151,12 +149,11 @@ const picker = element => {
   });
   element.addEventListener("keydown", event => {
     const button = event.target.closest("button[data-patch]");
-    const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: cols, ArrowUp: -cols}[event.key];
+    const step = {ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0]}[event.key];
     if (!button || !step) return;
     event.preventDefault();
-    const here = Number(button.dataset.patch), next = here + step;
-    if (Math.abs(step) === 1 && Math.floor(next / cols) !== Math.floor(here / cols)) return;
-    element.querySelector(`button[data-patch="${next}"]`)?.focus();
+    const next = button.value.split(",").map((place, axis) => Number(place) + step[axis]);
+    element.querySelector(`button[value="${next}"]`)?.focus();
   });
   return show;
 };

@@ -5,6 +5,7 @@ With the package `gradio[mcp]`, they are tools of an MCP server, too.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,17 +19,7 @@ from viz.lenses.all import Lenses, now_at
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
 from viz.page import answers, parameters
-from viz.page.answers import (
-    Answer,
-    Attributed,
-    AttributedMany,
-    Described,
-    Intervened,
-    Listed,
-    Mixing,
-    Seen,
-    Tokens,
-)
+from viz.page.answers import Answer, Attributed, AttributedMany, Described, Intervened, Listed, Mixing, Seen, Tokens
 from viz.page.networks import ERRORS, Networks
 from viz.page.parameters import one_of, parsed
 from viz.page.sent import Sent, SentMany, read_picture, read_pictures
@@ -43,7 +34,11 @@ NULL: Schema = {"type": "null"}
 
 
 def add(networks: Networks, fetch: bool) -> None:
-    """Add the endpoints to the page. fetch: whether public internet addresses of pictures are allowed"""
+    """Add the endpoints to the page. fetch: whether public internet addresses of pictures are allowed
+
+    Parameters that mean the same everywhere have their description in `parameters.schemas`.
+    """
+    publish = partial(_publish, parameters.schemas(networks.first, fetch))
 
     async def given(picture: object, network: object) -> tuple[Microscope, bytes, list[str]]:
         """The network, the picture in its size, and messages about changes of the picture. Raises Refused."""
@@ -60,6 +55,7 @@ def add(networks: Networks, fetch: bool) -> None:
         """The number of the class to explain: that of the label, or else the answer."""
         return await on_model_thread(scope.answer, picture) if label is None else parameters.class_number(scope, label)
 
+    @partial(publish, "answer")
     async def classify(picture: Sent = None, network: str | None = None) -> Answer:
         """Classify a picture.
 
@@ -67,11 +63,11 @@ def add(networks: Networks, fetch: bool) -> None:
 
         Args:
             picture: base64, plain or as a data URL; over HTTP, also an uploaded file
-            network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
         return await on_model_thread(answers.classified, scope, pixels, notes)
 
+    @partial(publish, "attribution")
     async def attribute(
         picture: Sent = None,
         label: str | None = None,
@@ -86,11 +82,7 @@ def add(networks: Networks, fetch: bool) -> None:
         Args:
             picture: as for classify
             label: the class to explain; without it, the answer
-            method: as on the page, such as Integrated Gradients; without it, Gradient x input
-            baseline: the picture to compare with, as on the page; without it, mean colour
-            output: logit or probability; without it, logit
             block: for methods that explain tokens, the block after which, counted from 1; without it, the last
-            network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
@@ -100,6 +92,7 @@ def add(networks: Networks, fetch: bool) -> None:
         found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)
 
+    @partial(publish, "attributions")
     async def attribute_many(
         pictures: SentMany = None,
         label: str | None = None,
@@ -114,11 +107,7 @@ def add(networks: Networks, fetch: bool) -> None:
         Args:
             pictures: up to 64 pictures, each as for classify
             label: the class to explain; without it, the answer for each picture
-            method: as for attribute
-            baseline: as for attribute
-            output: as for attribute
             block: as for attribute
-            network: as describe lists them; without it, the one that the server was started with
         """
         scope = (await network_of(network)).scope
         decoded = await read_pictures(pictures, scope.grid.image_size, fetch)
@@ -133,6 +122,7 @@ def add(networks: Networks, fetch: bool) -> None:
         made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, decoded, strict=True)]
         return {"attributions": made}
 
+    @partial(publish, "tokens")
     async def tokens(
         picture: Sent = None,
         depth: str | None = None,
@@ -147,7 +137,6 @@ def add(networks: Networks, fetch: bool) -> None:
             depth: stem, 1a (after token mixing), 1b (after channel mixing), 2a, ...; without it, the last
             patch: [row, column], counted from 0 at the top left: compare all tokens with this one
             vectors: whether to return the tokens themselves, too
-            network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
         at = scope.depth_names.index(one_of("depth", depth or scope.depth_names[-1], scope.depth_names))
@@ -156,6 +145,7 @@ def add(networks: Networks, fetch: bool) -> None:
             answers.tokens, scope, pixels, at, one, parameters.truth("vectors", vectors), notes
         )
 
+    @partial(publish, "mixing")
     async def mixing(picture: Sent = None, block: int | None = None, network: str | None = None) -> Mixing:
         """Which patch influences which in a block, for this picture? The gain of each patch on each, without sign.
 
@@ -164,11 +154,11 @@ def add(networks: Networks, fetch: bool) -> None:
         Args:
             picture: as for classify
             block: counted from 1; without it, the last
-            network: as describe lists them; without it, the one that the server was started with
         """
         scope, pixels, notes = await given(picture, network)
         return await on_model_thread(answers.mixing, scope, pixels, parameters.block(scope, block), notes)
 
+    @partial(publish, "intervention")
     async def intervene(
         picture: Sent = None,
         edits: str | None = None,
@@ -187,7 +177,6 @@ def add(networks: Networks, fetch: bool) -> None:
             ablate_sublayers: sublayers whose update is set to zero, by the depth after them: 1a, 1b, 2a, ...
             ablate_units: token-mixing units that are set to zero: [block, unit], blocks counted from 1, units from 0
             label: the class to explain; without it, the answer before the intervention
-            network: as describe lists them; without it, the one that the server was started with
             skip: earlier name of ablate_sublayers
             silence: earlier name of ablate_units
         """
@@ -200,25 +189,20 @@ def add(networks: Networks, fetch: bool) -> None:
         changed = await on_model_thread(scope.edited, pixels, parsed("edits", parameters.edits, scope, edits))
         return await on_model_thread(answers.intervened, scope, pixels, changed, sublayers, units, number, notes)
 
+    @partial(publish, "description")
     async def describe(network: str | None = None) -> Described:
-        """What can be selected? Classes, patches, depths, methods and samples of a network; names of all networks.
-
-        Args:
-            network: one of the listed networks; without it, the one that the server was started with
-        """
+        """What can be selected? Classes, patches, depths, methods and samples of a network; names of all networks."""
         lenses = await network_of(network)
         listed = await asyncio.to_thread(networks.entries)
         return answers.described(lenses, {one["name"]: one["words"] for one in listed})
 
+    @partial(publish, "list")
     async def views(network: str | None = None) -> Listed:
-        """Which views has the page? Their names, for `view`, and the question that each answers.
-
-        Args:
-            network: as describe lists them; without it, the one that the server was started with
-        """
+        """Which views has the page? Their names, for `view`, and the question that each answers."""
         lenses = await network_of(network)
         return {"views": {name: view.question for name, (_, view) in lenses.named.items()}}
 
+    @partial(publish, "seen")
     async def view(
         picture: Sent = None, name: str | None = None, words: str | None = None, network: str | None = None
     ) -> Seen:
@@ -228,7 +212,6 @@ def add(networks: Networks, fetch: bool) -> None:
             picture: as for classify; none if words select a sample
             name: as views lists them, such as tokens.norms; without it, how.network
             words: the selection, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
-            network: as describe lists them; without it, the one that the server was started with
         """
         lenses = await network_of(network)
         scope = lenses.scope
@@ -244,20 +227,6 @@ def add(networks: Networks, fetch: bool) -> None:
             await _measure(waiting[:1])
         return await on_model_thread(answers.seen, scope, now, found, selection, notes)
 
-    schemas = parameters.schemas(networks.first, fetch)
-    for function, returned in (
-        (classify, "answer"),
-        (attribute, "attribution"),
-        (attribute_many, "attributions"),
-        (tokens, "tokens"),
-        (mixing, "mixing"),
-        (intervene, "intervention"),
-        (describe, "description"),
-        (views, "list"),
-        (view, "seen"),
-    ):
-        _publish(function, returned, schemas)
-
 
 async def _measure(measurements: Sequence[Measurement[Any]]) -> None:
     for measurement in measurements:
@@ -266,8 +235,11 @@ async def _measure(measurements: Sequence[Measurement[Any]]) -> None:
             pass  # visitors of the page get answers between two steps
 
 
-def _publish(function: Callable[..., Awaitable[Any]], returned: str, schemas: Mapping[str, Schema]) -> None:
-    """Publish a function as an endpoint; `view_api` shows the names and descriptions of parameters and result."""
+def _publish(schemas: Mapping[str, Schema], returned: str, function: Callable[..., Awaitable[Any]]) -> None:
+    """Publish a function as an endpoint; `view_api` shows the names and descriptions of parameters and result.
+
+    returned: the name of the result
+    """
     page: Any = Context.root_block  # the types of Gradio have neither labels nor parameters
     _, descriptions, _ = get_function_description(function)
     added = gr.api(function, api_name=function.__name__)
@@ -275,10 +247,8 @@ def _publish(function: Callable[..., Awaitable[Any]], returned: str, schemas: Ma
     for number, name in zip((*added["inputs"], *added["outputs"]), (*names, returned), strict=True):
         block = page.blocks[number]
         block.label = name  # where Gradio writes "1st"
-        if name in descriptions:
+        if about := descriptions.get(name) or schemas.get(name, {}).get("description"):
             may = {kind: sorted(each, key=NULL.__eq__) for kind, each in block.api_info().items() if kind == "oneOf"}
-            about = dict.fromkeys(
-                ("description", "additional_description"), descriptions[name]
-            )  # of JSON Schema, and Gradio's
-            block._api_info = block.api_info() | may | about
+            both = dict.fromkeys(("description", "additional_description"), about)  # of JSON Schema, and Gradio's
+            block._api_info = block.api_info() | may | both
     page.parameters[function.__name__] = {name: schemas[name] for name in names}

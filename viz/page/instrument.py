@@ -390,7 +390,7 @@ class Instrument(Lenses):
         open_ends = frozenset((m.key, m.reached, visit.starts(m), visit.stopped.get(m.key)) for m in needs)
         # the captions of a comparison depend on the whole selection
         beside = (pinned, visit.selection) if pinned else visit.pinned is None
-        return pin.depends(self, name, visit.selection), beside, open_ends, self._offering(visit, name)
+        return self.views[name].depends(self.scope, visit.selection), beside, open_ends, self._offering(visit, name)
 
     def _value(self, visit: Session, name: str) -> dict[str, Any]:
         """The value of a view for `view.js`."""

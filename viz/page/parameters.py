@@ -21,6 +21,7 @@ from viz.selection import Params, Selection, change, from_query, show
 
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
 SENT = "the picture in base64, plain or as a data URL"
+NETWORK = "as describe lists them; without it, the one that the server was started with"
 FETCHED = "; or its address (http or https) on the public internet"
 JSON = str.maketrans("()'", '[]"')
 """brackets and quotation marks of Python to those of JSON"""
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 
 def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
-    """The JSON schema of each parameter, for all networks, without its description."""
+    """The JSON schema of each parameter, for all networks; with a description if all endpoints have the same."""
     text: Schema = {"type": "string"}
     picture: Schema = text | {"description": SENT + (FETCHED if fetch else "")}
     block: Schema = {"type": "integer", "minimum": 1}
@@ -41,11 +42,11 @@ def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
     return {
         "picture": picture,
         "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MANY},
-        "network": text,
+        "network": text | {"description": NETWORK},
         "label": text,
-        "method": _names(tuple(METHODS)),
-        "baseline": _names(BASELINES),
-        "output": _names(OUTPUTS),
+        "method": _names(tuple(METHODS)) | {"description": f"as on the page; without it, {FAST[0]}"},
+        "baseline": _names(BASELINES) | {"description": f"the picture to compare with; without it, {BASELINE.default}"},
+        "output": _names(OUTPUTS) | {"description": f"what to explain; without it, the {OUTPUT.default}"},
         "block": block,
         "depth": depth,
         "patch": pair | {"items": {"type": "integer", "minimum": 0}},

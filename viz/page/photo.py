@@ -1,18 +1,19 @@
 """A visitor's own photo, and the part of it that the network gets (its crop)."""
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
-from io import BytesIO
 
+import numpy as np
 from PIL import Image
 
 from mixer.picture import Decoded, Framing, crop_box, to_picture
+from viz.pictures import thumbnail_url
 
 MAX_SIDE = 2048
 """pixels of the longer side of a stored photo"""
 PREVIEW = 320
+"""pixels: the largest height and width of a photo on the page"""
 STEPS = 100
 """steps of the position of the crop"""
 WORDS = ("framing", "position")
@@ -58,11 +59,7 @@ class Photo:
             f"class='{'down' if high else 'across'}' style='--part: {part:.2%}' "
             "aria-label='The part that the network gets' title='Drag the frame, or use the arrow keys'>"
         ) * (part < 1)
-        small = self.image.copy()
-        small.thumbnail((PREVIEW, PREVIEW))
-        file = BytesIO()
-        small.save(file, "JPEG", quality=85)
-        address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+        address = thumbnail_url(np.asarray(self.image), PREVIEW)
         crop = "framed part" if moved else "whole picture"
         notes = [f"The network gets the {crop}.", *self.notes]
         return (

@@ -4,7 +4,7 @@ It compares two pictures, classes, depths or networks, or before and after an ed
 of the pinned selection, and its network.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from urllib.parse import parse_qsl, urlencode
@@ -15,7 +15,7 @@ from viz.lenses.view import Drawn, Numbers, facts_of
 from viz.measuring import Measurement
 from viz.page.markup import control
 from viz.pictures import png_url
-from viz.selection import Selection, change, from_query, option_text, to_query, to_words
+from viz.selection import Selection, change, from_query, to_query, to_words
 
 HERE, SWAP, CLASS = "here", "swap", "class"
 """special values of `pin`: pin the current selection; swap the current and the pinned one; select the current class in
@@ -38,17 +38,12 @@ class Pinned:
         return [replace(one, key=(self.lenses.name, one.key)) for one in needed]
 
 
-def depends(lenses: Lenses, name: str, selection: Selection) -> Hashable:
-    """Everything that the figure of a view depends on, except results of measurements."""
-    view = lenses.views[name]
-    return view.sees(selection), tuple(option_text(option, selection) for option in view.options)
-
-
 def beside(pinned: Pinned | None, here: Lenses, name: str, selection: Selection) -> Pinned | None:
     """The pinned selection; None if a view is the same for it and the current selection."""
     if pinned is None or here.lens_of[name] is None or name not in pinned.lenses.views:
         return None
-    same = pinned.lenses is here and depends(here, name, pinned.selection) == depends(here, name, selection)
+    view, scope = here.views[name], here.scope
+    same = pinned.lenses is here and view.depends(scope, pinned.selection) == view.depends(scope, selection)
     return None if same else pinned
 
 

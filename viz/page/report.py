@@ -92,8 +92,11 @@ def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everyt
     if everything:
         return [*views]
     black = replace(selection, picture=bytes(len(selection.picture)))
-    shows = (name for name, (_, view) in views.items() if view.sees(selection) != view.sees(black))
-    return [name for name in shows if views[name][0].id != LEARN]
+    return [
+        name
+        for name, (lens, view) in views.items()
+        if lens.id != LEARN and view.sees(here.scope, selection) != view.sees(here.scope, black)
+    ]
 
 
 def measure(

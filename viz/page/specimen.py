@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
+from viz.figures import patch_label
 from viz.lenses.attribution.versus import why_not
 from viz.lenses.view import side_text
 from viz.microscope import Microscope
@@ -75,7 +76,7 @@ def picker_html() -> str:
 
 def answer_html(scope: Microscope) -> str:
     """HTML: the answer, and the selected class, patch and depth."""
-    places = [(patch_text(scope, p), "({}, {})".format(*scope.grid.position(p))) for p in range(scope.grid.patches)]
+    places = [(patch_text(scope, p), str(scope.grid.position(p))) for p in range(scope.grid.patches)]
     classes = [(name, name) for name in scope.classes]
     sides = [(str(side), side_text(side)) for side in scope.grid.sides]
     groups = select("groups", "Patches treated as one", sides, "groups") if len(sides) > 1 else ""
@@ -101,7 +102,7 @@ def _picker(scope: Microscope, selection: Selection) -> dict[str, Any]:
     together = groups.patches(int(groups.of[selection.patch])) if groups.side > 1 else ()
     patches = [
         {
-            "label": "patch ({}, {})".format(*grid.position(patch)),
+            "label": patch_label(*grid.position(patch)),
             "place": patch_text(scope, patch),  # as in a link
             "chosen": str(patch == selection.patch).lower(),
             "grouped": patch in together,
@@ -132,7 +133,7 @@ def _answer(scope: Microscope, selection: Selection) -> dict[str, Any]:
     head = f"<h2 id='answer-name'>{escape(answer)}</h2>"
     announcement = (
         f"{answer}, {probabilities[best[0]]:.0%}. Selected class: {chosen['class']}. Patch "
-        f"({chosen['patch'].replace(',', ', ')}), depth {chosen['depth']}."
+        f"{scope.grid.position(selection.patch)}, depth {chosen['depth']}."
     )
     html = f"{head}<ol class='answers'>{rows}</ol>{more}<div id='words'>{words}</div>"
     return {"html": html, "set": chosen, "announcement": announcement}

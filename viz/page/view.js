@@ -108,11 +108,8 @@ const view = element => {
   };
 };
 
-const picture = async (panes, title, value, format) => {
-  const url = URL.createObjectURL(await exported(await plotly(), panes, title, value.facts, format));
-  save(url, `${value.name}.${format}`);
-  URL.revokeObjectURL(url);
-};
+const picture = async (panes, title, value, format) =>
+  save(await exported(await plotly(), panes, title, value.facts, format), `${value.name}.${format}`);
 const copy = async (button, text) => {
   const label = button.dataset.label ??= button.textContent;
   try { await navigator.clipboard.writeText(text); }
@@ -145,9 +142,10 @@ const share = (button, view) => {
   copy(button, text);
   if (!whole) say("The picture is too large for a link: this one opens it in this browser only.");
 };
-const save = (url, name) => {
+const save = (blob, name) => {
   const link = document.createElement("a");
-  link.href = url;
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
+  URL.revokeObjectURL(link.href);
 };

@@ -18,6 +18,7 @@ from viz.lenses import attribution, doubt
 from viz.lenses.attribution.options import methods_of, question_of
 from viz.lenses.attribution.versus import why_not
 from viz.lenses.view import Lens, Point
+from viz.measuring import Memory
 from viz.microscope import Microscope
 from viz.selection import Selection
 
@@ -236,9 +237,9 @@ def test_under_a_name_stands_what_doubt_found(fresh: Microscope) -> None:
     assert marks() == ["not measured yet"] * 2
     measure(fresh, view, selection)
     assert marks() == ["not tested yet"] * 2
-    seen = view.sees(selection)
+    seen = view.sees(fresh, selection)
     measure(fresh, verdict, selection)
-    assert view.sees(selection) != seen  # so that it is drawn anew
+    assert view.sees(fresh, selection) != seen  # so that it is drawn anew
     html = verdict.draw(fresh, selection).html
     assert marks() == re.findall(r"<h4>[^<]* <span>(.*?)</span>", html)
     assert [mark.split(" of ")[1] for mark in marks()] == ["4 tests", "3 tests"]
@@ -265,6 +266,7 @@ def test_what_is_chosen_at_first_fits_the_network(
     network = SimpleNamespace(
         model=SimpleNamespace(config=PRESETS[preset]),
         metrics={"attributions": {"methods": {name: {"deletion": area} for name, area in measured.items()}}},
+        cached=Memory().cached,
     )
     assert methods_of(cast("Microscope", network)).value(Selection(b"")) == methods
 

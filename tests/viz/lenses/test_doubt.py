@@ -14,6 +14,7 @@ from viz.doubt import faithfulness
 from viz.doubt.rules import RULES
 from viz.lenses import doubt
 from viz.lenses.attribution.options import question_of
+from viz.lenses.doubt import curves
 from viz.lenses.view import Lens, Point
 from viz.microscope import Microscope
 
@@ -168,3 +169,13 @@ def test_all_methods_over_the_samples_are_shown_as_they_were_recorded(scope: Mic
     assert "7 copies or orders" in drawn.words
     assert cells(drawn.html) == [["Saliency", "0.250", "0.500", "-", "0.12"]]
     np.testing.assert_array_equal(drawn.numbers.values, [[0.25, 0.5, np.nan, 0.125]])
+
+
+@pytest.mark.parametrize(("patch_size", "few"), [((4, 16), 4), ((8, 16), 2)])
+def test_one_view_has_the_defaults_of_each_network(patch_size: tuple[int, int], few: int) -> None:
+    scope = microscope(patch_size=patch_size)
+    lens = doubt.lens(scope)
+    assert view_of(lens, "deletion") is curves.DELETION
+    for words, want in (({}, few), ({"removed": "1"}, 1)):
+        _, removed = curves.DELETION.sees(scope, select(scope, lens, **words))
+        assert removed == want

@@ -9,14 +9,13 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 
-from tests.viz.looking import measure, microscope, page_of, select, tell, view_of
+from tests.viz.looking import cells, measure, microscope, page_of, select, tell, view_of
 from viz import forward_pass as question
 from viz.intervene.ablation import ablate
 from viz.lenses import glossary, how_it_works, learn
 from viz.lenses.how_it_works import detail, part, stage, tour
 from viz.lenses.how_it_works.cells import over_grid, window
 from viz.lenses.how_it_works.selected_channel import channel_of
-from viz.lenses.learn import reading
 from viz.lenses.tokens import head_text, lens_needed
 from viz.lenses.view import Lens
 from viz.microscope import Microscope
@@ -380,7 +379,7 @@ def pages(scope: Microscope) -> dict[str, str]:
         selection = select(scope, lens, depth=depth)
         found[depth] = text(detail.draw(scope, selection).html)
     found["drawing"] = text(f"{stage.draw(scope, selection).html} {stage.draw(scope, selection).words}")
-    found["reading"] = text(reading.reading(scope, selection))
+    found["reading"] = text(view_of(learn.lens([]), "reading").draw(scope, selection).html)
     found["glossary"] = text(glossary.term_list(scope))
     return found
 
@@ -422,7 +421,8 @@ def test_a_term_is_underlined_once_and_its_meaning_is_in_the_list(lab: Microscop
 
 
 def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope) -> None:
-    html = reading.reading(lab, select(lab, learn.lens(lab), patch="5,1", depth="2a", unit="8"))
+    lens = learn.lens([])
+    html = view_of(lens, "reading").draw(lab, select(lab, lens, patch="5,1", depth="2a", unit="8")).html
     said = [text(words) for words in re.findall(r"<figcaption>(.*?)</figcaption>", html)]
     assert said == [
         "this picture, patch (5, 1)",
@@ -438,12 +438,14 @@ def test_the_text_has_pictures_of_this_network_at_its_paragraphs(lab: Microscope
 
 
 def test_the_text_says_of_every_lens_what_it_can_show(instrument: Instrument) -> None:
-    tabs = list(dict.fromkeys(lens.group or lens.name for lens in instrument.lenses))
-    assert [name for name, *_ in reading.CAN_SHOW] == tabs[:-1]
+    *others, _ = instrument.lenses
+    html = instrument.views["learn-reading"].draw(instrument.scope, instrument.first).html
+    shown = [(name, can, cannot) for name, can, cannot in cells(html[html.index("What each lens can show") :])]
+    assert shown == [*dict.fromkeys((lens.group or lens.name, *lens.shows) for lens in others)]
 
 
 def test_the_paper_is_held_against_what_is_measured(lab: Microscope) -> None:
-    lens = learn.lens(lab)
+    lens = learn.lens([])
     view, selection = view_of(lens, "paper"), select(lab, lens)
     assert view.draw(lab, selection).words == "Measuring ..."
     measure(lab, view, selection)

@@ -102,11 +102,6 @@ def other_texts(option: Option, chosen: str) -> list[str]:
     return [str(option.high - 1), str(option.low + 3)]
 
 
-def depends(view: View, selection: Selection) -> Hashable:
-    """All that a view may change with, where everything is measured: as in `Instrument`."""
-    return view.sees(selection), tuple(option_text(option, selection) for option in view.options)
-
-
 def shown(scope: Microscope, view: View, selection: Selection) -> tuple[str | None, ...]:
     measure(scope, view, selection, asked=True)
     return told(view.draw(scope, selection))
@@ -119,16 +114,16 @@ def test_a_view_changes_with_what_it_sees_and_with_nothing_else(
     scope, page = instrument.scope, instrument.page
     start = begin(instrument, words)
     for name, view in views.items():
-        before, seen, elsewhere = shown(scope, view, start), depends(view, start), start
+        before, seen, elsewhere = shown(scope, view, start), view.depends(scope, start), start
         for what, several in others(scope, page.options, start).items():
             changed = [choose(instrument, start, words) for words in several]
-            sees = [selection for selection in changed if depends(view, selection) != seen]
+            sees = [selection for selection in changed if view.depends(scope, selection) != seen]
             # else it would be sent again for nothing
             assert not sees or any(shown(scope, view, selection) != before for selection in sees), (name, what)
             if not sees:
                 elsewhere = choose(instrument, elsewhere, several[0])
         # with all that it does not see changed at once; else it would stand there untrue
-        assert depends(view, elsewhere) == seen, name
+        assert view.depends(scope, elsewhere) == seen, name
         assert shown(scope, view, elsewhere) == before, name
 
 
@@ -138,7 +133,7 @@ def test_what_is_measured_for_one_view_changes_no_other_that_did_not_wait_for_it
     scope, start, views = instrument.scope, begin(instrument, {}), instrument.views
 
     def says(view: View) -> tuple[Hashable, frozenset[Hashable]]:
-        return view.sees(start), frozenset(one.key for one in view.missing(scope, start))
+        return view.sees(scope, start), frozenset(one.key for one in view.missing(scope, start))
 
     drawn = {name: told(view.draw(scope, start)) for name, view in views.items()}
     said = {name: says(view) for name, view in views.items()}

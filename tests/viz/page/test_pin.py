@@ -139,7 +139,7 @@ def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) ->
         shown = instrument.refresh(visit)
         for view in lens.views:
             value = shown[f"{lens.id.replace('.', '-')}-{view.id}"]
-            same = view.sees(kept) == view.sees(visit.selection)
+            same = view.sees(instrument.scope, kept) == view.sees(instrument.scope, visit.selection)
             assert (value["pinned"] is None) == same, view.title
             expected = ("" if view.always else SAME) if same else "Now: picture: "
             assert value["which"].startswith(expected), view.title

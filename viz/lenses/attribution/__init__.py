@@ -7,16 +7,15 @@ from viz.microscope import Microscope
 
 
 def lens(scope: Microscope) -> Lens:
-    methods = methods_of(scope)
-    listed = methods.value
     return Lens(
         "attribution",
         "Attribution",
         "Which patches support the selected class?",
         (
-            (maps.view(scope, listed),),
-            (sums.view(listed),),
-            (versus.view(scope, listed), agree.view(listed)),
+            (maps.VIEW,),
+            (sums.VIEW,),
+            (versus.view(scope), agree.VIEW),
         ),
-        (methods, BASELINE, OUTPUT),
+        (methods_of(scope), BASELINE, OUTPUT),
+        shows=("a share of the answer for each patch", "causes: methods ask different questions"),
     )

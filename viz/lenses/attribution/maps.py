@@ -1,7 +1,6 @@
 """Which patches support the class? The values of several methods over the picture."""
 
 from collections.abc import Hashable, Mapping
-from functools import partial
 from html import escape
 from textwrap import wrap
 
@@ -15,7 +14,7 @@ from viz.attribution.methods import METHODS
 from viz.doubt.checks import CheckQuery, evidence
 from viz.doubt.rules import findings
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import Listed, cache_keys, cached, checks_of, missing_note, to_measure, unit_label
+from viz.lenses.attribution.options import cache_keys, cached, checks_of, missing_note, needs, selected, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View, counted, part_text, places
 from viz.microscope import Microscope
 from viz.selection import Choice, Params, Selection, groups_of
@@ -27,31 +26,15 @@ LETTERS = 19
 NOT_MEASURED, NOT_TESTED = "not measured yet", "not tested yet"
 
 
-def view(scope: Microscope, listed: Listed) -> View:
-    """Attribution maps, each titled with its method and the results of its reliability tests."""
-
-    def sees(selection: Selection) -> Hashable:
-        # and the test results, which may change while this view is closed
-        keys = cache_keys(selection, listed(selection)), RESOLUTION.value(selection), selection.patch
-        return keys, tuple(_marks(scope, listed, selection).values())
-
-    return View(
-        "maps",
-        "Attribution maps",
-        f"Which patches support ({FOR}) or oppose ({AGAINST}) the selected class, compared with the baseline?",
-        "Limits: each method answers a different question, and a map can look plausible and be wrong: compare the "
-        "gap and the tests.",
-        sees,
-        partial(draw, listed),
-        options=(RESOLUTION,),
-        pick=partial(pick, listed),
-        needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),
-    )
+def sees(scope: Microscope, selection: Selection) -> Hashable:
+    # and the test results, which may change while this view is closed
+    keys = cache_keys(selection, selected(scope, selection)), RESOLUTION.value(selection), selection.patch
+    return keys, tuple(_marks(scope, selection).values())
 
 
-def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) -> Params:
+def pick(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a cell of any map selects its patch."""
-    method = listed(selection)[point.curve // 2]
+    method = selected(scope, selection)[point.curve // 2]
     fine = RESOLUTION.value(selection) == PIXELS and METHODS[method].pixels
     grid, (down, across) = scope.grid, point.index
     patches = grid.rows, grid.cols
@@ -59,9 +42,9 @@ def pick(listed: Listed, scope: Microscope, selection: Selection, point: Point) 
     return {"patch": f"{row},{col}"}
 
 
-def _marks(scope: Microscope, listed: Listed, selection: Selection) -> dict[str, str]:
+def _marks(scope: Microscope, selection: Selection) -> dict[str, str]:
     """The results of each method's reliability tests, in short."""
-    return {one.method: _mark(scope, one) for one in checks_of(selection, listed(selection))}
+    return {one.method: _mark(scope, one) for one in checks_of(selection, selected(scope, selection))}
 
 
 def _mark(scope: Microscope, one: CheckQuery) -> str:
@@ -71,10 +54,11 @@ def _mark(scope: Microscope, one: CheckQuery) -> str:
     return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
 
 
-def draw(listed: Listed, scope: Microscope, selection: Selection) -> Drawn:
-    names, grid, marks = listed(selection), scope.grid, _marks(scope, listed, selection)
-    answers = cached(scope, selection, names)
-    words = [missing_note(scope, selection, names, answers)]
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    """Each map is titled with its method and the results of its reliability tests."""
+    names, grid, marks = selected(scope, selection), scope.grid, _marks(scope, selection)
+    answers = cached(scope, selection)
+    words = [missing_note(scope, selection, answers)]
     if not names:
         return Drawn(words=words[0])
     fine = RESOLUTION.value(selection) == PIXELS
@@ -153,3 +137,17 @@ def _of_block(scope: Microscope, selection: Selection, names: tuple[str, ...]) -
     verb = "explain" if len(layered) > 1 else "explains"
     block, count = selection.block + 1, len(scope.model.blocks)
     return f"{' and '.join(layered)} {verb} the tokens after block {block} of {count}: the depth selects the block."
+
+
+VIEW = View(
+    "maps",
+    "Attribution maps",
+    f"Which patches support ({FOR}) or oppose ({AGAINST}) the selected class, compared with the baseline?",
+    "Limits: each method answers a different question, and a map can look plausible and be wrong: compare the gap and "
+    "the tests.",
+    sees,
+    draw,
+    options=(RESOLUTION,),
+    pick=pick,
+    needs=needs,
+)

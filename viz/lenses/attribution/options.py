@@ -1,6 +1,6 @@
 """Options of the lenses Attribution and Reliability of maps, and the question that a selection defines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -28,15 +28,17 @@ BASELINE = Choice("baseline", "Baseline", tuple((name, name) for name in BASELIN
 OUTPUT = Choice("output", "Explain", tuple((name, name) for name in ("logit", "probability")), "logit")
 FILLING = Choice("filling", "Fill with", tuple((name, name) for name in FILLINGS), FILLINGS[0])
 
-Listed = Callable[[Selection], tuple[str, ...]]
-"""selection -> the methods that a view shows"""
-
 
 def methods_of(scope: Microscope) -> Several:
-    """The choice of methods. The default is those of the better half of the network's benchmark that take a few seconds
-    in all.
+    """The choice of methods."""
+    names = tuple((name, name) for name in METHODS)
+    return Several("methods", "Methods", names, scope.cached("default methods", lambda: _default(scope)))
 
-    The default depends on the network only, so a link means the same on every machine.
+
+def _default(scope: Microscope) -> str:
+    """The methods of the better half of the network's benchmark that take a few seconds in all.
+
+    They depend on the network only, so a link means the same on every machine.
     """
     first, left, best = list[str](), LONG, ranked(scope)
     for name in best[: max(SELECTED, len(best) // 2)]:
@@ -44,8 +46,7 @@ def methods_of(scope: Microscope) -> Several:
         if len(first) < SELECTED and cost < left:
             first.append(name)
             left -= cost
-    chosen = ",".join(name for name in METHODS if name in (first or FAST[:1]))
-    return Several("methods", "Methods", tuple((name, name) for name in METHODS), chosen)
+    return ",".join(name for name in METHODS if name in (first or FAST[:1]))
 
 
 def ranked(scope: Microscope) -> Sequence[str]:
@@ -60,9 +61,14 @@ def best_for_two(scope: Microscope) -> str:
     return next(quick, FAST[0])
 
 
-def judged(methods: Several) -> Listed:
-    """The methods that Reliability of maps compares: the first `JUDGED` of the selected ones."""
-    return lambda selection: methods.value(selection)[:JUDGED]
+def selected(scope: Microscope, selection: Selection) -> tuple[str, ...]:
+    """The selected methods."""
+    return methods_of(scope).value(selection)
+
+
+def judged(scope: Microscope, selection: Selection) -> tuple[CheckQuery, ...]:
+    """The tests of the methods that Reliability of maps compares: the first `JUDGED` of the selected ones."""
+    return checks_of(selection, selected(scope, selection)[:JUDGED])
 
 
 def question_of(selection: Selection, target: int | None = None) -> AttributionQuery:
@@ -85,21 +91,20 @@ def checks_of(selection: Selection, methods: Sequence[str]) -> tuple[CheckQuery,
     )
 
 
-def cached(scope: Microscope, selection: Selection, methods: Sequence[str]) -> dict[str, Attribution]:
+def needs(scope: Microscope, selection: Selection) -> list[Measurement[Attribution]]:
+    """The measurements of the selected methods."""
+    return [explanation(scope, question_of(selection), method) for method in selected(scope, selection)]
+
+
+def cached(scope: Microscope, selection: Selection) -> dict[str, Attribution]:
     """The attributions in the memory, by method."""
-    found = {method: scope.latest(explanation(scope, question_of(selection), method)) for method in methods}
-    return {method: answer for method, answer in found.items() if answer is not None}
+    found = zip(selected(scope, selection), map(scope.latest, needs(scope, selection)), strict=True)
+    return {method: answer for method, answer in found if answer is not None}
 
 
-def to_measure(scope: Microscope, selection: Selection, methods: Sequence[str]) -> list[Measurement]:
-    """The measurements of all methods."""
-    return [explanation(scope, question_of(selection), method) for method in methods]
-
-
-def missing_note(
-    scope: Microscope, selection: Selection, methods: Sequence[str], answers: dict[str, Attribution]
-) -> str:
+def missing_note(scope: Microscope, selection: Selection, answers: dict[str, Attribution]) -> str:
     """HTML: a sentence with the methods that are not measured and their costs; empty if all are."""
+    methods = selected(scope, selection)
     if not methods:
         return "No method is selected."
     costs = [

@@ -6,7 +6,7 @@ from viz import figures
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS
 from viz.figures import with_sign
-from viz.lenses.attribution.options import Listed, cache_keys, cached, missing_note, to_measure
+from viz.lenses.attribution.options import cache_keys, cached, missing_note, needs, selected
 from viz.lenses.table import table
 from viz.lenses.view import Drawn, Numbers, View, group_place
 from viz.microscope import Microscope
@@ -16,21 +16,9 @@ NONE = "-"
 COLUMNS = ("sum", "should be", "gap", "network passes", "seconds")
 
 
-def view(listed: Listed) -> View:
-    return View(
-        "sums",
-        "Completeness check",
-        "Do the values add up to the output for the picture minus that for the baseline (brackets: not claimed)?",
-        "Limits: a gap of 0 says that the total is correct, not that its parts belong to the right patches.",
-        lambda selection: (cache_keys(selection, listed(selection)), selection.patch),
-        lambda scope, selection: draw(scope, selection, listed(selection)),
-        needs=lambda scope, selection: to_measure(scope, selection, listed(selection)),
-    )
-
-
-def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
-    answers = cached(scope, selection, methods)
-    words = missing_note(scope, selection, methods, answers)
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    answers = cached(scope, selection)
+    words = missing_note(scope, selection, answers)
     if not answers:
         return Drawn(words=words)
     groups = groups_of(scope, selection)
@@ -65,3 +53,14 @@ def _row(answer: Attribution, group: int) -> list[str]:
         f"{passes:,}",
         f"{seconds:.2f}",
     ]
+
+
+VIEW = View(
+    "sums",
+    "Completeness check",
+    "Do the values add up to the output for the picture minus that for the baseline (brackets: not claimed)?",
+    "Limits: a gap of 0 says that the total is correct, not that its parts belong to the right patches.",
+    lambda scope, s: (cache_keys(s, selected(scope, s)), s.patch),
+    draw,
+    needs=needs,
+)

@@ -1,13 +1,12 @@
 """Contrastive attribution: the difference of two attributions."""
 
-from functools import partial
 from html import escape
 
 from viz import figures
 from viz.attribution.methods import METHODS
 from viz.attribution.query import explanation
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import OUTPUT, Listed, best_for_two, cache_keys, question_of, ranked
+from viz.lenses.attribution.options import OUTPUT, best_for_two, cache_keys, question_of, ranked, selected
 from viz.lenses.view import Drawn, Numbers, View, pick_patch, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -19,22 +18,17 @@ MANY = 60
 RANKS = 10
 
 
-def view(scope: Microscope, listed: Listed) -> View:
-    option = rather_than(scope)
+def view(scope: Microscope) -> View:
     return View(
         "difference",
         "Contrastive attribution",
         f"Which patches support the selected class ({FOR}), and which support another one ({AGAINST})?",
         "Not shown: evidence for both classes, which cancels.",
-        lambda selection: (
-            cache_keys(selection, signed(scope, listed, selection)),
-            option.value(selection),
-            selection.patch,
-        ),
-        partial(draw, listed, option),
-        options=(option,),
+        lambda scope, s: (cache_keys(s, signed(scope, s)), s.patch),
+        draw,
+        options=(rather_than(scope),),
         pick=pick_patch,
-        needs=partial(needs, listed, option),
+        needs=needs,
     )
 
 
@@ -47,9 +41,9 @@ def rather_than(scope: Microscope) -> Choice:
     return Choice("rather-than", "Instead of", ((NEXT, "the next most probable class"), *others), NEXT)
 
 
-def class_of(scope: Microscope, selection: Selection, option: Choice) -> int:
+def class_of(scope: Microscope, selection: Selection) -> int:
     """The number of the other class."""
-    chosen = option.value(selection)
+    chosen = rather_than(scope).value(selection)
     ranked = [*map(int, scope.probabilities(selection.picture).argsort()[::-1])]
     if chosen == NEXT:
         return next((i for i in ranked if i != selection.target), selection.target)
@@ -66,21 +60,20 @@ def why_not(scope: Microscope, picture: bytes, other: int) -> Params | None:
     return params | {"methods": best_for_two(scope)}
 
 
-def signed(scope: Microscope, listed: Listed, selection: Selection) -> tuple[str, ...]:
+def signed(scope: Microscope, selection: Selection) -> tuple[str, ...]:
     """The selected signed method with the best rank in the network's benchmark; empty if none is signed."""
     best = {name: rank for rank, name in enumerate(ranked(scope))}
-    found = (name for name in listed(selection) if METHODS[name].signed)
+    found = (name for name in selected(scope, selection) if METHODS[name].signed)
     return tuple(sorted(found, key=lambda name: best.get(name, len(best))))[:1]
 
 
-def needs(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> list[Measurement]:
-    both = selection.target, class_of(scope, selection, option)
-    methods = signed(scope, listed, selection)
+def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
+    both, methods = (selection.target, class_of(scope, selection)), signed(scope, selection)
     return [explanation(scope, question_of(selection, target), method) for method in methods for target in both]
 
 
-def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    methods, other = signed(scope, listed, selection), class_of(scope, selection, option)
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    methods, other = signed(scope, selection), class_of(scope, selection)
     if not methods:
         return Drawn(words="No signed method is selected.")
     if other == selection.target:
@@ -93,11 +86,8 @@ def draw(listed: Listed, option: Choice, scope: Microscope, selection: Selection
     words = f"<b>{escape(names)}</b>, by {escape(methods[0])}."
     if mine is None or theirs is None:
         return Drawn(words=f"{words} Not measured yet.")
-    values, label, groups = (
-        mine.values - theirs.values,
-        f"{OUTPUT.value(selection)}: {names}",
-        groups_of(scope, selection),
-    )
+    values, groups = mine.values - theirs.values, groups_of(scope, selection)
+    label = f"{OUTPUT.value(selection)}: {names}"
     shown, chosen = scope.grid.map(groups.expand(values)), groups.box(selection.patch)
     figure = figures.over_picture(scope.pixels(selection.picture), shown, label, signed=True, chosen=chosen)
     return Drawn(figure, words=words, numbers=Numbers(label, places(scope, selection.side), groups.map(values)))

@@ -1,73 +1,38 @@
 """Deletion and insertion curves of several methods, compared with random orders."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
 
+from mixer.grid import Groups
 from viz import figures
 from viz.doubt import checks
 from viz.doubt.faithfulness import Curves, area, band
-from viz.lenses.attribution.options import Listed, checks_of, unit_label
+from viz.lenses.attribution.options import judged, unit_label
 from viz.lenses.view import Drawn, Numbers, Point, View, parts_text
-from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Number, Params, Selection
 
 
-def deletion(listed: Listed, removed: Number) -> View:
-    return _view(
-        listed,
-        removed,
-        "deletion",
-        "Deletion curve",
-        "Does the score fall faster than for random orders (grey) if the best patches of the map are removed first?",
-        "Limits: pictures with holes are unlike training pictures; compare with the grey band only, and with another "
-        "filling.",
-    )
+def removed_of(scope: Microscope) -> Number:
+    """The option for the number of removed or inserted patches."""
+    few = len(Groups(scope.grid, scope.grid.side))
+    return Number("removed", "Patches" if few == scope.grid.patches else "Groups", 0, scope.grid.patches, few // 4)
 
 
-def insertion(listed: Listed, removed: Number) -> View:
-    return _view(
-        listed,
-        removed,
-        "insertion",
-        "Insertion curve",
-        "Does the score rise faster than for random orders (grey) if the best patches of the map are inserted first?",
-        "Limits: an early peak above the end means that other patches oppose the class, not that the order is bad.",
-    )
-
-
-def needs(listed: Listed, scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return checks.all_curves(scope, checks_of(selection, listed(selection)))
-
-
-def _view(listed: Listed, removed: Number, id: str, title: str, question: str, caution: str) -> View:
-    return View(
-        id,
-        title,
-        question,
-        caution,
-        lambda selection: (checks_of(selection, listed(selection)), removed.value(selection)),
-        partial(_draw, id, listed, removed),
-        pick=partial(_pick, removed),
-        needs=partial(needs, listed),
-    )
-
-
-def _pick(removed: Number, scope: Microscope, selection: Selection, point: Point) -> Params:
+def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a point of a curve: the number of patches."""
     (count,) = point.index
-    return {removed.name: str(count)}
+    return {removed_of(scope).name: str(count)}
 
 
-def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selection: Selection) -> Drawn:
+def _draw(kind: str, scope: Microscope, selection: Selection) -> Drawn:
     """kind: deletion or insertion. Random orders are shown after their measurement."""
-    several = checks_of(selection, listed(selection))
+    several = judged(scope, selection)
     own = {one.method: curves for one in several if (curves := scope.latest(checks.curves(scope, one)))}
     if not own:
-        return Drawn(words="Not measured yet." if listed(selection) else "No method is selected.")
+        return Drawn(words="Not measured yet." if several else "No method is selected.")
     both = [*own.values()], [curves.reverse for curves in own.values()]
     lines, backwards = (
         np.stack([_line(curves, kind, len(several[0].groups(scope))) for curves in each]) for each in both
@@ -82,7 +47,7 @@ def _draw(kind: str, listed: Listed, removed: Number, scope: Microscope, selecti
         list(own),
         unit_label(scope, selection),
         f"{parts_text(selection.side)} {'removed' if kind == 'deletion' else 'inserted'}",
-        min(removed.value(selection), lines.shape[1] - 1),
+        min(removed_of(scope).value(selection), lines.shape[1] - 1),
         (orders.counts, band(random), float(area(random, orders.counts).mean())) if orders else None,
     )
     numbers = Numbers(
@@ -96,3 +61,31 @@ def _line(curves: Curves, kind: str, groups: int) -> Float64[np.ndarray, "points
     line = np.full(groups + 1, np.nan)
     line[curves.counts] = getattr(curves, kind)
     return line
+
+
+def _view(id: str, title: str, question: str, caution: str) -> View:
+    return View(
+        id,
+        title,
+        question,
+        caution,
+        lambda scope, s: (judged(scope, s), removed_of(scope).value(s)),
+        partial(_draw, id),
+        pick=_pick,
+        needs=lambda scope, s: checks.all_curves(scope, judged(scope, s)),
+    )
+
+
+DELETION = _view(
+    "deletion",
+    "Deletion curve",
+    "Does the score fall faster than for random orders (grey) if the best patches of the map are removed first?",
+    "Limits: pictures with holes are unlike training pictures; compare with the grey band only, and with another "
+    "filling.",
+)
+INSERTION = _view(
+    "insertion",
+    "Insertion curve",
+    "Does the score rise faster than for random orders (grey) if the best patches of the map are inserted first?",
+    "Limits: an early peak above the end means that other patches oppose the class, not that the order is bad.",
+)

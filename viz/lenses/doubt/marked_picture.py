@@ -4,45 +4,35 @@ from html import escape
 
 import numpy as np
 
-from mixer.grid import Groups
 from viz import figures
 from viz.doubt import checks
-from viz.lenses.attribution.options import OUTPUT, Listed, checks_of
-from viz.lenses.doubt import curves
+from viz.lenses.attribution.options import OUTPUT, judged
+from viz.lenses.doubt.curves import removed_of
 from viz.lenses.view import Drawn, Numbers, View, parts_text, pick_in_pictures
 from viz.microscope import Microscope
-from viz.selection import Number, Selection
+from viz.selection import Selection
 
 
-def view(listed: Listed, removed: Number) -> View:
-    def first(selection: Selection) -> tuple[str, ...]:
-        return listed(selection)[:1]
-
+def view(scope: Microscope) -> View:
     return View(
         "picture",
         "Picture at the marked point",
         "What is visible without the best patches of the first method, and with these alone (number: dotted line)?",
         "Limits: what you see in such a picture may differ from what the network uses.",
-        lambda selection: (checks_of(selection, first(selection)), removed.value(selection)),
-        lambda scope, selection: draw(scope, selection, first(selection), removed.value(selection)),
-        options=(removed,),
+        lambda scope, s: judged(scope, s)[:1],
+        draw,
+        options=(removed_of(scope),),
         pick=pick_in_pictures(2),
-        needs=lambda scope, selection: curves.needs(first, scope, selection),
+        needs=lambda scope, s: checks.all_curves(scope, judged(scope, s)[:1]),
     )
 
 
-def removed_of(scope: Microscope) -> Number:
-    """The option for the number of removed or inserted patches."""
-    few = len(Groups(scope.grid, scope.grid.side))
-    return Number("removed", "Patches" if few == scope.grid.patches else "Groups", 0, scope.grid.patches, few // 4)
-
-
-def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...], count: int) -> Drawn:
-    if not methods:
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    one, grid = next(iter(judged(scope, selection)), None), scope.grid
+    if one is None:
         return Drawn(words="No method is selected.")
-    (one,), grid = checks_of(selection, methods), scope.grid
     groups = len(one.groups(scope))
-    count = min(count, groups)
+    count = min(removed_of(scope).value(selection), groups)
     found = scope.finished(checks.curves(scope, one))
     if found is None:
         return Drawn(words="Not measured yet.")

@@ -6,14 +6,13 @@ import numpy as np
 
 from viz import figures
 from viz.doubt.checks import DRAWS, robustness, stages
-from viz.lenses.attribution.options import Listed, cache_keys, checks_of
+from viz.lenses.attribution.options import judged
 from viz.lenses.view import Drawn, Numbers, View
-from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Selection
 
 
-def view(scope: Microscope, listed: Listed) -> View:
+def view(scope: Microscope) -> View:
     return View(
         "randomisation",
         "Model randomisation test",
@@ -21,23 +20,18 @@ def view(scope: Microscope, listed: Listed) -> View:
         "stages?",
         "Limits: a map whose line stays near 1 does not depend on what was learned, but one whose line falls may still "
         "be wrong.",
-        lambda selection: cache_keys(selection, listed(selection)),
-        lambda scope, selection: draw(scope, selection, listed(selection)),
-        needs=lambda scope, selection: needs(scope, selection, listed(selection)),
+        lambda scope, s: tuple((one.query, one.method) for one in judged(scope, s)),
+        draw,
+        needs=lambda scope, s: [robustness(scope, one) for one in judged(scope, s)],
     )
 
 
-def needs(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> list[Measurement]:
-    return [robustness(scope, one) for one in checks_of(selection, methods)]
-
-
-def draw(scope: Microscope, selection: Selection, methods: tuple[str, ...]) -> Drawn:
-    if not methods:
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    several = judged(scope, selection)
+    if not several:
         return Drawn(words="No method is selected.")
-    measured = {
-        one.method: found for one in checks_of(selection, methods) if (found := scope.latest(robustness(scope, one)))
-    }
-    missing = [escape(method) for method in methods if method not in measured]
+    measured = {one.method: found for one in several if (found := scope.latest(robustness(scope, one)))}
+    missing = [escape(one.method) for one in several if one.method not in measured]
     words = f"Not measured yet: {', '.join(missing)}." if missing else ""
     if not measured:
         return Drawn(words=words)

@@ -14,17 +14,6 @@ from viz.selection import Selection
 MISSING = "Not measured for this network. This command measures it: <code>{}</code>"
 
 
-def view() -> View:
-    return View(
-        "survey",
-        "Benchmark of the methods",
-        "Which method is best on average over the samples, at deletion (lower is better) and insertion (higher)?",
-        CAUTION,
-        lambda selection: None,
-        draw,
-    )
-
-
 def draw(scope: Microscope, selection: Selection) -> Drawn:
     measured = scope.metrics.get("attributions")
     if not measured:
@@ -42,3 +31,13 @@ def _command(scope: Microscope) -> str:
     return " ".join(
         filter(None, ["python main.py evaluate --attributions", samples, scope.source and quote(scope.source)])
     )
+
+
+VIEW = View(
+    "survey",
+    "Benchmark of the methods",
+    "Which method is best on average over the samples, at deletion (lower is better) and insertion (higher)?",
+    CAUTION,
+    lambda scope, s: None,
+    draw,
+)

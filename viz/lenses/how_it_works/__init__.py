@@ -9,9 +9,7 @@ from viz.microscope import Microscope
 
 
 def lens(scope: Microscope) -> Lens:
-    rows = (
-        (stage.view(scope),),
-        (LOGIT_LENS,),
-    )
+    rows = (stage.VIEW,), (LOGIT_LENS,)
     asks = "Token mixing exchanges information between patches; channel mixing combines the features within a patch."
-    return Lens("how", "How it works", asks, rows, (PART, TOUR))
+    shows = "each part with its numbers, and where the head can read the answer", "why the weights are so"
+    return Lens("how", "How it works", asks, rows, (PART, TOUR), shows=shows)

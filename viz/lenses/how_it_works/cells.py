@@ -1,5 +1,7 @@
 """Small heatmaps as SVG: a coloured cell for each number."""
 
+from html import escape
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -30,6 +32,12 @@ def cells(pixels: UInt8[np.ndarray, "rows cols 3"], ratio: float, *frames: Frame
         f"style='aspect-ratio: {ratio:.4g}'><image href='{png_url(pixels)}' width='{cols}' height='{rows}' "
         f"preserveAspectRatio='none'/>{f'<path d={lines!r}/>' if lines else ''}{boxes}</svg>"
     )
+
+
+def card(drawn: str, text: str, symbol: str = "") -> str:
+    """HTML of a drawing and its caption. symbol: that of a formula, which it shows"""
+    mark = f" data-symbol='{symbol}'" if symbol else ""
+    return f"<figure{mark}>{drawn}<figcaption>{escape(text)}</figcaption></figure>"
 
 
 def picture(scope: Microscope, picture: bytes, patch: int) -> str:

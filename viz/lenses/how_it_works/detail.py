@@ -9,7 +9,7 @@ import numpy as np
 
 from viz import figures, forward_pass
 from viz.figures import AGAINST, FOR
-from viz.lenses.how_it_works.cells import cells, over_grid, picture, strip, table, window
+from viz.lenses.how_it_works.cells import card, cells, over_grid, picture, strip, table, window
 from viz.lenses.how_it_works.formulas import formula
 from viz.lenses.how_it_works.part import part_of
 from viz.lenses.how_it_works.selected_channel import channel_of
@@ -74,7 +74,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     values = scope.input(selection.picture)[:, rows, cols].cpu().numpy()
     span = float(np.abs(values).max()) or 1.0
     colours = "".join(
-        _card(cells(figures.to_rgb(values[i], True, span), width / height), name)
+        card(cells(figures.to_rgb(values[i], True, span), width / height), name)
         for i, name in enumerate(("red", "green", "blue"))
     )
     text = (
@@ -85,7 +85,7 @@ def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
     name = escape(_patch(scope, selection.patch))
     html = (
         f"{_head('The picture', text)}<div class='cards'>"
-        f"{_card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
+        f"{card(picture(scope, selection.picture, selection.patch), f'{name} is framed')}{colours}</div>"
         "<p>The maps show pixel values (0 to 1) minus the training mean, divided by the standard deviation. The means "
         f"are {_list(config.mean)} (red, green, blue), the deviations {_list(config.std)}. {FOR.capitalize()} is above "
         f"the mean; {AGAINST} is below.</p>"
@@ -109,9 +109,9 @@ def draw_stem(scope: Microscope, selection: Selection) -> Drawn:
         return cells(figures.to_rgb(wide.astype(np.float32), True), width / height)
 
     cards = (
-        f"{_card(tile(found.values), f'the numbers of {name}', 'p')}&times;"
-        f"{_card(tile(found.weights), f'the weights of channel {channel}', 'e')}&rarr;"
-        f"{_card(_table(scope, stem, selection.patch, channel), f'the table: row {name}, column {channel}', 'x')}"
+        f"{card(tile(found.values), f'the numbers of {name}', 'p')}&times;"
+        f"{card(tile(found.weights), f'the weights of channel {channel}', 'e')}&rarr;"
+        f"{card(_table(scope, stem, selection.patch, channel), f'the table: row {name}, column {channel}', 'x')}"
     )
     pixels = [f"pixel ({r}, {c}), {k}" for r in range(height) for c in range(width) for k in ("red", "green", "blue")]
     line = Line("number", pixels, [""] * len(pixels))
@@ -134,8 +134,8 @@ def draw_head(scope: Microscope, selection: Selection) -> Drawn:
         f"{config.num_classes} logits into probabilities."
     )
     cards = (
-        f"{_card(strip(found.values), 'the mean token', 'm')}&times;"
-        f"{_card(strip(found.weights), f'the weights of the class {name}', 'w')}"
+        f"{card(strip(found.values), 'the mean token', 'm')}&times;"
+        f"{card(strip(found.weights), f'the weights of the class {name}', 'w')}"
     )
     line = _channels(config.hidden_dim)
     html = (
@@ -223,12 +223,12 @@ def _mixing_cards(scope: Microscope, selection: Selection, found: forward_pass.M
     framed = (None, channel_of(scope, selection)) if token else (selection.patch, None)
     bent = f"sum {_n(found.read.total)}, after the GELU {_n(found.hidden)}"
     return (
-        f"{_card(_table(scope, before, *framed), f'input {before_name}, {way.what}', 'x')}&rarr;"
-        f"{_card(drawn(found.read.values), f'{way.what}, after the LayerNorm', 'n')}&times;"
-        f"{_card(drawn(found.read.weights), f'read weights {read} of unit {found.unit}', 'w1')}&rarr;"
-        f"{_card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
-        f"{_card(drawn(found.writes), f'write weights {written} to each {way.line.kind}', 'w2')}&rarr;"
-        f"{_card(drawn(found.writes * found.hidden), f'update by unit {found.unit}', 'u')}"
+        f"{card(_table(scope, before, *framed), f'input {before_name}, {way.what}', 'x')}&rarr;"
+        f"{card(drawn(found.read.values), f'{way.what}, after the LayerNorm', 'n')}&times;"
+        f"{card(drawn(found.read.weights), f'read weights {read} of unit {found.unit}', 'w1')}&rarr;"
+        f"{card(gelu(found.read.total, found.hidden), bent, 's')}&times;"
+        f"{card(drawn(found.writes), f'write weights {written} to each {way.line.kind}', 'w2')}&rarr;"
+        f"{card(drawn(found.writes * found.hidden), f'update by unit {found.unit}', 'u')}"
     )
 
 
@@ -274,11 +274,6 @@ def _terms(found: forward_pass.Sum, line: Line) -> Numbers:
 
 def _head(title: str, text: str) -> str:
     return f"<h4>{escape(title)}</h4><p>{text}</p>"
-
-
-def _card(drawn: str, text: str, symbol: str = "") -> str:
-    mark = f" data-symbol='{symbol}'" if symbol else ""
-    return f"<figure{mark}>{drawn}<figcaption>{escape(text)}</figcaption></figure>"
 
 
 def _table(scope: Microscope, values: np.ndarray, row: int | None, column: int | None) -> str:

@@ -39,39 +39,35 @@ def _stem(config: MixerConfig) -> tuple[str, list[Symbol]]:
 
 
 def _token_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
-    patches, channels, units = config.grid.patches, config.hidden_dim, config.tokens_mlp_dim
-    text = (
-        "[u]<sub>*,i</sub> = [x]<sub>*,i</sub> + [w2] [s]( [w1] [n]<sub>*,i</sub> ), "
-        f"for i = 1 … {channels} &nbsp;<small>(paper, eq. 1; biases omitted)</small>"
-    )
-    return text, [
-        *_ends(patches, channels, "X", "U"),
-        Symbol("w1", "W<sub>1</sub>", f"the read weights of {counted(units, 'unit')}: {units} x {patches}"),
-        Symbol("w2", "W<sub>2</sub>", f"their write weights: {patches} x {units}"),
-    ]
+    return _mixing(config, "*,i", config.hidden_dim, config.grid.patches, config.tokens_mlp_dim, ("X", "U"), (1, 2))
 
 
 def _channel_mixing(config: MixerConfig) -> tuple[str, list[Symbol]]:
-    patches, channels, units = config.grid.patches, config.hidden_dim, config.channels_mlp_dim
+    return _mixing(config, "j,*", config.grid.patches, config.hidden_dim, config.channels_mlp_dim, ("U", "Y"), (3, 4))
+
+
+def _mixing(
+    config: MixerConfig, line: str, lines: int, size: int, units: int, tables: tuple[str, str], weights: tuple[int, int]
+) -> tuple[str, list[Symbol]]:
+    """line: the index of a column or row of the table. lines, size: their number and length
+
+    tables, weights: names of input and output, and numbers of the two layers
+    """
+    before, after = tables
     text = (
-        "[u]<sub>j,*</sub> = [x]<sub>j,*</sub> + [w2] [s]( [w1] [n]<sub>j,*</sub> ), "
-        f"for j = 1 … {patches} &nbsp;<small>(paper, eq. 1; biases omitted)</small>"
+        f"[u]<sub>{line}</sub> = [x]<sub>{line}</sub> + [w2] [s]( [w1] [n]<sub>{line}</sub> ), "
+        f"for {line.strip('*,')} = 1 … {lines} &nbsp;<small>(paper, eq. 1; biases omitted)</small>"
     )
-    return text, [
-        *_ends(patches, channels, "U", "Y"),
-        Symbol("w1", "W<sub>3</sub>", f"the read weights of {counted(units, 'unit')}: {units} x {channels}"),
-        Symbol("w2", "W<sub>4</sub>", f"their write weights: {channels} x {units}"),
-    ]
-
-
-def _ends(patches: int, channels: int, before: str, after: str) -> list[Symbol]:
-    table = f"{patches} x {channels}"
+    table = f"{config.grid.patches} x {config.hidden_dim}"
     normed = f"each token minus its mean, divided by its standard deviation, then scaled and shifted: {table}"
-    return [
+    read, write = (f"W<sub>{number}</sub>" for number in weights)
+    return text, [
         Symbol("x", before, f"the input: {table}"),
         Symbol("n", f"LayerNorm({before})", normed),
         Symbol("s", "&sigma;", "the GELU of each number"),
         Symbol("u", after, f"the output: {table}"),
+        Symbol("w1", read, f"the read weights of {counted(units, 'unit')}: {units} x {size}"),
+        Symbol("w2", write, f"their write weights: {size} x {units}"),
     ]
 
 

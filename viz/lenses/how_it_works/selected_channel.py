@@ -10,5 +10,9 @@ def channel_of(scope: Microscope, selection: Selection) -> int:
     """The selected channel, otherwise that with the largest activation of the strongest unit at the decided depth."""
     if selection.channel is not None:
         return selection.channel
-    trace, block = scope.look(selection.picture), max(0, scope.decided_at(selection.picture) - 1) // 2
+    return scope.cached(("active channel", selection.picture), lambda: _active(scope, selection.picture))
+
+
+def _active(scope: Microscope, picture: bytes) -> int:
+    trace, block = scope.look(picture), max(0, scope.decided_at(picture) - 1) // 2
     return forward_pass.strongest_channel(trace, block, int(units.strengths(scope.model, trace, block).argmax()))

@@ -30,20 +30,6 @@ TOP = 5
 """number of classes in the answer"""
 
 
-def view(scope: Microscope) -> View:
-    return View(
-        "network",
-        "Network overview",
-        "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the "
-        "depth.",
-        f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. The colour bar belongs to "
-        "the table; each map has its own scale, the maps of the rail have one.",
-        sees=lambda s: _sees(scope, s),
-        draw=draw,
-        needs=lambda scope, s: [scope.sample_stats()],
-    )
-
-
 def _sees(scope: Microscope, s: Selection) -> Hashable:
     part = open_part(scope, s)
     return s.picture, s.patch, s.depth, channel_of(scope, s), unit_of(scope, s), part, part == "head" and s.target
@@ -367,3 +353,15 @@ def _votes(scope: Microscope, image: bytes, answer: int) -> tuple[Float32[np.nda
 
 def _share(value: float) -> str:
     return f"{100 * value:.1g}%" if 0 < value < 0.005 else f"{value:.0%}"
+
+
+VIEW = View(
+    "network",
+    "Network overview",
+    "What happens to the picture inside the network? Click a part to see its calculation; the rail selects the depth.",
+    f"Scales: {figures.FOR} is above zero, {figures.AGAINST} below. The colour bar belongs to the table; each map has "
+    "its own scale, the maps of the rail have one.",
+    sees=_sees,
+    draw=draw,
+    needs=lambda scope, s: [scope.sample_stats()],
+)

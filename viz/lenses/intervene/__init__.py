@@ -7,8 +7,9 @@ from viz.lenses.view import Lens
 from viz.microscope import Microscope
 
 NAME = "What if"
+SHOWS = "which edits, tokens and parts change the answer", "what pictures unlike the training data mean"
 PARTS = (edit, patching, ablation, smallest)
 
 
 def lenses(scope: Microscope) -> tuple[Lens, ...]:
-    return tuple(replace(part.lens(scope), group=NAME) for part in PARTS)
+    return tuple(replace(part.lens(scope), group=NAME, shows=SHOWS) for part in PARTS)

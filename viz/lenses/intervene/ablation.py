@@ -30,7 +30,7 @@ def lens(scope: Microscope) -> Lens:
         "How does the selected class's logit change without the update of one sublayer (grey: mean and deviation of "
         "the samples)?",
         "Limits: later parts get unusual tokens and may do the work of the removed part; the changes do not add up.",
-        sees=lambda s: (s.picture, s.target, s.depth),
+        sees=lambda scope, s: (s.picture, s.target, s.depth),
         draw=draw_sublayers,
         options=(HOW,),
         pick=pick_sublayer,
@@ -42,7 +42,7 @@ def lens(scope: Microscope) -> Lens:
         "How does the selected class's logit change if one token-mixing unit is 0 in every channel (grey: over the "
         "samples)?",
         "Limits: a unit that changes little alone may do much together with others, and 0 may be an unusual value.",
-        sees=lambda s: (s.picture, s.target, s.block, s.unit),
+        sees=lambda scope, s: (s.picture, s.target, s.block, s.unit),
         draw=draw_units,
         pick=pick_unit,
         needs=lambda scope, s: [units_of(scope, s), unit_over_samples(scope, s)],

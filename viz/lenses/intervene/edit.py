@@ -1,7 +1,6 @@
 """Edit: change the picture, patch by patch; every lens then shows the edited picture."""
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 from urllib.parse import urlencode
 
@@ -12,7 +11,7 @@ from viz import figures
 from viz.figures import with_sign
 from viz.intervene import edits
 from viz.intervene.edits import KINDS, Edit
-from viz.lenses.intervene.other import other_of, other_picture
+from viz.lenses.intervene.other import other_of, other_picture, other_sample
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, group_place, patch_under, places, sample_name
 from viz.microscope import Microscope
 from viz.selection import Choice, Params, Selection, groups_of
@@ -36,58 +35,20 @@ BEFORE, EDITED, OTHER = range(3)
 """the pictures of the figure"""
 
 
-def lens(scope: Microscope) -> Lens:
-    other = other_of(scope)
-    options = TOOL, AREA, other
-    picture = View(
-        "picture",
-        "Edit patches",
-        'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
-        "Limits: no replacement is neutral, so repeat with another filling.",
-        sees=lambda s: (
-            s.picture,
-            s.original,
-            s.edits,
-            s.undone,
-            s.patch,
-            s.side,
-            *(each.value(s) for each in options),
-        ),
-        draw=partial(draw_picture, other),
-        pick=partial(pick_picture, other),
-    )
-    answer = View(
-        "answer",
-        "Effect on the answer",
-        "How do the edits change the probabilities of the classes?",
-        "Limits: the answer may change because an edited picture looks unnatural, not because of what was removed.",
-        sees=lambda s: (s.picture, s.original, s.target),
-        draw=draw_answer,
-        pick=pick_answer,
-    )
-    return Lens(
-        "whatif.edit",
-        "Edit",
-        "What if the picture were different?",
-        ((picture, answer),),
-        options,
-    )
-
-
-def draw_picture(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    pixels = [scope.pixels(each) for each in _pictures(scope, other, selection)]
-    names = ["before", "edited", sample_name(scope, int(other.value(selection)))]
+def draw_picture(scope: Microscope, selection: Selection) -> Drawn:
+    pixels = [scope.pixels(each) for each in _pictures(scope, selection)]
+    names = ["before", "edited", sample_name(scope, other_sample(scope, selection))]
     figure = figures.pictures(np.stack(pixels), names, (scope.grid.rows, scope.grid.cols))
     changed = scope.grid.map(_changed(scope, pixels[BEFORE], pixels[EDITED]))
     numbers = Numbers("mean change of the pixel values", places(scope), changed)
-    return Drawn(figure, words=_controls(scope, other, selection), numbers=numbers)
+    return Drawn(figure, words=_controls(scope, selection), numbers=numbers)
 
 
-def pick_picture(other: Choice, scope: Microscope, selection: Selection, point: Point) -> Params:
+def pick_picture(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a patch: its effect depends on the picture (before, edited, other)."""
     picture, place = patch_under(scope, point, 3)
     kind = {BEFORE: "original", EDITED: TOOL.value(selection), OTHER: PASTE}[picture]
-    made = _edit(scope, other, selection, kind, place)
+    made = _edit(scope, selection, kind, place)
     return _params(scope, (*selection.edits, made)) if made else {}
 
 
@@ -117,7 +78,7 @@ def describe(scope: Microscope, edit: Edit) -> str:
     where = (
         "all patches"
         if count == scope.grid.patches
-        else ", ".join("({}, {})".format(*scope.grid.position(place)) for place in edit.places)
+        else ", ".join(str(scope.grid.position(place)) for place in edit.places)
         if count <= 3
         else f"{count} patches"
     )
@@ -125,8 +86,8 @@ def describe(scope: Microscope, edit: Edit) -> str:
     return f"{where} {KINDS[edit.kind].done}{origin}"
 
 
-def _pictures(scope: Microscope, other: Choice, selection: Selection) -> tuple[bytes, bytes, bytes]:
-    return selection.original, selection.picture, other_picture(scope, other, selection)
+def _pictures(scope: Microscope, selection: Selection) -> tuple[bytes, bytes, bytes]:
+    return selection.original, selection.picture, other_picture(scope, selection)
 
 
 def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np.ndarray:
@@ -135,7 +96,7 @@ def _changed(scope: Microscope, before: edits.Pixels, after: edits.Pixels) -> np
     return np.array([change[scope.grid.pixels(patch)].mean() for patch in range(scope.grid.patches)], np.float32)
 
 
-def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, place: int) -> Edit | None:
+def _edit(scope: Microscope, selection: Selection, kind: str, place: int) -> Edit | None:
     """The edit of a click on a patch; None if it would swap a group with itself, or with one of another size."""
     groups = groups_of(scope, selection)
     places = _area(groups, AREA.value(selection), place)
@@ -147,7 +108,7 @@ def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, pla
         return None
     number = None
     if kind == PASTE:
-        number = int(other.value(selection))
+        number = other_sample(scope, selection)
     elif KINDS[kind].numbers(len(scope.samples)):
         number = sum(edit.kind == kind for edit in selection.edits)
     return Edit(kind, number, places)
@@ -155,7 +116,7 @@ def _edit(scope: Microscope, other: Choice, selection: Selection, kind: str, pla
 
 def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
     """The patches that a click on one of them edits: always whole groups."""
-    row, col = divmod(int(groups.of[place]), groups.cols)
+    row, col = groups.position(int(groups.of[place]))
 
     def within(y: int, x: int) -> bool:
         return {
@@ -166,14 +127,14 @@ def _area(groups: Groups, area: str, place: int) -> tuple[int, ...]:
             "all": True,
         }[area]
 
-    selected = [group for group in range(len(groups)) if within(*divmod(group, groups.cols))]
+    selected = [group for group in range(len(groups)) if within(*groups.position(group))]
     return tuple(sorted(groups.patches(*selected)))
 
 
-def _controls(scope: Microscope, other: Choice, selection: Selection) -> str:
+def _controls(scope: Microscope, selection: Selection) -> str:
     """HTML: buttons for all edits, usable without a mouse, and a list of the edits made."""
     made, undone = selection.edits, selection.undone
-    edit = _edit(scope, other, selection, TOOL.value(selection), selection.patch)
+    edit = _edit(scope, selection, TOOL.value(selection), selection.patch)
     edit = None if len(made) == edits.MAX_EDITS else edit
     buttons = [
         _button(
@@ -204,3 +165,38 @@ def _listed(scope: Microscope, selection: Selection) -> list[int]:
     pictures = (selection.original, selection.picture)
     listed = {selection.target, *(i for picture in pictures for i in scope.leading(picture, SHOWN))}
     return sorted(listed, key=lambda i: -max(float(scope.probabilities(picture)[i]) for picture in pictures))
+
+
+PICTURE = View(
+    "picture",
+    "Edit patches",
+    'What if a patch were changed (click in "edited"), restored ("before") or pasted (the other picture)?',
+    "Limits: no replacement is neutral, so repeat with another filling.",
+    sees=lambda scope, s: (
+        s.picture,
+        s.original,
+        s.edits,
+        s.undone,
+        s.patch,
+        s.side,
+        TOOL.value(s),
+        AREA.value(s),
+        other_sample(scope, s),
+    ),
+    draw=draw_picture,
+    pick=pick_picture,
+)
+ANSWER = View(
+    "answer",
+    "Effect on the answer",
+    "How do the edits change the probabilities of the classes?",
+    "Limits: the answer may change because an edited picture looks unnatural, not because of what was removed.",
+    sees=lambda scope, s: (s.picture, s.original, s.target),
+    draw=draw_answer,
+    pick=pick_answer,
+)
+
+
+def lens(scope: Microscope) -> Lens:
+    asks = "What if the picture were different?"
+    return Lens("whatif.edit", "Edit", asks, ((PICTURE, ANSWER),), (TOOL, AREA, other_of(scope)))

@@ -1,8 +1,6 @@
 """Activation patching: the tokens and updates of another picture, in the pass of this one."""
 
-from functools import partial
 from html import escape
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,51 +9,16 @@ from viz import figures
 from viz.figures import with_sign
 from viz.intervene.patching import LogitDifference, map_work, token_map, update_effects
 from viz.intervene.sweep import sweep_work
-from viz.lenses.intervene.other import other_of, other_picture
-from viz.lenses.tokens import abreast
-from viz.lenses.view import (
-    Drawn,
-    Lens,
-    Numbers,
-    Point,
-    View,
-    group_place,
-    pick_sublayer,
-    places,
-)
+from viz.lenses.intervene.other import other_of, other_picture, other_sample
+from viz.lenses.tokens import abreast, pick_tile
+from viz.lenses.view import Drawn, Lens, Numbers, View, group_place, pick_sublayer, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.pace import with_result
 from viz.pictures import thumbnail_url
-from viz.selection import Choice, Params, Selection, groups_of
+from viz.selection import Selection, groups_of
 
 SHARE = "share of the difference that is transferred"
-
-
-def lens(scope: Microscope) -> Lens:
-    other = other_of(scope)
-    updates = View(
-        "updates",
-        "Activation patching by sublayer",
-        "How much of the difference between the answers does the other picture's update of one sublayer transfer?",
-        "Limits: the bars do not add up, and the background may be transferred as well as the object.",
-        sees=lambda s: (s.picture, s.depth, other.value(s)),
-        draw=partial(draw_updates, other),
-        pick=pick_sublayer,
-        needs=lambda scope, s: [updates_of(other, scope, s)],
-    )
-    tokens = View(
-        "map",
-        "Activation patching by token",
-        "How much of the difference does one token of the other picture, at one depth, transfer?",
-        "Limits: a token may matter only together with others, and one of another picture is unusual input.",
-        sees=lambda s: (s.picture, s.patch, s.side, other.value(s)),
-        draw=partial(draw_map, other),
-        pick=pick_map,
-        needs=lambda scope, s: [map_of(other, scope, s)],
-    )
-    asks = "What if one token, or one update, came from another picture?"
-    return Lens("whatif.patching", "Activation patching", asks, ((updates,), (tokens,)), (other,))
 
 
 def between(scope: Microscope, picture: bytes, other: bytes) -> LogitDifference:
@@ -73,9 +36,9 @@ def _pair(scope: Microscope, picture: bytes, other: bytes) -> str:
     return f"<span class='pair'>{shown}</span>"
 
 
-def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    second = other_picture(scope, other, selection)
-    values = scope.latest(updates_of(other, scope, selection))
+def draw_updates(scope: Microscope, selection: Selection) -> Drawn:
+    second = other_picture(scope, selection)
+    values = scope.latest(updates_of(scope, selection))
     words = f"{_pair(scope, selection.picture, second)} {_difference_text(scope, selection.picture, second)}"
     if values is None:
         return Drawn(words=words)
@@ -86,8 +49,8 @@ def draw_updates(other: Choice, scope: Microscope, selection: Selection) -> Draw
     return Drawn(figure, words=words, numbers=Numbers(SHARE, {"sublayer": names}, shares))
 
 
-def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "sublayers"]]:
-    picture, second = selection.picture, other_picture(scope, other, selection)
+def updates_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "sublayers"]]:
+    picture, second = selection.picture, other_picture(scope, selection)
     sublayers = len(scope.depth_names) - 1
     return scope.measurement(
         ("patched updates", picture, second),
@@ -101,9 +64,9 @@ def updates_of(other: Choice, scope: Microscope, selection: Selection) -> Measur
     )
 
 
-def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
-    second = other_picture(scope, other, selection)
-    values = scope.latest(map_of(other, scope, selection))
+def draw_map(scope: Microscope, selection: Selection) -> Drawn:
+    second = other_picture(scope, selection)
+    values = scope.latest(map_of(scope, selection))
     if values is None:
         return Drawn(words=_difference_text(scope, selection.picture, second))
     groups, shares = groups_of(scope, selection), _shares(scope, selection.picture, second, values)
@@ -129,8 +92,8 @@ def draw_map(other: Choice, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=Numbers(SHARE, axes, groups.map(shares)))
 
 
-def map_of(other: Choice, scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "depths groups"]]:
-    picture, second, side = selection.picture, other_picture(scope, other, selection), selection.side
+def map_of(scope: Microscope, selection: Selection) -> Measurement[Float32[np.ndarray, "depths groups"]]:
+    picture, second, side = selection.picture, other_picture(scope, selection), selection.side
     depths = len(scope.depth_names)
     work = map_work(depths, len(groups_of(scope, selection)))
     return scope.measurement(
@@ -138,21 +101,12 @@ def map_of(other: Choice, scope: Microscope, selection: Selection) -> Measuremen
         "Patching every token",
         "sublayers",
         work,
-        lambda: token_map(scope.model, *_inputs(scope, picture, second), side),
+        lambda: token_map(
+            scope.model, scope.input(picture), scope.input(second), between(scope, picture, second), side
+        ),
         passes=work / (depths - 1),
         on_request=True,
     )
-
-
-def _inputs(scope: Microscope, picture: bytes, other: bytes) -> tuple[Any, Any, LogitDifference]:
-    return scope.input(picture), scope.input(other), between(scope, picture, other)
-
-
-def pick_map(scope: Microscope, selection: Selection, point: Point) -> Params:
-    """A click on a map: the depth, and the patch."""
-    shape = len(scope.depth_names), scope.grid.rows, scope.grid.cols
-    depth, row, col = figures.tile_at(point.index, shape, abreast(scope))
-    return {"depth": scope.depth_names[depth], "patch": f"{row},{col}"}
 
 
 def _ends(scope: Microscope, picture: bytes, other: bytes) -> tuple[float, float]:
@@ -179,3 +133,30 @@ def _difference_text(scope: Microscope, picture: bytes, other: bytes) -> str:
         f"{what} <b>{here:.2f}</b> for this picture and <b>{there:.2f}</b> for the other: "
         f"the difference is <b>{with_sign(there - here, '.2f')}</b>."
     )
+
+
+UPDATES = View(
+    "updates",
+    "Activation patching by sublayer",
+    "How much of the difference between the answers does the other picture's update of one sublayer transfer?",
+    "Limits: the bars do not add up, and the background may be transferred as well as the object.",
+    sees=lambda scope, s: (s.picture, s.depth, other_sample(scope, s)),
+    draw=draw_updates,
+    pick=pick_sublayer,
+    needs=lambda scope, s: [updates_of(scope, s)],
+)
+MAP = View(
+    "map",
+    "Activation patching by token",
+    "How much of the difference does one token of the other picture, at one depth, transfer?",
+    "Limits: a token may matter only together with others, and one of another picture is unusual input.",
+    sees=lambda scope, s: (s.picture, s.patch, s.side, other_sample(scope, s)),
+    draw=draw_map,
+    pick=pick_tile,
+    needs=lambda scope, s: [map_of(scope, s)],
+)
+
+
+def lens(scope: Microscope) -> Lens:
+    asks = "What if one token, or one update, came from another picture?"
+    return Lens("whatif.patching", "Activation patching", asks, ((UPDATES,), (MAP,)), (other_of(scope),))

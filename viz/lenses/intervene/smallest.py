@@ -1,6 +1,6 @@
 """Smallest change: how few patches change the answer, and how few keep it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from viz.intervene import edits, search
 from viz.intervene.edits import Edit
 from viz.intervene.search import Found, Goal
 from viz.lenses.intervene.edit import FILLINGS
-from viz.lenses.intervene.other import other_of, other_picture
+from viz.lenses.intervene.other import other_of, other_picture, other_sample
 from viz.lenses.view import (
     Drawn,
     Lens,
@@ -30,22 +30,18 @@ from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection
 
+REMOVE, KEEP, PASTE = "remove", "keep", "paste"
 GOAL = Choice(
     "goal",
     "Find the fewest patches",
     (
-        ("remove", "whose removal changes the answer"),
-        ("keep", "that keep the answer alone"),
-        ("paste", "of the other picture that give its answer"),
+        (REMOVE, "whose removal changes the answer"),
+        (KEEP, "that keep the answer alone"),
+        (PASTE, "of the other picture that give its answer"),
     ),
-    "remove",
+    REMOVE,
 )
-FILL = Choice(
-    "fill",
-    "Fill removed patches with",
-    tuple(FILLINGS.items()),
-    "mean",
-)
+FILL = Choice("fill", "Fill removed patches with", tuple(FILLINGS.items()), "mean")
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,6 @@ class Search:
 class SearchSpec:
     """A kind of search, and the edit made of its result."""
 
-    option: Choice
-    """the option that the search depends on"""
     search: Callable[[Microscope, Selection], Search]
     edit: Callable[[Microscope, Selection, tuple[int, ...]], Edit]
     """(..., patches found) -> the edit with which *Use this picture* changes the selected picture"""
@@ -74,50 +68,11 @@ class SearchSpec:
     """message if no number of patches reaches the goal"""
 
 
-REMOVE = SearchSpec(
-    FILL,
-    lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
-    lambda scope, s, found: Edit(FILL.value(s), None, found),
-    never="No number of patches changes the answer: with all patches removed it is still the same.",
-)
-KEEP = SearchSpec(
-    FILL,
-    lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
-    lambda scope, s, found: Edit(FILL.value(s), None, _all_except(scope, found)),
-    nothing="No patch is needed: with all patches removed the answer is the same.",
-)
-
-
-def lens(scope: Microscope) -> Lens:
-    other = other_of(scope)
-    paste = SearchSpec(
-        other,
-        lambda scope, s: _toward(scope, s.picture, other_picture(scope, other, s)),
-        lambda scope, s, found: Edit("paste", int(other.value(s)), found),
-        nothing="No patch is needed: both pictures have this answer.",
-    )
-    questions = {"remove": REMOVE, "keep": KEEP, "paste": paste}
-
-    def spec(selection: Selection) -> SearchSpec:
-        return questions[GOAL.value(selection)]
-
-    view = View(
-        "search",
-        "Minimal set of patches",
-        "How few patches change the answer, keep it, or transfer that of the other picture?",
-        "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
-        sees=lambda s: (s.picture, s.edits, s.side, GOAL.value(s), spec(s).option.value(s)),
-        draw=lambda scope, s: draw(spec(s), scope, s),
-        pick=pick_in_pictures(1),
-        needs=lambda scope, s: searches(spec(s), scope, s),
-    )
-    asks = "How few patches change the answer, and how few keep it?"
-    return Lens("whatif.smallest", "Smallest change", asks, ((view,),), (GOAL, FILL, other))
-
-
-def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
+def draw(scope: Microscope, selection: Selection) -> Drawn:
+    goal = GOAL.value(selection)
+    spec = SPECS[goal]
     task = spec.search(scope, selection)
-    greedy, *proof = map(scope.latest, searches(spec, scope, selection))
+    greedy, *proof = map(scope.latest, searches(scope, selection))
     found = next(filter(None, proof), greedy)
     if found is None:
         return Drawn(words="Not searched yet.")
@@ -127,7 +82,7 @@ def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
         picture, words = _with(scope, selection, edit), _result_text(scope, selection, found, edit)
     else:
         picture, words = (task.donor, spec.never) if found.groups is None else (task.base, spec.nothing)
-    if spec.option is FILL:  # the background of the patches
+    if goal != PASTE:  # the background of the patches
         alone = scope.probabilities(_filled(scope, selection))
         words += f" The filling alone: {escape(scope.classes[alone.argmax()])} ({alone.max():.0%})."
     name = f"predicted {scope.classes[scope.answer(picture)]}"
@@ -139,9 +94,9 @@ def draw(spec: SearchSpec, scope: Microscope, selection: Selection) -> Drawn:
     return Drawn(figure, words=words, numbers=numbers)
 
 
-def searches(spec: SearchSpec, scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
+def searches(scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
     """A greedy search, then a proof if it is needed and affordable; both on request."""
-    task = spec.search(scope, selection)
+    task = SPECS[GOAL.value(selection)].search(scope, selection)
     sides = [side for side in reversed(scope.grid.sides) if side >= selection.side]
     groups = [Groups(scope.grid, side) for side in sides]
 
@@ -210,5 +165,42 @@ def _all_except(scope: Microscope, patches: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(patch for patch in range(scope.grid.patches) if patch not in patches)
 
 
-def _toward(scope: Microscope, picture: bytes, other: bytes) -> Search:
-    return Search(picture, other, scope.answer(other), True)
+SPECS = {
+    REMOVE: SearchSpec(
+        lambda scope, s: Search(s.picture, _filled(scope, s), scope.answer(s.picture), False),
+        lambda scope, s, found: Edit(FILL.value(s), None, found),
+        never="No number of patches changes the answer: with all patches removed it is still the same.",
+    ),
+    KEEP: SearchSpec(
+        lambda scope, s: Search(_filled(scope, s), s.picture, scope.answer(s.picture), True),
+        lambda scope, s, found: Edit(FILL.value(s), None, _all_except(scope, found)),
+        nothing="No patch is needed: with all patches removed the answer is the same.",
+    ),
+    PASTE: SearchSpec(
+        lambda scope, s: Search(s.picture, other_picture(scope, s), scope.answer(other_picture(scope, s)), True),
+        lambda scope, s, found: Edit("paste", other_sample(scope, s), found),
+        nothing="No patch is needed: both pictures have this answer.",
+    ),
+}
+
+
+def _sees(scope: Microscope, s: Selection) -> Hashable:
+    goal = GOAL.value(s)
+    return s.picture, s.edits, s.side, goal, other_sample(scope, s) if goal == PASTE else FILL.value(s)
+
+
+SEARCH = View(
+    "search",
+    "Minimal set of patches",
+    "How few patches change the answer, keep it, or transfer that of the other picture?",
+    "Limits: pictures with holes or pasted patches are unlike training pictures, and other sets may do the same.",
+    sees=_sees,
+    draw=draw,
+    pick=pick_in_pictures(1),
+    needs=searches,
+)
+
+
+def lens(scope: Microscope) -> Lens:
+    asks = "How few patches change the answer, and how few keep it?"
+    return Lens("whatif.smallest", "Smallest change", asks, ((SEARCH,),), (GOAL, FILL, other_of(scope)))

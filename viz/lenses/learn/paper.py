@@ -15,18 +15,6 @@ from viz.mixing import weights
 from viz.selection import Selection
 
 
-def view(scope: Microscope) -> View:
-    return View(
-        "paper",
-        "The paper and this network",
-        "Which findings of Tolstikhin et al. 2021 (arXiv 2105.01601) hold here?",
-        "Limits: one network, trained once on small pictures, proves nothing in general.",
-        sees=lambda s: (s.picture, SEED.value(s)),
-        draw=draw,
-        needs=needs,
-    )
-
-
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     return [medians_of(scope), experiment_of(scope, selection)]
 
@@ -128,3 +116,14 @@ def _shuffled(scope: Microscope, selection: Selection) -> Row:
         "Nothing is retrained: shuffling the weights shows why a retrained Mixer is unaffected.",
         "lens=mixing.shuffle",
     )
+
+
+VIEW = View(
+    "paper",
+    "The paper and this network",
+    "Which findings of Tolstikhin et al. 2021 (arXiv 2105.01601) hold here?",
+    "Limits: one network, trained once on small pictures, proves nothing in general.",
+    sees=lambda scope, s: (s.picture, SEED.value(s)),
+    draw=draw,
+    needs=needs,
+)

@@ -1,45 +1,35 @@
 """Introduction to the Mixer, other architectures, and the lenses, with pictures of this network."""
 
-from collections.abc import Hashable
+from collections.abc import Sequence
 
 from viz import forward_pass
 from viz.figures import patch_label
-from viz.lenses.how_it_works.cells import over_grid, picture, table, window
+from viz.lenses.how_it_works import cells
+from viz.lenses.how_it_works.cells import card, over_grid, picture, window
 from viz.lenses.mixing import selected_unit
 from viz.lenses.mixing.units import MAPS
-from viz.lenses.table import table as rows_of
-from viz.lenses.view import Drawn, View, counted
+from viz.lenses.table import table
+from viz.lenses.view import Drawn, Lens, View, counted
 from viz.microscope import Microscope
 from viz.selection import Selection
 
-CAN_SHOW = (
-    ("How it works", "each part with its numbers, and where the head can read the answer", "why the weights are so"),
-    ("Patch tokens", "how similar tokens are, and their logits", "what a direction means in itself"),
-    ("Token mixing", "which patches a unit reads and writes, which patch influences which", "what a unit is used for"),
-    ("Attribution", "a share of the answer for each patch", "causes: methods ask different questions"),
-    ("Reliability of maps", "whether a map does better than chance, and depends on the weights", "that a map is true"),
-    ("What if", "which edits, tokens and parts change the answer", "what pictures unlike the training data mean"),
-    ("Model", "how often it is correct, and with which confidence", "anything about pictures of another kind"),
-)
 
-
-def view(scope: Microscope) -> View:
+def view(others: Sequence[Lens]) -> View:
+    """others: all other lenses, for the table of what they can show"""
+    shows = {lens.group or lens.name: lens.shows for lens in others if lens.shows}
+    lenses = table(("lens", "can show", "cannot show"), [(name, *texts) for name, texts in shows.items()])
     return View(
         "reading",
         "What is an MLP-Mixer?",
         "How does this network work, in five minutes of text?",
         "The architecture says what a network can compute, not what this one has learned; the figures show that.",
-        sees=_sees,
-        draw=lambda scope, s: Drawn(html=reading(scope, s)),
+        sees=lambda scope, s: (s.picture, s.patch, s.block, selected_unit.unit_of(scope, s)),
+        draw=lambda scope, s: Drawn(html=_reading(scope, s, lenses)),
     )
 
 
-def _sees(selection: Selection) -> Hashable:
-    return selection.picture, selection.patch, selected_unit.sees(selection)
-
-
-def reading(scope: Microscope, selection: Selection) -> str:
-    """HTML."""
+def _reading(scope: Microscope, selection: Selection, lenses: str) -> str:
+    """HTML. lenses: the table of lenses"""
     config, grid = scope.model.config, scope.grid
     (height, width), shared = grid.patch_size, forward_pass.shared_weights(scope.model)
     patches, channels = counted(grid.patches, "patch"), counted(config.hidden_dim, "channel")
@@ -72,7 +62,7 @@ weights are computed for each picture, a Mixer uses fixed weights; only GELU and
 cost is linear in the number of patches, not quadratic. A Mixer needs no position embeddings, because token mixing has
 separate weights for every position. Therefore it accepts exactly {patches}.</p>
 <h4>What each lens can show, and what it cannot</h4>
-{rows_of(("lens", "can show", "cannot show"), CAN_SHOW)}
+{lenses}
 </div>"""
 
 
@@ -80,9 +70,9 @@ def _tables(scope: Microscope, selection: Selection) -> str:
     """HTML: the picture, and its tokens after the stem."""
     stem = scope.look(selection.picture).stem[0].cpu().numpy()
     shown, where = window(0, scope.model.config.hidden_dim), patch_label(*scope.grid.position(selection.patch))
-    before = _card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
-    after = _card(
-        table(stem, shown, selection.patch, None), f"its tokens after the stem, {counted(len(shown), 'channel')}"
+    before = card(picture(scope, selection.picture, selection.patch), f"this picture, {where}")
+    after = card(
+        cells.table(stem, shown, selection.patch, None), f"its tokens after the stem, {counted(len(shown), 'channel')}"
     )
     return f"<div class='cards'>{before}&rarr;{after}</div>"
 
@@ -91,14 +81,10 @@ def _maps(scope: Microscope, selection: Selection) -> str:
     """HTML: the read and write weights of the selected unit."""
     unit = selected_unit.unit_of(scope, selection)
     cards = (
-        _card(
+        card(
             over_grid(scope, weights(scope.model, selection.block)[unit].ravel(), selection.patch),
             f"what unit {unit} of block {selection.block + 1} {side} (own scale)",
         )
         for side, weights in MAPS.items()
     )
     return f"<div class='cards'>{''.join(cards)}</div>"
-
-
-def _card(drawn: str, text: str) -> str:
-    return f"<figure>{drawn}<figcaption>{text}</figcaption></figure>"

@@ -7,8 +7,9 @@ from viz.lenses.view import Lens
 from viz.microscope import Microscope
 
 NAME = "Token mixing"
+SHOWS = "which patches a unit reads and writes, which patch influences which", "what a unit is used for"
 PARTS = (units, stem, unit, wiring, image, network, shuffle)
 
 
 def lenses(scope: Microscope) -> tuple[Lens, ...]:
-    return tuple(replace(part.lens(scope), group=NAME) for part in PARTS)
+    return tuple(replace(part.lens(scope), group=NAME, shows=SHOWS) for part in PARTS)

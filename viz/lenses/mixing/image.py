@@ -22,7 +22,7 @@ GAIN_IS = (
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.block, COMPARE.value(s)), needs)
+    source = Source(influence, lambda scope, s: (s.picture, s.block, COMPARE.value(s)), needs)
     matrix = matrix_view(
         source,
         "Token Jacobian of the block",
@@ -34,10 +34,15 @@ def lens(scope: Microscope) -> Lens:
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
     """Gains of the selected block, or their difference from the mean; None before the mean is measured."""
-    gain, words = _gain(scope, selection.picture, selection.block), f"{block.text(scope, selection)} {GAIN_IS}"
+    picture, number = selection.picture, selection.block
+    gain = scope.cached(
+        ("influence in a block", picture, number),
+        lambda: token_jacobian(scope.model, scope.input(picture), number),
+    )
+    words = f"{block.text(scope, selection)} {GAIN_IS}"
     if COMPARE.value(selection) != UNUSUAL:
         return Influence(gain, words=words)
-    mean = scope.latest(mean_of(scope, selection.block))
+    mean = scope.latest(mean_of(scope, number))
     if mean is None:
         return None
     label = f"{GAIN} minus its mean over the samples"
@@ -56,13 +61,6 @@ def mean_of(scope: Microscope, number: int) -> Measurement[Matrix]:
 
 def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
     return [mean_of(scope, selection.block)] if COMPARE.value(selection) == UNUSUAL else []
-
-
-def _gain(scope: Microscope, picture: bytes, number: int) -> Matrix:
-    return scope.cached(
-        ("influence in a block", picture, number),
-        lambda: token_jacobian(scope.model, scope.input(picture), number),
-    )
 
 
 def _similarity_text(scope: Microscope, gain: Matrix, mean: Matrix) -> str:

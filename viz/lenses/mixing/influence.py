@@ -43,7 +43,7 @@ class Source:
 
     find: Callable[[Microscope, Selection], Influence | None]
     """(microscope, selection) -> the influence; None before it is measured"""
-    sees: Callable[[Selection], Hashable]
+    sees: Callable[[Microscope, Selection], Hashable]
     """everything in the selection that it depends on, except the patch"""
     needs: Callable[[Microscope, Selection], Sequence[Measurement]] = nothing_needed
 
@@ -61,7 +61,7 @@ def matrix_view(source: Source, title: str, question: str) -> View:
         title,
         question,
         "Limits: gains hold for small changes, without sign or relevance; a patch's own gain may exceed the scale.",
-        sees=lambda s: (source.sees(s), s.patch),
+        sees=lambda scope, s: (source.sees(scope, s), s.patch),
         draw=draw,
         pick=pick_row,
         needs=source.needs,
@@ -86,7 +86,7 @@ def map_view(source: Source) -> View:
         "Row or column of the matrix",
         "Which patches act on the selected one, or which does it act on?",
         "Both directions share one colour scale; the patch's own value may exceed it.",
-        sees=lambda s: (source.sees(s), s.picture, s.patch),
+        sees=lambda scope, s: (source.sees(scope, s), s.picture, s.patch),
         draw=draw,
         pick=pick_patch,
         needs=source.needs,

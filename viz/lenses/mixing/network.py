@@ -1,7 +1,5 @@
 """Influence (whole network): the token Jacobian from the stem to the last block, estimated on request."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from viz.lenses.mixing.influence import Influence, Source, map_view, matrix_view
@@ -16,7 +14,7 @@ SEED = 0
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda s: (s.picture, s.side), needs)
+    source = Source(influence, lambda scope, s: (s.picture, s.side), lambda scope, s: [probes_of(scope, s)])
     matrix = matrix_view(
         source,
         "Token Jacobian of the network",
@@ -24,10 +22,6 @@ def lens(scope: Microscope) -> Lens:
     )
     asks = f"Which patch influences which through all blocks? The gains are estimated with {PROBES} random probes."
     return Lens("mixing.network", "Influence (whole network)", asks, ((matrix, map_view(source)),))
-
-
-def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    return [probes_of(scope, selection)]
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:

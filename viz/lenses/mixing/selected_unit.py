@@ -1,7 +1,5 @@
 """The unit to show: the selected one, otherwise the one with the largest contribution for this picture."""
 
-from collections.abc import Hashable
-
 import numpy as np
 from jaxtyping import Float32
 
@@ -12,13 +10,9 @@ from viz.selection import Selection
 
 def strengths(scope: Microscope, selection: Selection) -> Float32[np.ndarray, "units"]:
     """The norm of each unit's update of the tokens of this picture."""
-    return units.strengths(scope.model, scope.look(selection.picture), selection.block)
+    picture, block = selection.picture, selection.block
+    return scope.cached(("strengths", picture, block), lambda: units.strengths(scope.model, scope.look(picture), block))
 
 
 def unit_of(scope: Microscope, selection: Selection) -> int:
     return int(strengths(scope, selection).argmax()) if selection.unit is None else selection.unit
-
-
-def sees(selection: Selection) -> Hashable:
-    """Everything that `unit_of` depends on, and the block."""
-    return selection.block, selection.picture if selection.unit is None else selection.unit

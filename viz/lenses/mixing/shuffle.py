@@ -24,7 +24,7 @@ def lens(scope: Microscope) -> Lens:
         "Shuffled patches",
         "Where does each patch of the randomly permuted picture come from?",
         "Not changed: the pixels inside a patch, and their order.",
-        sees=lambda s: (s.picture, SEED.value(s)),
+        sees=lambda scope, s: (s.picture, SEED.value(s)),
         draw=draw_pictures,
         pick=pick_picture,
     )
@@ -34,7 +34,7 @@ def lens(scope: Microscope) -> Lens:
         "How does the answer change if the patches are shuffled, with and without the token-mixing weights?",
         "Limits: permuted weights undo permuted patches in any network; only the drop for the shuffled picture is "
         "learned.",
-        sees=lambda s: (s.picture, SEED.value(s)),
+        sees=lambda scope, s: (s.picture, SEED.value(s)),
         draw=draw_answers,
         pick=pick_answer,
     )

@@ -23,7 +23,7 @@ def lens(scope: Microscope) -> Lens:
         "Stem filters (patch embedding)",
         f"Which pattern of the {height} x {width} pixels of a patch does each channel respond to?",
         "The tiles are signed weights on normalised pixels, not colours; an inverted pattern gives a negative value.",
-        sees=ORDER.value,
+        sees=lambda scope, s: ORDER.value(s),
         draw=draw,
         options=(ORDER,),
     )

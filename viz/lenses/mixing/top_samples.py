@@ -6,8 +6,9 @@ from html import escape
 import numpy as np
 from jaxtyping import Float32
 
+from viz.dataset import Answers
 from viz.lenses.mixing import block, selected_unit
-from viz.lenses.samples import answers_to, sample_answers
+from viz.lenses.samples import answers_to
 from viz.lenses.view import Drawn, Numbers, View, prediction_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -25,7 +26,7 @@ def view(scope: Microscope) -> View:
         "Top-activating samples",
         f"For which of the {len(scope.samples)} samples does the unit have the largest updates (norm)?",
         "Limits: what so few pictures have in common is only a guess at the unit's role.",
-        sees=selected_unit.sees,
+        sees=lambda scope, s: (s.block, selected_unit.unit_of(scope, s)),
         draw=draw,
         needs=needs,
     )
@@ -44,7 +45,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     unit = selected_unit.unit_of(scope, selection)
     strengths = found[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
-    answers = sample_answers(scope)
+    answers = scope.latest(answers_to(scope))
     items = "".join(
         f"<li>{_button(scope, sample)}{_describe(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
         for sample in best
@@ -72,6 +73,6 @@ def _button(scope: Microscope, sample: int) -> str:
     )
 
 
-def _describe(scope: Microscope, sample: int, answers: list[int] | None) -> str:
+def _describe(scope: Microscope, sample: int, answers: Answers | None) -> str:
     truth = scope.truth(sample)
-    return escape(truth if answers is None else prediction_text(truth, scope.classes[answers[sample]]))
+    return escape(truth if answers is None else prediction_text(truth, scope.classes[answers.answer[sample]]))

@@ -20,7 +20,7 @@ def lens(scope: Microscope) -> Lens:
         "Unit selection",
         "Which unit contributes most to this picture?",
         "Limits: the norms of two units do not add up, as their updates may cancel.",
-        sees=lambda s: (s.picture, s.block, s.unit),
+        sees=lambda scope, s: (s.picture, s.block, s.unit),
         draw=draw_which,
     )
     active = View(
@@ -28,7 +28,7 @@ def lens(scope: Microscope) -> Lens:
         "Unit activations",
         "How active is the unit in each channel, after the GELU?",
         'The output of a GELU is never below -0.17: a flat negative end means "off", not opposition.',
-        sees=lambda s: (s.picture, s.block, s.unit),
+        sees=lambda scope, s: (s.picture, s.block, s.unit),
         draw=draw_active,
     )
     weights = View(
@@ -36,7 +36,7 @@ def lens(scope: Microscope) -> Lens:
         "Read and write weights (W1, W2)",
         "Which patches does the unit read, and to which does it write?",
         "Limits: a large read weight has no effect where the token is near zero, and other units may cancel an update.",
-        sees=lambda s: (s.picture, s.patch, s.block, s.unit),
+        sees=lambda scope, s: (s.picture, s.patch, s.block, s.unit),
         draw=draw_weights,
         pick=pick_patch,
     )

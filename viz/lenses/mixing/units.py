@@ -58,7 +58,7 @@ def lens(scope: Microscope) -> Lens:
         "Which patches does each hidden unit read (row of W1) or write to (column of W2)?",
         f"Limits: a map ({FOR}: positive, {AGAINST}: negative) shows where a unit reads normalised tokens, not which "
         "feature.",
-        sees=lambda s: (s.block, s.patch, SIDE.value(s), ORDER.value(s)),
+        sees=lambda scope, s: (s.block, s.patch, SIDE.value(s), ORDER.value(s)),
         draw=draw,
         options=(SIDE, ORDER),
         pick=pick,

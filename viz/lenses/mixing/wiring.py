@@ -12,13 +12,13 @@ from viz.selection import Selection
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(net_weights, lambda s: s.block)
+    source = Source(net_weights, lambda scope, s: s.block)
     matrix = View(
         "matrix",
         "Linear mixing matrix W2 W1",
         "Which net weight connects one patch (across) to another (down), as if the GELU were the identity?",
         "Not shown: GELU, biases, LayerNorm and residual path; for a given picture, a large weight may be unused.",
-        sees=lambda s: (s.block, s.patch),
+        sees=lambda scope, s: (s.block, s.patch),
         draw=draw_matrix,
         pick=pick_row,
     )
@@ -27,7 +27,7 @@ def lens(scope: Microscope) -> Lens:
         "Singular values of W2 W1",
         "How many spatial patterns can a block transmit, if each singular value is the gain of one?",
         "Limits: this is the matrix without the GELU; with GELU a block can distinguish more.",
-        sees=lambda s: s.block,
+        sees=lambda scope, s: s.block,
         draw=draw_values,
         pick=block.pick_block,
     )
@@ -36,7 +36,7 @@ def lens(scope: Microscope) -> Lens:
         "Weight against distance",
         "How local is each block, by the mean absolute entry of W2 W1 at each distance?",
         "Limits: a mean hides single large weights, and the largest distances come from few pairs, all at the edges.",
-        sees=lambda s: s.block,
+        sees=lambda scope, s: s.block,
         draw=draw_distance,
         pick=block.pick_block,
     )
