@@ -115,6 +115,12 @@ def with_ends(model: Mixer, questions: Sequence[Question]) -> Steps[list[Questio
     return [replace(one, ends=next(found)) if one.unknown else one for one in questions]
 
 
+def complete(model: Mixer, question: Question) -> Steps[Question]:
+    """The question with its `ends`, for `Question.unknown` passes. Raises ValueError for an invalid one (`check`)."""
+    check(model, question)
+    return (yield from with_ends(model, [question]))[0]
+
+
 def answers_with(
     model: Mixer, question: Question, present: Bool[np.ndarray, "images groups"]
 ) -> Steps[Float64[np.ndarray, "images"]]:

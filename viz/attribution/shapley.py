@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, check, walk, with_ends
+from viz.attribution.question import Question, complete, walk
 from viz.pace import summed
 from viz.running_stats import RunningStats
 
@@ -39,11 +39,9 @@ def shapley(model: Mixer, question: Question, orders: int, seed: int) -> Iterato
 
     Raises ValueError for an invalid question or fewer than one order. The same seed gives the same numbers.
     """
-    check(model, question)
     if orders < 1:
         raise ValueError(f"draws must be at least 1, not {orders}")
-    done = question.unknown
-    (question,) = yield from summed(with_ends(model, [question]))
+    done, question = question.unknown, (yield from summed(complete(model, question)))
     empty, whole = question.scores
     generator = np.random.default_rng(seed)
     count = len(question.groups(model))
