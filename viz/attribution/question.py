@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mixer.grid import Groups
 from mixer.model import Mixer
+from mixer.validation import check_exists
 from viz.capture import exclusive, run_from
 from viz.pace import Steps, batches, timed
 
@@ -72,14 +73,13 @@ class Question:
 
 def check(model: Mixer, question: Question) -> None:
     """Raise ValueError for a question that is invalid for this network."""
-    size, classes = (3, *model.config.image_size), model.config.num_classes
+    size = (3, *model.config.image_size)
     for images in (question.image[None], question.baseline[None], question.background):
         if images is not None and images.shape[1:] != size:
             raise ValueError(f"expected an image of {size}, not {tuple(images.shape[1:])}")
         if images is not None and not torch.isfinite(images).all():
             raise ValueError("an image holds values that are no numbers (NaN) or infinite")
-    if not 0 <= question.target < classes:
-        raise ValueError(f"class {question.target} does not exist: there are {classes}, counted from 0")
+    check_exists("class", question.target, model.config.num_classes)
     if question.output not in ("logit", "probability"):
         raise ValueError(f"the output must be 'logit' or 'probability', not {question.output!r}")
 
