@@ -16,7 +16,7 @@ from mixer.model import PRESETS, Mixer
 from viz.attribution import baselines
 from viz.attribution.attribute import attribute
 from viz.attribution.methods import METHODS, SHAPLEY, Settings
-from viz.attribution.question import Question, complete, score
+from viz.attribution.question import Question, complete
 from viz.capture import trace
 from viz.doubt import faithfulness
 from viz.intervene.patching import LogitDifference, token_map
@@ -165,7 +165,8 @@ def explaining() -> Iterator[Ratio]:
 
     def one_by_one() -> None:
         with torch.no_grad():
-            FeatureAblation(score(model, question)).attribute(image[None], black[None], feature_mask=mask)
+            plain = FeatureAblation(lambda images: question.of(model(images)))
+            plain.attribute(image[None], black[None], feature_mask=mask)
 
     fast = [name for name, method in METHODS.items() if name != SHAPLEY and not method.block]
     times = interleaved(

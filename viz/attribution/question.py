@@ -6,7 +6,7 @@ one after the other: Shapley values and the curves of deletion and insertion are
 Patches are inserted and removed in groups (`mixer.grid.Groups`), by default of a single patch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -87,11 +87,6 @@ def check(model: Mixer, question: Question) -> None:
 def of_each(questions: Sequence[Question], logits: Float[Tensor, "images classes"]) -> Float[Tensor, "images"]:
     """F of each image by its own question."""
     return torch.cat([question.of(row[None]) for question, row in zip(questions, logits, strict=True)])
-
-
-def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
-    """The function from images to F. It keeps gradients and hooks."""
-    return lambda images: question.of(model(images))
 
 
 def logits_of(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Steps[Float[Tensor, "images classes"]]:
