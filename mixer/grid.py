@@ -10,6 +10,8 @@ from einops.layers.torch import Rearrange
 from jaxtyping import Float, Int, Int64, Shaped
 from torch import Tensor
 
+from mixer.validation import check_exists
+
 GROUP_SIDES = (1, 2, 4)
 """possible sides of a group, in patches"""
 MAX_GROUPS = 64
@@ -85,8 +87,7 @@ class PatchGrid:
 
     def position(self, patch: int) -> tuple[int, int]:
         """(row, column) of a patch, counted from 0 at the top left."""
-        if not 0 <= patch < self.patches:
-            raise ValueError(f"patch {patch} does not exist: there are {self.patches}, counted from 0")
+        check_exists("patch", patch, self.patches)
         return divmod(patch, self.cols)
 
     def index(self, row: int, col: int) -> int:

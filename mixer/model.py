@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mixer.grid import PatchGrid
-from mixer.validation import check_range
+from mixer.validation import check_exists, check_range
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -193,8 +193,7 @@ class Mixer(nn.Module):
 
     def block_at(self, block: int) -> MixerBlock:
         """A block, counted from 0. Raises ValueError if there is none."""
-        if not 0 <= block < len(self.blocks):
-            raise ValueError(f"block {block} does not exist: there are {len(self.blocks)}, counted from 0")
+        check_exists("block", block, len(self.blocks))
         return cast(MixerBlock, self.blocks[block])
 
     @torch.no_grad()

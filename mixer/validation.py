@@ -1,4 +1,4 @@
-"""Validation of settings."""
+"""Validation of settings and numbers."""
 
 import math
 from typing import Any
@@ -11,3 +11,9 @@ def check_range(settings: Any, least: float, most: float, *names: str) -> None:
         if not (math.isfinite(value) and least <= value <= most):
             right = f"from {least} to {most}" if math.isfinite(most) else f"at least {least}"
             raise ValueError(f"{name} must be {right}, not {value}")
+
+
+def check_exists(kind: str, number: int, count: int) -> None:
+    """Raise ValueError unless the number is one of `count`, counted from 0. kind: of the numbered things"""
+    if not 0 <= number < count:
+        raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mixer.model import Mixer
+from mixer.validation import check_exists
 
 INPUT = ".input"
 
@@ -57,8 +58,7 @@ class Trace:
 
         Raises ValueError for an index that does not exist.
         """
-        if not 0 <= index < len(self.logits):
-            raise ValueError(f"image {index} does not exist: the trace holds {len(self.logits)}, counted from 0")
+        check_exists("image", index, len(self.logits))
         one = slice(index, index + 1)
         return Trace(
             stem=self.stem[one],
@@ -69,6 +69,12 @@ class Trace:
             pooled=self.pooled[one],
             logits=self.logits[one],
         )
+
+    def single(self) -> "Trace":
+        """This record, if it is of one image. Raises ValueError for several: `image` selects one."""
+        if len(self.logits) != 1:
+            raise ValueError(f"one image is measured at a time, the trace holds {len(self.logits)}: use trace.image(i)")
+        return self
 
 
 def exclusive(model: nn.Module) -> AbstractContextManager[bool]:
@@ -200,8 +206,7 @@ def run_from(
     From the tokens of a pass, the result is the logits of that pass. The caller sets mode and gradients and holds the
     model's lock. Raises ValueError if the depth does not exist.
     """
-    if not 0 <= depth <= 2 * len(model.blocks):
-        raise ValueError(f"depth {depth} does not exist: there are {2 * len(model.blocks) + 1}, counted from 0")
+    check_exists("depth", depth, 2 * len(model.blocks) + 1)
     if depth % 2:  # halfway through a block
         tokens = model.block_at(depth // 2).mix_channels(tokens)
     return model.classify(model.blocks[(depth + 1) // 2 :](tokens))

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from mixer.model import Mixer
 from viz import tokens
+from viz.attribution.methods import METHODS, FromGradients, Settings
+from viz.attribution.question import Question
 from viz.capture import array, trace
-from viz.pace import batches, timed
+from viz.pace import batch_size, batches, silent
 
 Images = Callable[[list[int]], Float[Tensor, "batch 3 height width"]]
 """from indices to pictures, normalised, on the model's device"""
@@ -105,16 +107,20 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
 
 
 def gradients_x_input(
-    model: Mixer, count: int, images: Images
+    model: Mixer, targets: Int64[np.ndarray, "images"], images: Images
 ) -> Iterator[int | Float32[np.ndarray, "images patches"]]:
-    """Gradient x input of the logit of each answer, with the mean colour as baseline; yields as `answers`."""
-    done, grid = 0, model.config.grid
-    found = np.empty((count, grid.patches), np.float32)
-    for part in batches(model, torch.arange(count), gradients=True):
-        batch = images(part.tolist()).clone().requires_grad_()
-        with torch.inference_mode(False), torch.enable_grad(), timed(model, 2 * len(part)):
-            (gradient,) = torch.autograd.grad(model(batch).max(1).values.sum(), batch)
-        found[done : done + len(part)] = array(grid.to_tokens(gradient * batch.detach()).sum(2))
+    """Gradient x input of the logit of a class of each picture, with the mean colour as baseline; yields as `answers`.
+
+    The method alone, without the passes for the sum of its values.
+    """
+    method, grid = METHODS["Gradient x input"].compute, model.config.grid
+    assert isinstance(method, FromGradients)
+    found, done = np.empty((len(targets), grid.patches), np.float32), 0
+    for part in torch.arange(len(targets)).split(batch_size(model, gradients=True)):
+        asked = zip(images(part.tolist()), targets[part].tolist(), strict=True)
+        questions = [Question(image, torch.zeros_like(image), target) for image, target in asked]
+        raws = yield from silent(method.of(model, questions, Settings()), done)
+        found[part] = array(grid.to_tokens(torch.stack([raw.values for raw in raws])).sum(2))
         done += len(part)
         yield done
     yield found

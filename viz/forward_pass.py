@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor, nn
 
 from mixer.model import Mixer
+from mixer.validation import check_exists
 from viz.capture import Trace, array, exclusive
 
 Sublayer = Literal["a", "b"]
@@ -84,8 +85,8 @@ class Norm:
 def layer_norm(model: Mixer, trace: Trace, block: int, sublayer: Sublayer, patch: int, channel: int) -> Norm:
     """The LayerNorm before a sublayer, at one value of its input table."""
     layer, table = model.block_at(block), table_before(trace, block, sublayer)
-    _check("patch", patch, table.shape[0])
-    _check("channel", channel, table.shape[1])
+    check_exists("patch", patch, table.shape[0])
+    check_exists("channel", channel, table.shape[1])
     norm, token = layer.norm1 if sublayer == "a" else layer.norm2, array(table[patch], torch.float64)
     deviation = float(np.sqrt(token.var() + norm.eps))
     return Norm(float(token.mean()), deviation, norm.weight[channel].item(), norm.bias[channel].item())
@@ -96,7 +97,7 @@ def strengths(trace: Trace) -> Float32[np.ndarray, "sublayers"]:
 
     Above 1, the update is larger than the input. 0 if both are 0.
     """
-    tables = _one(trace).depths[:, 0]
+    tables = trace.single().depths[:, 0]
     before, added = tables[:-1].norm(dim=(1, 2)), tables.diff(dim=0).norm(dim=(1, 2))
     return array(added / before.clamp_min(torch.finfo(before.dtype).tiny))
 
@@ -104,28 +105,28 @@ def strengths(trace: Trace) -> Float32[np.ndarray, "sublayers"]:
 def stem_sum(model: Mixer, image: Float[Tensor, "3 height width"], patch: int, channel: int) -> Sum:
     """The sum behind one value of the stem's output, over the values of a patch in the order of `PatchGrid`."""
     tokens = model.config.grid.to_tokens(image[None])[0]
-    _check("patch", patch, len(tokens))
+    check_exists("patch", patch, len(tokens))
     return _sum(tokens[patch], model.stem, channel, "channel")
 
 
 def head_sum(model: Mixer, trace: Trace, target: int) -> Sum:
     """The sum behind the logit of a class, over the mean token."""
-    return _sum(_one(trace).pooled[0], model.head, target, "class")
+    return _sum(trace.single().pooled[0], model.head, target, "class")
 
 
 def mixing(model: Mixer, trace: Trace, block: int, sublayer: Sublayer, patch: int, channel: int, unit: int) -> Mixing:
     """One value of the table through a sublayer, by one of its hidden units."""
     layer, token = model.block_at(block), sublayer == "a"
     table = table_before(trace, block, sublayer)
-    _check("patch", patch, table.shape[0])
-    _check("channel", channel, table.shape[1])
+    check_exists("patch", patch, table.shape[0])
+    check_exists("channel", channel, table.shape[1])
     with exclusive(model), torch.no_grad():
         normed = (layer.norm1 if token else layer.norm2)(table)
     mlp = layer.token_mixing if token else layer.channel_mixing
     hidden = trace.token_hidden[block][0, channel] if token else trace.channel_hidden[block][0, patch]
     after = (trace.after_token_mixing if token else trace.after_channel_mixing)[block][0, patch, channel]
     place = patch if token else channel
-    _check("unit", unit, len(hidden))
+    check_exists("unit", unit, len(hidden))
     return Mixing(
         unit,
         array(table[:, channel] if token else table[patch], torch.float64),
@@ -140,7 +141,7 @@ def mixing(model: Mixer, trace: Trace, block: int, sublayer: Sublayer, patch: in
 
 def table_before(trace: Trace, block: int, sublayer: Sublayer) -> Float[Tensor, "patches channels"]:
     """The table of tokens before a sublayer."""
-    _check("block", block, len(_one(trace).after_token_mixing))
+    check_exists("block", block, len(trace.single().after_token_mixing))
     if sublayer == "b":
         return trace.after_token_mixing[block][0]
     return trace.after_channel_mixing[block - 1][0] if block else trace.stem[0]
@@ -148,15 +149,15 @@ def table_before(trace: Trace, block: int, sublayer: Sublayer) -> Float[Tensor, 
 
 def strongest_channel(trace: Trace, block: int, unit: int) -> int:
     """The channel in which a token-mixing unit has the largest absolute activation."""
-    hidden = _one(trace).token_hidden[block][0]
-    _check("unit", unit, hidden.shape[1])
+    hidden = trace.single().token_hidden[block][0]
+    check_exists("unit", unit, hidden.shape[1])
     return int(hidden[:, unit].abs().argmax())
 
 
 def strongest_unit(model: Mixer, trace: Trace, block: int, patch: int) -> int:
     """The channel-mixing unit with the largest contribution (norm) to a patch's token."""
-    hidden = _one(trace).channel_hidden[block][0]
-    _check("patch", patch, len(hidden))
+    hidden = trace.single().channel_hidden[block][0]
+    check_exists("patch", patch, len(hidden))
     return int((hidden[patch].abs() * model.block_at(block).channel_mixing.fc2.weight.norm(dim=0)).argmax())
 
 
@@ -167,16 +168,5 @@ def shared_weights(model: Mixer) -> tuple[int, int]:
 
 
 def _sum(values: Float[Tensor, "terms"], layer: nn.Linear, output: int, kind: str) -> Sum:
-    _check(kind, output, len(layer.weight))
+    check_exists(kind, output, len(layer.weight))
     return Sum(array(values, torch.float64), array(layer.weight[output], torch.float64), layer.bias[output].item())
-
-
-def _one(trace: Trace) -> Trace:
-    if len(trace.logits) != 1:
-        raise ValueError(f"one image is measured at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
-    return trace
-
-
-def _check(kind: str, number: int, count: int) -> None:
-    if not 0 <= number < count:
-        raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")

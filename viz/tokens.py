@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, Int, Int64
 from torch import Tensor
 
 from mixer.model import Mixer
+from mixer.validation import check_exists
 from viz.capture import Trace, array, capture, depth_sources, evaluating, exclusive, trace
 from viz.pace import batches, due, estimated, in_place, spread_out
 
@@ -130,7 +131,7 @@ def principal_axes(
 def similarity(trace: Trace, patch: int) -> Float32[np.ndarray, "depths patches"]:
     """The cosine of one patch's token with every token (itself, too) of the same depth; 0 for zero tokens."""
     tokens = F.normalize(_tokens(trace), dim=-1)
-    _check_exists("patch", patch, tokens.shape[1])
+    check_exists("patch", patch, tokens.shape[1])
     return array(torch.einsum("dpc,dc->dp", tokens, tokens[:, patch]))
 
 
@@ -192,7 +193,7 @@ def sample_tokens(
     network in float32; all 25 depths would need 328 MB. The model is free for other threads between the batches.
     """
     sources = depth_sources(len(model.blocks))
-    _check_exists("depth", depth, len(sources))
+    check_exists("depth", depth, len(sources))
     return estimated(
         model,
         images,
@@ -254,7 +255,7 @@ def neighbours(
     cosines[cosines.isnan()] = -torch.inf
     available = cosines.numel()
     if exclude is not None:
-        _check_exists("image", exclude, len(bank))
+        check_exists("image", exclude, len(bank))
         cosines[exclude] = -torch.inf
         available -= cosines.shape[1]
     if not 1 <= k <= available:
@@ -275,17 +276,10 @@ def _before_pooling(model: Mixer, tokens: Float[Tensor, "*any channels"]) -> Flo
 
 
 def _tokens(trace: Trace) -> Float[Tensor, "depths patches channels"]:
-    if len(trace.logits) != 1:
-        raise ValueError(f"one image is measured at a time, the trace holds {len(trace.logits)}: use trace.image(i)")
-    return trace.depths[:, 0]
+    return trace.single().depths[:, 0]
 
 
 def _tokens_at(trace: Trace, depth: int) -> Float[Tensor, "patches channels"]:
     tokens = _tokens(trace)
-    _check_exists("depth", depth, len(tokens))
+    check_exists("depth", depth, len(tokens))
     return tokens[depth]
-
-
-def _check_exists(kind: str, number: int, count: int) -> None:
-    if not 0 <= number < count:
-        raise ValueError(f"{kind} {number} does not exist: there are {count}, counted from 0")

@@ -1,5 +1,7 @@
 """Networks and questions whose attributions are known, for the tests of attributions and of their checks."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -53,6 +55,11 @@ def ends(model: Mixer, question: Question) -> tuple[float, float]:
     """F(baseline), F(image)."""
     (known,) = finish(with_ends(model, [question]))
     return known.scores
+
+
+def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
+    """The function from images to F, for other libraries."""
+    return lambda images: question.of(model(images))
 
 
 def hooks_on(model: torch.nn.Module) -> int:

@@ -1,5 +1,9 @@
 """Many pictures at once: each has the numbers that it has alone."""
 
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -49,10 +53,42 @@ def test_the_map_is_that_of_the_first_pictures_and_each_lies_where_its_mean_toke
 
 
 def test_gradients_of_many_are_those_of_each(scope: Microscope) -> None:
-    *_, found = dataset.gradients_x_input(scope.model, 20, lambda part: scope.sample_inputs[part])
+    targets = np.array([scope.answer(scope.sample_picture(sample)) for sample in range(20)])
+    *_, found = dataset.gradients_x_input(scope.model, targets, lambda part: scope.sample_inputs[part])
     assert not isinstance(found, int)
     for sample in (0, 11):
         image = scope.sample_inputs[sample]
         question = Question(image, torch.zeros_like(image), scope.answer(scope.sample_picture(sample)))
         want = attribute(scope.model, question, "Gradient x input").values
         np.testing.assert_allclose(found[sample], want, rtol=1e-3, atol=1e-5)
+
+
+def answers(scope: Microscope, count: int) -> Iterator[object]:
+    return dataset.answers(scope.model, count, lambda part: scope.sample_inputs[[i % 20 for i in part]])
+
+
+def gradients(scope: Microscope, count: int) -> Iterator[object]:
+    targets = np.zeros(count, np.int64)
+    return dataset.gradients_x_input(scope.model, targets, lambda part: scope.sample_inputs[[i % 20 for i in part]])
+
+
+@pytest.mark.parametrize("measure", [answers, gradients])
+def test_only_the_arrays_of_the_results_grow_with_the_number_of_pictures(
+    scope: Microscope, measure: Callable[[Microscope, int], Iterator[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "FITTED", 10)
+    list(measure(scope, 20))  # what is made once
+    tracemalloc.start()
+    held = np.array([kept() for step in measure(scope, 96) if isinstance(step, int)])
+    tracemalloc.stop()
+    early, late = np.array_split(held[3:], 2)  # the first ones wait for the map
+    assert len(late) > 3
+    assert (late.max(0) <= early.max(0)).all()
+
+
+def kept() -> tuple[int, int]:
+    """The number of tensors, and the bytes of arrays."""
+    gc.collect()
+    arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
+    traces = tracemalloc.take_snapshot().filter_traces([arrays]).traces
+    return sum(isinstance(each, torch.Tensor) for each in gc.get_objects()), sum(each.size for each in traces)

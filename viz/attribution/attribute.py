@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.methods import METHODS, SHAPLEY, FromGradients, Method, Raw, Settings, drawn
+from viz.attribution.methods import METHODS, FromGradients, Method, Raw, Settings, drawn
 from viz.attribution.question import Output, Question, check, logits_of, with_ends
-from viz.attribution.shapley import shapley
 from viz.capture import array
 from viz.pace import batch_size, summed
 from viz.running_stats import spread_of
@@ -122,7 +122,7 @@ def _together(
     for question in questions:
         check(model, question)
     seconds, start = 0.0, time.perf_counter()
-    for found in (_shapley if method == SHAPLEY else _computed)(model, questions, method, settings):
+    for found in _computed(model, questions, method, settings):
         seconds += time.perf_counter() - start
         yield found if isinstance(found, int) else [replace(one, seconds=seconds / len(found)) for one in found]
         start = time.perf_counter()
@@ -152,39 +152,41 @@ def _computed(
             empty = [float(one.of(each).double().mean()) for one, each in zip(questions, of_baselines, strict=True)]
         passes = done // len(questions)
         each = zip(questions, found, empty, strict=True)
-        yield [_told(model, one, name, raw, one.scores[1] - without, passes) for one, raw, without in each]
+        yield [_attribution(model, one, name, raw, one.scores[1] - without, passes) for one, raw, without in each]
 
 
 def _raws(model: Mixer, questions: Sequence[Question], method: Method, settings: Settings) -> Iterator[int | list[Raw]]:
     """The raw values of each question, of a single one also preliminary: yields the passes of each step, too."""
     compute = method.compute
-    assert compute is not None
-    if isinstance(compute, FromGradients) and (method.first is None or len(questions) > 1):
-        yield (yield from compute.of(model, questions, settings))
-    elif isinstance(compute, FromGradients):
-        assert method.first is not None
-        for found in compute.refined(model, questions[0], settings, method.first):
-            yield found if isinstance(found, int) else [found]
+    if not isinstance(compute, FromGradients):
+        parts = compute(model, questions[0], settings)
+    elif method.first and len(questions) == 1:
+        parts = compute.refined(model, questions[0], settings, method.first)
     else:
-        yield [(yield from compute(model, questions[0], settings))]
+        yield (yield from compute.of(model, questions, settings))
+        return
+    for found in parts:
+        yield found if isinstance(found, int) else [found]
 
 
-def _told(model: Mixer, question: Question, name: str, raw: Raw, difference: float, passes: int) -> Attribution:
+def _attribution(model: Mixer, question: Question, name: str, raw: Raw, difference: float, passes: int) -> Attribution:
     """The attribution from the raw values. difference: F of the image minus that of the baselines"""
-    method, tokens, groups = METHODS[name], model.config.grid.to_tokens, question.groups(model)
+    method, groups = METHODS[name], question.groups(model)
+
+    def of_groups(exact: Tensor) -> Float64[Tensor, "any groups"]:
+        values = model.config.grid.to_tokens(exact).sum(2) if method.pixels else exact
+        return values if values.shape[1] == len(groups) else groups.sum(values)
+
     exact = raw.values.detach().cpu().double()
-    pixels = exact.sum(0) if method.pixels else None
-    values = tokens(exact[None])[0].sum(1) if method.pixels else exact
-    if len(values) > len(groups):  # else the values are of groups already
-        values = groups.sum(values)
-    each = None if raw.draws is None else groups.sum(tokens(raw.draws.detach().cpu().double()).sum(2)).numpy()
+    values = of_groups(exact[None])[0]
+    each = None if raw.draws is None else of_groups(raw.draws.detach().cpu().double()).numpy()
     total = float(values.sum())
     return Attribution(
         method=name,
         target=question.target,
         output=question.output,
         values=array(values),
-        pixels=None if pixels is None else array(pixels),
+        pixels=array(exact.sum(0)) if method.pixels else None,
         signed=method.signed,
         standard_error=None if each is None else spread_of(each).standard_error.astype(np.float32),
         total=total,
@@ -193,29 +195,3 @@ def _told(model: Mixer, question: Question, name: str, raw: Raw, difference: flo
         passes=passes,
         seconds=0.0,
     )
-
-
-def _shapley(
-    model: Mixer, questions: Sequence[Question], name: str, settings: Settings
-) -> Iterator[int | list[Attribution]]:
-    (question,), unknown = questions, questions[0].unknown
-    for found in shapley(model, question, settings.draws, settings.seed):
-        if isinstance(found, int):
-            yield found
-            continue
-        total = float(found.values.sum())
-        only = Attribution(
-            method=name,
-            target=question.target,
-            output=question.output,
-            values=found.values.astype(np.float32),
-            pixels=None,
-            signed=True,
-            standard_error=found.standard_error.astype(np.float32),
-            total=total,
-            difference=found.difference,
-            gap=total - found.difference,
-            passes=METHODS[name].passes(len(found.values), replace(settings, draws=found.orders)) + unknown,
-            seconds=0.0,
-        )
-        yield [only]

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, answers_with, of_each
+from viz.attribution.question import Question, answers_with, of_each, walk
 from viz.capture import capture, evaluating, run_from
 from viz.pace import Steps, batches, timed
 
@@ -33,7 +33,7 @@ class Raw:
 
     values: Float[Tensor, "3 height width"] | Float[Tensor, "places"]
     """one per colour of each pixel, per patch, or per group of patches"""
-    draws: Float[Tensor, "draws 3 height width"] | None = None
+    draws: Float[Tensor, "draws 3 height width"] | Float[Tensor, "draws places"] | None = None
     """the random draws whose mean the values are, if any"""
 
     @property
@@ -161,10 +161,24 @@ def drawn(question: Question, settings: Settings) -> Float[Tensor, "draws 3 heig
     return question.background.detach()[chosen.to(question.background.device)]
 
 
-def ablation(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def ablation(model: Mixer, question: Question, settings: Settings) -> Iterator[int | Raw]:
     """F(x) - F(x with one group of patches from the baseline), for each group: as Captum's FeatureAblation."""
     without = yield from answers_with(model, question, ~np.eye(len(question.groups(model)), dtype=bool))
-    return Raw(torch.from_numpy(question.scores[1] - without))
+    yield Raw(torch.from_numpy(question.scores[1] - without))
+
+
+def shapley(model: Mixer, question: Question, settings: Settings) -> Iterator[int | Raw]:
+    """Shapley values: the mean gain of F at the insertion of each group of patches, over random orders.
+
+    Castro et al. 2009; Strumbelj and Kononenko 2010. In each order the gains add up to F(x) - F(b), and so do their
+    means. Captum's ShapleyValueSampling is not used: it has no standard error and no progress, and draws from torch's
+    global random state.
+    """
+    generator, gains = np.random.default_rng(settings.seed), np.empty((settings.draws, len(question.groups(model))))
+    for draw, gain in enumerate(gains, 1):
+        order = generator.permutation(len(gain))
+        gain[order] = np.diff((yield from walk(model, question, order)))
+        yield _mean(torch.from_numpy(gains[:draw].copy()))
 
 
 def grad_cam(question: Question, settings: Settings, found: Found) -> Raw:
@@ -176,7 +190,7 @@ def grad_cam(question: Question, settings: Settings, found: Found) -> Raw:
     return Raw((tokens * gradients.mean(0)).sum(1))
 
 
-def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Steps[Raw]:
+def layer_integrated_gradients(model: Mixer, question: Question, settings: Settings) -> Iterator[int | Raw]:
     """Integrated Gradients of the rest of the network, between the tokens after a block for b and for x."""
     module, depth = f"blocks.{settings.block}", 2 * settings.block + 2
     model.block_at(settings.block)
@@ -194,7 +208,7 @@ def layer_integrated_gradients(model: Mixer, question: Question, settings: Setti
             tokens = part.detach().clone().requires_grad_()
             gradients += torch.autograd.grad(question.of(run_from(model, tokens, depth)).sum(), tokens)
         yield 2 * len(part)
-    return Raw((torch.tensordot(weights, torch.cat(gradients), 1) * (after - before)).sum(1))
+    yield Raw((torch.tensordot(weights, torch.cat(gradients), 1) * (after - before)).sum(1))
 
 
 def layer_conductance(question: Question, settings: Settings, found: Found) -> Raw:
@@ -207,10 +221,11 @@ def layer_conductance(question: Question, settings: Settings, found: Found) -> R
     return Raw((tokens.diff(dim=0) * (gradients[1:] + gradients[:-1]) / 2).sum((0, 2)))
 
 
-Compute = Callable[[Mixer, Question, Settings], Steps[Raw]]
+Compute = Callable[[Mixer, Question, Settings], Iterator[int | Raw]]
+"""yields the passes of each step and the raw values, those of draws after each draw"""
 
 
-def _mean(products: Float[Tensor, "draws 3 height width"]) -> Raw:
+def _mean(products: Float[Tensor, "draws *places"]) -> Raw:
     return Raw(products.mean(0), products)
 
 
@@ -305,8 +320,7 @@ class Method:
     """the cost for (groups of patches, settings), in forward passes of one image, without `Question.unknown`. A
     gradient counts as two, because without gradients of the weights, the backward pass of every layer costs about as
     much as its forward pass"""
-    compute: FromGradients | Compute | None = None
-    """None for Shapley values, which have a function of their own"""
+    compute: FromGradients | Compute
     pixels: bool = False
     """whether it has values of pixels, not only of patches"""
     signed: bool = True
@@ -357,7 +371,7 @@ METHODS: dict[str, Method] = {
         first=FEW,
     ),
     "Patch ablation": Method(lambda p, s: p, ablation),
-    SHAPLEY: Method(lambda p, s: (p - 1) * s.draws, complete=True, first=1),
+    SHAPLEY: Method(lambda p, s: (p - 1) * s.draws, shapley, complete=True, first=1),
     "Token Grad-CAM": Method(
         lambda p, s: 2, FromGradients(itself, grad_cam, token_gradients), baseline=False, block=True
     ),

@@ -6,7 +6,7 @@ one after the other: Shapley values and the curves of deletion and insertion are
 Patches are inserted and removed in groups (`mixer.grid.Groups`), by default of a single patch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mixer.grid import Groups
 from mixer.model import Mixer
+from mixer.validation import check_exists
 from viz.capture import exclusive, run_from
 from viz.pace import Steps, batches, timed
 
@@ -72,14 +73,13 @@ class Question:
 
 def check(model: Mixer, question: Question) -> None:
     """Raise ValueError for a question that is invalid for this network."""
-    size, classes = (3, *model.config.image_size), model.config.num_classes
+    size = (3, *model.config.image_size)
     for images in (question.image[None], question.baseline[None], question.background):
         if images is not None and images.shape[1:] != size:
             raise ValueError(f"expected an image of {size}, not {tuple(images.shape[1:])}")
         if images is not None and not torch.isfinite(images).all():
             raise ValueError("an image holds values that are no numbers (NaN) or infinite")
-    if not 0 <= question.target < classes:
-        raise ValueError(f"class {question.target} does not exist: there are {classes}, counted from 0")
+    check_exists("class", question.target, model.config.num_classes)
     if question.output not in ("logit", "probability"):
         raise ValueError(f"the output must be 'logit' or 'probability', not {question.output!r}")
 
@@ -87,11 +87,6 @@ def check(model: Mixer, question: Question) -> None:
 def of_each(questions: Sequence[Question], logits: Float[Tensor, "images classes"]) -> Float[Tensor, "images"]:
     """F of each image by its own question."""
     return torch.cat([question.of(row[None]) for question, row in zip(questions, logits, strict=True)])
-
-
-def score(model: Mixer, question: Question) -> Callable[[Tensor], Tensor]:
-    """The function from images to F. It keeps gradients and hooks."""
-    return lambda images: question.of(model(images))
 
 
 def logits_of(model: Mixer, images: Float[Tensor, "images 3 height width"]) -> Steps[Float[Tensor, "images classes"]]:
@@ -113,6 +108,12 @@ def with_ends(model: Mixer, questions: Sequence[Question]) -> Steps[list[Questio
         return [*questions]
     found = iter((yield from logits_of(model, torch.stack(images))).split(2))
     return [replace(one, ends=next(found)) if one.unknown else one for one in questions]
+
+
+def complete(model: Mixer, question: Question) -> Steps[Question]:
+    """The question with its `ends`, for `Question.unknown` passes. Raises ValueError for an invalid one (`check`)."""
+    check(model, question)
+    return (yield from with_ends(model, [question]))[0]
 
 
 def answers_with(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from mixer.model import Mixer
-from viz.attribution.question import Question, answers_with, check, walk, with_ends
+from viz.attribution.question import Question, answers_with, complete, walk
 from viz.pace import Steps, finish, summed
 
 FEWEST = 19
@@ -79,34 +79,24 @@ def falling(values: Float[np.ndarray, "groups"]) -> Int64[np.ndarray, "groups"]:
 
 
 def curves(model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None) -> Curves:
-    """The result of `curves_in_batches`."""
-    return finish(curves_in_batches(model, question, values, steps))
-
-
-def curves_in_batches(
-    model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int | None = None
-) -> Steps[Curves]:
     """Deletion and insertion of the patches in the order of `falling`.
 
     steps: the number of steps (default: one for each group)
     Cost: 2 (steps - 1) passes, and `Question.unknown`. Raises ValueError for an invalid question.
     """
-    check(model, question)
-    (question,) = yield from with_ends(model, [question])
-    return (yield from _curves_at(model, question, falling(values), counts_of(len(values), steps)))
+    question = finish(complete(model, question))
+    return finish(_curves_at(model, question, falling(values), counts_of(len(values), steps)))
 
 
 def refined_curves(
     model: Mixer, question: Question, values: Float[np.ndarray, "groups"], steps: int
 ) -> Iterator[int | Curves]:
-    """As `curves_in_batches`, first in about `steps` steps, then with all points; no point is computed twice.
+    """As `curves`, first in about `steps` steps, then with all points; no point is computed twice.
 
     Yields the passes so far, and the curves.
     """
-    check(model, question)
     order, few, counts = falling(values), counts_of(len(values), steps), counts_of(len(values))
-    done = question.unknown
-    (question,) = yield from summed(with_ends(model, [question]))
+    done, question = question.unknown, (yield from summed(complete(model, question)))
     first = yield from summed(_curves_at(model, question, order, few), done)
     yield first
     if len(few) == len(counts):
@@ -146,12 +136,11 @@ def random_orders(model: Mixer, question: Question, orders: int, steps: int, see
     Cost: (steps - 1) orders passes, and `Question.unknown`. Raises ValueError for an invalid question or fewer than
     one order. The same seed gives the same orders.
     """
-    check(model, question)
     if orders < 1:
         raise ValueError(f"orders must be at least 1, not {orders}")
+    done, question = question.unknown, (yield from summed(complete(model, question)))
     generator, groups = np.random.default_rng(seed), len(question.groups(model))
-    counts, done = counts_of(groups, steps), question.unknown
-    (question,) = yield from summed(with_ends(model, [question]))
+    counts = counts_of(groups, steps)
     walks = np.empty((orders, len(counts)))
     for number in range(orders):
         order = generator.permutation(groups)
@@ -206,12 +195,10 @@ def random_removals(model: Mixer, question: Question, removals: int, seed: int) 
     Cost: removals passes, and `Question.unknown`. Raises ValueError for an invalid question or fewer than one
     removal. The same seed gives the same removals.
     """
-    check(model, question)
     if removals < 1:
         raise ValueError(f"removals must be at least 1, not {removals}")
     removed = np.random.default_rng(seed).random((removals, len(question.groups(model)))) < 0.5
-    done = question.unknown
-    (question,) = yield from summed(with_ends(model, [question]))
+    done, question = question.unknown, (yield from summed(complete(model, question)))
     left = np.empty(0)
     for some in np.split(removed, range(FEWEST, removals, FEWEST)):
         left = np.append(left, (yield from summed(answers_with(model, question, ~some), done + len(left))))

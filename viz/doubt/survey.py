@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mixer.evaluate import at_once
 from mixer.model import Mixer
 from viz.attribution.attribute import attribute
 from viz.attribution.baselines import baseline
 from viz.attribution.methods import METHODS, Settings
-from viz.attribution.question import Question
+from viz.attribution.question import Question, complete
 from viz.doubt.faithfulness import curves
+from viz.pace import finish
 
 SETTINGS = Settings(steps=20, draws=4)
 """less work than in the app, so that 200 images need only minutes"""
@@ -38,13 +38,13 @@ def survey(
     progress: wraps the iteration over the images, to display the progress
     """
     middle = Settings(SETTINGS.steps, SETTINGS.draws, block=len(model.blocks) // 2)
-    with torch.no_grad():
-        targets = torch.cat([model(batch) for batch in images.split(at_once(images.device))]).argmax(1).tolist()
     rows: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in METHODS}
     chance = []
     for i in progress(range(len(images))):
         against = baseline(BASELINE, images[i], model.config)
-        question = Question(images[i], against, targets[i], "probability", images, model.config.grid.side)
+        question = Question(images[i], against, 0, "probability", images, model.config.grid.side)
+        question = finish(complete(model, question))
+        question = replace(question, target=question.answer)
         random = np.random.default_rng(i).random(len(question.groups(model)))
         chance.append(curves(model, question, random, STEPS).areas)
         for name in METHODS:

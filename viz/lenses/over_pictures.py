@@ -115,9 +115,11 @@ def _gradients(scope: Microscope, selection: Selection) -> Measurement:
         "images",
         len(numbers),
         lambda: dataset.gradients_x_input(
-            scope.model, len(numbers), lambda part: scope.inputs([numbers[i] for i in part])
+            scope.model,
+            scope.measured(answers_to(scope, selection)).answer,
+            lambda part: scope.inputs([numbers[i] for i in part]),
         ),
-        passes=3 * len(numbers),
+        passes=2 * len(numbers),
         on_request=True,
     )
 

@@ -21,10 +21,10 @@ from captum.attr import (
 )
 
 from mixer.model import PRESETS, Mixer, MixerConfig
-from tests.viz.explained import ask, bent, contributions, ends, hooks_on, straight, weights
+from tests.viz.explained import ask, bent, contributions, ends, hooks_on, score, straight, weights
 from viz.attribution.attribute import Attribution, attribute, attribute_in_steps, attribute_many
 from viz.attribution.methods import METHODS, SHAPLEY, Settings, drawn
-from viz.attribution.question import Question, score
+from viz.attribution.question import Question
 from viz.capture import trace
 from viz.mixing.shuffle import permute_patches, permuted_weights
 from viz.pace import batch_size, seconds_per_pass

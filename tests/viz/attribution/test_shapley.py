@@ -13,7 +13,6 @@ from tests.viz.explained import ask, bent, ends
 from viz.attribution.attribute import attribute, attribute_in_steps
 from viz.attribution.methods import SHAPLEY, Settings
 from viz.attribution.question import Question
-from viz.attribution.shapley import shapley
 
 
 @pytest.fixture
@@ -80,10 +79,3 @@ def test_shapley_leaves_the_model_to_others_between_the_orders(model: Mixer, que
     with ThreadPoolExecutor(1) as other:
         other.submit(attribute, model, question, "Saliency").result(timeout=5)
     next(steps)
-
-
-def test_wrong_values(model: Mixer, question: Question):
-    with pytest.raises(ValueError, match="draws must be at least 1, not 0"):
-        next(shapley(model, question, orders=0, seed=0))
-    with pytest.raises(ValueError, match="class 10 does not exist"):
-        next(shapley(model, replace(question, target=10), orders=1, seed=0))
