@@ -115,12 +115,12 @@ def gradients_x_input(
     """
     method, grid = METHODS["Gradient x input"].compute, model.config.grid
     assert isinstance(method, FromGradients)
-    found, done = np.empty((len(targets), grid.patches), np.float32), 0
-    for part in torch.arange(len(targets)).split(batch_size(model, gradients=True)):
-        asked = zip(images(part.tolist()), targets[part].tolist(), strict=True)
+    found, size = np.empty((len(targets), grid.patches), np.float32), batch_size(model, gradients=True)
+    for done in range(0, len(targets), size):
+        part = [*range(done, min(done + size, len(targets)))]
+        asked = zip(images(part), targets[part].tolist(), strict=True)
         questions = [Question(image, torch.zeros_like(image), target) for image, target in asked]
         raws = yield from silent(method.of(model, questions, Settings()), done)
         found[part] = array(grid.to_tokens(torch.stack([raw.values for raw in raws])).sum(2))
-        done += len(part)
-        yield done
+        yield done + len(part)
     yield found

@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def windows(browser: Browser) -> dict[str, Page]:
-    """By the settings of the browser. Tests visit in them one after the other, as scripts stay in the cache."""
+    """One with a mouse, one to touch. Tests visit in them one after the other, as scripts stay in the cache."""
     return {}
 
 
@@ -56,7 +56,7 @@ def windows(browser: Browser) -> dict[str, Page]:
 def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Callable[..., Page]]:
     """Opens a link, or an address elsewhere, in a window with such settings, at desktop width without; the second time
     in a test as another visitor. What goes wrong in the browser fails the test."""
-    contexts, errors, taken = [], list[str](), dict[Page, dict[str, Any]]()
+    contexts, errors, taken = [], list[str](), set[Page]()
 
     def note(error: Error) -> None:
         errors.append(str(error))
@@ -67,6 +67,8 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         return page
 
     def open_page(link: str = "", load: bool = False, **settings: Any) -> Page:
+        size = settings.pop("viewport", DESKTOP["viewport"])
+        looks = {name: settings.pop(name, "null") for name in ("color_scheme", "reduced_motion", "forced_colors")}
         name = repr(sorted(settings.items()))
         if name not in windows:
             windows[name] = new(settings)
@@ -74,8 +76,9 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         if page in taken:
             page = new(settings)
             contexts.append(page.context)
-        else:
-            taken[page] = settings
+        taken.add(page)
+        page.set_viewport_size(size)
+        page.emulate_media(**looks)
         page.on("pageerror", note)
         there, wanted = urlsplit(page.url), urlsplit(urljoin(url, link))
         if load or there[:3] != wanted[:3] or there.query == wanted.query:
@@ -86,14 +89,12 @@ def visit(browser: Browser, windows: dict[str, Page], url: str) -> Iterator[Call
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
-    for page, settings in taken.items():
+    for page in taken & {*windows.values()}:
         page.remove_listener("pageerror", note)
         page.unroute_all()
-        looks = {name: settings.get(name, "null") for name in ("color_scheme", "reduced_motion")}
-        page.emulate_media(**looks)
         page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    for context in contexts:
+        context.close()
     assert not errors
 
 
