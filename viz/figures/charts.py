@@ -81,10 +81,11 @@ def lines_over_depth(
     """
     ground = list[BaseTraceType]()
     if band is not None:
-        unseen = {"x": list(depths), "line": {"width": 0}, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+        edge = {"x": list(depths), "line": {"width": 0}, "mode": "lines", "hoverinfo": "skip"}
+        between = "the samples' answers, 5th to 95th percentile"
         ground = [
-            go.Scatter(y=band[1], name="95th percentile", **unseen),
-            go.Scatter(y=band[0], name="5th percentile", fill="tonexty", fillcolor=GROUND, **unseen),
+            go.Scatter(y=band[1], showlegend=False, **edge),
+            go.Scatter(y=band[0], name=between, fill="tonexty", fillcolor=GROUND, **edge),
         ]
     drawn = largest(values.max(0), shown)
     lines = [

@@ -273,15 +273,15 @@ def head_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     depth = _most_read(stats)
     read = (
         f"For {stats.decided[depth]} of {stats.images} samples, the answer leads to the end from "
-        f"{scope.depth_names[depth]} on, not earlier."
+        f"{scope.depth_names[depth]} on."
     )
     if depth and (changed := scope.latest(ablated_answers(scope, depth))):
         read += f" Without {scope.depth_names[depth]}, the answers of {changed[0]} of {changed[1]} change."
     if scope.grown_from:
         had = scope.grown_from
         read += (
-            f" This network was grown: it had {' and then '.join(map(str, had))} blocks at first, and its head learned "
-            f"to read {' and '.join(f'{count}b' for count in had)}, which explains why it can read there."
+            f" This network had {' and then '.join(map(str, had))} blocks at first: its head learned to read "
+            f"{' and '.join(f'{count}b' for count in had)}."
         )
     return read
 
@@ -313,9 +313,8 @@ def _band_text(scope: Microscope, stats: tokens.SampleStats) -> str:
     """HTML: a depth at which one class leads for nearly all samples, which is no evidence about this picture."""
     depth, leader = np.unravel_index(stats.leads[:-1].argmax(), stats.leads[:-1].shape)
     return (
-        "The grey band spans the 5th to 95th percentile of the probability of the samples' own answers. At "
-        f"{scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {stats.leads[depth, leader]} of the "
-        f"{stats.images} samples: a lead there says little about the picture."
+        f"At {scope.depth_names[depth]}, {escape(scope.classes[leader])} leads for {stats.leads[depth, leader]} of "
+        f"the {stats.images} samples: a lead there says little about the picture."
     )
 
 

@@ -297,8 +297,8 @@ def test_the_tour_counts_where_the_samples_are_decided() -> None:
     assert usual.decided.tolist() == decided
     most = int(np.argmax(decided))
     bar, name = tour.bar(scope, selection), scope.depth_names[most]
-    assert f"For {decided[most]} of 20 samples, the answer leads to the end from {name} on, not earlier." in bar
-    assert "grown" not in bar
+    assert f"For {decided[most]} of 20 samples, the answer leads to the end from {name} on." in bar
+    assert "blocks at first" not in bar
 
 
 def read_at(scope: Microscope, depth: int) -> SampleStats:
@@ -319,7 +319,7 @@ def test_beside_what_can_be_read_of_the_samples_stands_what_skipping_does_to_the
     changed = ablate(scope.model, scope.sample_inputs, [1], {}).argmax(1)
     before = ablate(scope.model, scope.sample_inputs, [], {}).argmax(1)
     told = head_text(scope, scope.measured(usual))
-    assert "For 7 of 9 samples, the answer leads to the end from 1b on, not earlier. Without 1b, the answers " in told
+    assert "For 7 of 9 samples, the answer leads to the end from 1b on. Without 1b, the answers " in told
     assert f"{(changed != before).sum()} of 20 change." in told
     assert not scope.missing(lens_needed(scope, selection))
     tell(scope, usual, read_at(scope, 0))  # the stem: there is nothing to skip
@@ -357,7 +357,7 @@ def test_of_a_grown_network_it_is_said_that_it_was_grown(blocks: list[int | None
     assert scope.grown_from == grown
     usual = read_at(scope, 8)
     told = head_text(scope, usual)
-    assert ("grown" in told) == bool(grown)
+    assert ("blocks at first" in told) == bool(grown)
     assert all(f"{count}b" in told for count in grown)
 
 

@@ -323,9 +323,10 @@ def _steps(table: _Table) -> list[str]:
     channels, row = config.hidden_dim, figures.patch_label(*grid.position(selection.patch))
     units = {sublayer: at.unit for sublayer, at in table.mixings.items()}
     strongest = ", the strongest" if selection.unit is None else ""
+    active = ", which activates a strong unit" if selection.channel is None else ""
     return [
         f"Each patch of the picture is a row of the table: {counted(channels, 'number')}.",
-        f"Token mixing takes one column, channel {table.channel}: a map over the picture.",
+        f"Token mixing takes one column, channel {table.channel}{active}: a map over the picture.",
         f"Each of {counted(config.tokens_mlp_dim, 'unit')} takes a weighted sum of it. "
         f"Shown: unit {units['a']}{strongest}.",
         "After the GELU, the unit writes to every patch.",
