@@ -306,7 +306,7 @@ def test_a_tile_sets_depth_and_patch_a_point_of_a_curve_depth_and_class(visit: C
     open_lens(page, "how")
     line = figure(page, "how-lens")
     name = line.evaluate("plot => plot.data.find(line => line.showlegend).name")
-    height = line.evaluate("plot => plot._fullData.find(line => line.showlegend && line.visible).y[20]")
+    height = line.evaluate("(plot, name) => plot._fullData.find(line => line.name === name).y[20]", name)
     click_cell(page, "how-lens", 20, height)
     expect(page.locator("#answer output")).to_have_text("10b")
     expect(page.locator("#target")).to_have_value(name)
