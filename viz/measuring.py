@@ -52,16 +52,25 @@ class Measurement(Generic[T]):
     """the unit of its steps, in the plural"""
     total: int
     """the number of steps"""
-    seconds: float
-    """the estimated duration"""
+    per_step: float
+    """the estimated seconds of a step"""
     steps: Callable[[], Iterator[int]]
     """runs it and stores the result in memory; yields the number of steps done"""
     on_request: bool = False
     """whether it starts only at the visitor's request"""
-    first: float | None = None
-    """seconds until the first result, if it is an estimate that is refined"""
+    first: int | None = None
+    """the number of steps before the first result, if it is an estimate that is refined"""
     reached: int = 0
     """the number of steps behind the result in memory"""
+
+    @property
+    def seconds(self) -> float:
+        """The estimated duration of the missing steps."""
+        return self.until(self.total)
+
+    def until(self, steps: int) -> float:
+        """The estimated seconds before this number of steps; 0 if they are done."""
+        return self.per_step * max(0, min(steps, self.total) - self.reached)
 
 
 @dataclass(eq=False)

@@ -298,11 +298,9 @@ class Microscope(Memory):
         passes: its cost in forward passes (default: one for each step)
         first: the number of steps before the first result, if the result is refined later
         """
-        seconds, reached = (total if passes is None else passes) * self.seconds_per_pass, self.reached(key)
-        until_first = None if first is None else seconds * min(1, first / max(1, total))
-        seconds *= 1 - min(1, reached / max(1, total))
+        per_step = self.seconds_per_pass * (1 if passes is None else passes / max(1, total))
         make = partial(self.resumable, key, steps)
-        return Measurement(key, label, unit, total, seconds, make, on_request, until_first, reached)
+        return Measurement(key, label, unit, total, per_step, make, on_request, first, self.reached(key))
 
     def over_samples(
         self,

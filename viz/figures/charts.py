@@ -282,13 +282,15 @@ def patch_matrix(
     axes: titles of columns and rows; the ticks name the first patch of some rows of the grid
     """
     count = len(values)
+    percent = None if error is None else np.nan_to_num(100 * error / values.clip(1e-12)).clip(0, 999)
     names = [str(position) for position in positions]
     firsts = [name for name, (_, col) in zip(names, positions, strict=True) if col == 0]
     heat = go.Heatmap(
         z=brief(values),
         x=names,
         y=names,
-        customdata=None if error is None else smallest_dtype((100 * error / values.clip(1e-12)).clip(0, 999).round()),
+        customdata=None if percent is None else smallest_dtype(percent.round()),
+        hoverongaps=False,
         hovertemplate=f"{relation.format(one='patch %{y}', other='patch %{x}')}: %{{z:.3g}}"
         f"{'' if error is None else ' ± %{customdata}%'}<extra></extra>",
         colorbar=colorbar_below(label),

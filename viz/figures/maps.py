@@ -60,6 +60,7 @@ def over_picture(
         opacity=OVER,
         customdata=smallest_dtype(places(rows, cols)),
         hovertemplate=f"{HERE}: %{{z:.3g}}<extra></extra>",
+        hoverongaps=False,
         showscale=False,
         **look,
     )

@@ -4,35 +4,36 @@ Each entry is a root mean square gain: a small random change of a token, of size
 token by entry x e in every channel, in the root mean square. The identity (the residual path) has the gain 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from mixer.grid import Groups
 from mixer.model import Mixer
+from mixer.validation import check_exists
 from viz.capture import array, evaluating
-from viz.pace import Steps, due, in_time, spread_out, summed
+from viz.pace import due, in_time, spread_out
 from viz.running_stats import RunningStats
 from viz.zerogpu import on_lent_gpu
 
 OUTPUTS_AT_ONCE = 32
-"""number of groups in one backward pass: bounds the memory for networks with many patches"""
+"""number of products in one backward pass: bounds the memory for networks with many patches"""
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkInfluence:
     """The estimated influence of patches, or of groups of patches, on each other after some of the probes."""
 
-    done: int
-    total: int
+    probes: Int64[np.ndarray, "groups"]
+    """the number of probes of each row"""
     influence: Float32[np.ndarray, "groups groups"]
-    """[to, from], estimated"""
+    """[to, from], estimated; NaN in rows without a probe"""
     standard_error: Float32[np.ndarray, "groups groups"]
-    """of each entry; NaN after the first probe, which gives no error"""
+    """of each entry; NaN in rows with fewer than two probes, which give no error"""
 
 
 def token_jacobian(
@@ -76,7 +77,7 @@ def mean_token_jacobian(
 
 @on_lent_gpu
 def network_influence(
-    model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int, side: int = 1
+    model: Mixer, image: Float[Tensor, "3 height width"], probes: int, seed: int, side: int = 1, first: int = 0
 ) -> Iterator[int | NetworkInfluence]:
     """Estimate the influence of each group's stem tokens on each group's tokens after the last block, for this image.
 
@@ -87,11 +88,14 @@ def network_influence(
     method).
 
     side: of the groups, in patches
+    first: the group whose row is estimated first; each row has two probes before any has three
 
-    Yields after each batch of groups the number of probes done, and after each probe the current estimate. The model
-    is free for other threads at each yield. Raises ValueError for an image of the wrong size or fewer than one probe.
-    The same seed gives the same numbers.
+    Yields after each batch of vector-Jacobian products their number so far, and the current estimate once a row has
+    two probes, or all it gets. The model is free for other threads at each yield. Raises ValueError for an image of the
+    wrong size, fewer than one probe, or a group that does not exist. The same seed gives the same final numbers.
     """
+    groups = Groups(model.config.grid, side)
+    check_exists("group", first, len(groups))
     if probes < 1:
         raise ValueError(f"probes must be at least 1, not {probes}")
     with torch.inference_mode(False), evaluating(model):
@@ -99,41 +103,44 @@ def network_influence(
             stem = _stem_tokens(model, image)
         with torch.enable_grad():
             last = model.blocks(stem.requires_grad_())
-    generator = torch.Generator().manual_seed(seed)
-    groups, spread = Groups(model.config.grid, side), RunningStats()
-    for done in range(probes):
-        signs = torch.randint(2, stem.shape[1:], generator=generator) * 2 - 1
-        spread.add((yield from summed(_squared_gain(model, stem, last, signs.to(last), groups), done)))
-        yield spread.draws
-        influence = np.sqrt(spread.mean, dtype=np.float32)
-        yield NetworkInfluence(spread.draws, probes, influence, _standard_error(spread))
+    signs = torch.randint(2, (probes, *stem.shape[1:]), generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    spreads, done = [RunningStats() for _ in range(len(groups))], 0
+    order, numbers = sorted(range(len(groups)), key=lambda row: row != first), range(probes)
+    todo = [(row, probe) for pair in range(0, probes, 2) for row in order for probe in numbers[pair : pair + 2]]
+    while done < len(todo):
+        rows, of = zip(*todo[done : done + min(OUTPUTS_AT_ONCE, in_time(model, 1))], strict=True)
+        for row, gain in zip(rows, _squared_gains(stem, last, signs[[*of]], groups, rows), strict=True):
+            spreads[row].add(gain)
+        done += len(rows)
+        yield done
+        if done >= min(2, probes):
+            yield _estimate(spreads)
 
 
-def _squared_gain(
-    model: Mixer,
+def _squared_gains(
     stem: Float[Tensor, "1 patches channels"],
     last: Float[Tensor, "1 patches channels"],
-    signs: Float[Tensor, "patches channels"],
+    signs: Int64[Tensor, "products patches channels"],
     groups: Groups,
-) -> Steps[Float[np.ndarray, "groups groups"]]:
-    """||J^T v||^2 / values in `to` for each (to, from), where v are the signs of the patches of `to`.
-
-    Yields 0 between the batches, which are parts of one probe.
-    """
-    rows, of = list[Tensor](), torch.from_numpy(groups.of).to(signs.device)
-    for to in torch.arange(len(groups), device=signs.device).split(min(OUTPUTS_AT_ONCE, in_time(model, 1))):
-        if rows:
-            yield 0
-        probe = torch.where((of == to[:, None])[..., None], signs, 0)[:, None]
-        (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)
-        rows.append(groups.sum(gradient[:, 0].double().square().mean(2)))
-    return torch.cat(rows).cpu().numpy() / groups.sizes[:, None]
+    rows: Sequence[int],
+) -> Float[np.ndarray, "products groups"]:
+    """||J^T v||^2 / values in `to` for each from, where v are the signs of the patches of one group, `to`."""
+    inside = torch.from_numpy(groups.of == np.array(rows)[:, None])[..., None]  # products patches 1
+    probe = torch.where(inside, signs, 0).to(last)[:, None]
+    (gradient,) = torch.autograd.grad(last, stem, probe, retain_graph=True, is_grads_batched=True)
+    gains = groups.sum(gradient[:, 0].double().square().mean(2))
+    return gains.cpu().numpy() / groups.sizes[[*rows], None]
 
 
-def _standard_error(spread: RunningStats) -> Float32[np.ndarray, "patches patches"]:
-    """The standard error of the root of the mean; 0 where the mean is 0."""
-    error, root = spread.standard_error, 2 * np.sqrt(spread.mean)
-    return np.divide(error, root, out=0 * error, where=root > 0).astype(np.float32)
+def _estimate(spreads: Sequence[RunningStats]) -> NetworkInfluence:
+    """The estimate from the squared gains of each row. The standard error of the root is 0 where the mean is 0."""
+    unknown = np.full(len(spreads), np.nan)
+    mean = np.stack([spread.mean if spread.draws else unknown for spread in spreads])
+    error = np.stack([spread.standard_error if spread.draws else unknown for spread in spreads])
+    root = np.sqrt(mean)
+    error = np.divide(error, 2 * root, out=0 * error, where=root > 0)
+    probes = np.array([spread.draws for spread in spreads])
+    return NetworkInfluence(probes, root.astype(np.float32), error.astype(np.float32))
 
 
 def _stem_tokens(model: Mixer, image: Float[Tensor, "3 height width"]) -> Float[Tensor, "1 patches channels"]:

@@ -53,6 +53,9 @@ MAX_LINES, MAX_FILE = 50_000, 1_000_000
 """maximum number of numbers in the CSV file of a view, and of its characters"""
 TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
+LONG = 60
+"""seconds: of longer estimates, a report has the first result, unless everything is measured"""
+
 Progress = Callable[[Measurement], Iterable[int]]
 """runs a measurement step by step and may show the progress"""
 
@@ -100,13 +103,24 @@ def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everyt
 
 
 def measure(
-    scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, on_request: bool = False
+    scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, everything: bool = False
 ) -> None:
-    """Run the missing measurements of the views. on_request: also those that start only on request"""
+    """Run the missing measurements of the views: of long estimates, only until their first result.
+
+    everything: long ones completely, and those that start only on request, too
+    """
+
+    def end(one: Measurement) -> int:
+        """The number of steps to run."""
+        if everything or one.seconds <= LONG or not one.first:
+            return one.total if everything or not one.on_request else 0
+        return min(one.first, one.total)
+
     for view in views:
-        while todo := [one for one in view.missing(scope, selection) if on_request or not one.on_request]:
+        while todo := [one for one in view.missing(scope, selection) if one.reached < end(one)]:
             for _ in progress(todo[0]):
-                pass
+                if scope.reached(todo[0].key) >= end(todo[0]):
+                    break
 
 
 def report(here: Lenses, visit: Session, address: str, names: Collection[str] | None = None) -> str:

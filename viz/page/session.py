@@ -42,8 +42,8 @@ class Session:
         if key in self.stopped or measurement.on_request:
             return key in self.requested and key not in self.stopped
         parts = [(key, measurement.seconds)]
-        if measurement.first is not None and not measurement.reached:
-            parts.append(((key, "first"), measurement.first))
+        if (first := measurement.first) and measurement.reached < first:
+            parts.append(((key, "first"), measurement.until(first)))
         for part, seconds in parts:
             if sum((self.started | {part: seconds}).values()) <= measuring.BUDGET:
                 self.started[part] = seconds

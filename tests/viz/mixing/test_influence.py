@@ -71,11 +71,12 @@ def last(steps) -> NetworkInfluence:
     return estimate
 
 
-def estimates(model: Mixer, image: Tensor, probes: int, seed: int) -> list[NetworkInfluence]:
-    """What is known after each probe."""
-    with undisturbed():  # or the steps of a probe depend on the machine
-        steps = list(network_influence(model, image, probes, seed))
-    assert [step for step in steps if isinstance(step, int)] == list(range(1, probes + 1))
+def estimates(model: Mixer, image: Tensor, probes: int, seed: int, first: int = 0) -> list[NetworkInfluence]:
+    """All estimates on the way, with 8 products in a batch."""
+    with pytest.MonkeyPatch.context() as patch, undisturbed():  # or the steps depend on the machine
+        patch.setattr("viz.mixing.influence.OUTPUTS_AT_ONCE", 8)
+        steps = list(network_influence(model, image, probes, seed, first=first))
+    assert [step for step in steps if isinstance(step, int)] == list(range(8, 16 * probes + 1, 8))
     return [step for step in steps if isinstance(step, NetworkInfluence)]
 
 
@@ -121,9 +122,11 @@ def test_entries_are_to_and_from(exact: Mixer, image: Tensor):
 
 def test_network_influence_of_the_identity(exact: Mixer, image: Tensor):
     exact.start_as_identity()
-    for estimate in estimates(exact, image, probes=3, seed=0):
-        np.testing.assert_array_equal(estimate.influence, np.eye(16))
-    assert estimate.standard_error.tolist() == np.zeros((16, 16)).tolist()
+    *others, end = estimates(exact, image, probes=3, seed=0)
+    np.testing.assert_array_equal(end.influence, np.eye(16))
+    np.testing.assert_array_equal(end.standard_error, np.zeros((16, 16)))
+    for estimate in others:
+        np.testing.assert_array_equal(estimate.influence, np.where(estimate.probes[:, None], np.eye(16), np.nan))
 
 
 def test_network_influence_is_to_and_from(exact: Mixer, image: Tensor):
@@ -158,27 +161,44 @@ def test_the_influence_of_groups_is_that_of_all_their_patches(exact: Mixer, imag
 
 
 def test_standard_error_shrinks_with_the_root_of_the_probes(exact: Mixer, image: Tensor):
-    found = estimates(exact, image, probes=400, seed=3)
-    few, many = found[99].standard_error.mean(), found[399].standard_error.mean()
+    few, many = (last(network_influence(exact, image, probes, 3)).standard_error.mean() for probes in (100, 400))
     assert few / many == pytest.approx(2, rel=0.1)
 
 
 def test_standard_error_is_that_of_the_probes(exact: Mixer, image: Tensor):
     # the mean of the squares after n probes, taken apart into what each probe said
-    found = estimates(exact, image, probes=5, seed=4)
+    found = [last(network_influence(exact, image, probes, 4)) for probes in range(1, 6)]
     sums = np.array([n * np.square(e.influence, dtype=np.float64) for n, e in enumerate(found, 1)])
     gains = np.diff(sums, axis=0, prepend=0)
     expected = gains.std(0, ddof=1) / np.sqrt(5) / (2 * np.sqrt(gains.mean(0)))
+    assert np.isnan(found[0].standard_error).all()
     np.testing.assert_allclose(found[-1].standard_error, expected, rtol=1e-3)
 
 
-def test_progress_and_seed(exact: Mixer, image: Tensor):
-    first, again, other = (estimates(exact, image, 3, seed) for seed in (0, 0, 1))
-    assert [(e.done, e.total) for e in first] == [(1, 3), (2, 3), (3, 3)]
-    assert np.isnan(first[0].standard_error).all()
-    assert np.isfinite(first[1].standard_error).all()
-    np.testing.assert_array_equal(first[-1].influence, again[-1].influence)
-    assert (first[-1].influence != other[-1].influence).any()
+def test_the_first_row_has_its_error_first_and_all_rows_have_two_probes_before_one_has_three(
+    exact: Mixer, image: Tensor
+):
+    found = estimates(exact, image, 3, 0, first=5)
+    assert [e.probes.tolist() for e in found] == [
+        [2, 2, 2, 0, 0, 2] + 10 * [0],
+        8 * [2] + 8 * [0],
+        12 * [2] + 4 * [0],
+        16 * [2],
+        8 * [3] + 8 * [2],
+        16 * [3],
+    ]
+    for estimate in found:
+        known = estimate.probes > 0
+        np.testing.assert_array_equal(np.isfinite(estimate.influence).all(1), known)
+        np.testing.assert_array_equal(np.isfinite(estimate.standard_error).all(1), known)
+    whole = last(network_influence(exact, image, 3, 0)).influence
+    np.testing.assert_allclose(found[-1].influence, whole, rtol=1e-6)
+
+
+def test_the_seed_gives_the_numbers(exact: Mixer, image: Tensor):
+    once, again, other = (last(network_influence(exact, image, 3, seed)).influence for seed in (0, 0, 1))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()
 
 
 def test_more_patches_than_go_backwards_at_once(tiny: MixerConfig, image: Tensor, monkeypatch: pytest.MonkeyPatch):
@@ -234,3 +254,5 @@ def test_wrong_values(network: Mixer):
         next(network_influence(network, image[..., :28], 1, 0))
     with pytest.raises(ValueError, match="not 0"):
         next(network_influence(network, image, 0, 0))
+    with pytest.raises(ValueError, match="group 4 does not exist"):
+        next(network_influence(network, image, 1, 0, side=2, first=4))

@@ -126,7 +126,7 @@ def slow(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> set[str]:
         done.add("it")
 
     def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
-        return [] if done else [Measurement("it", "Something slow", "steps", 10, 10.0, steps)]
+        return [] if done else [Measurement("it", "Something slow", "steps", 10, 1.0, steps)]
 
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn(words="measured" if done else "not yet")
@@ -186,7 +186,7 @@ def test_a_measurement_that_fails_is_said_and_not_tried_for_ever(
         raise ValueError("the picture holds no numbers")
 
     def needs(scope: Microscope, selection: Selection) -> list[Measurement]:
-        return [Measurement("it", "Something", "steps", 10, 1.0, steps)]
+        return [Measurement("it", "Something", "steps", 10, 0.1, steps)]
 
     votes = replace(instrument.views["how-lens"], needs=needs)
     monkeypatch.setitem(instrument.views, "how-lens", votes)

@@ -134,7 +134,7 @@ def test_what_is_not_measured_is_said_and_not_drawn(instrument: Instrument, visi
     views = [instrument.named[name][1] for name in chosen]
     waiting = {view.title for view in views if view.missing(instrument.scope, visit.selection)}
     assert {unescape(title) for title, _ in missing} == waiting - IN_PART
-    assert ("Token Jacobian of the network", "Influence through the network") in missing
+    assert ("Activation patching by token", "Patching every token") in missing
     unmeasured = written(instrument, visit_of(instrument, sample="3"))
     assert unmeasured.count("<section") < text.count("<section")
     assert "Reliability tests</h3>" not in unmeasured
@@ -330,3 +330,19 @@ def test_the_code_is_named_where_it_is_known(
 
 def test_only_the_answer_is_bold() -> None:
     assert ".best li:first-child { font-weight: 700; }" in (report.HERE / "report.css").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("long", "everything", "products"), [(0, False, 2 * 16), (60, False, 16 * 16), (0, True, 16 * 16)]
+)
+def test_a_report_has_the_first_result_of_a_long_estimate_and_all_draws_of_a_short_one(
+    long: float, everything: bool, products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instrument = Instrument(microscope())
+    monkeypatch.setattr("viz.mixing.influence.OUTPUTS_AT_ONCE", 16)
+    monkeypatch.setattr(report, "LONG", long)
+    view = instrument.views["mixing-network-matrix"]
+    for _ in range(2):  # what is there is not measured again
+        report.measure(instrument.scope, [view], instrument.first, at_once, everything)
+        (one,) = view.needs(instrument.scope, instrument.first)
+        assert one.reached == products

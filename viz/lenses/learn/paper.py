@@ -22,12 +22,10 @@ def needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
 def medians_of(scope: Microscope) -> Measurement[list[float]]:
     """The median correlation of the most opposite units, by block."""
     count, units = len(scope.model.blocks), scope.model.config.tokens_mlp_dim
-    # the pairs of a block are sorted and gone through one by one
-    seconds = count * units**2 * 4e-7
     measured = scope.measurement(
         "medians of pairs", "Pairs of opposite units", "blocks", count, lambda: weights.median_pairs(scope.model)
     )
-    return replace(measured, seconds=seconds)
+    return replace(measured, per_step=units**2 * 4e-7)  # the pairs are sorted, and compared one by one
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:

@@ -21,7 +21,7 @@ LINE = Choice("line", "Direction", ((ROW, "to the selected patch (row)"), ("colu
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """Gains between patches: matrices are indexed [to, from]."""
+    """Gains between patches: matrices are indexed [to, from]; NaN in rows that are not estimated yet."""
 
     gain: Matrix
     error: Matrix | None = None
@@ -76,7 +76,9 @@ def map_view(source: Source) -> View:
         if found is None:
             return UNKNOWN
         line = scope.grid.map(found.gain[patch] if LINE.value(selection) == ROW else found.gain[:, patch])
-        span = float(max(found.others[patch].max(), found.others[:, patch].max()))
+        if np.isnan(line).all():
+            return UNKNOWN
+        span = float(np.nanmax([found.others[patch], found.others[:, patch]]))
         pixels, place = scope.pixels(selection.picture), scope.grid.position(patch)
         figure = figures.over_picture(pixels, line, found.label, found.signed, place, span)
         return Drawn(figure, numbers=Numbers(found.label, places(scope), line))
@@ -102,7 +104,7 @@ def _matrix(scope: Microscope, selection: Selection, found: Influence) -> Drawn:
         signed=found.signed,
         relation="from {other} to {one}",
         chosen=selection.patch,
-        span=float(found.others.max()),
+        span=float(np.nanmax(found.others)),
         error=found.error,
         axes=("from patch", "to patch"),
     )

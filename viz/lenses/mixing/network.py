@@ -14,7 +14,7 @@ SEED = 0
 
 
 def lens(scope: Microscope) -> Lens:
-    source = Source(influence, lambda scope, s: (s.picture, s.side), lambda scope, s: [probes_of(scope, s)])
+    source = Source(influence, lambda scope, s: (s.picture, s.side), lambda scope, s: [products_of(scope, s)])
     matrix = matrix_view(
         source,
         "Token Jacobian of the network",
@@ -25,34 +25,36 @@ def lens(scope: Microscope) -> Lens:
 
 
 def influence(scope: Microscope, selection: Selection) -> Influence | None:
-    """The estimate, with the gain of their groups for each pair of patches; None before the second probe, as one probe
-    has no standard error.
+    """The estimate, with the gain of their groups for each pair of patches; NaN in rows without a standard error. None
+    before the first row has one.
     """
-    estimate, groups = scope.latest(probes_of(scope, selection)), groups_of(scope, selection)
-    if estimate is None or estimate.done == 1:
+    estimate, groups = scope.latest(products_of(scope, selection)), groups_of(scope, selection)
+    if estimate is None:
         return None
-    relative = estimate.standard_error / estimate.influence.clip(1e-12)
+    error = estimate.standard_error
+    rows = estimate.probes > 1
+    relative = error[rows] / estimate.influence[rows].clip(1e-12)
     words = (
-        f"Standard error after {estimate.done} of {estimate.total} probes: median {np.median(relative):.1%} of a gain, "
-        f"at most {relative.max():.1%}. It does not include nonlinearity. Unchanged tokens would have a gain of 1 on "
-        "the diagonal."
+        f"Standard error after {estimate.probes[rows].min()} of {PROBES} probes: median {np.median(relative):.1%} of a "
+        f"gain, at most {relative.max():.1%}. It does not include nonlinearity. Unchanged tokens would have a gain of "
+        "1 on the diagonal."
     )
     if selection.side > 1:
         words += f" The gains are between {parts_text(selection.side)}."
-    gain, error = (groups.expand(groups.expand(each), 0) for each in (estimate.influence, estimate.standard_error))
+    gain = np.where(rows[:, None], estimate.influence, np.nan)
+    gain, error = (groups.expand(groups.expand(each), 0) for each in (gain, error))
     return Influence(gain, error, words)
 
 
-def probes_of(scope: Microscope, selection: Selection) -> Measurement[NetworkInfluence]:
-    picture, side = selection.picture, selection.side
+def products_of(scope: Microscope, selection: Selection) -> Measurement[NetworkInfluence]:
+    picture, side, groups = selection.picture, selection.side, groups_of(scope, selection)
     return scope.measurement(
         ("influence through the network", picture, side),
         "Influence through the network",
-        "probes",
-        PROBES,
-        lambda: network_influence(scope.model, scope.input(picture), PROBES, SEED, side),
-        # each probe needs a backward pass for each group, at about the cost of one forward pass
-        passes=PROBES * len(groups_of(scope, selection)),
-        on_request=True,
-        first=2,
+        "backward passes",  # at about the cost of one forward pass
+        PROBES * len(groups),
+        lambda: network_influence(
+            scope.model, scope.input(picture), PROBES, SEED, side, int(groups.of[selection.patch])
+        ),
+        first=2 * len(groups),
     )

@@ -349,26 +349,47 @@ def test_an_influence_belongs_to_its_picture(measured: Lab):
         assert view.draw(measured.scope, other).words == "Not estimated for this picture yet."
         (probes,) = view.missing(measured.scope, other)
         (elsewhere,) = view.missing(measured.scope, measured.change(sample="6"))
-        assert probes.on_request
         assert probes.key != elsewhere.key
 
 
-def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig):
+def test_cancelled_probes_are_kept_and_gone_on_with(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch):
     lab = Lab(tiny)
-    view = lab.views["mixing.network", "matrix"]
-    for probes_made, told in (
-        ([1, 2], "Not estimated"),
-        ([3, 4, 5], "Standard error after 4 of 16"),
-        ([6, 7], "Standard error after 6 of 16"),
+    monkeypatch.setattr("viz.mixing.influence.OUTPUTS_AT_ONCE", PATCHES)
+    matrix, line = (lab.views["mixing.network", name] for name in ("matrix", "map"))
+    here = lab.change(patch="3,1")
+    row = lab.scope.grid.index(3, 1)
+    for made, rows, told in (
+        ([1, 2], PATCHES // 2, "2 of 16"),
+        ([3, 4, 5], PATCHES, "4 of 16"),
+        ([6, 7], PATCHES, "6 of 16"),
     ):
-        (probes,) = view.missing(lab.scope, lab.selection)
-        steps = probes.steps()
-        assert [next(steps) for _ in probes_made] == probes_made
+        (products,) = matrix.missing(lab.scope, here)
+        steps = products.steps()
+        assert [next(steps) for _ in made] == [PATCHES * probes for probes in made]
         steps.close()
-        assert view.draw(lab.scope, lab.selection).words.startswith(told)
+        drawn = matrix.draw(lab.scope, here)
+        assert drawn.words.startswith(f"Standard error after {told}")
+        known = np.isfinite(drawn.numbers.values.reshape(PATCHES, PATCHES)).all(1)
+        assert known.sum() == rows
+        assert known[row], "the row of the selected patch comes first"
+        assert line.draw(lab.scope, here).figure is not None
     assert not any(module._forward_hooks for module in lab.scope.model.modules())
-    lab.measure("mixing.network", "matrix")
-    assert view.draw(lab.scope, lab.selection).words.startswith("Standard error after 16 of 16 probes")
+    lab.measure("mixing.network", "matrix", patch="3,1")
+    assert matrix.draw(lab.scope, here).words.startswith("Standard error after 16 of 16 probes")
+
+
+def test_a_line_of_the_matrix_that_is_not_estimated_yet_is_said(tiny: MixerConfig, monkeypatch: pytest.MonkeyPatch):
+    lab = Lab(tiny)
+    monkeypatch.setattr("viz.mixing.influence.OUTPUTS_AT_ONCE", 2)
+    line = lab.views["mixing.network", "map"]
+    (products,) = line.missing(lab.scope, lab.change(patch="3,1"))
+    steps = products.steps()
+    next(steps), next(steps)
+    steps.close()
+    other = line.draw(lab.scope, lab.change(patch="0,0"))
+    assert (other.figure, other.words) == (None, "Not estimated for this picture yet.")
+    column = line.draw(lab.scope, lab.change(patch="0,0", line="column"))
+    assert np.isfinite(column.numbers.values).sum() == 1, "from (0, 0) to (3, 1)"
 
 
 def test_shuffled(lab: Lab):
@@ -421,9 +442,10 @@ def test_shuffling_again_takes_the_next_order_and_begins_anew_after_the_last(lab
 
 
 def test_the_wait_for_the_probes_is_told_by_the_pace_of_this_network_on_this_machine(lab: Lab):
-    (probes,) = lab.views["mixing.network", "matrix"].missing(lab.scope, lab.selection)
-    assert probes.total == 16
-    assert probes.seconds == 16 * PATCHES * lab.scope.seconds_per_pass
+    (products,) = lab.views["mixing.network", "matrix"].missing(lab.scope, lab.selection)
+    assert products.total == 16 * PATCHES
+    assert products.seconds == pytest.approx(16 * PATCHES * lab.scope.seconds_per_pass)
+    assert products.until(products.first) == pytest.approx(products.seconds / 8)
 
 
 def test_more_than_usual_is_what_the_mean_over_the_samples_lacks(measured: Lab):
