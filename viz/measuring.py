@@ -21,7 +21,7 @@ from viz.zerogpu import LENT
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUDGET = 3
+BUDGET = 4
 """seconds of measurements that start automatically after each choice of a visitor; longer ones start on request"""
 
 RESULTS = 1024
@@ -67,6 +67,14 @@ class Measurement(Generic[T]):
     def seconds(self) -> float:
         """The estimated duration of the missing steps."""
         return self.until(self.total)
+
+    @property
+    def milestone(self) -> int:
+        """The number of steps until the next result: of an estimate, `first` and its doublings."""
+        end = self.first or self.total
+        while end <= self.reached and end < self.total:
+            end *= 2
+        return min(end, self.total)
 
     def until(self, steps: int) -> float:
         """The estimated seconds before this number of steps; 0 if they are done."""

@@ -41,28 +41,48 @@ automatically, and only a new timing detects the higher speed"""
 _SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # outside of the models, like their locks
 _UNDISTURBED = ContextVar("undisturbed", default=False)
 _WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
+_BATCHED: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
+"""the duration of an image in a batch, as a share of that of a single image"""
 
 
 def seconds_per_pass(model: Mixer) -> float:
-    """The duration of a forward pass of one image, as last measured; a new network makes two passes for it."""
+    """The duration of a forward pass for an image in a batch, as last measured; a new network is timed for it."""
     if model not in _SEEN:
-        _time_a_pass(model)  # the first pass is the slowest
-        _time_a_pass(model)
-    elif time.perf_counter() - _WHEN[model] > STALE:
-        _time_a_pass(model)
+        _time_images(model, 1)  # the first pass is the slowest
+        single = _time_images(model, 1)
+        size = min(batch_size(model, gradients=False), max(1, int(BATCH / single)))
+        _note(model, min(single, _time_images(model, size)))
+        _BATCHED[model] = min(_SEEN[model]) / single
+    elif time.perf_counter() - _WHEN[model] > STALE:  # a single image, because a visitor may wait
+        _note(model, _BATCHED.get(model, 1) * _time_images(model, 1))
     return min(_SEEN[model])
 
 
-def _time_a_pass(model: Mixer) -> None:
-    image = next(model.parameters()).new_zeros(1, 3, *model.config.image_size)
-    with timed(model, 1), torch.no_grad():
-        model(image)
+def _time_images(model: Mixer, count: int) -> float:
+    """The seconds of an image in a pass of several."""
+    images = next(model.parameters()).new_zeros(count, 3, *model.config.image_size)
+    with evaluating(model), torch.no_grad():
+        start = time.perf_counter()
+        model(images)
+        return (_now(model) - start) / count
+
+
+def _now(model: Mixer) -> float:
+    """The time at which all passes of a model have ended."""
+    if next(model.parameters()).is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _note(model: Mixer, seconds: float) -> None:
+    _SEEN.setdefault(model, deque(maxlen=SEEN)).append(seconds)
+    _WHEN[model] = time.perf_counter()
 
 
 def as_fast_as(model: Mixer, copy: Mixer) -> None:
     """Use the measured durations of a model for its copy, too."""
     seconds_per_pass(model)
-    _SEEN[copy], _WHEN[copy] = _SEEN[model], _WHEN[model]
+    _SEEN[copy], _WHEN[copy], _BATCHED[copy] = _SEEN[model], _WHEN[model], _BATCHED.get(model, 1)
 
 
 @contextmanager
@@ -71,10 +91,7 @@ def timed(model: Mixer, passes: int) -> Iterator[None]:
     with evaluating(model):
         start = time.perf_counter()
         yield
-        if next(model.parameters()).is_cuda:
-            torch.cuda.synchronize()
-        _SEEN.setdefault(model, deque(maxlen=SEEN)).append((time.perf_counter() - start) / passes)
-        _WHEN[model] = time.perf_counter()
+        _note(model, (_now(model) - start) / passes)
 
 
 def batch_size(model: Mixer, gradients: bool) -> int:

@@ -1,6 +1,7 @@
 """The memory: what is measured once is known as long as it is used."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,3 +99,23 @@ def test_tensors_are_few_and_take_the_place_of_no_result() -> None:
     for one in tensors:
         memory.measured(one)
     assert memory.missing([*tensors, result]) == tensors[:1]
+
+
+@pytest.mark.parametrize(
+    ("first", "milestones"),
+    [
+        (None, {0: 100, 99: 100, 100: 100}),
+        (20, {0: 20, 19: 20, 20: 40, 41: 80, 80: 100, 100: 100}),
+        (1, {0: 1, 1: 2, 63: 64, 64: 100}),
+        (500, {0: 100}),
+    ],
+)
+def test_an_estimate_is_next_shown_at_its_first_result_and_at_each_doubling(
+    first: int | None, milestones: dict[int, int]
+) -> None:
+    memory = Memory()
+    for reached, end in milestones.items():
+        one = replace(measurement(memory, "a", total=100), first=first, reached=reached)
+        assert one.milestone == end
+        assert one.until(end) == end - reached
+    assert one.seconds == 100 - reached

@@ -111,6 +111,20 @@ def test_batches_follow_the_pace_and_ignore_a_hiccup(clock: Clock) -> None:
         assert in_time(model, 1) == fits
 
 
+def test_a_pass_is_timed_in_a_batch_and_again_by_a_single_image(clock: Clock) -> None:
+    model, images = microscope().model, list[int]()
+
+    def turn_on(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        images.append(len(args[0]))
+        clock.now += 0.03 + 0.01 * len(args[0])
+
+    model.register_forward_pre_hook(turn_on)
+    assert seconds_per_pass(model) == pytest.approx(0.08 / 5)
+    clock.now += pace.STALE + 1
+    assert seconds_per_pass(model) == pytest.approx(0.08 / 5)
+    assert images == [1, 1, 5, 1]
+
+
 def test_what_failed_says_nothing_of_the_pace(clock: Clock) -> None:
     model = microscope().model
     clock.slow_down(model, 0.05)
@@ -173,14 +187,33 @@ def test_cancel_and_the_click_of_another_wait_for_one_step(
     assert "Cancelled." in busy.stopped.values()
 
 
+@pytest.mark.parametrize("words", [{"lens": "attribution", "methods": "Shapley values"}, {"lens": "tokens"}])
+def test_an_estimate_is_refined_until_the_budget_is_used_up(
+    slow: Instrument, clock: Clock, words: dict[str, str]
+) -> None:
+    visit = Session(first(slow.scope, slow.page))
+    slow.answer(visit, {"words": words})
+    begin = clock.now
+    run(slow, visit)
+    assert BUDGET / 3 < clock.now - begin <= BUDGET + STEP
+
+
+def run(page: Instrument, visit: Session) -> None:
+    """All that starts by itself."""
+
+    async def to_the_end() -> None:
+        async for _ in page.run(visit):
+            pass
+
+    asyncio.run(to_the_end())
+
+
 def test_what_starts_by_itself_keeps_to_its_budget_and_the_rest_is_offered(slow: Instrument, clock: Clock) -> None:
     visit = Session(first(slow.scope, slow.page))
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Integrated Gradients,Saliency"}})
     begin = clock.now
-    while todo := slow.to_run(visit):
-        for _ in todo[0].steps():
-            pass
-    assert 0 < clock.now - begin <= BUDGET + 0.1
+    run(slow, visit)
+    assert 0 < clock.now - begin <= BUDGET + STEP
     offered = slow.answer(visit, {"redraw": True, "again": True})
     assert "Random removals" in offered["doubt-verdict"]["measure"]
     assert re.search(r"about \d+ min", offered["doubt-verdict"]["measure"])
@@ -200,12 +233,7 @@ def test_who_asks_for_a_view_is_not_asked_again_for_what_that_needs_next(
     slow.answer(visit, {"words": {"lens": "doubt", "methods": "Saliency"}})
     assert not slow.to_run(visit)
     slow.answer(visit, {"measure": "doubt-deletion"})
-
-    async def run() -> None:
-        async for _ in slow.run(visit):
-            pass
-
-    asyncio.run(run())
+    run(slow, visit)
     assert not slow._needs(visit, "doubt-deletion")
     assert slow._needs(visit, "doubt-randomisation")  # that is another view's
 

@@ -94,7 +94,7 @@ def test_an_estimate_is_of_all_images_at_last(scope: Microscope, images: Tensor)
 def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing starts by itself here but the first order; the rest when it is asked for, from there on."""
+    """As many orders start by themselves as four seconds allow; the rest when it is asked for, from there on."""
     monkeypatch.setattr("viz.page.instrument.REDRAW", -1)
     scope = microscope(image_size=(16, 32))
     clock.slow_down(scope.model, 0.1)  # 8 patches: an order takes 0.7 s, all twenty of them 14
@@ -116,20 +116,20 @@ def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
         return seen
 
     begun = asyncio.run(run())
-    assert "Shapley values: so far 7 of 140 passes." in begun[-1]
+    assert "Shapley values: so far 28 of 140 passes." in begun[-1]
     assert not page.to_run(visit)
     page.answer(visit, {"measure": "attribution-maps"})
     asyncio.run(run(stop=2))
-    assert "Shapley values: so far 21 of 140 passes." in said()
+    assert "Shapley values: so far 42 of 140 passes." in said()
     saved = page.answer(visit, {"csv": "attribution-maps"})["status"]["file"]["text"]
-    assert "# estimates: Shapley values: so far 21 of 140 passes." in saved
+    assert "# estimates: Shapley values: so far 42 of 140 passes." in saved
     assert "Median standard error" in said()
     passes.clear()
     page.answer(visit, {"measure": "attribution-maps"})
     refined = asyncio.run(run())
     assert "so far" not in refined[-1]
     assert len(set(refined)) > 10
-    assert sum(passes) <= 140 - 21 + 1  # nothing anew; one pass may be timed
+    assert sum(passes) <= 140 - 42 + 1  # nothing anew; one pass may be timed
 
 
 def test_curves_are_of_finished_values_alone(monkeypatch: pytest.MonkeyPatch) -> None:

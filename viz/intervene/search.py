@@ -46,7 +46,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Found:
-    """A set of patches that reaches the goal."""
+    """A set of patches that reaches the goal, or the beginning of one."""
 
     groups: tuple[int, ...] | None
     """in the order of the search; None if all groups together do not reach the goal"""
@@ -54,11 +54,13 @@ class Found:
     """the size up to which all sets, other than the result, were tried"""
     side: int = 1
     """of the groups, in patches"""
+    enough: bool = True
+    """whether the goal is reached; False while a search goes on"""
 
     @property
     def proven(self) -> bool:
         """Whether every smaller set was tried and failed."""
-        return self.groups is not None and len(self.groups) <= self.tried + 1
+        return self.enough and self.groups is not None and len(self.groups) <= self.tried + 1
 
 
 def most_passes(*counts: int) -> int:
@@ -70,8 +72,8 @@ def most_passes(*counts: int) -> int:
 def greedy(model: Mixer, goal: Goal, sides: Sequence[int] = (1,)) -> Iterator[int | Found]:
     """Add groups of patches, one after the other, until the goal is reached.
 
-    Yields the passes so far, and the result of each search, finally the last one. The last number of passes is
-    `most_passes`, also if it needed fewer.
+    Yields the passes so far, the set after each addition in the first search, and the result of each search, finally
+    the last one. The last number of passes is `most_passes`, also if it needed fewer.
 
     sides: of the groups, in patches, the largest first. Each later search is within the result of the previous one.
     """
@@ -89,6 +91,8 @@ def greedy(model: Mixer, goal: Goal, sides: Sequence[int] = (1,)) -> Iterator[in
             gained = yield from summed(_margins(model, goal, groups, sets), done)
             best, done = gained.max(), done + len(left)
             chosen.append(left.pop(int(gained.argmax())))
+            if best <= 0 and left and found.groups is None:
+                yield Found(tuple(chosen), tried, groups.side, enough=False)
         found = Found(tuple(chosen) if best > 0 else None, tried, groups.side)
         if not found.groups:
             break

@@ -54,7 +54,7 @@ MAX_LINES, MAX_FILE = 50_000, 1_000_000
 TOO_LARGE = "<p class='missing'>The {} is left out, as it has {:.1f} MB; the app shows it.</p>"
 
 LONG = 60
-"""seconds: of longer estimates, a report has the first result, unless everything is measured"""
+"""seconds for an estimate in a report, unless everything is measured"""
 
 Progress = Callable[[Measurement], Iterable[int]]
 """runs a measurement step by step and may show the progress"""
@@ -105,16 +105,16 @@ def choose(here: Lenses, selection: Selection, names: Sequence[str] = (), everyt
 def measure(
     scope: Microscope, views: Iterable[View], selection: Selection, progress: Progress, everything: bool = False
 ) -> None:
-    """Run the missing measurements of the views: of long estimates, only until their first result.
+    """Run the missing measurements of the views: estimates for a minute, at least until their first result.
 
-    everything: long ones completely, and those that start only on request, too
+    everything: estimates completely, and measurements that start only on request, too
     """
 
     def end(one: Measurement) -> int:
         """The number of steps to run."""
-        if everything or one.seconds <= LONG or not one.first:
+        if everything or one.on_request or not one.first:
             return one.total if everything or not one.on_request else 0
-        return min(one.first, one.total)
+        return min(max(one.first, int(LONG / one.per_step)), one.total)
 
     for view in views:
         while todo := [one for one in view.missing(scope, selection) if one.reached < end(one)]:

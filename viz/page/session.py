@@ -27,7 +27,8 @@ class Session:
         self.requested: dict[Hashable, str] = {}
         """keys of the measurements that the visitor started, each with the view that needs it"""
         self.started: dict[Hashable, float] = {}
-        """keys of the measurements that started automatically since the last selection, and their estimated seconds"""
+        """keys of the measurements that started automatically since the last selection, each with the number of steps
+        until its end or its next result, and the estimated seconds"""
         self.stopped: dict[Hashable, str] = {}
         """keys of the measurements that were cancelled or failed, with a message"""
         self.measuring = False
@@ -36,18 +37,16 @@ class Session:
     def starts(self, measurement: Measurement) -> bool:
         """Whether a measurement should run now: it was requested, or it starts automatically within the `BUDGET`.
 
-        Of a longer estimate, the first result may start automatically.
+        Of a longer estimate, as many results start automatically as the budget has time for.
         """
         key = measurement.key
         if key in self.stopped or measurement.on_request:
             return key in self.requested and key not in self.stopped
-        parts = [(key, measurement.seconds)]
-        if (first := measurement.first) and measurement.reached < first:
-            parts.append(((key, "first"), measurement.until(first)))
-        for part, seconds in parts:
-            if sum((self.started | {part: seconds}).values()) <= measuring.BUDGET:
-                self.started[part] = seconds
-            if part in self.started:
+        for end in (measurement.total, measurement.milestone):
+            seconds = measurement.until(end)
+            if (key, end) not in self.started and sum(self.started.values()) + seconds <= measuring.BUDGET:
+                self.started[key, end] = seconds
+            if (key, end) in self.started:
                 return True
         return key in self.requested
 

@@ -45,6 +45,13 @@ def test_what_is_found_does_it_and_what_is_proven_is_the_smallest(kept: bool, se
 
     *done, found = greedy(model, wanted)
     assert done[-1] == most_passes(6) == 22
+    begun = [one for one in done[:-2] if isinstance(one, Found) and not one.enough]
+    for size, one in enumerate(begun, 1):
+        assert one.groups is not None
+        assert len(one.groups) == size
+        assert not does(one.groups)
+        assert not one.proven
+        assert found.groups is None or found.groups[:size] == one.groups
     sizes = [size for size in range(7) if any(does(several) for several in combinations(range(6), size))]
     if found.groups is None:
         assert not kept  # all patches of the other picture are the other picture, and give its answer

@@ -95,7 +95,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def searches(scope: Microscope, selection: Selection) -> Sequence[Measurement[Found]]:
-    """A greedy search, then a proof if it is needed and affordable; both on request."""
+    """A greedy search, then, on request, a proof if it is needed and affordable."""
     task = SPECS[GOAL.value(selection)].search(scope, selection)
     sides = [side for side in reversed(scope.grid.sides) if side >= selection.side]
     groups = [Groups(scope.grid, side) for side in sides]
@@ -109,10 +109,10 @@ def searches(scope: Microscope, selection: Selection) -> Sequence[Measurement[Fo
         "passes",
         search.most_passes(*map(len, groups)),
         lambda: search.greedy(scope.model, goal(), sides),
-        on_request=True,
+        first=1 + len(groups[0]),
     )
-    found = scope.latest(greedy)
-    if found is None or found.side != selection.side:
+    found = scope.finished(greedy)
+    if found is None:
         return [greedy]
     if not 0 < (sets := search.smaller_sets(len(groups[-1]), found)) <= search.AFFORDABLE:
         return [greedy]
@@ -133,7 +133,9 @@ def _result_text(scope: Microscope, selection: Selection, found: Found, edit: Ed
     groups = Groups(scope.grid, found.side)
     named = ", ".join("({}, {})".format(*group_place(groups, groups.patches(group)[0])) for group in found.groups)
     count, sets = len(found.groups), search.smaller_sets(len(groups), found)
-    if found.side > selection.side:
+    if not found.enough:
+        proof = "So far they do not reach the goal."
+    elif found.side > selection.side:
         proof = f"Next, the {side_text(selection.side)} in them are searched."
     elif found.proven:
         proof = "No smaller set is sufficient: all were tested."

@@ -56,5 +56,5 @@ def products_of(scope: Microscope, selection: Selection) -> Measurement[NetworkI
         lambda: network_influence(
             scope.model, scope.input(picture), PROBES, SEED, side, int(groups.of[selection.patch])
         ),
-        first=2 * len(groups),
+        first=2,
     )
