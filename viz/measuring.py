@@ -21,7 +21,7 @@ from viz.zerogpu import LENT
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUDGET = 4
+BUDGET = 5
 """seconds of measurements that start automatically after each choice of a visitor; longer ones start on request"""
 
 RESULTS = 1024

@@ -94,7 +94,7 @@ def test_an_estimate_is_of_all_images_at_last(scope: Microscope, images: Tensor)
 def test_shapley_values_are_drawn_better_and_better_and_stay_after_cancel(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many orders start by themselves as four seconds allow; the rest when it is asked for, from there on."""
+    """As many orders start by themselves as five seconds allow; the rest when it is asked for, from there on."""
     monkeypatch.setattr("viz.page.instrument.REDRAW", -1)
     scope = microscope(image_size=(16, 32))
     clock.slow_down(scope.model, 0.1)  # 8 patches: an order takes 0.7 s, all twenty of them 14
