@@ -28,6 +28,7 @@ import socket
 
 import tyro
 
+from mixer import malloc
 from mixer.checkpoint import DEFAULT
 from mixer.errors import readable_errors, without_proxies
 from viz.microscope import Microscope
@@ -155,4 +156,5 @@ def command() -> None:
 
 
 if __name__ == "__main__":
+    malloc.keep()
     command()

@@ -18,6 +18,7 @@ from bench.crowd import crowd
 from bench.measure import DEVICE, Ratio
 from bench.microscope import cold_start, explaining, first_looks, intervening, looking, memory, published
 from bench.network import PLOT, inference, scaling, training
+from mixer import malloc
 from mixer.errors import readable_errors
 
 HERE = Path(__file__).parent
@@ -78,5 +79,6 @@ def main(names: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
 
 
 if __name__ == "__main__":
+    malloc.keep()  # as the app
     with readable_errors():
         tyro.cli(main)

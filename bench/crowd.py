@@ -58,17 +58,30 @@ class Client:
 
     def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], chance: random.Random):
         self._http, self._chance, self._session = http, chance, uuid4().hex
-        self._functions = {function["api_name"]: function for function in config["dependencies"]}
+        self._functions = {function["api_name"]: function["id"] for function in config["dependencies"]}
+        (self._wire,) = (one["id"] for one in config["components"] if one["props"].get("elem_id") == "wire")
+        self._sender: dict[str, str] | None = None
 
     async def request(self, turn: int) -> None:
         """Classify a picture in odd turns; else change the selection and run its measurements."""
         if turn % 2:
             await self._ask("classify", [await self._upload()])
             return
-        answer = await self._ask("act", [None], {"words": self._choice()})
-        if _running(answer):
-            await self._ask("run", [None])
-            await self._ask("act", [None], {"redraw": True})
+        if self._sender is None:
+            opened = await self._act({"link": "", "visitor": self._session})
+            self._sender = {"visitor": self._session, "network": opened["status"]["network"]}
+        answer = await self._act({"words": self._choice()} | self._sender)
+        if answer["status"]["running"]:
+            await self._ask("run", [None], self._sender)
+            await self._act({"redraw": True} | self._sender)
+
+    async def _act(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The answer to an event of the page."""
+        body = {"session_hash": self._session, "component_id": self._wire, "fn_name": "act", "data": event}
+        found: dict[str, Any] = (await self._http.post("/gradio_api/component_server", json=body)).json()
+        if "status" not in found:
+            raise RuntimeError(f"the page has no answer to {event}, but {found}")
+        return found
 
     def _choice(self) -> dict[str, str]:
         pick = self._chance.choice
@@ -95,7 +108,7 @@ class Client:
         body = {
             "data": data,
             "event_data": event,
-            "fn_index": self._functions[name]["id"],
+            "fn_index": self._functions[name],
             "session_hash": self._session,
         }
         (await self._http.post("/gradio_api/queue/join", json=body)).raise_for_status()
@@ -109,11 +122,6 @@ class Client:
                     found: list[Any] = message["output"]["data"]
                     return found
         raise RuntimeError(f"{name} did not answer")
-
-
-def _running(answer: list[Any]) -> bool:
-    """Whether the page starts measurements: a field of the status, which is the last component."""
-    return bool(answer[-1]["props"].get("running"))
 
 
 def _resident(process: int) -> float:

@@ -28,6 +28,7 @@ from viz.page.session import Session
 
 PAGE = """
 import app, torch
+app.malloc.keep()
 scope = app.Microscope.load()
 page = app.build(app.Networks(scope.source, scope))
 """

@@ -11,7 +11,7 @@ def keep() -> None:
     """Keep freed memory in this process for later tensors. Without glibc, this does nothing.
 
     By default, glibc requests new memory for each large tensor, and the system fills its pages with zeros. On a CPU,
-    that takes a fifth of a training step (`make bench`).
+    that takes a fifth of a training step (`make bench`), and a sixth of the work for visitors of the app.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -1,6 +1,7 @@
 """The networks of a server: which may be opened, by whom, and what a browser and other programs see of them."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from starlette.requests import Request
 
+from bench.crowd import _memory
 from mixer.checkpoint import DEFAULT
 from mixer.model import Mixer
 from mixer.networks import NotOpened, quality_text
@@ -202,3 +204,8 @@ def test_another_network_brings_its_markup_and_all_its_values(act: Callable[...,
     assert act(words={"patch": "2,1"}, network="seed-start")["status"]["link"] == "network=seed-start&patch=2,1"
     assert act(words={"patch": "2,1"}, network="net-of-yesterday") == {"lost": True}
     assert act(words={"patch": "2,1"}, network="seed")["status"]["link"] == "patch=2,1", "each has its own session"
+
+
+def test_the_clients_of_the_benchmark_are_answered_as_a_browser_is(url: str) -> None:
+    memory = asyncio.run(_memory(url.rstrip("/"), os.getpid(), (2, 6)))
+    assert [gigabytes > 0 for gigabytes in memory] == [True, True]
