@@ -159,9 +159,9 @@ class Instrument(Lenses):
         return [one for one in self._needs(visit, name) if not visit.starts(one)]
 
     def _offering(self, visit: Session, name: str) -> str:
-        """The view with the button *Measure* for this one: the first of its lens with the same missing measurements."""
+        """The view with the button *Measure* for this one: the first on its page with the same missing measurements."""
         keys, place = {one.key for one in self._waiting(visit, name)}, self.lens_of[name]
-        if not keys:  # nearly always: this saves the search through the other views
+        if not keys or visit.only:  # nearly always: this saves the search through the other views
             return name
         return next(
             other

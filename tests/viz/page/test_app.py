@@ -255,3 +255,12 @@ def test_what_is_set_for_a_whole_lens_is_in_the_file_and_under_the_figure(instru
     for name in ("methods", "baseline", "output"):
         assert f"# {options[name].label}: {options[name].label_of(visit.selection)}" in facts
     assert any(fact.endswith(": Gradient x input") for fact in facts)
+
+
+def test_a_view_alone_on_the_page_has_its_own_button(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viz.measuring.BUDGET", 0)
+    monkeypatch.setattr("viz.page.instrument.INSTANT", 0)
+    instrument.scope._results.clear()
+    for link, offer in (("lens=model", "Measured together with: Pictures and answers."), ("only=model.map", "<button")):
+        shown = instrument.answer(Session(instrument.first), {"link": f"?{link}"})
+        assert shown["model-map"]["measure"].startswith(offer)
