@@ -1,4 +1,4 @@
-"""Measures of many pictures: the answers, the depth of each decision, the votes of the patches, a map of the pictures.
+"""Measures of many pictures: the answers, the depth of each decision, the votes of the patches, the mean tokens.
 
 Depths and patches are numbered as in `viz.tokens`.
 """
@@ -21,24 +21,26 @@ from viz.pace import batch_size, batches, silent
 Images = Callable[[list[int]], Float[Tensor, "batch 3 height width"]]
 """from indices to pictures, normalised, on the model's device"""
 FITTED = 200
-"""pictures whose mean tokens define the axes of the map"""
+"""pictures whose mean tokens define the components"""
+COMPONENTS = 32
+"""principal components of mean tokens that are kept: 32 MB for 10,000 images and 25 depths"""
 
 
 @dataclass(frozen=True, eq=False)
-class Map:
-    """The plane in which the mean tokens of a depth differ most: their first two principal components."""
+class Components:
+    """The directions in which the mean tokens of a depth differ most: their first principal components."""
 
     centre: Float[Tensor, "depths 1 channels"]
-    axes: Float[Tensor, "depths channels 2"]
-    explained: Float32[np.ndarray, "depths 2"]
+    axes: Float[Tensor, "depths channels components"]
+    explained: Float32[np.ndarray, "depths components"]
     """the share of the variance of the pictures that define the axes"""
 
     @classmethod
-    def of(cls, means: Float[Tensor, "depths images channels"]) -> "Map":
-        axes, explained = tokens.principal_axes(means)
-        return cls(means.mean(1, keepdim=True), axes[..., :2].to(means), array(explained[:, :2]))
+    def of(cls, means: Float[Tensor, "depths images channels"]) -> "Components":
+        axes, explained = tokens.principal_axes(means, COMPONENTS)
+        return cls(means.mean(1, keepdim=True), axes.to(means), array(explained))
 
-    def places(self, means: Float[Tensor, "depths images channels"]) -> Float32[np.ndarray, "images depths 2"]:
+    def scores(self, means: Float[Tensor, "depths images channels"]) -> Float32[np.ndarray, "images depths components"]:
         return array(((means - self.centre) @ self.axes).movedim(1, 0))
 
 
@@ -51,9 +53,9 @@ class Answers:
     """the depth from which on the answer is the most probable class"""
     votes: Float32[np.ndarray, "images patches"]
     """the logit of the answer from each token of the last depth alone; their mean is the answer's logit"""
-    map: Map
-    places: Float32[np.ndarray, "images depths 2"]
-    """coordinates of the mean token of each picture, on the map of the depth"""
+    components: Components
+    scores: Float32[np.ndarray, "images depths components"]
+    """of the mean token of each picture"""
 
     @property
     def answer(self) -> Int64[np.ndarray, "images"]:
@@ -83,8 +85,9 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
     config, depths = model.config, 2 * len(model.blocks) + 1
     # whole arrays: small ones between the large tensors of the passes would keep the freed memory from being used again
     probabilities, decided = np.empty((count, config.num_classes), np.float32), np.empty(count, np.int64)
-    votes, places = np.empty((count, config.grid.patches), np.float32), np.empty((count, depths, 2), np.float32)
-    waiting, plane, done, placed = list[Tensor](), None, 0, 0
+    votes = np.empty((count, config.grid.patches), np.float32)
+    scores = np.empty((count, depths, COMPONENTS), np.float32)
+    waiting, components, done, scored = list[Tensor](), None, 0, 0
     for part in batches(model, torch.arange(count), gradients=True):
         seen, here = trace(model, images(part.tolist())).depths, slice(done, done + len(part))
         logits = tokens.answer(model, seen)
@@ -95,15 +98,15 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
         decided[here] = tokens.leads_for_good(logits.argmax(-1)).cpu().numpy()
         waiting.append(seen.mean(2))
         done += len(part)
-        if plane is None and done >= min(count, FITTED):
-            plane = Map.of(torch.cat(waiting, 1))
-        if plane is not None:
-            places[placed:done] = plane.places(torch.cat(waiting, 1))
-            placed = done
+        if components is None and done >= min(count, FITTED):
+            components = Components.of(torch.cat(waiting, 1))
+        if components is not None:
+            scores[scored:done] = components.scores(torch.cat(waiting, 1))
+            scored = done
             waiting.clear()
         yield done
-    assert plane is not None, "there is a picture"
-    yield Answers(probabilities, decided, votes, plane, places)
+    assert components is not None, "there is a picture"
+    yield Answers(probabilities, decided, votes, components, scores)
 
 
 def gradients_x_input(

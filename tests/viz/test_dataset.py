@@ -37,7 +37,7 @@ def test_each_picture_has_the_answer_depth_and_votes_of_its_own_pass(scope: Micr
         assert found.margin[sample] == pytest.approx(best[-1] - best[-2], abs=1e-5)
 
 
-def test_the_map_is_that_of_the_first_pictures_and_each_lies_where_its_mean_token_does(
+def test_the_components_are_those_of_the_first_pictures_and_each_has_the_scores_of_its_mean_token(
     scope: Microscope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset, "FITTED", 10)
@@ -47,9 +47,9 @@ def test_the_map_is_that_of_the_first_pictures_and_each_lies_where_its_mean_toke
     centred = means[2] - means[2, :16].mean(0)  # batches of 8: the second one has the tenth
     _, sizes, axes = torch.linalg.svd(centred[:16], full_matrices=False)
     want = (centred @ axes[:2].T).abs().numpy()  # a component has no sign of its own
-    np.testing.assert_allclose(np.abs(found.places[:, 2]), want, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(np.abs(found.scores[:, 2, :2]), want, rtol=1e-2, atol=1e-3)
     share = (sizes.square() / sizes.square().sum())[:2].numpy()
-    np.testing.assert_allclose(found.map.explained[2], share, rtol=1e-3)
+    np.testing.assert_allclose(found.components.explained[2, :2], share, rtol=1e-3)
 
 
 def test_gradients_of_many_are_those_of_each(scope: Microscope) -> None:
@@ -83,7 +83,7 @@ def test_only_the_arrays_of_the_results_grow_with_the_number_of_pictures(
     held = np.array([kept() for step in measure(scope, 80) if isinstance(step, int)])
     tracemalloc.stop()
     gc.unfreeze()
-    early, late = np.array_split(held[3:], 2)  # the first ones wait for the map
+    early, late = np.array_split(held[3:], 2)  # the first ones wait for the components
     assert len(late) >= 3
     assert (late.max(0) <= early.max(0)).all()
 

@@ -399,11 +399,12 @@ def scatter(
     crossed: Sequence[Sequence[bool]],
     texts: Sequence[Sequence[str]],
     here: Float32[np.ndarray, "2"],
-    explained: Sequence[float],
+    explained: Sequence[float] | None,
 ) -> go.Figure:
     """Points in groups with a name and a colour. The symbol is a cross for `crossed` points and a star for `here`.
 
-    texts: hover text of each point. explained: the share of the variance along each axis
+    texts: hover text of each point
+    explained: the share of the variance along each axis; None: the axes have no meaning, and are not drawn
     """
     groups = [
         go.Scatter(
@@ -423,8 +424,14 @@ def scatter(
         x=here[:1], y=here[1:], mode="markers", marker=look, hovertext="the current picture", hoverinfo="text",
         showlegend=False,
     )  # fmt: skip
-    titles = [f"{name} component ({share:.0%} of the variance)" for name, share in zip(NTH, explained, strict=True)]
-    return axes_figure([*groups, star], 420, xaxis={"title": titles[0]}, yaxis={"title": titles[1]})
+    if explained is None:
+        across = down = {"visible": False}
+    else:
+        across, down = (
+            {"title": f"{name} component ({share:.0%} of the variance)"}
+            for name, share in zip(NTH, explained, strict=True)
+        )
+    return axes_figure([*groups, star], 420, xaxis=across, yaxis=down)
 
 
 def learning_curves(

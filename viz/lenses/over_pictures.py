@@ -1,8 +1,10 @@
 """Views of many pictures: a map of their mean tokens, and mean maps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float32
 
 from viz import dataset, figures
 from viz.dataset import Answers
@@ -18,24 +20,30 @@ from viz.lenses.samples import (
 from viz.lenses.view import Drawn, Numbers, Point, View, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
-from viz.selection import Params, Selection
+from viz.selection import Choice, Params, Selection
+from viz.tsne import FEWEST, ITERATIONS, STEP, neighbours_kept, tsne
 
-MAX_POINTS = 2_000
+MAX_POINTS = 500
 """maximum number of points of a figure"""
+TSNE, PCA = "tsne", "pca"
+PROJECTION = Choice("projection", "Projection", ((TSNE, "t-SNE"), (PCA, "PCA")), TSNE)
+NEAREST = 5
+"""number of neighbours, for the check of the map and for the place of a picture that is not in it"""
 VOTES, GRADIENTS = "votes", "Gradient x input"
 
 
 def plane(scope: Microscope) -> View:
     return View(
         "map",
-        "Map of mean tokens (PCA)",
+        "Map of mean tokens",
         "Which pictures have similar mean tokens at the selected depth, and where is the current one?",
-        "Limits: two components show only a part of the variance, so pictures that lie together may still differ.",
+        "Limits: t-SNE keeps neighbours together, not distances or sizes of groups; two principal components show only "
+        "a part of the variance.",
         lambda scope, s: (s.depth, s.picture),
         _draw_map,
-        options=filters(scope),
+        options=(*filters(scope), PROJECTION),
         pick=_pick,
-        needs=lambda scope, s: [answers_to(scope, s)],
+        needs=_map_needs,
     )
 
 
@@ -62,24 +70,72 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
     if not selected:
         return Drawn(words=words)
     names, shown, depth = picture_list(scope, selection).names, selected[:MAX_POINTS], selection.depth
+    projected = _projected(scope, selection, answers, shown)
+    if projected is None:
+        return Drawn(words=words)
+    at, own = projected
     wrong = wrong_answers(scope, selection, answers)
     groups = _groups(answers, wrong, shown)
-    at = answers.places[:, depth]
-    own = answers.map.places(scope.look(selection.picture).depths.mean(2))[0, depth]
     drawn = figures.scatter(
-        [at[places] for _, places in groups],
+        [np.array([at[i] for i in places]) for _, places in groups],
         [scope.classes[c] for c, _ in groups],
         [figures.class_colour(c) for c, _ in groups],
         [[wrong[i] for i in places] for _, places in groups],
         [[f"{names[i]}: {scope.classes[c]} {answers.confidence[i]:.0%}" for i in places] for c, places in groups],
         own,
-        answers.map.explained[depth].tolist(),
+        answers.components.explained[depth, :2].tolist() if PROJECTION.value(selection) == PCA else None,
     )
     if len(selected) > MAX_POINTS:
         words += f" The first {MAX_POINTS:,} are shown."
     words += " Colour: the answer; a cross: it differs from the label; the star: the current picture."
-    axes = {"picture": [names[i] for i in shown], "component": ("first", "second")}
-    return Drawn(drawn, words=words, numbers=Numbers("score", axes, at[shown]))
+    places = np.array([at[i] for i in shown])
+    if len(shown) > NEAREST:
+        kept = neighbours_kept(answers.scores[shown, depth], places, NEAREST)
+        words += f" Of the {NEAREST} nearest points, {kept:.0%} are also nearest by mean token."
+    axes = {"picture": [names[i] for i in shown], "axis": ("first", "second")}
+    return Drawn(drawn, words=words, numbers=Numbers("place", axes, places))
+
+
+def _map_needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
+    if (found := _selected(scope, selection)) is None:
+        return [answers_to(scope, selection)]
+    return [_tsne(scope, selection, *found)] if _by_tsne(selection, found[1]) else []
+
+
+def _by_tsne(selection: Selection, selected: Sequence[int]) -> bool:
+    """Whether the map is made by t-SNE: a few points have only one by PCA."""
+    return PROJECTION.value(selection) == TSNE and len(selected) >= FEWEST
+
+
+def _tsne(
+    scope: Microscope, selection: Selection, answers: Answers, selected: Sequence[int]
+) -> Measurement[Float32[np.ndarray, "points 2"]]:
+    shown, depth = selected[:MAX_POINTS], selection.depth
+    measured = scope.measurement(
+        ("t-SNE", of_test(scope, selection), tuple(shown), depth),
+        "t-SNE",
+        "iterations",
+        ITERATIONS,
+        lambda: tsne(answers.scores[shown, depth]),
+        first=STEP,
+    )
+    return replace(measured, per_step=4e-4 + 2e-8 * len(shown) ** 2)
+
+
+def _projected(
+    scope: Microscope, selection: Selection, answers: Answers, shown: Sequence[int]
+) -> tuple[dict[int, Float32[np.ndarray, "2"]], Float32[np.ndarray, "2"]] | None:
+    """The places of the shown pictures by their indices, and of the selected one; None before t-SNE has begun."""
+    scores, depth = answers.scores[shown, selection.depth], selection.depth
+    own = answers.components.scores(scope.look(selection.picture).depths.mean(2))[0, depth]
+    if not _by_tsne(selection, shown):
+        return dict(zip(shown, scores[:, :2], strict=True)), own[:2]
+    places = scope.latest(_tsne(scope, selection, answers, shown))
+    if places is None:
+        return None
+    apart = np.linalg.norm(scores - own, axis=1)
+    nearest = apart.argsort()[:1] if apart.min() < 1e-3 * np.median(apart) else apart.argsort()[:NEAREST]
+    return dict(zip(shown, places, strict=True)), places[nearest].mean(0)
 
 
 def _pick(scope: Microscope, selection: Selection, point: Point) -> Params:

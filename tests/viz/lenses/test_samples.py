@@ -21,7 +21,8 @@ from viz.selection import Selection, change
 @pytest.fixture(scope="module")
 def instrument() -> Instrument:
     made = Instrument(microscope())
-    measure(made.scope, made.views["model-mean"], made.first, asked=True)
+    for view in ("model-mean", "model-map"):
+        measure(made.scope, made.views[view], made.first, asked=True)
     return made
 
 
@@ -95,9 +96,10 @@ def test_a_page_holds_so_many(instrument: Instrument, monkeypatch: pytest.Monkey
     assert opened(view.draw(scope, Selection(b"", chosen=(("page", "3"), ("samples", "cat")))).html) == [6, 7]
 
 
-def test_a_point_of_the_map_opens_its_picture(instrument: Instrument) -> None:
+@pytest.mark.parametrize("projection", ["tsne", "pca"])
+def test_a_point_of_the_map_opens_its_picture(instrument: Instrument, projection: str) -> None:
     scope, view, seen = instrument.scope, instrument.views["model-map"], set()
-    found = drawn(instrument, "map")
+    found = drawn(instrument, "map", projection=projection)
     assert view.pick
     assert found.figure
     *groups, star = found.figure.data
@@ -112,6 +114,28 @@ def test_a_point_of_the_map_opens_its_picture(instrument: Instrument) -> None:
     assert seen == set(range(20))
     with pytest.raises(IndexError):
         view.pick(scope, instrument.first, Point(len(groups), "", (0,)))
+
+
+def test_the_map_by_tsne_is_of_the_pictures_that_are_shown(instrument: Instrument) -> None:
+    scope, view = instrument.scope, instrument.views["model-map"]
+    assert not view.missing(scope, instrument.first)
+    wrong = chosen(instrument, samples="wrong")
+    assert [one.label for one in view.missing(scope, wrong)] == ["t-SNE"], "of other pictures there is another map"
+    assert not view.draw(scope, wrong).figure
+    two = chosen(instrument, samples="cat")
+    assert not view.missing(scope, two), "two points have only a map by PCA"
+    *_, trace, _ = view.draw(scope, two).figure.data
+    assert len(trace.x) <= 2
+    edited = chosen(instrument, edits="mean:0,0")  # near the sample that it was made of
+    (x,), (y,) = star_of(view.draw(scope, edited)), star_of(view.draw(scope, edited), "y")
+    shown = view.draw(scope, edited).numbers.values
+    assert (shown.min(0) <= (x, y)).all()
+    assert ((x, y) <= shown.max(0)).all()
+
+
+def star_of(found: Drawn, axis: str = "x") -> np.ndarray:
+    assert found.figure
+    return np.asarray(found.figure.data[-1][axis])
 
 
 def test_the_mean_is_over_what_the_filter_lets_through(instrument: Instrument) -> None:
