@@ -60,8 +60,13 @@ class Measurement(Generic[T]):
     """whether it starts only at the visitor's request"""
     first: int | None = None
     """the number of steps before the first result, if it is an estimate that is refined"""
-    reached: int = 0
-    """the number of steps behind the result in memory"""
+    reached_now: Callable[[], int] = lambda: 0
+    """returns the number of steps behind the result in memory"""
+
+    @property
+    def reached(self) -> int:
+        """The number of steps behind the result in memory."""
+        return self.reached_now()
 
     @property
     def seconds(self) -> float:
@@ -172,10 +177,11 @@ class Clock:
     """The remaining time of a measurement: at first from its estimate, then from its progress."""
 
     def __init__(self, measurement: Measurement):
-        self._measurement, self._started, self._from = measurement, time.monotonic(), measurement.reached
+        self._total, self._from, self._seconds = measurement.total, measurement.reached, measurement.seconds
+        self._started = time.monotonic()
 
     def left(self, done: int) -> float:
         """The remaining seconds after `done` steps."""
-        share = (done - self._from) / max(1, self._measurement.total - self._from)
+        share = (done - self._from) / max(1, self._total - self._from)
         spent = time.monotonic() - self._started
-        return (spent / share if share > 0.1 else self._measurement.seconds) * (1 - share)
+        return (spent / share if share > 0.1 else self._seconds) * (1 - share)

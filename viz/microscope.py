@@ -225,7 +225,7 @@ class Microscope(Memory):
 
     def sample_picture(self, sample: int) -> bytes:
         """The same as a picture in the network's size."""
-        return self.picture_of(self.sample_image(sample))
+        return to_picture(self.sample_image(sample), self.grid.image_size).tobytes()
 
     def sample_place(self, sample: int) -> int:
         """Its index among the test images, or among the files of its folder."""
@@ -300,7 +300,7 @@ class Microscope(Memory):
         """
         per_step = self.seconds_per_pass * (1 if passes is None else passes / max(1, total))
         make = partial(self.resumable, key, steps)
-        return Measurement(key, label, unit, total, per_step, make, on_request, first, self.reached(key))
+        return Measurement(key, label, unit, total, per_step, make, on_request, first, partial(self.reached, key))
 
     def over_samples(
         self,

@@ -33,6 +33,8 @@ Params = Mapping[str, str]
 
 AMPERSAND = re.compile(r"&(amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
 """`&` as HTML writes it"""
+ENCODED = 5
+"""how many times a link may be encoded"""
 FOREIGN = re.compile(
     r".*_.*|.*[a-z][A-Z].*|(?i:.*id|[b-df-hj-np-tv-xz]+|.*[b-df-hj-np-tv-xz]{4}.*|guccounter|igsh|xtor|ved|si|epik"
     r"|ref|referr?er|source|share|sharer|feature|campaign|client)"
@@ -248,9 +250,9 @@ def _forgiving(read: Callable[[str], Made], text: str) -> Made:
 
 
 def _decoded(text: str) -> str:
-    """A text after URL decoding, repeated until it no longer changes."""
-    while (plain := unquote(text)) != text:
-        text = plain
+    """A text after URL decoding, repeated for programs that encode it again."""
+    for _ in range(ENCODED):
+        text = unquote(text)
     return text
 
 
@@ -267,15 +269,17 @@ def from_query(text: str) -> dict[str, str]:
     It accepts what programs do to links: `&amp;` for `&`, parts or all encoded twice, a second `?`.
     It ignores the names of `FOREIGN` and everything after a `#`.
     """
-    text = AMPERSAND.sub("&", text.removeprefix("?"))
-    if "=" not in text:
-        text = AMPERSAND.sub("&", _decoded(text))
-    found = dict[str, str]()
-    for name, word in parse_qsl(text.partition("#")[0], keep_blank_values=True):
-        name, (word, others) = name.strip(), _split(name.strip(), word)
-        if not FOREIGN.fullmatch(name):
-            found[bare(name) or name] = word
-        found |= from_query(others)
+    found, links = dict[str, str](), [text]
+    for link in links:  # which grows
+        link = AMPERSAND.sub("&", link.removeprefix("?"))
+        if "=" not in link:
+            link = AMPERSAND.sub("&", _decoded(link))
+        for name, word in parse_qsl(link.partition("#")[0], keep_blank_values=True):
+            name, (word, others) = name.strip(), _split(name.strip(), word)
+            if not FOREIGN.fullmatch(name):
+                found[bare(name) or name] = word
+            if others:
+                links.append(others)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -115,7 +116,7 @@ def test_an_estimate_is_next_shown_at_its_first_result_and_at_each_doubling(
 ) -> None:
     memory = Memory()
     for reached, end in milestones.items():
-        one = replace(measurement(memory, "a", total=100), first=first, reached=reached)
+        one = replace(measurement(memory, "a", total=100), first=first, reached_now=partial(int, reached))
         assert one.milestone == end
         assert one.until(end) == end - reached
     assert one.seconds == 100 - reached

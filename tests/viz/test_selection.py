@@ -1,5 +1,6 @@
 """A link says the selection, and nothing else can be said by it."""
 
+import time
 import zlib
 from base64 import urlsafe_b64encode
 from dataclasses import replace
@@ -299,3 +300,20 @@ def test_classes_that_differ_little_are_linked_apart_and_decomposed_letters_are_
     assert scope.class_number("Caf\u00e9") == 4
     with pytest.raises(ValueError, match="has no class 'CAT'"):
         scope.class_number("CAT")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "patch=1,1" + "?patch=1,1" * 3000,
+        "patch=%" + "25" * 80_000,
+        "?" * 9000 + "patch=1,1",
+        "patch=1,1" + "&amp;patch=1,1" * 9000,
+        "%3Fpatch%3D" * 9000,
+    ],
+    ids=["links in links", "encoded again and again", "question marks", "ampersands", "encoded"],
+)
+def test_a_link_that_is_made_to_be_slow_is_read_in_time(link: str) -> None:
+    begin = time.process_time()
+    assert from_query(link)
+    assert time.process_time() - begin < 2

@@ -50,8 +50,10 @@ def question(scope: Microscope, query: AttributionQuery, background: bool = Fals
     """
     one = _tensors(scope, query, background)
     key = "logits", array(one.baseline).tobytes()
-    empty = scope.cached(key, lambda: finish(logits_of(scope.model, one.baseline[None])))
-    return replace(one, ends=torch.cat([empty, scope.look(query.picture).logits]))
+    # an array, because the memory has room for few tensors
+    empty = scope.cached(key, lambda: array(finish(logits_of(scope.model, one.baseline[None]))))
+    logits = scope.look(query.picture).logits
+    return replace(one, ends=torch.cat([torch.from_numpy(empty).to(logits), logits]))
 
 
 def _tensors(scope: Microscope, query: AttributionQuery, background: bool) -> Question:

@@ -17,6 +17,7 @@ from viz.figures.charts import (
     learning_curves,
     lines_of_blocks,
     lines_over_depth,
+    most_confused,
     patch_matrix,
     reliability,
     scatter,

@@ -205,12 +205,17 @@ def _hatched(shape: str) -> dict[str, Any]:
     return {"shape": shape, "fgcolor": "white", "size": 5, "fillmode": "overlay"}
 
 
+def most_confused(images: Int[np.ndarray, "classes classes"]) -> Int[np.ndarray, "drawn"]:
+    """The classes of a confusion matrix that are drawn: those with the most wrong answers, in their order."""
+    mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
+    return np.sort(np.argsort(-mistakes, kind="stable")[:READABLE])
+
+
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> go.Figure:
     """The number of images of each class (rows) with each answer (columns); of many classes, the most confused."""
     images = np.asarray(counts)
     shares = images / images.sum(1, keepdims=True).clip(1)
-    mistakes = images.sum(0) + images.sum(1) - 2 * images.diagonal()
-    drawn = np.sort(np.argsort(-mistakes, kind="stable")[:READABLE])
+    drawn = most_confused(images)
     names = [classes[i] for i in drawn]
     shade, count = shares[np.ix_(drawn, drawn)], images[np.ix_(drawn, drawn)]
     heat = go.Heatmap(

@@ -45,7 +45,8 @@ def _confusion(scope: Microscope, selection: Selection) -> Drawn:
 
 def _confused(scope: Microscope, selection: Selection, point: Point) -> Params:
     """A click on a cell of the confusion matrix: the samples with this label and answer."""
-    truth, answer = (scope.classes[i] for i in point.index)
+    drawn = figures.most_confused(np.asarray(scope.metrics["confusion"]))
+    truth, answer = (scope.classes[drawn[i]] for i in point.index)
     return {"samples": truth if len(scope.classes) > MAX_PAIRED else f"{truth}>{answer}"}
 
 

@@ -124,7 +124,10 @@ def _draw_neighbours(scope: Microscope, selection: Selection) -> Drawn:
         return Drawn()
     token = scope.look(selection.picture).depths[selection.depth, 0, selection.patch]
     itself = selection.sample if (selection.sample or 0) < len(bank) else None
-    found = tokens.neighbours(bank, token, CROPS, itself)
+    others = (len(bank) - (itself is not None)) * scope.grid.patches
+    if not others:
+        return Drawn(words="There is no other sample.")
+    found = tokens.neighbours(bank, token, min(CROPS, others), itself)
     tokens_found = list(zip(found.images.tolist(), found.patches.tolist(), found.cosines.tolist(), strict=True))
     crops = (_crop(scope, *one) for one in tokens_found)
     names = [f"sample {sample}, patch {scope.grid.position(patch)}" for sample, patch, _ in tokens_found]

@@ -87,8 +87,9 @@ def add(networks: Networks, fetch: bool) -> None:
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
-        one = explanation(scope, AttributionQuery(pixels, number, against, of, parameters.block(scope, block)), kind)
-        await _measure(scope.missing([one]))
+        query = AttributionQuery(pixels, number, against, of, parameters.block(scope, block))
+        one = await on_model_thread(explanation, scope, query, kind)
+        await _measure(await on_model_thread(scope.missing, [one]))
         found = await on_model_thread(scope.measured, one)
         return answers.attributed(scope, found, against, notes)
 

@@ -215,8 +215,8 @@ class Instrument(Lenses):
         done: int | None = measurement.reached
         reached = measurement.reached
         while done is not None:
-            if self.scope.reached(measurement.key) > reached and time.monotonic() - drawn > REDRAW:
-                reached, drawn = self.scope.reached(measurement.key), time.monotonic()
+            if measurement.reached > reached and time.monotonic() - drawn > REDRAW:
+                reached, drawn = measurement.reached, time.monotonic()
                 yield {"redraw": next(_turn)}
             if slow and time.monotonic() - looked > REFRESH:
                 looked = time.monotonic()

@@ -6,6 +6,7 @@ All share one page. The answer to a link to another network contains the markup 
 import asyncio
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from mixer.errors import message
 from mixer.networks import LocalNetwork, present
+from viz.measuring import on_model_thread
 from viz.microscope import Microscope
 from viz.page.instrument import Instrument
 from viz.page.pin import network_of
@@ -81,7 +83,8 @@ class Networks:
                 raise ValueError(f"{UNKNOWN.format(name)}; the networks are {here}")
             if found not in self._open:
                 scope = await asyncio.to_thread(Microscope.load, sources[found], **self._pictures)
-                self._open[found] = Instrument(scope, found, self.get, further=True)
+                made = partial(Instrument, further=True)  # answers a picture
+                self._open[found] = await on_model_thread(made, scope, found, self.get)
             return self._open[found]
 
     async def add(self, source: str) -> Instrument:

@@ -6,6 +6,7 @@ Other programs send values of any type; many send numbers, lists and booleans as
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from viz.attribution.methods import METHODS
@@ -90,6 +91,8 @@ def parsed(name: str, read: Callable[[Microscope, Any], T], scope: Microscope, g
 
 
 def class_number(scope: Microscope, label: object) -> int:
+    with suppress(ValueError):
+        return scope.class_number(str(label))
     return scope.classes.index(one_of("label", label, scope.classes))
 
 

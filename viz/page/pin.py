@@ -69,7 +69,7 @@ def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
 def swapped(here: Lenses, pinned: Pinned, selection: Selection) -> str:
     """The link that swaps the pinned and the current selection."""
     pin = {"pin": to_text(Pinned(here, selection))}
-    return to_query(dict(parse_qsl(to_text(pinned))) | {"lens": selection.lens} | pin)
+    return to_query(dict(parse_qsl(to_text(pinned), keep_blank_values=True)) | {"lens": selection.lens} | pin)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:

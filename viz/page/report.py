@@ -119,7 +119,7 @@ def measure(
     for view in views:
         while todo := [one for one in view.missing(scope, selection) if one.reached < end(one)]:
             for _ in progress(todo[0]):
-                if scope.reached(todo[0].key) >= end(todo[0]):
+                if todo[0].reached >= end(todo[0]):
                     break
 
 

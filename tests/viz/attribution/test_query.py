@@ -77,3 +77,11 @@ def test_what_was_given_up_is_not_taken_for_an_answer(scope: Microscope) -> None
 def test_a_baseline_that_does_not_exist_is_named(scope: Microscope) -> None:
     with pytest.raises(ValueError, match="no baseline is named 'pink'"):
         scope.measured(explanation(scope, ask(baseline="pink"), "Patch ablation"))
+
+
+def test_baselines_of_many_pictures_leave_the_tokens_of_the_samples_in_memory(scope: Microscope) -> None:
+    bank = scope.sample_tokens(0)
+    scope.measured(bank)
+    for sample in range(12):
+        question(scope, AttributionQuery(scope.sample_picture(sample), 0, "own mean", "logit", 0))
+    assert not scope.missing([bank])

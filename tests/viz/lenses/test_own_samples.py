@@ -11,14 +11,14 @@ from mixer.data import Samples
 from mixer.model import MixerConfig
 from tests.viz.explained import bent
 from tests.viz.looking import measure
-from viz.lenses.model import _confused
+from viz.lenses.model import CONFUSION, _confused
 from viz.lenses.view import Point
 from viz.microscope import Microscope
 from viz.page import specimen
 from viz.page.instrument import Instrument
 from viz.page.report import BROKEN
 from viz.page.session import Session
-from viz.selection import change, first
+from viz.selection import Selection, change, first
 
 pytestmark = pytest.mark.usefixtures("few_draws")
 
@@ -128,9 +128,38 @@ def test_of_many_classes_pairs_are_not_listed() -> None:
     instrument = Instrument(network(names, [3, 5, 5]))
     (kinds,) = instrument.specimen.all_options
     assert [name for name, _ in kinds.choices] == ["all", "unsure", "wrong", *names]
-    assert _confused(instrument.scope, instrument.first, Point(0, "", (5, 3))) == {"samples": "thing 5"}
     assert shown(instrument, "thing 5") == ["1", "2"]
     assert shown(instrument, "thing 7") == []
+
+
+@pytest.mark.parametrize("classes", [4, 60])
+def test_a_cell_of_the_confusion_matrix_is_that_of_its_names(classes: int) -> None:
+    names = tuple(f"thing {i}" for i in range(classes))
+    scope = network(names, [0, 1])
+    counts = np.eye(classes, dtype=int)
+    counts[-1, -2] = counts[-2, 1] = 7  # of many classes, the last ones are confused, and drawn
+    scope.metrics["confusion"] = counts.tolist()
+    drawn = CONFUSION.draw(scope, Selection(b"")).figure.data[0]
+    for row, col in ((0, 0), (len(drawn.y) - 1, len(drawn.x) - 2), (1, 2)):
+        picked = _confused(scope, Selection(b""), Point(0, "", (row, col)))
+        label = drawn.y[row] if classes > 20 else f"{drawn.y[row]}>{drawn.x[col]}"
+        assert picked == {"samples": label}
+
+
+def test_the_tokens_of_one_sample_have_no_neighbours_and_those_of_two_have_few() -> None:
+    for count, found in ((1, 0), (2, 10)):
+        made = Instrument(network(NAMES, [0] * count))
+        view = made.views["tokens-neighbours"]
+        measure(made.scope, view, made.first)
+        drawn = view.draw(made.scope, made.first)
+        assert drawn.html.count("<li>") == found
+        assert bool(drawn.words) == (not found)
+
+
+def test_samples_are_read_while_a_photo_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = network(NAMES, [0, 1])
+    monkeypatch.setattr("viz.microscope.decode", None)
+    assert scope.sample_picture(1) == scope.samples.images[1].permute(1, 2, 0).numpy().tobytes()
 
 
 def test_a_checkpoint_is_opened_with_its_samples(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from gradio_client import Client, handle_file
 from PIL import Image
 from starlette.requests import Request
+from torch.nn.modules.module import register_module_forward_hook
 
 from bench.crowd import _memory
 from mixer.checkpoint import DEFAULT
@@ -209,3 +211,16 @@ def test_another_network_brings_its_markup_and_all_its_values(act: Callable[...,
 def test_the_clients_of_the_benchmark_are_answered_as_a_browser_is(url: str) -> None:
     memory = asyncio.run(_memory(url.rstrip("/"), os.getpid(), (2, 6)))
     assert [gigabytes > 0 for gigabytes in memory] == [True, True]
+
+
+def test_networks_pass_pictures_on_the_thread_of_the_model_alone(url: str, tmp_path: Path) -> None:
+    """On another one, such as that of the server, a slow network would stop all visitors."""
+    threads = set[str]()
+    with register_module_forward_hook(lambda *_: threads.add(threading.current_thread().name)):
+        client = Client(url, verbose=False)
+        Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
+        for name, given in (("classify", {}), ("attribute", {"method": "Saliency"}), ("mixing", {"block": 1})):
+            client.predict(handle_file(tmp_path / "red.png"), api_name=f"/{name}", **given)
+        client.predict(name="tokens.votes", words="sample=3", network="seed-start", api_name="/view")
+        client.predict(network="seed-epoch-1", api_name="/describe")
+    assert threads == {"model_0"}

@@ -195,3 +195,24 @@ def test_each_has_its_own_scale_when_asked_to(instrument: Instrument, pinned: Se
     assert instrument.answer(pinned, {"words": {"depth": "1b"}})["tokens-votes"]["own"] is False
     assert instrument.answer(pinned, {"words": {"scale": "own"}})["tokens-votes"]["own"] is True
     assert "scale=own" in link(instrument, pinned.pinned, pinned.selection)
+
+
+def test_what_is_swapped_keeps_an_empty_choice(instrument: Instrument) -> None:
+    visit = Session(instrument.first)
+    instrument.answer(visit, {"words": {"methods": "", "lens": "attribution"}})
+    instrument.answer(visit, {"words": {"pin": "here"}})
+    instrument.answer(visit, {"words": {"methods": "Saliency"}})
+    follow = instrument.answer(visit, {"words": {"pin": "swap"}})["status"]["follow"]
+
+    instrument.answer(visit, {"link": follow})
+    assert dict(visit.selection.chosen)["methods"] == ""
+
+
+def test_an_estimate_for_the_pinned_network_says_how_far_it_is(small: Microscope, other: Microscope) -> None:
+    here, there = Lenses(small, "here"), Lenses(other, "there")
+    (one,) = Pinned(there, there.first).needs("mixing-network-matrix", here)
+    steps = one.steps()
+    before = one.reached
+    next(steps), next(steps)
+    steps.close()
+    assert one.reached > before == 0

@@ -44,7 +44,7 @@ def rather_than(scope: Microscope) -> Choice:
 def class_of(scope: Microscope, selection: Selection) -> int:
     """The number of the other class."""
     chosen = rather_than(scope).value(selection)
-    ranked = [*map(int, scope.probabilities(selection.picture).argsort()[::-1])]
+    ranked = scope.leading(selection.picture, len(scope.classes))
     if chosen == NEXT:
         return next((i for i in ranked if i != selection.target), selection.target)
     return ranked[int(chosen.removeprefix("top-")) - 1] if len(scope.classes) > MANY else scope.class_number(chosen)
