@@ -55,7 +55,7 @@ class Found:
     side: int = 1
     """of the groups, in patches"""
     enough: bool = True
-    """whether the goal is reached; False while a search goes on"""
+    """whether the goal is reached; False while a search continues"""
 
     @property
     def proven(self) -> bool:
