@@ -112,9 +112,11 @@ def measure(
 
     def end(one: Measurement) -> int:
         """The number of steps to run."""
-        if everything or one.on_request or not one.first:
-            return one.total if everything or not one.on_request else 0
-        return min(max(one.first, int(LONG / one.per_step)), one.total)
+        if everything:
+            return one.total
+        if one.on_request:
+            return 0
+        return min(max(one.first, int(LONG / one.per_step)), one.total) if one.first else one.total
 
     for view in views:
         while todo := [one for one in view.missing(scope, selection) if one.reached < end(one)]:
