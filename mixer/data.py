@@ -166,8 +166,8 @@ def named(source: str) -> Published | None:
     return next((one for one in PUBLISHED.values() if one.name == source), None)
 
 
-def at_hand(source: str, root: Path | None = None) -> Published | None:
-    """The same, if its test images are in `root` (default: as for `published`)."""
+def at_hand(source: str, root: Path | None) -> Published | None:
+    """The same, if its test images are in `root` (None: as for `published`)."""
     one = named(source)
     return one if one and ((root or _root()) / one.test_file).is_file() else None
 

@@ -54,9 +54,9 @@ class Decoded:
 
     image: Image.Image
     """RGB, upright"""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     """sentences about what was left out or changed"""
-    name: str = ""
+    name: str
     """file name, if known"""
 
 

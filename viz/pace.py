@@ -172,9 +172,9 @@ def silent(steps: Steps[T], done: int) -> Steps[T]:
         return end.value
 
 
-def with_result(steps: Steps[T], done: int = 0) -> Iterator[int | T]:
+def with_result(steps: Steps[T]) -> Iterator[int | T]:
     """As `summed`, but yields the result at the end."""
-    yield (yield from summed(steps, done))
+    yield (yield from summed(steps))
 
 
 def collected(

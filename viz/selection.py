@@ -76,7 +76,6 @@ class Several:
     choices: tuple[tuple[str, str], ...]
     default: str
     """comma-separated values"""
-    most: int | None = None
 
     def value(self, selection: "Selection") -> tuple[str, ...]:
         """In the order of the choices."""
@@ -88,8 +87,6 @@ class Several:
         wrong = [part for part in chosen if part not in names]
         if wrong:
             raise ValueError(f"{self.name} are of {', '.join(names)}, not {wrong[0]!r}")
-        if self.most and len(chosen) > self.most:
-            raise ValueError(f"{self.name}: at most {self.most} at a time")
         return ",".join(name for name in names if name in chosen)
 
     def label_of(self, selection: "Selection") -> str:
@@ -105,8 +102,6 @@ class Number:
     low: int
     high: int
     default: int
-    slider: bool = False
-    """slider or input field"""
 
     def value(self, selection: "Selection") -> int:
         return int(selection.options.get(self.name, self.default))

@@ -301,15 +301,6 @@ def test_lines_of_all_classes_are_seen_on_the_page_s_grounds(ground: str) -> Non
         assert (bright + 0.05) / (dark + 0.05) >= 3, index
 
 
-def test_groups_of_many_names_are_the_longest_in_their_order() -> None:
-    values = np.linspace(1, 0, 60)[::-1]
-    names = [f"class {i}" for i in range(60)]
-    groups = figures.grouped_bars(np.stack([values, values[::-1], values]), ["a", "b", "c"], names, "probability")
-    assert list(groups.data[0].x) == [*names[:5], *names[55:]]
-    assert groups.data[1].y.tolist() == [*values[:54:-1], *values[4::-1]]
-    assert groups.layout.yaxis.title.text == "probability (10 of 60 shown)"
-
-
 def test_a_confusion_matrix_shows_as_many_classes_as_can_be_read() -> None:
     counts = np.diag(np.full(100, 7))
     counts[40, 90], counts[90, 40], counts[12, 13] = 3, 2, 1

@@ -312,7 +312,6 @@ def patch_matrix(
     row = {"type": "rect", "x0": -0.5, "x1": count - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
     return picture_figure(
         heat,
-        None,
         (1, BAR - 26, 480),
         shapes=[row | {"line": {"color": SELECTED, "width": 2}}],
         xaxis=across | {"side": "top"},
@@ -372,12 +371,11 @@ def sorted_line(values: Float[np.ndarray, "things"], thing: str, label: str) -> 
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
-    """One bar per group for each name, side by side; groups differ in colour and hatching. Of many, the longest."""
-    drawn = largest(values.max(0))
+    """One bar per group for each name, side by side; groups differ in colour and hatching."""
     bars = [
         go.Bar(
-            x=[names[i] for i in drawn],
-            y=line[drawn],
+            x=list(names),
+            y=line,
             name=group,
             marker={"color": colour, "pattern": _hatched(hatching)},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
@@ -387,8 +385,8 @@ def grouped_bars(
     return axes_figure(
         bars,
         340,
-        xaxis={"tickangle": 0} | names_on([names[i] for i in drawn]),
-        yaxis={"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"} | SHARE,
+        xaxis={"tickangle": 0} | names_on(names),
+        yaxis={"title": label, "rangemode": "tozero"} | SHARE,
     )
 
 

@@ -83,8 +83,7 @@ def overlays(
     whole, above = (columns * across - gap, lines * down - words * line), 12 + 17 * words
     return picture_figure(
         traces,
-        None,
-        meta={"ratio": whole[1] / whole[0], "extra": 70 + above, "most": 70 + above + 300 * lines},
+        (whole[1] / whole[0], 70 + above, 70 + above + 300 * lines),
         margin={"t": above},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=frame_box(spots, chosen, (height / rows, width / cols)),

@@ -111,7 +111,7 @@ def _one_picture(
 ) -> go.Figure:
     """As wide as its card, and no higher than `HIGH`. below: pixels for what is under the picture"""
     height, width, _ = picture.shape
-    return picture_figure(traces, None, (height / width, below, HIGH + below), shapes=shapes)
+    return picture_figure(traces, (height / width, below, HIGH + below), shapes=shapes)
 
 
 def _answer(
@@ -162,7 +162,6 @@ def patch_pixels(
     captions = ("in colour", "red", "green", "blue")
     return picture_figure(
         [whole, *heats],
-        None,
         ((height + above) / (corners[-1][0] + width), BAR, HIGH),
         yaxis={"range": [height - 0.5, -above - 0.5]},
         annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],

@@ -144,10 +144,10 @@ def places(rows: int, cols: int) -> Int[np.ndarray, "rows cols 2"]:
     return np.moveaxis(np.indices((rows, cols)), 0, -1)
 
 
-def scale(values: np.ndarray, signed: bool, span: float | None = None) -> dict:
+def scale(values: np.ndarray, signed: bool, span: float | None) -> dict:
     """The colour scale of a heatmap: sequential, or diverging around 0 for signed values.
 
-    span: the end of the scale; default: the maximum, for signed values the 99th percentile of absolute values
+    span: the end of the scale; None: the maximum, for signed values the 99th percentile of absolute values
     """
     if not signed:
         return {"colorscale": SEQUENTIAL} | ({"zmin": 0, "zmax": span} if span else {})
@@ -207,12 +207,9 @@ SHARE: dict[str, Any] = {"tickformat": ".0%", "autorangeoptions": {"minallowed":
 """an axis of shares from 0 to 1: for equal values, the automatic range may reach 200 %"""
 
 
-def names_on(names: Sequence[str], most: int = 12) -> dict[str, Any]:
-    """An axis of names, also for names that look like numbers or dates.
-
-    most: maximum number of letters; longer names lose their middle, but not in hover texts
-    """
-    return {"type": "category", "tickvals": list(names), "ticktext": [shortened(name, most) for name in names]}
+def names_on(names: Sequence[str]) -> dict[str, Any]:
+    """An axis of names, also of ones like numbers or dates; long ones are shortened, except in hover texts."""
+    return {"type": "category", "tickvals": list(names), "ticktext": [shortened(name, 12) for name in names]}
 
 
 def shortened(name: str, most: int) -> str:
@@ -342,16 +339,13 @@ def _title(title: str | dict) -> dict:
     return ({"text": title} if isinstance(title, str) else title) | {"font": {"size": TEXT}}
 
 
-def picture_figure(
-    traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any
-) -> go.Figure:
+def picture_figure(traces: Traces, shape: tuple[float, int, int], **layout: Any) -> go.Figure:
     """A picture without axes: y points downwards, pixels are square.
 
     shape: for the height set by the page: (height / width of the picture, pixels for the rest, maximum height)
     """
-    if shape is not None:
-        layout["meta"] = dict(zip(("ratio", "extra", "most"), shape, strict=True))
+    meta = dict(zip(("ratio", "extra", "most"), shape, strict=True))
     axis = {"visible": False, "constrain": "domain"}
     across = axis | layout.pop("xaxis", {})
     down = axis | {"scaleanchor": "x", "scaleratio": 1} | layout.pop("yaxis", {"autorange": "reversed"})
-    return axes_figure(traces, height, xaxis=across, yaxis=down, **layout)
+    return axes_figure(traces, None, meta=meta, xaxis=across, yaxis=down, **layout)

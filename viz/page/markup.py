@@ -152,9 +152,6 @@ def control(option: Option) -> str:
             f'<fieldset aria-label="{label}">{boxes}</fieldset></details>'
         )
     assert isinstance(option, Number)
-    if option.slider:
-        values = ",".join(map(str, range(option.low, option.high + 1)))
-        return slider(option.name, option.label, values)
     return (
         f'<label>{label}<input type="number" id="option-{name}" data-word="{name}" min="{option.low}" '
         f'max="{option.high}"></label>'
