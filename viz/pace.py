@@ -177,21 +177,6 @@ def with_result(steps: Steps[T]) -> Iterator[int | T]:
     yield (yield from summed(steps))
 
 
-def collected(
-    model: Mixer, items: Tensor, compute: Callable[[Tensor], Tensor], gradients: bool = False
-) -> Generator[int, None, Tensor]:
-    """Compute a value of each item in batches: yields the number of items done, and returns all values.
-
-    The model is free for other threads between the batches. gradients: as for `batches`
-    """
-    parts, done = [], 0
-    for batch in batches(model, items, gradients):
-        parts.append(compute(batch))
-        done += len(batch)
-        yield done
-    return torch.cat(parts)
-
-
 def estimated(
     model: Mixer,
     images: Tensor,
