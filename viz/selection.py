@@ -315,6 +315,12 @@ def patch_text(scope: Microscope, patch: int) -> str:
     return f"{row},{col}"
 
 
+def at_depth(selection: Selection, depth: int) -> Selection:
+    """The selection at a depth; in another block, with the strongest unit of that block."""
+    changed = replace(selection, depth=depth)
+    return changed if changed.block == selection.block else replace(changed, unit=None)
+
+
 Setter = Callable[[Microscope, Choices, Selection, str], Selection]
 
 
@@ -369,8 +375,7 @@ def _set_class(scope: Microscope, page: Choices, selection: Selection, text: str
 def _set_depth(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     if text not in scope.depth_names:
         raise ValueError(f"depth is one of {scope.depth_names[0]}, 1a, 1b to {scope.depth_names[-1]}, not {text!r}")
-    changed = replace(selection, depth=scope.depth_names.index(text))
-    return changed if changed.block == selection.block else replace(changed, unit=None)
+    return at_depth(selection, scope.depth_names.index(text))
 
 
 def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
