@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import PUBLISHED, DataMissing, Labelled, Samples, first_few, most_samples
+from mixer.data import PUBLISHED, DataMissing, Labelled, Samples, first_few, most_samples, turns
 from mixer.evaluate import lacking, without_images
 from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
@@ -196,13 +196,9 @@ def read_samples(root: Path, size: tuple[int, int], log: Callable[[str], object]
         raise DataMissing(f"{root} is not a folder: --samples takes a folder of pictures")
     layout = read_pictures(root)
     files = [file for file in layout.files if file.part == "test"] or layout.files
-    turns = Counter[int]()
-    order = list[tuple[int, int, int]]()
-    for place, file in enumerate(files):
-        order.append((turns[file.label], file.label, place))
-        turns[file.label] += 1
+    labels = [file.label for file in files]
     most, found, unreadable = most_samples(3 * size[0] * size[1]), dict[int, np.ndarray](), list[str]()
-    for _, _, place in sorted(order):
+    for _, _, place in sorted(zip(turns(labels), labels, range(len(files)), strict=True)):
         try:
             found[place] = to_picture(decode(files[place].path).image, size)
         except (Unreadable, OSError):

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 
+from mixer.data import turns
 from viz import dataset
 from viz.dataset import Answers
 from viz.lenses.table import table
@@ -125,10 +126,7 @@ def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | No
             if {WRONG: a != b, UNSURE: margin < CLOSE}.get(kind, kind == f"{a}>{b}")
         ]
     if order == PLACE or answers is None:
-        turn, seen = dict[int, int](), dict[str, int]()
-        for i in places:
-            turn[i] = seen[truths[i]] = seen.get(truths[i], -1) + 1
-        return sorted(places, key=lambda i: (turn[i], i))
+        return [i for _, i in sorted(zip(turns([truths[i] for i in places]), places, strict=True))]
     return sorted(places, key=_keys(answers)[order].__getitem__)
 
 
