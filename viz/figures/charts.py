@@ -15,7 +15,6 @@ from viz.figures.style import (
     BAR,
     CHANNEL,
     FALLS,
-    GROUND,
     GROUPS,
     INK,
     MAX_CLASSES,
@@ -30,7 +29,9 @@ from viz.figures.style import (
     class_symbol,
     colorbar,
     colorbar_below,
+    dotted_at,
     fits,
+    grey_band,
     largest,
     names_on,
     of_all,
@@ -79,14 +80,8 @@ def lines_over_depth(
 
     band: (lower, upper) bounds of most samples, drawn as a grey band
     """
-    ground = list[BaseTraceType]()
-    if band is not None:
-        edge = {"x": list(depths), "line": {"width": 0}, "mode": "lines", "hoverinfo": "skip"}
-        between = "the samples' answers, 5th to 95th percentile"
-        ground = [
-            go.Scatter(y=band[1], showlegend=False, **edge),
-            go.Scatter(y=band[0], name=between, fill="tonexty", fillcolor=GROUND, **edge),
-        ]
+    between = "the samples' answers, 5th to 95th percentile"
+    ground = [] if band is None else grey_band(list(depths), band, between)
     drawn = largest(values.max(0), shown)
     lines = [
         go.Scatter(
@@ -102,11 +97,10 @@ def lines_over_depth(
         )
         for i in drawn
     ]
-    here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     return axes_figure(
         [*ground, *lines],
         320,
-        shapes=[here | {"line": {"color": SELECTED, "dash": "dot"}}, *sublayers_below(depths)],
+        shapes=[dotted_at(chosen), *sublayers_below(depths)],
         xaxis={"title": DEPTHS, "tickangle": 0, **UNDER_SUBLAYERS},
         yaxis={"title": of_all(label, len(drawn), len(names)), "autorangeoptions": SHARE["autorangeoptions"]},
     )
