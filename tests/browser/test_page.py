@@ -541,10 +541,10 @@ def slow(scope: Microscope) -> Iterator[RemovableHandle]:
     """The network takes its time for a pass, as a larger one would, until this is removed."""
     last = scope.model.blocks[-1]
     hook = last.register_forward_pre_hook(lambda block, given: time.sleep(0.01 * len(given[0])))
-    pace._SEEN.pop(scope.model, None)
+    pace._SPEEDS.pop(scope.model, None)
     yield hook
     hook.remove()
-    pace._SEEN.pop(scope.model, None)
+    pace._SPEEDS.pop(scope.model, None)
 
 
 def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(
