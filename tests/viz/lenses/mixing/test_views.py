@@ -249,7 +249,7 @@ def test_the_samples_that_drive_a_unit(measured: Lab):
     best = np.argsort(strengths)[::-1][:10].tolist()
     html = measured.views["mixing.unit", "samples"].draw(scope, selection).html
     assert re.findall(r"data-words='sample=(\d+)'", html) == [str(sample) for sample in best]
-    captions = re.findall(r"</button>(.*?), predicted (.*?)<br>(.*?)</li>", html)
+    captions = re.findall(r"alt=''>(.*?), predicted (.*?) · (.*?)</button>", html)
     assert captions == [
         (scope.truth(i), scope.classes[int(traces[i].logits[0].argmax())], f"{strengths[i]:.3g}") for i in best
     ]
