@@ -169,11 +169,11 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
 
 def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3&lens=tokens")
-    press(page.locator("#tokens-given"), "Copy as Python")
-    expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
+    press(page.locator("#tokens-similarity"), "Copy as Python")
+    expect(page.locator("#tokens-similarity").get_by_role("button", name="Copied")).to_be_visible()
     program = page.evaluate("navigator.clipboard.readText()")
     assert program.startswith(f"from viz import Microscope, view\n\nscope = Microscope.load({scope.source!r})\n")
-    assert program.endswith("view(scope, 'tokens.given', patch='2,3')\n")
+    assert program.endswith("view(scope, 'tokens.similarity', patch='2,3')\n")
 
 
 def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page], scope: Microscope) -> None:
@@ -394,7 +394,7 @@ def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(visit
     assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Patch tokens")).to_have_attribute("aria-selected", "true")
-    expect(figure(page, "tokens-given")).to_be_visible(timeout=15_000)
+    expect(figure(page, "tokens-similarity")).to_be_visible(timeout=15_000)
     page.keyboard.press("End")
     expect(page.get_by_role("tab", name="Learn")).to_be_focused()
 
