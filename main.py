@@ -21,10 +21,10 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import CLASSES, PUBLISHED, choose_samples, cifar10, class_names, class_numbers, first_few
+from mixer.data import CLASSES, PUBLISHED, choose_samples, cifar10, class_names, class_numbers
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
-from mixer.image_folder import compare, digests_of, read_samples, with_test_images
+from mixer.image_folder import compare, digests_of, left_out, read_samples, with_test_images
 from mixer.layout import Folders, files_of, text
 from mixer.model import PRESETS, Mixer
 from mixer.networks import display_name, open_network, quality_text, samples_of
@@ -423,8 +423,8 @@ def attribute(
                 rows += [[names[explained], scope.classes[one.target], row, col, value] for (row, col), value in places]
                 explained += 1
                 bar.update()
-    if unreadable:
-        print(f"Files that cannot be read as a picture, left out: {len(unreadable):,} ({first_few(unreadable)}).")
+    for sentence in left_out(unreadable):
+        print(sentence)
     if not explained:
         raise ValueError(f"{folder} has no pictures: name a folder with photos")
     facts = {"method": method, "baseline": baseline, "values": output, "network": f"{source}, {scope.name}"}

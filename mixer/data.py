@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,8 +166,8 @@ def named(source: str) -> Published | None:
     return next((one for one in PUBLISHED.values() if one.name == source), None)
 
 
-def at_hand(source: str, root: Path | None = None) -> Published | None:
-    """The same, if its test images are in `root` (default: as for `published`)."""
+def at_hand(source: str, root: Path | None) -> Published | None:
+    """The same, if its test images are in `root` (None: as for `published`)."""
     one = named(source)
     return one if one and ((root or _root()) / one.test_file).is_file() else None
 
@@ -225,16 +225,21 @@ def most_samples(pixels: int) -> int:
     return min(MAX_SAMPLES, max(1, MAX_SAMPLE_BYTES // pixels))
 
 
+def turns(labels: Sequence[Hashable]) -> list[int]:
+    """The number of earlier pictures of the class of each: in their order, all classes have a picture before any has a
+    second one.
+    """
+    seen, found = Counter[Hashable](), list[int]()
+    for label in labels:
+        found.append(seen[label])
+        seen[label] += 1
+    return found
+
+
 def choose_samples(test: Labelled) -> Samples:
     """Samples of a data set: the first test image of each class, then the second of each, ..., within the limits."""
-    labels = test.labels.tolist()
-    seen = Counter[int]()
-    turns = []
-    for label in labels:
-        turns.append(seen[label])
-        seen[label] += 1
-    most = most_samples(test.images[0].numel())
-    first = sorted((turn, label, i) for i, (turn, label) in enumerate(zip(turns, labels, strict=True)))
+    labels, most = test.labels.tolist(), most_samples(test.images[0].numel())
+    first = sorted(zip(turns(labels), labels, range(len(labels)), strict=True))
     chosen = [(label, i) for turn, label, i in first if turn < SAMPLES_PER_CLASS][:most]
     index = torch.tensor([i for _, i in sorted(chosen)])
     return Samples(test.images[index], test.labels[index], index, classes=test.classes, source=test.source)

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mixer import near
-from mixer.data import PUBLISHED, DataMissing, Labelled, Samples, first_few, most_samples
+from mixer.data import PUBLISHED, DataMissing, Labelled, Samples, first_few, most_samples, turns
 from mixer.evaluate import lacking, without_images
 from mixer.layout import Folders, Part, UnusableData, read_layout, read_pictures, text
 from mixer.picture import Unreadable, decode, to_picture
@@ -97,19 +97,22 @@ class Parts:
             f"{len(self.train):,} training, {len(self.validation):,} validation and {len(self.test):,} test images, "
             f"split {self.rule}.",
             *self.notes,
+            *left_out(self.unreadable, self.copies, self.contradictory, self.near_left_out),
         ]
-        if self.unreadable:
-            count, names = len(self.unreadable), first_few(self.unreadable)
-            lines.append(f"Files that cannot be read as a picture, left out: {count:,} ({names}).")
-        for group, number in {
-            "Duplicates of other files, left out": self.copies,
-            "Files in several classes, left out": self.contradictory,
-            "Near-duplicates of other images, in the same part": self.near,
-            "Near-duplicates of images in another part, left out": self.near_left_out,
-        }.items():
-            if number:
-                lines.append(f"{group}: {number:,}.")
+        if self.near:
+            lines.append(f"Near-duplicates of other images, in the same part: {self.near:,}.")
         return lines + lacking(without_images(self.test, self.validation))
+
+
+def left_out(unreadable: Sequence[str], copies: int = 0, contradictory: int = 0, near: int = 0) -> list[str]:
+    """Sentences about the files that were left out: names of the first unreadable ones, and numbers of the others."""
+    counts = {
+        "Files that cannot be read as a picture": (len(unreadable), f" ({first_few(unreadable)})"),
+        "Duplicates of other files": (copies, ""),
+        "Files in several classes": (contradictory, ""),
+        "Near-duplicates of images in another part": (near, ""),
+    }
+    return [f"{files}, left out: {count:,}{names}." for files, (count, names) in counts.items() if count]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,17 +156,9 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
         same = near.digest(np.asarray(image))
         pictures.append(_Picture(file.label, file.part, to_picture(image, size), near.thumbnail(image), same))
     unique, copies, contradictory = _deduplicate(pictures)
-    groups, left_out = _group_near_copies(unique)
+    groups, near_left_out = _group_near_copies(unique)
     parts = _divide(groups, range(len(layout.classes)))
-    notes = [*layout.notes]
-    if unreadable:
-        notes.insert(0, f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
-    if copies:
-        notes.append(f"Duplicates of other files, left out: {copies:,}.")
-    if contradictory:
-        notes.append(f"Files in several classes, left out: {contradictory:,}.")
-    if left_out:
-        notes.append(f"Near-duplicates in several parts, left out: {left_out:,}.")
+    notes = [*layout.notes, *left_out(unreadable, copies, contradictory, near_left_out)]
     _check(root, layout.classes, parts, " ".join(notes))
 
     def part(name: Part) -> Labelled:
@@ -181,7 +176,7 @@ def read(root: Path, size: tuple[int, int], progress: Progress = iter, folders: 
         copies,
         contradictory,
         sum(len(group) - 1 for group in groups),
-        left_out,
+        near_left_out,
     )
 
 
@@ -196,13 +191,9 @@ def read_samples(root: Path, size: tuple[int, int], log: Callable[[str], object]
         raise DataMissing(f"{root} is not a folder: --samples takes a folder of pictures")
     layout = read_pictures(root)
     files = [file for file in layout.files if file.part == "test"] or layout.files
-    turns = Counter[int]()
-    order = list[tuple[int, int, int]]()
-    for place, file in enumerate(files):
-        order.append((turns[file.label], file.label, place))
-        turns[file.label] += 1
+    labels = [file.label for file in files]
     most, found, unreadable = most_samples(3 * size[0] * size[1]), dict[int, np.ndarray](), list[str]()
-    for _, _, place in sorted(order):
+    for _, _, place in sorted(zip(turns(labels), labels, range(len(files)), strict=True)):
         try:
             found[place] = to_picture(decode(files[place].path).image, size)
         except (Unreadable, OSError):
@@ -211,8 +202,8 @@ def read_samples(root: Path, size: tuple[int, int], log: Callable[[str], object]
             break
     if not found:
         raise UnusableData(f"no picture in {root} can be read: --samples takes a folder of pictures")
-    if unreadable:
-        log(f"Files that cannot be read as a picture: {len(unreadable):,} ({first_few(unreadable)}).")
+    for sentence in left_out(unreadable):
+        log(sentence)
     if len(found) + len(unreadable) < len(files):
         log(f"Samples: {len(found):,} of the {len(files):,} files in {root}, the first of each class.")
     places = sorted(found, key=lambda place: (files[place].label, place))

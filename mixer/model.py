@@ -197,12 +197,12 @@ class Mixer(nn.Module):
         return cast(MixerBlock, self.blocks[block])
 
     @torch.no_grad()
-    def start_as_identity(self, first: int = 0) -> None:
-        """Zero the last layer of each MLP from block `first` (counted from 0) on, so that these blocks are identities.
+    def start_as_identity(self) -> None:
+        """Zero the last layer of each MLP, so that all blocks are identities.
 
         This is a good start for training, and new blocks do not change the logits of a trained network.
         """
-        for mlp in self.blocks[first:].modules():
+        for mlp in self.blocks.modules():
             if isinstance(mlp, Mlp):
                 nn.init.zeros_(mlp.fc2.weight)
                 nn.init.zeros_(mlp.fc2.bias)

@@ -54,9 +54,9 @@ class Decoded:
 
     image: Image.Image
     """RGB, upright"""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     """sentences about what was left out or changed"""
-    name: str = ""
+    name: str
     """file name, if known"""
 
 
@@ -67,16 +67,14 @@ class Framing:
     kind: Literal["crop", "whole"] = "crop"
     """crop: the largest part with the shape of the network's input (a square for most networks);
     whole: the whole picture, with bars in its mean colour"""
-    x: float = 0.5
-    """position of the crop in a wide picture: 0 at the left, 1 at the right"""
-    y: float = 0.5
-    """position of the crop in a high picture: 0 at the top, 1 at the bottom"""
+    position: float = 0.5
+    """of the crop: 0 at the left of a wide picture or the top of a high one, 1 at the other end"""
 
     def __post_init__(self) -> None:
         if self.kind not in ("crop", "whole"):
             raise ValueError(f"kind must be 'crop' or 'whole', not {self.kind!r}")
-        if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
-            raise ValueError(f"x and y must lie between 0 and 1, not ({self.x}, {self.y})")
+        if not 0 <= self.position <= 1:
+            raise ValueError(f"the position must lie between 0 and 1, not {self.position}")
 
 
 def decode(source: bytes | str | Path | Image.Image) -> Decoded:
@@ -137,7 +135,7 @@ def crop_box(image_size: tuple[int, int], size: tuple[int, int], framing: Framin
         return 0, 0, width, height
     part_width = min(width, max(1, round(height * size[1] / size[0])))
     part_height = min(height, max(1, round(width * size[0] / size[1])))
-    left, top = round((width - part_width) * framing.x), round((height - part_height) * framing.y)
+    left, top = (round(free * framing.position) for free in (width - part_width, height - part_height))
     return left, top, left + part_width, top + part_height
 
 

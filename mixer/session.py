@@ -20,9 +20,7 @@ from mixer.run import differences
 from mixer.teacher import Teacher
 
 
-def parts_of(
-    name: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None = None
-) -> Parts:
+def parts_of(name: str, size: tuple[int, int], root: Path | None, download: bool, folders: Folders | None) -> Parts:
     """Training, validation and test images. name: of `data.PUBLISHED`, or a folder, whose images get this `size`"""
     one = data.PUBLISHED.get(name)
     if one is None:

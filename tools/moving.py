@@ -46,13 +46,13 @@ def film(page: Page, going: Callable[[], bool]) -> Iterator[Frame]:
         yield picture, round(1000 * (time.monotonic() - began))
 
 
-def press(page: Page, control: Locator, across: float = 0.5, hold: int = LOOK) -> Iterator[Frame]:
-    """Frames of a click on a control. across: horizontal position on it, from 0 (left) to 1 (right)"""
+def press(page: Page, control: Locator, hold: int = LOOK) -> Iterator[Frame]:
+    """Frames of a click on a control, in its middle."""
     control.scroll_into_view_if_needed()
     box = control.bounding_box()
     if box is None:
         raise NoPicture(f"{control} is not on the page")
-    yield from click(page, box["x"] + across * box["width"], box["y"] + box["height"] / 2, hold)
+    yield from click(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, hold)
 
 
 def click(page: Page, x: float, y: float, hold: int = LOOK) -> Iterator[Frame]:

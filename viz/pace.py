@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -38,24 +39,44 @@ STALE = 10
 """seconds before another pass is timed: if the machine was busy when the network was opened, few measurements start
 automatically, and only a new timing detects the higher speed"""
 
-_SEEN: WeakKeyDictionary[nn.Module, deque[float]] = WeakKeyDictionary()  # outside of the models, like their locks
+
+@dataclass
+class _Speed:
+    """The last timings of a model."""
+
+    seen: deque[float] = field(default_factory=lambda: deque(maxlen=SEEN))
+    """seconds per pass"""
+    when: float = 0
+    """the time of the last one"""
+    batched: float = 1
+    """the duration of an image in a batch, as a share of that of a single image"""
+
+    @property
+    def seconds(self) -> float:
+        return min(self.seen)
+
+    def note(self, seconds: float) -> None:
+        self.seen.append(seconds)
+        self.when = time.perf_counter()
+
+
+_SPEEDS: WeakKeyDictionary[nn.Module, _Speed] = WeakKeyDictionary()  # outside of the models, like their locks
 _UNDISTURBED = ContextVar("undisturbed", default=False)
-_WHEN: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
-_BATCHED: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
-"""the duration of an image in a batch, as a share of that of a single image"""
 
 
 def seconds_per_pass(model: Mixer) -> float:
     """The duration of a forward pass for an image in a batch, as last measured; a new network is timed for it."""
-    if model not in _SEEN:
+    speed = _SPEEDS.get(model)
+    if speed is None:
         _time_images(model, 1)  # the first pass is the slowest
         single = _time_images(model, 1)
         size = min(batch_size(model, gradients=False), max(1, int(BATCH / single)))
-        _note(model, min(single, _time_images(model, size)))
-        _BATCHED[model] = min(_SEEN[model]) / single
-    elif time.perf_counter() - _WHEN[model] > STALE:  # a single image, because a visitor may wait
-        _note(model, _BATCHED.get(model, 1) * _time_images(model, 1))
-    return min(_SEEN[model])
+        speed = _SPEEDS.setdefault(model, _Speed())
+        speed.note(min(single, _time_images(model, size)))
+        speed.batched = speed.seconds / single
+    elif time.perf_counter() - speed.when > STALE:  # a single image, because a visitor may wait
+        speed.note(speed.batched * _time_images(model, 1))
+    return speed.seconds
 
 
 def _time_images(model: Mixer, count: int) -> float:
@@ -74,15 +95,10 @@ def _now(model: Mixer) -> float:
     return time.perf_counter()
 
 
-def _note(model: Mixer, seconds: float) -> None:
-    _SEEN.setdefault(model, deque(maxlen=SEEN)).append(seconds)
-    _WHEN[model] = time.perf_counter()
-
-
 def as_fast_as(model: Mixer, copy: Mixer) -> None:
     """Use the measured durations of a model for its copy, too."""
     seconds_per_pass(model)
-    _SEEN[copy], _WHEN[copy], _BATCHED[copy] = _SEEN[model], _WHEN[model], _BATCHED.get(model, 1)
+    _SPEEDS[copy] = _SPEEDS[model]
 
 
 @contextmanager
@@ -91,7 +107,7 @@ def timed(model: Mixer, passes: int) -> Iterator[None]:
     with evaluating(model):
         start = time.perf_counter()
         yield
-        _note(model, (_now(model) - start) / passes)
+        _SPEEDS.setdefault(model, _Speed()).note((_now(model) - start) / passes)
 
 
 def batch_size(model: Mixer, gradients: bool) -> int:
@@ -130,7 +146,8 @@ def in_time(model: Mixer, passes: float) -> int:
     """The number of images, at least one, that a step has time for, if each needs this number of passes."""
     if _UNDISTURBED.get():
         return sys.maxsize
-    seconds = min(_SEEN[model]) if model in _SEEN else seconds_per_pass(model)  # without a new timing within a step
+    known = _SPEEDS.get(model)
+    seconds = known.seconds if known else seconds_per_pass(model)  # without a new timing within a step
     return max(1, int(BATCH / (passes * seconds)))
 
 
@@ -172,24 +189,9 @@ def silent(steps: Steps[T], done: int) -> Steps[T]:
         return end.value
 
 
-def with_result(steps: Steps[T], done: int = 0) -> Iterator[int | T]:
+def with_result(steps: Steps[T]) -> Iterator[int | T]:
     """As `summed`, but yields the result at the end."""
-    yield (yield from summed(steps, done))
-
-
-def collected(
-    model: Mixer, items: Tensor, compute: Callable[[Tensor], Tensor], gradients: bool = False
-) -> Generator[int, None, Tensor]:
-    """Compute a value of each item in batches: yields the number of items done, and returns all values.
-
-    The model is free for other threads between the batches. gradients: as for `batches`
-    """
-    parts, done = [], 0
-    for batch in batches(model, items, gradients):
-        parts.append(compute(batch))
-        done += len(batch)
-        yield done
-    return torch.cat(parts)
+    yield (yield from summed(steps))
 
 
 def estimated(

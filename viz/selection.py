@@ -78,7 +78,6 @@ class Several:
     choices: tuple[tuple[str, str], ...]
     default: str
     """comma-separated values"""
-    most: int | None = None
 
     def value(self, selection: "Selection") -> tuple[str, ...]:
         """In the order of the choices."""
@@ -90,8 +89,6 @@ class Several:
         wrong = [part for part in chosen if part not in names]
         if wrong:
             raise ValueError(f"{self.name} are of {', '.join(names)}, not {wrong[0]!r}")
-        if self.most and len(chosen) > self.most:
-            raise ValueError(f"{self.name}: at most {self.most} at a time")
         return ",".join(name for name in names if name in chosen)
 
     def label_of(self, selection: "Selection") -> str:
@@ -107,8 +104,6 @@ class Number:
     low: int
     high: int
     default: int
-    slider: bool = False
-    """slider or input field"""
 
     def value(self, selection: "Selection") -> int:
         return int(selection.options.get(self.name, self.default))
@@ -324,6 +319,12 @@ def patch_text(scope: Microscope, patch: int) -> str:
     return f"{row},{col}"
 
 
+def at_depth(selection: Selection, depth: int) -> Selection:
+    """The selection at a depth; in another block, with the strongest unit of that block."""
+    changed = replace(selection, depth=depth)
+    return changed if changed.block == selection.block else replace(changed, unit=None)
+
+
 Setter = Callable[[Microscope, Choices, Selection, str], Selection]
 
 
@@ -378,8 +379,7 @@ def _set_class(scope: Microscope, page: Choices, selection: Selection, text: str
 def _set_depth(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
     if text not in scope.depth_names:
         raise ValueError(f"depth is one of {scope.depth_names[0]}, 1a, 1b to {scope.depth_names[-1]}, not {text!r}")
-    changed = replace(selection, depth=scope.depth_names.index(text))
-    return changed if changed.block == selection.block else replace(changed, unit=None)
+    return at_depth(selection, scope.depth_names.index(text))
 
 
 def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:

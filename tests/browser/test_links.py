@@ -261,7 +261,7 @@ def test_what_is_chosen_while_the_server_is_away_is_done_when_it_is_back(
         page.wait_for_function("location.search.includes('patch=1,1&lens=tokens')", timeout=60_000)
         assert answers(page) == own
         expect(page.locator("#patch")).to_have_value("1,1")
-        expect(page.locator("#tokens-given .js-plotly-plot")).to_be_visible(timeout=60_000)
+        expect(page.locator("#tokens-votes .js-plotly-plot")).to_be_visible(timeout=60_000)
         assert page.evaluate("JSON.parse(sessionStorage['mixer unanswered'])") == []
 
 

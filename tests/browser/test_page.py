@@ -169,11 +169,11 @@ def test_the_link_can_be_copied(visit: Callable[..., Page]) -> None:
 
 def test_a_view_is_copied_as_python(visit: Callable[..., Page], scope: Microscope) -> None:
     page = visit("?patch=2,3&lens=tokens")
-    press(page.locator("#tokens-given"), "Copy as Python")
-    expect(page.locator("#tokens-given").get_by_role("button", name="Copied")).to_be_visible()
+    press(page.locator("#tokens-similarity"), "Copy as Python")
+    expect(page.locator("#tokens-similarity").get_by_role("button", name="Copied")).to_be_visible()
     program = page.evaluate("navigator.clipboard.readText()")
     assert program.startswith(f"from viz import Microscope, view\n\nscope = Microscope.load({scope.source!r})\n")
-    assert program.endswith("view(scope, 'tokens.given', patch='2,3')\n")
+    assert program.endswith("view(scope, 'tokens.similarity', patch='2,3')\n")
 
 
 def test_another_network_is_chosen_and_the_link_goes_along(visit: Callable[..., Page], scope: Microscope) -> None:
@@ -331,7 +331,7 @@ def test_a_cell_of_the_confusion_matrix_lists_those_samples(visit: Callable[...,
     click_cell(page, "model-confusion", taken, truth)
     page.wait_for_function(f"location.search.includes({quote(pair)!r})")
     expect(page.locator("#specimen-samples")).to_be_visible()  # the drawer opens by itself
-    expect(page.locator("#drawer #option-samples")).to_have_value(pair)
+    expect(page.locator('#drawer [data-word="samples"]')).to_have_value(pair)
     sample = next(i for i, t in enumerate(scope.samples.labels) if t == truth and answers[i] == taken)
     listed = page.locator("#specimen-samples .html button")
     expect(listed.first).to_have_attribute("data-words", f"sample={sample}", timeout=30_000)
@@ -394,7 +394,7 @@ def test_the_lenses_are_within_twelve_tab_stops_and_arrows_go_between_them(visit
     assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Patch tokens")).to_have_attribute("aria-selected", "true")
-    expect(figure(page, "tokens-given")).to_be_visible(timeout=15_000)
+    expect(figure(page, "tokens-similarity")).to_be_visible(timeout=15_000)
     page.keyboard.press("End")
     expect(page.get_by_role("tab", name="Learn")).to_be_focused()
 
@@ -423,7 +423,7 @@ def test_a_photo_is_framed_and_a_text_file_is_refused_in_words(page: Page, tmp_p
     page.keyboard.press("ArrowLeft")
     expect(frame).to_have_value("99")
     expect(frame).to_be_focused()
-    page.locator("#option-framing").select_option("whole")
+    page.locator('#photo [data-word="framing"]').select_option("whole")
     expect(page.locator("#photo")).to_contain_text("gets the whole picture")
     before = answer(page)
     (tmp_path / "text.jpg").write_text("I am no picture", encoding="utf-8")
@@ -541,10 +541,10 @@ def slow(scope: Microscope) -> Iterator[RemovableHandle]:
     """The network takes its time for a pass, as a larger one would, until this is removed."""
     last = scope.model.blocks[-1]
     hook = last.register_forward_pre_hook(lambda block, given: time.sleep(0.01 * len(given[0])))
-    pace._SEEN.pop(scope.model, None)
+    pace._SPEEDS.pop(scope.model, None)
     yield hook
     hook.remove()
-    pace._SEEN.pop(scope.model, None)
+    pace._SPEEDS.pop(scope.model, None)
 
 
 def test_two_visitors_see_how_far_their_own_measurements_are_and_cancel_them_apart(
@@ -628,8 +628,8 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     click_cell(page, "whatif-edit-picture", *place)
     expect(page.locator("#whatif-edit-picture .words")).to_contain_text("(4, 1) mean colour")
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
-    page.locator("#option-tool").select_option("shuffle")
-    page.locator("#option-area").select_option("all")
+    page.locator('#whatif-edit-asks [data-word="tool"]').select_option("shuffle")
+    page.locator('#whatif-edit-asks [data-word="area"]').select_option("all")
     page.wait_for_function("location.search.endsWith('tool=shuffle')")
     page.get_by_role("button", name="Apply to patch (4, 2)").click()
     expect(page.locator("#words")).to_contain_text("2 edits")

@@ -148,7 +148,7 @@ def test_a_class_with_too_few_images_is_named(mine: Path) -> None:
         (mine / "discs" / f"IMG_{i:04}.jpg").unlink()
     (mine / "cats" / "broken.jpg").write_text("no picture", encoding="utf-8")
     with pytest.raises(
-        UnusableData, match=r"at least 10 different.*cats \(9\)\..*Files that cannot be read as a picture: 1"
+        UnusableData, match=r"at least 10 different.*cats \(9\)\..*Files that cannot be read as a picture, left out: 1"
     ):
         read(mine, SIZE)
 
@@ -207,7 +207,7 @@ def test_samples_need_no_labels(mine: Path) -> None:
     said = list[str]()
     found = read_samples(flat, SIZE, said.append)
     assert (len(found), found.classes, set(found.labels.tolist())) == (41, (), {0})
-    assert said == ["Files that cannot be read as a picture: 1 (a.png)."]
+    assert said == ["Files that cannot be read as a picture, left out: 1 (a.png)."]
     shutil.rmtree(flat / "more")
     (one := mine.parent / "one").mkdir()
     shutil.move(flat, one)

@@ -316,12 +316,12 @@ def test_two_colours_and_inks_are_shown() -> None:
 def test_a_picture_of_the_network_s_size_comes_through_unchanged() -> None:
     shipped = samples()
     image = Image.fromarray(shipped.images[37].permute(1, 2, 0).numpy())
-    for framing in (Framing(), Framing("crop", 0, 1), Framing("whole")):
+    for framing in (Framing(), Framing("crop", 0), Framing("crop", 1), Framing("whole")):
         seen = to_picture(image, SIZE, framing)
         assert torch.equal(to_input(seen, MixerConfig()), normalise(shipped.images[37], MixerConfig()))
 
 
-@pytest.mark.parametrize("framing", [Framing(), Framing("crop", 0.3, 0.9), Framing("whole")])
+@pytest.mark.parametrize("framing", [Framing(), Framing("crop", 0.3), Framing("crop", 0.9), Framing("whole")])
 @pytest.mark.parametrize("size", [(32, 32), (16, 64), (40, 24)])
 def test_what_was_taken_is_taken_whole_again(framing: Framing, size: tuple[int, int]) -> None:
     once = to_picture(photo(), size, framing)
@@ -329,25 +329,23 @@ def test_what_was_taken_is_taken_whole_again(framing: Framing, size: tuple[int, 
     assert (to_picture(Image.fromarray(once), size, framing) == once).all()
 
 
-@pytest.mark.parametrize(("x", "left"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
-def test_the_square_of_a_wide_picture_moves_sideways(x: float, left: int) -> None:
+@pytest.mark.parametrize(("position", "left"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
+def test_the_square_of_a_wide_picture_moves_sideways(position: float, left: int) -> None:
     image = photo(48, 32)
-    for y in (0, 1):
-        assert crop_box(image.size, SIZE, Framing("crop", x, y)) == (left, 0, left + 32, 32)
-        assert (to_picture(image, SIZE, Framing("crop", x, y)) == np.asarray(image)[:, left : left + 32]).all()
+    assert crop_box(image.size, SIZE, Framing("crop", position)) == (left, 0, left + 32, 32)
+    assert (to_picture(image, SIZE, Framing("crop", position)) == np.asarray(image)[:, left : left + 32]).all()
 
 
-@pytest.mark.parametrize(("y", "top"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
-def test_the_square_of_a_high_picture_moves_up_and_down(y: float, top: int) -> None:
+@pytest.mark.parametrize(("position", "top"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
+def test_the_square_of_a_high_picture_moves_up_and_down(position: float, top: int) -> None:
     image = photo(32, 48)
-    for x in (0, 1):
-        assert crop_box(image.size, SIZE, Framing("crop", x, y)) == (0, top, 32, top + 32)
-        assert (to_picture(image, SIZE, Framing("crop", x, y)) == np.asarray(image)[top : top + 32]).all()
+    assert crop_box(image.size, SIZE, Framing("crop", position)) == (0, top, 32, top + 32)
+    assert (to_picture(image, SIZE, Framing("crop", position)) == np.asarray(image)[top : top + 32]).all()
 
 
 def test_a_network_of_another_shape_takes_a_part_of_that_shape() -> None:
     assert crop_box((300, 100), (16, 64), Framing()) == (0, 12, 300, 87)
-    assert crop_box((300, 100), (64, 16), Framing("crop", 1, 0)) == (275, 0, 300, 100)
+    assert crop_box((300, 100), (64, 16), Framing("crop", 1)) == (275, 0, 300, 100)
     image = photo(128, 16)
     assert (to_picture(image, (16, 64), Framing("crop", 1)) == np.asarray(image)[:, 64:]).all()
 
@@ -355,8 +353,8 @@ def test_a_network_of_another_shape_takes_a_part_of_that_shape() -> None:
 @pytest.mark.parametrize("image_size", [(1, 1), (1, 5000), (5000, 1), (3, 2), (641, 427), (31, 33)])
 @pytest.mark.parametrize("size", [(32, 32), (16, 64), (224, 224)])
 def test_what_is_taken_lies_within_the_picture(image_size: tuple[int, int], size: tuple[int, int]) -> None:
-    for x in (0, 0.37, 1):
-        left, top, right, bottom = crop_box(image_size, size, Framing("crop", x, x))
+    for position in (0, 0.37, 1):
+        left, top, right, bottom = crop_box(image_size, size, Framing("crop", position))
         assert 0 <= left < right <= image_size[0]
         assert 0 <= top < bottom <= image_size[1]
         assert right - left == image_size[0] or bottom - top == image_size[1]  # the largest part
@@ -382,9 +380,9 @@ def test_shrinking_is_antialiased() -> None:
 
 
 def test_wrong_framings_and_images_are_named() -> None:
-    for wrong in ((-0.1, 0.5), (0.5, 1.1), (float("nan"), 0)):
+    for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):
-            Framing("crop", *wrong)
+            Framing("crop", wrong)
     with pytest.raises((ValueError, TypeError), match="round"):  # TypeError: types are checked while testing
         Framing("round")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must be RGB, not L"):

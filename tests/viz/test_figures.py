@@ -205,32 +205,6 @@ def test_names_are_written_only_where_there_is_room(grid: tuple[int, int], room:
     assert words == (["automobile"] * grid[0] * grid[1] if room else [])
 
 
-@pytest.mark.parametrize(("height", "width"), [(4, 8), (3, 3), (1, 32), (16, 16)])
-def test_the_pixels_of_a_patch_are_named_as_in_the_picture(height: int, width: int) -> None:
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(256, size=(height, width, 3), dtype=np.uint8)
-    values = generator.normal(size=(height, width, 3)).astype(np.float32)
-    figure = figures.patch_pixels(pixels, values, (12, 8), 2.5)
-    image, planes = figure.data[0], heatmaps(figure)
-    assert np.array_equal(image.z, pixels)
-    assert image.customdata[0][2].tolist() == [12, 10]
-    assert image.hovertemplate.startswith("pixel (%{customdata[0]}, %{customdata[1]}): red %{z[0]}, green %{z[1]}, ")
-    assert [plane.name for plane in planes] == ["red", "green", "blue"]
-    for i, plane in enumerate(planes):
-        assert np.array_equal(plane.z, values[..., i])
-        assert np.array_equal(plane.customdata[..., 2], pixels[..., i])
-        assert plane.customdata[height - 1][width - 1][:2].tolist() == [12 + height - 1, 8 + width - 1]
-        assert plane.name in plane.hovertemplate
-        assert (plane.zmin, plane.zmax) == (-2.5, 2.5)
-    assert [plane.showscale for plane in planes] == [True, False, False]
-    boxes = [(y := plane.y0, x := plane.x0, y + height, x + width) for plane in (image, *planes)]
-    for i, (top, left, bottom, right) in enumerate(boxes):
-        label = figure.layout.annotations[i]
-        assert (label.y, label.x) == (top - 0.5, left - 0.5)
-        for y, x, y_end, x_end in boxes[:i]:
-            assert bottom <= y or y_end <= top or right <= x or x_end <= left
-
-
 def test_a_pair_of_patches_is_named_by_row_then_column() -> None:
     values = np.arange(36, dtype=np.float32).reshape(6, 6)
     figure = figures.patch_matrix(
@@ -299,15 +273,6 @@ def test_lines_of_all_classes_are_seen_on_the_page_s_grounds(ground: str) -> Non
     for index in range(1000):
         dark, bright = sorted((light(figures.class_colour(index)), light(ground)))
         assert (bright + 0.05) / (dark + 0.05) >= 3, index
-
-
-def test_groups_of_many_names_are_the_longest_in_their_order() -> None:
-    values = np.linspace(1, 0, 60)[::-1]
-    names = [f"class {i}" for i in range(60)]
-    groups = figures.grouped_bars(np.stack([values, values[::-1], values]), ["a", "b", "c"], names, "probability")
-    assert list(groups.data[0].x) == [*names[:5], *names[55:]]
-    assert groups.data[1].y.tolist() == [*values[:54:-1], *values[4::-1]]
-    assert groups.layout.yaxis.title.text == "probability (10 of 60 shown)"
 
 
 def test_a_confusion_matrix_shows_as_many_classes_as_can_be_read() -> None:

@@ -103,17 +103,3 @@ def test_an_axis_of_shares_ends_at_a_hundred_percent() -> None:
     for axis in (flat.layout.yaxis2, bars.layout.yaxis):
         assert axis.autorangeoptions.maxallowed == SHARE["autorangeoptions"]["maxallowed"] < 1.05
     assert flat.layout.yaxis.autorangeoptions.maxallowed is None  # of the loss
-
-
-@pytest.mark.parametrize("shape", [(4, 8), (16, 16), (32, 32), (2, 16), (14, 14)])
-def test_every_caption_of_a_patch_has_its_room(shape: tuple[int, int]) -> None:
-    height, width = shape
-    pixels = np.zeros((height, width, 3), np.uint8)
-    figure = figures.patch_pixels(pixels, np.zeros((height, width, 3), np.float32), (0, 0), 1.0)
-    low = min(figure.layout.yaxis.range)
-    columns = max(note.x for note in figure.layout.annotations) / width + 1
-    line = 16 * width * columns / 280  # pixels of the picture that a line of words takes on a phone
-    for note in figure.layout.annotations:
-        assert low <= note.y - line
-        below = [other.y for other in figure.layout.annotations if other.x == note.x and other.y > note.y]
-        assert all(y - line >= note.y + height for y in below)  # it covers no picture

@@ -271,8 +271,8 @@ def test_a_network_that_was_opened_on_a_busy_machine_is_timed_again(
 ) -> None:
     """Else nothing would start by itself, and nothing would show that it is fast."""
     pace.seconds_per_pass(network)
-    pace._SEEN[network].clear()
-    pace._SEEN[network].append(100.0)
+    pace._SPEEDS[network].seen.clear()
+    pace._SPEEDS[network].seen.append(100.0)
     assert pace.seconds_per_pass(network) == 100
-    monkeypatch.setitem(pace._WHEN, network, pace.time.perf_counter() - pace.STALE - 1)
+    monkeypatch.setattr(pace._SPEEDS[network], "when", pace.time.perf_counter() - pace.STALE - 1)
     assert pace.seconds_per_pass(network) < 100

@@ -74,7 +74,7 @@ def attribute(model: Mixer, question: Question, method: str, settings: Settings 
 
 
 def attribute_in_steps(
-    model: Mixer, question: Question, method: str, settings: Settings = Settings()
+    model: Mixer, question: Question, method: str, settings: Settings
 ) -> Iterator[int | Attribution]:
     """As `attribute`, batch by batch: yields the passes so far, preliminary results of draws, finally the answer.
 

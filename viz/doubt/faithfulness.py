@@ -15,6 +15,8 @@ from mixer.model import Mixer
 from viz.attribution.question import Question, answers_with, complete, walk
 from viz.pace import Steps, finish, summed
 
+HELD = 0.9
+"""smallest probability that the band of random orders contains a new one"""
 FEWEST = 19
 """smallest number of random orders for a band, and of random removals for an estimate"""
 SHUFFLES = 999
@@ -161,17 +163,17 @@ def area(
     return np.asarray((curve[..., 1:] + curve[..., :-1]) / 2 @ widths / widths.sum())
 
 
-def band(curve: Float[np.ndarray, "orders points"], share: float = 0.9) -> Float[np.ndarray, "2 points"]:
-    """Bounds that contain a new random order, at every point, with at least the given probability.
+def band(curve: Float[np.ndarray, "orders points"]) -> Float[np.ndarray, "2 points"]:
+    """Bounds that contain a new random order, at every point, with a probability of at least `HELD`.
 
     Of n orders and a new one, each has the same chance to be the k-th smallest. So the new one lies between the k-th
     smallest and the k-th largest of the n with probability 1 - 2k / (n + 1), for any distribution; quantiles of the n
     contain fewer new ones. Raises ValueError if there are too few orders for such bounds.
     """
     orders = len(curve)
-    outside = int(round((1 - share) * (orders + 1) / 2, 9))
+    outside = int(round((1 - HELD) * (orders + 1) / 2, 9))
     if outside < 1:
-        raise ValueError(f"{orders} random orders are too few for a band that holds {share:.0%}")
+        raise ValueError(f"{orders} random orders are too few for a band that holds {HELD:.0%}")
     return np.sort(curve, axis=0)[[outside - 1, orders - outside]]
 
 

@@ -15,7 +15,6 @@ from viz.figures.style import (
     BAR,
     CHANNEL,
     FALLS,
-    GROUND,
     GROUPS,
     INK,
     MAX_CLASSES,
@@ -30,7 +29,9 @@ from viz.figures.style import (
     class_symbol,
     colorbar,
     colorbar_below,
+    dotted_at,
     fits,
+    grey_band,
     largest,
     names_on,
     of_all,
@@ -79,14 +80,8 @@ def lines_over_depth(
 
     band: (lower, upper) bounds of most samples, drawn as a grey band
     """
-    ground = list[BaseTraceType]()
-    if band is not None:
-        edge = {"x": list(depths), "line": {"width": 0}, "mode": "lines", "hoverinfo": "skip"}
-        between = "the samples' answers, 5th to 95th percentile"
-        ground = [
-            go.Scatter(y=band[1], showlegend=False, **edge),
-            go.Scatter(y=band[0], name=between, fill="tonexty", fillcolor=GROUND, **edge),
-        ]
+    between = "the samples' answers, 5th to 95th percentile"
+    ground = [] if band is None else grey_band(list(depths), band, between)
     drawn = largest(values.max(0), shown)
     lines = [
         go.Scatter(
@@ -102,11 +97,10 @@ def lines_over_depth(
         )
         for i in drawn
     ]
-    here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
     return axes_figure(
         [*ground, *lines],
         320,
-        shapes=[here | {"line": {"color": SELECTED, "dash": "dot"}}, *sublayers_below(depths)],
+        shapes=[dotted_at(chosen), *sublayers_below(depths)],
         xaxis={"title": DEPTHS, "tickangle": 0, **UNDER_SUBLAYERS},
         yaxis={"title": of_all(label, len(drawn), len(names)), "autorangeoptions": SHARE["autorangeoptions"]},
     )
@@ -317,7 +311,6 @@ def patch_matrix(
     row = {"type": "rect", "x0": -0.5, "x1": count - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
     return picture_figure(
         heat,
-        None,
         (1, BAR - 26, 480),
         shapes=[row | {"line": {"color": SELECTED, "width": 2}}],
         xaxis=across | {"side": "top"},
@@ -377,12 +370,11 @@ def sorted_line(values: Float[np.ndarray, "things"], thing: str, label: str) -> 
 def grouped_bars(
     values: Float[np.ndarray, "groups names"], groups: Sequence[str], names: Sequence[str], label: str
 ) -> go.Figure:
-    """One bar per group for each name, side by side; groups differ in colour and hatching. Of many, the longest."""
-    drawn = largest(values.max(0))
+    """One bar per group for each name, side by side; groups differ in colour and hatching."""
     bars = [
         go.Bar(
-            x=[names[i] for i in drawn],
-            y=line[drawn],
+            x=list(names),
+            y=line,
             name=group,
             marker={"color": colour, "pattern": _hatched(hatching)},
             hovertemplate=f"{group}: %{{x}} %{{y:.1%}}<extra></extra>",
@@ -392,8 +384,8 @@ def grouped_bars(
     return axes_figure(
         bars,
         340,
-        xaxis={"tickangle": 0} | names_on([names[i] for i in drawn]),
-        yaxis={"title": of_all(label, len(drawn), len(names)), "rangemode": "tozero"} | SHARE,
+        xaxis={"tickangle": 0} | names_on(names),
+        yaxis={"title": label, "rangemode": "tozero"} | SHARE,
     )
 
 

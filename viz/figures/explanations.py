@@ -13,7 +13,6 @@ from viz.figures.style import (
     INK,
     LOOKS,
     OVER,
-    SELECTED,
     SEQUENTIAL,
     SIGNED,
     Box,
@@ -22,9 +21,12 @@ from viz.figures.style import (
     bar_as_seen,
     caption,
     colorbar_below,
+    dotted_at,
     frame_box,
+    grey_band,
     picture_figure,
     smallest_dtype,
+    span_of,
 )
 
 MAX_COLUMNS = 3
@@ -83,8 +85,7 @@ def overlays(
     whole, above = (columns * across - gap, lines * down - words * line), 12 + 17 * words
     return picture_figure(
         traces,
-        None,
-        meta={"ratio": whole[1] / whole[0], "extra": 70 + above, "most": 70 + above + 300 * lines},
+        (whole[1] / whole[0], 70 + above, 70 + above + 300 * lines),
         margin={"t": above},
         annotations=[caption(name, *spot) for name, spot in zip(names, spots, strict=True)],
         shapes=frame_box(spots, chosen, (height / rows, width / cols)),
@@ -113,10 +114,10 @@ def _patch_of(cells: tuple[int, int], patches: tuple[int, int], index: Any) -> t
 
 
 def _signed_span(maps: Sequence[Float[np.ndarray, "_rows _cols"] | None], signed: Sequence[bool]) -> float:
-    """The end of the scale of all signed maps: the 99th percentile of absolute values."""
+    """The end of the scale of all signed maps."""
     pairs = zip(maps, signed, strict=True)
-    sizes = [np.abs(values).ravel() for values, has_sign in pairs if has_sign and values is not None]
-    return float(np.percentile(np.concatenate(sizes), 99)) or 1.0 if sizes else 1.0
+    sizes = [values.ravel() for values, has_sign in pairs if has_sign and values is not None]
+    return span_of(np.concatenate(sizes)) if sizes else 1.0
 
 
 def agreement(correlations: Float[np.ndarray, "methods methods"], names: Sequence[str]) -> go.Figure:
@@ -160,14 +161,8 @@ def against_chance(
     count = np.arange(own.shape[1])
     lines = list[BaseTraceType]()
     if chance is not None:
-        at, (low, high), area = chance
-        unseen = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-        name = f"9 of 10 random orders (mean area {area:.2f})"
-        fill = {"fill": "tonexty", "fillcolor": "rgba(125, 131, 140, 0.3)"}
-        lines += [
-            go.Scatter(x=at, y=high, name="random orders, upper bound", showlegend=False, **unseen),
-            go.Scatter(x=at, y=low, name=name, **unseen, **fill),
-        ]
+        at, bounds, area = chance
+        lines += grey_band(at, bounds, f"9 of 10 random orders (mean area {area:.2f})")
     solid, dotted = {"width": 3}, {"width": 1.5, "dash": "dot"}
     for i, (method, (colour, _)) in enumerate(zip(names, LOOKS, strict=False)):
         for values, area, name, look in (
@@ -179,9 +174,7 @@ def against_chance(
             name = f"{name} (area {area:.2f})"
             lines.append(go.Scatter(x=count, y=values, name=name, line=line, hovertemplate=hover, connectgaps=True))
     room = _legend_below(300, 2 * len(own) + 1)
-    here = {"type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "y domain"}
-    mark = here | {"line": {"color": SELECTED, "dash": "dot"}}
-    return axes_figure(lines, shapes=[mark], xaxis={"title": steps}, yaxis={"title": label}, **room)
+    return axes_figure(lines, shapes=[dotted_at(chosen)], xaxis={"title": steps}, yaxis={"title": label}, **room)
 
 
 def randomised(

@@ -18,7 +18,6 @@ from viz.figures.style import (
     Traces,
     backdrop,
     bar_as_seen,
-    caption,
     cell_labels,
     cells,
     class_colour,
@@ -111,7 +110,7 @@ def _one_picture(
 ) -> go.Figure:
     """As wide as its card, and no higher than `HIGH`. below: pixels for what is under the picture"""
     height, width, _ = picture.shape
-    return picture_figure(traces, None, (height / width, below, HIGH + below), shapes=shapes)
+    return picture_figure(traces, (height / width, below, HIGH + below), shapes=shapes)
 
 
 def _answer(
@@ -121,52 +120,6 @@ def _answer(
     first, *second = best.tolist()
     ahead = [f", {logits[first] - logits[i]:.3f} ahead of {classes[i]}" for i in second]
     return f"{spot}: {classes[first]}, logit {logits[first]:.3f}{''.join(ahead)}"
-
-
-def patch_pixels(
-    pixels: UInt8[np.ndarray, "height width 3"],
-    values: Float32[np.ndarray, "height width 3"],
-    corner: tuple[int, int],
-    span: float,
-) -> go.Figure:
-    """An enlarged patch, and a signed map of each of its colours.
-
-    values: the normalised pixels
-    corner: (row, column) of its first pixel in the picture
-    span: the end of the signed scale
-    """
-    height, width, _ = pixels.shape
-    gap, above = -(-width // 4), -(-width * 4 // 14)  # a line of words on a phone, however fine the pixels
-    spots = places(height, width) + corner
-    pixel = "pixel (%{customdata[0]}, %{customdata[1]})"
-    colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]} of 255"
-    corners = [(i * (width + gap), 0) for i in range(4)]
-    (x, y), *planes = corners
-    whole = go.Image(
-        z=pixels, x0=x, y0=y, customdata=smallest_dtype(spots), hovertemplate=f"{pixel}: {colours}<extra></extra>"
-    )
-    heats = [
-        go.Heatmap(
-            z=values[..., i],
-            x0=x,
-            y0=y,
-            name=colour,
-            customdata=smallest_dtype(np.dstack([spots, pixels[..., i]])),
-            hovertemplate=f"{pixel}, {colour}: %{{z:.3f}} (%{{customdata[2]}} of 255)<extra></extra>",
-            showscale=i == 0,
-            colorbar=colorbar_below("normalised value"),
-            **scale(values, True, span),
-        )
-        for i, (colour, (x, y)) in enumerate(zip(("red", "green", "blue"), planes, strict=True))
-    ]
-    captions = ("in colour", "red", "green", "blue")
-    return picture_figure(
-        [whole, *heats],
-        None,
-        ((height + above) / (corners[-1][0] + width), BAR, HIGH),
-        yaxis={"range": [height - 0.5, -above - 0.5]},
-        annotations=[caption(text, *spot) for text, spot in zip(captions, corners, strict=True)],
-    )
 
 
 def to_rgb(

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float32, Int, Real, UInt8
+from jaxtyping import Float, Float32, Int, Real, UInt8
 from plotly.basedatatypes import BaseTraceType
 from plotly.colors import diverging, hex_to_rgb, sample_colorscale, unlabel_rgb
 
@@ -18,8 +18,8 @@ Traces: TypeAlias = BaseTraceType | list[BaseTraceType]
 
 INK = "#7d838c"  # contrast 3.8 : 1 on white, 5 : 1 on Gradio's dark background: for lines, not for text
 GRID = "rgba(125, 131, 140, 0.25)"
-GROUND = "rgba(125, 131, 140, 0.22)"
-"""of the band of most samples"""
+GROUND = "rgba(125, 131, 140, 0.3)"
+"""of `grey_band`"""
 SIGNED = diverging.RdBu_r
 """diverging scale: positive red, negative blue"""
 FOR, AGAINST = "red", "blue"
@@ -144,15 +144,20 @@ def places(rows: int, cols: int) -> Int[np.ndarray, "rows cols 2"]:
     return np.moveaxis(np.indices((rows, cols)), 0, -1)
 
 
-def scale(values: np.ndarray, signed: bool, span: float | None = None) -> dict:
+def scale(values: np.ndarray, signed: bool, span: float | None) -> dict:
     """The colour scale of a heatmap: sequential, or diverging around 0 for signed values.
 
-    span: the end of the scale; default: the maximum, for signed values the 99th percentile of absolute values
+    span: the end of the scale; None: the maximum, for signed values `span_of` them
     """
     if not signed:
         return {"colorscale": SEQUENTIAL} | ({"zmin": 0, "zmax": span} if span else {})
-    span = span or float(np.nanpercentile(np.abs(values), 99)) or 1.0
+    span = span or span_of(values)
     return {"colorscale": SIGNED, "zmin": -span, "zmax": span}
+
+
+def span_of(values: np.ndarray) -> float:
+    """The end of a signed scale: the 99th percentile of absolute values, or 1 if that is 0."""
+    return float(np.nanpercentile(np.abs(values), 99)) or 1.0
 
 
 def cells(picture: np.ndarray, rows: int, cols: int) -> dict:
@@ -207,12 +212,9 @@ SHARE: dict[str, Any] = {"tickformat": ".0%", "autorangeoptions": {"minallowed":
 """an axis of shares from 0 to 1: for equal values, the automatic range may reach 200 %"""
 
 
-def names_on(names: Sequence[str], most: int = 12) -> dict[str, Any]:
-    """An axis of names, also for names that look like numbers or dates.
-
-    most: maximum number of letters; longer names lose their middle, but not in hover texts
-    """
-    return {"type": "category", "tickvals": list(names), "ticktext": [shortened(name, most) for name in names]}
+def names_on(names: Sequence[str]) -> dict[str, Any]:
+    """An axis of names, also of ones like numbers or dates; long ones are shortened, except in hover texts."""
+    return {"type": "category", "tickvals": list(names), "ticktext": [shortened(name, 12) for name in names]}
 
 
 def shortened(name: str, most: int) -> str:
@@ -296,6 +298,22 @@ def frames(corners: Sequence[tuple[float, float]], width: float, height: float) 
     return [{"type": "path", "path": path, "line": look} for look in looks]
 
 
+def grey_band(x: Sequence[Any] | np.ndarray, bounds: Float[np.ndarray, "2 points"], name: str) -> list[BaseTraceType]:
+    """A band between (lower, upper) bounds; the legend has its name."""
+    edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    low, high = bounds
+    return [
+        go.Scatter(y=high, name="upper bound", showlegend=False, **edge),
+        go.Scatter(y=low, name=name, fill="tonexty", fillcolor=GROUND, **edge),
+    ]
+
+
+def dotted_at(x: int) -> dict:
+    """A dotted vertical line at the selected place."""
+    line = {"color": SELECTED, "dash": "dot"}
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line}
+
+
 def colorbar(label: str) -> dict:
     title = {"text": label, "side": "right", "font": {"size": TEXT}}
     return {"title": title, "tickfont": {"size": SMALL}, "thickness": 12, "outlinewidth": 0}
@@ -342,16 +360,13 @@ def _title(title: str | dict) -> dict:
     return ({"text": title} if isinstance(title, str) else title) | {"font": {"size": TEXT}}
 
 
-def picture_figure(
-    traces: Traces, height: int | None, shape: tuple[float, int, int] | None = None, **layout: Any
-) -> go.Figure:
+def picture_figure(traces: Traces, shape: tuple[float, int, int], **layout: Any) -> go.Figure:
     """A picture without axes: y points downwards, pixels are square.
 
     shape: for the height set by the page: (height / width of the picture, pixels for the rest, maximum height)
     """
-    if shape is not None:
-        layout["meta"] = dict(zip(("ratio", "extra", "most"), shape, strict=True))
+    meta = dict(zip(("ratio", "extra", "most"), shape, strict=True))
     axis = {"visible": False, "constrain": "domain"}
     across = axis | layout.pop("xaxis", {})
     down = axis | {"scaleanchor": "x", "scaleratio": 1} | layout.pop("yaxis", {"autorange": "reversed"})
-    return axes_figure(traces, height, xaxis=across, yaxis=down, **layout)
+    return axes_figure(traces, None, meta=meta, xaxis=across, yaxis=down, **layout)

@@ -65,7 +65,7 @@ def tiles(
     captions = [caption(name, *corner) for name, corner in zip(names, corners, strict=True)]
     lines = sublayers_above(names, corners, maps.shape[2] * cell[1])
     return picture_figure(
-        heat, None, (_ratio(heat), BAR, 640), annotations=captions, shapes=[*lines, *_framed(corners, cell, chosen)]
+        heat, (_ratio(heat), BAR, 640), annotations=captions, shapes=[*lines, *_framed(corners, cell, chosen)]
     )
 
 
@@ -96,10 +96,10 @@ def unit_tiles(
         hovertemplate="unit %{customdata[0]}, patch (%{customdata[1]}, %{customdata[2]}): %{z:.3g}<extra></extra>",
     )
     thin = _framed(corners, cell, chosen)[-1] | {"line": {"color": "black", "width": 1}}  # cells have but some pixels
-    return picture_figure(heat, None, (_ratio(heat), BAR, 900), shapes=[thin])
+    return picture_figure(heat, (_ratio(heat), BAR, 900), shapes=[thin])
 
 
-def unit_tile_at(point: Point, shape: Shape, columns: int, group: int = 1) -> tuple[int, int, int]:
+def unit_tile_at(point: Point, shape: Shape, columns: int, group: int) -> tuple[int, int, int]:
     """`tile_at` for `unit_tiles`."""
     return _shown_at(point, _layout(shape, columns, GUTTER, group))
 
@@ -194,7 +194,7 @@ def colour_tiles(
     shape = (canvas.shape[0] * dy / (canvas.shape[1] * dx), 20, 600)
     captions = [caption(name, *spot) for name, spot in zip(names, corners, strict=True)]
     lines = sublayers_above(names, corners, cols * dx)
-    return picture_figure(image, None, shape, annotations=captions, shapes=lines)
+    return picture_figure(image, shape, annotations=captions, shapes=lines)
 
 
 def colour_tile_at(point: Point, shape: Shape, columns: int) -> tuple[int, int, int]:
@@ -231,7 +231,7 @@ def filter_tiles(
     colours = "red %{z[0]}, green %{z[1]}, blue %{z[2]}"
     words = f"{pixel}: {colours} (0 means {-span:.3g}, 255 means {span:.3g})"
     tiles, ratio = _pixel_tiles(shades, hover, words, columns, GUTTER)
-    return picture_figure(tiles, None, (ratio, 20, 900))
+    return picture_figure(tiles, (ratio, 20, 900))
 
 
 def pictures(
@@ -253,7 +253,7 @@ def pictures(
     gap = -(-width // 8)
     captions = [caption(name, i * (width + gap), gap) for i, name in enumerate(names)]
     tiles, ratio = _pixel_tiles(shown, hover.repeat(height // rows, 1).repeat(width // cols, 2), words, count, gap)
-    return picture_figure(tiles, None, (ratio, 20, 420), annotations=captions)
+    return picture_figure(tiles, (ratio, 20, 420), annotations=captions)
 
 
 def picture_at(point: Point, shape: Shape) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mixer.model import Mixer
 from viz.capture import Trace, array, capture, evaluating, run_from, sublayer_names, trace
 from viz.intervene.sweep import changed_behind_each
-from viz.pace import Steps, batches, collected, due, estimated, silent, spread_out
+from viz.pace import Steps, batches, due, estimated, silent, spread_out
 from viz.running_stats import RunningStats, spread_of
 from viz.zerogpu import on_lent_gpu
 
@@ -95,10 +95,13 @@ def ablate_units(
     Yields the number of units done, finally the result. Only the layers after the token mixing are computed again.
     """
     seen = trace(model, image[None])
-    yield 0
-    units = torch.arange(model.config.tokens_mlp_dim, device=image.device)
-    logits = yield from collected(model, units, lambda some: _without_units(model, seen, block, some))
-    yield array(logits - seen.logits)
+    parts, done = list[Tensor](), 0
+    yield done
+    for units in batches(model, torch.arange(model.config.tokens_mlp_dim, device=image.device)):
+        parts.append(_without_units(model, seen, block, units))
+        done += len(units)
+        yield done
+    yield array(torch.cat(parts) - seen.logits)
 
 
 def ablate(

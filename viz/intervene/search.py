@@ -78,7 +78,7 @@ def greedy(model: Mixer, goal: Goal, sides: Sequence[int] = (1,)) -> Iterator[in
     sides: of the groups, in patches, the largest first. Each later search is within the result of the previous one.
     """
     searches = [Groups(model.config.grid, side) for side in sides]
-    start, done = margins(model, goal, searches[0], np.zeros((1, len(searches[0])), bool))[0], 1
+    start, done = finish(margins(model, goal, searches[0], np.zeros((1, len(searches[0])), bool)))[0], 1
     yield done
     found, within = Found(None, 0), np.ones(model.config.grid.patches, bool)
     for groups in searches:
@@ -88,7 +88,7 @@ def greedy(model: Mixer, goal: Goal, sides: Sequence[int] = (1,)) -> Iterator[in
             sets = np.zeros((len(left), len(groups)), bool)
             sets[:, chosen] = True
             sets[np.arange(len(left)), left] = True
-            gained = yield from summed(_margins(model, goal, groups, sets), done)
+            gained = yield from summed(margins(model, goal, groups, sets), done)
             best, done = gained.max(), done + len(left)
             chosen.append(left.pop(int(gained.argmax())))
             if best <= 0 and left and found.groups is None:
@@ -122,7 +122,7 @@ def prove(model: Mixer, goal: Goal, found: Found) -> Iterator[int | Found]:
         while batch := list(islice(several, batch_size(model, gradients=False))):
             sets = np.zeros((len(batch), len(groups)), bool)
             np.put_along_axis(sets, np.array(batch), True, 1)
-            enough = (yield from summed(_margins(model, goal, groups, sets), done)) > 0
+            enough = (yield from summed(margins(model, goal, groups, sets), done)) > 0
             done += len(batch)
             if enough.any():
                 yield smaller_sets(len(groups), found)
@@ -133,12 +133,6 @@ def prove(model: Mixer, goal: Goal, found: Found) -> Iterator[int | Found]:
 
 def margins(
     model: Mixer, goal: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
-) -> Float32[np.ndarray, "sets"]:
-    """`Goal.margin` of the base picture with each set of groups from the donor."""
-    return finish(_margins(model, goal, groups, sets))
-
-
-def _margins(
-    model: Mixer, goal: Goal, groups: Groups, sets: Bool[np.ndarray, "sets groups"]
 ) -> Steps[Float32[np.ndarray, "sets"]]:
+    """`Goal.margin` of the base picture with each set of groups from the donor."""
     return array(goal.margin((yield from logits_with(model, goal.base, goal.donor, groups, sets))))

@@ -27,6 +27,7 @@ MOVED = {
     "mixing.unit.reads": "mixing.unit.weights",
     "mixing.unit.writes": "mixing.unit.weights",
     "mixing.wiring.to": "mixing.wiring.map?line=row",
+    "tokens.given": "how.network?part=picture",
     "tokens.lens": "how.lens",
     "tokens.matrix": "tokens.similarity?similar=pairs",
     "tokens.updates": "tokens.norms?norms=updates",

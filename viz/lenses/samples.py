@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 
+from mixer.data import turns
 from viz import dataset
 from viz.dataset import Answers
 from viz.lenses.table import table
@@ -125,10 +126,7 @@ def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | No
             if {WRONG: a != b, UNSURE: margin < CLOSE}.get(kind, kind == f"{a}>{b}")
         ]
     if order == PLACE or answers is None:
-        turn, seen = dict[int, int](), dict[str, int]()
-        for i in places:
-            turn[i] = seen[truths[i]] = seen.get(truths[i], -1) + 1
-        return sorted(places, key=lambda i: (turn[i], i))
+        return [i for _, i in sorted(zip(turns([truths[i] for i in places]), places, strict=True))]
     return sorted(places, key=_keys(answers)[order].__getitem__)
 
 
@@ -200,8 +198,8 @@ def _draw_samples(scope: Microscope, selection: Selection) -> Drawn:
         f"The first {len(here)} of {len(places):,}. <button type='button' data-words='lens=model' "
         "data-go='model-pictures'>All of them</button>"
     )
-    buttons = [_button(scope, found.numbers[i], found.labels[i]) for i in here]
-    return Drawn(html=_grid(buttons), words=words if more else "")
+    buttons = [picture_button(scope, found.numbers[i], found.labels[i]) for i in here]
+    return Drawn(html=thumbnails(buttons), words=words if more else "")
 
 
 def pictures(scope: Microscope) -> View:
@@ -233,16 +231,16 @@ def _draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
     here = places[PAGE * (page - 1) : PAGE * page]
     numbers = [found.numbers[i] for i in here]
     if answers is None:  # then only the labels are known
-        buttons = [_button(scope, n, found.labels[i]) for n, i in zip(numbers, here, strict=True)]
-        return Drawn(html=_grid(buttons) + _turns(page, pages), words=selected_text(scope, selection, places))
+        buttons = [picture_button(scope, n, found.labels[i]) for n, i in zip(numbers, here, strict=True)]
+        return Drawn(html=thumbnails(buttons) + _turns(page, pages), words=selected_text(scope, selection, places))
     cells = np.array(_cells(scope, found, answers), str).T  # pictures columns
     rows = cells[here].tolist()
     if AS.value(selection) == "table":
-        first = [_button(scope, n, row[0]) for n, row in zip(numbers, rows, strict=True)]
+        first = [picture_button(scope, n, row[0]) for n, row in zip(numbers, rows, strict=True)]
         html = table(COLUMNS, rows, first)
     else:
         captions = [f"{b} {c}" if a in (b, UNLABELLED) else f"{a} → {b} {c}" for _, a, b, c, *_ in rows]
-        html = _grid([_button(scope, n, words) for n, words in zip(numbers, captions, strict=True)])
+        html = thumbnails([picture_button(scope, n, words) for n, words in zip(numbers, captions, strict=True)])
     listing = Numbers("value", {"picture": cells[places, 0].tolist(), "of": COLUMNS[1:]}, cells[places, 1:])
     return Drawn(html=html + _turns(page, pages), words=selected_text(scope, selection, places), numbers=listing)
 
@@ -273,11 +271,12 @@ def _turns(page: int, pages: int) -> str:
     return f"<p class='turns'>{buttons[0]} Page {page} of {pages} {buttons[1]}</p>"
 
 
-def _grid(buttons: Sequence[str]) -> str:
+def thumbnails(buttons: Sequence[str]) -> str:
+    """HTML: a grid of `picture_button`s."""
     return f"<ul class='thumbnails'>{''.join(f'<li>{button}</li>' for button in buttons)}</ul>"
 
 
-def _button(scope: Microscope, number: int, name: str) -> str:
+def picture_button(scope: Microscope, number: int, name: str) -> str:
     """HTML: a thumbnail; a click selects its picture."""
     return (
         f"<button type='button' data-words='sample={number}'>"

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from viz import figures, tokens
-from viz.figures import AGAINST, FOR
 from viz.intervene import ablation
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, counted, pick_patch, pick_row, places
 from viz.measuring import Measurement
@@ -37,7 +36,7 @@ def lens(scope: Microscope) -> Lens:
         "tokens",
         "Patch tokens",
         "What does each token contain, at each depth?",
-        ((_given(scope), _neighbours(scope)), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
+        ((_neighbours(scope),), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
         shows=("how similar tokens are, and their logits", "what a direction means in itself"),
     )
 
@@ -77,33 +76,6 @@ def _pick_colour_tile(scope: Microscope, selection: Selection, point: Point) -> 
 
 def _maps(scope: Microscope) -> tuple[int, int, int]:
     return len(scope.depth_names), scope.grid.rows, scope.grid.cols
-
-
-def _given(scope: Microscope) -> View:
-    (height, width), values = scope.grid.patch_size, scope.grid.values
-    return View(
-        "given",
-        "Input patch",
-        f"Which {values} numbers ({height} x {width} pixels, three colours) represent the patch at the input?",
-        f"Pixel values minus the training mean, divided by its standard deviation: {FOR} is above the mean, {AGAINST} "
-        "below.",
-        lambda scope, s: (s.picture, s.patch),
-        _draw_given,
-    )
-
-
-def _draw_given(scope: Microscope, selection: Selection) -> Drawn:
-    (rows, cols), config = scope.grid.pixels(selection.patch), scope.model.config
-    values = scope.input(selection.picture)[:, rows, cols].permute(1, 2, 0).cpu().numpy()
-    span = max(max(mean, 1 - mean) / std for mean, std in zip(config.mean, config.std, strict=True))
-    pixels = scope.pixels(selection.picture)[rows, cols]
-    axes = {
-        "pixel row": range(rows.start, rows.stop),
-        "pixel column": range(cols.start, cols.stop),
-        "colour": ("red", "green", "blue"),
-    }
-    drawn = figures.patch_pixels(pixels, values, (rows.start, cols.start), span)
-    return Drawn(drawn, numbers=Numbers("normalised value", axes, values))
 
 
 def _neighbours(scope: Microscope) -> View:

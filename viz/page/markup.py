@@ -148,34 +148,25 @@ def control(option: Option) -> str:
             for value, words in option.choices
         )
         return (
-            f'<details id="option-{name}" data-menu><summary>{label}: <span></span></summary>'
+            f"<details data-menu><summary>{label}: <span></span></summary>"
             f'<fieldset aria-label="{label}">{boxes}</fieldset></details>'
         )
     assert isinstance(option, Number)
-    if option.slider:
-        values = ",".join(map(str, range(option.low, option.high + 1)))
-        return slider(option.name, option.label, values)
-    return (
-        f'<label>{label}<input type="number" id="option-{name}" data-word="{name}" min="{option.low}" '
-        f'max="{option.high}"></label>'
-    )
+    return f'<label>{label}<input type="number" data-word="{name}" min="{option.low}" max="{option.high}"></label>'
 
 
 def select(name: str, label: str, choices: Sequence[tuple[str, str]], element: str = "") -> str:
     """HTML of a list to choose from. choices: (value in a link, text on the page)"""
     options = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in choices)
-    return (
-        f'<label>{escape(label)}<select id="{escape(element or f"option-{name}")}" data-word="{escape(name)}">'
-        f"{options}</select></label>"
-    )
+    identity = f' id="{element}"' if element else ""
+    return f'<label>{escape(label)}<select{identity} data-word="{escape(name)}">{options}</select></label>'
 
 
-def slider(name: str, label: str, values: str, element: str = "") -> str:
+def slider(name: str, label: str, values: str) -> str:
     """HTML of a slider. values: comma-separated, in order; the slider shows the current one"""
-    name = escape(name)
     return (
         # the label must name the slider, not the output, which is hidden from screen readers: the slider has the value
         f'<label class="slider"><span>{escape(label)}</span><input type="range" '
-        f'id="{escape(element or f"option-{name}")}" data-word="{name}" data-values="{escape(values)}" min="0" '
+        f'id="{name}" data-word="{name}" data-values="{escape(values)}" min="0" '
         f'max="{values.count(",")}"><output aria-hidden="true"></output></label>'
     )

@@ -42,11 +42,11 @@ class Photo:
     def with_crop(self, words: Mapping[str, str]) -> "Photo":
         """The photo with another crop. Raises ValueError for an unknown kind of crop."""
         kind = words.get("framing", self.framing.kind)
-        place = int(words["position"]) / STEPS if "position" in words else self.framing.x
-        return replace(self, framing=Framing(kind, place, place))  # type: ignore[arg-type]
+        position = int(words["position"]) / STEPS if "position" in words else self.framing.position
+        return replace(self, framing=Framing(kind, position))  # type: ignore[arg-type]
 
     def params(self) -> dict[str, str]:
-        return {"framing": self.framing.kind, "position": str(round(self.framing.x * STEPS))}
+        return {"framing": self.framing.kind, "position": str(round(self.framing.position * STEPS))}
 
     def html(self, size: tuple[int, int]) -> str:
         """HTML: the photo with the movable frame of its crop, and the messages."""

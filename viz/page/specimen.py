@@ -84,7 +84,7 @@ def answer_html(scope: Microscope) -> str:
 <div id="answer" data-kind="controls"><div data-part="html"></div>
 <div class="asked">{select("class", "Class to explain", classes, "target")}
 {select("patch", "Patch (row, column)", places, "patch")}{groups}
-{slider("depth", "Depth", ",".join(scope.depth_names), "depth")}</div></div>"""
+{slider("depth", "Depth", ",".join(scope.depth_names))}</div></div>"""
 
 
 def _part(element: str, sees: Callable[[Selection], Hashable], value: Callable[[Selection], Any]) -> Element:

@@ -128,16 +128,16 @@ def test_random_orders_of_an_additive_network(linear: Mixer, question: Question)
     assert (high >= expected - 1e-6).all()
 
 
-@pytest.mark.parametrize(("orders", "share"), [(19, 0.9), (20, 0.9), (99, 0.9), (39, 0.5), (100, 0.98)])
-def test_the_band_holds_the_share_of_new_orders_that_it_says(orders: int, share: float):
+@pytest.mark.parametrize("orders", [19, 20, 39, 99, 100])
+def test_the_band_holds_the_share_of_new_orders_that_it_says(orders: int):
     """Whatever they are drawn from: here their logarithms are normal."""
     generator = np.random.default_rng(0)
     held = []
     for _ in range(400):
-        low, high = band(np.exp(generator.standard_normal((orders, 7))), share)
+        low, high = band(np.exp(generator.standard_normal((orders, 7))))
         new = np.exp(generator.standard_normal((20, 7)))
         held.append(((low < new) & (new < high)).mean())
-    assert share - 0.01 < np.mean(held) < share + 2 / (orders + 1) + 0.01
+    assert 0.89 < np.mean(held) < 0.91 + 2 / (orders + 1)
 
 
 def test_too_few_orders_make_no_band():

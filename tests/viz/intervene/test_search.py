@@ -11,6 +11,7 @@ from mixer.grid import Groups
 from mixer.model import Mixer, MixerConfig
 from tests.viz.explained import bent, straight
 from viz.intervene.search import Found, Goal, greedy, margins, most_passes, prove, smaller_sets
+from viz.pace import finish
 
 SMALL = MixerConfig((8, 12), (4, 4), num_classes=3, num_blocks=2, hidden_dim=7, tokens_mlp_dim=5, channels_mlp_dim=9)
 """2 x 3 patches: all 64 sets can be tried"""
@@ -107,7 +108,8 @@ def test_a_margin_is_that_of_the_mixed_picture(tiny: MixerConfig) -> None:
     model = bent(tiny)
     wanted = Goal(*pictures(tiny, 1), 4, True)
     sets = np.random.default_rng(0).random((5, 16)) < 0.5
-    for found, patches in zip(margins(model, wanted, Groups(tiny.grid), sets), sets, strict=True):
+    margin = finish(margins(model, wanted, Groups(tiny.grid), sets))
+    for found, patches in zip(margin, sets, strict=True):
         with torch.no_grad():
             logits = model(mixed(model, wanted, tuple(np.flatnonzero(patches).tolist()))[None])[0]
         others = torch.cat([logits[:4], logits[5:]]).max()

@@ -210,6 +210,14 @@ def test_the_numbers_on_the_page_add_up_to_those_of_the_trace(lab: Microscope, l
     assert f"input {before:.4f} + update {check_sums(written):.4f} = output {after:.4f}" in text(drawn.html)
 
 
+def test_the_numbers_of_a_patch_are_its_normalised_pixels(lab: Microscope, lens: Lens) -> None:
+    selection = select(lab, lens, part="picture", patch="5,1")
+    drawn, pixels = detail.draw(lab, selection), lab.pixels(selection.picture)[lab.grid.pixels(11)]
+    mean, std = (np.array(each) for each in (lab.model.config.mean, lab.model.config.std))
+    np.testing.assert_allclose(drawn.numbers.values, ((pixels / 255 - mean) / std).transpose(2, 0, 1), atol=1e-5)
+    assert drawn.numbers.axes["colour"] == ("red", "green", "blue")
+
+
 def test_the_stem_and_the_head_add_up_to_those_of_the_trace(lab: Microscope, lens: Lens) -> None:
     selection = select(lab, lens, depth="stem", channel="9", patch="2,0")
     trace = lab.look(selection.picture)

@@ -74,17 +74,6 @@ def test_the_lens_of_the_default_network_is_drawn() -> None:
         assert drawn.numbers
 
 
-def test_the_given_pixels_are_those_of_the_picture(scope: Microscope, lens: Lens) -> None:
-    shown = figure(scope, lens, "given", patch="3,1")
-    picture = scope.pixels(scope.sample_picture(0))
-    assert np.array_equal(shown.data[0].z, picture[12:16, 16:32])
-    blue = shown.data[3]
-    assert blue.name == "blue"
-    assert blue.z[2][5] == pytest.approx((picture[14, 21, 2] / 255 - 0.4465) / 0.2616, abs=1e-5)
-    assert blue.customdata[2][5].tolist() == [14, 21, picture[14, 21, 2]]
-    assert blue.zmax == pytest.approx(max(0.4914 / 0.2470, 0.5178 / 0.2435, 0.5535 / 0.2616, 0.5086 / 0.2470))
-
-
 def tile_values(shown: Figure) -> np.ndarray:
     """The value of each patch (6, 0), in the order of the tiles."""
     (heat,) = shown.data

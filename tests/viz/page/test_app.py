@@ -22,7 +22,7 @@ def test_a_click_on_a_patch_redraws_the_views_that_show_it_and_no_others(instrum
     updates = instrument.answer(visit, {"words": {"patch": "2,1"}})
     changed = set(updates)
     assert changed == {
-        "picker", "answer", "status", "tokens-given", "tokens-similarity", "tokens-answers",
+        "picker", "answer", "status", "tokens-similarity", "tokens-answers",
         "tokens-votes", "tokens-neighbours",
     }  # fmt: skip
     assert set(instrument.answer(visit, {"words": {"patch": "2,1"}})) == {"status"}

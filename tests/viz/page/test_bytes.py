@@ -39,7 +39,6 @@ def texts(value: Any) -> int:
         "whatif-smallest-search",
         "mixing-shuffle-pictures",
         "mixing-stem-filters",
-        "tokens-given",
         "tokens-pca",
         "attribution-maps",
         "doubt-picture",

@@ -34,9 +34,9 @@ def pinned(instrument: Instrument) -> Session:
 
 
 def test_a_view_shows_both_and_says_in_what_they_differ(instrument: Instrument, pinned: Session) -> None:
-    before = instrument.refresh(Session(pinned.selection))["tokens-given"]
-    shown = instrument.answer(pinned, {"words": {"sample": "40"}})["tokens-given"]
-    after = instrument.refresh(Session(pinned.selection))["tokens-given"]
+    before = instrument.refresh(Session(pinned.selection))["tokens-similarity"]
+    shown = instrument.answer(pinned, {"words": {"sample": "40"}})["tokens-similarity"]
+    after = instrument.refresh(Session(pinned.selection))["tokens-similarity"]
     assert shown["pinned"]["figure"] == before["figure"]
     assert shown["figure"] == after["figure"] != before["figure"]
     names = [instrument.scope.samples.indices[i] for i in (12, 40)]
@@ -49,7 +49,7 @@ def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinne
     shown = instrument.answer(pinned, {"words": {"depth": "1b"}})
     assert "tokens-norms" not in shown  # it was said when it was pinned, and nothing of it changed
     everything = instrument.refresh(fresh(pinned))
-    assert (everything["tokens-given"]["pinned"], everything["tokens-given"]["which"]) == (None, SAME)
+    assert (everything["tokens-similarity"]["pinned"], everything["tokens-similarity"]["which"]) == (None, SAME)
     assert everything["tokens-votes"]["pinned"] is not None
 
 

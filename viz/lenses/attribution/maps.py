@@ -14,8 +14,17 @@ from viz.attribution.methods import METHODS
 from viz.doubt.checks import CheckQuery, evidence
 from viz.doubt.rules import findings
 from viz.figures import AGAINST, FOR
-from viz.lenses.attribution.options import cache_keys, cached, checks_of, missing_note, needs, selected, unit_label
-from viz.lenses.view import Drawn, Numbers, Point, View, counted, part_text, places
+from viz.lenses.attribution.options import (
+    cache_keys,
+    cached,
+    checks_of,
+    missing_note,
+    needs,
+    passed_text,
+    selected,
+    unit_label,
+)
+from viz.lenses.view import Drawn, Numbers, Point, View, part_text, places
 from viz.microscope import Microscope
 from viz.selection import Choice, Params, Selection, groups_of
 
@@ -23,7 +32,7 @@ PATCHES, PIXELS = "patches", "pixels"
 RESOLUTION = Choice("resolution", "Resolution", ((PATCHES, "patches"), (PIXELS, "pixels")), PATCHES)
 LETTERS = 19
 """letters in a line of a method's name over its map: the width of a phone"""
-NOT_MEASURED, NOT_TESTED = "not measured yet", "not tested yet"
+NOT_MEASURED = "not measured yet"
 
 
 def sees(scope: Microscope, selection: Selection) -> Hashable:
@@ -49,9 +58,8 @@ def _marks(scope: Microscope, selection: Selection) -> dict[str, str]:
 
 def _mark(scope: Microscope, one: CheckQuery) -> str:
     found = findings(evidence(scope, one))
-    if all(finding.figure == "gap" for finding in found):  # the map itself provides the gap
-        return NOT_TESTED
-    return f"passes {sum(finding.met for finding in found)} of {counted(len(found), 'test')}"
+    tested = any(finding.figure != "gap" for finding in found)  # the map itself provides the gap
+    return passed_text(found if tested else ())
 
 
 def draw(scope: Microscope, selection: Selection) -> Drawn:

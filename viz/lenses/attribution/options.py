@@ -11,6 +11,8 @@ from viz.attribution.baselines import BASELINES, FILLINGS
 from viz.attribution.methods import METHODS, Settings
 from viz.attribution.query import AttributionQuery, explanation, passes
 from viz.doubt.checks import CheckQuery
+from viz.doubt.rules import Finding
+from viz.lenses.view import counted
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.selection import Choice, Selection, Several
@@ -113,6 +115,11 @@ def missing_note(scope: Microscope, selection: Selection, answers: dict[str, Att
         if method not in answers
     ]
     return f"Not measured yet: {', '.join(costs)}." if costs else ""
+
+
+def passed_text(found: Sequence[Finding]) -> str:
+    """The number of reliability tests that a method passes."""
+    return f"passes {sum(one.met for one in found)} of {counted(len(found), 'test')}" if found else "not tested yet"
 
 
 def unit_label(scope: Microscope, selection: Selection) -> str:

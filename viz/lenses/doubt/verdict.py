@@ -8,8 +8,8 @@ import numpy as np
 from viz.attribution.methods import METHODS
 from viz.doubt import checks
 from viz.doubt.rules import RULES, Evidence, Finding, findings
-from viz.lenses.attribution.options import JUDGED, judged, selected
-from viz.lenses.view import Drawn, Numbers, View, counted
+from viz.lenses.attribution.options import JUDGED, judged, passed_text, selected
+from viz.lenses.view import Drawn, Numbers, View
 from viz.microscope import Microscope
 from viz.selection import Selection
 
@@ -37,8 +37,7 @@ def _card(method: str, evidence: Evidence) -> str:
         if getattr(evidence, name) is None and (name != "gap" or METHODS[method].complete)
     ]
     lines += f"<li class='open'>Not measured yet: {escape(', '.join(missing))}</li>" if missing else ""
-    met = f"passes {sum(f.met for f in found)} of {counted(len(found), 'test')}" if found else "not tested yet"
-    return f"<div><h4>{escape(method)} <span>{met}</span></h4><ul>{lines}</ul></div>"
+    return f"<div><h4>{escape(method)} <span>{passed_text(found)}</span></h4><ul>{lines}</ul></div>"
 
 
 def _line(finding: Finding) -> str:

@@ -143,7 +143,7 @@ class _Table:
     @property
     def span(self) -> float:
         """The end of the common colour scale of the tables."""
-        return float(np.percentile(np.abs(self.tables), 99)) or 1.0
+        return figures.span_of(self.tables)
 
     @property
     def titles(self) -> list[str]:
@@ -277,7 +277,7 @@ def _rail(
     answer, names = scope.answer(selection.picture), scope.depth_names
     probabilities, decided = read.probabilities[:, answer], read.decided_at
     votes, label = _votes(scope, selection.picture, answer)
-    span = float(np.percentile(np.abs(votes), 99)) or 1.0
+    span = figures.span_of(votes)
     stops = []
     for depth, name in enumerate(names):
         pixels = figures.to_rgb(scope.grid.map(votes[depth]), True, span)

@@ -1,21 +1,21 @@
 """A tour of eight stops: each shows a view and explains it with the numbers of the loaded network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl
 
 import numpy as np
 
 from viz import forward_pass, tokens
+from viz.lenses.how_it_works.detail import mixing
 from viz.lenses.how_it_works.selected_channel import channel_of
-from viz.lenses.mixing.selected_unit import unit_of
 from viz.lenses.mixing.shuffle import experiment
 from viz.lenses.tokens import ablated_text, head_text
 from viz.lenses.view import counted
 from viz.microscope import Microscope
 from viz.mixing import weights
-from viz.selection import Number, Selection
+from viz.selection import Number, Selection, at_depth
 
 Text = Callable[[Microscope, Selection], str]
 
@@ -85,13 +85,11 @@ def _table(scope: Microscope, selection: Selection) -> str:
 
 
 def _token_mixing(scope: Microscope, selection: Selection) -> str:
-    at = _at(selection, 1)
-    unit = unit_of(scope, at)
-    channel = channel_of(scope, at)
-    found = forward_pass.mixing(scope.model, scope.look(selection.picture), 0, "a", selection.patch, channel, unit)
+    at = at_depth(selection, 1)
+    found = mixing(scope, at, "a")
     shared, each = forward_pass.shared_weights(scope.model)
     return (
-        f"This is one column: channel {channel} of all patches. Unit {unit} takes their "
+        f"This is one column: channel {channel_of(scope, at)} of all patches. Unit {found.unit} takes their "
         f"weighted sum, {found.read.total:.2f}; the GELU of it is {found.hidden:.2f}. "
         f"Together the units change the value of the selected patch from {found.before:.2f} to {found.after:.2f}. "
         f"Only token mixing moves information between patches. All channels share these {shared:,} parameters; one MLP "
@@ -163,12 +161,6 @@ def _attribution(scope: Microscope, selection: Selection) -> str:
         "should have. Before you trust one, open the tab Reliability of maps. The tour ends here: now you can select "
         "any picture, class and part."
     )
-
-
-def _at(selection: Selection, depth: int) -> Selection:
-    """The selection at a depth; in another block, with the strongest unit of that block."""
-    changed = replace(selection, depth=depth)
-    return changed if changed.block == selection.block else replace(changed, unit=None)
 
 
 STOPS = (

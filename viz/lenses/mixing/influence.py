@@ -49,9 +49,10 @@ class Source:
 
 
 UNKNOWN = Drawn(words="Not estimated for this picture yet.")
+GAINS = "Limits: gains hold for small changes, without sign or relevance; a patch's own gain may exceed the scale."
 
 
-def matrix_view(source: Source, title: str, question: str) -> View:
+def matrix_view(source: Source, title: str, question: str, caution: str = GAINS) -> View:
     def draw(scope: Microscope, selection: Selection) -> Drawn:
         found = source.find(scope, selection)
         return UNKNOWN if found is None else _matrix(scope, selection, found)
@@ -60,7 +61,7 @@ def matrix_view(source: Source, title: str, question: str) -> View:
         "matrix",
         title,
         question,
-        "Limits: gains hold for small changes, without sign or relevance; a patch's own gain may exceed the scale.",
+        caution,
         sees=lambda scope, s: (source.sees(scope, s), s.patch),
         draw=draw,
         pick=pick_row,

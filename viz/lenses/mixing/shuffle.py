@@ -3,9 +3,10 @@
 from html import escape
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 
 from viz import figures
+from viz.intervene.edits import Edit
 from viz.lenses.view import Drawn, Lens, Numbers, Point, View, patch_under, places
 from viz.measuring import Measurement
 from viz.microscope import Microscope
@@ -63,18 +64,11 @@ def order_of(scope: Microscope, selection: Selection) -> Int64[np.ndarray, "patc
     return random_order(scope.grid, SEED.value(selection))
 
 
-def shuffled_pixels(scope: Microscope, selection: Selection) -> UInt8[np.ndarray, "height width 3"]:
-    pixels = scope.pixels(selection.picture)
-    shuffled = np.empty_like(pixels)
-    for place, patch in enumerate(order_of(scope, selection).tolist()):
-        shuffled[scope.grid.pixels(place)] = pixels[scope.grid.pixels(patch)]
-    return shuffled
-
-
 def draw_pictures(scope: Microscope, selection: Selection) -> Drawn:
-    grid, pixels, order = scope.grid, scope.pixels(selection.picture), order_of(scope, selection)
+    grid, picture, order = scope.grid, selection.picture, order_of(scope, selection)
     before, moved = (grid.map(np.array(grid.positions)[each], axis=0) for each in (np.arange(grid.patches), order))
-    both = np.stack([pixels, shuffled_pixels(scope, selection)])
+    shuffled = scope.edited(picture, [Edit("shuffle", SEED.value(selection), tuple(range(grid.patches)))])
+    both = np.stack([scope.pixels(picture), scope.pixels(shuffled)])
     figure = figures.pictures(both, ["original", "shuffled"], (grid.rows, grid.cols), np.stack([before, moved]))
     following = (SEED.value(selection) + 1) % (SEED.high + 1)
     button = f"<button type='button' data-words='{SEED.name}={following}'>Shuffle again</button>"

@@ -1,7 +1,5 @@
 """Stem filters: the pixel pattern that each channel responds to."""
 
-import numpy as np
-
 from viz import figures
 from viz.lenses.view import Drawn, Lens, Numbers, View, counted
 from viz.microscope import Microscope
@@ -39,7 +37,7 @@ def lens(scope: Microscope) -> Lens:
 def draw(scope: Microscope, selection: Selection) -> Drawn:
     filters = weights.stem_filters(scope.model)
     count, height, width, _ = filters.shape
-    span = float(np.percentile(np.abs(filters), 99)) or 1.0
+    span = figures.span_of(filters)
     order = weights.order(filters, ORDER.value(selection), (1, 1))
     columns = figures.tile_columns(count, height + 1, width + 1)
     figure = figures.filter_tiles(filters[order], order, columns, span)

@@ -1,20 +1,18 @@
 """Top-activating samples of a unit, measured on request."""
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 from jaxtyping import Float32
 
 from viz.dataset import Answers
 from viz.lenses.mixing import block, selected_unit
-from viz.lenses.samples import answers_to
+from viz.lenses.samples import answers_to, picture_button, thumbnails
 from viz.lenses.view import Drawn, Numbers, View, prediction_text
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.mixing import units
 from viz.pace import FIRST
-from viz.pictures import thumbnail_url
 from viz.selection import Selection
 
 LISTED = 10
@@ -46,13 +44,10 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     strengths = found[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
     answers = scope.latest(answers_to(scope))
-    items = "".join(
-        f"<li>{_button(scope, sample)}{_describe(scope, sample, answers)}<br>{strengths[sample]:.3g}</li>"
-        for sample in best
-    )
+    pictures = [picture_button(scope, i, f"{_description(scope, i, answers)} · {strengths[i]:.3g}") for i in best]
     words = f"{block.text(scope, selection)} Unit <b>{unit}</b>, the strongest first."
     numbers = Numbers("norm of the unit's update", {"sample": range(len(strengths))}, strengths)
-    return Drawn(html=f"<ol class='crops'>{items}</ol>", words=words, numbers=numbers)
+    return Drawn(html=thumbnails(pictures), words=words, numbers=numbers)
 
 
 def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples blocks units"]]:
@@ -65,14 +60,6 @@ def strengths_of(scope: Microscope) -> Measurement[Float32[np.ndarray, "samples 
     )
 
 
-def _button(scope: Microscope, sample: int) -> str:
-    url = thumbnail_url(scope.pixels(scope.sample_picture(sample)))
-    return (
-        f"<button type='button' data-words='sample={sample}' aria-label='sample {sample}, "
-        f"{escape(scope.truth(sample), True)}'><img src='{url}' alt=''></button>"
-    )
-
-
-def _describe(scope: Microscope, sample: int, answers: Answers | None) -> str:
+def _description(scope: Microscope, sample: int, answers: Answers | None) -> str:
     truth = scope.truth(sample)
-    return escape(truth if answers is None else prediction_text(truth, scope.classes[answers.answer[sample]]))
+    return truth if answers is None else prediction_text(truth, scope.classes[answers.answer[sample]])

@@ -4,8 +4,8 @@ import numpy as np
 
 from viz import figures
 from viz.lenses.mixing import block
-from viz.lenses.mixing.influence import Influence, Source, between, map_view
-from viz.lenses.view import Drawn, Lens, Numbers, View, pick_row
+from viz.lenses.mixing.influence import Influence, Source, map_view, matrix_view
+from viz.lenses.view import Drawn, Lens, Numbers, View
 from viz.microscope import Microscope
 from viz.mixing import weights
 from viz.selection import Selection
@@ -13,14 +13,12 @@ from viz.selection import Selection
 
 def lens(scope: Microscope) -> Lens:
     source = Source(net_weights, lambda scope, s: s.block)
-    matrix = View(
-        "matrix",
+    matrix = matrix_view(
+        source,
         "Linear mixing matrix W2 W1",
         "Which net weight connects one patch (across) to another (down), as if the GELU were the identity?",
-        "Not shown: GELU, biases, LayerNorm and residual path; for a given picture, a large weight may be unused.",
-        sees=lambda scope, s: (s.block, s.patch),
-        draw=draw_matrix,
-        pick=pick_row,
+        "Not shown: GELU, biases, LayerNorm and residual path; a large weight may be unused for a picture, and the "
+        "diagonal may exceed the scale.",
     )
     values = View(
         "values",
@@ -48,21 +46,8 @@ def lens(scope: Microscope) -> Lens:
 
 def net_weights(scope: Microscope, selection: Selection) -> Influence:
     """The linear mixing matrix W2 W1 of the selected block."""
-    return Influence(_summaries(scope)[selection.block].matrix, label="net weight", signed=True)
-
-
-def draw_matrix(scope: Microscope, selection: Selection) -> Drawn:
     matrix = _summaries(scope)[selection.block].matrix
-    figure = figures.patch_matrix(
-        matrix,
-        scope.grid.positions,
-        "net weight",
-        signed=True,
-        relation="from {other} to {one}",
-        chosen=selection.patch,
-        axes=("from patch", "to patch"),
-    )
-    return Drawn(figure, words=block.text(scope, selection), numbers=between(scope, "net weight", matrix))
+    return Influence(matrix, words=block.text(scope, selection), label="net weight", signed=True)
 
 
 def draw_values(scope: Microscope, selection: Selection) -> Drawn:

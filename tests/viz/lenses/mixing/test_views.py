@@ -249,7 +249,7 @@ def test_the_samples_that_drive_a_unit(measured: Lab):
     best = np.argsort(strengths)[::-1][:10].tolist()
     html = measured.views["mixing.unit", "samples"].draw(scope, selection).html
     assert re.findall(r"data-words='sample=(\d+)'", html) == [str(sample) for sample in best]
-    captions = re.findall(r"</button>(.*?), predicted (.*?)<br>(.*?)</li>", html)
+    captions = re.findall(r"alt=''>(.*?), predicted (.*?) · (.*?)</button>", html)
     assert captions == [
         (scope.truth(i), scope.classes[int(traces[i].logits[0].argmax())], f"{strengths[i]:.3g}") for i in best
     ]
@@ -286,7 +286,9 @@ def test_names_of_classes_are_text_in_html(measured: Lab, monkeypatch: pytest.Mo
 def test_without_an_image(lab: Lab):
     summaries = [weights.linear_summary(lab.scope.model, block) for block in range(3)]
     matrix, words = summaries[1].matrix, {"depth": "2a", "patch": "4,1"}
-    np.testing.assert_allclose(lab.heatmap("mixing.wiring", "matrix", **words).z, matrix, rtol=FOUR_DIGITS)
+    heat = lab.heatmap("mixing.wiring", "matrix", **words)
+    np.testing.assert_allclose(heat.z, matrix, rtol=FOUR_DIGITS)
+    assert heat.zmax == -heat.zmin == np.abs(matrix[~np.eye(len(matrix), dtype=bool)]).max()
     np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "map", **words).z), matrix[9])
     np.testing.assert_array_equal(np.ravel(lab.heatmap("mixing.wiring", "map", line="column", **words).z), matrix[:, 9])
     for line, summary in zip(figure_of(lab.draw("mixing.wiring", "values")).data, summaries, strict=True):
