@@ -36,7 +36,7 @@ def lens(scope: Microscope) -> Lens:
         "tokens",
         "Patch tokens",
         "What does each token contain, at each depth?",
-        ((_neighbours(scope),), (SIMILAR,), (PCA,), (NORMS,), (ANSWERS, VOTES)),
+        ((ANSWERS, VOTES), (_neighbours(scope),), (SIMILAR,), (PCA,), (NORMS,)),
         shows=("how similar tokens are, and their logits", "what a direction means in itself"),
     )
 
