@@ -21,7 +21,7 @@ import mixer.summary
 import mixer.teacher
 import mixer.train
 from mixer import atomic_write, checkpoint, hub, malloc, parallel, record, session
-from mixer.data import CLASSES, PUBLISHED, choose_samples, cifar10, class_names, class_numbers
+from mixer.data import CLASSES, PUBLISHED, at_hand, choose_samples, cifar10, class_names, class_numbers
 from mixer.errors import readable_errors
 from mixer.evaluate import headline
 from mixer.image_folder import compare, digests_of, left_out, read_samples, with_test_images
@@ -199,7 +199,7 @@ def evaluate(
         data: cifar10 (default), cifar100, or a folder of images: the folder of the training, or a new one
         folders: whether the folders in --data are parts (train, test) or classes, if both are possible
         attributions: measure all attribution methods on the samples, too (about 15 minutes on two cores). Without
-            --data, the accuracy is measured only for a network of CIFAR-10
+            --data, the accuracy is measured only for a network of CIFAR-10 whose images are there
         samples: folder of pictures for --attributions, instead of the samples of the checkpoint
         as_json: print one line of JSON instead of a sentence
     """
@@ -211,7 +211,7 @@ def evaluate(
     log = partial(print, file=sys.stderr if as_json else sys.stdout)
     scope = _scope_of(source, samples) if attributions else None
     of_cifar10 = "data" not in metrics and set(class_names(model.config)) == set(CLASSES)
-    if data or not attributions or of_cifar10:
+    if data or not attributions or (of_cifar10 and (download or at_hand("CIFAR-10", data_root))):
         data = data or "cifar10"
         if data == "cifar10":
             class_numbers(class_names(model.config))  # before the download

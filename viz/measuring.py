@@ -176,9 +176,9 @@ def duration(seconds: float) -> str:
 class Clock:
     """The remaining time of a measurement: at first from its estimate, then from its progress."""
 
-    def __init__(self, measurement: Measurement):
-        self._total, self._from, self._seconds = measurement.total, measurement.reached, measurement.seconds
-        self._started = time.monotonic()
+    def __init__(self, measurement: Measurement, done: int):
+        self._total, self._from, self._started = measurement.total, done, time.monotonic()
+        self._seconds = measurement.per_step * (measurement.total - done)
 
     def left(self, done: int) -> float:
         """The remaining seconds after `done` steps."""

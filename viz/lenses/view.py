@@ -70,15 +70,21 @@ class Numbers:
     def beside(self, other: "Numbers") -> "Numbers | None":
         """With the numbers of another selection and the difference; None if they are texts or have other axes."""
         places = [{name: list(axis) for name, axis in each.axes.items()} for each in (self, other)]
-        amounts = all(each.values.dtype.kind in "fiu" for each in (self, other))
+        amounts = self.amounts and other.amounts
         if not amounts or places[0] != places[1] or self.values.shape != other.values.shape:
             return None
+        name = self.name if self.name == other.name else f"{self.name} (now), {other.name} (pinned)"
         all_of_them = np.stack([self.values, other.values, self.values - other.values], -1)
-        return Numbers(self.name, {**self.axes, "selection": BESIDE}, all_of_them)
+        return Numbers(name, {**self.axes, "selection": BESIDE}, all_of_them)
+
+    @property
+    def amounts(self) -> bool:
+        """Whether the values are numbers, not texts."""
+        return self.values.dtype.kind in "fiu"
 
     def extremes(self) -> str:
         """The extremes and their positions, for screen readers."""
-        if self.values.dtype.kind not in "fiu" or not np.isfinite(self.values).any():
+        if not self.amounts or not np.isfinite(self.values).any():
             return counted(self.values.size, "value")
         return ", ".join(
             f"{word} {self._extreme(int(find(self.values)))}"

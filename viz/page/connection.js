@@ -73,9 +73,11 @@ const receive = parts => {
   for (const [id, value] of Object.entries(parts)) put(id, value);
 };
 const show = ({status: {link, message, wait, running, file, go: place, follow, ...about}, ...parts}, chosen) => {
-  if (about.markup) rebuild(about.markup);
-  if (about.networks) networks(about);
-  receive(parts);
+  keepFocus(document.body, () => {
+    if (about.markup) rebuild(about.markup);
+    if (about.networks) networks(about);
+    receive(parts);
+  });
   release();
   if (!unanswered.some(({link}) => link !== undefined)) address(link, chosen);
   if (about.only !== undefined) alone(about.only);

@@ -27,16 +27,19 @@ const set = (element, values) => {
   }
 };
 
-// new HTML in a part; the focus stays on the same button
-const fill = (part, html) => {
+// a change of the HTML in a part; the focus stays on the same button
+const keepFocus = (part, change) => {
   const focused = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
-  part.innerHTML = html;
-  part.dispatchEvent(new Event("filled", {bubbles: true}));
-  if (!focused) return;
+  change();
+  if (!focused || focused.isConnected) return;
   const [name, text] = ["keep", "words", "word"].map(name => [name, focused.dataset[name]]).find(([, text]) => text);
   const again = `[data-${name}="${CSS.escape(text)}"]`;
   part.querySelector(again)?.focus({preventScroll: true});
 };
+const fill = (part, html) => keepFocus(part, () => {
+  part.innerHTML = html;
+  part.dispatchEvent(new Event("filled", {bubbles: true}));
+});
 
 // clicks and controls of an element send parameters
 const listen = element => {

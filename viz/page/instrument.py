@@ -54,7 +54,6 @@ LISTED = 3
 """maximum number of names of measurements in a sentence"""
 MAX_VISITS = 200
 """sessions in the memory of a network; the page of a forgotten visitor starts again from its link"""
-SAME = "Identical for the pinned selection."
 BROKEN = "An error occurred in the program. Select something else to continue; the server's log has the details."
 
 STATUS = "status"
@@ -210,10 +209,11 @@ class Instrument(Lenses):
 
     async def _measure(self, visit: Session, todo: list[Measurement]) -> AsyncIterator[dict[str, Any]]:
         """Run the first one; yields its progress if it is slow, and "redraw" for better estimates."""
-        measurement, clock, looked, drawn = todo[0], Clock(todo[0]), 0.0, 0.0
+        measurement, looked, drawn = todo[0], 0.0, 0.0
         steps, slow = measurement.steps(), sum(m.seconds for m in todo) > SLOW
-        done: int | None = measurement.reached
         reached = measurement.reached
+        done = await on_model_thread(self._step, visit, measurement, steps)
+        clock = Clock(measurement, done or 0)  # one that was cancelled continues where it was
         while done is not None:
             if measurement.reached > reached and time.monotonic() - drawn > REDRAW:
                 reached, drawn = measurement.reached, time.monotonic()
@@ -404,7 +404,7 @@ class Instrument(Lenses):
             "note": "",
             "own": False,
             "beside": "",
-            "which": SAME if visit.pinned and not pinned and self.lens_of[name] else "",
+            "which": "" if pinned else self._alone(visit, name),
             "pinned": None,
             "alt": in_place(view, drawn),
             "name": file_name(self.scope, selection, view),
@@ -418,6 +418,12 @@ class Instrument(Lenses):
             "measure": self._offer(visit, name),
         } | (self._beside_it(pinned, name, visit, drawn) if pinned else {})
 
+    def _alone(self, visit: Session, name: str) -> str:
+        """The reason why a view is not shown beside its pinned one; empty without a pin."""
+        if visit.pinned is None or self.lens_of[name] is None:
+            return ""
+        return pin.SAME if name in visit.pinned.lenses.views else pin.ABSENT
+
     def _beside_it(self, pinned: Pinned, name: str, visit: Session, drawn: Drawn) -> dict[str, Any]:
         """The value of a view beside its pinned one: panes of the pinned selection and of the difference, captions.
 
@@ -426,13 +432,13 @@ class Instrument(Lenses):
         there, view = pinned.lenses, pinned.lenses.views[name]
         before, now = pin.captions(pinned, self, name, visit.selection)
         other = drawn_or_words(there.scope, view, pinned.selection)
-        apart = pin.difference(other, drawn)
+        apart, reason = pin.difference(other, drawn)
         python = as_python(there.scope, there.page, there.full_names[name], view, pinned.selection)
         return {
             "which": now,
             "pinned": _pane(view, other, before),
             "difference": apart and _pane(view, apart, "Now minus pinned"),
-            "note": pin.APART if drawn.figure and other.figure and not apart else "",
+            "note": reason,
             "own": SCALE.value(visit.selection) == "own",
             "beside": "\n# pinned\n" + self._address(visit).short(python.partition("\n\n")[2]),
         }

@@ -20,7 +20,11 @@ from viz.selection import Selection, change, from_query, to_query, to_words
 HERE, SWAP, CLASS = "here", "swap", "class"
 """special values of `pin`: pin the current selection; swap the current and the pinned one; select the current class in
 the pinned one, too"""
-APART = "No difference is shown: the two figures have different axes."
+SAME = "Identical for the pinned selection."
+ABSENT = "The pinned network does not have this view."
+APART = "No difference is shown: the numbers have different axes."
+NOT_DRAWN = "The difference is only in the CSV file."
+NO_NUMBERS = "No difference is shown: this view has no numbers."
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +103,22 @@ def describe(pinned: Pinned, here: Lenses) -> str:
     return " · ".join(parts)
 
 
-def difference(before: Drawn, now: Drawn) -> Drawn | None:
-    """The current minus the pinned view; None if their numbers have different axes or the figure has no difference."""
-    both = now.numbers.beside(before.numbers) if now.numbers and before.numbers else None
-    figure = figures.difference(now.figure, before.figure) if both and now.figure and before.figure else None
-    if both is None or figure is None:
-        return None
+def difference(before: Drawn, now: Drawn) -> tuple[Drawn | None, str]:
+    """The current minus the pinned view, or None and the reason; without a reason before both are measured."""
+    if not all(each.figure or each.html for each in (before, now)):
+        return None, ""
+    if now.numbers is None or before.numbers is None or not now.numbers.amounts:
+        return None, NO_NUMBERS
+    if (both := now.numbers.beside(before.numbers)) is None:
+        return None, APART
+    figure = figures.difference(now.figure, before.figure) if now.figure and before.figure else None
+    if figure is None:
+        return None, NOT_DRAWN
     numbers = Numbers(both.name, dict(list(both.axes.items())[:-1]), both.values[..., -1])
-    return Drawn(figure, words=f"Difference: {escape(numbers.extremes())}.", numbers=numbers)
+    words = f"Difference: {escape(numbers.extremes())}."
+    if now.numbers.name != before.numbers.name:
+        words = f"Different quantities: {escape(both.name)}. {words}"
+    return Drawn(figure, words=words, numbers=numbers), ""
 
 
 def of_class(pinned: Pinned, name: str) -> Pinned:

@@ -265,8 +265,10 @@ def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list
         f"<p class='which'>{escape(words)}</p>" for words in pin.captions(pinned, here, name, visit.selection)
     )
     other = drawn_or_words(pinned.lenses.scope, view, pinned.selection)
-    apart = pin.difference(other, drawn)
+    apart, reason = pin.difference(other, drawn)
     under: list[Part] = ["<p class='which'>Now minus pinned</p>", *_shown(view, apart)] if apart else []
+    if reason:
+        under.append(f"<p class='which'>{escape(reason)}</p>")
     return [before, *_shown(view, other), now], under
 
 

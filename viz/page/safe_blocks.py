@@ -25,6 +25,8 @@ WAKE = 0.05
 """seconds between two looks for a waiting event, as Gradio has it on Windows: elsewhere it looks 1,000 times a second,
 which costs an idle server 8 % of a core"""
 CALL = re.compile("/gradio_api/(call/v2|call|run|api|queue)/([^/]+)/?")
+PAGE = re.compile(rb"(?:^|(?<=&))page=[^&]*&?")
+"""a parameter of our links that Gradio reads as the name of one of its pages"""
 PACKED = (
     *(kind for kind in DEFAULT_EXCLUDED_CONTENT_TYPES if kind != "text/event-stream"),
     "text/javascript",
@@ -92,6 +94,8 @@ class ErrorMessages:
             await send(message)
 
         try:
+            if scope["type"] == "http":  # of a page of many, which Gradio would look for
+                scope = {**scope, "query_string": PAGE.sub(b"", scope["query_string"])}
             if scope["type"] == "http" and scope["method"] == "POST" and (call := CALL.search(scope["path"])):
                 receive = await _checked(receive, call[1], call[2], scope["app"].get_blocks())
             await self._app(scope, receive, sending)

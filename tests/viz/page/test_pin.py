@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from urllib.parse import parse_qs, parse_qsl
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from tests.conftest import small_config
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.page import pin
-from viz.page.instrument import SAME, Instrument
+from viz.page.instrument import Instrument
 from viz.page.pin import Pinned, link
 from viz.page.session import Session
 from viz.selection import change
@@ -49,7 +50,7 @@ def test_what_shows_the_same_of_both_shows_it_once(instrument: Instrument, pinne
     shown = instrument.answer(pinned, {"words": {"depth": "1b"}})
     assert "tokens-norms" not in shown  # it was said when it was pinned, and nothing of it changed
     everything = instrument.refresh(fresh(pinned))
-    assert (everything["tokens-similarity"]["pinned"], everything["tokens-similarity"]["which"]) == (None, SAME)
+    assert (everything["tokens-similarity"]["pinned"], everything["tokens-similarity"]["which"]) == (None, pin.SAME)
     assert everything["tokens-votes"]["pinned"] is not None
 
 
@@ -141,7 +142,7 @@ def test_every_view_of_every_lens_can_be_shown_beside(instrument: Instrument) ->
             value = shown[f"{lens.id.replace('.', '-')}-{view.id}"]
             same = view.sees(instrument.scope, kept) == view.sees(instrument.scope, visit.selection)
             assert (value["pinned"] is None) == same, view.title
-            expected = ("" if view.always else SAME) if same else "Now: picture: "
+            expected = ("" if view.always else pin.SAME) if same else "Now: picture: "
             assert value["which"].startswith(expected), view.title
 
 
@@ -178,6 +179,40 @@ def test_where_two_things_are_no_amounts_in_the_same_places_it_says_so(instrumen
     assert shown["note"] == pin.APART
     file = instrument.answer(pinned, {"csv": "mixing-units-units"})["status"]["file"]["text"]
     assert file.count("# view: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "note"),
+    [
+        ("tokens-pca", {"lens": "tokens", "sample": "9"}, pin.NOT_DRAWN),
+        ("how-network", {"lens": "how", "sample": "9"}, pin.NOT_DRAWN),
+        ("tokens-votes", {"lens": "tokens", "sample": "9"}, ""),
+    ],
+)
+def test_the_reason_is_said_where_there_is_no_difference(
+    instrument: Instrument, pinned: Session, name: str, words: dict[str, str], note: str
+) -> None:
+    assert instrument.answer(pinned, {"words": words, "again": True})[name]["note"] == note
+
+
+def test_a_difference_of_two_quantities_names_both(instrument: Instrument, pinned: Session) -> None:
+    shown = instrument.answer(pinned, {"words": {"depth": "1b", "lens": "tokens"}})["tokens-votes"]
+    name = next(name for name in instrument.scope.classes if name != instrument.scope.classes[pinned.selection.target])
+    assert shown["difference"]["words"].startswith("Different quantities: logit for ")
+    same = {"words": {"depth": "2a", "class": name}}
+    shown = instrument.answer(pinned, same)["tokens-votes"]
+    file = instrument.answer(pinned, {"csv": "tokens-votes"})["status"]["file"]["text"]
+    assert f"logit for {name} at 2a (now)" in shown["difference"]["words"]
+    assert f"logit for {name} at 2a (now)" in file
+
+
+def test_a_view_that_the_pinned_network_does_not_have_is_said(small: Microscope, other: Microscope) -> None:
+    small.metrics = {"confusion": np.eye(10, dtype=int).tolist(), "accuracy": 0.5}
+    here = Instrument(small, name="here", beside={"other": Lenses(other, "other")}.__getitem__)
+    visit = Session(here.first)
+    shown = here.answer(visit, {"link": "?lens=model&pin=network%3Dother"})
+    assert shown["model-confusion"]["which"] == pin.ABSENT
+    assert shown["model-layers"]["note"] == pin.NO_NUMBERS
 
 
 def test_both_explain_the_same_class_when_asked_to(instrument: Instrument, pinned: Session) -> None:
