@@ -221,7 +221,7 @@ def test_what_is_pinned_stays_beside_what_is_chosen_next_on_one_scale(visit: Cal
 
 
 def test_a_click_is_one_request_and_its_answer_what_changed(visit: Callable[..., Page]) -> None:
-    page, asked = visit("?lens=model"), list[str]()  # where a patch needs no measurement
+    page, asked = visit("?lens=mixing.stem"), list[str]()  # where nothing is measured
     settled(page)
     page.on("request", lambda request: asked.append(request.url) if request.url.startswith("http") else None)
     page.locator('#picker button[data-patch="5"]').click()
@@ -280,9 +280,11 @@ def test_two_networks_are_compared(visit: Callable[..., Page], scope: Microscope
     expect(shown.locator(".pinned .which").first).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
     expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text("untrained")
     expect(shown.locator(".js-plotly-plot")).to_have_count(3)  # and the difference
-    page.get_by_role("button", name="Swap").click()
+    swap = page.get_by_role("button", name="Swap")
+    swap.press("Enter")
     expect(page.locator("#network select")).to_have_value(scope.source)
     expect(page.locator("#pin")).to_contain_text("seed-start")
+    expect(swap).to_be_focused()
     expect(shown.locator(".pane:not(.pinned) .which")).to_contain_text(f"{scope.metrics['accuracy']:.2%}")
 
 
@@ -582,7 +584,7 @@ def test_after_cancel_nothing_of_the_picture_before_is_left(visit: Callable[...,
     page.get_by_role("button", name="Choose a picture").click()
     page.locator('#specimen-samples [data-words="sample=61"]').click()
     expect(page.locator("#words")).to_contain_text("labelled cat")
-    expect(wait).to_be_hidden()
+    settled(page)
     measure.click()
     expect(wait).to_contain_text("Shapley values", timeout=30_000)
     page.locator("#status [data-do=stop]").click()
@@ -672,9 +674,13 @@ def test_the_smallest_change_is_put_under_the_microscope(visit: Callable[..., Pa
     expect(page.locator("#answer h2")).to_have_text(before)
     page.get_by_role("tab", name="Smallest change").click()
     view = page.locator("#whatif-smallest-search")
-    expect(view.locator(".measure")).to_contain_text("at most")
-    view.get_by_role("button", name="Measure").click()
     expect(view.locator(".words")).to_contain_text("of 32", timeout=60_000)
+    settled(page)
+    if (
+        measure := view.get_by_role("button", name="Measure")
+    ).is_visible():  # it takes longer than what starts by itself
+        measure.click()
+    expect(view.locator(".words")).to_contain_text(re.compile("greedy search|smaller set"), timeout=60_000)
     view.get_by_role("button", name="Use this picture").click()
     expect(page.locator("#words")).to_contain_text("1 edit of yours")
     assert answer(page) != before
@@ -694,8 +700,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit: Callable[..., Page])
 
 def test_a_finger_scrolls_past_a_figure(visit: Callable[..., Page]) -> None:
     page = visit("?lens=tokens", **PHONE)
-    plot = figure(page, "tokens-norms")
-    expect(figure(page, "tokens-votes")).to_be_visible()  # the last of them
+    plot = figure(page, "tokens-similarity")
+    expect(figure(page, "tokens-norms")).to_be_visible()  # the last of them
     settled(page)  # nothing moves any more
     plot.evaluate("plot => plot.scrollIntoView({block: 'center'})")
     box, before = plot.bounding_box(), page.evaluate("scrollY")

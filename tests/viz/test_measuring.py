@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from viz.measuring import RESULTS, TENSORS, Measurement, Memory
+from viz.measuring import RESULTS, TENSORS, Clock, Measurement, Memory
 
 
 def measurement(memory: Memory, key: str | int, *parts: object, total: int = 2) -> Measurement:
@@ -120,3 +121,12 @@ def test_an_estimate_is_next_shown_at_its_first_result_and_at_each_doubling(
         assert one.milestone == end
         assert one.until(end) == end - reached
     assert one.seconds == 100 - reached
+
+
+def test_the_time_left_of_a_continued_measurement_is_that_of_its_missing_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("viz.measuring.time", SimpleNamespace(monotonic=lambda: now))
+    clock = Clock(measurement(Memory(), "a", total=1000), 600)
+    assert clock.left(600) == 400, "a second for each, as estimated"
+    now += 10
+    assert clock.left(700) == pytest.approx(30), "a tenth of a second, as it turned out"

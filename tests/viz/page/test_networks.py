@@ -224,3 +224,8 @@ def test_networks_pass_pictures_on_the_thread_of_the_model_alone(url: str, tmp_p
         client.predict(name="tokens.votes", words="sample=3", network="seed-start", api_name="/view")
         client.predict(network="seed-epoch-1", api_name="/describe")
     assert threads == {"model_0"}
+
+
+@pytest.mark.parametrize("query", ["page=2", "lens=model&page=9&sample=3", "page=", "page=a%20b&page=2", "mypage=2"])
+def test_a_link_with_a_page_of_a_list_opens_the_page(url: str, query: str) -> None:
+    assert httpx.get(f"{url}?{query}").status_code == 200
