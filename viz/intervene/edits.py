@@ -122,7 +122,7 @@ KINDS = {
     "blur": Kind(_filled("blurred"), "blurred", "a blurred copy", fills=True),
     "noise": Kind(_noise, "noise", "noise", fills=True),
     "grey": Kind(_grey, "without colours", "a grey copy"),
-    "shuffle": Kind(_shuffled, "shuffled", "shuffled patches", numbers=lambda samples: ORDERS),
+    "shuffle": Kind(_shuffled, "shuffled", "shuffled single patches", numbers=lambda samples: ORDERS),
     "paste": Kind(_sample, "pasted", "the other picture's patch", numbers=lambda samples: samples),
     "swap": Kind(_swapped, "swapped", "the selected patch (swap)", pairs=True),
     "original": Kind(_original, "as it was"),

@@ -131,7 +131,7 @@ def test_the_buttons_do_without_a_mouse_what_a_click_does(scope: Microscope, edi
     said = buttons(view.draw(scope, start))
     assert said["Apply to patch (2, 1)"] == {"edits": "black:2,1"}
     again = select(scope, editing, edits="shuffle:0", tool="shuffle", area="all", patch="2,1")
-    assert buttons(view.draw(scope, again))["Apply to patch (2, 1)"] == {"edits": "shuffle:0;shuffle:1"}
+    assert buttons(view.draw(scope, again))["Apply to all patches"] == {"edits": "shuffle:0;shuffle:1"}
     full = select(scope, editing, edits=";".join(["grey"] * 64))
     assert buttons(view.draw(scope, full)).keys() == {"Undo", "Reset"}
 

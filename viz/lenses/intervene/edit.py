@@ -138,7 +138,7 @@ def _controls(scope: Microscope, selection: Selection) -> str:
     edit = None if len(made) == edits.MAX_EDITS else edit
     buttons = [
         _button(
-            "Apply to patch ({}, {})".format(*group_place(groups_of(scope, selection), selection.patch)),
+            f"Apply to {_where(scope, selection)}",
             _params(scope, (*made, edit)) if edit else None,
         ),
         _button("Undo", _params(scope, made[:-1], (*made[-1:], *undone)) if made else None),
@@ -148,6 +148,18 @@ def _controls(scope: Microscope, selection: Selection) -> str:
     listed = "; ".join(describe(scope, edit) for edit in made)
     done = f"{escape(listed) or 'No edits yet'}. All lenses show the edited picture."
     return f"<span class='does'>{''.join(buttons)}</span>{done}"
+
+
+def _where(scope: Microscope, selection: Selection) -> str:
+    """The patches that the brush edits around the selected one."""
+    row, col = group_place(groups_of(scope, selection), selection.patch)
+    return {
+        "patch": f"patch ({row}, {col})",
+        "around": f"patch ({row}, {col}) and its neighbours",
+        "row": f"row {row}",
+        "column": f"column {col}",
+        "all": "all patches",
+    }[AREA.value(selection)]
 
 
 def _button(name: str, params: Params | None) -> str:
