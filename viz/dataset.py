@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from mixer.model import Mixer
@@ -16,7 +16,7 @@ from viz import tokens
 from viz.attribution.methods import METHODS, FromGradients, Settings
 from viz.attribution.question import Question
 from viz.capture import array, trace
-from viz.pace import batch_size, batches, silent
+from viz.pace import batch_size, batches, due, silent, spread_out
 
 Images = Callable[[list[int]], Float[Tensor, "batch 3 height width"]]
 """from indices to pictures, normalised, on the model's device"""
@@ -46,14 +46,18 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Results of a network for each of many pictures."""
+    """Results of a network for each of many pictures; without a meaning for those that are not `known`."""
+
+    known: Bool[np.ndarray, "images"]
+    """whether a picture is measured"""
 
     probabilities: Float32[np.ndarray, "images classes"]
     decided: Int64[np.ndarray, "images"]
     """the depth from which on the answer is the most probable class"""
     votes: Float32[np.ndarray, "images patches"]
     """the logit of the answer from each token of the last depth alone; their mean is the answer's logit"""
-    components: Components
+    components: Components | None
+    """None before enough pictures are measured"""
     scores: Float32[np.ndarray, "images depths components"]
     """of the mean token of each picture"""
 
@@ -78,18 +82,20 @@ class Answers:
 
 
 def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]:
-    """The `Answers` to `count` pictures: yields the number done, finally the result.
+    """The `Answers` to `count` pictures: yields the number done, and the result: first of a few, finally of all.
 
     The model is free between the batches.
     """
     config, depths = model.config, 2 * len(model.blocks) + 1
     # whole arrays: small ones between the large tensors of the passes would keep the freed memory from being used again
-    probabilities, decided = np.empty((count, config.num_classes), np.float32), np.empty(count, np.int64)
-    votes = np.empty((count, config.grid.patches), np.float32)
-    scores = np.empty((count, depths, COMPONENTS), np.float32)
+    probabilities, decided = np.zeros((count, config.num_classes), np.float32), np.zeros(count, np.int64)
+    votes = np.zeros((count, config.grid.patches), np.float32)
+    scores = np.zeros((count, depths, COMPONENTS), np.float32)
+    known, order = np.zeros(count, bool), spread_out(torch.arange(count))
     waiting, components, done, scored = list[Tensor](), None, 0, 0
-    for part in batches(model, torch.arange(count), gradients=True):
-        seen, here = trace(model, images(part.tolist())).depths, slice(done, done + len(part))
+    for part in batches(model, order, gradients=True):
+        here = part.numpy()
+        seen = trace(model, images(part.tolist())).depths
         logits = tokens.answer(model, seen)
         best = logits[-1].argmax(1)
         each = tokens.votes_of(model, seen[-1])
@@ -97,16 +103,17 @@ def answers(model: Mixer, count: int, images: Images) -> Iterator[int | Answers]
         probabilities[here] = array(logits[-1].softmax(1))
         decided[here] = tokens.leads_for_good(logits.argmax(-1)).cpu().numpy()
         waiting.append(seen.mean(2))
-        done += len(part)
+        known[here] = True
+        before, done = done, done + len(part)
         if components is None and done >= min(count, FITTED):
             components = Components.of(torch.cat(waiting, 1))
         if components is not None:
-            scores[scored:done] = components.scores(torch.cat(waiting, 1))
+            scores[order[scored:done].numpy()] = components.scores(torch.cat(waiting, 1))
             scored = done
             waiting.clear()
         yield done
-    assert components is not None, "there is a picture"
-    yield Answers(probabilities, decided, votes, components, scores)
+        if due(before, done) or done == count:
+            yield Answers(known.copy(), probabilities, decided, votes, components, scores)
 
 
 def gradients_x_input(

@@ -22,6 +22,7 @@ def scope() -> Microscope:
 
 def test_each_picture_has_the_answer_depth_and_votes_of_its_own_pass(scope: Microscope) -> None:
     *counts, found = dataset.answers(scope.model, 20, lambda part: scope.sample_inputs[part])
+    assert found.known.all()
     assert counts == sorted(counts)
     assert counts[-1] == 20
     assert isinstance(found, dataset.Answers)
@@ -50,6 +51,21 @@ def test_the_components_are_those_of_the_first_pictures_and_each_has_the_scores_
     np.testing.assert_allclose(np.abs(found.scores[:, 2, :2]), want, rtol=1e-2, atol=1e-3)
     share = (sizes.square() / sizes.square().sum())[:2].numpy()
     np.testing.assert_allclose(found.components.explained[2, :2], share, rtol=1e-3)
+
+
+def test_answers_to_some_pictures_of_each_part_come_first(scope: Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viz.pace.FIRST", 5)
+    steps = list(dataset.answers(scope.model, 20, lambda part: scope.sample_inputs[part]))
+    *some, end = [step for step in steps if isinstance(step, dataset.Answers)]
+    assert [one.known.sum() for one in some] == [step for step in steps if isinstance(step, int)][: len(some)]
+    assert some
+    assert end.known.all()
+    for one in some:
+        assert one.components is None
+        known = np.flatnonzero(one.known)
+        assert np.diff(known).max() <= 5, "spread out over all"
+        np.testing.assert_array_equal(one.answer[known], end.answer[known])
+        np.testing.assert_array_equal(one.votes[known], end.votes[known])
 
 
 def test_gradients_of_many_are_those_of_each(scope: Microscope) -> None:

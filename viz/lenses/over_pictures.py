@@ -70,8 +70,7 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
     if not selected:
         return Drawn(words=words)
     names, shown, depth = picture_list(scope, selection).names, selected[:MAX_POINTS], selection.depth
-    projected = _projected(scope, selection, answers, shown)
-    if projected is None:
+    if answers.components is None or (projected := _projected(scope, selection, answers, shown)) is None:
         return Drawn(words=words)
     at, own = projected
     wrong = wrong_answers(scope, selection, answers)
@@ -97,9 +96,10 @@ def _draw_map(scope: Microscope, selection: Selection) -> Drawn:
 
 
 def _map_needs(scope: Microscope, selection: Selection) -> Sequence[Measurement]:
-    if (found := _selected(scope, selection)) is None:
-        return [answers_to(scope, selection)]
-    return [_tsne(scope, selection, *found)] if _by_tsne(selection, found[1]) else []
+    if missing := scope.missing([answers_to(scope, selection)]):
+        return missing
+    found = _selected(scope, selection)
+    return [_tsne(scope, selection, *found)] if found and _by_tsne(selection, found[1]) else []
 
 
 def _by_tsne(selection: Selection, selected: Sequence[int]) -> bool:
@@ -126,6 +126,7 @@ def _projected(
     scope: Microscope, selection: Selection, answers: Answers, shown: Sequence[int]
 ) -> tuple[dict[int, Float32[np.ndarray, "2"]], Float32[np.ndarray, "2"]] | None:
     """The places of the shown pictures by their indices, and of the selected one; None before t-SNE has begun."""
+    assert answers.components is not None
     scores, depth = answers.scores[shown, selection.depth], selection.depth
     own = answers.components.scores(scope.look(selection.picture).depths.mean(2))[0, depth]
     if not _by_tsne(selection, shown):

@@ -14,6 +14,7 @@ from viz.lenses.table import table
 from viz.lenses.view import MAX_PAIRED, Drawn, Lens, Numbers, View, counted, prediction_text, sample_name
 from viz.measuring import Measurement
 from viz.microscope import UNLABELLED, Microscope
+from viz.pace import FIRST
 from viz.pictures import thumbnail_url
 from viz.selection import Choice, Number, Selection
 
@@ -94,6 +95,7 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
             "answers",
             "Answers to the samples",
             lambda: dataset.answers(scope.model, len(scope.samples), lambda part: scope.sample_inputs[part]),
+            first=FIRST,
         )
     numbers = scope.test_numbers
     return scope.measurement(
@@ -103,11 +105,15 @@ def answers_to(scope: Microscope, selection: Selection | None = None) -> Measure
         len(numbers),
         lambda: dataset.answers(scope.model, len(numbers), lambda part: scope.inputs([numbers[i] for i in part])),
         on_request=True,
+        first=FIRST,
     )
 
 
 def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | None:
-    """The indices of the selected pictures, in order; None if they depend on answers that are not measured."""
+    """The indices of the selected pictures, in order, without those whose answers are not measured yet.
+
+    None if they depend on answers, and none is measured.
+    """
     kind, order = filters(scope)[0].value(selection), SORT.value(selection)
     truths, answers = picture_list(scope, selection).labels, scope.latest(answers_to(scope, selection))
     if answers is None and needs_answers(scope, selection):
@@ -125,6 +131,8 @@ def selected_pictures(scope: Microscope, selection: Selection) -> list[int] | No
             for i, (a, b, margin) in enumerate(pairs)
             if {WRONG: a != b, UNSURE: margin < CLOSE}.get(kind, kind == f"{a}>{b}")
         ]
+    if answers is not None:
+        places = [i for i in places if answers.known[i]]
     if order == PLACE or answers is None:
         return [i for _, i in sorted(zip(turns([truths[i] for i in places]), places, strict=True))]
     return sorted(places, key=_keys(answers)[order].__getitem__)

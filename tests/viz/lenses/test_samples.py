@@ -82,6 +82,24 @@ def test_what_needs_no_answers_is_listed_before_they_are_known() -> None:
     assert not drawn(made, "map").figure
 
 
+def test_pictures_are_listed_as_they_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viz.pace.FIRST", 5)
+    made = Instrument(microscope())
+    steps = samples.answers_to(made.scope).steps()
+    next(steps), next(steps)
+    some = drawn(made, "pictures", **{"as": "table"})
+    count = len(cells(some.html))
+    assert 0 < count < 20
+    assert some.words.startswith(f"{count} of 20 pictures: all. Correct answers: ")
+    assert made.views["model-pictures"].so_far(made.scope, made.first).startswith("Answers to the samples: so far ")
+    wrong = cells(drawn(made, "pictures", **{"as": "table", "samples": "wrong"}).html)
+    assert all(row[1] != row[2] for row in wrong)
+    assert not drawn(made, "map").figure
+    assert drawn(made, "mean").figure
+    list(steps)
+    assert len(cells(drawn(made, "pictures", **{"as": "table"}).html)) == 20
+
+
 def test_a_page_holds_so_many(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "PAGE", 8)
     view, scope = view_of(Instrument(instrument.scope).lenses[-2], "pictures"), instrument.scope

@@ -43,7 +43,7 @@ def draw(scope: Microscope, selection: Selection) -> Drawn:
     unit = selected_unit.unit_of(scope, selection)
     strengths = found[:, selection.block, unit]
     best = np.argsort(-strengths, kind="stable")[:LISTED].tolist()
-    answers = scope.latest(answers_to(scope))
+    answers = scope.finished(answers_to(scope))
     pictures = [picture_button(scope, i, f"{_description(scope, i, answers)} · {strengths[i]:.3g}") for i in best]
     words = f"{block.text(scope, selection)} Unit <b>{unit}</b>, the strongest first."
     numbers = Numbers("norm of the unit's update", {"sample": range(len(strengths))}, strengths)
