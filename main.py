@@ -358,7 +358,7 @@ def write_report(
     visit = Session(selected(photo))
     visit.photo = photo
     chosen, on_request = reports.choose(lenses, visit.selection, views, everything), bool(views) or everything
-    visit.pinned = Pinned(lenses, selected(Photo.of(other))) if other else None
+    visit.pinned = Pinned(lenses, selected(Photo.of(other)), other.name) if other else None
     with undisturbed():
         for selection in [visit.selection, *([visit.pinned.selection] if visit.pinned else [])]:
             reports.measure(scope, [lenses.named[name][1] for name in chosen], selection, with_a_bar, on_request)

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import math
 import re
 import socket
 import subprocess
 import threading
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,8 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
+from plotly.colors import diverging, sample_colorscale, sequential, unlabel_rgb
 
 from mixer.data import CLASSES
 from tests.mixer.picture_files import photo
@@ -33,7 +36,7 @@ from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
 from viz.mixing.influence import token_jacobian
-from viz.page import sent
+from viz.page import drawing, sent
 from viz.page.endpoint import TWO
 from viz.page.safe_blocks import BROKEN
 from viz.page.upload import NOT_FETCHED, Refused
@@ -53,6 +56,7 @@ NAMES = {
     "/describe": (["network"], "description"),
     "/views": (["network"], "list"),
     "/view": (["picture", "name", "words", "network"], "seen"),
+    "/draw": (["picture", "name", "words", "network"], "picture"),
 }
 
 
@@ -161,6 +165,52 @@ def test_a_view_is_the_one_of_the_page(
     assert list(found["axes"]) == list(drawn.numbers.axes)
     assert [len(places) for places in found["axes"].values()] == list(drawn.numbers.values.shape)
     np.testing.assert_allclose(np.array(found["values"], float), drawn.numbers.values, rtol=1e-6)
+
+
+def opened(path: str) -> np.ndarray:
+    """The pixels of a PNG file."""
+    return np.asarray(Image.open(BytesIO(Path(path).read_bytes()), formats=["PNG"]))
+
+
+def test_maps_are_drawn_in_the_colours_of_the_page(
+    client: Client, scope: Microscope, picture: str, pixels: bytes
+) -> None:
+    grey = (
+        np.frombuffer(pixels, np.uint8).reshape(32, 32, 3) @ np.array([0.299, 0.587, 0.114]) * (255 - 150) / 255 + 150
+    )
+
+    def check(drawn: np.ndarray, values: np.ndarray, colours: list[str], low: float, high: float) -> None:
+        """Two patches by hand: 65 % of the colour of the value, 35 % of the grey of the picture."""
+        for row, col in ((0, 1), (7, 2)):
+            share = float(np.clip((values[row, col] - low) / (high - low), 0, 1))
+            (colour,) = sample_colorscale(colours, [share])
+            want = 0.65 * np.array(unlabel_rgb(colour)) + 0.35 * grey[row * 4 + 1, col * 8 + 5]
+            np.testing.assert_allclose(drawn[(row * 4 + 1) * 8 + 3, (col * 8 + 5) * 8 + 3], want, atol=4)
+
+    seen = {
+        name: client.predict(picture, name, "depth=5a", api_name="/view") for name in ("tokens.votes", "tokens.norms")
+    }
+    files = {name: opened(client.predict(picture, name, "depth=5a", api_name="/draw")) for name in seen}
+    votes = np.array(seen["tokens.votes"]["values"])
+    span = np.percentile(np.abs(votes), 99)
+    assert files["tokens.votes"].shape == (drawing.LINE + 256, 256, 3)
+    check(files["tokens.votes"][drawing.LINE :], votes, diverging.RdBu_r, -span, span)
+    norms, across, down = np.array(seen["tokens.norms"]["values"]), 256 + drawing.GAP, 256 + drawing.LINE
+    assert files["tokens.norms"].shape == (5 * down, 5 * across - drawing.GAP, 3)
+    for depth in (0, 8, 24):  # all on one scale
+        y, x = depth // 5 * down + drawing.LINE, depth % 5 * across
+        check(
+            files["tokens.norms"][y : y + 256, x : x + 256], norms[depth], sequential.Viridis, norms.min(), norms.max()
+        )
+
+
+@pytest.mark.parametrize("name", drawing.WITH_MAPS)
+def test_the_views_that_a_refusal_names_can_be_drawn(client: Client, picture: str, name: str) -> None:
+    words = "methods=Saliency,Gradient x input"
+    axes = client.predict(picture, name, words, api_name="/view")["axes"]
+    count = math.prod(len(places) for axis, places in axes.items() if axis not in drawing.PLACES)
+    height, width, _ = opened(client.predict(picture, name, words, api_name="/draw")).shape
+    assert (width + drawing.GAP) // (256 + drawing.GAP) * (height // (256 + drawing.LINE)) >= count
 
 
 def test_views_are_listed_and_older_names_lead_to_them(client: Client, scope: Microscope, picture: str) -> None:
@@ -292,6 +342,15 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("view", {"name": {"a": 1}}, "There is no view"),
         ("view", {"name": 0}, "There is no view '0' here."),
         ("view", {"words": "sample=3"}, TWO),
+        ("draw", {"words": "sample=3"}, TWO),
+        (
+            "draw",
+            {"name": "tokens.answers"},
+            "The view tokens.answers has no map over the patches. Views with maps are, for",
+        ),
+        ("draw", {"name": "tokens.pca"}, "The view tokens.pca has no map over the patches."),
+        ("draw", {"name": "mixing.shuffle.pictures"}, "The view mixing.shuffle.pictures has no map over the patches."),
+        ("draw", {"name": "nothing"}, "There is no view 'nothing' here."),
         ("view", {"words": ["depth=5a"]}, "Words are a text"),
         ("classify", {"network": "elsewhere"}, "There is no network elsewhere here; the networks are "),
         ("intervene", {"ablate_sublayers": "13a"}, "There is no sublayer '13a' here."),
@@ -332,7 +391,7 @@ def test_what_cannot_be_is_said_in_words(
     said = over_http(url, name, **{"picture": picture, **arguments})
     assert said.startswith(words)
     (parameter,) = arguments
-    assert (parameter if name != "view" else "view" if "name" in arguments else "words") in said.lower()
+    assert (parameter if name not in ("view", "draw") else "view" if "name" in arguments else "words") in said.lower()
 
 
 @pytest.mark.parametrize(
@@ -381,7 +440,7 @@ def test_numbers_lists_and_truth_values_may_be_text(
             "clasify",
             {},
             "There is no endpoint 'clasify' here. There are: classify, attribute, attribute_many, tokens, mixing, "
-            "intervene, describe, views, view.",
+            "intervene, describe, views, view, draw.",
         ),
     ],
 )
@@ -452,11 +511,17 @@ def test_the_client_gets_the_words_too(client: Client, picture: str) -> None:
         client.predict(picture, "tiger", api_name="/attribute")
 
 
+def content(answer: Any) -> Any:
+    """What an answer has; of a file, its bytes."""
+    return Path(answer).read_bytes() if isinstance(answer, str) else answer
+
+
 def test_a_file_is_taken_by_every_endpoint(client: Client, tmp_path: Path, picture: str) -> None:
     (tmp_path / "file.png").write_bytes(png())
     for name in (name for name, (given, _) in NAMES.items() if "picture" in given):
         given = handle_file(tmp_path / "file.png")
-        assert client.predict(given, api_name=name) == client.predict(picture, api_name=name)
+        found, want = (client.predict(one, api_name=name) for one in (given, picture))
+        assert content(found) == content(want)
 
 
 # pictures by address
@@ -535,6 +600,8 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         ("mixing", {"block": 99}),
         ("tokens", {"depht": "1a"}),
         ("sum", {}),
+        ("draw", {"words": "depth=5a"}),
+        ("draw", {"name": "learn.glossary"}),
     ]
     cases = json.loads((Path(__file__).parent / "data" / "cases" / "mcp_calls.json").read_text("utf-8"))
     calls += [(case["tool"], case["arguments"]) for case in cases]
@@ -549,7 +616,7 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
             answers = [await session.call_tool(name, {"picture": picture} | more) for name, more in calls]
             return tools, answers
 
-    tools, (classified, attributed, refused, unknown, no_tool, *others) = asyncio.run(visit())
+    tools, (classified, attributed, refused, unknown, no_tool, drawn, not_drawn, *others) = asyncio.run(visit())
     assert [f"/{tool.name}" for tool in tools] == list(NAMES)
     for tool in tools:
         described = tool.inputSchema["properties"]
@@ -557,9 +624,9 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
         assert all(each["description"] for each in described.values())
         promised = json.dumps([tool.description, tool.inputSchema])
         assert not re.search("handle_file|upload|url to a file|https?:", promised)
-        needed = [name for name in described if name.startswith("picture") and tool.name != "view"]
+        needed = [name for name in described if name.startswith("picture") and tool.name not in ("view", "draw")]
         assert tool.inputSchema["required"] == needed
-        assert tool.outputSchema["type"] == "object"
+        assert (tool.outputSchema is None) if tool.name == "draw" else (tool.outputSchema["type"] == "object")
     asked = {tool.name: tool.inputSchema["properties"] for tool in tools}
     assert asked["attribute"]["method"]["enum"] == list(METHODS)
     assert asked["attribute"]["baseline"]["enum"] == list(BASELINES)
@@ -574,6 +641,14 @@ def test_the_endpoints_are_tools_of_an_mcp_server(url: str, scope: Microscope, p
     assert refused.content[0].text == "Block is a whole number from 1 to 12, not '99'."
     assert unknown.content[0].text.startswith("There is no parameter 'depht' here.")
     assert no_tool.content[0].text.startswith("There is no tool 'sum' here.")
+    (image,) = drawn.content
+    assert (image.type, image.mimeType, drawn.structuredContent) == ("image", "image/png", None)
+    file = BytesIO(b64decode(image.data))
+    assert Image.open(file).size == (256, 256 + drawing.LINE)
+    served_ = over_http(url, "draw", picture=picture, words="depth=5a")["url"]
+    assert httpx.get(served_).content == file.getvalue()
+    assert not_drawn.isError
+    assert not_drawn.content[0].text == drawing.NO_MAP.format("learn.glossary", ", ".join(drawing.WITH_MAPS))
     *as_text, address = others
     assert not any(answer.isError for answer in as_text)
     assert (address.isError, address.content[0].text) == (True, NOT_FETCHED)
@@ -590,7 +665,7 @@ def test_the_documentation_names_everything_and_its_examples_work(
     (tmp_path / "photo.jpg").write_bytes(png())
     monkeypatch.chdir(tmp_path)
     code = [line[4:] for line in text.splitlines() if re.match(r"    (from|microscope|picture)\b", line)]
-    *setup, describe, classify, attribute, many, tokens, mixing, intervene, views, view = code
+    *setup, describe, classify, attribute, many, tokens, mixing, intervene, views, view, draw = code
     names: dict[str, Any] = {}
     exec("\n".join(setup).replace("http://127.0.0.1:7860", url), names)
     assert eval(describe, names)["classes"] == list(CLASSES)
@@ -602,6 +677,7 @@ def test_the_documentation_names_everything_and_its_examples_work(
     assert eval(intervene, names)["change"] != 0
     assert "how.network" in eval(views, names)["views"]
     assert np.shape(eval(view, names)["values"]) == (25, 8, 4)
+    assert opened(eval(draw, names)).shape == (drawing.LINE + 256, 256, 3)
 
 
 def test_the_example_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from viz.figures.charts import (
 from viz.figures.difference import difference
 from viz.figures.explanations import against_chance, agreement, overlay_patch, overlays, randomised
 from viz.figures.maps import answers_over_picture, over_picture, to_rgb
-from viz.figures.style import AGAINST, FOR, class_colour, patch_label, span_of, with_sign
+from viz.figures.style import AGAINST, FOR, OVER, class_colour, pale, patch_label, span_of, with_sign
 from viz.figures.tiles import (
     colour_tile_at,
     colour_tiles,

@@ -10,21 +10,24 @@ from typing import Any
 
 import gradio as gr
 from gradio.context import Context
-from gradio.utils import get_function_description
+from gradio.processing_utils import save_pil_to_cache
+from gradio.utils import get_function_description, get_upload_folder
 
 from mixer.errors import message
 from viz.attribution.attribute import Attribution
 from viz.attribution.query import AttributionQuery, explain_many, explanation
 from viz.lenses.all import Lenses, now_at
+from viz.lenses.view import View
 from viz.measuring import Measurement, on_model_thread
 from viz.microscope import Microscope
-from viz.page import answers, parameters
+from viz.page import answers, drawing, parameters
 from viz.page.answers import Answer, Attributed, AttributedMany, Described, Intervened, Listed, Mixing, Seen, Tokens
 from viz.page.networks import ERRORS, Networks
 from viz.page.parameters import one_of, parsed
 from viz.page.sent import Sent, SentMany, read_picture, read_pictures
 from viz.page.tools import Schema
 from viz.page.upload import Refused
+from viz.selection import Selection
 
 FIRST = "how.network"
 """the view of a request without a name"""
@@ -214,6 +217,30 @@ def add(networks: Networks, fetch: bool) -> None:
             name: as views lists them, such as tokens.norms; without it, how.network
             words: the selection, as in a link of the page, such as depth=5a&patch=3,1&class=cat&methods=Saliency
         """
+        return await on_model_thread(answers.seen, *await measured(picture, name, FIRST, words, network))
+
+    @partial(publish, "picture")
+    async def draw(
+        picture: Sent = None, name: str | None = None, words: str | None = None, network: str | None = None
+    ) -> gr.FileData:
+        """The maps over the patches that a view of the page shows, as a PNG picture: each over the pale picture.
+
+        Args:
+            picture: as for classify; none if words select a sample
+            name: as views lists them, of a view with maps, such as attribution.maps; without it, tokens.votes
+            words: the selection, as for view
+        """
+        scope, now, found, selection, _ = await measured(picture, name, drawing.WITH_MAPS[0], words, network)
+        drawn = await on_model_thread(found.draw, scope, selection)
+        return await asyncio.to_thread(_file, now, drawn, scope.pixels(selection.picture), scope.grid)
+
+    async def measured(
+        picture: object, name: object, default: str, words: object, network: object
+    ) -> tuple[Microscope, str, View, Selection, list[str]]:
+        """The name of a view, the view, the selection, for which it is measured, and messages. Raises Refused.
+
+        default: the name of the view of a request without one
+        """
         lenses = await network_of(network)
         scope = lenses.scope
         params, pixels, notes = parameters.params(words), None, list[str]()
@@ -221,12 +248,18 @@ def add(networks: Networks, fetch: bool) -> None:
             pixels, notes = await read_picture(picture, scope.grid.image_size, fetch)
         elif picture:
             raise Refused(TWO)
-        now, moved = now_at(scope, FIRST if name in (None, "") else f"{name}")
+        now, moved = now_at(scope, default if name in (None, "") else f"{name}")
         _, found = lenses.named[one_of("view", now, tuple(lenses.named))]
         selection = await on_model_thread(parameters.selected, lenses, pixels, {**moved, **params})
         while waiting := await on_model_thread(found.missing, scope, selection):
             await _measure(waiting[:1])
-        return await on_model_thread(answers.seen, scope, now, found, selection, notes)
+        return scope, now, found, selection, notes
+
+
+def _file(name: str, *drawn: Any) -> gr.FileData:
+    """The drawn maps of a view as a file that the page serves. Raises Refused."""
+    path = save_pil_to_cache(drawing.draw(name, *drawn), get_upload_folder(), name, "png")
+    return gr.FileData(path=path, mime_type="image/png", meta={"_type": "gradio.FileData"})
 
 
 async def _measure(measurements: Sequence[Measurement[Any]]) -> None:

@@ -15,7 +15,7 @@ from viz.lenses.view import Drawn, Numbers, facts_of
 from viz.measuring import Measurement
 from viz.page.markup import control
 from viz.pictures import png_url
-from viz.selection import Selection, change, from_query, to_query, to_words
+from viz.selection import Option, Selection, change, from_query, to_query, to_words
 
 HERE, SWAP, CLASS = "here", "swap", "class"
 """special values of `pin`: pin the current selection; swap the current and the pinned one; select the current class in
@@ -33,6 +33,8 @@ class Pinned:
 
     lenses: Lenses
     selection: Selection
+    file: str = ""
+    """the name of the file of an own picture, if it is known"""
 
     def needs(self, name: str, here: Lenses) -> Sequence[Measurement]:
         """The missing measurements of a view for it. here: the network of the page"""
@@ -83,20 +85,33 @@ def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:
     return Pinned(lenses, selection), messages
 
 
-def captions(pinned: Pinned, here: Lenses, name: str, selection: Selection) -> tuple[str, str]:
-    """Captions of the pinned and the current figure of a view: the facts that differ."""
+def captions(pinned: Pinned, here: Lenses, name: str, selection: Selection, file: str = "") -> tuple[str, str]:
+    """Captions of the pinned and the current figure of a view: the facts that differ.
+
+    file: the name of the file of the current picture, if it is known
+    """
     facts = [
-        facts_of(lenses.scope, each, lenses.settings[name])
-        for lenses, each in ((pinned.lenses, pinned.selection), (here, selection))
+        _facts(lenses, each, lenses.settings[name], of)
+        for lenses, each, of in ((pinned.lenses, pinned.selection, pinned.file), (here, selection, file))
     ]
     apart = [fact for fact in facts[1] if facts[0].get(fact) != facts[1][fact]]
     before, now = (" · ".join(f"{fact}: {each.get(fact, 'none')}" for fact in apart) for each in facts)
     return f"Pinned: {before}", f"Now: {now}"
 
 
+def _facts(lenses: Lenses, selection: Selection, options: Sequence[Option], file: str) -> dict[str, str]:
+    facts = facts_of(lenses.scope, selection, options)
+    return facts | {"picture": with_file(facts["picture"], file)}
+
+
+def with_file(picture: str, file: str) -> str:
+    """The name of a picture, with that of its file, if it is known."""
+    return f"{picture} ({file})" if file else picture
+
+
 def describe(pinned: Pinned, here: Lenses) -> str:
     """A short description of the pinned selection."""
-    facts = facts_of(pinned.lenses.scope, pinned.selection, ())
+    facts = _facts(pinned.lenses, pinned.selection, (), pinned.file)
     parts = [facts["picture"], facts["selected class"], f"patch {facts['patch']}", facts["depth"]]
     if pinned.lenses is not here:
         parts.append(pinned.lenses.name)
@@ -123,7 +138,7 @@ def difference(before: Drawn, now: Drawn) -> tuple[Drawn | None, str]:
 
 def of_class(pinned: Pinned, name: str) -> Pinned:
     """The pinned selection with another class to explain. Raises ValueError if its network does not have this class."""
-    return Pinned(pinned.lenses, replace(pinned.selection, target=pinned.lenses.scope.class_number(name)))
+    return replace(pinned, selection=replace(pinned.selection, target=pinned.lenses.scope.class_number(name)))
 
 
 def bar(pinned: Pinned | None, here: Lenses, target: str) -> str:

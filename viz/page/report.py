@@ -194,8 +194,11 @@ def name_of(scope: Microscope, selection: Selection) -> str:
 
 def _picture(scope: Microscope, visit: Session) -> str:
     """The name of the picture, with that of its file."""
-    file = f" ({visit.photo.name})" if visit.photo and visit.photo.name else ""
-    return f"{picture_name(scope, visit.selection)}{file}"
+    return pin.with_file(picture_name(scope, visit.selection), _file_of(visit))
+
+
+def _file_of(visit: Session) -> str:
+    return visit.photo.name if visit.photo else ""
 
 
 def _head(here: Lenses, visit: Session, address: str) -> str:
@@ -262,7 +265,8 @@ def _pinned(here: Lenses, name: str, visit: Session, drawn: Drawn) -> tuple[list
     if pinned is None or (view := pinned.lenses.views[name]).missing(pinned.lenses.scope, pinned.selection):
         return [], []
     before, now = (
-        f"<p class='which'>{escape(words)}</p>" for words in pin.captions(pinned, here, name, visit.selection)
+        f"<p class='which'>{escape(words)}</p>"
+        for words in pin.captions(pinned, here, name, visit.selection, _file_of(visit))
     )
     other = drawn_or_words(pinned.lenses.scope, view, pinned.selection)
     apart, reason = pin.difference(other, drawn)

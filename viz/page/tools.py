@@ -4,11 +4,14 @@ They replace Gradio's own tools, which expect files by address, answer in Python
 text without the name of the parameter.
 """
 
+from base64 import b64encode
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.state_holder import SessionState
+from gradio_client.utils import is_file_obj_with_meta
 
 from viz.page.upload import Refused
 
@@ -44,12 +47,16 @@ def offer(page: "SafeBlocks", server: Any) -> None:
         for name, endpoint in server.tool_to_endpoint.items():
             about, descriptions = server.get_fn_description(server.get_block_fn_from_endpoint_name(endpoint), name)
             (answer,) = server.api_info["named_endpoints"][endpoint]["returns"]
-            schemas = {"inputSchema": schema_of(name, descriptions)[0], "outputSchema": answer["type"]}
+            picture = "mime_type" in answer["type"]["properties"]  # it is content of its own, without a schema
+            schemas = {
+                "inputSchema": schema_of(name, descriptions)[0],
+                "outputSchema": None if picture else answer["type"],
+            }
             found.append(server.types.Tool(name=name, description=about, **schemas))
         return found
 
     @server.mcp_server.call_tool(validate_input=False)  # the endpoint has better messages
-    async def called(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async def called(name: str, arguments: dict[str, Any]) -> dict[str, Any] | list[Any]:
         if name not in server.tool_to_endpoint:
             raise ValueError(f"There is no tool {name[:50]!r} here. There are: {', '.join(server.tool_to_endpoint)}.")
         function = server.get_block_fn_from_endpoint_name(server.tool_to_endpoint[name])
@@ -60,7 +67,13 @@ def offer(page: "SafeBlocks", server: Any) -> None:
             answer = await page.process_api(function, given, state=SessionState(page), request=request)
         except gr.Error as error:
             raise ValueError(error.message) from error  # str(error) adds quotation marks
-        return answer["data"][0]
+        (found,) = answer["data"]
+        return [_image(server.types, found["path"])] if is_file_obj_with_meta(found) else found
+
+
+def _image(types: Any, path: str) -> Any:
+    """The content of an answer for a PNG file."""
+    return types.ImageContent(type="image", data=b64encode(Path(path).read_bytes()).decode(), mimeType="image/png")
 
 
 def check_names(given: Iterable[str], valid: Collection[str]) -> None:

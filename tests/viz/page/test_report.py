@@ -315,6 +315,12 @@ def test_the_command_chooses(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert re.findall(r'<section class="view" id="(.*?)"', text) == ["tokens-votes", "attribution-maps"]
     for words in ("<td>cat</td>", "<td>(1, 1)</td>", "<td>2a</td>", "Methods: Saliency", "pinned"):
         assert words in text, words
+    assert "<td>own picture (other.jpg) · cat · patch (1, 1) · 2a</td>" in text
+    which = re.findall("<p class='which'>(.*?)</p>", text)
+    assert [words.split(" · ")[0] for words in which[:2]] == [
+        "Pinned: picture: own picture (other.jpg)",
+        "Now: picture: own picture (holiday.jpg)",
+    ]
     with pytest.raises(ValueError, match="Depth is one of stem, 1a, 1b to 3b"):
         main.write_report(Path("holiday.jpg"), "net", Path("b.html"), depth="9z")
 
