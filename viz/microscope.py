@@ -20,6 +20,7 @@ from mixer.image_folder import read_samples
 from mixer.model import Mixer
 from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
+from mixer.validation import whole
 from viz import tokens
 from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
@@ -169,12 +170,24 @@ class Microscope(Memory):
             raise ValueError(f"this network has no class {text!r}")
         return alike[0]
 
-    def block_number(self, block: int | None) -> int:
+    def block_number(self, block: object) -> int:
         """From a block counted from 1 (None: the last) to its index from 0. Raises ValueError if it does not exist."""
         count = len(self.model.blocks)
-        if block is not None and not 1 <= block <= count:
-            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
-        return (count if block is None else block) - 1
+        if block is None:
+            return count - 1
+        number = whole(block)
+        if number is None or not 1 <= number <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {repr(block)[:50]}")
+        return number - 1
+
+    def group_side(self, groups: object) -> int:
+        """The patches along each side of a group (None: 1). Raises ValueError if the grid has no such groups."""
+        sides = self.grid.sides
+        side = 1 if groups is None else whole(groups)
+        if side is None or side not in sides:
+            valid = " or ".join(map(str, sides))
+            raise ValueError(f"groups of patches are {valid} along each side here, not {repr(groups)[:50]}")
+        return side
 
     def picture_of(self, image: Picture) -> bytes:
         """The central crop of an image, as a picture for a selection, `look` and `answer`.

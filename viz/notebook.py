@@ -129,8 +129,9 @@ def attribute(
     baseline: str = BASELINE.default,
     output: Output = "logit",
     block: int | None = None,
+    groups: int | None = None,
 ) -> list[Attribution]:
-    """Which patches support the class? For each picture the values of one method: one for each patch, row by row.
+    """Which patches support the class? For each picture one value of a method for each patch or group, row by row.
 
     Gradient methods compute many pictures together, the others one by one. `Attribution` documents the result,
     `viz.attribution.methods` the source of each method.
@@ -141,16 +142,18 @@ def attribute(
     baseline: the picture for comparison: mean colour, black, blurred or own mean
     output: whether the values are in units of the logit or of the probability of the class
     block: for methods that explain tokens: the block before them, counted from 1 (default: the last)
+    groups: patches along each side of a group: one of `scope.grid.sides` (default: single patches); `mixer.grid.Groups`
+        lays out their values
     Raises ValueError, with the choices, for an argument that does not exist.
     """
     given = [scope.picture_of(picture) for picture in pictures]
     target = None if label is None else scope.class_number(label)
-    after, found = scope.block_number(block), list[Attribution]()
+    after, side, found = scope.block_number(block), scope.group_side(groups), list[Attribution]()
     with (
         undisturbed(),
         tqdm(total=len(given), desc=method, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar,
     ):
-        for one in explain_many(scope, given, method, target, baseline, output, after):
+        for one in explain_many(scope, given, method, target, baseline, output, after, side):
             if isinstance(one, Attribution):
                 found.append(one)
                 bar.update()

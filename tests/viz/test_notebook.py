@@ -19,6 +19,9 @@ import viz
 from mixer import checkpoint
 from tests.viz.looking import measure, microscope, told
 from viz import notebook
+from viz.attribution import attribute as attribution
+from viz.attribution.baselines import baseline
+from viz.attribution.question import Question
 from viz.figures import PLOTLY_JS
 from viz.lenses.view import Drawn, as_python, full_name
 from viz.measuring import Measurement
@@ -165,6 +168,29 @@ def test_many_pictures_are_viewed_and_explained_as_each_alone(instrument: Instru
             viz.attribute(scope, pictures, **wrong)
     with pytest.raises(ValueError, match="bytes must be a picture from picture_of for this network, not 3 bytes"):
         viz.attribute(scope, [b"abc"])
+
+
+@pytest.mark.parametrize("method", ["Gradient x input", "Patch ablation", "Token Grad-CAM"])
+def test_groups_of_patches_have_the_values_of_a_question_with_their_side(method: str) -> None:
+    """9 x 10 patches, so that the groups at the lower edge are smaller."""
+    scope = microscope(image_size=(18, 20), patch_size=(2, 2), num_blocks=1)
+    picture = scope.sample_picture(3)
+    image = scope.input(picture)
+    question = Question(image, baseline("black", image, scope.model.config), 5, "probability", side=2)
+    want = attribution.attribute(scope.model, question, method)
+    (found,) = viz.attribute(scope, [picture], method, scope.classes[5], "black", "probability", groups=2)
+    assert found.values.shape == (25,)
+    np.testing.assert_allclose(found.values, want.values, rtol=1e-4, atol=1e-6)
+    (single,) = viz.attribute(scope, [picture], method)
+    assert single.values.shape == (90,)
+
+
+@pytest.mark.parametrize("groups", [3, 0, -2, True, 2.0, "2", (2, 2), np.array([2, 2])])
+def test_groups_that_a_network_does_not_have_are_refused_in_words(instrument: Instrument, groups: Any) -> None:
+    many = microscope(image_size=(18, 20), patch_size=(2, 2), num_blocks=1)
+    for scope, sides in ((many, "1 or 2 or 4"), (instrument.scope, "1")):
+        with pytest.raises(ValueError, match=f"groups of patches are {sides} along each side here, not"):
+            viz.attribute(scope, [scope.sample_picture(3)], groups=groups)
 
 
 def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, tmp_path: Path) -> None:
