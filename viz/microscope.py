@@ -131,13 +131,14 @@ class Microscope(Memory):
 
         picture: from `picture_of` or `sample_picture`. Raises ValueError for another size.
         """
+        picture = self._checked(picture)
         if (seen := self._traces.get(picture)) is None:
             seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
         return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
         """The picture as red, green and blue from 0 to 255."""
-        return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
+        return np.frombuffer(self._checked(picture), np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
         """A picture after edits in order, such as `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
@@ -150,6 +151,7 @@ class Microscope(Memory):
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
         """The softmax of the logits. The cache holds more of them than traces."""
+        picture = self._checked(picture)
         return self.cached(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
@@ -162,6 +164,8 @@ class Microscope(Memory):
 
     def class_number(self, text: str) -> int:
         """The number of the class of that name, in any Unicode form. Raises ValueError if no single class has it."""
+        if not isinstance(text, str):
+            raise ValueError(f"a class is given by its name, such as {self.classes[0]!r}, not {repr(text)[:50]}")
         if text in self.classes:
             return self.classes.index(text)
         composed = normalize("NFC", text)  # the form of keyboards; names of older networks may be decomposed
@@ -198,17 +202,22 @@ class Microscope(Memory):
         Raises ValueError for any other argument.
         """
         if isinstance(image, bytes):
-            if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
-                raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(image):,} bytes")
-            return image
+            return self._checked(image)
         if isinstance(image, Tensor):
             image = array(image, torch.float32 if image.is_floating_point() else image.dtype)
         if isinstance(image, np.ndarray):
             image = _image_of(image)
         if not isinstance(image, Image.Image | Path | str):
-            kinds = "a file's name, an image of Pillow's or an array"
-            raise ValueError(f"a picture is {kinds}, not {str(image)[:50]!r}, which is of type {type(image).__name__}")
+            raise ValueError(f"a picture is a file's name, an image of Pillow's or an array, not {typed(image)}")
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
+
+    def _checked(self, picture: bytes) -> bytes:
+        """The picture. Raises ValueError unless it is the bytes of a picture in the network's size."""
+        if not isinstance(picture, bytes):
+            raise ValueError(f"a picture is bytes from picture_of or sample_picture here, not {typed(picture)}")
+        if len(picture) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
+            raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(picture):,} bytes")
+        return picture
 
     @cached_property
     def test_images(self) -> Labelled | None:
@@ -327,6 +336,11 @@ class Microscope(Memory):
         """A measurement on every sample. passes: the cost of each; first: as for `measurement`"""
         count = len(self.samples)
         return self.measurement(key, label, "samples", count, steps, count * passes, on_request, first)
+
+
+def typed(value: object) -> str:
+    """A value and its type, for a message."""
+    return f"{str(value)[:50]!r}, which is of type {type(value).__name__}"
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

@@ -1,14 +1,19 @@
 """The views without the page, in a notebook or any other program: docs/microscope.ipynb."""
 
+import re
 import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from viz.attribution.attribute import Attribution
@@ -19,7 +24,7 @@ from viz.lenses.all import Lenses, now_at
 from viz.lenses.attribution.options import BASELINE
 from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
-from viz.microscope import Microscope, Picture
+from viz.microscope import Microscope, Picture, typed
 from viz.pace import undisturbed
 from viz.page.report import document, section, with_library
 from viz.selection import WORDS, Choices, Option, Selection, change, first, show
@@ -30,6 +35,10 @@ new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).
 """a file within a notebook, as high as its text: the style sheets of the two do not mix"""
 LISTS = {"edits": ";", "undone": ";"}
 """separators of lists in a link, where they differ from a comma"""
+LINK = re.compile(r"[^./\\]{32,}|[^.]{256,}|e[AFJN][\w-]{10,}=*", re.DOTALL)
+"""the picture of a link: long and without the dots and slashes of a file's name; short only in the earlier format"""
+PICTURES = ("picture", "sample")
+"""options that select a picture"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,13 +106,14 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     return _view(Lenses(scope), name, words)
 
 
-def _view(lenses: Lenses, name: str, words: dict[str, Any]) -> Shown:
+def _view(lenses: Lenses, name: str, words: dict[str, Any], *pictures: Picture) -> Shown:
+    """pictures: none or one, if it is not in the words"""
     scope = lenses.scope
     name, options = now_at(scope, name)
     if name not in lenses.named:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(lenses.named)}")
     lens, found = lenses.named[name]
-    selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words)
+    selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words, *pictures)
     while waiting := found.missing(scope, selection):
         _measure(waiting[0])
     return Shown(scope, lens, found, selection, found.draw(scope, selection))
@@ -117,8 +127,8 @@ def views(scope: Microscope) -> dict[str, str]:
 def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
     """Compute the same view of many pictures, as `view` does for each. Raises ValueError as `view` does."""
     lenses = Lenses(scope)
-    with tqdm([*pictures], desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
-        return [_view(lenses, name, dict(picture=picture, **words)) for picture in bar]
+    with tqdm(_several(pictures), desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
+        return [_view(lenses, name, words, picture) for picture in bar]
 
 
 def attribute(
@@ -146,7 +156,10 @@ def attribute(
         lays out their values
     Raises ValueError, with the choices, for an argument that does not exist.
     """
-    given = [scope.picture_of(picture) for picture in pictures]
+    for name, text in (("method", method), ("baseline", baseline), ("output", output)):
+        if not isinstance(text, str):
+            raise ValueError(f"{name} is a name, not {typed(text)}")
+    given = [scope.picture_of(picture) for picture in _several(pictures)]
     target = None if label is None else scope.class_number(label)
     after, side, found = scope.block_number(block), scope.group_side(groups), list[Attribution]()
     with (
@@ -160,6 +173,18 @@ def attribute(
     return found
 
 
+def _several(pictures: Iterable[Picture]) -> list[Picture]:
+    """The pictures. Raises ValueError for a single one, and for anything else that has no elements."""
+    single = isinstance(pictures, (str, bytes, PathLike, Image.Image))
+    single |= isinstance(pictures, (np.ndarray, Tensor)) and pictures.ndim in (2, 3)
+    each = None
+    with suppress(TypeError):  # of values that have no elements; an error of an iterator is its own
+        each = None if single else iter(pictures)
+    if each is None:
+        raise ValueError(f"pictures are several, in a list, not {typed(pictures)}: for a single one, write [picture]")
+    return [*each]
+
+
 def _measure(one: Measurement) -> None:
     """Run a measurement, with a progress bar if it takes more than a second."""
     bar = tqdm(
@@ -170,8 +195,13 @@ def _measure(one: Measurement) -> None:
             bar.update(done - bar.n)
 
 
-def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
-    """Apply `words` to the first selection. options: of the view, for the error message"""
+def _select(
+    scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any], *pictures: Picture
+) -> Selection:
+    """Apply `words` to the first selection.
+
+    options: of the view, for the error message. pictures: none or one, if it is not in the words
+    """
     selection = first(scope, page)
     names = {name: name.strip("_").replace("_", "-") for name in words}
     named = {page.renamed.get(names[name], names[name]): value for name, value in words.items()}
@@ -179,6 +209,11 @@ def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: 
     if unknown := [name for name in named if name not in valid]:
         here = ", ".join((*WORDS, *(option.name for option in options)))
         raise ValueError(f"There is no option called {unknown[0]!r}: there are {here}.")
+    given = [*("pictures" for _ in pictures), *(name for name in PICTURES if name in named)]
+    if len(given) > 1:
+        raise ValueError(f"There are two pictures, by {' and '.join(given)}: give only one.")
+    for picture in pictures:
+        named["picture"] = picture
     if "picture" in named and not _in_link(named["picture"]):
         selection = show(scope, selection, scope.picture_of(named.pop("picture")))
     selection, wrong = change(scope, page, selection, {name: _text(name, value) for name, value in named.items()})
@@ -188,8 +223,8 @@ def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: 
 
 
 def _in_link(picture: object) -> bool:
-    """Whether it is a picture as in a link, not a file: such texts are long and have no dot."""
-    return isinstance(picture, str) and "." not in picture and not Path(picture[:200]).is_file()
+    """Whether it is a picture as in a link, not the name of a file, which may be missing."""
+    return isinstance(picture, str) and LINK.fullmatch(picture) is not None and not Path(picture[:200]).is_file()
 
 
 def _text(name: str, value: Any) -> str:
