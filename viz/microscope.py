@@ -129,7 +129,7 @@ class Microscope(Memory):
     def look(self, picture: bytes) -> Trace:
         """The `Trace` of one picture: a batch of 1, on the network's device. The last few are cached.
 
-        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size.
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type.
         """
         picture = self._checked(picture)
         if (seen := self._traces.get(picture)) is None:
@@ -137,11 +137,16 @@ class Microscope(Memory):
         return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
-        """The picture as red, green and blue from 0 to 255."""
+        """The picture as red, green and blue from 0 to 255. Raises ValueError for another size or type."""
         return np.frombuffer(self._checked(picture), np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
-        """A picture after edits in order, such as `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
+        """A picture after edits in order, as bytes of the same size: height x width x 3, from 0 to 255.
+
+        picture: from `picture_of` or `sample_picture`
+        changes: such as `viz.intervene.edits.parse("mean:3,1", scope.grid, len(scope.samples))`
+        Raises ValueError for another size or type of the picture, and for an edit with a sample that does not exist.
+        """
         original, config = self.pixels(picture), self.model.config
         return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
@@ -150,12 +155,19 @@ class Microscope(Memory):
         return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        """The softmax of the logits. The cache holds more of them than traces."""
+        """The softmax of the logits: a probability from 0 to 1 for each of `classes`, in their order.
+
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type. The cache holds more
+        probabilities than traces.
+        """
         picture = self._checked(picture)
         return self.cached(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
-        """The number of the most probable class; `classes` has its name."""
+        """The number of the most probable class, counted from 0; `classes` has its name.
+
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type.
+        """
         return int(self.probabilities(picture).argmax())
 
     def decided_at(self, picture: bytes) -> int:
@@ -194,12 +206,14 @@ class Microscope(Memory):
         return side
 
     def picture_of(self, image: Picture) -> bytes:
-        """The central crop of an image, as a picture for a selection, `look` and `answer`.
+        """The central crop of an image, as a picture for a selection, `look` and `answer`: bytes of height x width x 3
+        (red, green, blue, from 0 to 255) in the network's size, `scope.grid.image_size`.
 
         image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x
             width x 3 (red, green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's
             size.
-        Raises ValueError for any other argument.
+        Raises ValueError for any other argument, FileNotFoundError (or another OSError) for a file that is missing or
+            cannot be opened, and `mixer.picture.Unreadable`, a ValueError, for a file that is not a picture.
         """
         if isinstance(image, bytes):
             return self._checked(image)
@@ -246,7 +260,12 @@ class Microscope(Memory):
         return Image.fromarray(images.images[place].permute(1, 2, 0).numpy())
 
     def sample_picture(self, sample: int) -> bytes:
-        """The same as a picture in the network's size."""
+        """The central crop of a sample, or another test image, as a picture: bytes of height x width x 3 (red, green,
+        blue, from 0 to 255) in the network's size.
+
+        sample: its number, counted from 0; other test images follow the samples.
+        Raises ValueError if it does not exist.
+        """
         return to_picture(self.sample_image(sample), self.grid.image_size).tobytes()
 
     def sample_place(self, sample: int) -> int:

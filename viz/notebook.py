@@ -101,7 +101,11 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     words: the selection, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
         such as `methods=["Saliency"]`. Write `_` for `-`, and add `_` to reserved words of Python. `picture` may also
         be any argument of `Microscope.picture_of`: a file, an image of Pillow, an array.
-    Raises ValueError, with the choices, for a name, option or value that does not exist.
+    Returns a `Shown`: its `figure` (of plotly, or None), its `numbers` with named axes (or None), its `selection`;
+        `.show()` displays it, `.save("view.html")` writes it.
+    Raises ValueError, with the choices, for a name, option or value that does not exist, and for both `picture` and
+        `sample`; FileNotFoundError for a missing file; `mixer.picture.Unreadable` (a ValueError) for a file that is not
+        a picture.
     """
     return _view(Lenses(scope), name, words)
 
@@ -125,7 +129,13 @@ def views(scope: Microscope) -> dict[str, str]:
 
 
 def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
-    """Compute the same view of many pictures, as `view` does for each. Raises ValueError as `view` does."""
+    """Compute the same view of many pictures, as `view` does for each.
+
+    name, words: as for `view`, but without `picture` and `sample`
+    pictures: any iterable of arguments of `Microscope.picture_of`
+    Returns a `Shown` for each picture, in their order.
+    Raises the errors of `view`, and ValueError for a single picture instead of several.
+    """
     lenses = Lenses(scope)
     with tqdm(_several(pictures), desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
         return [_view(lenses, name, words, picture) for picture in bar]
@@ -146,7 +156,7 @@ def attribute(
     Gradient methods compute many pictures together, the others one by one. `Attribution` documents the result,
     `viz.attribution.methods` the source of each method.
 
-    pictures: arguments of `Microscope.picture_of`: files, images of Pillow, arrays
+    pictures: any iterable of arguments of `Microscope.picture_of`: files, images of Pillow, arrays
     method: one of `viz.METHODS`
     label: the class to explain (default: each picture's answer)
     baseline: the picture for comparison: mean colour, black, blurred or own mean
@@ -154,7 +164,11 @@ def attribute(
     block: for methods that explain tokens: the block before them, counted from 1 (default: the last)
     groups: patches along each side of a group: one of `scope.grid.sides` (default: single patches); `mixer.grid.Groups`
         lays out their values
-    Raises ValueError, with the choices, for an argument that does not exist.
+    Returns an `Attribution` for each picture, in their order: `values` are float32, of the shape (patches,) or
+        (groups,); `target` is the number of the class.
+    Raises ValueError, with the choices, for an argument that does not exist, and for a single picture instead of
+        several; FileNotFoundError for a missing file; `mixer.picture.Unreadable` (a ValueError) for a file that is not
+        a picture.
     """
     for name, text in (("method", method), ("baseline", baseline), ("output", output)):
         if not isinstance(text, str):
