@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -376,8 +376,9 @@ def attribute(
     baseline: Baseline | None = None,
     output: Output = "logit",
     block: int | None = None,
+    groups: int | None = None,
 ) -> None:
-    """Write the attribution of each picture in a folder into a CSV file with one line per patch.
+    """Write the attribution of each picture in a folder into a CSV file with one line per patch, or group of patches.
 
     Gradient methods process many pictures together; the other methods take as long as on the page.
 
@@ -390,18 +391,24 @@ def attribute(
         baseline: the baseline of the method; default: the mean colour
         output: whether the values are in units of the logit or of the probability of the class
         block: for methods that explain tokens, the number of their block, from 1; default: the last
+        groups: patches along each side of a group, for networks of over 64 patches: 1, 2 or 4; default: single patches.
+            A line has the first row and column of its group
     """
     if csv.suffix.lower() != ".csv":
         raise ValueError(f"--csv must be the name of a CSV file, such as {csv.with_suffix('.csv')}, not {csv}")
     atomic_write.check(csv, atomic_write.signed)
     files = files_of(folder)
+
+    # here because the other commands need no Captum or figures
     from viz.attribution.attribute import Attribution
     from viz.attribution.query import explain_many
-    from viz.lenses.view import csv_text  # here because the other commands need no Captum or figures
+    from viz.lenses.view import csv_text, parts_text, places, side_text
     from viz.microscope import Microscope
 
     scope, method, baseline = Microscope.load(source), method or next(iter(METHODS)), baseline or next(iter(BASELINES))
     target, after = None if label is None else scope.class_number(label), scope.block_number(block)
+    side = scope.group_side(groups)
+    positions = [*product(*places(scope, side).values())]
     rows, names, unreadable, explained = list[list[Any]](), list[str](), list[str](), 0
     with undisturbed(), tqdm(total=len(files), desc=method, unit=" pictures") as bar:
 
@@ -417,10 +424,10 @@ def attribute(
                     names.append(name)
                     yield picture
 
-        for one in explain_many(scope, pictures(), method, target, baseline, output, after):
+        for one in explain_many(scope, pictures(), method, target, baseline, output, after, side):
             if isinstance(one, Attribution):
-                places = zip(scope.grid.positions, one.values, strict=True)
-                rows += [[names[explained], scope.classes[one.target], row, col, value] for (row, col), value in places]
+                values = zip(positions, one.values, strict=True)
+                rows += [[names[explained], scope.classes[one.target], row, col, value] for (row, col), value in values]
                 explained += 1
                 bar.update()
     for sentence in left_out(unreadable):
@@ -430,8 +437,10 @@ def attribute(
     facts = {"method": method, "baseline": baseline, "values": output, "network": f"{source}, {scope.name}"}
     if METHODS[method].block:
         facts["block"] = str(after + 1)
+    if side > 1:
+        facts["groups"] = side_text(side)
     atomic_write.write_signed(csv, csv_text(facts, ["file", "class", "row", "column", "value"], rows))
-    print(f"{csv}: {method} of {explained:,} pictures, {scope.grid.patches} patches each, by {source}")
+    print(f"{csv}: {method} of {explained:,} pictures, {len(positions)} {parts_text(side)} each, by {source}")
 
 
 def snapshot(source: tyro.conf.Positional[Path], output: tyro.conf.Positional[Path]) -> None:

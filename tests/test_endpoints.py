@@ -24,14 +24,19 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from plotly.colors import diverging, sample_colorscale, sequential, unlabel_rgb
 
+from mixer.checkpoint import save
 from mixer.data import CLASSES
+from mixer.grid import Groups
 from tests.mixer.picture_files import photo
 from tests.served import served
 from tests.thin import thin
+from tests.viz.looking import microscope
 from viz import tokens as token_questions
-from viz.attribution.baselines import BASELINES
+from viz.attribution.attribute import attribute
+from viz.attribution.baselines import BASELINES, baseline
 from viz.attribution.methods import METHODS
 from viz.attribution.query import AttributionQuery, explanation
+from viz.attribution.question import Question
 from viz.intervene.edits import Edit
 from viz.lenses.all import Lenses
 from viz.microscope import Microscope
@@ -45,9 +50,9 @@ from viz.selection import change, from_query, show
 INTERVENE = ["picture", "edits", "ablate_sublayers", "ablate_units", "label", "network", "skip", "silence"]
 NAMES = {
     "/classify": (["picture", "network"], "answer"),
-    "/attribute": (["picture", "label", "method", "baseline", "output", "block", "network"], "attribution"),
+    "/attribute": (["picture", "label", "method", "baseline", "output", "block", "network", "groups"], "attribution"),
     "/attribute_many": (
-        ["pictures", "label", "method", "baseline", "output", "block", "network"],
+        ["pictures", "label", "method", "baseline", "output", "block", "network", "groups"],
         "attributions",
     ),
     "/tokens": (["picture", "depth", "patch", "vectors", "network"], "tokens"),
@@ -260,6 +265,27 @@ def test_many_pictures_are_explained_in_one_request(url: str, client: Client, tm
         assert over_http(url, "attribute_many", pictures=wrong, method=method) == words
 
 
+def test_groups_of_patches_have_a_value_each(picture: str, tmp_path: Path) -> None:
+    """9 x 10 patches, so that the groups at the lower edge are smaller."""
+    model = microscope(image_size=(18, 20), patch_size=(2, 2), num_blocks=1).model
+    save(tmp_path / "net", model, {})
+    scope = Microscope.load(tmp_path / "net", torch.device("cpu"))
+    with served(scope) as url:
+        for method in ("Gradient x input", "Patch ablation"):
+            given = {"method": method, "label": "cat", "groups": 2}
+            found = over_http(url, "attribute", picture=picture, **given)
+            image = scope.input(scope.picture_of(Image.open(BytesIO(png()))))
+            against = baseline(found["baseline"], image, scope.model.config)
+            want = attribute(scope.model, Question(image, against, CLASSES.index("cat"), side=2), method)
+            np.testing.assert_allclose(found["values"], Groups(scope.grid, 2).map(want.values), atol=1e-5)
+            assert np.shape(found["values"]) == (5, 5)
+            (one,) = over_http(url, "attribute_many", pictures=[picture], **given)["attributions"]
+            np.testing.assert_allclose(one["values"], found["values"], rtol=1e-3, atol=1e-5)
+        assert np.shape(over_http(url, "attribute", picture=picture)["values"]) == (9, 10)
+        wrong = over_http(url, "attribute_many", pictures=[picture], groups=3)
+        assert wrong == "Groups of patches are 1 or 2 or 4 along each side here, not 3."
+
+
 def test_a_program_is_told_what_there_is(client: Client, scope: Microscope) -> None:
     found = client.predict(api_name="/describe")
     assert (found["classes"], found["depths"]) == (list(CLASSES), list(scope.depth_names))
@@ -364,6 +390,10 @@ def test_an_intervention_of_nothing_changes_nothing(client: Client, picture: str
         ("attribute", {"baseline": "grey"}, "There is no baseline 'grey' here. There are: "),
         ("attribute", {"output": "loss"}, "There is no output 'loss' here. There are: logit, probability."),
         ("attribute", {"block": 0}, "Block is a whole number from 1 to 12, not '0'."),
+        ("attribute", {"groups": 2}, "Groups of patches are 1 along each side here, not 2."),
+        ("attribute", {"groups": "two"}, "Groups of patches are 1 along each side here, not 'two'."),
+        ("attribute", {"groups": True}, "Groups of patches are 1 along each side here, not True."),
+        ("attribute", {"groups": [1, 1]}, "Groups of patches are 1 along each side here, not [1, 1]."),
         ("mixing", {"block": 13}, "Block is a whole number from 1 to 12, not '13'."),
         ("mixing", {"block": True}, "Block is a whole number from 1 to 12, not 'True'."),
         ("mixing", {"block": "two"}, "Block is a whole number from 1 to 12, not 'two'."),
@@ -405,7 +435,8 @@ def test_what_cannot_be_is_said_in_words(
         ("tokens", {"patch": ["3", "1"]}, {"patch": [3, 1]}),
         *(("tokens", {"patch": text}, {"patch": [3, 1]}) for text in ("(3, 1)", "3 1", "['3', '1',]")),
         ("tokens", {"patch": "null", "depth": "null", "vectors": "null", "network": "null"}, {}),
-        ("attribute", dict.fromkeys(("label", "method", "baseline", "output", "block"), "null"), {}),
+        ("attribute", dict.fromkeys(("label", "method", "baseline", "output", "block", "groups"), "null"), {}),
+        ("attribute", {"groups": "1"}, {"groups": 1}),
         ("intervene", dict.fromkeys(("skip", "silence", "edits", "label"), "null"), {}),
         ("view", dict.fromkeys(("name", "words"), "null"), {}),
         ("tokens", {"vectors": "false"}, {"vectors": False}),

@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from inspect import signature
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import mixer.train
 import viz
 from mixer import checkpoint, record, session
 from mixer.atomic_write import NotWritable
-from mixer.data import Labelled, OtherClasses, normalise, statistics
+from mixer.data import CLASSES, Labelled, OtherClasses, normalise, statistics
 from mixer.image_folder import read as read_folder
 from mixer.layout import UnusableData
 from mixer.model import PRESETS, Mixer, MixerConfig
@@ -357,6 +358,22 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
     assert {line.split(",")[1] for line in again if line} == {"class", "cat"}
 
 
+def test_a_line_of_the_table_is_a_group_of_patches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """9 x 10 patches, so that the groups at the lower edge are smaller."""
+    many = MixerConfig((18, 20), (2, 2), 10, CLASSES, 1, hidden_dim=8, tokens_mlp_dim=9, channels_mlp_dim=10)
+    checkpoint.save(tmp_path / "net", bent(many), {})
+    folder, source, table = photos.write(tmp_path / "a", 1), str(tmp_path / "net"), tmp_path / "values.csv"
+    given = (folder, "--csv", table, "--checkpoint", source, "--method", "Patch ablation", "--groups", 2)
+    main.command(["attribute", *map(str, given)])
+    assert "25 groups of 2 x 2 patches each" in capsys.readouterr().out
+    lines = table.read_text("utf-8").splitlines()
+    assert "# groups: 2 x 2 patches" in lines
+    rows = [line.split(",") for line in lines if line.startswith("discs/")]
+    (want,) = viz.attribute(Microscope.load(source), [folder / rows[0][0]], "Patch ablation", groups=2)
+    assert [(int(row[2]), int(row[3])) for row in rows] == [*product(range(0, 9, 2), range(0, 10, 2))]
+    np.testing.assert_allclose([float(row[4]) for row in rows], want.values, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -365,6 +382,7 @@ def test_the_pictures_of_a_folder_are_explained_in_a_table(
         ({"folder": "nowhere"}, FileNotFoundError, "nowhere"),
         ({"folder": "texts"}, ValueError, "texts has no pictures: name a folder with photos"),
         ({"label": "tiger"}, ValueError, "this network has no class 'tiger'"),
+        ({"groups": 2}, ValueError, "groups of patches are 1 along each side here, not 2"),
         ({"block": 9}, ValueError, "block is a whole number from 1 to 3, not 9"),
     ],
 )

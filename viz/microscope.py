@@ -20,6 +20,7 @@ from mixer.image_folder import read_samples
 from mixer.model import Mixer
 from mixer.networks import display_name, open_network, quality_text, resolve, samples_of
 from mixer.picture import decode, to_input, to_picture
+from mixer.validation import whole
 from viz import tokens
 from viz.capture import Trace, array, depth_names, trace
 from viz.intervene import edits
@@ -128,18 +129,24 @@ class Microscope(Memory):
     def look(self, picture: bytes) -> Trace:
         """The `Trace` of one picture: a batch of 1, on the network's device. The last few are cached.
 
-        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size.
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type.
         """
+        picture = self._checked(picture)
         if (seen := self._traces.get(picture)) is None:
             seen = self._traces[picture] = trace(self.model, self.input(picture)[None])
         return seen
 
     def pixels(self, picture: bytes) -> UInt8[np.ndarray, "height width 3"]:
-        """The picture as red, green and blue from 0 to 255."""
-        return np.frombuffer(picture, np.uint8).reshape(*self.grid.image_size, 3)
+        """The picture as red, green and blue from 0 to 255. Raises ValueError for another size or type."""
+        return np.frombuffer(self._checked(picture), np.uint8).reshape(*self.grid.image_size, 3)
 
     def edited(self, picture: bytes, changes: Sequence[Edit]) -> bytes:
-        """A picture after edits in order, such as `viz.intervene.edits.parse("mean:3,1", grid, samples)`."""
+        """A picture after edits in order, as bytes of the same size: height x width x 3, from 0 to 255.
+
+        picture: from `picture_of` or `sample_picture`
+        changes: such as `viz.intervene.edits.parse("mean:3,1", scope.grid, len(scope.samples))`
+        Raises ValueError for another size or type of the picture, and for an edit with a sample that does not exist.
+        """
         original, config = self.pixels(picture), self.model.config
         return edits.apply(changes, original, config, lambda i: self.pixels(self.sample_picture(i))).tobytes()
 
@@ -148,11 +155,19 @@ class Microscope(Memory):
         return to_input(self.pixels(picture), self.model.config).to(self.device)
 
     def probabilities(self, picture: bytes) -> Float[np.ndarray, "classes"]:
-        """The softmax of the logits. The cache holds more of them than traces."""
+        """The softmax of the logits: a probability from 0 to 1 for each of `classes`, in their order.
+
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type. The cache holds more
+        probabilities than traces.
+        """
+        picture = self._checked(picture)
         return self.cached(("probabilities", picture), lambda: array(self.look(picture).logits[0].softmax(0)))
 
     def answer(self, picture: bytes) -> int:
-        """The number of the most probable class; `classes` has its name."""
+        """The number of the most probable class, counted from 0; `classes` has its name.
+
+        picture: from `picture_of` or `sample_picture`. Raises ValueError for another size or type.
+        """
         return int(self.probabilities(picture).argmax())
 
     def decided_at(self, picture: bytes) -> int:
@@ -161,6 +176,8 @@ class Microscope(Memory):
 
     def class_number(self, text: str) -> int:
         """The number of the class of that name, in any Unicode form. Raises ValueError if no single class has it."""
+        if not isinstance(text, str):
+            raise ValueError(f"a class is given by its name, such as {self.classes[0]!r}, not {repr(text)[:50]}")
         if text in self.classes:
             return self.classes.index(text)
         composed = normalize("NFC", text)  # the form of keyboards; names of older networks may be decomposed
@@ -169,33 +186,52 @@ class Microscope(Memory):
             raise ValueError(f"this network has no class {text!r}")
         return alike[0]
 
-    def block_number(self, block: int | None) -> int:
+    def block_number(self, block: object) -> int:
         """From a block counted from 1 (None: the last) to its index from 0. Raises ValueError if it does not exist."""
         count = len(self.model.blocks)
-        if block is not None and not 1 <= block <= count:
-            raise ValueError(f"block is a whole number from 1 to {count}, not {block}")
-        return (count if block is None else block) - 1
+        if block is None:
+            return count - 1
+        number = whole(block)
+        if number is None or not 1 <= number <= count:
+            raise ValueError(f"block is a whole number from 1 to {count}, not {repr(block)[:50]}")
+        return number - 1
+
+    def group_side(self, groups: object) -> int:
+        """The patches along each side of a group (None: 1). Raises ValueError if the grid has no such groups."""
+        sides = self.grid.sides
+        side = 1 if groups is None else whole(groups)
+        if side is None or side not in sides:
+            valid = " or ".join(map(str, sides))
+            raise ValueError(f"groups of patches are {valid} along each side here, not {repr(groups)[:50]}")
+        return side
 
     def picture_of(self, image: Picture) -> bytes:
-        """The central crop of an image, as a picture for a selection, `look` and `answer`.
+        """The central crop of an image, as a picture for a selection, `look` and `answer`: bytes of height x width x 3
+        (red, green, blue, from 0 to 255) in the network's size, `scope.grid.image_size`.
 
         image: an image of Pillow, a file, or an array (also of torch) from 0 to 255, height x width (grey) or height x
             width x 3 (red, green, blue). Bytes must be such a picture: height x width x 3 of them, in the network's
             size.
-        Raises ValueError for any other argument.
+        Raises ValueError for any other argument, FileNotFoundError (or another OSError) for a file that is missing or
+            cannot be opened, and `mixer.picture.Unreadable`, a ValueError, for a file that is not a picture.
         """
         if isinstance(image, bytes):
-            if len(image) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
-                raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(image):,} bytes")
-            return image
+            return self._checked(image)
         if isinstance(image, Tensor):
             image = array(image, torch.float32 if image.is_floating_point() else image.dtype)
         if isinstance(image, np.ndarray):
             image = _image_of(image)
         if not isinstance(image, Image.Image | Path | str):
-            kinds = "a file's name, an image of Pillow's or an array"
-            raise ValueError(f"a picture is {kinds}, not {str(image)[:50]!r}, which is of type {type(image).__name__}")
+            raise ValueError(f"a picture is a file's name, an image of Pillow's or an array, not {typed(image)}")
         return to_picture(decode(image).image, self.grid.image_size).tobytes()
+
+    def _checked(self, picture: bytes) -> bytes:
+        """The picture. Raises ValueError unless it is the bytes of a picture in the network's size."""
+        if not isinstance(picture, bytes):
+            raise ValueError(f"a picture is bytes from picture_of or sample_picture here, not {typed(picture)}")
+        if len(picture) != 3 * self.grid.image_size[0] * self.grid.image_size[1]:
+            raise ValueError(f"bytes must be a picture from picture_of for this network, not {len(picture):,} bytes")
+        return picture
 
     @cached_property
     def test_images(self) -> Labelled | None:
@@ -224,7 +260,12 @@ class Microscope(Memory):
         return Image.fromarray(images.images[place].permute(1, 2, 0).numpy())
 
     def sample_picture(self, sample: int) -> bytes:
-        """The same as a picture in the network's size."""
+        """The central crop of a sample, or another test image, as a picture: bytes of height x width x 3 (red, green,
+        blue, from 0 to 255) in the network's size.
+
+        sample: its number, counted from 0; other test images follow the samples.
+        Raises ValueError if it does not exist.
+        """
         return to_picture(self.sample_image(sample), self.grid.image_size).tobytes()
 
     def sample_place(self, sample: int) -> int:
@@ -314,6 +355,11 @@ class Microscope(Memory):
         """A measurement on every sample. passes: the cost of each; first: as for `measurement`"""
         count = len(self.samples)
         return self.measurement(key, label, "samples", count, steps, count * passes, on_request, first)
+
+
+def typed(value: object) -> str:
+    """A value and its type, for a message."""
+    return f"{str(value)[:50]!r}, which is of type {type(value).__name__}"
 
 
 def _image_of(array: np.ndarray) -> Image.Image:

@@ -1,14 +1,19 @@
 """The views without the page, in a notebook or any other program: docs/microscope.ipynb."""
 
+import re
 import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from viz.attribution.attribute import Attribution
@@ -19,7 +24,7 @@ from viz.lenses.all import Lenses, now_at
 from viz.lenses.attribution.options import BASELINE
 from viz.lenses.view import Drawn, Lens, Numbers, View, full_name, picture_name
 from viz.measuring import Measurement
-from viz.microscope import Microscope, Picture
+from viz.microscope import Microscope, Picture, typed
 from viz.pace import undisturbed
 from viz.page.report import document, section, with_library
 from viz.selection import WORDS, Choices, Option, Selection, change, first, show
@@ -30,6 +35,10 @@ new ResizeObserver(() => {{ this.style.height = `${{body.offsetHeight}}px`; }}).
 """a file within a notebook, as high as its text: the style sheets of the two do not mix"""
 LISTS = {"edits": ";", "undone": ";"}
 """separators of lists in a link, where they differ from a comma"""
+LINK = re.compile(r"[^./\\]{32,}|[^.]{256,}|e[AFJN][\w-]{10,}=*", re.DOTALL)
+"""the picture of a link: long and without the dots and slashes of a file's name; short only in the earlier format"""
+PICTURES = ("picture", "sample")
+"""options that select a picture"""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,18 +101,23 @@ def view(scope: Microscope, name: str, /, **words: Any) -> Shown:
     words: the selection, as in a link: `sample=12, patch=(3, 1), depth="5a", class_="cat"`, and the view's options,
         such as `methods=["Saliency"]`. Write `_` for `-`, and add `_` to reserved words of Python. `picture` may also
         be any argument of `Microscope.picture_of`: a file, an image of Pillow, an array.
-    Raises ValueError, with the choices, for a name, option or value that does not exist.
+    Returns a `Shown`: its `figure` (of plotly, or None), its `numbers` with named axes (or None), its `selection`;
+        `.show()` displays it, `.save("view.html")` writes it.
+    Raises ValueError, with the choices, for a name, option or value that does not exist, and for both `picture` and
+        `sample`; FileNotFoundError for a missing file; `mixer.picture.Unreadable` (a ValueError) for a file that is not
+        a picture.
     """
     return _view(Lenses(scope), name, words)
 
 
-def _view(lenses: Lenses, name: str, words: dict[str, Any]) -> Shown:
+def _view(lenses: Lenses, name: str, words: dict[str, Any], *pictures: Picture) -> Shown:
+    """pictures: none or one, if it is not in the words"""
     scope = lenses.scope
     name, options = now_at(scope, name)
     if name not in lenses.named:
         raise ValueError(f"there is no view {name!r}; there are {', '.join(lenses.named)}")
     lens, found = lenses.named[name]
-    selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words)
+    selection = _select(scope, lenses.page, (*lens.options, *found.options), options | words, *pictures)
     while waiting := found.missing(scope, selection):
         _measure(waiting[0])
     return Shown(scope, lens, found, selection, found.draw(scope, selection))
@@ -115,10 +129,16 @@ def views(scope: Microscope) -> dict[str, str]:
 
 
 def view_many(scope: Microscope, name: str, pictures: Iterable[Picture], /, **words: Any) -> list[Shown]:
-    """Compute the same view of many pictures, as `view` does for each. Raises ValueError as `view` does."""
+    """Compute the same view of many pictures, as `view` does for each.
+
+    name, words: as for `view`, but without `picture` and `sample`
+    pictures: any iterable of arguments of `Microscope.picture_of`
+    Returns a `Shown` for each picture, in their order.
+    Raises the errors of `view`, and ValueError for a single picture instead of several.
+    """
     lenses = Lenses(scope)
-    with tqdm([*pictures], desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
-        return [_view(lenses, name, dict(picture=picture, **words)) for picture in bar]
+    with tqdm(_several(pictures), desc=name, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar:
+        return [_view(lenses, name, words, picture) for picture in bar]
 
 
 def attribute(
@@ -129,32 +149,54 @@ def attribute(
     baseline: str = BASELINE.default,
     output: Output = "logit",
     block: int | None = None,
+    groups: int | None = None,
 ) -> list[Attribution]:
-    """Which patches support the class? For each picture the values of one method: one for each patch, row by row.
+    """Which patches support the class? For each picture one value of a method for each patch or group, row by row.
 
     Gradient methods compute many pictures together, the others one by one. `Attribution` documents the result,
     `viz.attribution.methods` the source of each method.
 
-    pictures: arguments of `Microscope.picture_of`: files, images of Pillow, arrays
+    pictures: any iterable of arguments of `Microscope.picture_of`: files, images of Pillow, arrays
     method: one of `viz.METHODS`
     label: the class to explain (default: each picture's answer)
     baseline: the picture for comparison: mean colour, black, blurred or own mean
     output: whether the values are in units of the logit or of the probability of the class
     block: for methods that explain tokens: the block before them, counted from 1 (default: the last)
-    Raises ValueError, with the choices, for an argument that does not exist.
+    groups: patches along each side of a group: one of `scope.grid.sides` (default: single patches); `mixer.grid.Groups`
+        lays out their values
+    Returns an `Attribution` for each picture, in their order: `values` are float32, of the shape (patches,) or
+        (groups,); `target` is the number of the class.
+    Raises ValueError, with the choices, for an argument that does not exist, and for a single picture instead of
+        several; FileNotFoundError for a missing file; `mixer.picture.Unreadable` (a ValueError) for a file that is not
+        a picture.
     """
-    given = [scope.picture_of(picture) for picture in pictures]
+    for name, text in (("method", method), ("baseline", baseline), ("output", output)):
+        if not isinstance(text, str):
+            raise ValueError(f"{name} is a name, not {typed(text)}")
+    given = [scope.picture_of(picture) for picture in _several(pictures)]
     target = None if label is None else scope.class_number(label)
-    after, found = scope.block_number(block), list[Attribution]()
+    after, side, found = scope.block_number(block), scope.group_side(groups), list[Attribution]()
     with (
         undisturbed(),
         tqdm(total=len(given), desc=method, unit=" pictures", leave=False, delay=1, dynamic_ncols=True) as bar,
     ):
-        for one in explain_many(scope, given, method, target, baseline, output, after):
+        for one in explain_many(scope, given, method, target, baseline, output, after, side):
             if isinstance(one, Attribution):
                 found.append(one)
                 bar.update()
     return found
+
+
+def _several(pictures: Iterable[Picture]) -> list[Picture]:
+    """The pictures. Raises ValueError for a single one, and for anything else that has no elements."""
+    single = isinstance(pictures, (str, bytes, PathLike, Image.Image))
+    single |= isinstance(pictures, (np.ndarray, Tensor)) and pictures.ndim in (2, 3)
+    each = None
+    with suppress(TypeError):  # of values that have no elements; an error of an iterator is its own
+        each = None if single else iter(pictures)
+    if each is None:
+        raise ValueError(f"pictures are several, in a list, not {typed(pictures)}: for a single one, write [picture]")
+    return [*each]
 
 
 def _measure(one: Measurement) -> None:
@@ -167,8 +209,13 @@ def _measure(one: Measurement) -> None:
             bar.update(done - bar.n)
 
 
-def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any]) -> Selection:
-    """Apply `words` to the first selection. options: of the view, for the error message"""
+def _select(
+    scope: Microscope, page: Choices, options: Sequence[Option], words: dict[str, Any], *pictures: Picture
+) -> Selection:
+    """Apply `words` to the first selection.
+
+    options: of the view, for the error message. pictures: none or one, if it is not in the words
+    """
     selection = first(scope, page)
     names = {name: name.strip("_").replace("_", "-") for name in words}
     named = {page.renamed.get(names[name], names[name]): value for name, value in words.items()}
@@ -176,6 +223,11 @@ def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: 
     if unknown := [name for name in named if name not in valid]:
         here = ", ".join((*WORDS, *(option.name for option in options)))
         raise ValueError(f"There is no option called {unknown[0]!r}: there are {here}.")
+    given = [*("pictures" for _ in pictures), *(name for name in PICTURES if name in named)]
+    if len(given) > 1:
+        raise ValueError(f"There are two pictures, by {' and '.join(given)}: give only one.")
+    for picture in pictures:
+        named["picture"] = picture
     if "picture" in named and not _in_link(named["picture"]):
         selection = show(scope, selection, scope.picture_of(named.pop("picture")))
     selection, wrong = change(scope, page, selection, {name: _text(name, value) for name, value in named.items()})
@@ -185,8 +237,8 @@ def _select(scope: Microscope, page: Choices, options: Sequence[Option], words: 
 
 
 def _in_link(picture: object) -> bool:
-    """Whether it is a picture as in a link, not a file: such texts are long and have no dot."""
-    return isinstance(picture, str) and "." not in picture and not Path(picture[:200]).is_file()
+    """Whether it is a picture as in a link, not the name of a file, which may be missing."""
+    return isinstance(picture, str) and LINK.fullmatch(picture) is not None and not Path(picture[:200]).is_file()
 
 
 def _text(name: str, value: Any) -> str:

@@ -392,10 +392,8 @@ def _set_patch(scope: Microscope, page: Choices, selection: Selection, text: str
 
 
 def _set_side(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:
-    sides = [*map(str, scope.grid.sides)]
-    if text not in sides:
-        raise ValueError(f"groups of patches are {' or '.join(sides)} along each side here, not {text!r}")
-    return replace(selection, side=int(text))
+    numbers = {str(side): side for side in scope.grid.sides}
+    return replace(selection, side=scope.group_side(numbers.get(text, text)))
 
 
 def _set_unit(scope: Microscope, page: Choices, selection: Selection, text: str) -> Selection:

@@ -633,7 +633,7 @@ def test_an_edited_picture_is_under_every_lens_and_in_the_link(visit: Callable[.
     page.locator('#whatif-edit-asks [data-word="tool"]').select_option("shuffle")
     page.locator('#whatif-edit-asks [data-word="area"]').select_option("all")
     page.wait_for_function("location.search.endsWith('tool=shuffle')")
-    page.get_by_role("button", name="Apply to patch (4, 2)").click()
+    page.get_by_role("button", name="Apply to all patches").click()
     expect(page.locator("#words")).to_contain_text("2 edits")
     link = "?sample=61&edits=mean:4,1;shuffle:0&lens=whatif.edit&area=all&tool=shuffle"
     page.wait_for_function(f"location.search === {link!r}")

@@ -6,11 +6,14 @@ import sys
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from mixer.model import MixerConfig
 from mixer.teacher import TeacherConfig, TeacherTrainConfig
 from mixer.train import TrainConfig
+from mixer.validation import whole
 
 WRONG: dict[type, dict[str, list[Any]]] = {
     TrainConfig: {
@@ -90,3 +93,11 @@ def test_the_ends_of_the_ranges_are_allowed() -> None:
     TrainConfig(crop=31, mix=1, hard_labels=1, ema_decay=0, seed=2**32 - 1, muon_lr=0, adamw_lr=0, weight_decay=0)
     TeacherTrainConfig(epochs=1, batch_size=1, label_smoothing=0, shift=31, whiten_epochs=0)
     MixerConfig(dropout=1.0, num_classes=1, num_blocks=1, hidden_dim=1, gelu="tanh")
+
+
+def test_a_whole_number_is_of_any_integer_type() -> None:
+    for value in (2, np.int64(2), np.uint8(2), torch.tensor(2)):
+        assert whole(value) == 2
+        assert type(whole(value)) is int
+    for value in (True, np.True_, 2.0, "2", None, [2], np.array([2, 2]), torch.zeros(2).int()):
+        assert whole(value) is None

@@ -2,7 +2,11 @@
 
 import ast
 import re
+import subprocess
+import sys
 import webbrowser
+import zlib
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from functools import cache
 from html import unescape
@@ -19,13 +23,16 @@ import viz
 from mixer import checkpoint
 from tests.viz.looking import measure, microscope, told
 from viz import notebook
+from viz.attribution import attribute as attribution
+from viz.attribution.baselines import baseline
+from viz.attribution.question import Question
 from viz.figures import PLOTLY_JS
 from viz.lenses.view import Drawn, as_python, full_name
 from viz.measuring import Measurement
 from viz.microscope import Microscope
 from viz.notebook import Shown
 from viz.page.instrument import Instrument
-from viz.selection import Params, change, first
+from viz.selection import Params, change, first, show, to_words
 
 BEGINNINGS: tuple[Params, ...] = (
     {"sample": "61", "class": "cat", "patch": "2,1", "depth": "2a", "lens": "model"},
@@ -167,6 +174,29 @@ def test_many_pictures_are_viewed_and_explained_as_each_alone(instrument: Instru
         viz.attribute(scope, [b"abc"])
 
 
+@pytest.mark.parametrize("method", ["Gradient x input", "Patch ablation", "Token Grad-CAM"])
+def test_groups_of_patches_have_the_values_of_a_question_with_their_side(method: str) -> None:
+    """9 x 10 patches, so that the groups at the lower edge are smaller."""
+    scope = microscope(image_size=(18, 20), patch_size=(2, 2), num_blocks=1)
+    picture = scope.sample_picture(3)
+    image = scope.input(picture)
+    question = Question(image, baseline("black", image, scope.model.config), 5, "probability", side=2)
+    want = attribution.attribute(scope.model, question, method)
+    (found,) = viz.attribute(scope, [picture], method, scope.classes[5], "black", "probability", groups=2)
+    assert found.values.shape == (25,)
+    np.testing.assert_allclose(found.values, want.values, rtol=1e-4, atol=1e-6)
+    (single,) = viz.attribute(scope, [picture], method)
+    assert single.values.shape == (90,)
+
+
+@pytest.mark.parametrize("groups", [3, 0, -2, True, 2.0, "2", (2, 2), np.array([2, 2])])
+def test_groups_that_a_network_does_not_have_are_refused_in_words(instrument: Instrument, groups: Any) -> None:
+    many = microscope(image_size=(18, 20), patch_size=(2, 2), num_blocks=1)
+    for scope, sides in ((many, "1 or 2 or 4"), (instrument.scope, "1")):
+        with pytest.raises(ValueError, match=f"groups of patches are {sides} along each side here, not"):
+            viz.attribute(scope, [scope.sample_picture(3)], groups=groups)
+
+
 def test_what_is_chosen_may_be_written_as_python_has_it(instrument: Instrument, tmp_path: Path) -> None:
     scope, pixels = instrument.scope, np.arange(16 * 32 * 3).astype(np.uint8).reshape(16, 32, 3)
     for patch in ((2, 1), [2, 1], np.array([2, 1]), "2,1"):
@@ -213,6 +243,135 @@ def test_what_is_no_picture_is_refused_in_words(instrument: Instrument, picture:
         viz.view(instrument.scope, "tokens.norms", picture=picture)
     with pytest.raises(ValueError, match="picture"):
         viz.attribute(instrument.scope, [picture])
+
+
+SINGLE = ["photo.jpg", "photos", "", Path("photo.jpg"), b"abc", Image.new("RGB", (32, 16)), None, 5, 2.5, object()]
+SINGLE += [np.zeros(shape, np.uint8) for shape in ((), (16, 32), (16, 32, 3), (3, 16, 32))]
+SINGLE += [torch.zeros(16, 32, 3, dtype=torch.uint8)]
+
+
+@pytest.mark.parametrize("single", SINGLE)
+def test_a_single_picture_instead_of_several_is_refused_in_words(instrument: Instrument, single: Any) -> None:
+    said = r"(?s)^pictures are several, in a list, not .*: for a single one, write \[picture\]$"
+    with pytest.raises(ValueError, match=said):
+        viz.attribute(instrument.scope, single)
+    with pytest.raises(ValueError, match=said):
+        viz.view_many(instrument.scope, "tokens.norms", single)
+
+
+def test_several_pictures_may_be_any_iterable(instrument: Instrument, tmp_path: Path) -> None:
+    scope, pixels = instrument.scope, np.zeros((2, 16, 32, 3), np.uint8)
+    Image.fromarray(pixels[0]).save(tmp_path / "own.png")
+    names = [str(tmp_path / "own.png")] * 2
+    for pictures in (
+        pixels,
+        torch.from_numpy(pixels),
+        tuple(pixels),
+        iter(pixels),
+        np.array(names),
+        dict.fromkeys(names[:1]),
+    ):
+        found = viz.attribute(scope, pictures)
+        assert len(found) == (1 if isinstance(pictures, dict) else 2)
+    with pytest.raises(TypeError, match="of an iterator"):
+        viz.attribute(scope, (_failing() for _ in range(1)))
+
+
+def _failing() -> Path:
+    raise TypeError("an error of an iterator")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"sample": 3, "picture": "photo.jpg"},
+        {"sample": 0, "picture": np.zeros((16, 32, 3), np.uint8)},
+        {"sample": 3, "picture": "A" * 100},
+        {"sample_": 3, "picture_": b"abc"},
+        {"sample": None, "picture": None},
+    ],
+)
+def test_a_sample_and_a_picture_are_refused_as_two(instrument: Instrument, words: dict[str, Any]) -> None:
+    scope = instrument.scope
+    with pytest.raises(ValueError, match=r"^There are two pictures, by picture and sample: give only one\.$"):
+        viz.view(scope, "tokens.norms", **words)
+    for name, value in words.items():
+        with pytest.raises(ValueError, match=f"^There are two pictures, by pictures and {name.strip('_')}: "):
+            viz.view_many(scope, "tokens.norms", [scope.sample_picture(3)], **{name: value})
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "missing", "photos/missing", "IMG_20261129_210353", "a" * 40 + ".png"])
+def test_a_missing_file_is_said_to_be_missing(instrument: Instrument, tmp_path: Path, name: str) -> None:
+    scope = instrument.scope
+    for missing in (name, str(tmp_path / name), tmp_path / name):
+        for look in (
+            lambda given: viz.view(scope, "tokens.norms", picture=given),
+            lambda given: viz.view_many(scope, "tokens.norms", [given]),
+            lambda given: viz.attribute(scope, [given]),
+            scope.picture_of,
+        ):
+            with pytest.raises(FileNotFoundError, match=re.escape(name)):
+                look(missing)
+
+
+def test_a_picture_of_a_link_is_no_file(instrument: Instrument) -> None:
+    scope, noise = instrument.scope, np.random.default_rng(0).integers(256, size=(16, 32, 3), dtype=np.uint8).tobytes()
+    for picture in (noise, bytes(len(noise))):
+        link = to_words(scope, instrument.page, show(scope, instrument.first, picture))["picture"]
+        for text in (link, urlsafe_b64encode(zlib.compress(picture)).decode(), f'"{link}"'):
+            assert viz.view(scope, "tokens.norms", picture=text).selection.picture == picture
+    for damaged in (link[:60], "A" * 40, f"data:image/png;base64,{'A/' * 200}"):
+        with pytest.raises(ValueError, match="The picture of this link is damaged"):
+            viz.view(scope, "tokens.norms", picture=damaged)
+
+
+@pytest.mark.parametrize("label", [3, 0, np.int64(3), 2.5, True, b"cat", ["cat"], ("cat",), {}, object()])
+def test_a_class_by_anything_but_its_name_is_refused_in_words(instrument: Instrument, label: Any) -> None:
+    scope = instrument.scope
+    with pytest.raises(ValueError, match="a class is given by its name, such as 'airplane', not "):
+        viz.attribute(scope, [scope.sample_picture(3)], label=label)
+
+
+@pytest.mark.parametrize("block", ["3", "1", 2.5, 1.0, True, False, np.True_, [1], (1,), np.array([1, 2]), {}, -1, 3])
+def test_a_block_that_is_no_number_of_one_is_refused_in_words(instrument: Instrument, block: Any) -> None:
+    scope = instrument.scope
+    with pytest.raises(ValueError, match="block is a whole number from 1 to 2, not "):
+        viz.attribute(scope, [scope.sample_picture(3)], "Token Grad-CAM", block=block)
+    for fine in (1, np.int64(1), torch.tensor(1)):
+        assert scope.block_number(fine) == 0
+
+
+@pytest.mark.parametrize("wrong", [["Saliency"], 5, None, b"Saliency", {}])
+def test_a_method_by_anything_but_its_name_is_refused_in_words(instrument: Instrument, wrong: Any) -> None:
+    for name in ("method", "baseline", "output"):
+        with pytest.raises(ValueError, match=f"{name} is a name, not "):
+            viz.attribute(instrument.scope, [], **{name: wrong})
+
+
+@pytest.mark.process
+def test_what_is_no_picture_of_the_network_is_refused_in_words() -> None:
+    """In a process of its own, without the tests' check of types, which would come first."""
+    code = """
+from pathlib import Path
+import numpy as np
+from tests.viz.looking import microscope
+scope = microscope(num_blocks=1)
+taking = [scope.answer, scope.look, scope.probabilities, scope.pixels, scope.input, scope.decided_at]
+taking += [lambda picture: scope.edited(picture, []), lambda picture: scope.leading(picture, 3)]
+picture = scope.sample_picture(3)
+wrong = ["photo.jpg", b"abc", b"", picture + b"a", Path("photo.jpg"), 3, None, [picture], scope.pixels(picture)]
+wrong += [bytearray(picture), memoryview(picture), scope.input(picture)]
+for take in taking:
+    take(picture)
+    for given in wrong:
+        try:
+            take(given)
+        except ValueError as error:
+            assert "picture_of" in str(error), error
+            print(type(given).__name__)
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], encoding="utf-8", cwd=checkpoint.ROOT)
+    assert len(said.split()) == 8 * 12
 
 
 def test_a_shown_view_is_short_in_a_console_and_whole_in_a_file(

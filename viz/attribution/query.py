@@ -76,15 +76,16 @@ def explain_many(
     baseline: str,
     output: Output,
     block: int,
+    side: int = 1,
 ) -> Iterator[int | Attribution]:
     """Attributions of pictures, which it takes `MANY` at a time: yields the passes done with these, and each result.
 
-    target: the class (None: each picture's answer). block: counted from 0
+    target: the class (None: each picture's answer). block: counted from 0. side: patches along each side of a group
     Raises ValueError for a method, baseline, output or block that does not exist.
     """
     row, rest = METHODS.get(method), iter(pictures)
     while part := list(islice(rest, MANY)):
-        queries = [AttributionQuery(picture, target or 0, baseline, output, block) for picture in part]
+        queries = [AttributionQuery(picture, target or 0, baseline, output, block, side) for picture in part]
         questions = [_tensors(scope, one, row is not None and row.background) for one in queries]
         done = sum(one.unknown for one in questions)
         questions = yield from summed(with_ends(scope.model, questions))

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 from jaxtyping import Float32
 
+from mixer.grid import Groups
 from viz import tokens as token_questions
 from viz.attribution.attribute import Attribution
 from viz.attribution.methods import METHODS, Settings
@@ -44,7 +45,7 @@ class Attributed(TypedDict):
     output: str
     """what is explained: the logit or the probability of the class"""
     values: Map
-    """what each patch contributes; of saliencies, how strongly each counts, without sign"""
+    """what each patch or group contributes; of saliencies, how strongly each counts, without sign"""
     total: float
     """the sum of the values"""
     difference: float
@@ -170,13 +171,14 @@ def classified(scope: Microscope, picture: bytes, notes: list[str]) -> Answer:
     return {"label": confidences[0]["label"], "confidences": confidences, "notes": notes}
 
 
-def attributed(scope: Microscope, found: Attribution, baseline: str, notes: list[str]) -> Attributed:
+def attributed(scope: Microscope, found: Attribution, baseline: str, side: int, notes: list[str]) -> Attributed:
+    """side: patches along each side of a group"""
     return {
         "label": scope.classes[found.target],
         "method": found.method,
         "baseline": baseline,
         "output": found.output,
-        "values": _map(scope, found.values),
+        "values": Groups(scope.grid, side).map(found.values).tolist(),
         "total": found.total,
         "difference": found.difference,
         "passes": found.passes,

@@ -79,8 +79,9 @@ def add(networks: Networks, fetch: bool) -> None:
         output: str | None = None,
         block: int | None = None,
         network: str | None = None,
+        groups: int | None = None,
     ) -> Attributed:
-        """Which patches support the class? One value for each patch.
+        """Which patches support the class? One value for each patch, or group of patches.
 
         Args:
             picture: as for classify
@@ -90,11 +91,12 @@ def add(networks: Networks, fetch: bool) -> None:
         scope, pixels, notes = await given(picture, network)
         number = await explained(scope, pixels, label)
         kind, against, of = parameters.method(method, baseline, output)
-        query = AttributionQuery(pixels, number, against, of, parameters.block(scope, block))
+        side = parameters.groups(scope, groups)
+        query = AttributionQuery(pixels, number, against, of, parameters.block(scope, block), side)
         one = await on_model_thread(explanation, scope, query, kind)
         await _measure(await on_model_thread(scope.missing, [one]))
         found = await on_model_thread(scope.measured, one)
-        return answers.attributed(scope, found, against, notes)
+        return answers.attributed(scope, found, against, side, notes)
 
     @partial(publish, "attributions")
     async def attribute_many(
@@ -105,6 +107,7 @@ def add(networks: Networks, fetch: bool) -> None:
         output: str | None = None,
         block: int | None = None,
         network: str | None = None,
+        groups: int | None = None,
     ) -> AttributedMany:
         """Which patches support the class, in each of up to 64 pictures? Methods made of gradients take them together.
 
@@ -117,14 +120,14 @@ def add(networks: Networks, fetch: bool) -> None:
         decoded = await read_pictures(pictures, scope.grid.image_size, fetch)
         target = None if label is None else parameters.class_number(scope, label)
         kind, against, of = parameters.method(method, baseline, output)
-        after = parameters.block(scope, block)
-        steps = explain_many(scope, [pixels for pixels, _ in decoded], kind, target, against, of, after)
+        after, side = parameters.block(scope, block), parameters.groups(scope, groups)
+        steps = explain_many(scope, [pixels for pixels, _ in decoded], kind, target, against, of, after, side)
         found = list[Attribution]()
         while (step := await on_model_thread(next, steps, None)) is not None:
             if isinstance(step, Attribution):
                 found.append(step)
-        made = [answers.attributed(scope, one, against, notes) for one, (_, notes) in zip(found, decoded, strict=True)]
-        return {"attributions": made}
+        each = zip(found, decoded, strict=True)
+        return {"attributions": [answers.attributed(scope, one, against, side, notes) for one, (_, notes) in each]}
 
     @partial(publish, "tokens")
     async def tokens(

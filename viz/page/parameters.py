@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from mixer.grid import GROUP_SIDES
 from viz.attribution.methods import METHODS
 from viz.attribution.query import MANY
 from viz.intervene import edits as picture_edits
@@ -22,6 +23,7 @@ from viz.selection import Params, Selection, change, from_query, show
 
 BASELINES, OUTPUTS = (tuple(name for name, _ in choice.choices) for choice in (BASELINE, OUTPUT))
 SENT = "the picture in base64, plain or as a data URL"
+GROUPS = "patches along each side of a group, whose patches count as one; only networks of over 64 patches have groups"
 NETWORK = "as describe lists them; without it, the one that the server was started with"
 FETCHED = "; or its address (http or https) on the public internet"
 JSON = str.maketrans("()'", '[]"')
@@ -49,6 +51,7 @@ def schemas(lenses: Lenses, fetch: bool) -> dict[str, Schema]:
         "baseline": _names(BASELINES) | {"description": f"the picture to compare with; without it, {BASELINE.default}"},
         "output": _names(OUTPUTS) | {"description": f"what to explain; without it, the {OUTPUT.default}"},
         "block": block,
+        "groups": {"type": "integer", "enum": [*GROUP_SIDES], "description": GROUPS},
         "depth": depth,
         "patch": pair | {"items": {"type": "integer", "minimum": 0}},
         "vectors": {"type": "boolean"},
@@ -173,6 +176,14 @@ def block(scope: Microscope, given: object) -> int:
     return count - 1 if given is None else _whole("block", given, 1, count) - 1
 
 
+def groups(scope: Microscope, given: object) -> int:
+    """The patches along each side of a group; 1 for None."""
+    try:
+        return scope.group_side(_number(given))
+    except ValueError as error:
+        raise refused(str(error)) from error
+
+
 def patch(scope: Microscope, given: object) -> int:
     pair = _list("patch", given) if isinstance(given, (str, list, tuple)) else ()
     if len(pair) != 2:
@@ -183,12 +194,16 @@ def patch(scope: Microscope, given: object) -> int:
 
 def _whole(name: str, given: object, low: int, high: int) -> int:
     """A whole number, also from 2.0 or a text. Raises Refused outside [low, high]."""
-    number = _read(given) if isinstance(given, str) else given
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
+    number = _number(given)
     if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
         raise refused(f"{name} is a whole number from {low} to {high}, not {str(given)[:50]!r}")
     return number
+
+
+def _number(given: object) -> object:
+    """A whole number from 2.0 or a text; any other value unchanged."""
+    number = _read(given) if isinstance(given, str) else given
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def refused(text: str) -> Refused:
