@@ -101,10 +101,11 @@ def first_looks() -> Iterator[Ratio]:
         measured[lens.id] = time.perf_counter() - begin
     note = f"{shown['tokens']:.2f} s; {measured['tokens']:.1f} s with all neighbours"
     yield Ratio("open Patch tokens for the first time, against 0.5 s", shown["tokens"] / 0.5, 1, False, note)
-    slowest = max((lens for lens in instrument.lenses if lens.group), key=lambda lens: measured[lens.id])
-    slow = measured[slowest.id]
-    note = f"{slow:.2f} s, {slowest.name}"
-    yield Ratio("open the slowest part of Token mixing for the first time, against 1 s", slow, 1, False, note)
+    parts = [lens for lens in instrument.lenses if lens.group == "Token mixing"]
+    first = {lens.name: _opened(_instrument(), lens.id)[0] for lens in parts}
+    slowest = max(first, key=first.__getitem__)
+    name = "the first view of the slowest part of Token mixing, against 1 s"
+    yield Ratio(name, first[slowest], 1, False, f"{first[slowest]:.2f} s, {slowest}")
 
 
 def published() -> Iterator[Ratio]:
