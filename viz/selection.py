@@ -8,6 +8,7 @@ A link has the parameters that differ from the first selection of the page:
 import re
 import zlib
 from base64 import b64decode, urlsafe_b64encode
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -264,18 +265,22 @@ def from_query(text: str) -> dict[str, str]:
     It accepts what programs do to links: `&amp;` for `&`, parts or all encoded twice, a second `?`.
     It ignores the names of `FOREIGN` and everything after a `#`.
     """
-    found, links = dict[str, str](), [text]
-    for link in links:  # which grows
-        link = AMPERSAND.sub("&", link.removeprefix("?"))
-        if "=" not in link:
-            link = AMPERSAND.sub("&", _decoded(link))
-        for name, word in parse_qsl(link.partition("#")[0], keep_blank_values=True):
-            name, (word, others) = name.strip(), _split(name.strip(), word)
-            if not FOREIGN.fullmatch(name):
-                found[bare(name) or name] = word
-            if others:
-                links.append(others)
+    found, pairs = dict[str, str](), deque(_pairs(text))
+    while pairs:
+        name, word = pairs.popleft()
+        name, (word, others) = name.strip(), _split(name.strip(), word)
+        if not FOREIGN.fullmatch(name):
+            found[bare(name) or name] = word
+        pairs.extendleft(reversed(_pairs(others)))
     return found
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """The names and values of a link or a part of it, in order."""
+    text = AMPERSAND.sub("&", text.removeprefix("?"))
+    if "=" not in text:
+        text = AMPERSAND.sub("&", _decoded(text))
+    return parse_qsl(text.partition("#")[0], keep_blank_values=True)
 
 
 def _split(name: str, word: str) -> tuple[str, str]:

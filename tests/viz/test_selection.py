@@ -316,3 +316,8 @@ def test_a_link_that_is_made_to_be_slow_is_read_in_time(link: str) -> None:
     begin = time.process_time()
     assert from_query(link)
     assert time.process_time() - begin < 2
+
+
+def test_of_a_name_that_occurs_twice_the_last_one_counts_also_after_a_link_in_a_value() -> None:
+    assert from_query("patch=1,1?depth=2a&depth=3a")["depth"] == "3a"
+    assert from_query("depth=3a&patch=1,1?depth=2a")["depth"] == "2a"

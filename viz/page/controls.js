@@ -31,7 +31,7 @@ const set = (element, values) => {
 const keepFocus = (part, change) => {
   const focused = part.contains(document.activeElement) && document.activeElement.closest("[data-words], [data-word], [data-keep]");
   change();
-  if (!focused || focused.isConnected) return;
+  if (!focused || document.activeElement !== document.body) return; // it is there, or found again in an inner part
   const [name, text] = ["keep", "words", "word"].map(name => [name, focused.dataset[name]]).find(([, text]) => text);
   const again = `[data-${name}="${CSS.escape(text)}"]`;
   part.querySelector(again)?.focus({preventScroll: true});

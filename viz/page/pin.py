@@ -7,7 +7,7 @@ of the pinned selection, and its network.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from viz import figures
 from viz.lenses.all import SCALE, Lenses
@@ -55,9 +55,14 @@ def beside(pinned: Pinned | None, here: Lenses, name: str, selection: Selection)
 
 def to_text(pinned: Pinned) -> str:
     """The value of `pin` in a link, without a lens."""
+    return urlencode(_words(pinned), safe=",:;@/")
+
+
+def _words(pinned: Pinned) -> dict[str, str]:
+    """The parameters of the pinned selection, without a lens."""
     lenses = pinned.lenses
     words = to_words(lenses.scope, lenses.page, replace(pinned.selection, lens=lenses.first.lens))
-    return urlencode({"network": lenses.name} | words, safe=",:;@/")
+    return {"network": lenses.name} | words
 
 
 def network_of(text: str, here: str) -> str:
@@ -75,7 +80,7 @@ def link(here: Lenses, pinned: Pinned | None, selection: Selection) -> str:
 def swapped(here: Lenses, pinned: Pinned, selection: Selection) -> str:
     """The link that swaps the pinned and the current selection."""
     pin = {"pin": to_text(Pinned(here, selection))}
-    return to_query(dict(parse_qsl(to_text(pinned), keep_blank_values=True)) | {"lens": selection.lens} | pin)
+    return to_query(_words(pinned) | {"lens": selection.lens} | pin)
 
 
 def parse(text: str, lenses: Lenses) -> tuple[Pinned, list[str]]:

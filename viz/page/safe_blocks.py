@@ -96,8 +96,8 @@ class ErrorMessages:
         try:
             if scope["type"] == "http":  # of a page of many, which Gradio would look for
                 scope = {**scope, "query_string": PAGE.sub(b"", scope["query_string"])}
-            if scope["type"] == "http" and scope["method"] == "POST" and (call := CALL.search(scope["path"])):
-                receive = await _checked(receive, call[1], call[2], scope["app"].get_blocks())
+                if scope["method"] == "POST" and (call := CALL.search(scope["path"])):
+                    receive = await _checked(receive, call[1], call[2], scope["app"].get_blocks())
             await self._app(scope, receive, sending)
         except Refused as error:
             await JSONResponse({"detail": error.message}, 400)(scope, receive, send)
